@@ -1,0 +1,97 @@
+# Every target sets up what it needs in a local environment, .venv, and does again only what has changed.
+# `make` tells what there is.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+CORE := $(wildcard cascade/_core/*.pyx cascade/_core/*.pxd)
+FIREFLIES ?= --side 30 --period 5 --refractory 1 --nudge 0.2 --duration 60
+
+.DELETE_ON_ERROR:
+.PHONY: help fireflies test check test-all bench build annotate sdist wheel clean
+
+help:
+	@echo 'make fireflies  900 recursive agents in the terminal; FIREFLIES="--side 10 ..." for other options'
+	@echo 'make test       ruff, cython-lint, mypy, stubtest, pytest; PYTEST="-k name ..." for other options'
+	@echo 'make check      the same without pytest'
+	@echo 'make test-all   pytest on every supported Python here, against the built package'
+	@echo 'make bench      the benchmarks; BENCH="--quick ..." for other options'
+	@echo 'make build      the compiled modules, in place'
+	@echo 'make annotate   annotated C of the compiled modules, in build/cython'
+	@echo 'make sdist      the source archive; make wheel: that and the wheel made from it, in dist'
+	@echo 'make clean      remove all that these made'
+
+# --- environments -----------------------------------------------------------------------------------------------------
+
+$(VENV)/.made: pyproject.toml .ci/requires
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
+	    "Cascade needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ". Name another: make PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python .ci/requires build run >$(VENV)/requirements.txt
+	$(PIP) install --requirement $(VENV)/requirements.txt
+	@touch $@
+
+# The package itself, editable and without its extensions...
+$(VENV)/.installed: $(VENV)/.made
+	CASCADE_EXTENSIONS=0 $(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# ... which `build_ext` makes in place: those whose sources have changed, or all of them if their flags may have.
+$(VENV)/.flags: setup.py | $(VENV)/.made
+	@rm -rf build/lib.* build/temp.* build/cython
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(VENV)/.flags $(CORE)
+	$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+$(VENV)/.cli: $(VENV)/.made
+	@$(BIN)/python .ci/requires cli >$(VENV)/requirements.txt
+	$(PIP) install --requirement $(VENV)/requirements.txt
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.made
+	@$(BIN)/python .ci/requires cli plots test dev >$(VENV)/requirements.txt
+	$(PIP) install --requirement $(VENV)/requirements.txt
+	@touch $@
+
+# --- what one does with them ------------------------------------------------------------------------------------------
+
+build: $(VENV)/.built
+
+fireflies: $(VENV)/.built $(VENV)/.cli
+	$(BIN)/cascade fireflies $(FIREFLIES)
+
+check: $(VENV)/.built $(VENV)/.tools
+	$(BIN)/ruff check .
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint cascade  # it looks for pycodestyle there
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest --allowlist .ci/stubtest-allowlist cascade
+
+test: check
+	$(BIN)/pytest $(PYTEST)
+
+test-all: sdist
+	.ci/test-all dist/cascade_engine-*.tar.gz $(PYTHON)
+
+bench: $(VENV)/.built $(VENV)/.tools
+	$(BIN)/python -m benchmarks $(BENCH)
+
+# The C is made when setup.py is read, so the lightest of its commands will do.
+annotate: $(VENV)/.made
+	CASCADE_ANNOTATE=1 $(BIN)/python setup.py --quiet --name
+	@ls build/cython/cascade/_core/*.html
+
+sdist: $(VENV)/.tools
+	@rm -rf dist
+	$(BIN)/python -m build --quiet --no-isolation --sdist
+
+wheel: $(VENV)/.tools
+	@rm -rf dist
+	$(BIN)/python -m build --quiet --no-isolation
+
+clean:
+	rm -rf $(VENV) .venvs build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f cascade/_core/*.so cascade/_core/*.c cascade/_core/*.html
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,65 @@
+"""Memory: what tail calls leave behind, and what an agent that waits costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.row import Budget, Row, row_of_pairs
+from benchmarks.subprocesses import measured
+from benchmarks.timing import Effort
+
+
+@dataclass(frozen=True)
+class TailCalls:
+    """The same process after many tail calls and after few. Half a percent is what two equal processes
+    differ by.
+    """
+
+    name: str = "memory after tail calls"
+
+    def run(self, effort: Effort) -> Iterator[Row]:
+        many = 1_000_000 if effort.quick else 10_000_000
+        rounds = range(3 if effort.quick else 5)
+        pairs = [(measured("tail_calls", many), measured("tail_calls", 1_000)) for _ in rounds]
+        subject, baseline = ([pair[side]["total"] for pair in pairs] for side in (0, 1))
+        yield row_of_pairs(
+            f"memory of the process after {many:,} tail calls, against 1,000",
+            subject,
+            baseline,
+            unit="B",
+            budget=Budget(1.005),
+        )
+        subject, baseline = ([pair[side]["blocks"] for pair in pairs] for side in (0, 1))
+        yield row_of_pairs(
+            f"blocks that {many:,} tail calls leave allocated",
+            subject,
+            unit="blocks",
+            budget=Budget(100, of="subject"),
+        )
+
+
+@dataclass(frozen=True)
+class Parked:
+    """An agent in `recv(timeout=...)` against an asyncio task in `wait_for(queue.get(), ...)`."""
+
+    name: str = "memory of a parked agent"
+
+    def run(self, effort: Effort) -> Iterator[Row]:
+        agents = 10_000 if effort.quick else 100_000
+        rounds = range(1 if effort.quick else 3)
+        pairs = [(measured("parked_runs", agents), measured("parked_asyncio_tasks", agents)) for _ in rounds]
+
+        def row(name: str, key: str, unit: str, budget: Budget | None = None, scale: float = 1) -> Row:
+            subject, baseline = ([pair[side][key] * scale for pair in pairs] for side in (0, 1))
+            return row_of_pairs(name, subject, baseline, unit=unit, budget=budget)
+
+        yield row("parked agent, beyond its channel", "beyond_resident", "B", Budget(2_048, of="subject"))
+        yield row("parked agent, with its channel", "whole_resident", "B")
+        yield row("parked agent, objects the collector walks", "beyond_walked", "objects")
+        yield row(f"a full collection, {agents:,} agents parked", "collection", "ns", scale=1e9)
+
+
+def benchmarks() -> Iterator[TailCalls | Parked]:
+    yield TailCalls()
+    yield Parked()

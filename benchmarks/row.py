@@ -1,0 +1,118 @@
+"""What one line of the table says, and the benchmarks that yield such lines."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from benchmarks.timing import Effort, Sample, check_equal, interleave
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that a row may say, of its ratio or of its subject's own cost (in the row's unit)."""
+
+    limit: float
+    of: Literal["ratio", "subject"] = "ratio"
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    unit: str
+    """Of subject and baseline: "ns", "ms", "B", "MB", "blocks"."""
+    subject: float
+    baseline: float | None = None
+    ratio: float | None = None
+    """The median of the rounds' ratios."""
+    quartiles: tuple[float, float] | None = None
+    """Of the ratio where there is one, else of the subject."""
+    rounds: int = 1
+    budget: Budget | None = None
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        if self.budget is None:
+            return None
+        measured = self.ratio if self.budget.of == "ratio" else self.subject
+        return None if measured is None else measured <= self.budget.limit
+
+
+class Benchmark(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def run(self, effort: Effort) -> Iterator[Row]: ...
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) < 2:
+        return values[0], values[0]
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return first, third
+
+
+def row_of_pairs(
+    name: str,
+    subject: Sequence[float],
+    baseline: Sequence[float] | None = None,
+    *,
+    unit: str = "ns",
+    budget: Budget | None = None,
+    note: str = "",
+) -> Row:
+    """The row of measured values, already in the row's unit; `baseline[i]` is of the same round as
+    `subject[i]`.
+    """
+    if baseline is None:
+        middle = statistics.median(subject)
+        return Row(name, unit, middle, None, None, quartiles(subject), len(subject), budget, note)
+    ratios = [one / other for one, other in zip(subject, baseline, strict=True)]
+    return Row(
+        name,
+        unit,
+        statistics.median(subject),
+        statistics.median(baseline),
+        statistics.median(ratios),
+        quartiles(ratios),
+        len(ratios),
+        budget,
+        note,
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A subject against a baseline, or (without one) against nothing but its budget."""
+
+    name: str
+    subject: Callable[[], Sample]
+    """Makes the sample: all set-up that lasts longer than one sample."""
+    baseline: Callable[[], Sample] | None = None
+    budget: Budget | None = None
+    per: float = 1
+    """Parts in one loop (nodes, calls): times are divided by it."""
+    check: int = 5
+    """Loops with which both sides must give the same value; 0 where the values mean nothing."""
+    rounds: int | None = None
+    """At most so many."""
+    slow: bool = False
+    """Left out of a quick run."""
+    note: str = ""
+
+    def run(self, effort: Effort) -> Iterator[Row]:
+        if self.slow and effort.quick:
+            return
+        if self.rounds is not None:
+            effort = replace(effort, rounds=min(effort.rounds, self.rounds))
+        samples = [self.subject()]
+        if self.baseline is not None:
+            samples.append(self.baseline())
+        if self.check:
+            check_equal(samples, self.name, loops=self.check)
+        taken = [[value * 1e9 / self.per for value in values] for values in interleave(samples, effort)]
+        baseline = taken[1] if len(taken) == 2 else None
+        yield row_of_pairs(self.name, taken[0], baseline, budget=self.budget, note=self.note)

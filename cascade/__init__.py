@@ -1,0 +1,72 @@
+"""Cascade: declarative, recursive task graphs at the speed of a hand-written loop.
+
+    task, gather, LazyResult    what expressions are written with      cascade/_core/lazy.pyx, cascade/gather.py
+    run, Engine, Run            what runs them                         cascade/engine.py, cascade/run.py
+    wait, Channel, Received     waiting and messages                   cascade/channel.py, cascade/_core/mailbox.pyx
+    Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
+    explain, visualize          pictures of them                       cascade/structure.py, cascade/graph/
+"""
+
+from __future__ import annotations
+
+try:
+    from cascade._core import lazy as _lazy  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        "the compiled core of Cascade is missing or does not fit this Python: "
+        "build it with `pip install .` in a checkout (or `make`)"
+    ) from error
+
+from cascade._core.lazy import LazyResult, Task, task
+from cascade._core.mailbox import Received, wait
+from cascade.channel import Channel
+from cascade.engine import Engine, run
+from cascade.exceptions import (
+    CascadeError,
+    ChannelClosedError,
+    ChannelFullError,
+    EngineClosedError,
+    EngineStateError,
+    InternalError,
+    StructureError,
+    TargetError,
+    TaskArgumentError,
+    TaskDefinitionError,
+    TemplateError,
+)
+from cascade.gather import gather
+from cascade.run import Run
+from cascade.structure import Picture, explain, structural_hash, visualize
+from cascade.templates import Templates, TemplateStats
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CascadeError",
+    "Channel",
+    "ChannelClosedError",
+    "ChannelFullError",
+    "Engine",
+    "EngineClosedError",
+    "EngineStateError",
+    "InternalError",
+    "LazyResult",
+    "Picture",
+    "Received",
+    "Run",
+    "StructureError",
+    "TargetError",
+    "Task",
+    "TaskArgumentError",
+    "TaskDefinitionError",
+    "TemplateError",
+    "TemplateStats",
+    "Templates",
+    "explain",
+    "gather",
+    "run",
+    "structural_hash",
+    "task",
+    "visualize",
+    "wait",
+]

@@ -1,0 +1,164 @@
+"""The clock: what time it is, and who is to be woken when.
+
+Timers stand in a binary heap on (deadline, order of setting). A timer knows its place there, so one that is no longer
+needed leaves at once instead of lying in the heap until it would have fired.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.ref cimport Py_DECREF, Py_INCREF
+
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    #include <windows.h>
+    static long long cascade_monotonic(void) {
+        LARGE_INTEGER count, frequency;
+        QueryPerformanceCounter(&count);
+        QueryPerformanceFrequency(&frequency);
+        return (long long)((double)count.QuadPart * 1e9 / (double)frequency.QuadPart);
+    }
+    #else
+    #include <time.h>
+    static long long cascade_monotonic(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (long long)now.tv_sec * 1000000000LL + now.tv_nsec;
+    }
+    #endif
+    """
+    long long cascade_monotonic() noexcept
+
+cdef double LONGEST = 9e9  # seconds, some 285 years: what 63 bits of nanoseconds hold
+
+
+cdef int64_t monotonic() noexcept:
+    """Nanoseconds of a clock that never goes back."""
+    return cascade_monotonic()
+
+
+def monotonic_seconds():
+    """Seconds of the same clock."""
+    return monotonic() * 1e-9
+
+
+cdef int64_t nanoseconds(object seconds, str what) except -1:
+    """A span of seconds given by a user, in nanoseconds."""
+    cdef double span
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"expected {what} as a number of seconds, got `{type(seconds).__name__}`")
+    span = seconds
+    if not 0 <= span <= LONGEST:
+        raise ValueError(f"expected {what} from 0 to {LONGEST:.0e} seconds, got {seconds!r}")
+    return <int64_t>(span * 1e9 + 0.5)
+
+
+@cython.no_gc
+cdef class Timer:
+    """What a clock fires at a deadline."""
+
+    cdef int fire(self, int64_t now) except -1:
+        return 0
+
+
+cdef class Clock:
+    """Real time: nanoseconds of the system's monotonic clock."""
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            (<Timer>self.heap[i].timer).place = 0
+            Py_DECREF(<Timer>self.heap[i].timer)
+        PyMem_Free(self.heap)
+
+    def time(self):
+        """Nanoseconds on this clock."""
+        return self.now()
+
+    def next_deadline(self):
+        """When the first timer is due, in nanoseconds on this clock; None if there is none."""
+        return None if self.count == 0 else self.heap[0].deadline
+
+    def __len__(self):
+        """How many timers are set."""
+        return self.count
+
+    cdef int64_t now(self) noexcept:
+        return monotonic()
+
+    cdef int set(self, Timer timer, int64_t deadline) except -1:
+        cdef Entry entry
+        cdef Py_ssize_t room
+        cdef void* moved
+        if self.count == self.room:
+            room = max(16, 2 * self.room)
+            moved = PyMem_Realloc(self.heap, room * sizeof(Entry))
+            if moved is NULL:
+                raise MemoryError()
+            self.heap = <Entry*>moved
+            self.room = room
+        Py_INCREF(timer)
+        timer.deadline = deadline
+        self.order += 1
+        entry.deadline = deadline
+        entry.order = self.order
+        entry.timer = <void*>timer
+        self.count += 1
+        self.up(self.count - 1, entry)
+        return 0
+
+    cdef int cancel(self, Timer timer) except -1:
+        """Take a timer out; one that is not set is let be."""
+        cdef Py_ssize_t at = timer.place - 1
+        cdef Entry last
+        if at < 0:
+            return 0
+        timer.place = 0
+        self.count -= 1
+        last = self.heap[self.count]
+        if at != self.count:
+            if at > 0 and before(&last, &self.heap[(at - 1) >> 1]):
+                self.up(at, last)
+            else:
+                self.down(at, last)
+        Py_DECREF(timer)
+        return 0
+
+    cdef int release(self, int64_t now) except -1:
+        """Fire what is due, in order."""
+        cdef Timer timer
+        while self.count and self.heap[0].deadline <= now:
+            timer = <Timer>self.heap[0].timer
+            self.cancel(timer)
+            timer.fire(now)
+        return 0
+
+    cdef void up(self, Py_ssize_t at, Entry entry) noexcept:
+        cdef Py_ssize_t parent
+        while at > 0:
+            parent = (at - 1) >> 1
+            if not before(&entry, &self.heap[parent]):
+                break
+            self.heap[at] = self.heap[parent]
+            (<Timer>self.heap[at].timer).place = at + 1
+            at = parent
+        self.heap[at] = entry
+        (<Timer>entry.timer).place = at + 1
+
+    cdef void down(self, Py_ssize_t at, Entry entry) noexcept:
+        cdef Py_ssize_t child = 2 * at + 1
+        while child < self.count:
+            if child + 1 < self.count and before(&self.heap[child + 1], &self.heap[child]):
+                child += 1
+            if not before(&self.heap[child], &entry):
+                break
+            self.heap[at] = self.heap[child]
+            (<Timer>self.heap[at].timer).place = at + 1
+            at = child
+            child = 2 * at + 1
+        self.heap[at] = entry
+        (<Timer>entry.timer).place = at + 1
+
+
+cdef inline bint before(Entry* left, Entry* right) noexcept:
+    return left.deadline < right.deadline or (left.deadline == right.deadline and left.order < right.order)

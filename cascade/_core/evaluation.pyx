@@ -1,0 +1,699 @@
+"""Evaluation: the state of one run between two decisions.
+
+A run is a stack of frames that can go on. The top frame executes its nodes one after the other; a node whose value is
+an expression puts that expression's frame on top; a frame whose target has a value hands it to its parent; a target
+whose value is an expression has its frame replaced. A node that must be awaited leaves a waiter behind, and a frame
+that can start nothing leaves the stack until one of its waiters lands. Nothing here recurses, so depth is limited by
+memory only; nothing here awaits: what needs the event loop or a worker is handed to the launcher.
+"""
+
+cimport cython
+from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int32_t
+
+from types import CoroutineType as _CoroutineType
+
+from cascade._core.clock cimport nanoseconds
+from cascade._core.extract cimport CALL, DICT, FROZENSET, LIST, SET, STRUCT, TUPLE
+from cascade._core.lazy cimport Task
+from cascade._core.mailbox cimport Mailbox, received
+from cascade._core.scheduler cimport DECIDE, PARKED, READY
+from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, MODES, RECV, SYNC, WAIT, TaskSpec
+
+from cascade.exceptions import ChannelClosedError
+
+cdef extern from "Python.h":
+    PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
+    void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
+    void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
+    size_t PY_VECTORCALL_ARGUMENTS_OFFSET
+    PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
+    PyObject* PyList_New_ "PyList_New"(Py_ssize_t) except NULL
+    PyObject* PyTuple_New_ "PyTuple_New"(Py_ssize_t) except NULL
+    PyObject* PySet_New_ "PySet_New"(PyObject*) except NULL
+    PyObject* PyFrozenSet_New_ "PyFrozenSet_New"(PyObject*) except NULL
+    int PySet_Add_ "PySet_Add"(PyObject*, PyObject*) except -1
+    void PyList_SET_ITEM_ "PyList_SET_ITEM"(PyObject*, Py_ssize_t, PyObject*) noexcept
+    void PyTuple_SET_ITEM_ "PyTuple_SET_ITEM"(PyObject*, Py_ssize_t, PyObject*) noexcept
+
+cdef enum:
+    ARGUMENTS = 10  # of a call, that find room on the C stack
+
+cdef enum:  # what became of a frame
+    HAS_VALUE  # its target has a value
+    HAS_TAIL  # its target's value is an expression
+    HAS_CHILD  # the value of a node before the target is an expression
+    IS_PARKED
+    IS_SPENT  # the turn is over
+
+cdef object _nothing = object()  # "the value will come later"; compared by identity, never given to anybody
+cdef PyObject* PENDING = <PyObject*>_nothing
+cdef PyObject* Lazy = <PyObject*>LazyResult
+cdef PyObject* Coroutine = <PyObject*>_CoroutineType
+
+
+@cython.no_gc
+cdef class Waiter(Receiver):
+    """A node that has started and not ended: what a future, a timer or a mailbox wakes."""
+
+    def finish(self, value):
+        """The node has this value. Said once; what comes later is ignored."""
+        self.land(value, None)
+
+    def fail(self, error):
+        """The node has failed."""
+        self.land(None, error)
+
+    def follow(self, future):
+        """The node ends as a future did that is done."""
+        if future.cancelled():
+            if self.run is not None and self.run.stopping:
+                self.land(None, None)
+                return
+            try:
+                future.result()
+            except BaseException as error:
+                self.land(None, error)
+        else:
+            error = future.exception()
+            self.land(None if error is not None else future.result(), error)
+
+    cdef int land(self, object value, object error) except -1:
+        cdef Evaluation run = self.run
+        if self.landed or run is None:
+            return 0
+        self.landed = True
+        self.value = value
+        self.error = error
+        run.unlink(self)
+        if run.first_landed is None:
+            run.first_landed = self
+        else:
+            run.last_landed.next_landed = self
+        run.last_landed = self
+        if not run.running:
+            run.scheduler.push(run)
+        return 0
+
+    cdef int fire(self, int64_t now) except -1:
+        cdef int64_t elapsed = now - self.since
+        if self.frame.template.nodes[self.node].kind == WAIT:
+            return self.land(elapsed * 1e-9, None)
+        self.mailbox.leave(self)
+        return self.land(received(None, True, elapsed), None)
+
+    cdef int deliver(self, object message) except -1:
+        self.run.scheduler.clock.cancel(self)
+        return self.land(received(message, False, self.run.scheduler.clock.now() - self.since), None)
+
+    cdef int refuse(self) except -1:
+        self.run.scheduler.clock.cancel(self)
+        return self.land(None, ChannelClosedError("received from a closed channel"))
+
+
+cdef class Evaluation(Runnable):
+    """The compiled part of a run.
+
+    Args:
+        scheduler: of the engine that owns the run.
+        target: a lazy result.
+        context: the context in which its tasks run.
+    """
+
+    def __init__(self, Scheduler scheduler not None, LazyResult target not None, context):
+        self.scheduler = scheduler
+        self.target = target
+        self.context = context
+
+    def __dealloc__(self):
+        cdef Frame frame
+        while self.top is not None:
+            frame = self.top
+            self.top = frame.below
+            frame.below = None
+            _let_go(frame)
+
+    def begin(self):
+        """Stand in the queue."""
+        if self.scheduler is not None:
+            self.scheduler.push(self)
+
+    def interrupt(self):
+        """Have it stopped, from outside."""
+        if not self.ended and self.scheduler is not None:
+            self.interrupted = True
+            if not self.running:
+                self.scheduler.push(self)
+
+    def handles(self):
+        """The futures that it waits for."""
+        cdef Waiter waiter = self.waiters
+        found = []
+        while waiter is not None:
+            if waiter.handle is not None:
+                found.append(waiter.handle)
+            waiter = waiter.next
+        return found
+
+    def awaits(self):
+        """What it waits for: a list of (template, number of the node in its graph, whether outside the engine)."""
+        cdef Waiter waiter = self.waiters
+        found = []
+        while waiter is not None:
+            found.append((waiter.frame.template, waiter.frame.template.plan.order[waiter.node], waiter.handle is not None))
+            waiter = waiter.next
+        return found
+
+    def abandon(self, error):
+        """End it at once, with this error, awaiting nothing: its event loop or its engine has failed."""
+        if not self.ended:
+            self.fail(error, None, 0)
+            self.ended = True
+
+    @property
+    def is_ready(self):
+        """Whether it stands in the queue."""
+        return self.queued
+
+    @property
+    def is_running(self):
+        """Whether one of its tasks is running in the loop's thread right now."""
+        return self.running
+
+    # ------------------------------------------------------------------------------------------- between decisions
+
+    cdef int advance(self) except -1:
+        """Go on until the turn is over, or it must wait, or a decision is due."""
+        cdef int status
+        if self.ended:
+            return PARKED
+        self.running = True
+        PyContext_Enter(self.context)
+        try:
+            status = self.go_on()
+        finally:
+            PyContext_Exit(self.context)
+            self.running = False
+        return status
+
+    cdef int go_on(self) except -1:
+        cdef int status = READY
+        cdef Frame frame
+        cdef bint was_stopping = self.stopping
+        try:
+            if self.target is not None and not self.interrupted:
+                target = self.target
+                self.target = None
+                self.push(self.enter(<LazyResult>target, None, 0))
+            while True:
+                if self.interrupted and not self.stopping:
+                    self.stop()
+                if self.first_landed is not None:
+                    self.settle_landed()
+                if self.stopping or self.ended:
+                    break
+                status = self.run_frames()
+                if self.launches is not None:
+                    self.launch()
+                if status == READY or self.ended or (self.first_landed is None and not self.interrupted):
+                    break
+        except BaseException as error:
+            self.fail(error, self.top, self.at)
+        if self.stopping and self.waiters is None and self.first_landed is None:
+            self.ended = True
+        if self.ended or (self.stopping and not was_stopping):
+            return DECIDE
+        return PARKED if self.stopping else status
+
+    cdef int settle_landed(self) except -1:
+        """Take what has arrived, in the order of arrival."""
+        cdef Waiter waiter
+        while self.first_landed is not None:
+            waiter = self.first_landed
+            self.first_landed = waiter.next_landed
+            waiter.next_landed = None
+            waiter.run = None
+            if waiter.error is not None:
+                self.fail(waiter.error, waiter.frame, waiter.node)
+            elif not self.stopping:
+                waiter.frame.awaited -= 1
+                try:
+                    self.settle(waiter.frame, waiter.node, waiter.value)
+                except BaseException as error:
+                    self.fail(error, waiter.frame, waiter.node)
+        return 0
+
+    cdef int run_frames(self) except -1:
+        """Work on the stack of frames. PARKED when it is empty."""
+        cdef Frame frame
+        cdef Frame parent
+        cdef int outcome
+        cdef bint spent
+        while self.top is not None:
+            frame = self.top
+            outcome = self.run_frame(frame)
+            if outcome == HAS_TAIL:
+                self.replace(frame)
+                self.iterations += 1
+                if self.scheduler.yields or self.scheduler.burn(1):
+                    return READY
+            elif outcome == HAS_VALUE:
+                self.leave(frame)
+                if self.ended:
+                    return PARKED
+            elif outcome == HAS_CHILD:
+                frame.awaited += 1
+                expression = self.expansion
+                self.expansion = None
+                self.push(self.enter(expression, frame, self.at))
+                if self.scheduler.burn(1):
+                    return READY
+            elif outcome == IS_PARKED:
+                self.top = frame.below
+                frame.below = None
+                frame.stacked = False
+            else:
+                return READY
+        return PARKED
+
+    cdef int run_frame(self, Frame frame) except -1:
+        """Execute nodes until the frame has a value, or must wait, or another frame comes first."""
+        cdef Template template = frame.template
+        cdef Py_ssize_t last = template.node_count - 1
+        cdef Py_ssize_t at
+        cdef Node* node
+        cdef PyObject* result
+        cdef PyObject* kind
+        self.at = last
+        if frame.values[last] is not NULL:
+            return HAS_TAIL if Py_TYPE(frame.values[last]) == Lazy else HAS_VALUE
+        while True:
+            if frame.scattered:
+                if frame.ready_count == 0:
+                    return IS_PARKED
+                at = frame.pop_ready()
+            elif frame.awaited:
+                if template.serial:
+                    return IS_PARKED
+                frame.scatter()
+                continue
+            else:
+                at = frame.next
+                frame.next = at + 1
+            node = &template.nodes[at]
+            self.at = at
+            result = self.execute(frame, node)
+            if result == PENDING:
+                Py_DECREF_(result)
+                frame.awaited += 1
+                continue
+            kind = Py_TYPE(result)
+            if kind == Lazy:
+                if at == last:
+                    frame.values[last] = result
+                    return HAS_TAIL
+                self.expansion = <LazyResult>result
+                Py_DECREF_(result)
+                return HAS_CHILD
+            if kind == Coroutine and node.op == CALL and node.kind == SYNC:
+                coroutine = <object>result
+                Py_DECREF_(result)
+                result = self.call_async(frame, coroutine)
+                coroutine = None
+                if result == PENDING:
+                    Py_DECREF_(result)
+                    frame.awaited += 1
+                    continue
+                if Py_TYPE(result) == Lazy:
+                    if at == last:
+                        frame.values[last] = result
+                        return HAS_TAIL
+                    self.expansion = <LazyResult>result
+                    Py_DECREF_(result)
+                    return HAS_CHILD
+            frame.values[at] = result
+            if at == last:
+                return HAS_VALUE
+            if frame.scattered:
+                frame.resolve(at)
+            if self.scheduler.watch.fuel <= 0:
+                self.scheduler.read_clock()
+                if self.scheduler.spent:
+                    return IS_SPENT
+            if self.interrupted:
+                return IS_SPENT
+
+    # -------------------------------------------------------------------------------------------------- one node
+
+    cdef PyObject* execute(self, Frame frame, Node* node) except NULL:
+        """Start a node: its value, or PENDING. A new reference either way."""
+        cdef int32_t* operands
+        cdef PyObject* made
+        cdef PyObject* value
+        cdef Py_ssize_t i
+        cdef int op = node.op
+        if op == CALL:
+            if node.kind == SYNC:
+                return self.call_sync(frame, node)
+            if node.kind == ASYNC:
+                made = self.call(frame, node, <PyObject*>(<Task>frame.values[node.source]).fn)
+                if Py_TYPE(made) != Coroutine:
+                    return made
+                coroutine = <object>made
+                Py_DECREF_(made)
+                return self.call_async(frame, coroutine)
+            if node.kind == RECV:
+                return self.call_recv(frame, node)
+            return self.call_wait(frame, node)
+        operands = frame.template.operands + node.first_operand
+        if op == DICT:
+            pairs = {}
+            for i in range(node.operands):
+                if operands[2 * i] < 0:
+                    key = (<tuple>node.names)[~operands[2 * i]]
+                else:
+                    key = <object>frame.values[operands[2 * i]]
+                pairs[key] = <object>frame.values[operands[2 * i + 1]]
+            Py_INCREF(pairs)
+            return <PyObject*>pairs
+        if op == STRUCT:
+            fields = {}
+            for i in range(node.operands):
+                fields[(<tuple>node.names)[i]] = <object>frame.values[operands[i]]
+            struct = (<object>frame.values[node.source])(**fields)
+            Py_INCREF(struct)
+            return <PyObject*>struct
+        if op == LIST:
+            made = PyList_New_(node.operands)
+            for i in range(node.operands):
+                value = frame.values[operands[i]]
+                Py_INCREF_(value)
+                PyList_SET_ITEM_(made, i, value)
+            return made
+        if op == TUPLE:
+            made = PyTuple_New_(node.operands)
+            for i in range(node.operands):
+                value = frame.values[operands[i]]
+                Py_INCREF_(value)
+                PyTuple_SET_ITEM_(made, i, value)
+            return made
+        items = set()
+        for i in range(node.operands):
+            items.add(<object>frame.values[operands[i]])
+        if op == FROZENSET:
+            items = frozenset(items)
+        Py_INCREF(items)
+        return <PyObject*>items
+
+    cdef PyObject* call(self, Frame frame, Node* node, PyObject* callable) except NULL:
+        """Call a node's callable with its arguments."""
+        cdef PyObject* near[ARGUMENTS + 1]
+        cdef PyObject** arguments = near
+        cdef PyObject** values = frame.values
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Py_ssize_t i
+        if node.operands > ARGUMENTS:
+            return _call_with_many(frame, node, callable)
+        for i in range(node.operands):
+            arguments[i + 1] = values[operands[i]]
+        return PyObject_Vectorcall(
+            callable, arguments + 1, <size_t>node.positional | PY_VECTORCALL_ARGUMENTS_OFFSET, node.names
+        )
+
+    cdef PyObject* call_sync(self, Frame frame, Node* node) except NULL:
+        cdef Task task = <Task>frame.values[node.source]
+        cdef TaskSpec spec
+        cdef int mode = node.mode
+        if mode == DEFAULT:
+            mode = self.scheduler.default_mode
+        if mode != INLINE:
+            spec = task.spec
+            if mode != AUTO or not spec.runs_inline:
+                return self.call_worker(frame, node, mode)
+            if spec is not self.scheduler.watch.last_suspect:
+                self.scheduler.watch.suspect(spec)
+        self.scheduler.watch.fuel -= 1
+        return self.call(frame, node, <PyObject*>task.fn)
+
+    cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
+        cdef Waiter waiter = self.new_waiter(frame)
+        value = self.scheduler.launcher.launch_async(waiter, coroutine)
+        self.scheduler.watch.fuel -= 1
+        if value is waiter:
+            self.link(waiter)
+            value = _nothing
+        Py_INCREF(value)
+        return <PyObject*>value
+
+    cdef PyObject* call_worker(self, Frame frame, Node* node, int mode) except NULL:
+        """Have a worker call it, once this advance is over: by then all that can start is known, the urgent first."""
+        cdef Waiter waiter = self.new_waiter(frame)
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Py_ssize_t i
+        arguments = tuple([<object>frame.values[operands[i]] for i in range(node.positional)])
+        keywords = {}
+        for i in range(node.positional, node.operands):
+            keywords[(<tuple>node.names)[i - node.positional]] = <object>frame.values[operands[i]]
+        if self.launches is None:
+            self.launches = []
+        self.launches.append((-node.priority, waiter, <object>frame.values[node.source], arguments, keywords, MODES[mode]))
+        self.link(waiter)
+        Py_INCREF_(PENDING)
+        return PENDING
+
+    cdef PyObject* call_wait(self, Frame frame, Node* node) except NULL:
+        cdef Waiter waiter
+        cdef int64_t now
+        if node.operands != 1:
+            raise TypeError(f"wait() takes 1 argument but {node.operands} were given")
+        seconds = <object>frame.values[frame.template.operands[node.first_operand]]
+        span = nanoseconds(seconds, "seconds")
+        now = self.scheduler.clock.now()
+        waiter = self.new_waiter(frame)
+        waiter.since = now
+        self.scheduler.clock.set(waiter, now + span)
+        self.link(waiter)
+        Py_INCREF_(PENDING)
+        return PENDING
+
+    cdef PyObject* call_recv(self, Frame frame, Node* node) except NULL:
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Mailbox mailbox
+        cdef Waiter waiter
+        cdef int64_t span = -1
+        if node.operands != 2 or not isinstance(<object>frame.values[operands[0]], Mailbox):
+            raise TypeError("recv() takes a channel and a timeout")
+        mailbox = <Mailbox>frame.values[operands[0]]
+        timeout = <object>frame.values[operands[1]]
+        if timeout is not None:
+            span = nanoseconds(timeout, "timeout")
+        if mailbox.holds():
+            message = received(mailbox.take(), False, 0)
+            Py_INCREF(message)
+            return <PyObject*>message
+        if mailbox.closed:
+            raise ChannelClosedError("received from a closed channel")
+        waiter = self.new_waiter(frame)
+        waiter.since = self.scheduler.clock.now()
+        mailbox.join(waiter)
+        if span >= 0:
+            self.scheduler.clock.set(waiter, waiter.since + span)
+        self.link(waiter)
+        Py_INCREF_(PENDING)
+        return PENDING
+
+    # ------------------------------------------------------------------------------------------------- the frames
+
+    cdef Frame enter(self, LazyResult expression, Frame parent, Py_ssize_t parent_node):
+        """A frame for an expression."""
+        cdef Frame frame = Frame.__new__(Frame)
+        self.scheduler.extraction.run(expression)
+        frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
+        frame.parent = parent
+        frame.parent_node = parent_node
+        return frame
+
+    cdef int replace(self, Frame frame) except -1:
+        """The tail call: the expression that is the target's value takes the frame over."""
+        cdef Py_ssize_t last = frame.template.node_count - 1
+        cdef PyObject* expression = frame.values[last]
+        cdef Template template
+        self.scheduler.extraction.run(<LazyResult>expression)
+        if frame.template.matches(self.scheduler.extraction):
+            self.scheduler.table.hit(frame.template)
+            frame.template.recurs = True
+            frame.rehydrate(self.scheduler.extraction)
+            return 0
+        template = self.scheduler.table.get(self.scheduler.extraction)
+        frame.template.observe_tail(template)
+        frame.hydrate(template, self.scheduler.extraction)
+        return 0
+
+    cdef int leave(self, Frame frame) except -1:
+        """The top frame has a value: it goes to the parent's node, or is the run's."""
+        cdef Frame parent = frame.parent
+        cdef Py_ssize_t last = frame.template.node_count - 1
+        value = <object>frame.values[last]
+        self.top = frame.below
+        frame.below = None
+        frame.stacked = False
+        if parent is None:
+            self.value = value
+            self.ended = True
+            return 0
+        frame.parent = None
+        parent.awaited -= 1
+        return self.settle(parent, frame.parent_node, value)
+
+    cdef int settle(self, Frame frame, Py_ssize_t node, object value) except -1:
+        """A node that was awaited has a value, which may be an expression in turn, or a coroutine."""
+        cdef PyObject* result
+        self.at = node
+        self.push(frame)
+        if type(value) is _CoroutineType and frame.template.nodes[node].kind == SYNC:
+            result = self.call_async(frame, value)
+            value = <object>result
+            Py_DECREF_(result)
+            if result == PENDING:
+                frame.awaited += 1
+                return 0
+        if type(value) is LazyResult and node != frame.template.node_count - 1:
+            frame.awaited += 1
+            self.push(self.enter(<LazyResult>value, frame, node))
+            return 0
+        Py_INCREF(value)
+        frame.values[node] = <PyObject*>value
+        frame.resolve(node)
+        return 0
+
+    # -------------------------------------------------------------------------------------- what has to be awaited
+
+    cdef Waiter new_waiter(self, Frame frame):
+        cdef Waiter waiter = Waiter.__new__(Waiter)
+        waiter.run = self
+        waiter.frame = frame
+        waiter.node = self.at
+        return waiter
+
+    cdef int link(self, Waiter waiter) except -1:
+        if waiter.landed:  # already, while it was being launched
+            return 0
+        waiter.next = self.waiters
+        waiter.previous = NULL
+        if self.waiters is not None:
+            self.waiters.previous = <PyObject*>waiter
+        self.waiters = waiter
+        return 0
+
+    cdef int unlink(self, Waiter waiter) except -1:
+        if waiter.next is not None:
+            waiter.next.previous = waiter.previous
+        if waiter.previous is not NULL:
+            (<Waiter>waiter.previous).next = waiter.next
+        elif self.waiters is waiter:
+            self.waiters = waiter.next
+        waiter.next = None
+        waiter.previous = NULL
+        return 0
+
+    cdef int launch(self) except -1:
+        """Hand the calls for workers over, the most urgent first."""
+        cdef Waiter waiter
+        launches = self.launches
+        self.launches = None
+        launches.sort(key=_urgency)
+        for _, waiter, task, arguments, keywords, mode in launches:
+            if self.stopping:
+                waiter.land(None, None)
+                continue
+            try:
+                self.scheduler.launcher.launch_worker(waiter, task, arguments, keywords, mode)
+            except BaseException as error:
+                waiter.land(None, error)
+        return 0
+
+    # ----------------------------------------------------------------------------------------------------- the end
+
+    cdef int fail(self, object error, Frame frame, Py_ssize_t node) except -1:
+        """A node has failed: note where, and stop."""
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            # As PEP 479 has it: it could not leave a coroutine as itself.
+            made = RuntimeError(f"a task raised {type(error).__name__}")
+            made.__cause__ = error
+            error = made
+        if frame is None:
+            self.scheduler.launcher.annotate(error, self, None, 0)
+        else:
+            self.scheduler.launcher.annotate(error, self, frame.template, frame.template.plan.order[node])
+        if self.errors is None:
+            self.errors = []
+        if not any([known is error for known in self.errors]):
+            self.errors.append(error)
+        self.stop()
+        return 0
+
+    cdef int stop(self) except -1:
+        """Start nothing more. Timers and mailboxes are left at once; futures are for the launcher to cancel."""
+        cdef Waiter waiter = self.waiters
+        cdef Waiter next
+        cdef Frame frame
+        if self.stopping:
+            return 0
+        self.stopping = True
+        self.target = None
+        self.expansion = None
+        if self.launches is not None:
+            self.launch()
+            waiter = self.waiters
+        while waiter is not None:
+            next = waiter.next
+            if waiter.handle is None:
+                self.scheduler.clock.cancel(waiter)
+                if waiter.mailbox is not None:
+                    waiter.mailbox.leave(waiter)
+                waiter.landed = True
+                self.unlink(waiter)
+            frame = waiter.frame
+            waiter = next
+            _let_go(frame)
+        while self.top is not None:
+            frame = self.top
+            self.top = frame.below
+            frame.below = None
+            frame.stacked = False
+            _let_go(frame)
+        return 0
+
+
+def _urgency(launch):
+    return launch[0]
+
+
+cdef int _let_go(Frame frame) except -1:
+    """Empty a frame and its parents, one after the other: freed by reference they would recurse."""
+    cdef Frame parent
+    while frame is not None:
+        parent = frame.parent
+        frame.parent = None
+        frame.clear()
+        frame = parent
+    return 0
+
+
+cdef PyObject* _call_with_many(Frame frame, Node* node, PyObject* callable) except NULL:
+    """A call whose arguments do not fit on the C stack."""
+    cdef PyObject** arguments = <PyObject**>PyMem_Malloc((node.operands + 1) * sizeof(PyObject*))
+    cdef int32_t* operands = frame.template.operands + node.first_operand
+    cdef Py_ssize_t i
+    if arguments is NULL:
+        raise MemoryError()
+    for i in range(node.operands):
+        arguments[i + 1] = frame.values[operands[i]]
+    try:
+        return PyObject_Vectorcall(
+            callable, arguments + 1, <size_t>node.positional | PY_VECTORCALL_ARGUMENTS_OFFSET, node.names
+        )
+    finally:
+        PyMem_Free(arguments)

@@ -1,0 +1,32 @@
+"""Frames: one expression bound to its template."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t
+
+from cascade._core.extract cimport Extraction
+from cascade._core.template cimport Template
+
+
+cdef class Frame:
+    cdef Template template
+    cdef PyObject** values  # owned: the results of the nodes, NULL until they are there, then the slots
+    cdef Py_ssize_t count  # of values
+    cdef Py_ssize_t room
+    cdef Py_ssize_t next  # the first node not looked at, as long as nodes start in the order of the plan
+    cdef Py_ssize_t awaited  # nodes that have started and not ended
+    cdef bint scattered  # nodes start as their inputs come
+    cdef int32_t* needs  # when scattered: of each node, how many results it still lacks
+    cdef int32_t* ready  # when scattered: a heap of nodes that lack none, the first of the plan on top
+    cdef Py_ssize_t ready_count
+    cdef Frame parent  # whose node this frame's value is the value of; None: the run's
+    cdef Py_ssize_t parent_node
+    cdef Frame below  # in the run's stack of frames that can go on
+    cdef bint stacked
+
+    cdef int hydrate(self, Template template, Extraction extraction) except -1
+    cdef int rehydrate(self, Extraction extraction) except -1
+    cdef void clear(self) noexcept
+    cdef int scatter(self) except -1
+    cdef void resolve(self, Py_ssize_t node) noexcept
+    cdef Py_ssize_t pop_ready(self) noexcept
+    cdef void push_ready(self, int32_t node) noexcept

@@ -1,0 +1,297 @@
+"""Tasks and lazy results: what users write expressions with.
+
+Calling a task is the hottest thing that users do, once a node and iteration, so it keeps what the interpreter hands
+over (an array of arguments and the call site's own tuple of names) and checks a call site only the first time.
+"""
+
+from types import MethodType as _MethodType
+
+cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+
+from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, PROCESS, THREAD, CallSite, Mode, TaskSpec, method_spec, spec_of
+
+from cascade.exceptions import TaskDefinitionError
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        Py_ssize_t tp_vectorcall_offset
+        unsigned long tp_flags
+        void* tp_new
+        PyObject* (*tp_call)(PyObject*, PyObject*, PyObject*) noexcept
+    unsigned long Py_TPFLAGS_HAVE_VECTORCALL
+    unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
+    Py_ssize_t PyVectorcall_NARGS(size_t)
+    PyObject* PyVectorcall_Call(PyObject*, PyObject*, PyObject*) noexcept
+    void PyType_Modified(PyTypeObject*)
+
+cdef uint64_t _serial = 0
+
+
+@cython.final
+@cython.freelist(256)
+@cython.trashcan(True)
+cdef class LazyResult:
+    """One call of a task that has not run: a node of an expression.
+
+    Made by calling a task, never directly. Give it to other tasks as an argument, alone or inside lists, tuples,
+    dicts, sets and frozen structs; return it from a task to go on with it; run it with `cascade.run`.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def add(a, b):
+    ...     return a + b
+    >>> add(1, b=add(2, 3))
+    <LazyResult add(1, b=<LazyResult add(2, 3)>)>
+    """
+
+    @property
+    def args(self):
+        """The positional arguments, a tuple."""
+        return self.arguments[:self.shape.positional]
+
+    @property
+    def kwargs(self):
+        """The keyword arguments, a dict by sorted name."""
+        return dict(zip(self.shape.names, self.arguments[self.shape.positional:]))
+
+    def __bool__(self):
+        raise TypeError(
+            f"a lazy result has no truth value before it has run; {self.task.spec.qualname}(...) was used as a condition"
+        )
+
+    def __repr__(self):
+        return _describe(self, 3)
+
+
+cdef str _describe(object value, int depth):
+    """A short text for people, to a bounded depth and width."""
+    cdef LazyResult lazy
+    if not isinstance(value, LazyResult):
+        text = object.__repr__(value) if isinstance(value, (list, tuple, dict, set)) and depth == 0 else repr(value)
+        return text if len(text) <= 40 else text[:37] + "..."
+    lazy = <LazyResult>value
+    if depth == 0:
+        return f"<LazyResult {lazy.task.spec.qualname}(...)>"
+    parts = []
+    for i, argument in enumerate(lazy.arguments[:8]):
+        name = "" if i < lazy.shape.positional else lazy.shape.names[i - lazy.shape.positional] + "="
+        if isinstance(argument, (list, tuple, dict, set, frozenset)):
+            parts.append(f"{name}<{type(argument).__name__} of {len(argument)}>")
+        else:
+            parts.append(name + _describe(argument, depth - 1))
+    if len(lazy.arguments) > 8:
+        parts.append("...")
+    return f"<LazyResult {lazy.task.spec.qualname}({', '.join(parts)})>"
+
+
+cdef object _call(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames):
+    """A lazy result of this call: no dict, no tuple of arguments but the one that it keeps."""
+    global _serial
+    cdef Py_ssize_t positional = PyVectorcall_NARGS(flagged)
+    cdef Py_ssize_t i
+    cdef CallSite site = self.spec.last
+    cdef LazyResult lazy
+    cdef tuple kept
+    cdef PyObject* argument
+    if site is None or site.positional != positional or site.key != kwnames:
+        site = self.spec.site(positional, kwnames)
+    kept = PyTuple_New(site.count)
+    for i in range(site.count):
+        argument = arguments[i if site.order is NULL else site.order[i]]
+        Py_INCREF(<object>argument)
+        PyTuple_SET_ITEM(kept, i, <object>argument)
+    _serial += 1
+    lazy = LazyResult.__new__(LazyResult)
+    lazy.task = self
+    lazy.shape = site.shape
+    lazy.arguments = kept
+    lazy.serial = _serial
+    return lazy
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Task:
+    """A function made declarative: calling it runs nothing and gives a lazy result.
+
+    Made by `cascade.task`. It binds to instances as functions do, so methods can be tasks.
+    """
+
+    @property
+    def name(self):
+        """The qualified name, or the one given to `cascade.task`."""
+        return self.spec.qualname
+
+    @property
+    def module(self):
+        """The name of the module that defines the callable."""
+        return self.spec.module
+
+    @property
+    def mode(self):
+        """"default", "auto", "inline", "thread" or "process"."""
+        return self.spec.identity[3]
+
+    @property
+    def is_async(self):
+        """Whether the callable is an async function."""
+        return self.spec.kind == ASYNC
+
+    @property
+    def __wrapped__(self):
+        return self.fn
+
+    @property
+    def __name__(self):
+        return self.spec.qualname.rpartition(".")[2]
+
+    @property
+    def __qualname__(self):
+        return self.spec.qualname
+
+    @property
+    def __doc__(self):
+        return self.fn.__doc__
+
+    @property
+    def __signature__(self):
+        if self.spec.signature is None:
+            raise AttributeError("__signature__")
+        return self.spec.signature
+
+    def measured(self, ns):
+        """Take note of how many nanoseconds a call in a worker thread took, for the auto rule."""
+        self.spec.measured(ns)
+
+    def __get__(self, instance, owner):
+        cdef Task bound
+        if instance is None or not self.spec.binds:
+            return self
+        fn = self.fn.__get__(instance, owner)
+        return _new(fn, method_spec(self.spec, fn))
+
+    def __call__(self, *args, **kwargs):
+        # Replaced below by the vectorcall; stands here so that the type is known to be callable.
+        raise NotImplementedError
+
+    def __reduce__(self):
+        """By reference, as functions are: a task travels to worker processes as its name."""
+        if isinstance(self.fn, _MethodType):
+            return getattr, (self.fn.__self__, self.fn.__name__)
+        return _import, (self.spec.module, self.spec.qualname)
+
+    def __repr__(self):
+        return f"<Task {self.spec.module}.{self.spec.qualname}>"
+
+
+def _import(module, qualname):
+    """The task of that name, as `pickle` finds functions."""
+    found = __import__(module, fromlist=["_"])
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found
+
+
+cdef Task _new(object fn, TaskSpec spec):
+    cdef Task made = Task.__new__(Task)
+    made.vectorcall = <vectorcallfunc><void*>_call
+    made.fn = fn
+    made.spec = spec
+    return made
+
+
+def task(fn=None, /, *, name=None, mode=None):
+    """Make a task of a function: calling it will run nothing and give a lazy result.
+
+    Use it bare (``@cs.task``) or with settings (``@cs.task(mode="thread")``), on functions, async functions, methods,
+    callables, at module level or inside a function. A task made inside a function costs about as much as the
+    function object itself.
+
+    Args:
+        fn: the callable.
+        name: what to call it instead of its qualified name: part of its identity in templates.
+        mode: where a sync callable runs. "inline": in the event loop's thread; "thread", "process": in a worker;
+            "auto": in a thread until it has proved quick. Not given: as the engine's `default_mode` says.
+
+    Returns:
+        The `Task`, or a decorator if ``fn`` is not given.
+
+    Raises:
+        TaskDefinitionError: if ``fn`` is not callable or the settings do not fit it.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def countdown(n):
+    ...     return countdown(n - 1) if n else "lift-off"
+    >>> cs.run(countdown(3))
+    'lift-off'
+    """
+    if name is not None and (type(name) is not str or not name):
+        raise TaskDefinitionError(f"expected a non-empty `str` as name, got {name!r}")
+    code = _MODES.get(mode)
+    if code is None:
+        raise TaskDefinitionError(f"expected mode 'auto', 'inline', 'thread' or 'process', got {mode!r}")
+    if fn is None:
+        return _Decorator(name, code)
+    return _make(fn, name, code)
+
+
+cdef dict _MODES = {None: DEFAULT, "auto": AUTO, "inline": INLINE, "thread": THREAD, "process": PROCESS}
+
+
+@cython.internal
+cdef class _Decorator:
+    """What ``@cs.task(...)`` with settings gives: takes the function."""
+
+    cdef object name
+    cdef Mode mode
+
+    def __init__(self, name, int mode):
+        self.name = name
+        self.mode = <Mode>mode
+
+    def __call__(self, fn):
+        return _make(fn, self.name, self.mode)
+
+
+cdef Task _make(object fn, str name, Mode mode):
+    if type(fn) is Task:
+        raise TaskDefinitionError(f"{fn!r} is a task already")
+    return _new(fn, spec_of(fn, name, mode))
+
+
+cdef Task builtin_task(object fn, TaskSpec spec):
+    """A task that the engine itself evaluates."""
+    return _new(fn, spec)
+
+
+cdef LazyResult lazy_call(Task task, tuple arguments):
+    """``task(*arguments)``, without the way through the interpreter."""
+    return _call(task, <PyObject**>(<PyTupleObject*>arguments).ob_item, len(arguments), NULL)
+
+
+cdef extern from "Python.h":
+    ctypedef struct PyTupleObject:
+        PyObject** ob_item
+
+
+cdef int _use_vectorcall() except -1:
+    """Give `Task` the vectorcall protocol, which Cython has no word for, and close both types to direct making."""
+    cdef Task probe = Task.__new__(Task)
+    cdef PyTypeObject* task_type = <PyTypeObject*>Task
+    cdef PyTypeObject* lazy_type = <PyTypeObject*>LazyResult
+    task_type.tp_vectorcall_offset = <char*>&probe.vectorcall - <char*><PyObject*>probe
+    task_type.tp_call = PyVectorcall_Call
+    task_type.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION
+    task_type.tp_new = NULL
+    lazy_type.tp_flags |= Py_TPFLAGS_DISALLOW_INSTANTIATION
+    lazy_type.tp_new = NULL
+    PyType_Modified(task_type)
+    PyType_Modified(lazy_type)
+    return 0
+
+
+_use_vectorcall()

@@ -1,0 +1,40 @@
+"""Mailboxes: messages that wait for a receiver, or receivers that wait for a message."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from cascade._core.clock cimport Timer
+
+
+cdef class Received:
+    cdef readonly object message
+    cdef readonly bint timed_out
+    cdef readonly double elapsed  # seconds
+
+
+cdef class Receiver(Timer):
+    cdef Mailbox mailbox  # in whose line it stands, None: in none
+    cdef Receiver behind
+    cdef PyObject* ahead  # a borrowed Receiver
+    cdef int64_t since  # nanoseconds, when it began to wait
+
+    cdef int deliver(self, object message) except -1
+    cdef int refuse(self) except -1
+
+
+cdef class Mailbox:
+    cdef readonly object capacity  # int, None: unbounded
+    cdef readonly str overflow
+    cdef readonly bint closed
+    cdef object queued  # deque, None: nothing has waited yet
+    cdef Receiver first
+    cdef PyObject* last
+    cdef object __weakref__
+
+    cdef bint holds(self) noexcept
+    cdef object take(self)
+    cdef int join(self, Receiver receiver) except -1
+    cdef int leave(self, Receiver receiver) except -1
+
+
+cdef Received received(object message, bint timed_out, int64_t elapsed)

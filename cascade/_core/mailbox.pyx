@@ -1,0 +1,236 @@
+"""Mailboxes: messages that wait for a receiver, or receivers that wait for a message; never both."""
+
+from collections import deque as _deque
+
+cimport cython
+
+from cascade._core.clock cimport nanoseconds
+from cascade._core.lazy cimport LazyResult, Task, builtin_task, lazy_call
+from cascade._core.spec cimport RECV, WAIT, builtin_spec
+
+from cascade.exceptions import ChannelClosedError, ChannelFullError
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Received:
+    """What receiving from a channel came to.
+
+    Attributes:
+        message: what was sent; None if nothing came in time.
+        timed_out: whether nothing came in time.
+        elapsed: seconds that passed since it began to wait.
+    """
+
+    __match_args__ = ("message", "timed_out", "elapsed")
+
+    @staticmethod
+    def make(message, timed_out, elapsed):
+        """What a receiver outside the core has received."""
+        cdef Received made = Received.__new__(Received)
+        made.message = message
+        made.timed_out = timed_out
+        made.elapsed = elapsed
+        return made
+
+    def __repr__(self):
+        return f"Received(message={self.message!r}, timed_out={bool(self.timed_out)}, elapsed={self.elapsed!r})"
+
+
+cdef Received received(object message, bint timed_out, int64_t elapsed):
+    cdef Received made = Received.__new__(Received)
+    made.message = message
+    made.timed_out = timed_out
+    made.elapsed = elapsed * 1e-9
+    return made
+
+
+cdef class Receiver(Timer):
+    """One that waits in a mailbox's line, perhaps with a deadline."""
+
+    cdef int deliver(self, object message) except -1:
+        return 0
+
+    cdef int refuse(self) except -1:
+        """The mailbox was closed."""
+        return 0
+
+
+cdef class Callback(Receiver):
+    """A receiver that is not a run: calls a function with the message, or with nothing once the mailbox is closed."""
+
+    cdef object call
+
+    def __init__(self, call):
+        self.call = call
+
+    cdef int deliver(self, object message) except -1:
+        self.call(message)
+        return 0
+
+    cdef int refuse(self) except -1:
+        self.call()
+        return 0
+
+    def stand_in(self, Mailbox mailbox):
+        """Take the message that waits, and return whether there was one; else join the line."""
+        if mailbox.holds():
+            self.call(mailbox.take())
+            return True
+        if mailbox.closed:
+            self.call()
+            return True
+        mailbox.join(self)
+        return False
+
+    def withdraw(self):
+        """Leave the line."""
+        if self.mailbox is not None:
+            self.mailbox.leave(self)
+
+
+cdef class Mailbox:
+    """The compiled part of `cascade.Channel`."""
+
+    def __init__(self, capacity=None, overflow="error"):
+        if capacity is not None and (type(capacity) is not int or capacity < 1):
+            raise ValueError(f"expected a capacity of None or an int of at least 1, got {capacity!r}")
+        if overflow not in ("error", "drop_oldest", "drop_newest"):
+            raise ValueError(f"expected overflow 'error', 'drop_oldest' or 'drop_newest', got {overflow!r}")
+        self.capacity = capacity
+        self.overflow = overflow
+
+    def __len__(self):
+        """How many messages wait."""
+        return 0 if self.queued is None else len(self.queued)
+
+    def __bool__(self):
+        return True
+
+    def send(self, message):
+        """Hand a message to the receiver that waits longest, or keep it until one comes. Never waits.
+
+        Raises:
+            ChannelClosedError: if the channel is closed.
+            ChannelFullError: if ``capacity`` messages wait already and ``overflow`` is "error".
+        """
+        cdef Receiver receiver = self.first
+        if self.closed:
+            raise ChannelClosedError("sent to a closed channel")
+        if receiver is not None:
+            self.leave(receiver)
+            receiver.deliver(message)
+            return
+        if self.queued is None:
+            self.queued = _deque()
+        elif self.capacity is not None and len(self.queued) >= self.capacity:
+            if self.overflow == "drop_newest":
+                return
+            if self.overflow == "error":
+                raise ChannelFullError(f"sent to a channel in which {self.capacity} messages wait already: its capacity")
+            self.queued.popleft()
+        self.queued.append(message)
+
+    def recv(self, timeout=None):
+        """A lazy result that gives the next message.
+
+        Args:
+            timeout: seconds to wait at most; None: as long as it takes.
+
+        Returns:
+            A `LazyResult` giving a `Received`. It fails with `ChannelClosedError` if the channel is closed and empty.
+        """
+        if timeout is not None and type(timeout) is not LazyResult:
+            nanoseconds(timeout, "timeout")
+        return lazy_call(_recv, (self, timeout))
+
+    def unreceive(self, message):
+        """Put back, before all others, a message whose receiver was cancelled before it could take it."""
+        if self.first is not None:
+            self.send(message)
+            return
+        if self.queued is None:
+            self.queued = _deque()
+        self.queued.appendleft(message)
+
+    def drain(self):
+        """Take all messages that wait: a list, the oldest first."""
+        if self.queued is None:
+            return []
+        messages = list(self.queued)
+        self.queued = None
+        return messages
+
+    def close(self):
+        """Take no more messages. Those that wait can still be received; receivers that wait get `ChannelClosedError`."""
+        cdef Receiver receiver
+        self.closed = True
+        while self.first is not None:
+            receiver = self.first
+            self.leave(receiver)
+            receiver.refuse()
+
+    cdef bint holds(self) noexcept:
+        return self.queued is not None and len(<object>self.queued) > 0
+
+    cdef object take(self):
+        """The oldest message."""
+        message = self.queued.popleft()
+        if not self.queued:
+            self.queued = None  # an empty deque takes more room than a parked run
+        return message
+
+    cdef int join(self, Receiver receiver) except -1:
+        """Put a receiver at the end of the line."""
+        receiver.mailbox = self
+        receiver.behind = None
+        receiver.ahead = NULL
+        if self.first is None:
+            self.first = receiver
+        else:
+            receiver.ahead = self.last
+            (<Receiver>self.last).behind = receiver
+        self.last = <PyObject*>receiver
+        return 0
+
+    cdef int leave(self, Receiver receiver) except -1:
+        """Take a receiver out of the line."""
+        cdef Receiver behind = receiver.behind
+        if receiver.ahead is NULL:
+            self.first = behind
+        else:
+            (<Receiver>receiver.ahead).behind = behind
+        if behind is None:
+            self.last = receiver.ahead
+        else:
+            behind.ahead = receiver.ahead
+        receiver.mailbox = None
+        receiver.behind = None
+        receiver.ahead = NULL
+        return 0
+
+
+def _evaluated_by_the_engine(*arguments):
+    raise NotImplementedError  # the engine looks at the kind of the task and never calls it
+
+
+cdef Task _recv = builtin_task(_evaluated_by_the_engine, builtin_spec(_evaluated_by_the_engine, "recv", RECV))
+cdef Task _wait = builtin_task(_evaluated_by_the_engine, builtin_spec(_evaluated_by_the_engine, "wait", WAIT))
+
+
+def wait(seconds):
+    """A lazy result that comes true after some time. The run that waits for it costs nothing meanwhile.
+
+    Args:
+        seconds: how long, or a lazy result giving it.
+
+    Returns:
+        A `LazyResult` giving the seconds that really passed.
+
+    >>> import cascade as cs
+    >>> cs.run(cs.wait(0.01)) >= 0.01
+    True
+    """
+    if type(seconds) is not LazyResult:
+        nanoseconds(seconds, "seconds")
+    return lazy_call(_wait, (seconds,))

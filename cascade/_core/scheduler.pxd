@@ -1,0 +1,51 @@
+"""The scheduler: which runs can go on, and for how long they may."""
+
+from libc.stdint cimport int64_t
+
+from cascade._core.clock cimport Clock
+from cascade._core.extract cimport Extraction
+from cascade._core.spec cimport Mode
+from cascade._core.table cimport TemplateTable
+from cascade._core.watch cimport Watch
+
+
+cdef enum Status:  # of a run that has just been advanced
+    READY  # it could go on
+    PARKED  # it waits
+    DECIDE  # its launcher has something to decide: it has ended, or is to be stopped
+
+
+cdef class Runnable:
+    cdef Runnable behind  # in the queue
+    cdef bint queued
+
+    cdef int advance(self) except -1
+
+
+cdef class Scheduler:
+    cdef readonly TemplateTable table
+    cdef readonly Clock clock
+    cdef object launcher  # starts what leaves the loop's thread or awaits, and hears what went wrong
+    cdef Mode default_mode
+    cdef Watch watch
+    cdef Extraction extraction
+    cdef int64_t quantum  # nanoseconds
+    cdef int64_t deadline  # nanoseconds: when the turn is over
+    cdef bint yields  # at every tail call
+    cdef bint spent  # the turn is over
+    cdef bint awake  # a turn is being taken or is on its way
+    cdef bint advancing
+    cdef Runnable first
+    cdef Runnable last
+    cdef readonly Py_ssize_t ready  # how many runs are in the queue
+    cdef Py_ssize_t left  # how many of them this turn is for, if the engine yields at every tail call
+
+    cdef int push(self, Runnable run) except -1
+    cdef int read_clock(self) except -1
+
+    cdef inline int burn(self, Py_ssize_t calls) except -1:
+        """Count calls, and now and then see whether the turn is over."""
+        self.watch.fuel -= calls
+        if self.watch.fuel <= 0:
+            self.read_clock()
+        return self.spent

@@ -1,0 +1,110 @@
+"""The scheduler: which runs can go on, and for how long they may."""
+
+from cascade._core.clock cimport monotonic, nanoseconds
+from cascade._core.spec cimport MODES
+
+from cascade.exceptions import InternalError
+
+cdef enum:
+    PATIENCE = 1_000_000  # ns: how long a frame may go on if the engine yields at every tail call
+
+
+cdef class Runnable:
+    """What stands in the queue of the ready: a run."""
+
+    cdef int advance(self) except -1:
+        raise NotImplementedError
+
+
+cdef class Scheduler:
+    """The compiled part of an engine: the queue of runs that are ready, the clock, and what all runs share.
+
+    Args:
+        table: the templates.
+        clock: the clock.
+        launcher: the engine. Its `launch_async`, `launch_worker`, `wake`, `annotate`, `alone` and `demoted` are called.
+        default_mode: of tasks that name none.
+        quantum: seconds; 0: yield at every tail call.
+    """
+
+    def __init__(self, TemplateTable table, Clock clock, launcher, str default_mode, quantum):
+        self.table = table
+        self.clock = clock
+        self.launcher = launcher
+        self.default_mode = <Mode><int>MODES.index(default_mode)
+        self.quantum = nanoseconds(quantum, "quantum")
+        self.yields = self.quantum == 0
+        self.watch = Watch(launcher)
+        self.extraction = Extraction.__new__(Extraction)
+
+    def begin_turn(self):
+        """Wake what is due, and let the quantum begin."""
+        cdef int64_t now = monotonic()
+        self.awake = True
+        self.watch.begin(now)
+        self.spent = False
+        self.deadline = now + (PATIENCE if self.yields else self.quantum)
+        if self.clock.count:
+            self.clock.release(self.clock.now())
+        self.left = self.ready
+
+    def advance(self):
+        """Advance the runs that are ready, by turns. Return one that needs a decision, or None: the turn is over."""
+        cdef Runnable run
+        cdef int status
+        if self.advancing:
+            raise InternalError("a turn of the engine's loop began inside another; please report this")
+        self.advancing = True
+        try:
+            while self.first is not None and not self.spent:
+                if self.yields:
+                    if self.left == 0:
+                        return None
+                    self.left -= 1
+                run = self.first
+                self.first = run.behind
+                run.behind = None
+                run.queued = False
+                self.ready -= 1
+                status = run.advance()
+                if status == READY:
+                    self.push(run)
+                elif status == DECIDE:
+                    return run
+                self.burn(1)
+            return None
+        finally:
+            self.advancing = False
+
+    def reset(self):
+        """Begin anew on another event loop: a turn that was on its way on the last one will not come."""
+        self.awake = False
+        if self.first is not None:
+            self.awake = True
+            self.launcher.wake()
+
+    def end_turn(self):
+        """Whether another turn is due at once."""
+        self.awake = self.first is not None
+        return self.awake
+
+    cdef int push(self, Runnable run) except -1:
+        """Put a run at the end of the queue."""
+        if run.queued:
+            return 0
+        run.queued = True
+        if self.first is None:
+            self.first = run
+        else:
+            self.last.behind = run
+        self.last = run
+        self.ready += 1
+        if not self.awake:
+            self.awake = True
+            self.launcher.wake()
+        return 0
+
+    cdef int read_clock(self) except -1:
+        if self.watch.read() >= self.deadline:
+            self.spent = True
+        return 0

@@ -1,0 +1,289 @@
+"""What all tasks made of one function's code share: identity, signature, and how its calls behaved so far.
+
+A task defined inside a function is made anew on every call of that function, so making one must cost next to nothing:
+everything that the *code* determines is found here once and looked up by the code object from then on. The closure,
+the defaults and the bound instance belong to the task, never to the spec.
+"""
+
+import functools as _functools
+import inspect as _inspect
+import weakref as _weakref
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+
+from cascade.exceptions import TaskArgumentError, TaskDefinitionError
+
+from cascade._core.symbol cimport call_shape
+
+cdef extern from "Python.h":
+    ctypedef struct PyFunctionObject:
+        PyObject* func_code
+        PyObject* func_defaults
+        PyObject* func_dict
+        PyObject* func_module
+        PyObject* func_kwdefaults
+        PyObject* func_qualname
+    bint PyFunction_Check(object)
+    Py_ssize_t PyTuple_GET_SIZE(PyObject*)
+    Py_ssize_t PyDict_GET_SIZE "PyDict_Size"(PyObject*)
+
+cdef tuple KINDS = ("sync", "async", "wait", "recv")
+cdef tuple MODES = ("default", "auto", "inline", "thread", "process")
+cdef int64_t FAST = 50_000  # ns: below it a call is worth no thread hop
+cdef Py_ssize_t TRIALS = 3  # calls in threads before the auto rule decides
+cdef Py_ssize_t SITES = 8  # call sites remembered for each spec
+cdef Py_ssize_t VARIANTS = 64  # specs remembered for each code object
+
+cdef dict _specs = {}  # id of a code object -> (weak reference to it, [TaskSpec, ...])
+
+
+cdef class CallSite:
+    def __dealloc__(self):
+        PyMem_Free(self.order)
+
+
+cdef class TaskSpec:
+    """Identity, signature and statistics of the tasks made of one code object."""
+
+    def measured(self, int64_t ns):
+        """Take note that a call in a worker thread took ``ns`` nanoseconds."""
+        self.calls += 1
+        if ns < self.fastest or self.calls == 1:
+            self.fastest = ns
+        self.runs_inline = not self.slow and self.calls >= TRIALS and self.fastest < FAST
+
+    cdef int demote(self) except -1:
+        """An inline call took too long: threads for the rest of the process."""
+        self.slow = True
+        self.runs_inline = False
+        return 0
+
+    cdef int doubt(self) except -1:
+        """An inline call may have taken too long: on trial again."""
+        self.calls = 0
+        self.runs_inline = False
+        return 0
+
+    cdef CallSite site(self, Py_ssize_t positional, PyObject* kwnames):
+        cdef CallSite site
+        for site in self.sites:
+            if site.positional == positional and site.key == kwnames:
+                self.last = site
+                return site
+        return self.new_site(positional, () if kwnames is NULL else <object>kwnames, kwnames)
+
+    cdef CallSite new_site(self, Py_ssize_t positional, tuple kwnames, PyObject* key):
+        cdef CallSite site = CallSite.__new__(CallSite)
+        cdef Py_ssize_t i, count = positional + len(kwnames)
+        cdef tuple names = tuple(sorted(kwnames))
+        _check_arguments(self, positional, kwnames)
+        site.key = key
+        site.kwnames = kwnames
+        site.positional = positional
+        site.count = count
+        site.shape = call_shape(self.identity, positional, names)
+        if names != kwnames:
+            site.order = <Py_ssize_t*>PyMem_Malloc(count * sizeof(Py_ssize_t))
+            if site.order is NULL:
+                raise MemoryError()
+            for i in range(positional):
+                site.order[i] = i
+            for i, name in enumerate(names):
+                site.order[positional + i] = positional + kwnames.index(name)
+        if len(self.sites) < SITES:
+            self.sites.append(site)
+        else:
+            self.sites[self.oldest] = site
+            self.oldest = (self.oldest + 1) % SITES
+        self.last = site
+        return site
+
+
+# ------------------------------------------------------------------------------------------------ arguments
+
+def _listed(names):
+    *first, last = [repr(name) for name in names]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+cdef int _check_arguments(TaskSpec spec, Py_ssize_t positional, tuple kwnames) except -1:
+    """Raise what Python itself would raise on such a call, now instead of when the task runs."""
+    if spec.signature is None:
+        return 0
+    Parameter = _inspect.Parameter
+    parameters = list(spec.signature.parameters.values())
+    by_position = [p for p in parameters if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
+    takes_more = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
+    takes_names = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+    filled = {p.name for p in by_position[:positional]}
+    only_positional = {p.name for p in by_position if p.kind is Parameter.POSITIONAL_ONLY}
+    by_name = {p.name for p in by_position if p.kind is Parameter.POSITIONAL_OR_KEYWORD}
+    by_name.update(p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY)
+    fault = None
+    given = set(kwnames)
+    if positional > len(by_position) and not takes_more:
+        plural = "" if len(by_position) == 1 else "s"
+        verb = "was" if positional == 1 else "were"
+        fault = f"takes {len(by_position)} positional argument{plural} but {positional} {verb} given"
+    elif not takes_names and (unknown := [n for n in kwnames if n not in by_name]):
+        if unknown[0] in only_positional:
+            fault = f"got the positional-only argument {unknown[0]!r} passed as a keyword argument"
+        else:
+            fault = f"got an unexpected keyword argument {unknown[0]!r}"
+    elif twice := [n for n in kwnames if n in filled and n in by_name]:
+        fault = f"got multiple values for argument {twice[0]!r}"
+    else:
+        missing = [
+            p.name for p in parameters
+            if p.default is Parameter.empty
+            and p.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+            and p.name not in filled and (p.name not in given or p.name in only_positional)
+        ]
+        if missing:
+            fault = f"missing argument{'' if len(missing) == 1 else 's'} {_listed(missing)}"
+    if fault is not None:
+        raise TaskArgumentError(f"{spec.qualname}() {fault}; its signature is {spec.qualname}{spec.signature}")
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------ finding a spec
+
+cdef tuple _variant(object fn, str name, Mode mode):
+    """What tells apart tasks of one code object, with the code object itself (None where there is none)."""
+    extra = ()
+    inner = fn
+    if isinstance(inner, _functools.partial):
+        extra = ("partial", len(inner.args), tuple(sorted(inner.keywords)))
+        inner = inner.func
+    if isinstance(inner, _inspect.types.MethodType):
+        extra += ("bound",)
+        inner = inner.__func__
+    if not PyFunction_Check(inner):
+        extra += ("called",)
+        inner = getattr(type(inner), "__call__", None)
+    code = getattr(inner, "__code__", None)
+    if code is None:
+        return None, None
+    defaults = inner.__defaults__
+    kwdefaults = inner.__kwdefaults__
+    module, qualname = _names(fn)
+    variant = (
+        qualname, module, name, <int>mode, len(defaults) if defaults else 0, tuple(kwdefaults) if kwdefaults else (), extra,
+    )
+    return code, variant
+
+
+def _names(fn):
+    """Module and qualified name by which a callable is known."""
+    while isinstance(fn, _functools.partial):
+        fn = fn.func
+    if getattr(fn, "__qualname__", None) is None:
+        fn = type(fn)
+    return str(getattr(fn, "__module__", None) or "?"), str(fn.__qualname__)
+
+
+def _is_async(fn):
+    while isinstance(fn, _functools.partial):
+        fn = fn.func
+    return _inspect.iscoroutinefunction(fn) or _inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))
+
+
+cdef TaskSpec _make(object fn, str name, Mode mode, Kind kind, tuple variant):
+    cdef TaskSpec spec = TaskSpec.__new__(TaskSpec)
+    module, qualname = _names(fn)
+    spec.module = module
+    spec.qualname = qualname if name is None else name
+    spec.kind = kind
+    spec.mode = mode
+    spec.given_name = name
+    spec.identity = (spec.module, spec.qualname, KINDS[kind], MODES[mode], ())
+    spec.binds = hasattr(type(fn), "__get__")
+    spec.variant = variant
+    spec.sites = []
+    spec.plain = variant is not None and PyFunction_Check(fn) and not variant[5]
+    spec.defaults = variant[4] if variant is not None else 0
+    try:
+        spec.signature = _inspect.signature(fn, follow_wrapped=False)
+    except (ValueError, TypeError):  # some built-in callables do not tell
+        spec.signature = None
+    return spec
+
+
+cdef int _check_definition(object fn, object name, object mode) except -1:
+    if isinstance(fn, (classmethod, staticmethod)):
+        kind = type(fn).__name__
+        raise TaskDefinitionError(f"expected a callable, got a `{kind}`: put @{kind} above @cs.task, not below it")
+    if not callable(fn):
+        raise TaskDefinitionError(f"expected a callable to make a task of, got `{type(fn).__name__}`")
+    if isinstance(fn, type):
+        return 0
+    if mode in ("thread", "process") and _is_async(fn):
+        raise TaskDefinitionError(f"mode={mode!r} is for sync functions; {_names(fn)[1]!r} is async")
+    if mode == "process" and ("<" in _names(fn)[1] or name is not None):
+        raise TaskDefinitionError(
+            f"a task with mode='process' must be importable by its name; "
+            f"{_names(fn)[1]!r} is {'renamed' if name is not None else 'defined inside a function'}"
+        )
+    return 0
+
+
+cdef TaskSpec builtin_spec(object fn, str qualname, Kind kind):
+    """The spec of a task that the engine itself evaluates."""
+    cdef TaskSpec spec = _make(fn, qualname, INLINE, kind, None)
+    spec.module = "cascade"
+    spec.identity = (spec.module, qualname, KINDS[kind], "inline", ())
+    return spec
+
+
+cdef TaskSpec spec_of(object fn, str name, Mode mode):
+    """The spec of tasks made of ``fn`` with this name and mode (None: not given). Looked up by the code object."""
+    cdef PyFunctionObject* raw
+    cdef TaskSpec spec
+    cdef tuple entry
+    cdef list known
+    if PyFunction_Check(fn):
+        raw = <PyFunctionObject*>fn
+        entry = <tuple>_specs.get(<size_t>raw.func_code)
+        if entry is not None and (raw.func_dict is NULL or PyDict_GET_SIZE(raw.func_dict) == 0):
+            for spec in <list>entry[1]:
+                if (
+                    spec.plain and spec.mode == mode and spec.given_name is name and raw.func_kwdefaults is NULL
+                    and spec.defaults == (0 if raw.func_defaults is NULL else PyTuple_GET_SIZE(raw.func_defaults))
+                    and <PyObject*>spec.variant[0] == raw.func_qualname
+                    and <PyObject*>spec.variant[1] == raw.func_module
+                ):
+                    return spec
+    _check_definition(fn, name, MODES[mode])
+    code, variant = _variant(fn, name, mode)
+    if code is None or _tells_its_own_signature(fn):
+        return _make(fn, name, mode, ASYNC if _is_async(fn) else SYNC, variant)
+    entry = <tuple>_specs.get(id(code))
+    if entry is None:
+        number = id(code)
+        known = []
+        _specs[number] = (_weakref.ref(code, lambda _: _specs.pop(number, None)), known)
+    else:
+        known = <list>entry[1]
+    for spec in known:
+        if spec.variant == variant:
+            return spec
+    spec = _make(fn, name, mode, ASYNC if _is_async(fn) else SYNC, variant)
+    if len(known) >= VARIANTS:
+        known.pop(0)
+    known.append(spec)
+    return spec
+
+
+def _tells_its_own_signature(fn):
+    """Whether attributes of this very object, not its code, say how it may be called."""
+    attributes = getattr(fn, "__dict__", None) or ()
+    return "__signature__" in attributes or "_is_coroutine_mark" in attributes
+
+
+cdef TaskSpec method_spec(TaskSpec spec, object bound):
+    """The spec of a method's task bound to an instance: the same identity, one parameter fewer."""
+    if spec.method is None:
+        spec.method = _make(bound, None, spec.mode, spec.kind, None)
+        spec.method.qualname = spec.qualname
+        spec.method.identity = spec.identity
+    return spec.method

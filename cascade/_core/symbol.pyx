@@ -1,0 +1,84 @@
+"""Symbols: the interned names of structure keys.
+
+A key is a sequence of integers. What in it has a name (how a task is called, which struct type holds a lazy result)
+is interned here, and the key holds the number. A number is never given twice in a process; a symbol that no task and
+no template refers to any more is forgotten, so a program that makes up names for ever does not grow for ever.
+"""
+
+from threading import RLock as _RLock
+from weakref import WeakValueDictionary as _WeakValueDictionary
+
+from cascade.exceptions import StructureError
+
+cdef object _interned = _WeakValueDictionary()  # identity -> Symbol
+cdef object _numbered = _WeakValueDictionary()  # id -> Symbol
+cdef object _lock = _RLock()
+cdef uint32_t _next = 0
+cdef uint32_t _LIMIT = (1 << 28) - 1  # an operand has 28 bits
+
+
+cdef class Symbol:
+    """A name that structure keys refer to by its number, ``id``."""
+
+    def __init__(self):
+        raise TypeError(f"{type(self).__name__} objects are made by interning, not by calling the type")
+
+
+cdef class CallShape(Symbol):
+    """How a task is called: which task, how many positional arguments, which argument names."""
+
+    def __repr__(self):
+        return f"<CallShape {self.id}: {self.task[0]}.{self.task[1]}/{self.positional} {self.names}>"
+
+
+cdef class StructShape(Symbol):
+    """A frozen struct type that holds a lazy result: its name and its fields."""
+
+    def __repr__(self):
+        return f"<StructShape {self.id}: {self.module}.{self.qualname} {self.fields}>"
+
+
+cdef int _number(Symbol made, tuple identity) except -1:
+    global _next
+    if _next == _LIMIT:
+        raise StructureError(f"more than {_LIMIT} symbols in one process")
+    made.id = _next
+    _next += 1
+    _interned[identity] = made
+    _numbered[made.id] = made
+    return 0
+
+
+cpdef CallShape call_shape(tuple task, Py_ssize_t positional, tuple names):
+    """The symbol of calls of ``task`` with so many positional arguments and these names (sorted)."""
+    cdef tuple identity = ("call", task, positional, names)
+    cdef CallShape made
+    with _lock:
+        made = _interned.get(identity)
+        if made is None:
+            made = CallShape.__new__(CallShape)
+            made.task = task
+            made.positional = positional
+            made.names = names
+            _number(made, identity)
+    return made
+
+
+cpdef StructShape struct_shape(str module, str qualname, tuple fields):
+    """The symbol of a struct type with these fields."""
+    cdef tuple identity = ("struct", module, qualname, fields)
+    cdef StructShape made
+    with _lock:
+        made = _interned.get(identity)
+        if made is None:
+            made = StructShape.__new__(StructShape)
+            made.module = module
+            made.qualname = qualname
+            made.fields = fields
+            _number(made, identity)
+    return made
+
+
+cpdef Symbol symbol(uint32_t id):
+    """The symbol with the number ``id``. Raises `KeyError` for a number that is not in use."""
+    return _numbered[id]

@@ -1,0 +1,126 @@
+"""The template table: exact, bounded, counting.
+
+A hash finds the bucket, the whole key decides. What was used longest ago goes first when the bounds are reached; a run
+that still uses it keeps it alive.
+"""
+
+
+from cascade._core.extract cimport Extraction
+from cascade._core.lazy cimport LazyResult
+from cascade._core.template cimport Template, link
+
+
+cdef class TemplateTable:
+    """Templates by structure key.
+
+    Args:
+        max_entries: how many templates to keep.
+        max_bytes: how much memory, about, they may take together.
+    """
+
+    def __init__(self, *, Py_ssize_t max_entries=4096, int64_t max_bytes=1 << 28):
+        if max_entries < 1 or max_bytes < 1:
+            raise ValueError(f"expected bounds of at least 1, got max_entries={max_entries}, max_bytes={max_bytes}")
+        self.max_entries = max_entries
+        self.max_bytes = max_bytes
+        self.buckets = [None] * 64
+        self.mask = 63
+
+    def make(self, bytes key):
+        """The graph and the plan for a key that is not in the table. For subclasses."""
+        raise NotImplementedError
+
+    def __len__(self):
+        return self.entries
+
+    def __iter__(self):
+        """The templates, the least recently used first."""
+        return iter(self.by_use())
+
+    def lookup(self, target):
+        """The template of a lazy result, which is made if it is not there."""
+        cdef Extraction extraction = Extraction.__new__(Extraction)
+        if type(target) is not LazyResult:
+            raise TypeError(f"expected a lazy result, got `{type(target).__name__}`")
+        extraction.run(<LazyResult>target)
+        return self.get(extraction)
+
+    cdef Template get(self, Extraction extraction):
+        """The template of what was extracted, which is made if it is not there."""
+        cdef uint64_t hash = extraction.hash()
+        cdef Template template = self.find(extraction, hash)
+        if template is not None:
+            self.hit(template)
+            return template
+        self.misses += 1
+        key = (<char*>extraction.key)[:extraction.key_size * 4]
+        graph, plan = self.make(key)
+        template = self.find(extraction, hash)  # another thread may have been quicker
+        if template is None:
+            template = link(key, hash, graph, plan)
+            self.publish(template)
+        return template
+
+    cdef Template find(self, Extraction extraction, uint64_t hash):
+        cdef Template template = <Template>self.buckets[hash & self.mask]
+        while template is not None:
+            if template.hash == hash and template.matches(extraction):
+                return template
+            template = template.next
+        return None
+
+    cdef int publish(self, Template template) except -1:
+        cdef Py_ssize_t at
+        if self.entries > self.mask:
+            self.widen()
+        at = template.hash & self.mask
+        template.next = <Template>self.buckets[at]
+        self.buckets[at] = template
+        self.entries += 1
+        self.size += template.size
+        self.clock += 1
+        template.used = self.clock
+        if self.entries > self.max_entries or self.size > self.max_bytes:
+            self.evict()
+        return 0
+
+    def by_use(self):
+        found = []
+        for template in self.buckets:
+            while template is not None:
+                found.append(template)
+                template = (<Template>template).next
+        found.sort(key=_used)
+        return found
+
+    cdef int widen(self) except -1:
+        cdef Template template
+        cdef list found = self.by_use()
+        self.mask = 2 * self.mask + 1
+        self.buckets = [None] * (self.mask + 1)
+        for template in found:
+            template.next = <Template>self.buckets[template.hash & self.mask]
+            self.buckets[template.hash & self.mask] = template
+        return 0
+
+    cdef int evict(self) except -1:
+        """Let go of what was used longest ago; an eighth more than must be, so that it is not done on every miss."""
+        cdef Template template
+        cdef list found = self.by_use()
+        cdef Py_ssize_t keep = self.max_entries - self.max_entries // 8
+        cdef int64_t bytes_kept = self.max_bytes - self.max_bytes // 8
+        self.buckets = [None] * (self.mask + 1)
+        for template in found:
+            template.next = None
+            if self.entries > keep or self.size > bytes_kept:
+                self.entries -= 1
+                self.size -= template.size
+                self.evictions += 1
+            else:
+                template.next = <Template>self.buckets[template.hash & self.mask]
+                self.buckets[template.hash & self.mask] = template
+        return 0
+
+
+def _used(Template template):
+    return template.used

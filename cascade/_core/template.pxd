@@ -1,0 +1,49 @@
+"""Templates as the engine runs them: a graph and its plan, linked into flat arrays."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from cascade._core.extract cimport Extraction
+
+
+ctypedef struct Node:
+    int32_t first_operand  # in Template.operands
+    int32_t operands
+    int32_t positional  # how many of the operands of a call are given by position
+    int32_t source  # index among the values: of the task of a call, of the type of a struct
+    int32_t first_consumer  # in Template.consumers
+    int32_t consumers
+    int32_t needs  # how many distinct nodes it takes operands from
+    int32_t priority
+    uint8_t op
+    uint8_t kind  # of a call
+    uint8_t mode  # of a call
+    PyObject* names  # borrowed from Template.held: argument names of a call, keys of a dict, fields of a struct; or NULL
+
+
+cdef class Template:
+    cdef readonly object graph  # GraphTemplate
+    cdef readonly object plan  # PlanTemplate
+    cdef Node* nodes  # in the order of the plan; the last one is the target
+    cdef int32_t node_count
+    cdef int32_t slot_count
+    # Indices among a frame's values: first the results of the nodes, then the slots. Of a dict: key and value by turns,
+    # a key that is part of the structure as ~(its index in the names).
+    cdef int32_t* operands
+    cdef int32_t* consumers  # nodes
+    cdef bint serial  # every node needs the one before: nothing can start while one is awaited
+    cdef list held  # what the arrays refer to: symbols, names
+    cdef uint32_t* key
+    cdef Py_ssize_t key_size  # tokens
+    cdef uint64_t hash
+    cdef readonly int64_t size  # bytes, about, with graph and plan
+    cdef uint64_t used  # when last: a count of look-ups
+    cdef Template next  # in its bucket
+    cdef bint recurs  # a tail call from this template to itself was seen
+    cdef list tails  # other templates that tail calls from this one led to
+
+    cdef bint matches(self, Extraction extraction) noexcept
+    cdef int observe_tail(self, Template to) except -1
+
+
+cdef Template link(bytes key, uint64_t hash, object graph, object plan)

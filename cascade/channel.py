@@ -1,0 +1,66 @@
+"""Channels: how agents send one another messages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from cascade._core.clock import monotonic_seconds
+from cascade._core.mailbox import Callback, Mailbox, Received
+from cascade.exceptions import ChannelClosedError
+
+__all__ = ["Channel"]
+
+
+class Channel(Mailbox):
+    """A queue of messages between tasks, or between tasks and plain asyncio code on the same loop.
+
+    Sending never waits. A message goes to the receiver that waits longest, or waits for one; each is received once.
+
+    Args:
+        capacity: how many messages may wait; None: as many as memory holds.
+        overflow: what happens to a message beyond the capacity. "error": `send` raises `ChannelFullError`;
+            "drop_oldest": the oldest message is lost; "drop_newest": this one is.
+
+    >>> import cascade as cs
+    >>> channel = cs.Channel()
+    >>> channel.send("hello")
+    >>> cs.run(channel.recv())
+    Received(message='hello', timed_out=False, elapsed=0.0)
+    >>> cs.run(channel.recv(timeout=0.01)).timed_out
+    True
+    """
+
+    __slots__ = ()
+
+    async def receive(self, timeout: float | None = None) -> Received:
+        """Receive in plain asyncio code: what `recv` is in an expression.
+
+        Args:
+            timeout: seconds to wait at most; None: as long as it takes.
+
+        Raises:
+            ChannelClosedError: the channel is closed and empty.
+        """
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def deliver(*message: Any) -> None:
+            if message:
+                future.set_result(message[0])
+            else:
+                future.set_exception(ChannelClosedError("received from a closed channel"))
+
+        receiver = Callback(deliver)
+        start = monotonic_seconds()
+        at_once = receiver.stand_in(self)
+        try:
+            await asyncio.wait((future,), timeout=timeout)
+        except asyncio.CancelledError:
+            if future.done() and future.exception() is None:
+                self.unreceive(future.result())
+            raise
+        finally:
+            receiver.withdraw()
+        if not future.done():
+            return Received.make(None, True, monotonic_seconds() - start)
+        return Received.make(future.result(), False, 0.0 if at_once else monotonic_seconds() - start)

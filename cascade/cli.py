@@ -1,0 +1,156 @@
+"""The commands. They need the extra `cli`; nothing of it is imported before a command line is read."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cascade.fireflies.extra import MissingExtraError, need
+from cascade.fireflies.plot import need_plots, write_png
+from cascade.fireflies.sampler import View
+from cascade.fireflies.settings import Settings, SettingsError
+from cascade.fireflies.show import Outcome, Stage, show
+from cascade.fireflies.view import LiveView, PlainView
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+    from cascade.fireflies.population import Population
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
+
+def fireflies(
+    *,
+    side: int = 30,
+    period: float = 5.0,
+    refractory: float = 1.0,
+    nudge: float = 0.2,
+    duration: float = 60.0,
+    jitter: float = 0.0,
+    seed: int | None = None,
+    json: Path | None = None,
+    plot: Path | None = None,
+    quantum: float = 0.001,
+) -> int:
+    """Watch a population of recursive agents fall into step.
+
+    Each firefly of a square (whose edges meet) flashes once a period. One that sees one of its 8 neighbours flash
+    hurries on by a nudge, unless it flashed itself just before. Watch R, the order parameter: 1 when all are in step.
+    With --refractory at 3/10 of the period and --nudge 0.05 it takes a dozen periods, and waves can be seen.
+
+    Args:
+        side: Fireflies in a row; side x side in all.
+        period: Seconds from flash to flash of a firefly that is alone.
+        refractory: Seconds after its own flash in which a firefly sees nothing.
+        nudge: How far a flash that is seen moves the phase on, as a fraction of the period.
+        duration: Seconds that the show lasts. Ctrl-C ends it early, with a summary.
+        jitter: Seconds by which each cycle is longer or shorter, at most.
+        seed: Makes the first phases and the jitter the same again.
+        json: Write the summary to this file.
+        plot: Write R over time and all flashes to this file, as PNG (needs the extra `plots`).
+        quantum: Seconds for which one agent may keep the event loop; 0: yield at every step.
+    """
+    settings = Settings(
+        side=side,
+        period=period,
+        refractory=refractory,
+        nudge=nudge,
+        duration=duration,
+        jitter=jitter,
+        seed=seed,
+        json=json,
+        plot=plot,
+        quantum=quantum,
+    )
+    if plot is not None:
+        need_plots()
+    outcome = show(settings, _stage())
+    stopped = ", stopped early" if outcome.interrupted else ""
+    print(f"\nseed {outcome.seed}{stopped}\n{outcome.summary.table()}", flush=True)
+    if not _write(outcome, settings):
+        return 1
+    return INTERRUPTED if outcome.interrupted else 0
+
+
+def _stage() -> Stage:
+    """The live view where somebody looks at a terminal, lines elsewhere."""
+    from rich.console import Console
+
+    console = Console()
+
+    def open_view(population: Population) -> AbstractContextManager[View]:
+        return LiveView(population, console) if console.is_terminal else nullcontext(PlainView(sys.stdout))
+
+    return open_view
+
+
+def _write(outcome: Outcome, settings: Settings) -> bool:
+    """Write what was asked for; whether all of it could be written."""
+    try:
+        if settings.json is not None:
+            settings.json.write_bytes(outcome.summary.json())
+        if settings.plot is not None:
+            write_png(settings.plot, outcome.sampler, outcome.summary)
+    except OSError as error:
+        print(f"cascade: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("cascade-engine")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def build() -> App:
+    """The command line application."""
+    need("cyclopts", "cli", "the command line")
+    need("rich", "cli", "the command line")
+    from cyclopts import App
+
+    app = App(name="cascade", help="Declarative, recursive task graphs at the speed of a loop.", version=_version)
+    app.command(fireflies)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read a command line (default: of this process) and run it; gives the exit status.
+
+    0: done; 1: it failed; 2: something asked for cannot be had, told on standard error; 130: stopped by Ctrl-C.
+    """
+    try:
+        return _run(sys.argv[1:] if arguments is None else list(arguments))
+    except (SettingsError, MissingExtraError) as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads on. What is still buffered must not fail once more when Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    app = build()
+    from cyclopts import CycloptsError
+
+    try:
+        status = app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        return 2  # told already, with the usage
+    return status if isinstance(status, int) else 0
+
+
+def _refuse(problems: str) -> int:
+    for problem in problems.splitlines():
+        print(f"cascade: {problem}", file=sys.stderr)
+    return 2

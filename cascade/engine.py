@@ -1,0 +1,355 @@
+"""The engine: owns runs and gives them their turns on an asyncio event loop.
+
+The working loop is `Engine._turn`. Between two of its lines the compiled core advances run after run; what it cannot
+do itself comes back here: starting coroutines and workers, and ending runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import sys
+import threading
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Literal
+
+from cascade._core.clock import Clock
+from cascade._core.evaluation import Waiter
+from cascade._core.lazy import LazyResult, Task
+from cascade._core.scheduler import Scheduler
+from cascade._core.template import Template
+from cascade.exceptions import EngineClosedError, EngineStateError, InternalError, TargetError
+from cascade.gather import gather
+from cascade.graph.path import locate
+from cascade.graph.solver import Solver
+from cascade.graph.template import Call
+from cascade.run import Run
+from cascade.templates import Templates
+from cascade.workers import Workers
+
+__all__ = ["Engine", "default_templates", "run"]
+
+Mode = Literal["auto", "inline", "thread", "process"]
+
+_MODES = ("auto", "inline", "thread", "process")
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+_logger = logging.getLogger("cascade")
+
+# What engines share that `cascade.run` makes: the second run of a script is warm.
+default_templates = Templates()
+
+
+class Engine:
+    """Runs targets: owns the runs, their turns, workers, clock and templates.
+
+    Use it inside an event loop, with or without ``async with``, for any number of runs at once, and again in a later
+    loop. Leaving ``async with`` cancels and awaits what still runs.
+
+    Args:
+        quantum: seconds for which ready runs may keep the event loop to themselves; 0: a turn of the loop at every
+            tail call.
+        default_mode: the mode of sync tasks that name none: "auto", "inline", "thread" or "process".
+        max_threads: how many worker threads; None: as `concurrent.futures` has it.
+        max_processes: how many worker processes; None: one for each processor.
+        templates: where templates are kept; None: a store of its own.
+        solver: makes the plans; None: the native one. Not together with ``templates``, which have theirs.
+
+    Raises:
+        ValueError, TypeError: an argument is not what it should be.
+
+    >>> import asyncio, cascade as cs
+    >>> @cs.task
+    ... async def greet(name):
+    ...     await asyncio.sleep(0)
+    ...     return f"hello {name}"
+    >>> async def main():
+    ...     async with cs.Engine() as engine:
+    ...         return await engine.run([greet("you"), greet("me")])
+    >>> asyncio.run(main())
+    ['hello you', 'hello me']
+    """
+
+    def __init__(
+        self,
+        *,
+        quantum: float = 0.001,
+        default_mode: Mode = "auto",
+        max_threads: int | None = None,
+        max_processes: int | None = None,
+        templates: Templates | None = None,
+        solver: Solver | None = None,
+    ) -> None:
+        if default_mode not in _MODES:
+            raise ValueError(f"expected default_mode 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
+        if templates is not None and solver is not None:
+            raise ValueError("expected templates or a solver, got both: the templates have their solver")
+        if templates is not None and not isinstance(templates, Templates):
+            raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
+        self.templates = Templates(solver=solver) if templates is None else templates
+        self._clock = Clock()
+        self._scheduler = Scheduler(self.templates, self._clock, self, default_mode, quantum)
+        self._workers = Workers(max_threads, max_processes)
+        self._runs: set[Run] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._context = contextvars.Context()
+        self._turn_due = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0
+        self._closed = False
+
+    # ------------------------------------------------------------------------------------------------ for users
+
+    def start(self, target: LazyResult | list[Any] | tuple[Any, ...]) -> Run:
+        """Start a run of a target and return at once.
+
+        Args:
+            target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+
+        Returns:
+            The `Run`: await it for the value.
+
+        Raises:
+            TargetError: ``target`` is nothing of the kind.
+            EngineClosedError: the engine was closed.
+            EngineStateError: no event loop is running, or the engine has runs on another one.
+        """
+        wanted = expression(target)
+        self._bind()
+        started = Run(self, wanted, contextvars.copy_context())
+        self._runs.add(started)
+        started.begin()
+        return started
+
+    async def run(self, target: LazyResult | list[Any] | tuple[Any, ...]) -> Any:
+        """Run a target and return its value.
+
+        Args:
+            target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+
+        Raises:
+            BaseException: what a task raised, as itself, with a note that says which and where; an `ExceptionGroup`
+                if several failed at once. By then nothing of the run is running any more.
+            TargetError, EngineClosedError, EngineStateError: as `start` does.
+        """
+        return await self.start(target)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that have not ended."""
+        return tuple(self._runs)
+
+    async def aclose(self) -> None:
+        """Cancel and await what still runs, and stop the workers. Nothing can be started any more."""
+        self._closed = True
+        runs = list(self._runs)
+        for run in runs:
+            run.cancel()
+        await asyncio.gather(*(run._join() for run in runs), return_exceptions=True)
+        self._workers.close()
+
+    async def __aenter__(self) -> Engine:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # -------------------------------------------------------------------------------------------- the working loop
+
+    def _turn(self) -> None:
+        """One turn: advance the runs that are ready until the quantum is over, then see when to come back."""
+        scheduler = self._scheduler
+        self._turn_due = False
+        try:
+            scheduler.begin_turn()
+            while (run := scheduler.advance()) is not None:
+                self._decide(run)
+        except Exception as error:
+            self._give_up(error)
+        if scheduler.end_turn():
+            self._turn_due = True
+            self._loop.call_soon(self._turn, context=self._context)  # type: ignore[union-attr]
+        elif self._clock:
+            self._set_alarm()
+
+    def _decide(self, run: Any) -> None:
+        """A run has ended, or must stop what it has started before it can end."""
+        if run.ended:
+            self._runs.discard(run)
+            run._finish()
+        else:
+            for handle in run.handles():
+                handle.cancel()
+
+    def _give_up(self, error: Exception) -> None:
+        """The core itself has failed: no run may hang because of it."""
+        failure = InternalError("the engine failed; this is a defect in Cascade: please report it")
+        failure.__cause__ = error
+        for run in self.runs:
+            run.abandon(failure)
+            self._decide(run)
+
+    def _set_alarm(self) -> None:
+        """Come back when the first timer is due."""
+        deadline: int = self._clock.next_deadline()
+        if self._alarm is not None:
+            if self._alarm_at <= deadline:
+                return
+            self._alarm.cancel()
+        delay = (deadline - self._clock.time()) * 1e-9
+        self._alarm_at = deadline
+        self._alarm = self._loop.call_later(max(0.0, delay), self._ring, context=self._context)  # type: ignore[union-attr]
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if not self._turn_due:
+            self._turn()
+
+    # -------------------------------------------------------------------- what the scheduler calls, from any thread
+
+    def wake(self) -> None:
+        """A run has become ready while no turn was on its way."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return
+        self._turn_due = True
+        if threading.get_ident() == self._thread:
+            loop.call_soon(self._turn, context=self._context)
+        else:
+            loop.call_soon_threadsafe(self._turn, context=self._context)
+
+    def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Start a coroutine: return its value if it has one at once, else the waiter, which will land."""
+        task = asyncio.Task(coroutine, loop=self._loop, **_EAGER)
+        if task.done():
+            return task.result()
+        waiter.handle = task
+        task.add_done_callback(waiter.follow)
+        return waiter
+
+    def launch_worker(
+        self, waiter: Waiter, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any], mode: str
+    ) -> None:
+        """Have a worker call a sync task. The waiter lands from its thread."""
+        call = self._workers.call_in_process if mode == "process" else self._workers.call_in_thread
+        future = call(task, arguments, keywords)
+        waiter.handle = future
+        future.add_done_callback(waiter.follow)
+
+    def annotate(self, error: BaseException, run: Run, template: Template | None, number: int) -> None:
+        """Note on an exception which task raised it, where in the graph, and in which iteration."""
+        if template is None:
+            what = "the target"
+        else:
+            node = template.graph.nodes[number]
+            where = locate(template.graph, number)
+            if isinstance(node, Call):
+                symbol = template.graph.calls[node.symbol]
+                what = f"task {symbol.module}.{symbol.qualname} at {where}"
+            else:
+                what = f"{type(node).__name__} at {where}"
+        error.add_note(f"{what}, iteration {run.iterations} of run {run.id}")
+
+    def alone(self) -> bool:
+        """Whether surely no other thread is running Python code now."""
+        return self._workers.alone()
+
+    def demoted(self, module: str, qualname: str, seconds: float) -> None:
+        """An inline call of a task under the auto rule has held up the loop."""
+        _logger.warning(
+            "task %s.%s held up the event loop for %.1f ms: from now on it runs in worker threads",
+            module, qualname, seconds * 1e3,
+        )
+
+    # ------------------------------------------------------------------------------------------ the event loop
+
+    def _bind(self) -> None:
+        """Take the running event loop as the one to run on."""
+        if self._closed:
+            raise EngineClosedError("the engine is closed")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise EngineStateError("no event loop is running: use cascade.run, or await engine.run") from None
+        if loop is self._loop:
+            return
+        if self._loop is not None and self._runs:
+            if not self._loop.is_closed():
+                raise EngineStateError("the engine has runs on another event loop that have not ended")
+            self._abandon_runs()
+        self._loop = loop
+        self._thread = threading.get_ident()
+        self._alarm = None
+        self._turn_due = False
+        self._scheduler.reset()
+
+    def _abandon_runs(self) -> None:
+        """The event loop was closed under its runs: they can only be told so."""
+        for run in self.runs:
+            run.abandon(EngineStateError("the event loop was closed before the run had ended"))
+            self._runs.discard(run)
+
+    def _future(self) -> asyncio.Future[None]:
+        """A future on the engine's loop, for code that runs on it."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            raise EngineStateError("a run can be awaited on its engine's own event loop only")
+        return loop.create_future()
+
+    def _report(self, message: str, error: BaseException) -> None:
+        """What nobody has asked for must not be lost."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_exception_handler({"message": message, "exception": error})
+        else:
+            _logger.error(message, exc_info=error)
+
+
+def expression(target: object) -> LazyResult:
+    """Return a target as one lazy result: itself, or what gathers the list."""
+    if type(target) is LazyResult:
+        return target
+    if type(target) is not list and type(target) is not tuple:
+        raise TargetError(f"expected a lazy result or a list of them, got `{type(target).__name__}`")
+    for index, item in enumerate(target):
+        if type(item) is not LazyResult:
+            raise TargetError(f"expected a lazy result, got `{type(item).__name__}` - at `target[{index}]`")
+    return gather(*target)
+
+
+def run(target: LazyResult | list[Any] | tuple[Any, ...], *, engine: Engine | None = None) -> Any:
+    """Run a target in an event loop of its own and return its value.
+
+    Args:
+        target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+        engine: the engine to use; None: one for this call, with templates that such calls share.
+
+    Raises:
+        BaseException: what a task raised, as itself, with a note that says which and where; an `ExceptionGroup` if
+            several failed at once.
+        TargetError: ``target`` is nothing of the kind.
+        EngineStateError: an event loop is running in this thread already: ``await engine.run(target)`` there.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def add(a, b):
+    ...     return a + b
+    >>> cs.run(add(1, add(2, 3)))
+    6
+    """
+    wanted = expression(target)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_run(wanted, engine))
+    raise EngineStateError("an event loop is running in this thread: use `await engine.run(target)` instead of cs.run")
+
+
+async def _run(target: LazyResult, engine: Engine | None) -> Any:
+    if engine is not None:
+        return await engine.run(target)
+    async with Engine(templates=default_templates) as own:
+        return await own.run(target)

@@ -1,0 +1,166 @@
+"""Looks at a population while it runs. The agents know nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from cascade.fireflies.population import Population
+
+TICK = 0.01
+"""Seconds that the lag meter sleeps at a time."""
+_RASTER = 1000
+_SHARE = 0.02
+
+
+_COUNTERS = ("hits", "misses", "builds", "solves")
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One look at a population."""
+
+    model_s: float
+    r: float
+    flashes: int
+    events_per_s: float
+    lag_ms: float
+    """The longest lag of the loop since the last reading."""
+    hit_rate: float
+    """Iterations that found their template, 0 to 1."""
+
+
+class View(Protocol):
+    """Something that shows readings as they come."""
+
+    interval: float
+    """Seconds between two of them."""
+
+    def show(self, reading: Reading) -> None:
+        """Show one."""
+        ...
+
+
+class Sampler:
+    """Watches one population from a coroutine in the same loop, and keeps what it saw.
+
+    The order parameter costs a sine and a cosine per agent. It is taken often (50 times a period, 20 times a second at
+    most), but no oftener than one part in 50 of the time allows, so that large populations are not slowed by the look.
+    """
+
+    def __init__(self, population: Population, stats: Callable[[], Stats]) -> None:
+        self._population = population
+        self._stats = stats
+        self._before = stats()
+        self._began = population.now()
+        self._interval = max(population.period / 50, 0.05)
+        self._next_order = self._began
+        self._next_shown = self._began
+        self._r = 0.0
+        self._longest = 0.0
+        self._events: deque[tuple[float, int]] = deque([(self._began, 0)])
+        # The raster shows evenly spaced fireflies if there are too many for a picture.
+        every = -(-len(population.fireflies) // _RASTER)
+        self._watched = population.fireflies[::every]
+        self._flashed = [firefly.flashed for firefly in self._watched]
+        self.lags = array("d")
+        """Lag of the loop in seconds, one for each tick."""
+        self.times = array("d")
+        """Model seconds since the start, of each look."""
+        self.orders = array("d")
+        """R at those times."""
+        self.flash_times = array("d")
+        """Model seconds since the start, of each flash of the fireflies in the raster."""
+        self.flash_places = array("L")
+        """Who flashed."""
+        self.cpu_s = 0.0
+        """Processor seconds spent on looking and showing."""
+
+    @property
+    def model_s(self) -> float:
+        """Model seconds since the start."""
+        return self._population.now() - self._began
+
+    def counted(self) -> dict[str, int]:
+        """The counters of the template cache since the start; `loaded` of the whole process."""
+        before, stats = self._before, self._stats()
+        return {
+            "hits": stats.hits - before.hits,
+            "misses": stats.misses - before.misses,
+            "builds": stats.builds - before.builds,
+            "solves": stats.solves - before.solves,
+            "loaded": stats.loaded,
+        }
+
+    async def watch(self, until: float, view: View | None) -> None:
+        """Look on up to a model time, telling the view what is seen."""
+        now = self._population.now
+        end = self._began + until
+        while (before := now()) < end:
+            nap = min(TICK, end - before)
+            await asyncio.sleep(nap)
+            woke = now()
+            lag = max(0.0, woke - before - nap)
+            self._longest = max(self._longest, lag)
+            self.lags.append(lag)
+            if woke >= self._next_order:
+                self.look()
+            if view is not None and woke >= self._next_shown:
+                self._next_shown = max(self._next_shown, woke - view.interval) + view.interval
+                self._show(view)
+
+    def look(self) -> float:
+        """Take R and the flashes since the last look; gives R."""
+        began = time.process_time()
+        now = self._population.now()
+        self._r = self._population.order(now)
+        self.times.append(now - self._began)
+        self.orders.append(self._r)
+        known = self._flashed
+        for place, firefly in enumerate(self._watched):
+            flashed = firefly.flashed
+            if flashed != known[place]:
+                known[place] = flashed
+                self.flash_times.append(flashed - self._began)
+                self.flash_places.append(firefly.index)
+        cost = time.process_time() - began
+        self.cpu_s += cost
+        self._next_order = now + max(self._interval, cost / _SHARE)
+        return self._r
+
+    def lag_ms(self, percent: float) -> float | None:
+        """A percentile of the loop's lag in milliseconds: the smallest that so many of the ticks did not exceed."""
+        if not self.lags:
+            return None
+        ranked = sorted(self.lags)
+        return 1000.0 * ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]
+
+    def _show(self, view: View) -> None:
+        began = time.process_time()
+        counted = self.counted()
+        asked = counted["hits"] + counted["misses"]
+        reading = Reading(
+            model_s=self.model_s,
+            r=self._r,
+            flashes=self._population.flashes,
+            events_per_s=self._rate(),
+            lag_ms=self._longest * 1000.0,
+            hit_rate=counted["hits"] / asked if asked else 0.0,
+        )
+        self._longest = 0.0
+        view.show(reading)
+        self.cpu_s += time.process_time() - began
+
+    def _rate(self) -> float:
+        """Events a second over the last second or so."""
+        now, events, past = self._population.now(), self._population.events, self._events
+        past.append((now, events))
+        while len(past) > 2 and now - past[1][0] >= 1.0:
+            past.popleft()
+        return (events - past[0][1]) / max(now - past[0][0], 1e-9)

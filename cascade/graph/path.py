@@ -1,0 +1,80 @@
+"""Where a node is, as seen from the target."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from cascade.exceptions import InternalError
+from cascade.graph.template import Call, Collection, GraphTemplate, Mapping, NodeRef, Record
+from cascade.graph.text import literal, printable
+
+# A longer path loses its middle: this many steps stay at each end.
+STEPS = 8
+
+
+def locate(graph: GraphTemplate, node: int) -> str:
+    """Return the path of a node from the target.
+
+    "$" is the target, "$.args[0]" its first argument, "$.kwargs['x']['key']" the value under a key of a dict that is
+    its argument x; "[...]" is a member of a set. Where several paths lead to the node, it is the first in traversal
+    order. The middle of a path of more than 16 steps is left out.
+
+    Time is linear in the operands of the nodes on the path.
+
+    Args:
+        graph: a graph that was built or checked.
+        node: index into `graph.nodes`.
+
+    Raises:
+        IndexError: the graph has no such node.
+
+    >>> from cascade.graph.template import CallSymbol, SlotRef
+    >>> total = CallSymbol("jobs", "total", "sync", "default", (), 0, ("of",))
+    >>> one = CallSymbol("jobs", "one", "sync", "default", (), 0, ())
+    >>> nodes = Call(1, SlotRef(1), ()), Collection("list", (NodeRef(0),)), Call(0, SlotRef(0), (NodeRef(1),))
+    >>> graph = GraphTemplate((total, one), (), nodes, 2)
+    >>> locate(graph, 0), locate(graph, 2)
+    ("$.kwargs['of'][0]", '$')
+    """
+    nodes = graph.nodes
+    if not 0 <= node < len(nodes):
+        raise IndexError(f"no such node: {node} of {len(nodes)}")
+    first: list[tuple[int, int]] = []
+    last: deque[tuple[int, int]] = deque(maxlen=STEPS)
+    count = 0
+    at = len(nodes) - 1
+    while at != node:
+        # Post-order: all that was first met below an operand has numbers up to the operand's own, and above those of
+        # the operands before it. So the first operand that does not come before the node is the way to it.
+        step, below = next(
+            (
+                (position, ref.index)
+                for position, ref in enumerate(nodes[at].operands)
+                if type(ref) is NodeRef and node <= ref.index < at
+            ),
+            (0, at),
+        )
+        if below == at:
+            raise InternalError(f"node {node} is not below node {at}")
+        (first if count < STEPS else last).append((at, step))
+        count += 1
+        at = below
+    hidden = count - len(first) - len(last)
+    head = "$" + "".join(_step(graph, *step) for step in first)
+    tail = "".join(_step(graph, *step) for step in last)
+    return f"{head} … {hidden:,} steps … {tail}" if hidden else head + tail
+
+
+def _step(graph: GraphTemplate, index: int, position: int) -> str:
+    node = graph.nodes[index]
+    if type(node) is Call:
+        symbol = graph.calls[node.symbol]
+        if position < symbol.positional:
+            return f".args[{position}]"
+        return f".kwargs['{printable(symbol.names[position - symbol.positional])}']"
+    if type(node) is Mapping:
+        return f"[{literal(node.keys[position])}]"
+    if type(node) is Collection:
+        return f"[{position}]" if node.kind in ("list", "tuple") else "[...]"
+    assert type(node) is Record
+    return f".{printable(graph.structs[node.symbol].fields[position])}"

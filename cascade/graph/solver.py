@@ -1,0 +1,90 @@
+"""Solvers turn a graph into a plan; nothing is linked before `check` has passed it."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from cascade.exceptions import TemplateError
+from cascade.graph.check import check_graph, check_plan
+from cascade.graph.template import GraphTemplate, NodeRef, PlanTemplate
+
+__all__ = ["NativeSolver", "Solver", "check"]
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """What an engine asks for a plan, once for every shape.
+
+    >>> isinstance(NativeSolver(), Solver)
+    True
+    """
+
+    def resolve(self, graph: GraphTemplate) -> PlanTemplate:
+        """Return a plan of `graph`; the same graph must always give the same plan.
+
+        Args:
+            graph: with at least one node, and every node after its operands.
+
+        Returns:
+            An order in which every node comes once and after its operands, and for each node a priority from 1 to
+            2**31 - 1.
+        """
+
+
+class NativeSolver:
+    """The solver that an engine uses of itself: traversal order, and the longest path to the target as priority."""
+
+    __slots__ = ()
+
+    def resolve(self, graph: GraphTemplate) -> PlanTemplate:
+        """Return the plan of `graph`, in time linear in its nodes and edges.
+
+        Args:
+            graph: with at least one node, and every node after its operands.
+
+        >>> from cascade.graph.template import Call, CallSymbol, SlotRef
+        >>> noop = CallSymbol("jobs", "noop", "sync", "default", (), 1, ())
+        >>> nodes = Call(0, SlotRef(1), (SlotRef(2),)), Call(0, SlotRef(0), (NodeRef(0),))
+        >>> graph = GraphTemplate((noop,), (), nodes, 3)
+        >>> NativeSolver().resolve(graph)
+        PlanTemplate(order=(0, 1), priority=(2, 1))
+        """
+        nodes = graph.nodes
+        priority = [1] * len(nodes)
+        # Backwards, every consumer of a node has its final priority before the node is reached.
+        for index in range(len(nodes) - 1, -1, -1):
+            least = priority[index] + 1
+            for ref in nodes[index].operands:
+                if type(ref) is NodeRef and priority[ref.index] < least:
+                    priority[ref.index] = least
+        return PlanTemplate(tuple(range(len(nodes))), tuple(priority))
+
+
+def check(graph: GraphTemplate, plan: PlanTemplate) -> None:
+    """Return if `graph` and `plan` may be linked: every index, count and order in them is right.
+
+    A graph passes if and only if it is one that the builder could have built, so that equal shapes have equal graphs
+    wherever they come from. Time is linear, whatever they contain.
+
+    Args:
+        graph: from the builder or from a file.
+        plan: from any solver or from a file.
+
+    Raises:
+        TemplateError: anything is out of range, of the wrong type, missing, surplus, circular or out of order; the
+            message names the place.
+
+    >>> from cascade.graph.template import Call, CallSymbol, SlotRef
+    >>> noop = CallSymbol("jobs", "noop", "sync", "default", (), 1, ())
+    >>> graph = GraphTemplate((noop,), (), (Call(0, SlotRef(0), (NodeRef(0),)),), 1)
+    >>> check(graph, PlanTemplate((0,), (1,)))
+    Traceback (most recent call last):
+        ...
+    cascade.exceptions.TemplateError: node 0 does not come before its consumer - at `graph.nodes[0].args[0]`
+    """
+    if type(graph) is not GraphTemplate:
+        raise TemplateError(f"Expected `GraphTemplate`, got `{type(graph).__name__}` - at `graph`")
+    if type(plan) is not PlanTemplate:
+        raise TemplateError(f"Expected `PlanTemplate`, got `{type(plan).__name__}` - at `plan`")
+    check_graph(graph)
+    check_plan(graph, plan)

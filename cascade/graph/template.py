@@ -1,0 +1,325 @@
+"""Templates: the shape of an expression as frozen structs, ready for MessagePack.
+
+A graph lists its nodes in *post-order*: every node after the nodes that it takes its operands from, in the order of
+traversal. That is the order in which a plain loop would evaluate them; the last node is the target. Nodes refer to one
+another by number only, so a chain of a million nodes is a flat tuple: nothing here is ever as deep as the expression
+was.
+
+The structs are left out of garbage collection (`gc=False`): they are made of one another from the bottom up and frozen,
+so they cannot form a cycle, and a template of a million nodes costs the collector nothing.
+"""
+
+from __future__ import annotations
+
+from struct import pack, unpack_from
+from typing import Literal, TypeAlias, get_args
+
+from msgspec import Struct
+
+from cascade.exceptions import TemplateError
+
+CallKind = Literal["sync", "async", "wait", "recv"]
+CallMode = Literal["default", "auto", "inline", "thread", "process"]
+CollectionKind = Literal["list", "tuple", "set", "frozenset"]
+KeyKind = Literal["none", "false", "true", "int", "float", "str", "bytes", "tuple"]
+
+# The order is that of the operand of a KEY token.
+KEY_KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
+NONE, FALSE, TRUE, INT, FLOAT, STR, BYTES, TUPLE = range(8)
+
+# Python itself hashes and compares tuples by C recursion: a dict key that is deeper can crash the process.
+MAX_KEY_DEPTH = 500
+
+KeyValue: TypeAlias = "bool | int | float | str | bytes | tuple[KeyValue, ...] | None"
+
+
+class SlotRef(Struct, frozen=True, gc=False, array_like=True, tag="s"):
+    """The piece of data in slot `index` (from 0, in traversal order)."""
+
+    index: int
+
+
+class NodeRef(Struct, frozen=True, gc=False, array_like=True, tag="n"):
+    """The result of node `index` (from 0, in post-order)."""
+
+    index: int
+
+
+Ref: TypeAlias = SlotRef | NodeRef
+
+
+class Key(Struct, frozen=True, gc=False, array_like=True, tag="k"):
+    """A dict key that is part of the structure: its type and its value, exactly.
+
+    `value` holds the one encoding of the value, in bytes, so that two keys are equal if and only if their values are
+    equal *and* of equal type, all the way down; so that any value survives MessagePack (integers of any size, lone
+    surrogates, -0.0); and so that comparing, hashing or freeing a key never recurses.
+
+        none, false, true   nothing
+        int                 hexadecimal digits in lower case, "-" first if negative
+        float               IEEE 754 double, little endian
+        str                 UTF-8, lone surrogates included
+        bytes               as they are
+        tuple               the number of items; each item as one byte (index of its kind) and then, if it is a tuple,
+                            the number of its items, its items following, else the length of its value and its value;
+                            numbers are 4 bytes, little endian
+    """
+
+    kind: KeyKind
+    value: bytes
+
+    @classmethod
+    def dump(cls, value: KeyValue) -> Key:
+        """Return the key of a Python value; the inverse of `load`.
+
+        Args:
+            value: None, bool, int, float, str, bytes, or a tuple of such; exact types, not subclasses.
+
+        Raises:
+            TypeError: for a value of any other type, which has to be an opaque key: a slot.
+            ValueError: for NaN, which equals no key, and for tuples nested more than `MAX_KEY_DEPTH` deep.
+
+        >>> Key.dump(True) == Key.dump(1), Key.dump(-255)
+        (False, Key(kind='int', value=b'-ff'))
+        """
+        if type(value) is not tuple:
+            kind, data = _dump_scalar(value)
+            return cls(KEY_KINDS[kind], data)
+        out = bytearray(pack("<I", len(value)))
+        rest = [iter(value)]
+        while rest:
+            for item in rest[-1]:
+                if type(item) is tuple:
+                    if len(rest) == MAX_KEY_DEPTH:
+                        raise ValueError(f"dict key is a tuple nested more than {MAX_KEY_DEPTH} deep")
+                    out += pack("<BI", TUPLE, len(item))
+                    rest.append(iter(item))
+                    break
+                kind, data = _dump_scalar(item)
+                out += pack("<BI", kind, len(data))
+                out += data
+            else:
+                rest.pop()
+        return cls("tuple", bytes(out))
+
+    def load(self) -> KeyValue:
+        """Return the Python value, of exactly the type that it had.
+
+        Raises:
+            TemplateError: `value` is not the encoding of any value of this kind.
+
+        >>> Key("tuple", Key.dump((1, (True, -0.0))).value).load()
+        (1, (True, -0.0))
+        """
+        try:
+            value: KeyValue
+            if self.kind == "tuple":
+                value = _load_tuple(self.value)
+            else:
+                value = _load_scalar(KEY_KINDS.index(self.kind), self.value)
+            # One value has one encoding: two templates that differ in nothing but an encoding cannot both exist.
+            if Key.dump(value) == self:
+                return value
+        except (ValueError, OverflowError):
+            pass
+        raise TemplateError(f"dict key of kind {self.kind!r} has a damaged value of {len(self.value)} bytes") from None
+
+
+def _dump_scalar(value: KeyValue) -> tuple[int, bytes]:
+    kind = type(value)
+    if value is None:
+        return NONE, b""
+    if value is False or value is True:
+        return TRUE if value else FALSE, b""
+    if kind is str:
+        return STR, value.encode("utf-8", "surrogatepass")  # type: ignore[union-attr]
+    if kind is int:
+        return INT, format(value, "x").encode()
+    if kind is float:
+        if value != value:
+            raise ValueError("NaN cannot be a dict key that is part of a structure")
+        return FLOAT, pack("<d", value)
+    if kind is bytes:
+        return BYTES, value  # type: ignore[return-value]
+    raise TypeError(f"Expected a dict key that is part of a structure, got `{kind.__name__}`")
+
+
+def _load_scalar(kind: int, data: bytes) -> KeyValue:
+    if kind == STR:
+        return data.decode("utf-8", "surrogatepass")
+    if kind == INT:
+        return int(data, 16)
+    if kind == FLOAT and len(data) == 8:
+        number: float = unpack_from("<d", data)[0]
+        return number
+    if kind == BYTES:
+        return data
+    if kind in (NONE, FALSE, TRUE) and not data:
+        return (None, False, True)[kind]
+    raise ValueError("damaged")
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number written at `at` and the place after it; no number can exceed the bytes that are left."""
+    end = at + 4
+    number = int.from_bytes(data[at:end], "little")
+    if end > len(data) or number > len(data) - end:
+        raise ValueError("damaged")
+    return number, end
+
+
+def _load_tuple(data: bytes) -> tuple[KeyValue, ...]:
+    count, at = _number(data, 0)
+    # The tuples that are open, outermost first, each with its items so far and the number of items it is to have.
+    opened: list[tuple[list[KeyValue], int]] = [([], count)]
+    while True:
+        items, count = opened[-1]
+        if len(items) == count:
+            opened.pop()
+            if opened:
+                opened[-1][0].append(tuple(items))
+                continue
+            if at != len(data):
+                raise ValueError("damaged")
+            return tuple(items)
+        if at >= len(data):
+            raise ValueError("damaged")
+        kind = data[at]
+        count, at = _number(data, at + 1)
+        if kind != TUPLE:
+            items.append(_load_scalar(kind, data[at : at + count]))
+            at += count
+        elif len(opened) < MAX_KEY_DEPTH:
+            opened.append(([], count))
+        else:
+            raise ValueError("damaged")
+
+
+class CallSymbol(Struct, frozen=True, gc=False, array_like=True, tag="call"):
+    """What is structure in a call: the task's identity and how it is called.
+
+    Attributes:
+        module: module of the task.
+        qualname: qualified name of the task in it.
+        kind: how its value is obtained.
+        mode: where a sync task runs, as written at the task.
+        injected: names of the resources in its signature.
+        positional: number of positional arguments.
+        names: names of the keyword arguments, sorted.
+    """
+
+    module: str
+    qualname: str
+    kind: CallKind
+    mode: CallMode
+    injected: tuple[str, ...]
+    positional: int
+    names: tuple[str, ...]
+
+
+class StructSymbol(Struct, frozen=True, gc=False, array_like=True, tag="struct"):
+    """What is structure in a frozen struct: the type's module and qualified name, and its fields as declared."""
+
+    module: str
+    qualname: str
+    fields: tuple[str, ...]
+
+
+class Call(Struct, frozen=True, gc=False, array_like=True, tag="c", tag_field="node"):
+    """A task call.
+
+    Attributes:
+        symbol: index into `GraphTemplate.calls`.
+        task: the slot that holds the task.
+        args: the positional arguments, then the keyword ones in the order of the symbol's `names`.
+    """
+
+    symbol: int
+    task: SlotRef
+    args: tuple[Ref, ...]
+
+    @property
+    def operands(self) -> tuple[Ref, ...]:
+        """What the node is made from, in traversal order."""
+        return self.args
+
+
+class Collection(Struct, frozen=True, gc=False, array_like=True, tag="l", tag_field="node"):
+    """A list, tuple, set or frozenset with its `items` in order of iteration."""
+
+    kind: CollectionKind
+    items: tuple[Ref, ...]
+
+    @property
+    def operands(self) -> tuple[Ref, ...]:
+        """What the node is made from, in traversal order."""
+        return self.items
+
+
+class Mapping(Struct, frozen=True, gc=False, array_like=True, tag="m", tag_field="node"):
+    """A dict in order of insertion: `keys` (a `SlotRef` is a key that is data), and as many `values`."""
+
+    keys: tuple[Key | SlotRef, ...]
+    values: tuple[Ref, ...]
+
+    @property
+    def operands(self) -> tuple[Ref, ...]:
+        """What the node is made from, in traversal order; without the keys."""
+        return self.values
+
+
+class Record(Struct, frozen=True, gc=False, array_like=True, tag="r", tag_field="node"):
+    """A frozen struct.
+
+    Attributes:
+        symbol: index into `GraphTemplate.structs`.
+        type: the slot that holds the type.
+        fields: the fields in the order of the symbol's `fields`.
+    """
+
+    symbol: int
+    type: SlotRef
+    fields: tuple[Ref, ...]
+
+    @property
+    def operands(self) -> tuple[Ref, ...]:
+        """What the node is made from, in traversal order."""
+        return self.fields
+
+
+Node: TypeAlias = Call | Collection | Mapping | Record
+
+
+class GraphTemplate(Struct, frozen=True, gc=False, array_like=True):
+    """The shape of an expression.
+
+    Attributes:
+        calls: the distinct call symbols, in order of first use.
+        structs: the distinct struct symbols, in order of first use.
+        nodes: the nodes in post-order; the last one is the target.
+        slots: number of slots.
+
+    >>> import msgspec
+    >>> noop = CallSymbol("jobs", "noop", "sync", "default", (), 1, ())
+    >>> graph = GraphTemplate((noop,), (), (Call(0, SlotRef(0), (SlotRef(1),)),), 2)
+    >>> msgspec.msgpack.decode(msgspec.msgpack.encode(graph), type=GraphTemplate) == graph
+    True
+    """
+
+    calls: tuple[CallSymbol, ...]
+    structs: tuple[StructSymbol, ...]
+    nodes: tuple[Node, ...]
+    slots: int
+
+
+class PlanTemplate(Struct, frozen=True, gc=False, array_like=True):
+    """What a solver has decided about a graph.
+
+    Attributes:
+        order: every node once, each after its operands: the order in which nodes that are ready together start.
+        priority: for each node, in the order of the graph, how urgent it is: with the native solver the number of
+            nodes on the longest path from the node to the target, both included (so the target has 1).
+    """
+
+    order: tuple[int, ...]
+    priority: tuple[int, ...]

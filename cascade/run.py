@@ -1,0 +1,128 @@
+"""A run: one evaluation of a target, from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Generator
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from cascade._core.evaluation import Evaluation
+from cascade._core.lazy import LazyResult
+from cascade.exceptions import EngineStateError
+from cascade.graph.template import Call
+
+if TYPE_CHECKING:
+    from cascade.engine import Engine
+
+__all__ = ["Run"]
+
+_ids = itertools.count(1)
+
+
+class Run(Evaluation):
+    """One evaluation of a target on an engine. Made by `Engine.start`.
+
+    Await it for the value. It goes on whether or not it is awaited; cancelling who awaits it cancels the run, as it is
+    with asyncio's own tasks.
+
+    Attributes:
+        id: a number that no other run of the process has.
+        iterations: how many tail calls it has made.
+    """
+
+    __slots__ = ("_engine", "_joining", "_told", "id")
+
+    def __init__(self, engine: Engine, target: LazyResult, context: Context) -> None:
+        super().__init__(engine._scheduler, target, context)
+        self._engine = engine
+        self.id = next(_ids)
+        self._joining: list[asyncio.Future[None]] | None = None
+        self._told = False  # whether anybody has seen its outcome
+
+    def done(self) -> bool:
+        """Whether it has ended: with a value, by failure, or cancelled."""
+        return self.ended
+
+    def cancel(self) -> None:
+        """Have it stopped. It has ended once all that it had started has: await it, or look at `done`."""
+        self.interrupt()
+
+    def result(self) -> Any:
+        """Return its value.
+
+        Raises:
+            EngineStateError: it has not ended.
+            asyncio.CancelledError: it was cancelled.
+            BaseException: what its task raised, as itself; an `ExceptionGroup` if several failed at once.
+        """
+        if not self.ended:
+            raise EngineStateError(f"run {self.id} has not ended: await it")
+        self._told = True
+        if self.errors:
+            raise self._error(self.errors)
+        if self.stopping:
+            raise asyncio.CancelledError(f"run {self.id} was cancelled")
+        return self.value
+
+    @property
+    def state(self) -> str:
+        """"ready", "running", "parked", "done", "failed" or "cancelled"."""
+        if self.ended:
+            return "failed" if self.errors else "cancelled" if self.stopping else "done"
+        if self.is_running:
+            return "running"
+        return "ready" if self.is_ready else "parked"
+
+    @property
+    def doing(self) -> str:
+        """What it is doing now, in words."""
+        if self.ended:
+            return self.state
+        waits = []
+        for template, number, outside in self.awaits():
+            node = template.graph.nodes[number]
+            name = template.graph.calls[node.symbol].qualname if isinstance(node, Call) else type(node).__name__
+            waits.append(f"{'running' if outside else 'waiting in'} {name}")
+        if not waits:
+            return self.state
+        shown = ", ".join(waits[:3]) + (f" and {len(waits) - 3} more" if len(waits) > 3 else "")
+        return f"stopping: {shown}" if self.stopping else shown
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._join().__await__()
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}: {self.doing}, {self.iterations} iterations>"
+
+    def __del__(self) -> None:
+        if self.ended and self.errors and not self._told:
+            self._engine._report(f"the failure of run {self.id} was never looked at", self._error(self.errors))
+
+    async def _join(self) -> Any:
+        cancelled: asyncio.CancelledError | None = None
+        while not self.ended:
+            future = self._engine._future()
+            if self._joining is None:
+                self._joining = []
+            self._joining.append(future)
+            try:
+                await future
+            except asyncio.CancelledError as error:
+                cancelled = error
+                self.cancel()
+        if cancelled is not None:
+            self._told = True
+            raise cancelled from (self._error(self.errors) if self.errors else None)
+        return self.result()
+
+    def _finish(self) -> None:
+        """Tell who awaits it."""
+        joining, self._joining = self._joining, None
+        for future in joining or ():
+            if not future.done():
+                future.set_result(None)
+
+    def _error(self, errors: list[BaseException]) -> BaseException:
+        return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)

@@ -1,0 +1,91 @@
+"""What an expression looks like to the engine: its digest, its template as text, its picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cascade._core.extract import structure
+from cascade._core.symbol import symbol
+from cascade._core.template import Template
+from cascade.engine import Engine, default_templates, expression
+from cascade.graph import explain as _explain
+from cascade.graph.key import digest
+from cascade.graph.text import title
+from cascade.graph.visualize import Picture, picture
+
+__all__ = ["Picture", "explain", "structural_hash", "visualize"]
+
+
+def structural_hash(target: Any) -> tuple[str, list[Any]]:
+    """Return the digest of an expression's shape and the data that flows through it.
+
+    Args:
+        target: a lazy result, or a list or tuple of them.
+
+    Returns:
+        ``(digest, slots)``. Equal shapes have equal digests, in every process and on every Python; different shapes
+        have different ones. The slots are in the order of the `SlotRef`s of the template; the slot of a call's
+        callable holds its `Task`.
+
+    Raises:
+        TargetError: ``target`` is nothing of the kind.
+        StructureError: the expression has no structure, as it holds itself.
+
+    >>> import cascade as cs
+    >>> @cs.task
+    ... def add(a, b):
+    ...     return a + b
+    >>> one, slots = cs.structural_hash(add(1, b=2))
+    >>> other, _ = cs.structural_hash(add("x", b=[3, 4]))
+    >>> one == other, slots[1:]
+    (True, [1, 2])
+    """
+    key, slots = structure(expression(target))
+    return digest(key, symbol), slots
+
+
+def explain(target: Any) -> str:
+    """Return the template of an expression as text for people: its nodes, what they take, how urgent they are.
+
+    Args:
+        target: a lazy result, or a list or tuple of them. Nothing is run.
+
+    Raises:
+        TargetError, StructureError: as `structural_hash` does.
+    """
+    template = default_templates.lookup(expression(target))
+    return _explain.explain(template.graph, template.plan)
+
+
+def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
+    """Return a picture of the template of an expression, as Mermaid and as DOT text.
+
+    A tail call that was seen while the expression ran is drawn as an edge back.
+
+    Args:
+        target: a lazy result, or a list or tuple of them. Nothing is run.
+        engine: on which it ran, if it did; None: the one that `cascade.run` makes.
+
+    Returns:
+        A `Picture` with the texts ``mermaid`` and ``dot``.
+
+    Raises:
+        TargetError, StructureError: as `structural_hash` does.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline", name="tick")
+    ... def tick(n):
+    ...     return tick(n - 1) if n else None
+    >>> cs.run(tick(3))
+    >>> "tail call" in cs.visualize(tick(3)).mermaid
+    True
+    """
+    templates = default_templates if engine is None else engine.templates
+    template: Template = templates.lookup(expression(target))
+    tails = []
+    labels = {}
+    for other in template.tail_calls:
+        number = "" if other is template else str(id(other))
+        tails.append(("", number))
+        labels[number] = title(other.graph, other.graph.nodes[-1])
+    return picture(template.graph, template.plan, tails, labels=labels)

@@ -1,0 +1,78 @@
+"""Workers: the threads and processes in which sync tasks run that must not hold up the loop."""
+
+from __future__ import annotations
+
+import contextvars
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
+
+from cascade._core.lazy import Task
+
+__all__ = ["Workers"]
+
+
+class Workers:
+    """The worker threads and processes of one engine; none is started before it is needed.
+
+    Args:
+        max_threads: how many threads; None: as `concurrent.futures.ThreadPoolExecutor` has it.
+        max_processes: how many processes; None: one for each processor.
+    """
+
+    def __init__(self, max_threads: int | None, max_processes: int | None) -> None:
+        for name, count in (("max_threads", max_threads), ("max_processes", max_processes)):
+            if count is not None and (type(count) is not int or count < 1):
+                raise ValueError(f"expected {name} as None or an int of at least 1, got {count!r}")
+        self._max_threads = max_threads
+        self._max_processes = max_processes
+        self._threads: ThreadPoolExecutor | None = None
+        self._processes: ProcessPoolExecutor | None = None
+        self._calling = 0  # threads in which a task is running; changed under the lock
+        self._lock = threading.Lock()
+
+    def call_in_thread(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
+        """Have a thread call a task's callable, in a copy of the context of this moment."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._max_threads, thread_name_prefix="cascade")
+        context = contextvars.copy_context()
+        return self._threads.submit(context.run, self._call, task, arguments, keywords)
+
+    def call_in_process(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
+        """Have a process call a task's callable; it finds the task by its name, everything else is pickled."""
+        if self._processes is None:
+            self._processes = ProcessPoolExecutor(self._max_processes, multiprocessing.get_context("spawn"))
+        return self._processes.submit(_call_by_name, task, arguments, keywords)
+
+    def alone(self) -> bool:
+        """Whether surely no other thread is running Python code now."""
+        idle = 0 if self._threads is None else len(self._threads._threads)
+        return self._calling == 0 and threading.active_count() - idle <= 1
+
+    def close(self) -> None:
+        """Stop the workers. Those at work finish what they do first; nothing new is taken on."""
+        threads, self._threads = self._threads, None
+        processes, self._processes = self._processes, None
+        if threads is not None:
+            threads.shutdown(wait=True, cancel_futures=True)
+        if processes is not None:
+            processes.shutdown(wait=True, cancel_futures=True)
+
+    def _call(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        function: Callable[..., Any] = task.fn
+        with self._lock:
+            self._calling += 1
+        start = time.perf_counter_ns()
+        try:
+            return function(*arguments, **keywords)
+        finally:
+            task.measured(time.perf_counter_ns() - start)
+            with self._lock:
+                self._calling -= 1
+
+
+def _call_by_name(task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    return task.fn(*arguments, **keywords)

@@ -1,0 +1,58 @@
+"""The compiled modules. Everything else about the package is in `pyproject.toml`.
+
+`CASCADE_ANNOTATE=1` also writes Cython's annotated HTML beside the generated C, into `build/cython/`.
+`CASCADE_EXTENSIONS=0` leaves them out: for an editable install whose extensions are built in place by `build_ext`.
+"""
+
+import os
+import sys
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+MODULES = [
+    "cascade._core.clock",
+    "cascade._core.evaluation",
+    "cascade._core.extract",
+    "cascade._core.frame",
+    "cascade._core.layout",
+    "cascade._core.lazy",
+    "cascade._core.mailbox",
+    "cascade._core.scheduler",
+    "cascade._core.spec",
+    "cascade._core.symbol",
+    "cascade._core.table",
+    "cascade._core.template",
+    "cascade._core.watch",
+]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "auto_pickle": False,
+    "binding": True,
+    "boundscheck": False,
+    "cdivision": True,
+    "embedsignature": True,
+    "initializedcheck": False,
+}
+
+# Added to the flags that the interpreter itself was built with.
+FLAGS = [] if sys.platform == "win32" else ["-O2", "-Wno-unused-function"]
+
+ANNOTATE = os.environ.get("CASCADE_ANNOTATE") == "1"
+
+if os.environ.get("CASCADE_EXTENSIONS") == "0":
+    MODULES.clear()
+
+setup(
+    ext_modules=cythonize(
+        [Extension(name, [name.replace(".", "/") + ".pyx"], extra_compile_args=FLAGS) for name in MODULES],
+        # Away from the sources: no generated C can get into an archive.
+        build_dir="build/cython",
+        compiler_directives=DIRECTIVES,
+        annotate=ANNOTATE,
+        force=ANNOTATE,
+        quiet=True,
+    ),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
+)

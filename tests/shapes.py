@@ -1,0 +1,56 @@
+"""Expressions whose digest must be the same in every process, on every Python; prints them as a program."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from values import Point
+
+import cascade as cs
+
+MODULE = "shapes"  # also when this file is the program
+
+
+def define(name: str, *, kind: str = "sync", mode: str = "inline") -> cs.Task:
+    """Make a task whose identity does not depend on where it was made."""
+
+    def sync(*args: object, **kwargs: object) -> None: ...
+
+    async def later(*args: object, **kwargs: object) -> None: ...
+
+    function = later if kind == "async" else sync
+    function.__module__ = MODULE
+    return cs.task(function, name=name) if kind == "async" else cs.task(function, name=name, mode=mode)
+
+
+def expressions() -> Iterator[cs.LazyResult]:
+    """Give one expression for everything that a key can hold."""
+    f, g, later = define("f"), define("g"), define("later", kind="async")
+    shared = g(1)
+    yield f()
+    yield f(1, "x", None, [1, 2], b=2, a={"k": 1})
+    yield f(shared, shared, g(1), x=[shared])
+    yield f([g()], (g(),), {g()}, frozenset({g()}), Point(g(), 1))
+    yield f({"one", "two", "three", f(), g(), later(), g(f())})
+    yield f(frozenset({(g(), 1), (f(), 2), "a", "b", 3.5, None}))
+    yield f({None: g(), False: 1, 2: 1, -(2**70): 1, 1.5: 1, "s": 1, "\ud800": 1, b"b": 1, ("t", (1,)): 1})
+    yield f({"b": g(), "a": g(), frozenset({1}): g()})
+    yield f(**{"b": g(), "a": 1, "é": 2, "": 3, "\0": 4})
+    yield define("names with\0anything é日本\ud800")(later(g()))
+    yield define("auto", mode="auto")(define("thread", mode="thread")())
+    yield cs.gather(f(), g(f()), later())
+    yield f(cs.wait(1.0), cs.Channel().recv(), cs.Channel().recv(timeout=2.0))
+    deep = f()
+    for _ in range(2000):
+        deep = f(deep, [g()])
+    yield deep
+
+
+def digests() -> list[str]:
+    """Give their digests."""
+    return [cs.structural_hash(target)[0] for target in expressions()]
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(digests()))

@@ -1,0 +1,59 @@
+"""What the documents show is true: their Python blocks run, and so do the examples in docstrings."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import cascade as cs
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def python_blocks(text: str) -> list[tuple[int, str]]:
+    """The Python blocks of a page, each with the number of the line before it."""
+    found = re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(text.count("\n", 0, block.start(1)), block.group(1)) for block in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
+    module = ModuleType("page")
+    for before, block in python_blocks(page.read_text()):
+        # With its place in the page, so that a traceback points there.
+        exec(compile("\n" * before + block, str(page), "exec"), module.__dict__)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_has_an_example_of_about_fifteen_lines() -> None:
+    ((_, example),) = python_blocks((ROOT / "README.md").read_text())
+    assert len(example.splitlines()) <= 16
+
+
+def modules() -> list[str]:
+    found = pkgutil.walk_packages(cs.__path__, prefix="cascade.")
+    return ["cascade", *(module.name for module in found if not module.name.endswith("__main__"))]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_examples_in_docstrings(name: str) -> None:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert error.name and not error.name.startswith("cascade")
+        pytest.skip(f"{error.name} is not installed")
+    result = doctest.testmod(module, optionflags=OPTIONS)
+    assert result.failed == 0, f"{result.failed} of {result.attempted} examples failed; see the output"

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cascade as cs
+from cascade.cli import main
+from cascade.fireflies.extra import MissingExtraError, need
+
+BRIEF = ["--side", "3", "--period", "0.2", "--refractory", "0.04", "--duration", "0.3", "--seed", "1"]
+
+
+@pytest.fixture
+def cli() -> None:
+    pytest.importorskip("cyclopts", reason="needs the extra cli")
+    pytest.importorskip("rich", reason="needs the extra cli")
+
+
+def missing(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """Make a package look as if it were not installed."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] == package:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+
+
+@pytest.mark.usefixtures("cli")
+def test_a_show_without_a_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    assert main(["fireflies", *BRIEF, "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert " events/s  lag " in out
+    assert "seed 1\n" in out
+    assert json.loads(path.read_bytes())["agents"] == 9
+
+
+@pytest.mark.usefixtures("cli")
+def test_all_that_is_wrong_is_told_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--side", "0", "--period", "nan", "--nudge=-1", "--json", "/no/such/folder/x"]
+    assert main(["fireflies", *asked]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    options = [line.split(":")[1].strip() for line in told.err.splitlines()]
+    assert options == ["--side", "--period", "--nudge", "--json"]
+
+
+@pytest.mark.usefixtures("cli")
+def test_what_is_no_number_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fireflies", "--side", "many"]) == 2
+    told = capsys.readouterr()
+    assert "--side" in told.out + told.err
+
+
+@pytest.mark.usefixtures("cli")
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fireflies", "--help"]) == 0
+    out = capsys.readouterr().out
+    for option in ("side", "period", "refractory", "nudge", "duration", "jitter", "seed", "json", "plot", "quantum"):
+        assert f"--{option}" in out
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    missing(monkeypatch, "cyclopts")
+    assert main(["fireflies"]) == 2
+    assert "pip install 'cascade-engine[cli]'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("cli")
+def test_a_missing_plot_extra_is_named_before_the_show(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    missing(monkeypatch, "matplotlib")
+    assert main(["fireflies", "--plot", str(tmp_path / "x.png")]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "pip install 'cascade-engine[plots]'" in told.err
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_package_that_is_there_but_broken_says_so_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "broken_package.py").write_text("import no_such_thing_at_all\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="no_such_thing_at_all") as caught:
+        need("broken_package", "cli", "this test")
+    assert not isinstance(caught.value, MissingExtraError)
+
+
+@pytest.mark.usefixtures("cli")
+def test_interrupted_it_still_tells_what_it_saw(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    home = str(Path(cs.__file__).parent.parent)
+    command = [sys.executable, "-m", "cascade", "fireflies", *BRIEF[:-4], "--duration", "3600", "--json", str(path)]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([home, os.environ.get("PYTHONPATH", "")])},
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert "flashes" in first
+    assert process.returncode == 130, err
+    assert "stopped early" in out
+    assert err == ""
+    assert json.loads(path.read_bytes())["model_s"] < 60
+
+
+@pytest.mark.usefixtures("cli")
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    home = str(Path(cs.__file__).parent.parent)
+    command = [sys.executable, "-m", "cascade", "fireflies", *BRIEF]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([home, os.environ.get("PYTHONPATH", "")])},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read()
+        assert process.wait(60) == 1
+    assert err == ""

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from cascade.fireflies.grid import Grid
+from cascade.fireflies.population import Population
+from cascade.fireflies.sampler import Reading
+from cascade.fireflies.view import LEVELS, Glow, LiveView, PlainView
+
+rich_console = pytest.importorskip("rich.console", reason="needs the extra cli")
+
+READING = Reading(model_s=3.04, r=0.98765, flashes=12, events_per_s=84.4, lag_ms=0.26, hit_rate=0.9951)
+
+
+def population(side: int) -> Population:
+    return Population(Grid(side), period=5.0, refractory=1.0, nudge=0.2, seed=1, now=lambda: 100.0)
+
+
+def screen(width: int, height: int, **kwargs: object) -> tuple[rich_console.Console, io.StringIO]:
+    out = io.StringIO()
+    return rich_console.Console(file=out, width=width, height=height, **kwargs), out
+
+
+def test_a_flash_is_bright_and_fades() -> None:
+    swarm = population(2)
+    for firefly, age in zip(swarm.fireflies, (0.0, 0.5, 0.99, 1.5), strict=True):
+        firefly.flashed = 100.0 - age
+    ((now, half), (late, never)) = Glow(swarm).levels(2, 2)
+    assert (now, half, late, never) == (LEVELS - 1, LEVELS // 2, 0, 0)
+
+
+def test_two_rows_share_a_line_where_there_are_colours() -> None:
+    console, out = screen(80, 24, force_terminal=True, color_system="truecolor")
+    swarm = population(5)
+    swarm.fireflies[0].flashed = 100.0
+    console.print(Glow(swarm))
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 3
+    assert lines[0].count("\N{UPPER HALF BLOCK}") == 5
+    assert "225;255;90" in lines[0]
+
+
+def test_places_are_characters_where_there_are_none() -> None:
+    console, out = screen(80, 24, force_terminal=False)
+    swarm = population(4)
+    swarm.fireflies[5].flashed = 100.0
+    console.print(Glow(swarm))
+    assert out.getvalue().splitlines() == ["    ", " @  ", "    ", "    "]
+
+
+@pytest.mark.parametrize("colours", ["truecolor", None])
+def test_the_picture_is_cropped_to_what_fits(colours: str | None) -> None:
+    console, out = screen(20, 12, force_terminal=True, color_system=colours, legacy_windows=False)
+    swarm = population(40)
+    with LiveView(swarm, console) as view:
+        view.show(READING)
+    assert "R 0.988" in out.getvalue()
+    shown = out.getvalue().replace("\N{UPPER HALF BLOCK}", "#")
+    assert "#" * 21 not in shown.replace("\x1b", "")
+
+
+def test_the_plain_view_is_a_line_a_reading() -> None:
+    out = io.StringIO()
+    PlainView(out).show(READING)
+    assert out.getvalue() == (
+        "     3.0 s  R 0.988  12 flashes  84 events/s  lag 0.3 ms  template hits 99.51 %\n"
+    )

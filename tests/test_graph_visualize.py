@@ -1,0 +1,149 @@
+"""Pictures: what is drawn, and that a name cannot be anything but text."""
+
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+
+import pytest
+from graph_shapes import Box, Dict, Literal, Task, expressions, graph_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cascade.graph.solver import NativeSolver
+from cascade.graph.text import printable
+from cascade.graph.visualize import Picture, picture
+
+
+def drawn(target: object, *args: object, **kwargs: object) -> Picture:
+    graph = graph_of(target)[0]
+    return picture(graph, NativeSolver().resolve(graph), *args, **kwargs)  # type: ignore[arg-type]
+
+
+def sample() -> object:
+    noop = Task("noop", [Literal()])
+    return Task("step", [Dict([("k", noop)])], {"by": noop, "of": Literal()}, mode="inline")
+
+
+def test_a_graph_with_a_tail_call_to_itself() -> None:
+    made = drawn(sample(), [("me", "me"), ("me", "me")], itself="me")
+    assert made.mermaid == dedent("""\
+        flowchart TD
+            n0["jobs.noop<br/>slot 2"]
+            n1("dict")
+            n2["jobs.step<br/>sync inline<br/>of=slot 3"]
+            n0 -->|"#39;k#39;"| n1
+            n1 --> n2
+            n0 -->|"by"| n2
+            n2 -.->|"tail call"| n0
+            style n2 stroke-width:3px""")
+    assert (
+        made.dot
+        == dedent(r"""
+        digraph template {
+            n0 [shape=box, label="jobs.noop\nslot 2"];
+            n1 [shape=ellipse, label="dict"];
+            n2 [shape=box, label="jobs.step\nsync inline\nof=slot 3", penwidth=3];
+            n0 -> n1 [label="'k'"];
+            n1 -> n2;
+            n0 -> n2 [label="by"];
+            n2 -> n0 [style=dashed, constraint=false, label="tail call"];
+        }""").lstrip()
+    )
+
+
+def test_tail_calls_among_several_templates() -> None:
+    tails = [("a", "b"), ("b", "c"), ("c", "a"), ("b", "b")]
+    made = drawn(Task("a"), tails, itself="a", labels={"b": "jobs.b"})
+    for line in (
+        't0[["jobs.b"]]', 't1[["c"]]', 'n0 -.->|"tail call"| t0', 't0 -.->|"tail call"| t1', 't1 -.->|"tail call"| n0',
+        't0 -.->|"tail call"| t0',
+    ):  # fmt: skip
+        assert f"    {line}\n" in made.mermaid
+    assert '    t0 [shape=component, label="jobs.b"];\n' in made.dot
+    assert '    t1 -> n0 [style=dashed, constraint=false, label="tail call"];\n' in made.dot
+
+
+def test_a_tail_call_goes_to_all_nodes_that_start_first_unless_there_are_many() -> None:
+    few = drawn(Box("list", [Task("a"), Task("b")]), [("", "")]).mermaid
+    assert re.findall(r"n2 -\.->.* (n\d+)", few) == ["n0", "n1"]
+    many = drawn(Box("list", [Task("a") for _ in range(9)]), [("", "")]).mermaid
+    assert re.findall(r"n9 -\.->.* (n\d+)", many) == ["n0"]
+
+
+def mermaid_label(text: str) -> str:
+    return re.sub(r"#(\d+);", lambda number: chr(int(number[1])), text)
+
+
+def dot_label(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text).replace("&amp;", "&")
+
+
+AWKWARD = [
+    '"',
+    "\\",
+    "\\n",
+    "\n",
+    "<b>",
+    "&lt;",
+    "#34;",
+    "`",
+    "__x__",
+    "*",
+    "1. a",
+    "- a",
+    "    a",
+    "|",
+    "]",
+    "end",
+    "\0",
+]
+AWKWARD += [
+    "\ud800",
+    "%%{init}%%",
+    "style:x#",
+    "classDef a:#;",
+    "ﬂ°°34¶ß",
+    "\N{RIGHT-TO-LEFT OVERRIDE}",
+    "é",
+    "日本",
+    "🔥",
+    "->",
+    "",
+]
+
+
+@given(st.sampled_from(AWKWARD) | st.text(st.characters(), max_size=20))
+def test_any_name_can_be_read_back_from_its_label(name: str) -> None:
+    made = drawn(Task(name, kwargs={name: Task("leaf", module=name)}))
+    titles = [f"{printable(name)}.leaf", f"jobs.{printable(name)}"]
+    labels = re.findall(r'^    n\d\["(.*)"\]$', made.mermaid, re.M)
+    assert [mermaid_label(label.partition("<br/>")[0]) for label in labels] == titles
+    # Nothing is left that Mermaid, Markdown or HTML gives a meaning.
+    assert not any(set('"`*_<>&[]{}|\\:~%-') & set(label.replace("<br/>", "")) for label in labels)
+    labels = re.findall(r'^    n\d \[shape=box, label="((?:[^"\\]|\\.)*)"(?:, penwidth=3)?\];$', made.dot, re.M)
+    assert [dot_label(label.partition(r"\nslot")[0]) for label in labels] == titles
+    if name:
+        assert mermaid_label(re.findall(r'n0 -->\|"(.*)"\| n1', made.mermaid)[0]) == printable(name)
+        assert dot_label(re.findall(r'n0 -> n1 \[label="(.*)"\];', made.dot)[0]) == printable(name)
+    made.mermaid.encode()
+    made.dot.encode()
+
+
+@given(expressions())
+def test_every_node_and_edge_is_drawn(target: object) -> None:
+    graph = graph_of(target)[0]
+    made = drawn(target)
+    edges = sum(
+        hasattr(ref, "index") and type(ref).__name__ == "NodeRef" for node in graph.nodes for ref in node.operands
+    )
+    assert len(re.findall(r"^    n\d+[\[(]", made.mermaid, re.M)) == len(graph.nodes)
+    assert len(re.findall(r"^    n\d+ -->", made.mermaid, re.M)) == edges
+    assert len(re.findall(r"^    n\d+ \[shape", made.dot, re.M)) == len(graph.nodes)
+    assert len(re.findall(r"^    n\d+ -> n\d+", made.dot, re.M)) == edges
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_labels_of_other_templates_are_text_too(text: str) -> None:
+    made = drawn(Task("a"), [("", "other")], labels={"other": text})
+    assert mermaid_label(re.findall(r't0\[\["(.*)"\]\]', made.mermaid)[0]) == (printable(text) or " ")

@@ -1,0 +1,180 @@
+"""The auto rule: three calls in threads, then inline if quick; a blocking one goes back, and a log says so.
+
+Nothing here depends on how long anything took but on the rule's own two limits, 50 µs and 1 ms, which are passed by
+doing nothing and by blocking for 20 times as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import threading
+import time
+
+import pytest
+
+import cascade as cs
+
+COUNT = itertools.count()
+HERE = threading.get_ident()
+
+
+def block() -> None:
+    end = time.perf_counter() + 0.02
+    while time.perf_counter() < end:
+        pass
+
+
+class Probe:
+    """A task of its own identity that says for each call whether it ran inline, and blocks when told."""
+
+    def __init__(self, **options: object) -> None:
+        self.blocking = False
+        self.inline: list[bool] = []
+
+        def body() -> None:
+            self.inline.append(threading.get_ident() == HERE)
+            if self.blocking:
+                block()
+
+        self.name = f"probe {next(COUNT)}"
+        self.task = cs.task(body, name=self.name, **options)
+
+    def call(self, times: int = 1) -> list[bool]:
+        """Call it so many times, one after the other, and give where they ran."""
+        self.inline.clear()
+
+        async def main() -> None:
+            engine = cs.Engine()
+            for _ in range(times):
+                await engine.run(self.task())
+
+        asyncio.run(main())
+        return list(self.inline)
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "auto"}], ids=["default", "auto"])
+def test_three_calls_in_threads_then_inline(options: dict[str, str]) -> None:
+    assert Probe(**options).call(10) == [False] * 3 + [True] * 7
+
+
+def test_a_blocking_task_stays_in_threads() -> None:
+    probe = Probe()
+    probe.blocking = True
+    assert probe.call(6) == [False] * 6
+
+
+def test_the_fastest_call_counts() -> None:
+    probe = Probe()
+    probe.blocking = True
+    probe.call(2)
+    probe.blocking = False
+    probe.call(1)
+    assert probe.call(2) == [True] * 2
+
+
+def test_a_blocking_inline_call_sends_it_back(caplog: pytest.LogCaptureFixture) -> None:
+    probe, other = Probe(), Probe()
+    probe.call(4)
+    other.call(4)
+    probe.blocking = True
+    with caplog.at_level(logging.DEBUG, logger="cascade"):
+        assert probe.call(1) == [True]
+        assert probe.call(5) == [False] * 5
+    probe.blocking = False
+    assert probe.call(10) == [False] * 10  # for the rest of the process
+    assert other.call(1) == [True]  # nobody else is blamed
+    named = [record for record in caplog.records if probe.name in record.getMessage()]
+    assert len(named) == 1
+    assert named[0].name.startswith("cascade")
+    assert not any(other.name in record.getMessage() for record in caplog.records)
+
+
+def test_blame_is_found_among_quick_ones(caplog: pytest.LogCaptureFixture) -> None:
+    """In a batch that was late, only the one that blocked goes back."""
+    quick = [Probe() for _ in range(5)]
+    slow = Probe()
+    for probe in (*quick, slow):
+        probe.call(4)
+    slow.blocking = True
+
+    async def main() -> None:
+        engine = cs.Engine()
+        for _ in range(6):
+            await engine.run([*(probe.task() for probe in quick), slow.task(), *(probe.task() for probe in quick)])
+
+    with caplog.at_level(logging.DEBUG, logger="cascade"):
+        asyncio.run(main())
+    assert slow.call(3) == [False] * 3
+    for probe in quick:
+        probe.call(3)  # suspected at most for a moment
+        assert probe.call(3) == [True] * 3
+        assert not any(probe.name in record.getMessage() for record in caplog.records)
+    assert sum(slow.name in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_loop_that_begins_to_block(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[bool] = []
+    name = f"loop {next(COUNT)}"
+
+    def body(n: int) -> object:
+        seen.append(threading.get_ident() == HERE)
+        if n <= 5:
+            block()
+        return task(n - 1) if n else "end"
+
+    task = cs.task(body, name=name)
+    with caplog.at_level(logging.DEBUG, logger="cascade"):
+        assert cs.run(task(50)) == "end"
+    assert seen[:3] == [False] * 3
+    assert all(seen[3:45])
+    assert sum(seen[45:]) <= 2  # the one that blocked, and at most one more before it was blamed
+    assert seen[-3:] == [False] * 3
+    assert sum(name in record.getMessage() for record in caplog.records) == 1
+
+
+def test_functions_made_anew_are_one_task() -> None:
+    seen: list[bool] = []
+    name = f"nested {next(COUNT)}"
+
+    def agent(n: int) -> cs.LazyResult:
+        @cs.task(name=name)
+        def nested() -> object:
+            seen.append(threading.get_ident() == HERE)
+            return agent(n - 1) if n else "end"
+
+        return nested()
+
+    assert cs.run(agent(20)) == "end"
+    assert seen == [False] * 3 + [True] * 18
+
+
+def test_a_task_that_fails_counts_too() -> None:
+    name = f"failing {next(COUNT)}"
+    seen: list[bool] = []
+
+    @cs.task(name=name)
+    def fails() -> None:
+        seen.append(threading.get_ident() == HERE)
+        raise ValueError
+
+    for _ in range(6):
+        with pytest.raises(ValueError):
+            cs.run(fails())
+    assert seen == [False] * 3 + [True] * 3
+
+
+def test_many_first_calls_at_once() -> None:
+    """All that start before three have ended start in threads; none is lost."""
+    probe = Probe()
+
+    async def main() -> None:
+        engine = cs.Engine()
+        await asyncio.gather(*(engine.run(probe.task()) for _ in range(100)))
+        await engine.run(probe.task())
+
+    asyncio.run(main())
+    assert len(probe.inline) == 101
+    assert probe.inline[:3] == [False] * 3
+    assert probe.inline[-1] is True

@@ -1,0 +1,65 @@
+"""One list of the names that users may rely on."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import cascade as cs
+
+FUNCTIONS = {"explain", "gather", "run", "structural_hash", "task", "visualize", "wait"}
+CLASSES = {"Channel", "Engine", "LazyResult", "Picture", "Received", "Run", "Task", "TemplateStats", "Templates"}
+EXCEPTIONS = {
+    "CascadeError": Exception,
+    "ChannelClosedError": cs.CascadeError,
+    "ChannelFullError": cs.CascadeError,
+    "EngineClosedError": (cs.CascadeError, RuntimeError),
+    "EngineStateError": (cs.CascadeError, RuntimeError),
+    "InternalError": cs.CascadeError,
+    "StructureError": (cs.CascadeError, ValueError),
+    "TargetError": (cs.CascadeError, TypeError),
+    "TaskArgumentError": (cs.CascadeError, TypeError),
+    "TaskDefinitionError": (cs.CascadeError, TypeError),
+    "TemplateError": (cs.CascadeError, ValueError),
+}
+ALL = FUNCTIONS | CLASSES | set(EXCEPTIONS) | {"__version__"}
+
+
+def test_all_names_are_there_and_no_others() -> None:
+    assert set(cs.__all__) == ALL
+    assert len(cs.__all__) == len(set(cs.__all__))
+    public = {name for name in vars(cs) if not name.startswith("_")}
+    public -= {name for name, value in vars(cs).items() if inspect.ismodule(value)} | {"annotations"}
+    assert public == ALL - {"__version__"}
+
+
+def test_kinds() -> None:
+    assert all(callable(getattr(cs, name)) for name in FUNCTIONS)
+    assert all(isinstance(getattr(cs, name), type) for name in CLASSES)
+    assert type(cs.__version__) is str
+
+
+@pytest.mark.parametrize("name", EXCEPTIONS)
+def test_exceptions(name: str) -> None:
+    kind = getattr(cs, name)
+    bases = EXCEPTIONS[name]
+    for base in bases if isinstance(bases, tuple) else (bases,):
+        assert issubclass(kind, base)
+    assert kind.__doc__
+
+
+@pytest.mark.parametrize("name", sorted(ALL - {"__version__"}))
+def test_every_name_is_explained(name: str) -> None:
+    assert inspect.getdoc(getattr(cs, name))
+
+
+def test_the_import_is_light() -> None:
+    """One dependency, and nothing that only the command line or the pictures need."""
+    code = "import sys, cascade; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {"cascade", "msgspec"} <= loaded
+    assert not loaded & {"cyclopts", "rich", "matplotlib", "numpy", "yaml", "tomllib", "multiprocessing", "unittest"}
