@@ -4,37 +4,51 @@ from __future__ import annotations
 
 from typing import Any
 
+from cascade import Engine, Templates
+from cascade._core.extract import structure
+
 
 def extract(target: Any) -> object:
     """Structure key and slots of `target`, and nothing else."""
-    raise NotImplementedError
+    return Extraction()(target)
 
 
-class Lookup:
-    """Extraction, then the search for the template, as the engine does it at each tail call."""
+class _Steps:
+    """The first steps of a run, taken by an engine that is warm and never runs anything."""
+
+    steps = 0
 
     def __init__(self) -> None:
-        raise NotImplementedError
+        self._rehearse = Engine()._scheduler.rehearse
 
     def __call__(self, target: Any) -> object:
-        raise NotImplementedError
+        return self._rehearse(target, self.steps)
+
+
+class Extraction(_Steps):
+    """Structure key and slots, in a work space that is used again, as the engine does it at each tail call."""
+
+    steps = 1
+
+
+class Lookup(_Steps):
+    """Extraction, then the search for the template."""
+
+    steps = 2
+
+
+class Hydration(_Steps):
+    """Extraction, lookup, and the frame that they give."""
+
+    steps = 3
 
 
 class Building:
     """Graph and plan of one expression's key, from nothing, each time it is called."""
 
     def __init__(self, target: Any) -> None:
-        raise NotImplementedError
+        self._key, _ = structure(target)
+        self._templates = Templates()
 
     def __call__(self) -> object:
-        raise NotImplementedError
-
-
-class Hydration:
-    """Extraction, lookup, and the frame that they give."""
-
-    def __init__(self) -> None:
-        raise NotImplementedError
-
-    def __call__(self, target: Any) -> object:
-        raise NotImplementedError
+        return self._templates.make(self._key)

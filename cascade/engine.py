@@ -11,7 +11,7 @@ import contextvars
 import logging
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from types import TracebackType
 from typing import Any, Literal
 
@@ -224,6 +224,8 @@ class Engine:
 
     def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Start a coroutine: return its value if it has one at once, else the waiter, which will land."""
+        if not asyncio.iscoroutine(coroutine):
+            coroutine = _await(coroutine)
         task = asyncio.Task(coroutine, loop=self._loop, **_EAGER)
         if task.done():
             return task.result()
@@ -306,6 +308,10 @@ class Engine:
             self._loop.call_exception_handler({"message": message, "exception": error})
         else:
             _logger.error(message, exc_info=error)
+
+
+async def _await(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 def expression(target: object) -> LazyResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 from collections import deque
 from types import SimpleNamespace
@@ -165,13 +166,13 @@ def test_a_signal_that_overtakes_a_late_timer_changes_nothing() -> None:
 
 def test_jitter_makes_cycles_uneven_but_bounded() -> None:
     stepper = Stepper(1, jitter=0.05).start([0.0])
-    flashes = []
+    flashes: list[float] = []
     for beat in range(200):
         stepper.until(beat * 0.5)
         flashed = stepper.population.fireflies[0].flashed
         if flashed >= 0.0 and (not flashes or flashed != flashes[-1]):
             flashes.append(flashed)
-    cycles = [later - earlier for earlier, later in zip(flashes, flashes[1:], strict=False)]
+    cycles = [later - earlier for earlier, later in itertools.pairwise(flashes)]
     assert 0.95 <= min(cycles) < 0.97
     assert 1.03 < max(cycles) <= 1.05
 

@@ -83,9 +83,7 @@ def test_a_missing_plot_extra_is_named_before_the_show(
     assert not (tmp_path / "x.png").exists()
 
 
-def test_a_package_that_is_there_but_broken_says_so_itself(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_package_that_is_there_but_broken_says_so_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "broken_package.py").write_text("import no_such_thing_at_all\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ModuleNotFoundError, match="no_such_thing_at_all") as caught:

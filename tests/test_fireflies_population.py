@@ -10,9 +10,7 @@ from cascade.fireflies.population import Population
 
 
 def population(side: int, *, seed: int = 1, jitter: float = 0.0) -> Population:
-    return Population(
-        Grid(side), period=4.0, refractory=1.0, nudge=0.1, jitter=jitter, seed=seed, now=lambda: 1000.0
-    )
+    return Population(Grid(side), period=4.0, refractory=1.0, nudge=0.1, jitter=jitter, seed=seed, now=lambda: 1000.0)
 
 
 def test_order_is_one_in_step_and_none_when_spread_evenly() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -9,7 +10,10 @@ from cascade.fireflies.population import Population
 from cascade.fireflies.sampler import Reading
 from cascade.fireflies.view import LEVELS, Glow, LiveView, PlainView
 
-rich_console = pytest.importorskip("rich.console", reason="needs the extra cli")
+if TYPE_CHECKING:
+    from rich.console import Console
+
+pytest.importorskip("rich", reason="needs the extra cli")
 
 READING = Reading(model_s=3.04, r=0.98765, flashes=12, events_per_s=84.4, lag_ms=0.26, hit_rate=0.9951)
 
@@ -18,9 +22,11 @@ def population(side: int) -> Population:
     return Population(Grid(side), period=5.0, refractory=1.0, nudge=0.2, seed=1, now=lambda: 100.0)
 
 
-def screen(width: int, height: int, **kwargs: object) -> tuple[rich_console.Console, io.StringIO]:
+def screen(width: int, height: int, **kwargs: Any) -> tuple[Console, io.StringIO]:
+    from rich.console import Console
+
     out = io.StringIO()
-    return rich_console.Console(file=out, width=width, height=height, **kwargs), out
+    return Console(file=out, width=width, height=height, **kwargs), out
 
 
 def test_a_flash_is_bright_and_fades() -> None:
@@ -64,6 +70,4 @@ def test_the_picture_is_cropped_to_what_fits(colours: str | None) -> None:
 def test_the_plain_view_is_a_line_a_reading() -> None:
     out = io.StringIO()
     PlainView(out).show(READING)
-    assert out.getvalue() == (
-        "     3.0 s  R 0.988  12 flashes  84 events/s  lag 0.3 ms  template hits 99.51 %\n"
-    )
+    assert out.getvalue() == ("     3.0 s  R 0.988  12 flashes  84 events/s  lag 0.3 ms  template hits 99.51 %\n")

@@ -41,7 +41,8 @@ def test_keys_are_written_as_python_writes_them() -> None:
 
 
 def test_keys_of_any_size() -> None:
-    assert literal(Key.dump(1 << 1_000_000)).startswith("0x1000")
+    assert literal(Key.dump(1 << 100_000)).startswith("0x1000")
+    assert literal(Key.dump(1 << 1_000_000)) == "int of 250,001 bytes"
     assert literal(Key.dump("x" * 1_000_000)) == "str of 1,000,000 bytes"
-    assert literal(Key.dump((1,) * 1_000_000)) == "(1, 1, 1, 1, 1, 1, 1, 1, …)"
+    assert literal(Key.dump((1,) * 1_000)) == "(1, 1, 1, 1, 1, 1, 1, 1, …)"
     assert literal(Key.dump((((((1,),),),),))) == "((((…),),),)"

@@ -28,6 +28,10 @@ cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
     void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
     void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
+    ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject**, size_t, PyObject*) except NULL
+    ctypedef struct PyFunctionObject:
+        vectorcallfunc vectorcall
+    PyObject* Function "(PyObject*)&PyFunction_Type"
     size_t PY_VECTORCALL_ARGUMENTS_OFFSET
     PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
     PyObject* PyList_New_ "PyList_New"(Py_ssize_t) except NULL
@@ -359,8 +363,6 @@ cdef class Evaluation(Runnable):
                 return self.call_sync(frame, node)
             if node.kind == ASYNC:
                 made = self.call(frame, node, <PyObject*>(<Task>frame.values[node.source]).fn)
-                if Py_TYPE(made) != Coroutine:
-                    return made
                 coroutine = <object>made
                 Py_DECREF_(made)
                 return self.call_async(frame, coroutine)
@@ -418,6 +420,10 @@ cdef class Evaluation(Runnable):
             return _call_with_many(frame, node, callable)
         for i in range(node.operands):
             arguments[i + 1] = values[operands[i]]
+        if Py_TYPE(callable) == Function:
+            return (<PyFunctionObject*>callable).vectorcall(
+                callable, arguments + 1, <size_t>node.positional | PY_VECTORCALL_ARGUMENTS_OFFSET, node.names
+            )
         return PyObject_Vectorcall(
             callable, arguments + 1, <size_t>node.positional | PY_VECTORCALL_ARGUMENTS_OFFSET, node.names
         )
@@ -627,6 +633,7 @@ cdef class Evaluation(Runnable):
             self.scheduler.launcher.annotate(error, self, None, 0)
         else:
             self.scheduler.launcher.annotate(error, self, frame.template, frame.template.plan.order[node])
+        self.scheduler.extraction.clear()  # where it may have failed, half done
         if self.errors is None:
             self.errors = []
         if not any([known is error for known in self.errors]):

@@ -13,7 +13,8 @@ from libc.stdlib cimport qsort
 from libc.string cimport memcpy, memset
 
 from cascade._core.layout cimport Layout, is_struct, layout_of, learn
-from cascade._core.lazy cimport LazyResult, Task
+from cascade._core.lazy cimport LazyResult
+from cascade._core.symbol cimport CallShape
 
 from cascade.exceptions import StructureError
 
@@ -233,25 +234,24 @@ cdef class Extraction:
         return WRITTEN
 
     cdef int enter_lazy(self, LazyResult lazy) except -1:
-        cdef Py_ssize_t count = Py_SIZE(<PyObject*>lazy.arguments)
         cdef Step* step
         self.reserve_key(1)
         self.reserve_slots(1)
         lazy.traversal = self.traversal
         lazy.node = self.nodes
-        self.key[self.key_size] = lazy.shape.id << OPERAND_SHIFT | CALL
+        self.key[self.key_size] = (<CallShape>lazy.shape).id << OPERAND_SHIFT | CALL
         self.key_size += 1
-        Py_INCREF_(<PyObject*>lazy.task)
-        self.slots[self.slot_count] = <PyObject*>lazy.task
+        Py_INCREF_(lazy.task)
+        self.slots[self.slot_count] = lazy.task
         self.slot_count += 1
-        if count == 0:
+        if lazy.count == 0:
             lazy.open = False
             self.nodes += 1
             return 0
         lazy.open = True
         step = push(self, <PyObject*>lazy, CALL)
-        step.items = <PyObject**>(<PyTupleObject*>lazy.arguments).ob_item
-        step.size = count
+        step.items = lazy.arguments
+        step.size = lazy.count
         return 0
 
     cdef int enter_container(self, PyObject* container, int op) except -1:
@@ -316,7 +316,7 @@ cdef class Extraction:
             step = &self.steps[i]
             cursor = step.cursor - 1
             if step.op == CALL:
-                shape = (<LazyResult>step.node).shape
+                shape = <CallShape>(<LazyResult>step.node).shape
                 if cursor < shape.positional:
                     parts.append(f".args[{cursor}]")
                 else:

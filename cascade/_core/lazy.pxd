@@ -16,11 +16,19 @@ cdef class Task:
     cdef object __weakref__
 
 
+cdef enum:
+    NEAR = 3  # arguments kept inside the object
+
+
 cdef class LazyResult:
-    cdef readonly Task task
-    cdef CallShape shape
-    cdef tuple arguments  # positional ones, then keyword ones by sorted name
+    # Its memory is managed by hand in lazy.pyx: most of what a heavy loop does is making and dropping these.
+    cdef PyObject* task  # an owned Task
+    cdef PyObject* shape  # an owned CallShape
+    cdef PyObject** arguments  # owned: positional ones, then keyword ones by sorted name
+    cdef Py_ssize_t count  # of arguments
+    cdef PyObject* near[NEAR]  # where the arguments are if they are few
     cdef uint64_t serial  # order of creation
+    cdef PyObject* next_dead
     # Marks of the last traversal that came by. A traversal holds the GIL from its first node to its last, and its number
     # is given once: nobody else's marks can be taken for its own.
     cdef uint64_t traversal

@@ -7,20 +7,33 @@ over (an array of arguments and the call site's own tuple of names) and checks a
 from types import MethodType as _MethodType
 
 cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 
 from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, PROCESS, THREAD, CallSite, Mode, TaskSpec, method_spec, spec_of
 
 from cascade.exceptions import TaskDefinitionError
 
 cdef extern from "Python.h":
+    ctypedef int (*visitproc)(PyObject*, void*) noexcept
     ctypedef struct PyTypeObject:
         Py_ssize_t tp_vectorcall_offset
         unsigned long tp_flags
         void* tp_new
         PyObject* (*tp_call)(PyObject*, PyObject*, PyObject*) noexcept
+        void (*tp_dealloc)(PyObject*) noexcept
+        int (*tp_traverse)(PyObject*, visitproc, void*) noexcept
+        int (*tp_clear)(PyObject*) noexcept
+    ctypedef struct PyTupleObject:
+        PyObject** ob_item
+    void Py_INCREF(PyObject*) noexcept
+    void Py_DECREF(PyObject*) noexcept
+    void Py_CLEAR(PyObject*) noexcept
+    PyObject* PyObject_Init(PyObject*, PyTypeObject*) noexcept
+    void PyObject_GC_Track(PyObject*) noexcept
+    void PyObject_GC_UnTrack(PyObject*) noexcept
+    void PyObject_GC_Del(PyObject*) noexcept
+    unsigned long Py_TPFLAGS_HAVE_GC
     unsigned long Py_TPFLAGS_HAVE_VECTORCALL
     unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
     Py_ssize_t PyVectorcall_NARGS(size_t)
@@ -31,8 +44,6 @@ cdef uint64_t _serial = 0
 
 
 @cython.final
-@cython.freelist(256)
-@cython.trashcan(True)
 cdef class LazyResult:
     """One call of a task that has not run: a node of an expression.
 
@@ -48,18 +59,26 @@ cdef class LazyResult:
     """
 
     @property
+    def task(self):
+        """The `Task` that was called."""
+        return <Task>self.task
+
+    @property
     def args(self):
         """The positional arguments, a tuple."""
-        return self.arguments[:self.shape.positional]
+        cdef Py_ssize_t i
+        return tuple([<object>self.arguments[i] for i in range((<CallShape>self.shape).positional)])
 
     @property
     def kwargs(self):
         """The keyword arguments, a dict by sorted name."""
-        return dict(zip(self.shape.names, self.arguments[self.shape.positional:]))
+        cdef Py_ssize_t i
+        cdef CallShape shape = <CallShape>self.shape
+        return {shape.names[i - shape.positional]: <object>self.arguments[i] for i in range(shape.positional, self.count)}
 
     def __bool__(self):
         raise TypeError(
-            f"a lazy result has no truth value before it has run; {self.task.spec.qualname}(...) was used as a condition"
+            f"a lazy result has no truth value before it has run; {(<Task>self.task).spec.qualname}(...) was used as a condition"
         )
 
     def __repr__(self):
@@ -68,48 +87,148 @@ cdef class LazyResult:
 
 cdef str _describe(object value, int depth):
     """A short text for people, to a bounded depth and width."""
-    cdef LazyResult lazy
     if not isinstance(value, LazyResult):
-        text = object.__repr__(value) if isinstance(value, (list, tuple, dict, set)) and depth == 0 else repr(value)
+        text = repr(value)
         return text if len(text) <= 40 else text[:37] + "..."
-    lazy = <LazyResult>value
+    name = value.task.name
     if depth == 0:
-        return f"<LazyResult {lazy.task.spec.qualname}(...)>"
+        return f"<LazyResult {name}(...)>"
+    given = [("", argument) for argument in value.args] + [(key + "=", item) for key, item in value.kwargs.items()]
     parts = []
-    for i, argument in enumerate(lazy.arguments[:8]):
-        name = "" if i < lazy.shape.positional else lazy.shape.names[i - lazy.shape.positional] + "="
-        if isinstance(argument, (list, tuple, dict, set, frozenset)):
-            parts.append(f"{name}<{type(argument).__name__} of {len(argument)}>")
+    for key, item in given[:8]:
+        if isinstance(item, (list, tuple, dict, set, frozenset)):
+            parts.append(f"{key}<{type(item).__name__} of {len(item)}>")
         else:
-            parts.append(name + _describe(argument, depth - 1))
-    if len(lazy.arguments) > 8:
+            parts.append(key + _describe(item, depth - 1))
+    if len(given) > 8:
         parts.append("...")
-    return f"<LazyResult {lazy.task.spec.qualname}({', '.join(parts)})>"
+    return f"<LazyResult {name}({', '.join(parts)})>"
 
 
-cdef object _call(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames):
+cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames) except NULL:
     """A lazy result of this call: no dict, no tuple of arguments but the one that it keeps."""
     global _serial
     cdef Py_ssize_t positional = PyVectorcall_NARGS(flagged)
     cdef Py_ssize_t i
     cdef CallSite site = self.spec.last
-    cdef LazyResult lazy
-    cdef tuple kept
+    cdef PyObject* made
     cdef PyObject* argument
     if site is None or site.positional != positional or site.key != kwnames:
         site = self.spec.site(positional, kwnames)
-    kept = PyTuple_New(site.count)
+    made = _allocate(site.count)
+    _serial += 1
+    (<LazyResult>made).serial = _serial
+    (<LazyResult>made).traversal = 0
+    (<LazyResult>made).task = <PyObject*>self
+    (<LazyResult>made).shape = <PyObject*>site.shape
+    Py_INCREF(<PyObject*>self)
+    Py_INCREF(<PyObject*>site.shape)
     for i in range(site.count):
         argument = arguments[i if site.order is NULL else site.order[i]]
-        Py_INCREF(<object>argument)
-        PyTuple_SET_ITEM(kept, i, <object>argument)
-    _serial += 1
-    lazy = LazyResult.__new__(LazyResult)
-    lazy.task = self
-    lazy.shape = site.shape
-    lazy.arguments = kept
-    lazy.serial = _serial
-    return lazy
+        Py_INCREF(argument)
+        (<LazyResult>made).arguments[i] = argument
+    PyObject_GC_Track(made)
+    return made
+
+
+# The memory of lazy results. A chain of a million of them is dropped like one: what dies while another is being taken
+# apart joins a list instead of the C stack.
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define CASCADE_THREAD_LOCAL __declspec(thread)
+    #else
+    #define CASCADE_THREAD_LOCAL __thread
+    #endif
+    static CASCADE_THREAD_LOCAL PyObject *cascade_dead = NULL;
+    static CASCADE_THREAD_LOCAL int cascade_burying = 0;
+    #define CASCADE_NEW_LAZY(type) ((PyObject *)_PyObject_GC_New(type))
+    """
+    PyObject* cascade_dead
+    bint cascade_burying
+    PyObject* CASCADE_NEW_LAZY(PyTypeObject*) except NULL
+
+cdef enum:
+    SPARE = 256
+
+cdef PyObject* _spare[SPARE]  # dead objects to be used again
+cdef Py_ssize_t _spares = 0
+
+
+cdef PyObject* _allocate(Py_ssize_t count) except NULL:
+    """A lazy result with room for so many arguments and nothing in it, not tracked by the collector yet."""
+    global _spares
+    cdef PyObject* made
+    cdef PyObject** room = NULL
+    if count > NEAR:
+        room = <PyObject**>PyMem_Malloc(count * sizeof(PyObject*))
+        if room is NULL:
+            raise MemoryError()
+    if _spares:
+        _spares -= 1
+        made = PyObject_Init(_spare[_spares], <PyTypeObject*>LazyResult)
+    else:
+        made = CASCADE_NEW_LAZY(<PyTypeObject*>LazyResult)
+    (<LazyResult>made).arguments = &(<LazyResult>made).near[0] if room is NULL else room
+    (<LazyResult>made).count = count
+    return made
+
+
+cdef void _bury(PyObject* object) noexcept:
+    """Take a lazy result apart, and all that dies with it, one after the other."""
+    global cascade_dead, cascade_burying, _spares
+    cdef Py_ssize_t i
+    PyObject_GC_UnTrack(object)
+    (<LazyResult>object).next_dead = cascade_dead
+    cascade_dead = object
+    if cascade_burying:
+        return
+    cascade_burying = True
+    while cascade_dead is not NULL:
+        object = cascade_dead
+        cascade_dead = (<LazyResult>object).next_dead
+        _release(object)
+        if (<LazyResult>object).arguments != &(<LazyResult>object).near[0]:
+            PyMem_Free((<LazyResult>object).arguments)
+        if _spares < SPARE:
+            _spare[_spares] = object
+            _spares += 1
+        else:
+            PyObject_GC_Del(object)
+    cascade_burying = False
+
+
+cdef int _release(PyObject* object) noexcept:
+    cdef Py_ssize_t i, count = (<LazyResult>object).count
+    (<LazyResult>object).count = 0
+    for i in range(count):
+        Py_DECREF((<LazyResult>object).arguments[i])
+    Py_CLEAR((<LazyResult>object).task)
+    Py_CLEAR((<LazyResult>object).shape)
+    return 0
+
+
+cdef int _clear(PyObject* object) noexcept:
+    """Break cycles. What makes it a lazy result stays: somebody may still hold it."""
+    cdef Py_ssize_t i, count = (<LazyResult>object).count
+    cdef PyObject* argument
+    for i in range(count):
+        argument = (<LazyResult>object).arguments[i]
+        Py_INCREF(<PyObject*>None)
+        (<LazyResult>object).arguments[i] = <PyObject*>None
+        Py_DECREF(argument)
+    return 0
+
+
+cdef int _traverse(PyObject* object, visitproc visit, void* arg) noexcept:
+    cdef Py_ssize_t i
+    cdef int stop
+    for i in range((<LazyResult>object).count):
+        stop = visit((<LazyResult>object).arguments[i], arg)
+        if stop:
+            return stop
+    return visit((<LazyResult>object).task, arg)
 
 
 @cython.final
@@ -176,6 +295,12 @@ cdef class Task:
     def __call__(self, *args, **kwargs):
         # Replaced below by the vectorcall; stands here so that the type is known to be callable.
         raise NotImplementedError
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     def __reduce__(self):
         """By reference, as functions are: a task travels to worker processes as its name."""
@@ -270,16 +395,15 @@ cdef Task builtin_task(object fn, TaskSpec spec):
 
 cdef LazyResult lazy_call(Task task, tuple arguments):
     """``task(*arguments)``, without the way through the interpreter."""
-    return _call(task, <PyObject**>(<PyTupleObject*>arguments).ob_item, len(arguments), NULL)
+    cdef PyObject* made = _call(task, <PyObject**>(<PyTupleObject*>arguments).ob_item, len(arguments), NULL)
+    lazy = <LazyResult>made
+    Py_DECREF(made)
+    return lazy
 
 
-cdef extern from "Python.h":
-    ctypedef struct PyTupleObject:
-        PyObject** ob_item
-
-
-cdef int _use_vectorcall() except -1:
-    """Give `Task` the vectorcall protocol, which Cython has no word for, and close both types to direct making."""
+cdef int _complete_types() except -1:
+    """Say of the two types what Cython has no words for: `Task` has the vectorcall protocol, the memory of a
+    `LazyResult` is managed above, and neither is made by calling it."""
     cdef Task probe = Task.__new__(Task)
     cdef PyTypeObject* task_type = <PyTypeObject*>Task
     cdef PyTypeObject* lazy_type = <PyTypeObject*>LazyResult
@@ -287,11 +411,14 @@ cdef int _use_vectorcall() except -1:
     task_type.tp_call = PyVectorcall_Call
     task_type.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION
     task_type.tp_new = NULL
-    lazy_type.tp_flags |= Py_TPFLAGS_DISALLOW_INSTANTIATION
+    lazy_type.tp_dealloc = _bury
+    lazy_type.tp_traverse = _traverse
+    lazy_type.tp_clear = _clear
+    lazy_type.tp_flags |= Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION
     lazy_type.tp_new = NULL
     PyType_Modified(task_type)
     PyType_Modified(lazy_type)
     return 0
 
 
-_use_vectorcall()
+_complete_types()

@@ -1,7 +1,10 @@
 """The scheduler: which runs can go on, and for how long they may."""
 
 from cascade._core.clock cimport monotonic, nanoseconds
+from cascade._core.frame cimport Frame
+from cascade._core.lazy cimport LazyResult
 from cascade._core.spec cimport MODES
+from cascade._core.template cimport Template
 
 from cascade.exceptions import InternalError
 
@@ -87,6 +90,23 @@ cdef class Scheduler:
         """Whether another turn is due at once."""
         self.awake = self.first is not None
         return self.awake
+
+    def rehearse(self, LazyResult target not None, int steps):
+        """Take the first steps of a run of ``target`` and drop what they give: to measure what each costs.
+
+        Args:
+            target: a lazy result.
+            steps: 1: extraction; 2: and the look-up of the template; 3: and the hydration of a frame.
+        """
+        cdef Template template
+        cdef Frame frame
+        self.extraction.run(target)
+        if steps >= 2:
+            template = self.table.get(self.extraction)
+            if steps >= 3:
+                frame = Frame.__new__(Frame)
+                frame.hydrate(template, self.extraction)
+        self.extraction.clear()
 
     cdef int push(self, Runnable run) except -1:
         """Put a run at the end of the queue."""

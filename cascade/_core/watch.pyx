@@ -38,9 +38,11 @@ cdef extern from *:
     long long cascade_thread_switches() noexcept
 
 cdef enum:
-    BATCH = 16  # calls at most between two readings of the clock
+    BATCH = 16  # calls between two readings of the clock
+    LONG_BATCH = 64  # calls between them as long as calls take no time to speak of
     LATE = 1_000_000  # ns: what holds up the loop
-    UNHURRIED = 100_000  # ns: a batch that took longer is made of calls beside which a reading is nothing
+    UNHURRIED = 100_000  # ns: of a batch that takes longer, every call can have its own reading
+    QUICK = 250  # ns: a call that takes no time to speak of
     FRESH = 500_000  # ns: how old the basis of a verdict may be
 
 cdef int64_t _collecting = 0  # nanoseconds that this process has spent in garbage collection
@@ -90,7 +92,11 @@ cdef class Watch:
                 self.blame(now, span)
             self.suspects.clear()
             self.last_suspect = None
-        self.fuel = self.batch = 1 if span > UNHURRIED / BATCH * self.batch else BATCH
+        if span > UNHURRIED // BATCH * self.batch:
+            self.batch = 1
+        else:
+            self.batch = BATCH if span > QUICK * self.batch else LONG_BATCH
+        self.fuel = self.batch
         self.batch_start = now
         if now - self.base_time > FRESH:
             self.measure(now)

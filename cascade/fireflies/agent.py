@@ -17,11 +17,23 @@ def firefly_agent(me: Firefly, phase: float, at: float) -> cs.LazyResult:
     to it: a loop that lags makes fireflies late to act, but bends no phase, and lateness does not add up.
     """
     population = me.population
-    now = population.now
     due = me.due = at + (1.0 - phase) * population.period
+
+    if phase < population.blind:
+
+        @inline
+        def listen(rested: float) -> cs.LazyResult:
+            population = me.population
+            population.events += 1
+            me.channel.drain()  # what flashed in the refractory period was not seen
+            return firefly_agent(me, population.blind, due - population.awake)
+
+        left = due - population.awake - population.now()
+        return listen(cs.wait(left if left > 0.0 else 0.0))
 
     @inline
     def react(seen: cs.Received) -> cs.LazyResult:
+        population = me.population
         population.events += 1
         if seen.timed_out or seen.message >= due:  # the second: a signal overtook a timer that was late
             instant = due
@@ -34,17 +46,5 @@ def firefly_agent(me: Firefly, phase: float, at: float) -> cs.LazyResult:
         me.flash(instant)
         return firefly_agent(me, population.scatter() if population.jitter else 0.0, instant)
 
-    if phase < population.blind:
-
-        @inline
-        def listen(rested: float) -> cs.LazyResult:
-            population.events += 1
-            me.channel.drain()  # what flashed in the refractory period was not seen
-            left = due - now()
-            return react(me.channel.recv(timeout=left if left > 0.0 else 0.0))
-
-        left = due - population.awake - now()
-        return listen(cs.wait(left if left > 0.0 else 0.0))
-
-    left = due - now()
+    left = due - population.now()
     return react(me.channel.recv(timeout=left if left > 0.0 else 0.0))

@@ -72,9 +72,7 @@ class Population:
         """Wake-ups of agents, by a timer or a signal."""
         self.flashes = 0
         begin = now()
-        self.fireflies = tuple(
-            Firefly(self, index, begin + (1.0 - self.random.random()) * period) for index in grid
-        )
+        self.fireflies = tuple(Firefly(self, index, begin + (1.0 - self.random.random()) * period) for index in grid)
         reach = [firefly.channel.send for firefly in self.fireflies]  # one bound method each, shared by all neighbours
         for firefly in self.fireflies:
             firefly.neighbours = tuple(reach[index] for index in grid.neighbours(firefly.index))
@@ -92,7 +90,7 @@ class Population:
     def phase(self, firefly: Firefly, at: float) -> float:
         """The true phase of a firefly at an instant: 0 at a flash, growing to 1.
 
-        A wake-up that is late does not show: a firefly whose flash is due since a moment ago is at a phase just above 0.
+        A wake-up that is late does not show: who should have flashed a moment ago is at a phase just above 0.
         """
         return (1.0 - (firefly.due - at) / self.period) % 1.0
 
@@ -101,4 +99,5 @@ class Population:
         instant = self.now() if at is None else at
         turn = 2.0 * math.pi / self.period
         angles = [(instant - firefly.due) * turn for firefly in self.fireflies]
-        return math.hypot(math.fsum(map(math.cos, angles)), math.fsum(map(math.sin, angles))) / len(angles)
+        mean = math.hypot(math.fsum(map(math.cos, angles)), math.fsum(map(math.sin, angles))) / len(angles)
+        return min(1.0, mean)  # rounding may take it just above

@@ -12,15 +12,13 @@ from typing import Protocol
 
 import msgspec
 
+import cascade as cs
 from cascade.fireflies.population import Population
 
-TICK = 0.01
+TICK = 0.02
 """Seconds that the lag meter sleeps at a time."""
 _RASTER = 1000
 _SHARE = 0.02
-
-
-_COUNTERS = ("hits", "misses", "builds", "solves")
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +52,7 @@ class Sampler:
     most), but no oftener than one part in 50 of the time allows, so that large populations are not slowed by the look.
     """
 
-    def __init__(self, population: Population, stats: Callable[[], Stats]) -> None:
+    def __init__(self, population: Population, stats: Callable[[], cs.TemplateStats]) -> None:
         self._population = population
         self._stats = stats
         self._before = stats()
@@ -80,7 +78,7 @@ class Sampler:
         self.flash_places = array("L")
         """Who flashed."""
         self.cpu_s = 0.0
-        """Processor seconds spent on looking and showing."""
+        """Processor seconds spent on looking and showing, and on waking up for it while no agent did."""
 
     @property
     def model_s(self) -> float:
@@ -103,9 +101,12 @@ class Sampler:
         now = self._population.now
         end = self._began + until
         while (before := now()) < end:
+            events, cpu = self._population.events, time.process_time()
             nap = min(TICK, end - before)
             await asyncio.sleep(nap)
             woke = now()
+            if self._population.events == events:
+                self.cpu_s += time.process_time() - cpu  # nobody else did anything
             lag = max(0.0, woke - before - nap)
             self._longest = max(self._longest, lag)
             self.lags.append(lag)

@@ -87,10 +87,8 @@ def _wrong_numbers(asked: Settings) -> list[str]:
         rests = expect("refractory", refractory < period, f"less than --period ({period!r})", refractory)
     nudges = expect("nudge", _is_number(nudge) and nudge >= 0, "a fraction of the period, 0 or more", nudge)
     if rests and nudges and refractory == 0 and nudge * _SEEN_BY >= 1:
-        # Eight neighbours that flash at once would make a firefly flash again at the same instant, and they it, for ever.
-        problems.append(
-            f"--refractory: expected more than 0 with a --nudge of 1/{_SEEN_BY} or more ({nudge!r}), got {refractory!r}"
-        )
+        # Eight neighbours that flash at once would make a firefly flash again at that instant, and it them, for ever.
+        expect("refractory", False, f"more than 0 with a --nudge of 1/{_SEEN_BY} or more ({nudge!r})", refractory)
     expect("duration", _is_number(asked.duration) and asked.duration > 0, "seconds, more than 0", asked.duration)
     jitters = expect("jitter", _is_number(asked.jitter) and asked.jitter >= 0, "seconds, 0 or more", asked.jitter)
     if jitters and beats:

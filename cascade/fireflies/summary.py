@@ -28,7 +28,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     flashes: int
     """How often one of them flashed."""
     us_per_event: float | None
-    """Microseconds of processor time of this process per event: while the agents ran, less what sampling and view took.
+    """Microseconds of processor time of this process per event: while the agents ran, garbage collection included, less
+    what sampling and view took, and less that of the 20 ms spans in which no agent woke up.
 
     In real time the loop sleeps between events, and going to sleep and waking up is part of this figure: a busy
     population costs less per event than an idle one."""
@@ -41,7 +42,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The order parameter at the end, 0 to 1, of the true phases."""
     lag_p50_ms: float | None
     """Median lag of the loop in milliseconds: how much later than asked a coroutine woke up that sleeps beside the
-    agents in the same loop, 10 ms at a time. The system's own grain (up to 1 ms on Linux) and the view are in it."""
+    agents in the same loop, 20 ms at a time. The system's own grain (up to 1 ms on Linux) and the view are in it."""
     lag_p99_ms: float | None
     """Its 99th percentile."""
     hits: int
@@ -61,9 +62,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     def table(self) -> str:
         """As the terminal shows it."""
-        return "\n".join(
-            f"{name:<14}{'-' if value is None else value:>7}{unit}" for name, value, unit in self._rows()
-        )
+        return "\n".join(f"{name:<14}{'-' if value is None else value:>7}{unit}" for name, value, unit in self._rows())
 
     def _rows(self) -> list[tuple[str, int | float | None, str]]:
         asked = self.hits + self.misses

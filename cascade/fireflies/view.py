@@ -155,4 +155,3 @@ class LiveView:
             f"   template hits {100 * reading.hit_rate:.2f} %",
         )
         self._live.update(Group(self._glow, figures), refresh=True)
-

@@ -35,8 +35,9 @@ from cascade.graph.template import (
 
 _COLLECTIONS: dict[int, CollectionKind] = {LIST: "list", TUPLE_OF: "tuple", SET: "set", FROZENSET: "frozenset"}
 
-# A node whose operands are not all read yet: its op; the index of its symbol, or for a dict the number of keys before
-# its own; its slot, if it has one; the number of operands before its own, and with its own; its number in prefix order.
+# A node whose operands are not all read yet: its op; the index of its symbol, or, if it has none, the number of dict
+# keys before its own; its slot, if it has one; the number of operands before its own, and with its own; its number in
+# prefix order.
 # Only integers: the collector lets go of such a tuple at once, and a million open nodes cost it nothing.
 _Open = tuple[int, int, int, int, int, int]
 
@@ -48,7 +49,7 @@ def build(key: KeyBuffer, symbol: SymbolLookup) -> GraphTemplate:
 
     Args:
         key: native unsigned 32 bit tokens.
-        symbol: gives the shape of a symbol's id (`cascade._core.lazy.symbol`).
+        symbol: gives the shape of a symbol's id (`cascade._core.symbol.symbol`).
 
     Raises:
         TemplateError: the key is not the key of any expression; the message names the token.
@@ -83,17 +84,15 @@ Call(symbol=0, task=SlotRef(index=0), args=(NodeRef(index=0),)))
             slots += literal is None
             continue
         else:
-            head, count, slot = 0, operand, slots
             if op == CALL:
                 head, count = symbols.call(operand, at)
-                slots += 1
             elif op == STRUCT:
                 head, count = symbols.struct(operand, at)
-                slots += 1
-            elif op == DICT:
-                head = len(keys)
-            opened.append((op, head, slot, len(operands), len(operands) + count, len(finished)))
+            else:
+                head, count = len(keys), operand
+            opened.append((op, head, slots, len(operands), len(operands) + count, len(finished)))
             finished.append(-1)
+            slots += op in (CALL, STRUCT)
         while opened and len(operands) == opened[-1][4]:
             top = opened.pop()
             nodes.append(_close(top, operands, keys, at))

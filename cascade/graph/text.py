@@ -45,7 +45,7 @@ def literal(key: Key | SlotRef, width: int = WIDTH) -> str:
     if type(key) is SlotRef:
         return f"slot {key.index}"
     assert type(key) is Key
-    if key.kind in ("str", "bytes") and len(key.value) > 4 * width:
+    if len(key.value) > (4 * width if key.kind in ("str", "bytes") else 1 << 16):
         return f"{key.kind} of {len(key.value):,} bytes"
     return shorten(_value(key.load(), 3), width)
 
