@@ -12,17 +12,21 @@ from setuptools import Extension, setup
 
 MODULES = [
     "cascade._core.clock",
+    "cascade._core.containers",
     "cascade._core.evaluation",
     "cascade._core.extract",
     "cascade._core.frame",
+    "cascade._core.key",
     "cascade._core.layout",
     "cascade._core.lazy",
     "cascade._core.mailbox",
+    "cascade._core.operands",
     "cascade._core.scheduler",
     "cascade._core.spec",
     "cascade._core.symbol",
     "cascade._core.table",
     "cascade._core.template",
+    "cascade._core.waiter",
     "cascade._core.watch",
 ]
 

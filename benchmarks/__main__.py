@@ -39,9 +39,7 @@ TOPICS: dict[str, Callable[[], Iterator[Benchmark]]] = {
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Cascade.")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="topics, or parts of benchmark names")
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer, shorter rounds: a look, not a measurement"
-    )
+    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds: a look, not a measurement")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows there as well")
     parser.add_argument("--no-gc", action="store_true", help="turn the garbage collector off inside samples")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
@@ -79,10 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_json(options.json, rows, effort)
     missed = [row.name for row in rows if row.met is False]
     kept = sum(row.met is True for row in rows)
-    print(
-        f"\n{len(rows)} rows; {kept} budgets met, {len(missed)} missed"
-        + "".join(f"\n  missed: {n}" for n in missed)
-    )
+    print(f"\n{len(rows)} rows; {kept} budgets met, {len(missed)} missed" + "".join(f"\n  missed: {n}" for n in missed))
     return 0
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.countdown import heavy, running
-from benchmarks.probe import Hydration, Lookup, extract
+from benchmarks.probe import Extraction, Hydration, Lookup, Nothing
 from benchmarks.row import Row, row_of_pairs
 from benchmarks.timing import Effort, Sample, applying, awaiting, calling, interleave, repeating
 
@@ -25,7 +25,7 @@ class Loops:
     call: Sample
     """An empty Python function in a loop: the step's own, which construction contains."""
     apply: Sample
-    """A C function that does nothing, called as the three below are."""
+    """Nothing at all, called as the three below are."""
     calls: Sample
     construction: Sample
     extraction: Sample
@@ -40,10 +40,10 @@ class Loops:
         expression = subject.task.fn(1, None)
         return cls(
             call=repeating(_nothing),
-            apply=applying(id, expression),
+            apply=applying(Nothing(), expression),
             calls=awaiting(subject.without),
             construction=calling(partial(build, subject.task.fn)),
-            extraction=applying(extract, expression),
+            extraction=applying(Extraction(), expression),
             lookup=applying(Lookup(), expression),
             hydration=applying(Hydration(), expression),
             whole=running(subject.start),
@@ -70,13 +70,8 @@ class Anatomy:
     def run(self, effort: Effort) -> Iterator[Row]:
         loops = Loops.make()
         taken = interleave(list(vars(loops).values()), effort)
-        by_name = {
-            name: [seconds * 1e9 for seconds in values]
-            for name, values in zip(vars(loops), taken, strict=True)
-        }
-        parts = [
-            _parts(dict(zip(by_name, turn, strict=True))) for turn in zip(*by_name.values(), strict=True)
-        ]
+        by_name = {name: [seconds * 1e9 for seconds in values] for name, values in zip(vars(loops), taken, strict=True)}
+        parts = [_parts(dict(zip(by_name, turn, strict=True))) for turn in zip(*by_name.values(), strict=True)]
         for part in parts[0]:
             yield row_of_pairs(f"anatomy: {part}", [turn[part] for turn in parts], by_name["whole"])
 

@@ -204,7 +204,5 @@ def benchmarks() -> Iterator[Comparison]:
     for kind in KINDS:
         yield from both_quanta(f"simple_countdown, {kind}", partial(simple, kind), zero=1.1)
         yield from both_quanta(f"complex_countdown, {kind}", partial(complex_, kind))
-        yield from both_quanta(
-            f"heavy_complex_countdown, {kind}", partial(heavy, kind), zero=1.5, default=3.5
-        )
+        yield from both_quanta(f"heavy_complex_countdown, {kind}", partial(heavy, kind), zero=1.5, default=3.5)
         yield from both_quanta(f"heavy_complex_countdown by keyword, {kind}", partial(heavy_keywords, kind))

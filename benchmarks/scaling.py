@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 
 from benchmarks.countdown import running
 from benchmarks.expressions import SHAPES
-from benchmarks.probe import Building, extract
+from benchmarks.probe import Building, Extraction
 from benchmarks.row import Budget, Row, row_of_pairs
-from benchmarks.timing import Effort, Sample, interleave, repeating
+from benchmarks.timing import Effort, Sample, applying, interleave, repeating
 
 SMALLEST = 1_000
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -18,7 +17,7 @@ QUICK_SIZES = (1_000, 10_000, 100_000)
 
 
 def extracting(shape: str, nodes: int) -> Sample:
-    return repeating(partial(extract, SHAPES[shape](nodes)))
+    return applying(Extraction(), SHAPES[shape](nodes))
 
 
 def building(shape: str, nodes: int) -> Sample:

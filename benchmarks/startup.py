@@ -41,9 +41,7 @@ class Start:
 
 
 def benchmarks() -> Iterator[Start]:
-    yield Start(
-        "import cascade, against import asyncio", "import cascade", "import asyncio", Budget(60e6, "subject")
-    )
+    yield Start("import cascade, against import asyncio", "import cascade", "import asyncio", Budget(60e6, "subject"))
     yield Start("import cascade, asyncio there already", "import asyncio, cascade", "import asyncio")
     yield Start("import cascade, against import msgspec", "import cascade", "import msgspec")
     yield Start("first result, against asyncio", FIRST_RESULT, FIRST_RESULT_OF_ASYNCIO)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from cascade._core.clock import Clock
-from cascade._core.evaluation import Waiter
+from cascade._core.waiter import Waiter
 from cascade._core.lazy import LazyResult, Task
 from cascade._core.scheduler import Scheduler
 from cascade._core.template import Template

@@ -1,4 +1,4 @@
-"""What the documents show is true: their Python blocks run, and so do the examples in the Python modules' docstrings."""
+"""What the documents show is true: their Python blocks run, and so do the examples in docstrings of Python modules."""
 
 from __future__ import annotations
 

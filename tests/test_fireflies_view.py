@@ -38,7 +38,7 @@ def test_a_flash_is_bright_and_fades() -> None:
 
 
 def test_two_rows_share_a_line_where_there_are_colours() -> None:
-    console, out = screen(80, 24, force_terminal=True, color_system="truecolor")
+    console, out = screen(9, 24, force_terminal=True, color_system="truecolor")
     swarm = population(5)
     swarm.fireflies[0].flashed = 100.0
     console.print(Glow(swarm))
@@ -46,6 +46,15 @@ def test_two_rows_share_a_line_where_there_are_colours() -> None:
     assert len(lines) == 3
     assert lines[0].count("\N{UPPER HALF BLOCK}") == 5
     assert "225;255;90" in lines[0]
+
+
+def test_a_small_grid_is_enlarged_where_there_is_room() -> None:
+    console, out = screen(80, 20, force_terminal=True, color_system="truecolor")
+    swarm = population(9)
+    console.print(Glow(swarm))
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 14  # 9 rows of 3 half lines each fit into 14 lines
+    assert {line.count("\N{UPPER HALF BLOCK}") for line in lines} == {27}
 
 
 def test_places_are_characters_where_there_are_none() -> None:

@@ -7,20 +7,21 @@ that can start nothing leaves the stack until one of its waiters lands. Nothing 
 memory only; nothing here awaits: what needs the event loop or a worker is handed to the launcher.
 """
 
-cimport cython
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 
 from types import CoroutineType as _CoroutineType
 
 from cascade._core.clock cimport nanoseconds
-from cascade._core.extract cimport CALL, DICT, FROZENSET, LIST, SET, STRUCT, TUPLE
+from cascade._core.key cimport CALL
 from cascade._core.lazy cimport Task
 from cascade._core.mailbox cimport Mailbox, received
-from cascade._core.scheduler cimport DECIDE, PARKED, READY
+from cascade._core.operands cimport build, call, keywords, positional
+from cascade._core.scheduler cimport DECIDE, PARKED, READY, Scheduler
 from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, MODES, RECV, SYNC, WAIT, TaskSpec
+from cascade._core.template cimport Template
+from cascade._core.waiter cimport Awaiting, Waiter, new_waiter
 
 from cascade.exceptions import ChannelClosedError
 
@@ -28,22 +29,6 @@ cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
     void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
     void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
-    ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject**, size_t, PyObject*) except NULL
-    ctypedef struct PyFunctionObject:
-        vectorcallfunc vectorcall
-    PyObject* Function "(PyObject*)&PyFunction_Type"
-    size_t PY_VECTORCALL_ARGUMENTS_OFFSET
-    PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
-    PyObject* PyList_New_ "PyList_New"(Py_ssize_t) except NULL
-    PyObject* PyTuple_New_ "PyTuple_New"(Py_ssize_t) except NULL
-    PyObject* PySet_New_ "PySet_New"(PyObject*) except NULL
-    PyObject* PyFrozenSet_New_ "PyFrozenSet_New"(PyObject*) except NULL
-    int PySet_Add_ "PySet_Add"(PyObject*, PyObject*) except -1
-    void PyList_SET_ITEM_ "PyList_SET_ITEM"(PyObject*, Py_ssize_t, PyObject*) noexcept
-    void PyTuple_SET_ITEM_ "PyTuple_SET_ITEM"(PyObject*, Py_ssize_t, PyObject*) noexcept
-
-cdef enum:
-    ARGUMENTS = 10  # of a call, that find room on the C stack
 
 cdef enum:  # what became of a frame
     HAS_VALUE  # its target has a value
@@ -58,66 +43,7 @@ cdef PyObject* Lazy = <PyObject*>LazyResult
 cdef PyObject* Coroutine = <PyObject*>_CoroutineType
 
 
-@cython.no_gc
-cdef class Waiter(Receiver):
-    """A node that has started and not ended: what a future, a timer or a mailbox wakes."""
-
-    def finish(self, value):
-        """The node has this value. Said once; what comes later is ignored."""
-        self.land(value, None)
-
-    def fail(self, error):
-        """The node has failed."""
-        self.land(None, error)
-
-    def follow(self, future):
-        """The node ends as a future did that is done."""
-        if future.cancelled():
-            if self.run is not None and self.run.stopping:
-                self.land(None, None)
-                return
-            try:
-                future.result()
-            except BaseException as error:
-                self.land(None, error)
-        else:
-            error = future.exception()
-            self.land(None if error is not None else future.result(), error)
-
-    cdef int land(self, object value, object error) except -1:
-        cdef Evaluation run = self.run
-        if self.landed or run is None:
-            return 0
-        self.landed = True
-        self.value = value
-        self.error = error
-        run.unlink(self)
-        if run.first_landed is None:
-            run.first_landed = self
-        else:
-            run.last_landed.next_landed = self
-        run.last_landed = self
-        if not run.running:
-            run.scheduler.push(run)
-        return 0
-
-    cdef int fire(self, int64_t now) except -1:
-        cdef int64_t elapsed = now - self.since
-        if self.frame.template.nodes[self.node].kind == WAIT:
-            return self.land(elapsed * 1e-9, None)
-        self.mailbox.leave(self)
-        return self.land(received(None, True, elapsed), None)
-
-    cdef int deliver(self, object message) except -1:
-        self.run.scheduler.clock.cancel(self)
-        return self.land(received(message, False, self.run.scheduler.clock.now() - self.since), None)
-
-    cdef int refuse(self) except -1:
-        self.run.scheduler.clock.cancel(self)
-        return self.land(None, ChannelClosedError("received from a closed channel"))
-
-
-cdef class Evaluation(Runnable):
+cdef class Evaluation(Awaiting):
     """The compiled part of a run.
 
     Args:
@@ -150,25 +76,6 @@ cdef class Evaluation(Runnable):
             self.interrupted = True
             if not self.running:
                 self.scheduler.push(self)
-
-    def handles(self):
-        """The futures that it waits for."""
-        cdef Waiter waiter = self.waiters
-        found = []
-        while waiter is not None:
-            if waiter.handle is not None:
-                found.append(waiter.handle)
-            waiter = waiter.next
-        return found
-
-    def awaits(self):
-        """What it waits for: a list of (template, number of the node in its graph, whether outside the engine)."""
-        cdef Waiter waiter = self.waiters
-        found = []
-        while waiter is not None:
-            found.append((waiter.frame.template, waiter.frame.template.plan.order[waiter.node], waiter.handle is not None))
-            waiter = waiter.next
-        return found
 
     def abandon(self, error):
         """End it at once, with this error, awaiting nothing: its event loop or its engine has failed."""
@@ -353,80 +260,19 @@ cdef class Evaluation(Runnable):
 
     cdef PyObject* execute(self, Frame frame, Node* node) except NULL:
         """Start a node: its value, or PENDING. A new reference either way."""
-        cdef int32_t* operands
         cdef PyObject* made
-        cdef PyObject* value
-        cdef Py_ssize_t i
-        cdef int op = node.op
-        if op == CALL:
-            if node.kind == SYNC:
-                return self.call_sync(frame, node)
-            if node.kind == ASYNC:
-                made = self.call(frame, node, <PyObject*>(<Task>frame.values[node.source]).fn)
-                coroutine = <object>made
-                Py_DECREF_(made)
-                return self.call_async(frame, coroutine)
-            if node.kind == RECV:
-                return self.call_recv(frame, node)
+        if node.op != CALL:
+            return build(frame, node)
+        if node.kind == SYNC:
+            return self.call_sync(frame, node)
+        if node.kind == RECV:
+            return self.call_recv(frame, node)
+        if node.kind == WAIT:
             return self.call_wait(frame, node)
-        operands = frame.template.operands + node.first_operand
-        if op == DICT:
-            pairs = {}
-            for i in range(node.operands):
-                if operands[2 * i] < 0:
-                    key = (<tuple>node.names)[~operands[2 * i]]
-                else:
-                    key = <object>frame.values[operands[2 * i]]
-                pairs[key] = <object>frame.values[operands[2 * i + 1]]
-            Py_INCREF(pairs)
-            return <PyObject*>pairs
-        if op == STRUCT:
-            fields = {}
-            for i in range(node.operands):
-                fields[(<tuple>node.names)[i]] = <object>frame.values[operands[i]]
-            struct = (<object>frame.values[node.source])(**fields)
-            Py_INCREF(struct)
-            return <PyObject*>struct
-        if op == LIST:
-            made = PyList_New_(node.operands)
-            for i in range(node.operands):
-                value = frame.values[operands[i]]
-                Py_INCREF_(value)
-                PyList_SET_ITEM_(made, i, value)
-            return made
-        if op == TUPLE:
-            made = PyTuple_New_(node.operands)
-            for i in range(node.operands):
-                value = frame.values[operands[i]]
-                Py_INCREF_(value)
-                PyTuple_SET_ITEM_(made, i, value)
-            return made
-        items = set()
-        for i in range(node.operands):
-            items.add(<object>frame.values[operands[i]])
-        if op == FROZENSET:
-            items = frozenset(items)
-        Py_INCREF(items)
-        return <PyObject*>items
-
-    cdef PyObject* call(self, Frame frame, Node* node, PyObject* callable) except NULL:
-        """Call a node's callable with its arguments."""
-        cdef PyObject* near[ARGUMENTS + 1]
-        cdef PyObject** arguments = near
-        cdef PyObject** values = frame.values
-        cdef int32_t* operands = frame.template.operands + node.first_operand
-        cdef Py_ssize_t i
-        if node.operands > ARGUMENTS:
-            return _call_with_many(frame, node, callable)
-        for i in range(node.operands):
-            arguments[i + 1] = values[operands[i]]
-        if Py_TYPE(callable) == Function:
-            return (<PyFunctionObject*>callable).vectorcall(
-                callable, arguments + 1, <size_t>node.positional | PY_VECTORCALL_ARGUMENTS_OFFSET, node.names
-            )
-        return PyObject_Vectorcall(
-            callable, arguments + 1, <size_t>node.positional | PY_VECTORCALL_ARGUMENTS_OFFSET, node.names
-        )
+        made = call(frame, node, <PyObject*>(<Task>frame.values[node.source]).fn)
+        coroutine = <object>made
+        Py_DECREF_(made)
+        return self.call_async(frame, coroutine)
 
     cdef PyObject* call_sync(self, Frame frame, Node* node) except NULL:
         cdef Task task = <Task>frame.values[node.source]
@@ -441,10 +287,10 @@ cdef class Evaluation(Runnable):
             if spec is not self.scheduler.watch.last_suspect:
                 self.scheduler.watch.suspect(spec)
         self.scheduler.watch.fuel -= 1
-        return self.call(frame, node, <PyObject*>task.fn)
+        return call(frame, node, <PyObject*>task.fn)
 
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
-        cdef Waiter waiter = self.new_waiter(frame)
+        cdef Waiter waiter = new_waiter(self, frame, self.at)
         value = self.scheduler.launcher.launch_async(waiter, coroutine)
         self.scheduler.watch.fuel -= 1
         if value is waiter:
@@ -455,16 +301,13 @@ cdef class Evaluation(Runnable):
 
     cdef PyObject* call_worker(self, Frame frame, Node* node, int mode) except NULL:
         """Have a worker call it, once this advance is over: by then all that can start is known, the urgent first."""
-        cdef Waiter waiter = self.new_waiter(frame)
-        cdef int32_t* operands = frame.template.operands + node.first_operand
-        cdef Py_ssize_t i
-        arguments = tuple([<object>frame.values[operands[i]] for i in range(node.positional)])
-        keywords = {}
-        for i in range(node.positional, node.operands):
-            keywords[(<tuple>node.names)[i - node.positional]] = <object>frame.values[operands[i]]
+        cdef Waiter waiter = new_waiter(self, frame, self.at)
         if self.launches is None:
             self.launches = []
-        self.launches.append((-node.priority, waiter, <object>frame.values[node.source], arguments, keywords, MODES[mode]))
+        task = <object>frame.values[node.source]
+        self.launches.append(
+            (-node.priority, waiter, task, positional(frame, node), keywords(frame, node), MODES[mode])
+        )
         self.link(waiter)
         Py_INCREF_(PENDING)
         return PENDING
@@ -477,7 +320,7 @@ cdef class Evaluation(Runnable):
         seconds = <object>frame.values[frame.template.operands[node.first_operand]]
         span = nanoseconds(seconds, "seconds")
         now = self.scheduler.clock.now()
-        waiter = self.new_waiter(frame)
+        waiter = new_waiter(self, frame, self.at)
         waiter.since = now
         self.scheduler.clock.set(waiter, now + span)
         self.link(waiter)
@@ -501,7 +344,7 @@ cdef class Evaluation(Runnable):
             return <PyObject*>message
         if mailbox.closed:
             raise ChannelClosedError("received from a closed channel")
-        waiter = self.new_waiter(frame)
+        waiter = new_waiter(self, frame, self.at)
         waiter.since = self.scheduler.clock.now()
         mailbox.join(waiter)
         if span >= 0:
@@ -575,34 +418,6 @@ cdef class Evaluation(Runnable):
         return 0
 
     # -------------------------------------------------------------------------------------- what has to be awaited
-
-    cdef Waiter new_waiter(self, Frame frame):
-        cdef Waiter waiter = Waiter.__new__(Waiter)
-        waiter.run = self
-        waiter.frame = frame
-        waiter.node = self.at
-        return waiter
-
-    cdef int link(self, Waiter waiter) except -1:
-        if waiter.landed:  # already, while it was being launched
-            return 0
-        waiter.next = self.waiters
-        waiter.previous = NULL
-        if self.waiters is not None:
-            self.waiters.previous = <PyObject*>waiter
-        self.waiters = waiter
-        return 0
-
-    cdef int unlink(self, Waiter waiter) except -1:
-        if waiter.next is not None:
-            waiter.next.previous = waiter.previous
-        if waiter.previous is not NULL:
-            (<Waiter>waiter.previous).next = waiter.next
-        elif self.waiters is waiter:
-            self.waiters = waiter.next
-        waiter.next = None
-        waiter.previous = NULL
-        return 0
 
     cdef int launch(self) except -1:
         """Hand the calls for workers over, the most urgent first."""
@@ -687,20 +502,3 @@ cdef int _let_go(Frame frame) except -1:
         frame.clear()
         frame = parent
     return 0
-
-
-cdef PyObject* _call_with_many(Frame frame, Node* node, PyObject* callable) except NULL:
-    """A call whose arguments do not fit on the C stack."""
-    cdef PyObject** arguments = <PyObject**>PyMem_Malloc((node.operands + 1) * sizeof(PyObject*))
-    cdef int32_t* operands = frame.template.operands + node.first_operand
-    cdef Py_ssize_t i
-    if arguments is NULL:
-        raise MemoryError()
-    for i in range(node.operands):
-        arguments[i + 1] = frame.values[operands[i]]
-    try:
-        return PyObject_Vectorcall(
-            callable, arguments + 1, <size_t>node.positional | PY_VECTORCALL_ARGUMENTS_OFFSET, node.names
-        )
-    finally:
-        PyMem_Free(arguments)

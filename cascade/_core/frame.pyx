@@ -9,7 +9,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy, memset
 
-from cascade._core.extract cimport DICT
+from cascade._core.key cimport DICT
 from cascade._core.template cimport Node
 
 cdef extern from "Python.h":

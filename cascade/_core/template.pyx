@@ -6,7 +6,8 @@ Linking trusts every number in the structs: `cascade.graph.solver.check` stands 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcmp, memcpy, memset
 
-from cascade._core.extract cimport CALL, DICT, FROZENSET, LIST, SET, STRUCT, TUPLE, Extraction
+from cascade._core.extract cimport Extraction
+from cascade._core.key cimport CALL, DICT, FROZENSET, LIST, SET, STRUCT, TUPLE
 from cascade._core.spec cimport KINDS, MODES
 from cascade._core.symbol cimport call_shape, struct_shape
 

@@ -18,7 +18,7 @@ from cascade.fireflies.population import Population
 TICK = 0.02
 """Seconds that the lag meter sleeps at a time."""
 _RASTER = 1000
-_SHARE = 0.02
+_SHARE = 0.05
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class Sampler:
     """Watches one population from a coroutine in the same loop, and keeps what it saw.
 
     The order parameter costs a sine and a cosine per agent. It is taken often (50 times a period, 20 times a second at
-    most), but no oftener than one part in 50 of the time allows, so that large populations are not slowed by the look.
+    most), but no oftener than a twentieth of the time allows, so that large populations are not slowed by the look.
     """
 
     def __init__(self, population: Population, stats: Callable[[], cs.TemplateStats]) -> None:

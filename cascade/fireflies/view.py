@@ -17,6 +17,7 @@ LEVELS = 12
 """Shades from dark (0) to a flash (`LEVELS` - 1)."""
 _RAMP = "  .,:;+*oO#@"
 _DARK, _BRIGHT = (14, 18, 30), (225, 255, 90)
+_LARGEST = 4
 _HALF = "\N{UPPER HALF BLOCK}"
 
 
@@ -46,7 +47,7 @@ class PlainView:
 
 
 class Glow:
-    """The grid as a rich renderable: a flash is bright and fades. Cropped to what fits.
+    """The grid as a rich renderable: a flash is bright and fades. Enlarged or cropped to what fits.
 
     Two rows share a line of half blocks, so that the picture is about square; without colours or Unicode each place is
     a character. A run of equal shades is one segment, and every style is made once: the picture is drawn in the loop
@@ -79,7 +80,8 @@ class Glow:
         if console.color_system is None or options.ascii_only:
             yield from self._characters(self.levels(min(side, room), columns))
         else:
-            yield from self._half_blocks(self.levels(min(side, 2 * room), columns))
+            scale = max(1, min(options.max_width // side, 2 * room // side, _LARGEST))
+            yield from self._half_blocks(_enlarged(self.levels(min(side, 2 * room), columns), scale))
 
     def _characters(self, shades: list[list[int]]) -> list[Segment]:
         from rich.segment import Segment
@@ -111,6 +113,13 @@ class Glow:
             upper, lower = (Color.from_rgb(*_colour(level)) if level >= 0 else None for level in pair)
             style = self._styles[pair] = Style(color=upper, bgcolor=lower)
         return style
+
+
+def _enlarged(shades: list[list[int]], scale: int) -> list[list[int]]:
+    """Each place as a square of `scale` x `scale` places."""
+    if scale == 1:
+        return shades
+    return [[level for level in line for _ in range(scale)] for line in shades for _ in range(scale)]
 
 
 def _colour(level: int) -> tuple[float, float, float]:

@@ -1,0 +1,360 @@
+"""Looking through containers for lazy results.
+
+A container without one inside is a literal and stays as it is; most are, so they are told at a glance. One that holds
+other containers is searched to the bottom, each container once, with a stack of its own. Only exact built-in
+containers and frozen structs are looked through, as memory: nothing of the user's is called.
+"""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from libc.stdlib cimport qsort
+from libc.string cimport memset
+
+from cascade._core.key cimport AGAIN, CALL, KeyWriter
+from cascade._core.layout cimport Layout, layout_of, learn
+from cascade._core.lazy cimport LazyResult
+from cascade._core.symbol cimport CallShape
+
+from cascade.exceptions import StructureError
+
+cdef extern from "Python.h":
+    ctypedef struct PyTupleObject:
+        PyObject** ob_item
+    ctypedef struct PyListObject:
+        PyObject** ob_item
+    ctypedef struct setentry:
+        PyObject* key
+        Py_ssize_t hash
+    ctypedef struct SetObject "PySetObject":
+        Py_ssize_t mask
+        setentry* table
+    bint PyDict_Next(PyObject*, Py_ssize_t*, PyObject**, PyObject**) noexcept
+
+cdef uint64_t NO_SERIAL = 0xFFFFFFFFFFFFFFFFu
+cdef PyObject* Lazy = <PyObject*>LazyResult
+
+
+cdef class ContainerSearch(KeyWriter):
+    """What is known of the containers of an expression, and the stack with which they are searched and traversed."""
+
+    def __dealloc__(self):
+        ContainerSearch.clear(self)
+        PyMem_Free(self.steps)
+        PyMem_Free(self.seen)
+
+    cdef void clear(self) noexcept:
+        cdef Step* step
+        while self.depth:
+            self.depth -= 1
+            step = &self.steps[self.depth]
+            if step.owned:
+                PyMem_Free(step.items)
+        if self.seen_count:
+            memset(self.seen, 0, self.seen_room * sizeof(Seen))
+            self.seen_count = 0
+        KeyWriter.clear(self)
+
+    cdef int holds_lazy(self, PyObject* container) except -1:
+        """Whether a lazy result is anywhere in a container: at once if it holds no other containers, else by search."""
+        cdef PyObject* kind = Py_TYPE(container)
+        cdef PyObject* value
+        cdef PyObject* key
+        cdef PyObject* known
+        cdef PyObject** items
+        cdef Py_ssize_t i, size, cursor = 0
+        cdef setentry* entry
+        if kind == List or kind == Tuple:
+            items = (<PyListObject*>container).ob_item if kind == List else <PyObject**>(<PyTupleObject*>container).ob_item
+            size = Py_SIZE(container)
+            for i in range(size):
+                value = items[i]
+                if Py_TYPE(value) == Lazy:
+                    return 1
+                if op_of(value, Py_TYPE(value)) != SLOT:
+                    return self.search(container)
+        elif kind == Dict:
+            while PyDict_Next(container, &cursor, &key, &value):
+                if Py_TYPE(key) == Lazy:
+                    self.refuse_key()
+                if Py_TYPE(value) == Lazy:
+                    return 1
+                if op_of(value, Py_TYPE(value)) != SLOT:
+                    return self.search(container)
+        elif kind == Set or kind == FrozenSet:
+            for i in range((<SetObject*>container).mask + 1):
+                entry = &(<SetObject*>container).table[i]
+                if entry.key is NULL or entry.hash == -1:  # never used, or used no more
+                    continue
+                if Py_TYPE(entry.key) == Lazy:
+                    return 1
+                if op_of(entry.key, Py_TYPE(entry.key)) != SLOT:
+                    return self.search(container)
+        else:
+            known = layout_of(kind)
+            if known is NULL:
+                return self.ask(kind)
+            for i in range((<Layout>known).count):
+                value = (<PyObject**>(<char*>container + (<Layout>known).offsets[i]))[0]
+                if value is NULL:
+                    return 0
+                if Py_TYPE(value) == Lazy:
+                    return 1
+                if op_of(value, Py_TYPE(value)) != SLOT:
+                    return self.search(container)
+        return 0
+
+    cdef int ask(self, PyObject* struct_type) except -1:
+        """Give up this traversal to learn the layout of a struct type."""
+        learn(struct_type)
+        return AGAIN
+
+    cdef int search(self, PyObject* container) except -1:
+        """Look through a container and all in it, each once, and remember which of them hold a lazy result."""
+        cdef Py_ssize_t base = self.depth
+        cdef Step* step
+        cdef PyObject* value
+        cdef PyObject* key
+        cdef uint32_t what
+        cdef bint found = False
+        cdef bint ended
+        if self.open_search(container) == AGAIN:
+            return AGAIN
+        while self.depth > base:
+            step = &self.steps[self.depth - 1]
+            ended = True
+            while True:
+                if step.op == DICT:
+                    if not PyDict_Next(step.node, &step.cursor, &key, &value):
+                        break
+                    if Py_TYPE(key) == Lazy:
+                        self.refuse_key()
+                elif step.cursor < step.size:
+                    value = step.items[step.cursor]
+                    step.cursor += 1
+                else:
+                    break
+                if Py_TYPE(value) == Lazy:
+                    step.number = 1
+                    continue
+                if op_of(value, Py_TYPE(value)) == SLOT:
+                    continue
+                what = self.recall(value)
+                if what == UNKNOWN:
+                    if self.open_search(value) == AGAIN:
+                        return AGAIN
+                    ended = False
+                    break
+                elif what == SEARCHED:
+                    self.remember(value, CIRCULAR)
+                elif what != LITERAL and what != CIRCULAR:
+                    step.number = 1
+            if not ended:
+                continue
+            found = step.number == 1
+            if found and self.recall(step.node) == CIRCULAR:
+                self.refuse_cycle(step.node)
+            self.remember(step.node, HOLDS if found else LITERAL)
+            if step.owned:
+                PyMem_Free(step.items)
+            self.depth -= 1
+            if found and self.depth > base:
+                self.steps[self.depth - 1].number = 1
+        return found
+
+    cdef int open_search(self, PyObject* container) except -1:
+        cdef PyObject* kind = Py_TYPE(container)
+        cdef int op = op_of(container, kind)
+        cdef Step* step
+        if op == STRUCT and layout_of(kind) is NULL:
+            return self.ask(kind)
+        self.remember(container, SEARCHED)
+        step = self.push(container, op)
+        step.number = 0  # of a search: whether it has found a lazy result
+        self.open_items(step)
+        return 0
+
+    cdef int open_items(self, Step* step) except -1:
+        """Find the items of a container: in place where they lie in a row, else as a copy of the pointers."""
+        cdef PyObject* node = step.node
+        cdef Layout layout
+        cdef PyObject* value
+        cdef Py_ssize_t i, count = 0
+        cdef setentry* entry
+        if step.op == LIST:
+            step.items = (<PyListObject*>node).ob_item
+            step.size = Py_SIZE(node)
+        elif step.op == TUPLE:
+            step.items = <PyObject**>(<PyTupleObject*>node).ob_item
+            step.size = Py_SIZE(node)
+        elif step.op == SET or step.op == FROZENSET:
+            step.items = <PyObject**>PyMem_Malloc((<PySetObject*>node).used * sizeof(PyObject*))
+            if step.items is NULL:
+                raise MemoryError()
+            step.owned = True
+            for i in range((<SetObject*>node).mask + 1):
+                entry = &(<SetObject*>node).table[i]
+                if entry.key is not NULL and entry.hash != -1:
+                    step.items[count] = entry.key
+                    count += 1
+            step.size = count
+        elif step.op == STRUCT:
+            layout = <Layout>layout_of(Py_TYPE(node))
+            step.items = <PyObject**>PyMem_Malloc((layout.count + 1) * sizeof(PyObject*))
+            if step.items is NULL:
+                raise MemoryError()
+            step.owned = True
+            for i in range(layout.count):
+                value = (<PyObject**>(<char*>node + layout.offsets[i]))[0]
+                if value is NULL:
+                    return 0  # a field not set yet: nothing to look through
+                step.items[i] = value
+            step.size = layout.count
+        return 0
+
+    cdef int order_members(self, Step* step) except -1:
+        """Put the members of a set in an order that no hash decides: what holds lazy results first, oldest first."""
+        cdef Py_ssize_t i
+        cdef Member* members = <Member*>PyMem_Malloc(step.size * sizeof(Member))
+        if members is NULL:
+            raise MemoryError()
+        for i in range(step.size):
+            members[i].member = step.items[i]
+            members[i].serial = self.first_serial(step.items[i])
+            members[i].place = i
+        qsort(members, step.size, sizeof(Member), older)
+        for i in range(step.size):
+            step.items[i] = members[i].member
+        PyMem_Free(members)
+        return 0
+
+    cdef uint64_t first_serial(self, PyObject* member) noexcept:
+        """The serial number of a lazy result in a set's member, the highest number if there is none."""
+        cdef PyObject* kind = Py_TYPE(member)
+        cdef PyObject* value
+        cdef PyObject* inner
+        cdef Py_ssize_t i
+        while kind != Lazy:
+            if kind != Tuple or Py_SIZE(member) == 0:
+                return NO_SERIAL - 1 if self.recall(member) == HOLDS else NO_SERIAL
+            inner = NULL
+            for i in range(Py_SIZE(member)):
+                value = (<PyObject**>(<PyTupleObject*>member).ob_item)[i]
+                if Py_TYPE(value) == Lazy or self.recall(value) == HOLDS:
+                    inner = value
+                    break
+            if inner is NULL:
+                return NO_SERIAL
+            member = inner
+            kind = Py_TYPE(member)
+        return (<LazyResult>member).serial
+
+    cdef uint32_t recall(self, PyObject* container) noexcept:
+        cdef Py_ssize_t at
+        if self.seen_count == 0:
+            return UNKNOWN
+        at = place(container, self.seen_room)
+        while self.seen[at].container is not NULL:
+            if self.seen[at].container == container:
+                return self.seen[at].what
+            at = (at + 1) & (self.seen_room - 1)
+        return UNKNOWN
+
+    cdef int remember(self, PyObject* container, uint32_t what) except -1:
+        cdef Seen* old = self.seen
+        cdef Py_ssize_t old_room = self.seen_room
+        cdef Py_ssize_t i, at
+        if self.recall(container) == UNKNOWN and self.seen_count * 2 >= self.seen_room:
+            self.seen_room = max(16, old_room * 4)
+            self.seen = <Seen*>PyMem_Malloc(self.seen_room * sizeof(Seen))
+            if self.seen is NULL:
+                self.seen = old
+                self.seen_room = old_room
+                raise MemoryError()
+            memset(self.seen, 0, self.seen_room * sizeof(Seen))
+            for i in range(old_room):
+                if old[i].container is not NULL:
+                    at = place(old[i].container, self.seen_room)
+                    while self.seen[at].container is not NULL:
+                        at = (at + 1) & (self.seen_room - 1)
+                    self.seen[at] = old[i]
+            PyMem_Free(old)
+        at = place(container, self.seen_room)
+        while self.seen[at].container is not NULL and self.seen[at].container != container:
+            at = (at + 1) & (self.seen_room - 1)
+        if self.seen[at].container is NULL:
+            self.seen[at].container = container
+            self.seen_count += 1
+        self.seen[at].what = what
+        return 0
+
+    cdef Step* push(self, PyObject* node, int op) except NULL:
+        """A step into a node; its items are for the caller to fill in."""
+        cdef Step* step
+        if self.depth == self.step_room:
+            self.grow_steps()
+        step = &self.steps[self.depth]
+        self.depth += 1
+        step.node = node
+        step.items = NULL
+        step.cursor = 0
+        step.size = 0
+        step.op = op
+        step.owned = False
+        return step
+
+    cdef int grow_steps(self) except -1:
+        cdef Py_ssize_t room = max(32, 2 * self.step_room)
+        cdef void* moved = PyMem_Realloc(self.steps, room * sizeof(Step))
+        if moved is NULL:
+            raise MemoryError()
+        self.steps = <Step*>moved
+        self.step_room = room
+        return 0
+
+    cdef int refuse_cycle(self, PyObject* node) except -1:
+        what = "an expression" if Py_TYPE(node) == Lazy else f"a {(<object>Py_TYPE(node)).__name__}"
+        raise StructureError(f"expected an expression that ends, got {what} that holds itself - at {self.path()}")
+
+    cdef str path(self):
+        """Where the traversal stands, as seen from the target."""
+        cdef list parts = ["$"]
+        cdef Py_ssize_t i, cursor
+        cdef Step* step
+        for i in range(self.depth):
+            if i == 8 and self.depth > 16:
+                parts.append("...")
+            if 8 <= i < self.depth - 8:
+                continue
+            step = &self.steps[i]
+            cursor = step.cursor - 1
+            if step.op == CALL:
+                shape = <CallShape>(<LazyResult>step.node).shape
+                if cursor < shape.positional:
+                    parts.append(f".args[{cursor}]")
+                else:
+                    parts.append(f".kwargs[{shape.names[cursor - shape.positional]!r}]")
+            elif step.op == STRUCT:
+                parts.append(f".{(<object>Py_TYPE(step.node)).__struct_fields__[cursor]}")
+            else:
+                parts.append("[...]" if step.op in (SET, FROZENSET, DICT) else f"[{cursor}]")
+        return "".join(parts)
+
+    cdef int refuse_key(self) except -1:
+        raise StructureError(f"expected a dict key that is known now, got a lazy result - at {self.path()}")
+
+
+ctypedef struct Member:  # of a set, while its members are put in order
+    PyObject* member
+    uint64_t serial
+    Py_ssize_t place
+
+
+cdef int older(const void* left, const void* right) noexcept nogil:
+    cdef const Member* a = <const Member*>left
+    cdef const Member* b = <const Member*>right
+    if a.serial != b.serial:
+        return -1 if a.serial < b.serial else 1
+    return -1 if a.place < b.place else 1
+
+
+cdef inline Py_ssize_t place(PyObject* container, Py_ssize_t room) noexcept:
+    return <Py_ssize_t>((<size_t>container >> 4) * 0x9E3779B97F4A7C15u >> 20) & (room - 1)

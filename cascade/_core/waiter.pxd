@@ -1,0 +1,38 @@
+"""Waiters: nodes that have started and not ended."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from cascade._core.frame cimport Frame
+from cascade._core.mailbox cimport Receiver
+from cascade._core.scheduler cimport Runnable, Scheduler
+
+
+cdef class Waiter(Receiver):
+    cdef Awaiting run
+    cdef Frame frame
+    cdef Py_ssize_t node  # in the order of the plan
+    cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
+    cdef object value
+    cdef object error
+    cdef bint landed
+    cdef Waiter next  # in the run's list of waiters
+    cdef PyObject* previous
+    cdef Waiter next_landed
+
+    cdef int land(self, object value, object error) except -1
+
+
+cdef class Awaiting(Runnable):
+    cdef Scheduler scheduler
+    cdef Waiter waiters
+    cdef Waiter first_landed
+    cdef Waiter last_landed
+    cdef readonly bint stopping  # nothing new starts; what has started is being awaited
+    cdef bint running
+
+    cdef int link(self, Waiter waiter) except -1
+    cdef int unlink(self, Waiter waiter) except -1
+
+
+cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node)

@@ -1,0 +1,120 @@
+"""Waiters: nodes that have started and not ended, and the list that a run keeps of its own."""
+
+cimport cython
+
+from cascade._core.mailbox cimport received
+from cascade._core.spec cimport WAIT
+
+from cascade.exceptions import ChannelClosedError
+
+
+@cython.no_gc
+cdef class Waiter(Receiver):
+    """A node that has started and not ended: what a future, a timer or a mailbox wakes."""
+
+    def finish(self, value):
+        """The node has this value. Said once; what comes later is ignored."""
+        self.land(value, None)
+
+    def fail(self, error):
+        """The node has failed."""
+        self.land(None, error)
+
+    def follow(self, future):
+        """The node ends as a future did that is done."""
+        if future.cancelled():
+            if self.run is not None and self.run.stopping:
+                self.land(None, None)
+                return
+            try:
+                future.result()
+            except BaseException as error:
+                self.land(None, error)
+        else:
+            error = future.exception()
+            self.land(None if error is not None else future.result(), error)
+
+    cdef int land(self, object value, object error) except -1:
+        cdef Awaiting run = self.run
+        if self.landed or run is None:
+            return 0
+        self.landed = True
+        self.value = value
+        self.error = error
+        run.unlink(self)
+        if run.first_landed is None:
+            run.first_landed = self
+        else:
+            run.last_landed.next_landed = self
+        run.last_landed = self
+        if not run.running:
+            run.scheduler.push(run)
+        return 0
+
+    cdef int fire(self, int64_t now) except -1:
+        cdef int64_t elapsed = now - self.since
+        if self.frame.template.nodes[self.node].kind == WAIT:
+            return self.land(elapsed * 1e-9, None)
+        self.mailbox.leave(self)
+        return self.land(received(None, True, elapsed), None)
+
+    cdef int deliver(self, object message) except -1:
+        self.run.scheduler.clock.cancel(self)
+        return self.land(received(message, False, self.run.scheduler.clock.now() - self.since), None)
+
+    cdef int refuse(self) except -1:
+        self.run.scheduler.clock.cancel(self)
+        return self.land(None, ChannelClosedError("received from a closed channel"))
+
+
+cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
+    """A waiter for a node, not in its run's list yet."""
+    cdef Waiter waiter = Waiter.__new__(Waiter)
+    waiter.run = run
+    waiter.frame = frame
+    waiter.node = node
+    return waiter
+
+
+cdef class Awaiting(Runnable):
+    """The part of a run that waits."""
+
+    def handles(self):
+        """The futures that it waits for."""
+        cdef Waiter waiter = self.waiters
+        found = []
+        while waiter is not None:
+            if waiter.handle is not None:
+                found.append(waiter.handle)
+            waiter = waiter.next
+        return found
+
+    def awaits(self):
+        """What it waits for: a list of (template, number of the node in its graph, whether outside the engine)."""
+        cdef Waiter waiter = self.waiters
+        found = []
+        while waiter is not None:
+            found.append((waiter.frame.template, waiter.frame.template.plan.order[waiter.node], waiter.handle is not None))
+            waiter = waiter.next
+        return found
+
+    cdef int link(self, Waiter waiter) except -1:
+        if waiter.landed:  # already, while it was being launched
+            return 0
+        waiter.next = self.waiters
+        waiter.previous = NULL
+        if self.waiters is not None:
+            self.waiters.previous = <PyObject*>waiter
+        self.waiters = waiter
+        return 0
+
+    cdef int unlink(self, Waiter waiter) except -1:
+        if waiter.next is not None:
+            waiter.next.previous = waiter.previous
+        if waiter.previous is not NULL:
+            (<Waiter>waiter.previous).next = waiter.next
+        elif self.waiters is waiter:
+            self.waiters = waiter.next
+        waiter.next = None
+        waiter.previous = NULL
+        return 0
