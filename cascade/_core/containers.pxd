@@ -50,8 +50,22 @@ cdef class ContainerSearch(KeyWriter):
     cdef int refuse_key(self) except -1
     cdef uint32_t recall(self, PyObject* container) noexcept
     cdef int remember(self, PyObject* container, uint32_t what) except -1
-    cdef Step* push(self, PyObject* node, int op) except NULL
     cdef int grow_steps(self) except -1
+
+    cdef inline Step* push(self, PyObject* node, int op) except NULL:
+        """A step into a node; its items are for the caller to fill in."""
+        cdef Step* step
+        if self.depth == self.step_room:
+            self.grow_steps()
+        step = &self.steps[self.depth]
+        self.depth += 1
+        step.node = node
+        step.items = NULL
+        step.cursor = 0
+        step.size = 0
+        step.op = op
+        step.owned = False
+        return step
 
 
 cdef extern from "Python.h":

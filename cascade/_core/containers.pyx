@@ -286,21 +286,6 @@ cdef class ContainerSearch(KeyWriter):
         self.seen[at].what = what
         return 0
 
-    cdef Step* push(self, PyObject* node, int op) except NULL:
-        """A step into a node; its items are for the caller to fill in."""
-        cdef Step* step
-        if self.depth == self.step_room:
-            self.grow_steps()
-        step = &self.steps[self.depth]
-        self.depth += 1
-        step.node = node
-        step.items = NULL
-        step.cursor = 0
-        step.size = 0
-        step.op = op
-        step.owned = False
-        return step
-
     cdef int grow_steps(self) except -1:
         cdef Py_ssize_t room = max(32, 2 * self.step_room)
         cdef void* moved = PyMem_Realloc(self.steps, room * sizeof(Step))

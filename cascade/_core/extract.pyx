@@ -62,9 +62,11 @@ cdef class Extraction(ContainerSearch):
                 value = step.items[cursor]
                 cursor += 1
                 kind = Py_TYPE(value)
-                if kind != Lazy and op_of(value, kind) == SLOT:
-                    outcome = IS_LITERAL
-                else:
+                if kind == Lazy and (<LazyResult>value).traversal != self.traversal:
+                    step.cursor = cursor
+                    self.enter_lazy(<LazyResult>value)
+                    break
+                if kind == Lazy or op_of(value, kind) != SLOT:
                     step.cursor = cursor
                     outcome = self.visit(value)
                     if outcome == WRITTEN:
@@ -75,7 +77,11 @@ cdef class Extraction(ContainerSearch):
                 self.write(0, SLOT)
                 self.keep(value)
             else:
-                self.leave(step)
+                if step.op == CALL:
+                    (<LazyResult>step.node).open = False
+                    self.depth -= 1
+                else:
+                    self.leave(step)
         return 0
 
     cdef int walk_dict(self, Step* step) except -1:
@@ -133,23 +139,6 @@ cdef class Extraction(ContainerSearch):
         self.write(what, REF)
         return WRITTEN
 
-    cdef int enter_lazy(self, LazyResult lazy) except -1:
-        cdef Step* step
-        self.reserve(1, 1)
-        lazy.traversal = self.traversal
-        lazy.node = self.nodes
-        self.write((<CallShape>lazy.shape).id, CALL)
-        self.keep(lazy.task)
-        self.number()
-        if lazy.count == 0:
-            lazy.open = False
-            return 0
-        lazy.open = True
-        step = self.push(<PyObject*>lazy, CALL)
-        step.items = lazy.arguments
-        step.size = lazy.count
-        return 0
-
     cdef int enter_container(self, PyObject* container, int op) except -1:
         cdef Py_ssize_t size
         cdef Step* step
@@ -186,20 +175,14 @@ cdef class Extraction(ContainerSearch):
         return 0
 
     cdef void leave(self, Step* step) noexcept:
-        if step.op == CALL:
-            (<LazyResult>step.node).open = False
-        else:
-            self.remember(step.node, step.number)  # it is in the table, which does not grow: no failure
+        """End a container."""
+        self.remember(step.node, step.number)  # it is in the table, which does not grow: no failure
         if step.owned:
             PyMem_Free(step.items)
         self.depth -= 1
 
-    cdef int number(self) except -1:
-        """Count a node that begins."""
-        if self.nodes == LIMIT:
-            raise StructureError(f"expected an expression of at most {LIMIT} nodes, got more")
-        self.nodes += 1
-        return 0
+    cdef int refuse_size(self) except -1:
+        raise StructureError(f"expected an expression of at most {LIMIT} nodes, got more")
 
 
 def structure(target):

@@ -13,6 +13,7 @@ cdef class Task:
     cdef vectorcallfunc vectorcall  # where the interpreter finds how to call the instance
     cdef readonly object fn  # the callable itself: data, never structure
     cdef TaskSpec spec
+    cdef bint closed  # the callable is a function without a closure: nothing that a call makes can be inside it
     cdef object __weakref__
 
 
@@ -34,6 +35,7 @@ cdef class LazyResult:
     cdef uint64_t traversal
     cdef uint32_t node  # number in that traversal, in prefix order
     cdef bint open  # it has begun but not ended
+    cdef bint tracked  # by the garbage collector
 
 
 cdef LazyResult lazy_call(Task task, tuple arguments)

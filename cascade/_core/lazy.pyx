@@ -28,7 +28,11 @@ cdef extern from "Python.h":
         PyObject** ob_item
     void Py_INCREF(PyObject*) noexcept
     void Py_DECREF(PyObject*) noexcept
-    void Py_CLEAR(PyObject*) noexcept
+    PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
+    Py_ssize_t Py_REFCNT(PyObject*) noexcept
+    bint PyObject_IS_GC(PyObject*) noexcept
+    bint PyFunction_Check(object) noexcept
+    PyObject* PyFunction_GetClosure(object) noexcept
     PyObject* PyObject_Init(PyObject*, PyTypeObject*) noexcept
     void PyObject_GC_Track(PyObject*) noexcept
     void PyObject_GC_UnTrack(PyObject*) noexcept
@@ -110,6 +114,7 @@ cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* 
     global _serial
     cdef Py_ssize_t positional = PyVectorcall_NARGS(flagged)
     cdef Py_ssize_t i
+    cdef bint tracked
     cdef CallSite site = self.spec.last
     cdef PyObject* made
     cdef PyObject* argument
@@ -123,31 +128,39 @@ cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* 
     (<LazyResult>made).shape = <PyObject*>site.shape
     Py_INCREF(<PyObject*>self)
     Py_INCREF(<PyObject*>site.shape)
+    tracked = not self.closed
     for i in range(site.count):
         argument = arguments[i if site.order is NULL else site.order[i]]
         Py_INCREF(argument)
         (<LazyResult>made).arguments[i] = argument
-    PyObject_GC_Track(made)
+        if Py_TYPE(argument) == Lazy:
+            tracked |= (<LazyResult>argument).tracked
+        else:
+            tracked |= PyObject_IS_GC(argument)
+    (<LazyResult>made).tracked = tracked
+    if tracked:
+        PyObject_GC_Track(made)
     return made
 
 
-# The memory of lazy results. A chain of a million of them is dropped like one: what dies while another is being taken
-# apart joins a list instead of the C stack.
+# The memory of lazy results.
+#
+# A chain of a million of them is dropped like one: what dies while another is being taken apart joins a list instead
+# of the C stack. The list is one for all threads: the thread that has begun buries for the others too.
+#
+# The garbage collector need not know of most of them. One that takes only numbers, strings and such, or others like
+# itself, and whose task has no closure, is not part of any cycle; only a module's own globals could hold it as well
+# as be held by it.
 
 cdef extern from *:
     """
-    #if defined(_MSC_VER)
-    #define CASCADE_THREAD_LOCAL __declspec(thread)
-    #else
-    #define CASCADE_THREAD_LOCAL __thread
-    #endif
-    static CASCADE_THREAD_LOCAL PyObject *cascade_dead = NULL;
-    static CASCADE_THREAD_LOCAL int cascade_burying = 0;
     #define CASCADE_NEW_LAZY(type) ((PyObject *)_PyObject_GC_New(type))
     """
-    PyObject* cascade_dead
-    bint cascade_burying
     PyObject* CASCADE_NEW_LAZY(PyTypeObject*) except NULL
+
+cdef PyObject* Lazy = <PyObject*>LazyResult
+cdef PyObject* _dead = NULL
+cdef bint _burying = False
 
 cdef enum:
     SPARE = 256
@@ -177,36 +190,45 @@ cdef PyObject* _allocate(Py_ssize_t count) except NULL:
 
 cdef void _bury(PyObject* object) noexcept:
     """Take a lazy result apart, and all that dies with it, one after the other."""
-    global cascade_dead, cascade_burying, _spares
-    cdef Py_ssize_t i
-    PyObject_GC_UnTrack(object)
-    (<LazyResult>object).next_dead = cascade_dead
-    cascade_dead = object
-    if cascade_burying:
+    global _dead, _burying, _spares
+    _lay_out(object)
+    if _burying:
         return
-    cascade_burying = True
-    while cascade_dead is not NULL:
-        object = cascade_dead
-        cascade_dead = (<LazyResult>object).next_dead
+    _burying = True
+    while _dead is not NULL:
+        object = _dead
+        _dead = (<LazyResult>object).next_dead
         _release(object)
-        if (<LazyResult>object).arguments != &(<LazyResult>object).near[0]:
-            PyMem_Free((<LazyResult>object).arguments)
         if _spares < SPARE:
             _spare[_spares] = object
             _spares += 1
         else:
             PyObject_GC_Del(object)
-    cascade_burying = False
+    _burying = False
 
 
-cdef int _release(PyObject* object) noexcept:
-    cdef Py_ssize_t i, count = (<LazyResult>object).count
-    (<LazyResult>object).count = 0
-    for i in range(count):
-        Py_DECREF((<LazyResult>object).arguments[i])
-    Py_CLEAR((<LazyResult>object).task)
-    Py_CLEAR((<LazyResult>object).shape)
-    return 0
+cdef inline void _lay_out(PyObject* object) noexcept:
+    global _dead
+    if (<LazyResult>object).tracked:
+        PyObject_GC_UnTrack(object)
+    (<LazyResult>object).next_dead = _dead
+    _dead = object
+
+
+cdef inline void _release(PyObject* object) noexcept:
+    cdef PyObject** arguments = (<LazyResult>object).arguments
+    cdef PyObject* argument
+    cdef Py_ssize_t i
+    for i in range((<LazyResult>object).count):
+        argument = arguments[i]
+        if Py_TYPE(argument) == Lazy and Py_REFCNT(argument) == 1:
+            _lay_out(argument)
+        else:
+            Py_DECREF(argument)
+    if arguments != &(<LazyResult>object).near[0]:
+        PyMem_Free(arguments)
+    Py_DECREF((<LazyResult>object).task)
+    Py_DECREF((<LazyResult>object).shape)
 
 
 cdef int _clear(PyObject* object) noexcept:
@@ -325,6 +347,7 @@ cdef Task _new(object fn, TaskSpec spec):
     made.vectorcall = <vectorcallfunc><void*>_call
     made.fn = fn
     made.spec = spec
+    made.closed = PyFunction_Check(fn) and PyFunction_GetClosure(fn) is NULL
     return made
 
 

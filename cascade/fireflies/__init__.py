@@ -11,7 +11,8 @@ Read `agent` first: it is the whole behaviour of a firefly, as one recursive exp
     view        the live picture of it, or a line a second
     summary     the figures at the end
     plot        the figures as a picture
-    show        all of it on one engine
+    extra       what to say when an optional package is missing
+    show        all of it on one engine: `show.show(settings)`
 
 Neighbours fall into step at nearly any nudge. Of 200 seeds on a 10 x 10 torus, R > 0.95 was reached
 
@@ -29,18 +30,14 @@ from cascade.fireflies.firefly import Firefly
 from cascade.fireflies.grid import Grid
 from cascade.fireflies.population import Population
 from cascade.fireflies.settings import Settings, SettingsError
-from cascade.fireflies.show import Outcome, perform, show
 from cascade.fireflies.summary import Summary
 
 __all__ = [
     "Firefly",
     "Grid",
-    "Outcome",
     "Population",
     "Settings",
     "SettingsError",
     "Summary",
     "firefly_agent",
-    "perform",
-    "show",
 ]
