@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 from cascade._core.clock import monotonic_seconds
@@ -42,10 +43,21 @@ class Channel(Mailbox):
         Raises:
             ChannelClosedError: the channel is closed and empty.
         """
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        thread = threading.get_ident()
+        future: asyncio.Future[Any] = loop.create_future()
 
         def deliver(*message: Any) -> None:
-            if message:
+            if threading.get_ident() == thread:
+                settle(*message)
+            else:
+                loop.call_soon_threadsafe(settle, *message)
+
+        def settle(*message: Any) -> None:
+            if future.done():  # given up while the message was on its way from another thread
+                if message:
+                    self.unreceive(message[0])
+            elif message:
                 future.set_result(message[0])
             else:
                 future.set_exception(ChannelClosedError("received from a closed channel"))
@@ -61,6 +73,7 @@ class Channel(Mailbox):
             raise
         finally:
             receiver.withdraw()
-        if not future.done():
+            future.cancel()
+        if future.cancelled():
             return Received.make(None, True, monotonic_seconds() - start)
         return Received.make(future.result(), False, 0.0 if at_once else monotonic_seconds() - start)

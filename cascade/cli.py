@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cascade as cs
 from cascade.fireflies.extra import MissingExtraError, need
 from cascade.fireflies.plot import need_plots, write_png
 from cascade.fireflies.sampler import View
@@ -104,20 +104,13 @@ def _write(outcome: Outcome, settings: Settings) -> bool:
     return True
 
 
-def _version() -> str:
-    try:
-        return importlib.metadata.version("cascade-engine")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
 def build() -> App:
     """The command line application."""
     need("cyclopts", "cli", "the command line")
     need("rich", "cli", "the command line")
     from cyclopts import App
 
-    app = App(name="cascade", help="Declarative, recursive task graphs at the speed of a loop.", version=_version)
+    app = App(name="cascade", help="Declarative, recursive task graphs at the speed of a loop.", version=cs.__version__)
     app.command(fireflies)
     return app
 

@@ -99,6 +99,7 @@ class Engine:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
         self._closed = False
+        self._idle: asyncio.Future[None] | None = None  # done once no run is left
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -144,19 +145,32 @@ class Engine:
     async def aclose(self) -> None:
         """Cancel and await what still runs, and stop the workers. Nothing can be started any more."""
         self._closed = True
-        runs = list(self._runs)
-        for run in runs:
-            run.cancel()
-        await asyncio.gather(*(run._join() for run in runs), return_exceptions=True)
-        self._workers.close()
+        await self._stop()
 
     async def __aenter__(self) -> Engine:
+        if self._closed:
+            raise EngineClosedError("the engine is closed")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        await self._stop()
+
+    async def _stop(self) -> None:
+        """Cancel and await what still runs, and stop the workers; they start again when they are needed."""
+        for run in self._runs:
+            run.cancel()
+        cancelled: asyncio.CancelledError | None = None
+        while self._runs:
+            self._idle = self._future()
+            try:
+                await self._idle
+            except asyncio.CancelledError as error:  # what has started must be awaited all the same
+                cancelled = error
+        self._workers.close()
+        if cancelled is not None:
+            raise cancelled
 
     # -------------------------------------------------------------------------------------------- the working loop
 
@@ -181,6 +195,8 @@ class Engine:
         if run.ended:
             self._runs.discard(run)
             run._finish()
+            if self._idle is not None and not self._runs and not self._idle.done():
+                self._idle.set_result(None)
         else:
             for handle in run.handles():
                 handle.cancel()
@@ -254,7 +270,16 @@ class Engine:
                 what = f"task {symbol.module}.{symbol.qualname} at {where}"
             else:
                 what = f"{type(node).__name__} at {where}"
-        error.add_note(f"{what}, iteration {run.iterations} of run {run.id}")
+        note = f"{what}, iteration {run.iterations} of run {run.id}"
+        try:
+            notes = getattr(error, "__notes__", [])
+            for index, known in enumerate(notes):
+                if type(known) is str and known.startswith(f"{what}, iteration "):
+                    notes[index] = note  # one exception object raised again and again
+                    return
+            error.add_note(note)
+        except Exception:
+            _logger.debug("%s does not take notes: %s", type(error).__name__, note)
 
     def alone(self) -> bool:
         """Whether surely no other thread is running Python code now."""
@@ -350,12 +375,17 @@ def run(target: LazyResult | list[Any] | tuple[Any, ...], *, engine: Engine | No
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_run(wanted, engine))
+        value: list[Any] = []
+        asyncio.run(_run(wanted, engine, value))
+        return value[0]
     raise EngineStateError("an event loop is running in this thread: use `await engine.run(target)` instead of cs.run")
 
 
-async def _run(target: LazyResult, engine: Engine | None) -> Any:
+async def _run(target: LazyResult, engine: Engine | None, value: list[Any]) -> None:
+    # The value does not become the asyncio task's own: at its end `asyncio.run` writes out what the task looks like,
+    # which may be large, or run the user's code.
     if engine is not None:
-        return await engine.run(target)
-    async with Engine(templates=default_templates) as own:
-        return await own.run(target)
+        value.append(await engine.run(target))
+    else:
+        async with Engine(templates=default_templates) as own:
+            value.append(await own.run(target))

@@ -74,5 +74,9 @@ class Workers:
                 self._calling -= 1
 
 
-def _call_by_name(task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    return task.fn(*arguments, **keywords)
+def _call_by_name(
+    found: Task | Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
+    # The name leads to the task if it was made with the decorator, else to the function that it was made of.
+    function = found.fn if isinstance(found, Task) else found
+    return function(*arguments, **keywords)

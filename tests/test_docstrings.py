@@ -18,7 +18,7 @@ COMPILED = sorted(found.name for found in pkgutil.iter_modules(cascade._core.__p
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-def tests_of(module: ModuleType) -> dict[str, str]:
+def examples_of(module: ModuleType) -> dict[str, str]:
     """Give the docstrings with examples of a compiled module, which `doctest` finds only in part."""
     found = {"": module.__doc__ or ""}
     for name, value in vars(module).items():
@@ -34,7 +34,7 @@ def tests_of(module: ModuleType) -> dict[str, str]:
 def test_examples_in_compiled_modules(name: str) -> None:
     module = importlib.import_module(f"cascade._core.{name}")
     runner = doctest.DocTestRunner(optionflags=OPTIONS)
-    for where, text in tests_of(module).items():
+    for where, text in examples_of(module).items():
         parsed = doctest.DocTestParser().get_doctest(text, vars(module).copy(), f"{name}.{where}", None, None)
         runner.run(parsed)
     assert runner.failures == 0
@@ -42,7 +42,7 @@ def test_examples_in_compiled_modules(name: str) -> None:
 
 def test_compiled_modules_have_examples() -> None:
     lazy = importlib.import_module("cascade._core.lazy")
-    assert {"LazyResult", "task"} <= set(tests_of(lazy))
+    assert {"LazyResult", "task"} <= set(examples_of(lazy))
 
 
 @pytest.mark.parametrize("name", COMPILED)

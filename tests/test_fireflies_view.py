@@ -57,8 +57,9 @@ def test_a_small_grid_is_enlarged_where_there_is_room() -> None:
     assert {line.count("\N{UPPER HALF BLOCK}") for line in lines} == {27}
 
 
-def test_places_are_characters_where_there_are_none() -> None:
-    console, out = screen(80, 24, force_terminal=False)
+@pytest.mark.parametrize("kind", [{"force_terminal": False}, {"force_terminal": True, "no_color": True}])
+def test_places_are_characters_where_there_are_none(kind: dict[str, bool]) -> None:
+    console, out = screen(80, 24, **kind)
     swarm = population(4)
     swarm.fireflies[5].flashed = 100.0
     console.print(Glow(swarm))

@@ -164,23 +164,13 @@ class Name(str):
 
 
 def test_other_keys_are_data(cold: cs.Engine) -> None:
-    keys = [
-        Colour.RED,
-        Colour.BLUE,
-        HostileKey(),
-        HostileKey(),
-        Name("a"),
-        frozenset({1}),
-        object(),
-        leaf,
-        (Colour.RED,),
-    ]
+    keys = [Colour.RED, Colour.BLUE, HostileKey(), Name("a"), frozenset({1}), object(), leaf, (Colour.RED, 1)]
     for key in keys:
         ((seen,), _) = cs.run(keep({key: leaf()}), engine=cold)
         [found] = seen
-        assert found is key or (type(key) is tuple and type(found[0]) is Colour)
+        assert found is key
         assert seen[key] == "leaf"
-    assert cold.templates.stats.builds == 2  # a key, and a tuple with a key in it
+    assert cold.templates.stats.builds == 1
 
 
 def test_deeply_nested_tuples_as_keys() -> None:

@@ -52,7 +52,7 @@ def test_methods_do_not_count_self() -> None:
         @cs.task
         def method(self, x: int) -> None: ...
 
-    assert Owner().method(1)
+    assert isinstance(Owner().method(1), cs.LazyResult)
     with pytest.raises(cs.TaskArgumentError, match="missing argument 'x'"):
         Owner().method()
     with pytest.raises(cs.TaskArgumentError, match="takes 1 positional argument but 2 were given"):
@@ -114,10 +114,10 @@ def test_partials_with_different_arguments_are_told_apart() -> None:
     from functools import partial
 
     for _ in range(2):
-        assert cs.task(partial(two, 1))(2)
-        assert cs.task(partial(two, 1, 2))()
-        assert cs.task(partial(two, y=1))(2)
-        assert cs.task(partial(two, x=1))(y=2)
+        cs.task(partial(two, 1))(2)
+        cs.task(partial(two, 1, 2))()
+        cs.task(partial(two, y=1))(2)
+        cs.task(partial(two, x=1))(y=2)
         with pytest.raises(cs.TaskArgumentError):
             cs.task(partial(two, 1))()
         with pytest.raises(cs.TaskArgumentError):

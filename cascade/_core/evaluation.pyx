@@ -81,6 +81,7 @@ cdef class Evaluation(Awaiting):
         """End it at once, with this error, awaiting nothing: its event loop or its engine has failed."""
         if not self.ended:
             self.fail(error, None, 0)
+            self.settle_landed()
             self.ended = True
 
     @property
@@ -141,11 +142,14 @@ cdef class Evaluation(Awaiting):
     cdef int settle_landed(self) except -1:
         """Take what has arrived, in the order of arrival."""
         cdef Waiter waiter
+        if self.stopping:
+            self.return_messages()
         while self.first_landed is not None:
             waiter = self.first_landed
             self.first_landed = waiter.next_landed
             waiter.next_landed = None
             waiter.run = None
+            waiter.origin = None
             if waiter.error is not None:
                 self.fail(waiter.error, waiter.frame, waiter.node)
             elif not self.stopping:

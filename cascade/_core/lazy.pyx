@@ -4,6 +4,7 @@ Calling a task is the hottest thing that users do, once a node and iteration, so
 over (an array of arguments and the call site's own tuple of names) and checks a call site only the first time.
 """
 
+from inspect import signature as _signature
 from types import MethodType as _MethodType
 
 cimport cython
@@ -20,6 +21,7 @@ cdef extern from "Python.h":
         Py_ssize_t tp_vectorcall_offset
         unsigned long tp_flags
         void* tp_new
+        PyObject* tp_dict
         PyObject* (*tp_call)(PyObject*, PyObject*, PyObject*) noexcept
         void (*tp_dealloc)(PyObject*) noexcept
         int (*tp_traverse)(PyObject*, visitproc, void*) noexcept
@@ -37,6 +39,7 @@ cdef extern from "Python.h":
     void PyObject_GC_Track(PyObject*) noexcept
     void PyObject_GC_UnTrack(PyObject*) noexcept
     void PyObject_GC_Del(PyObject*) noexcept
+    int PyDict_DelItemString(object, const char*) except -1
     unsigned long Py_TPFLAGS_HAVE_GC
     unsigned long Py_TPFLAGS_HAVE_VECTORCALL
     unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
@@ -299,9 +302,10 @@ cdef class Task:
 
     @property
     def __signature__(self):
-        if self.spec.signature is None:
-            raise AttributeError("__signature__")
-        return self.spec.signature
+        try:
+            return _signature(self.fn)
+        except (ValueError, TypeError):
+            raise AttributeError("__signature__") from None
 
     def measured(self, ns):
         """Take note of how many nanoseconds a call in a worker thread took, for the auto rule."""
@@ -379,7 +383,7 @@ def task(fn=None, /, *, name=None, mode=None):
     """
     if name is not None and (type(name) is not str or not name):
         raise TaskDefinitionError(f"expected a non-empty `str` as name, got {name!r}")
-    code = _MODES.get(mode)
+    code = _MODES.get(mode) if mode is None or type(mode) is str else None
     if code is None:
         raise TaskDefinitionError(f"expected mode 'auto', 'inline', 'thread' or 'process', got {mode!r}")
     if fn is None:
@@ -439,6 +443,8 @@ cdef int _complete_types() except -1:
     lazy_type.tp_clear = _clear
     lazy_type.tp_flags |= Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION
     lazy_type.tp_new = NULL
+    for closed in (<object>task_type, <object>lazy_type):
+        PyDict_DelItemString(<object>(<PyTypeObject*><PyObject*>closed).tp_dict, "__new__")
     PyType_Modified(task_type)
     PyType_Modified(lazy_type)
     return 0

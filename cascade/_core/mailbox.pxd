@@ -18,7 +18,7 @@ cdef class Receiver(Timer):
     cdef PyObject* ahead  # a borrowed Receiver
     cdef int64_t since  # nanoseconds, when it began to wait
 
-    cdef int deliver(self, object message) except -1
+    cdef int deliver(self, Mailbox mailbox, object message) except -1
     cdef int refuse(self) except -1
 
 
@@ -26,15 +26,19 @@ cdef class Mailbox:
     cdef readonly object capacity  # int, None: unbounded
     cdef readonly str overflow
     cdef readonly bint closed
-    cdef object queued  # deque, None: nothing has waited yet
+    cdef list queued  # the messages that wait, from `head` on; None: nothing waits
+    cdef Py_ssize_t head
     cdef Receiver first
     cdef PyObject* last
     cdef object __weakref__
 
-    cdef bint holds(self) noexcept
     cdef object take(self)
+    cdef int put_back(self, object message) except -1
     cdef int join(self, Receiver receiver) except -1
     cdef int leave(self, Receiver receiver) except -1
+
+    cdef inline bint holds(self) noexcept:
+        return self.queued is not None
 
 
 cdef Received received(object message, bint timed_out, int64_t elapsed)

@@ -1,7 +1,5 @@
 """Mailboxes: messages that wait for a receiver, or receivers that wait for a message; never both."""
 
-from collections import deque as _deque
-
 cimport cython
 
 from cascade._core.clock cimport nanoseconds
@@ -48,7 +46,7 @@ cdef Received received(object message, bint timed_out, int64_t elapsed):
 cdef class Receiver(Timer):
     """One that waits in a mailbox's line, perhaps with a deadline."""
 
-    cdef int deliver(self, object message) except -1:
+    cdef int deliver(self, Mailbox mailbox, object message) except -1:
         return 0
 
     cdef int refuse(self) except -1:
@@ -64,7 +62,7 @@ cdef class Callback(Receiver):
     def __init__(self, call):
         self.call = call
 
-    cdef int deliver(self, object message) except -1:
+    cdef int deliver(self, Mailbox mailbox, object message) except -1:
         self.call(message)
         return 0
 
@@ -102,7 +100,7 @@ cdef class Mailbox:
 
     def __len__(self):
         """How many messages wait."""
-        return 0 if self.queued is None else len(self.queued)
+        return 0 if self.queued is None else len(self.queued) - self.head
 
     def __bool__(self):
         return True
@@ -119,16 +117,16 @@ cdef class Mailbox:
             raise ChannelClosedError("sent to a closed channel")
         if receiver is not None:
             self.leave(receiver)
-            receiver.deliver(message)
+            receiver.deliver(self, message)
             return
-        if self.queued is None:
-            self.queued = _deque()
-        elif self.capacity is not None and len(self.queued) >= self.capacity:
+        if self.queued is not None and self.capacity is not None and len(self.queued) - self.head >= self.capacity:
             if self.overflow == "drop_newest":
                 return
             if self.overflow == "error":
                 raise ChannelFullError(f"sent to a channel in which {self.capacity} messages wait already: its capacity")
-            self.queued.popleft()
+            self.take()
+        if self.queued is None:
+            self.queued = []
         self.queued.append(message)
 
     def recv(self, timeout=None):
@@ -146,19 +144,15 @@ cdef class Mailbox:
 
     def unreceive(self, message):
         """Put back, before all others, a message whose receiver was cancelled before it could take it."""
-        if self.first is not None:
-            self.send(message)
-            return
-        if self.queued is None:
-            self.queued = _deque()
-        self.queued.appendleft(message)
+        self.put_back(message)
 
     def drain(self):
         """Take all messages that wait: a list, the oldest first."""
         if self.queued is None:
             return []
-        messages = list(self.queued)
+        messages = self.queued if self.head == 0 else self.queued[self.head:]
         self.queued = None
+        self.head = 0
         return messages
 
     def close(self):
@@ -170,15 +164,33 @@ cdef class Mailbox:
             self.leave(receiver)
             receiver.refuse()
 
-    cdef bint holds(self) noexcept:
-        return self.queued is not None and len(<object>self.queued) > 0
-
     cdef object take(self):
-        """The oldest message."""
-        message = self.queued.popleft()
-        if not self.queued:
-            self.queued = None  # an empty deque takes more room than a parked run
+        """The oldest message. Only if one waits."""
+        message = self.queued[self.head]
+        self.queued[self.head] = None
+        self.head += 1
+        if self.head == len(self.queued):
+            self.queued = None  # most mailboxes are empty most of the time
+            self.head = 0
+        elif self.head > 64 and 2 * self.head > len(self.queued):
+            del self.queued[:self.head]
+            self.head = 0
         return message
+
+    cdef int put_back(self, object message) except -1:
+        """Undo a delivery: the message is for the next receiver, before all others."""
+        cdef Receiver receiver = self.first
+        if receiver is not None:
+            self.leave(receiver)
+            receiver.deliver(self, message)
+        elif self.queued is None:
+            self.queued = [message]
+        elif self.head:
+            self.head -= 1
+            self.queued[self.head] = message
+        else:
+            self.queued.insert(0, message)
+        return 0
 
     cdef int join(self, Receiver receiver) except -1:
         """Put a receiver at the end of the line."""

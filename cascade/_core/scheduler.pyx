@@ -66,6 +66,8 @@ cdef class Scheduler:
                     self.left -= 1
                 run = self.first
                 self.first = run.behind
+                if self.first is None:
+                    self.last = None
                 run.behind = None
                 run.queued = False
                 self.ready -= 1
@@ -88,6 +90,8 @@ cdef class Scheduler:
 
     def end_turn(self):
         """Whether another turn is due at once."""
+        if self.watch.last_suspect is not None:
+            self.watch.read()
         self.awake = self.first is not None
         return self.awake
 

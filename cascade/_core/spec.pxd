@@ -40,7 +40,7 @@ cdef class TaskSpec:
     cdef readonly tuple identity  # (module, qualified name, kind, mode, injected resources): the structure of a task
     cdef readonly str module
     cdef readonly str qualname
-    cdef readonly object signature  # inspect.Signature, None where Python tells none
+    cdef readonly object signature  # inspect.Signature without defaults and annotations, None where Python tells none
     cdef Kind kind
     cdef Mode mode
     cdef bint binds  # the callable is a function, which an attribute look-up binds to its instance

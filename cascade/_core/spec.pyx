@@ -202,11 +202,31 @@ cdef TaskSpec _make(object fn, str name, Mode mode, Kind kind, tuple variant):
     spec.sites = []
     spec.plain = variant is not None and PyFunction_Check(fn) and not variant[5]
     spec.defaults = variant[4] if variant is not None else 0
-    try:
-        spec.signature = _inspect.signature(fn, follow_wrapped=False)
-    except (ValueError, TypeError):  # some built-in callables do not tell
-        spec.signature = None
+    spec.signature = _outline(fn)
     return spec
+
+
+class _Given:
+    """Stands for a default value, which is data: a spec outlives the functions that it was made for."""
+
+    def __repr__(self):
+        return "..."
+
+
+_given = _Given()
+
+
+def _outline(fn):
+    """The signature without what belongs to one function alone; None where there is none."""
+    try:
+        signature = _inspect.signature(fn, follow_wrapped=False)
+    except (ValueError, TypeError):  # some built-in callables do not tell
+        return None
+    empty = _inspect.Parameter.empty
+    return signature.replace(return_annotation=empty, parameters=[
+        parameter.replace(annotation=empty, default=empty if parameter.default is empty else _given)
+        for parameter in signature.parameters.values()
+    ])
 
 
 cdef int _check_definition(object fn, object name, object mode) except -1:

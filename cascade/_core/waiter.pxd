@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from cascade._core.frame cimport Frame
-from cascade._core.mailbox cimport Receiver
+from cascade._core.mailbox cimport Mailbox, Receiver
 from cascade._core.scheduler cimport Runnable, Scheduler
 
 
@@ -15,6 +15,7 @@ cdef class Waiter(Receiver):
     cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
     cdef object value
     cdef object error
+    cdef Mailbox origin  # of a message that is the value
     cdef bint landed
     cdef Waiter next  # in the run's list of waiters
     cdef PyObject* previous
@@ -33,6 +34,7 @@ cdef class Awaiting(Runnable):
 
     cdef int link(self, Waiter waiter) except -1
     cdef int unlink(self, Waiter waiter) except -1
+    cdef int return_messages(self) except -1
 
 
 cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node)

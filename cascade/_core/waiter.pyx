@@ -2,7 +2,7 @@
 
 cimport cython
 
-from cascade._core.mailbox cimport received
+from cascade._core.mailbox cimport Mailbox, Received, received
 from cascade._core.spec cimport WAIT
 
 from cascade.exceptions import ChannelClosedError
@@ -58,8 +58,9 @@ cdef class Waiter(Receiver):
         self.mailbox.leave(self)
         return self.land(received(None, True, elapsed), None)
 
-    cdef int deliver(self, object message) except -1:
+    cdef int deliver(self, Mailbox mailbox, object message) except -1:
         self.run.scheduler.clock.cancel(self)
+        self.origin = mailbox
         return self.land(received(message, False, self.run.scheduler.clock.now() - self.since), None)
 
     cdef int refuse(self) except -1:
@@ -117,4 +118,18 @@ cdef class Awaiting(Runnable):
             self.waiters = waiter.next
         waiter.next = None
         waiter.previous = NULL
+        return 0
+
+    cdef int return_messages(self) except -1:
+        """Give back what was delivered and will not be looked at, the latest first."""
+        cdef Waiter waiter = self.first_landed
+        cdef list delivered = []
+        while waiter is not None:
+            if waiter.origin is not None:
+                delivered.append(waiter)
+            waiter = waiter.next_landed
+        while delivered:
+            waiter = delivered.pop()
+            waiter.origin.put_back((<Received>waiter.value).message)
+            waiter.origin = None
         return 0

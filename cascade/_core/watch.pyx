@@ -87,15 +87,17 @@ cdef class Watch:
         """Read the clock at the end of a batch, and look into it if it was late."""
         cdef int64_t now = monotonic()
         cdef int64_t span = now - self.batch_start
+        cdef Py_ssize_t calls
         if self.last_suspect is not None:
             if span > LATE:
                 self.blame(now, span)
             self.suspects.clear()
             self.last_suspect = None
-        if span > UNHURRIED // BATCH * self.batch:
+        calls = self.batch - max(0, self.fuel)
+        if span > UNHURRIED // BATCH * max(1, calls):
             self.batch = 1
         else:
-            self.batch = BATCH if span > QUICK * self.batch else LONG_BATCH
+            self.batch = BATCH if span > QUICK * calls else LONG_BATCH
         self.fuel = self.batch
         self.batch_start = now
         if now - self.base_time > FRESH:
@@ -115,10 +117,11 @@ cdef class Watch:
         cdef int64_t computed = (
             cascade_thread_cpu() - self.base_cpu - before - (_collecting - self.base_collecting)
         )
+        cdef Py_ssize_t calls = self.batch - max(0, self.fuel)
         cdef bint waited = cascade_thread_switches() > self.base_switches
         if computed < LATE and not waited:
             return 0  # the machine was busy elsewhere, or memory was being collected
-        if len(self.suspects) == 1 and (self.batch == 1 or span > self.batch * <int64_t>LATE) and (
+        if len(self.suspects) == 1 and (calls <= 1 or span > calls * <int64_t>LATE) and (
             computed >= LATE or self.launcher.alone()  # beside other threads it may have waited for the interpreter
         ):
             spec = self.last_suspect

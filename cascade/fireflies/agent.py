@@ -15,6 +15,9 @@ def firefly_agent(me: Firefly, phase: float, at: float) -> cs.LazyResult:
 
     Everything is reckoned from instants, the times of flashes, and never from the moment at which the loop came round
     to it: a loop that lags makes fireflies late to act, but bends no phase, and lateness does not add up.
+
+    A firefly is in one of two states, refractory or watching; each is one nested task with what it needs of this
+    iteration in its closure, and no more: what a parked agent holds, the garbage collector walks.
     """
     population = me.population
     due = me.due = at + (1.0 - phase) * population.period

@@ -77,7 +77,7 @@ class Glow:
         side = self._population.grid.side
         columns = min(side, options.max_width)
         room = options.height or max(1, console.height - 6)
-        if console.color_system is None or options.ascii_only:
+        if console.color_system is None or console.no_color or options.ascii_only:
             yield from self._characters(self.levels(min(side, room), columns))
         else:
             scale = max(1, min(options.max_width // side, 2 * room // side, _LARGEST))
