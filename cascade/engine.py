@@ -90,7 +90,7 @@ class Engine:
         self.templates = Templates(solver=solver) if templates is None else templates
         self._clock = Clock()
         self._scheduler = Scheduler(self.templates, self._clock, self, default_mode, quantum)
-        self._workers = Workers(max_threads, max_processes)
+        self._workers = Workers(max_threads, max_processes, self.demoted)
         self._runs: set[Run] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -288,7 +288,7 @@ class Engine:
     def demoted(self, module: str, qualname: str, seconds: float) -> None:
         """An inline call of a task under the auto rule has held up the loop."""
         _logger.warning(
-            "task %s.%s held up the event loop for %.1f ms: from now on it runs in worker threads",
+            "a call of task %s.%s that held up the event loop took %.1f ms: from now on it runs in worker threads",
             module, qualname, seconds * 1e3,
         )
 

@@ -21,12 +21,16 @@ class Workers:
     Args:
         max_threads: how many threads; None: as `concurrent.futures.ThreadPoolExecutor` has it.
         max_processes: how many processes; None: one for each processor.
+        demoted: told the module and name of a task that is not to run inline again, and how many seconds a call took.
     """
 
-    def __init__(self, max_threads: int | None, max_processes: int | None) -> None:
+    def __init__(
+        self, max_threads: int | None, max_processes: int | None, demoted: Callable[[str, str, float], None]
+    ) -> None:
         for name, count in (("max_threads", max_threads), ("max_processes", max_processes)):
             if count is not None and (type(count) is not int or count < 1):
                 raise ValueError(f"expected {name} as None or an int of at least 1, got {count!r}")
+        self._demoted = demoted
         self._max_threads = max_threads
         self._max_processes = max_processes
         self._threads: ThreadPoolExecutor | None = None
@@ -69,7 +73,9 @@ class Workers:
         try:
             return function(*arguments, **keywords)
         finally:
-            task.measured(time.perf_counter_ns() - start)
+            took = time.perf_counter_ns() - start
+            if task.measured(took):
+                self._demoted(task.module, task.name, took * 1e-9)
             with self._lock:
                 self._calling -= 1
 

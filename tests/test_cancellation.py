@@ -231,6 +231,65 @@ async def test_whatever_it_waits_for(what: str) -> None:
     assert channel.drain() == ["not lost"]
 
 
+@pytest.mark.parametrize("kind", ["inline", "async", "late"])
+async def test_by_a_task_of_its_own(kind: str) -> None:
+    log: list[str] = []
+
+    def plain(*inputs: object) -> None:
+        run.cancel()
+
+    async def eager(*inputs: object) -> None:
+        run.cancel()
+
+    async def late(*inputs: object) -> None:
+        await settle()
+        run.cancel()
+        await settle()
+
+    @cs.task(mode="inline")
+    def note(*inputs: object) -> None:
+        log.append("ran")
+
+    cancels = cs.task(plain, mode="inline") if kind == "inline" else cs.task(eager if kind == "async" else late)
+    run = cs.Engine().start(keep(note(cancels()), cs.wait(3600)))
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert run.state == "cancelled"
+    await settle()
+    assert log == []
+
+
+async def test_closing_the_engine_from_a_task_does_not_hang() -> None:
+    engine = cs.Engine()
+
+    @cs.task
+    async def closes() -> None:
+        await engine.aclose()
+
+    runs = [engine.start(keep(cs.wait(3600))), engine.start(keep(closes()))]
+    found = await asyncio.gather(*runs, return_exceptions=True)
+    assert [type(one) for one in found] == [asyncio.CancelledError] * 2
+    assert engine.runs == ()
+
+
+async def test_runs_started_by_tasks_live_on_their_own() -> None:
+    engine = cs.Engine()
+    started: list[cs.Run] = []
+
+    @cs.task(mode="inline")
+    def starts() -> None:
+        started.append(engine.start(keep(1)))
+        started.append(engine.start(keep(cs.wait(3600))))
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        await engine.run(keep(starts()))
+    assert await started[0] == ((1,), {})
+    assert not started[1].done()
+    await engine.aclose()
+    assert started[1].state == "cancelled"
+
+
 async def test_one_awaiter_cancelled_is_the_run_cancelled_for_all() -> None:
     """`await run` passes cancellation on, as awaiting an asyncio task does."""
     run = cs.Engine().start(keep(cs.wait(3600)))

@@ -60,3 +60,15 @@ def test_examples_in_docstrings(name: str) -> None:
         pytest.skip(f"{error.name} is not installed")
     result = doctest.testmod(module, optionflags=OPTIONS)
     assert result.failed == 0, f"{result.failed} of {result.attempted} examples failed; see the output"
+
+
+def test_the_page_on_templates_shows_what_explain_prints() -> None:
+    @cs.task(mode="inline", name="add")
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    printed = cs.explain(add(1, b=add(2, 3))).replace(__name__, "__main__")
+    page = (ROOT / "docs" / "templates.md").read_text()
+    shown = re.search(r"\n((?:    2 nodes, .*\n)(?:(?:    .*)?\n)+)", page)
+    assert shown is not None
+    assert shown.group(1).split() == printed.split()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import OrderedDict, defaultdict, deque, namedtuple
 
 import msgspec
@@ -198,6 +200,33 @@ def test_two_cycles_that_share_a_lazy_branch() -> None:
     second.append(leaf())
     with pytest.raises(cs.StructureError):
         cs.run(keep([first]))
+
+
+def test_an_expression_that_contains_itself_is_a_clear_error() -> None:
+    through: list[object] = []
+    target = keep(through)
+    through.append({"k": (target,)})
+    for given in (target, keep(target), keep([1, target])):
+        with pytest.raises(cs.StructureError):
+            cs.run(given)
+        with pytest.raises(cs.StructureError):
+            cs.structural_hash(given)
+    through.clear()
+    assert cs.run(target) == []
+
+
+def test_cycles_through_lazy_results_are_collected() -> None:
+    class Token:
+        pass
+
+    token = Token()
+    watch = weakref.ref(token)
+    through: list[object] = [token]
+    through.append(keep(through))
+    through.append(keep(through[1]))
+    del token, through
+    gc.collect()
+    assert watch() is None
 
 
 # -- depth -----------------------------------------------------------------------------------------------------

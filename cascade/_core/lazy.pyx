@@ -308,8 +308,11 @@ cdef class Task:
             raise AttributeError("__signature__") from None
 
     def measured(self, ns):
-        """Take note of how many nanoseconds a call in a worker thread took, for the auto rule."""
-        self.spec.measured(ns)
+        """Take note of how many nanoseconds a call in a worker thread took, for the auto rule.
+
+        Returns whether this settles that an inline call has held up the loop.
+        """
+        return self.spec.measured(ns)
 
     def __get__(self, instance, owner):
         cdef Task bound

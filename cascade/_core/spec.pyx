@@ -30,6 +30,7 @@ cdef extern from "Python.h":
 cdef tuple KINDS = ("sync", "async", "wait", "recv")
 cdef tuple MODES = ("default", "auto", "inline", "thread", "process")
 cdef int64_t FAST = 50_000  # ns: below it a call is worth no thread hop
+cdef int64_t SLOW = 1_000_000  # ns: above it a call must not hold up the loop
 cdef Py_ssize_t TRIALS = 3  # calls in threads before the auto rule decides
 cdef Py_ssize_t SITES = 8  # call sites remembered for each spec
 cdef Py_ssize_t VARIANTS = 64  # specs remembered for each code object
@@ -46,11 +47,20 @@ cdef class TaskSpec:
     """Identity, signature and statistics of the tasks made of one code object."""
 
     def measured(self, int64_t ns):
-        """Take note that a call in a worker thread took ``ns`` nanoseconds."""
+        """Take note that a call in a worker thread took ``ns`` nanoseconds.
+
+        Returns whether this settles that it was rightly doubted: it stays in threads for the rest of the process.
+        """
         self.calls += 1
         if ns < self.fastest or self.calls == 1:
             self.fastest = ns
+        if self.doubted and self.calls == TRIALS:
+            self.doubted = False
+            self.slow = self.fastest > SLOW
+            if self.slow:
+                return True
         self.runs_inline = not self.slow and self.calls >= TRIALS and self.fastest < FAST
+        return False
 
     cdef int demote(self) except -1:
         """An inline call took too long: threads for the rest of the process."""
@@ -60,6 +70,7 @@ cdef class TaskSpec:
 
     cdef int doubt(self) except -1:
         """An inline call may have taken too long: on trial again."""
+        self.doubted = True
         self.calls = 0
         self.runs_inline = False
         return 0

@@ -9,6 +9,7 @@ cdef class Watch:
     cdef Py_ssize_t fuel  # calls until the clock is read again
     cdef Py_ssize_t batch  # calls between the last two readings
     cdef int64_t batch_start  # nanoseconds
+    cdef int64_t turn_start  # nanoseconds
     cdef list suspects  # specs of tasks under the auto rule called in this batch
     cdef TaskSpec last_suspect
     cdef int64_t base_time  # nanoseconds: when the next two were read
@@ -20,5 +21,5 @@ cdef class Watch:
     cdef int begin(self, int64_t now) except -1
     cdef int suspect(self, TaskSpec spec) except -1
     cdef int64_t read(self) except -1
-    cdef int blame(self, int64_t now, int64_t span) except -1
+    cdef int blame(self, Py_ssize_t calls, int64_t span) except -1
     cdef int measure(self, int64_t now) except -1

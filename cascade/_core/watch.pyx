@@ -39,7 +39,7 @@ cdef extern from *:
 
 cdef enum:
     BATCH = 16  # calls between two readings of the clock
-    LONG_BATCH = 64  # calls between them as long as calls take no time to speak of
+    LONG_BATCH = 32  # of tasks that were said to be quick, and are
     LATE = 1_000_000  # ns: what holds up the loop
     UNHURRIED = 100_000  # ns: of a batch that takes longer, every call can have its own reading
     QUICK = 250  # ns: a call that takes no time to speak of
@@ -67,7 +67,7 @@ cdef class Watch:
 
     cdef int begin(self, int64_t now) except -1:
         """A turn of the loop begins."""
-        self.batch_start = now
+        self.turn_start = self.batch_start = now
         self.batch = self.fuel
         if self.last_suspect is not None:
             self.suspects.clear()
@@ -88,16 +88,18 @@ cdef class Watch:
         cdef int64_t now = monotonic()
         cdef int64_t span = now - self.batch_start
         cdef Py_ssize_t calls
+        calls = max(1, self.batch - self.fuel)
+        if span > UNHURRIED // BATCH * calls:
+            self.batch = 1
+        elif span > QUICK * calls or self.last_suspect is not None:
+            self.batch = BATCH
+        else:
+            self.batch = LONG_BATCH
         if self.last_suspect is not None:
             if span > LATE:
-                self.blame(now, span)
+                self.blame(calls, span)
             self.suspects.clear()
             self.last_suspect = None
-        calls = self.batch - max(0, self.fuel)
-        if span > UNHURRIED // BATCH * max(1, calls):
-            self.batch = 1
-        else:
-            self.batch = BATCH if span > QUICK * calls else LONG_BATCH
         self.fuel = self.batch
         self.batch_start = now
         if now - self.base_time > FRESH:
@@ -111,18 +113,20 @@ cdef class Watch:
         self.base_collecting = _collecting
         return 0
 
-    cdef int blame(self, int64_t now, int64_t span) except -1:
+    cdef int blame(self, Py_ssize_t calls, int64_t span) except -1:
+        """A batch was late: send its task to worker threads if it surely was the cause, else have all tried again."""
         cdef TaskSpec spec
         cdef int64_t before = self.batch_start - self.base_time  # of the batch, yet after the basis
         cdef int64_t computed = (
             cascade_thread_cpu() - self.base_cpu - before - (_collecting - self.base_collecting)
         )
-        cdef Py_ssize_t calls = self.batch - max(0, self.fuel)
+        # Between turns the loop sleeps, so a basis from before this turn tells nothing about giving up the processor.
+        cdef bint known = self.base_time >= self.turn_start
         cdef bint waited = cascade_thread_switches() > self.base_switches
-        if computed < LATE and not waited:
+        if computed < LATE and known and not waited:
             return 0  # the machine was busy elsewhere, or memory was being collected
-        if len(self.suspects) == 1 and (calls <= 1 or span > calls * <int64_t>LATE) and (
-            computed >= LATE or self.launcher.alone()  # beside other threads it may have waited for the interpreter
+        if len(self.suspects) == 1 and (calls == 1 or span > calls * <int64_t>LATE) and (
+            computed >= LATE or (known and self.launcher.alone())  # else it may have waited for the interpreter
         ):
             spec = self.last_suspect
             spec.demote()

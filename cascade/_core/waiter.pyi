@@ -1,0 +1,23 @@
+from asyncio import Future
+from concurrent.futures import Future as WorkerFuture
+from typing import Any
+
+from typing_extensions import disjoint_base
+
+from cascade._core.mailbox import Receiver
+from cascade._core.scheduler import Runnable
+from cascade._core.template import Template
+
+@disjoint_base
+class Waiter(Receiver):
+    handle: Any
+    def finish(self, value: object) -> None: ...
+    def fail(self, error: BaseException) -> None: ...
+    def follow(self, future: Future[Any] | WorkerFuture[Any]) -> None: ...
+
+@disjoint_base
+class Awaiting(Runnable):
+    @property
+    def stopping(self) -> bool: ...
+    def handles(self) -> list[Any]: ...
+    def awaits(self) -> list[tuple[Template, int, bool]]: ...
