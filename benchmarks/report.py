@@ -87,6 +87,7 @@ def surroundings(effort: Effort) -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cpus": os.cpu_count(),
+        "load_average": os.getloadavg(),
         "gc_enabled": gc.isenabled(),
         "gc_threshold": gc.get_threshold(),
         "effort": asdict(effort),

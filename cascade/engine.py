@@ -11,7 +11,8 @@ import contextvars
 import logging
 import sys
 import threading
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal
 
@@ -99,6 +100,7 @@ class Engine:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
         self._closed = False
+        self._joins: dict[asyncio.Task[Any], Run] = {}  # which run is awaited by an asyncio task
         self._idle: asyncio.Future[None] | None = None  # done once no run is left
 
     # ------------------------------------------------------------------------------------------------ for users
@@ -159,6 +161,8 @@ class Engine:
 
     async def _stop(self) -> None:
         """Cancel and await what still runs, and stop the workers; they start again when they are needed."""
+        current = asyncio.current_task()
+        inside = any(run.is_running or current in run.handles() for run in self._runs)
         for run in self._runs:
             run.cancel()
         cancelled: asyncio.CancelledError | None = None
@@ -166,8 +170,10 @@ class Engine:
             self._idle = self._future()
             try:
                 await self._idle
-            except asyncio.CancelledError as error:  # what has started must be awaited all the same
-                cancelled = error
+            except asyncio.CancelledError as error:
+                if inside:  # a task of this engine: it is itself among what is being awaited
+                    raise
+                cancelled = error  # what has started must be awaited all the same
         self._workers.close()
         if cancelled is not None:
             raise cancelled
@@ -184,11 +190,12 @@ class Engine:
                 self._decide(run)
         except Exception as error:
             self._give_up(error)
-        if scheduler.end_turn():
-            self._turn_due = True
-            self._loop.call_soon(self._turn, context=self._context)  # type: ignore[union-attr]
-        elif self._clock:
-            self._set_alarm()
+        finally:  # also when an interrupt from the keyboard ends the turn
+            if scheduler.end_turn():
+                self._turn_due = True
+                self._loop.call_soon(self._turn, context=self._context)  # type: ignore[union-attr]
+            elif self._clock:
+                self._set_alarm()
 
     def _decide(self, run: Any) -> None:
         """A run has ended, or must stop what it has started before it can end."""
@@ -326,6 +333,27 @@ class Engine:
         if loop is not self._loop:
             raise EngineStateError("a run can be awaited on its engine's own event loop only")
         return loop.create_future()
+
+    @contextmanager
+    def _joining(self, run: Run) -> Iterator[None]:
+        """Hold on record that the current asyncio task awaits a run, unless the run awaits that task."""
+        current = asyncio.current_task()
+        if current is None:
+            yield
+            return
+        runs = [run]
+        for awaited in runs:
+            handles = awaited.handles()
+            if current in handles or awaited.is_running:  # running: the coroutine has not got to its first suspension
+                raise EngineStateError(f"run {run.id} would await its own end")
+            for handle in handles:
+                if (other := self._joins.get(handle)) is not None and other not in runs:
+                    runs.append(other)
+        self._joins[current] = run
+        try:
+            yield
+        finally:
+            self._joins.pop(current, None)
 
     def _report(self, message: str, error: BaseException) -> None:
         """What nobody has asked for must not be lost."""

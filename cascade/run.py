@@ -108,7 +108,8 @@ class Run(Evaluation):
                 self._joining = []
             self._joining.append(future)
             try:
-                await future
+                with self._engine._joining(self):
+                    await future
             except asyncio.CancelledError as error:
                 cancelled = error
                 self.cancel()

@@ -59,11 +59,11 @@ async def test_raised_as_itself(failing: cs.Task) -> None:
 @pytest.mark.parametrize("failing", FAILING)
 async def test_siblings_are_cancelled_and_awaited_before_the_raise(failing: cs.Task) -> None:
     log: list[str] = []
-    started = asyncio.Event()
+    started: list[int] = []
 
     @cs.task
     async def sibling(number: int) -> None:
-        started.set()
+        started.append(number)
         try:
             await asyncio.Event().wait()
         finally:
@@ -73,7 +73,8 @@ async def test_siblings_are_cancelled_and_awaited_before_the_raise(failing: cs.T
 
     @cs.task
     async def first() -> None:
-        await started.wait()
+        while len(started) < 2:
+            await asyncio.sleep(0)
 
     with pytest.raises(Boom):
         await cs.Engine().run(keep(sibling(0), failing("x", first()), [sibling(1)]))

@@ -1,8 +1,10 @@
 """The clock: what time it is, and who is to be woken when."""
 
+cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 
+@cython.no_gc
 cdef class Timer:
     cdef int64_t deadline  # nanoseconds on its clock
     cdef Py_ssize_t place  # in the heap plus one, 0: not in it

@@ -1,5 +1,6 @@
 """Frames: one expression bound to its template."""
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t
 
@@ -7,6 +8,7 @@ from cascade._core.extract cimport Extraction
 from cascade._core.template cimport Template
 
 
+@cython.no_gc
 cdef class Frame:
     cdef Template template
     cdef PyObject** values  # owned: the results of the nodes, NULL until they are there, then the slots

@@ -1,5 +1,6 @@
 """Mailboxes: messages that wait for a receiver, or receivers that wait for a message."""
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -12,6 +13,7 @@ cdef class Received:
     cdef readonly double elapsed  # seconds
 
 
+@cython.no_gc
 cdef class Receiver(Timer):
     cdef Mailbox mailbox  # in whose line it stands, None: in none
     cdef Receiver behind

@@ -43,6 +43,7 @@ cdef Received received(object message, bint timed_out, int64_t elapsed):
     return made
 
 
+@cython.no_gc  # who waits is known to the engine or to the event loop: nothing for the collector to find
 cdef class Receiver(Timer):
     """One that waits in a mailbox's line, perhaps with a deadline."""
 

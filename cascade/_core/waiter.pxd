@@ -1,5 +1,6 @@
 """Waiters: nodes that have started and not ended."""
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -8,6 +9,7 @@ from cascade._core.mailbox cimport Mailbox, Receiver
 from cascade._core.scheduler cimport Runnable, Scheduler
 
 
+@cython.no_gc
 cdef class Waiter(Receiver):
     cdef Awaiting run
     cdef Frame frame
