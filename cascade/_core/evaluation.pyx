@@ -142,22 +142,23 @@ cdef class Evaluation(Awaiting):
     cdef int settle_landed(self) except -1:
         """Take what has arrived, in the order of arrival."""
         cdef Waiter waiter
+        cdef Frame frame
         if self.stopping:
             self.return_messages()
         while self.first_landed is not None:
             waiter = self.first_landed
             self.first_landed = waiter.next_landed
             waiter.next_landed = None
-            waiter.run = None
-            waiter.origin = None
-            if waiter.error is not None:
-                self.fail(waiter.error, waiter.frame, waiter.node)
+            frame, value, error = waiter.frame, waiter.value, waiter.error
+            waiter.let_go()
+            if error is not None:
+                self.fail(error, frame, waiter.node)
             elif not self.stopping:
-                waiter.frame.awaited -= 1
+                frame.awaited -= 1
                 try:
-                    self.settle(waiter.frame, waiter.node, waiter.value)
-                except BaseException as error:
-                    self.fail(error, waiter.frame, waiter.node)
+                    self.settle(frame, waiter.node, value)
+                except BaseException as failure:
+                    self.fail(failure, frame, waiter.node)
         return 0
 
     cdef int run_frames(self) except -1:

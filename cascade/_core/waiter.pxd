@@ -24,6 +24,7 @@ cdef class Waiter(Receiver):
     cdef Waiter next_landed
 
     cdef int land(self, object value, object error) except -1
+    cdef void let_go(self) noexcept
 
 
 cdef class Awaiting(Runnable):

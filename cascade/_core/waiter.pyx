@@ -39,6 +39,7 @@ cdef class Waiter(Receiver):
         if self.landed or run is None:
             return 0
         self.landed = True
+        self.handle = None  # a future may hold on to the waiter for ever
         self.value = value
         self.error = error
         run.unlink(self)
@@ -50,6 +51,14 @@ cdef class Waiter(Receiver):
         if not run.running:
             run.scheduler.push(run)
         return 0
+
+    cdef void let_go(self) noexcept:
+        """It has been looked at: whoever still holds it holds nothing else."""
+        self.run = None
+        self.frame = None
+        self.value = None
+        self.error = None
+        self.origin = None
 
     cdef int fire(self, int64_t now) except -1:
         cdef int64_t elapsed = now - self.since
