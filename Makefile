@@ -73,7 +73,7 @@ test: check
 	$(BIN)/pytest $(PYTEST)
 
 test-all: sdist
-	.ci/test-all dist/cascade_engine-*.tar.gz $(PYTHON)
+	PYTEST="$(PYTEST)" EXCEPT="$(EXCEPT)" .ci/test-all dist/cascade_engine-*.tar.gz $(PYTHON)
 
 bench: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/python -m benchmarks $(BENCH)

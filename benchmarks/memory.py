@@ -12,8 +12,10 @@ from benchmarks.timing import Effort
 
 @dataclass(frozen=True)
 class TailCalls:
-    """The same process after many tail calls and after few. Half a percent is what two equal processes
-    differ by.
+    """The same process after many tail calls and after few.
+
+    Two equal processes differ by half a percent, and some interpreters take a hundred kilobytes once that a thousand
+    calls do not need yet; one byte left behind by every tail call would be a third of the whole.
     """
 
     name: str = "memory after tail calls"
@@ -28,7 +30,7 @@ class TailCalls:
             subject,
             baseline,
             unit="B",
-            budget=Budget(1.005),
+            budget=Budget(1.01),
         )
         subject, baseline = ([pair[side]["blocks"] for pair in pairs] for side in (0, 1))
         yield row_of_pairs(

@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import Any, Literal
 
 from cascade._core.clock import Clock
-from cascade._core.waiter import Waiter
 from cascade._core.lazy import LazyResult, Task
 from cascade._core.scheduler import Scheduler
 from cascade._core.template import Template
+from cascade._core.waiter import Waiter
 from cascade.exceptions import EngineClosedError, EngineStateError, InternalError, TargetError
 from cascade.gather import gather
 from cascade.graph.path import locate

@@ -63,7 +63,10 @@ cdef class ContainerSearch(KeyWriter):
         cdef Py_ssize_t i, size, cursor = 0
         cdef setentry* entry
         if kind == List or kind == Tuple:
-            items = (<PyListObject*>container).ob_item if kind == List else <PyObject**>(<PyTupleObject*>container).ob_item
+            if kind == List:
+                items = (<PyListObject*>container).ob_item
+            else:
+                items = <PyObject**>(<PyTupleObject*>container).ob_item
             size = Py_SIZE(container)
             for i in range(size):
                 value = items[i]

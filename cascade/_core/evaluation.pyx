@@ -19,7 +19,7 @@ from cascade._core.lazy cimport Task
 from cascade._core.mailbox cimport Mailbox, received
 from cascade._core.operands cimport build, call, keywords, positional
 from cascade._core.scheduler cimport DECIDE, PARKED, READY, Scheduler
-from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, MODES, RECV, SYNC, WAIT, TaskSpec
+from cascade._core.spec cimport AUTO, DEFAULT, INLINE, MODES, RECV, SYNC, WAIT, TaskSpec
 from cascade._core.template cimport Template
 from cascade._core.waiter cimport Awaiting, Waiter, new_waiter
 
@@ -112,7 +112,6 @@ cdef class Evaluation(Awaiting):
 
     cdef int go_on(self) except -1:
         cdef int status = READY
-        cdef Frame frame
         cdef bint was_stopping = self.stopping
         try:
             if self.target is not None and not self.interrupted:
@@ -133,8 +132,10 @@ cdef class Evaluation(Awaiting):
                     break
         except BaseException as error:
             self.fail(error, self.top, self.at)
-        if self.stopping and self.waiters is None and self.first_landed is None:
-            self.ended = True
+        if self.stopping:
+            self.settle_landed()  # what has landed meanwhile will not wake the run
+            if self.waiters is None:
+                self.ended = True
         if self.ended or (self.stopping and not was_stopping):
             return DECIDE
         return PARKED if self.stopping else status
@@ -164,9 +165,7 @@ cdef class Evaluation(Awaiting):
     cdef int run_frames(self) except -1:
         """Work on the stack of frames. PARKED when it is empty."""
         cdef Frame frame
-        cdef Frame parent
         cdef int outcome
-        cdef bint spent
         while self.top is not None:
             frame = self.top
             outcome = self.run_frame(frame)

@@ -14,7 +14,6 @@ from cascade._core.key cimport (
 )
 from cascade._core.layout cimport Layout, layout_of
 from cascade._core.lazy cimport LazyResult
-from cascade._core.symbol cimport CallShape
 
 from cascade.exceptions import StructureError
 

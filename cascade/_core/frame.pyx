@@ -9,8 +9,6 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy, memset
 
-from cascade._core.key cimport DICT
-from cascade._core.template cimport Node
 
 cdef extern from "Python.h":
     void Py_XDECREF_ "Py_XDECREF"(PyObject*) noexcept

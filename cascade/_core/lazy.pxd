@@ -30,8 +30,8 @@ cdef class LazyResult:
     cdef PyObject* near[NEAR]  # where the arguments are if they are few
     cdef uint64_t serial  # order of creation
     cdef PyObject* next_dead
-    # Marks of the last traversal that came by. A traversal holds the GIL from its first node to its last, and its number
-    # is given once: nobody else's marks can be taken for its own.
+    # Marks of the last traversal that came by. A traversal holds the GIL from its first node to its last, and its
+    # number is given once: nobody else's marks can be taken for its own.
     cdef uint64_t traversal
     cdef uint32_t node  # number in that traversal, in prefix order
     cdef bint open  # it has begun but not ended

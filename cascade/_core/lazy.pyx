@@ -11,7 +11,9 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
-from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, PROCESS, THREAD, CallSite, Mode, TaskSpec, method_spec, spec_of
+from cascade._core.spec cimport (
+    ASYNC, AUTO, DEFAULT, INLINE, PROCESS, THREAD, CallSite, Mode, TaskSpec, method_spec, spec_of,
+)
 
 from cascade.exceptions import TaskDefinitionError
 
@@ -81,12 +83,13 @@ cdef class LazyResult:
         """The keyword arguments, a dict by sorted name."""
         cdef Py_ssize_t i
         cdef CallShape shape = <CallShape>self.shape
-        return {shape.names[i - shape.positional]: <object>self.arguments[i] for i in range(shape.positional, self.count)}
+        return {
+            shape.names[i - shape.positional]: <object>self.arguments[i] for i in range(shape.positional, self.count)
+        }
 
     def __bool__(self):
-        raise TypeError(
-            f"a lazy result has no truth value before it has run; {(<Task>self.task).spec.qualname}(...) was used as a condition"
-        )
+        name = (<Task>self.task).spec.qualname
+        raise TypeError(f"a lazy result has no truth value before it has run; {name}(...) was used as a condition")
 
     def __repr__(self):
         return _describe(self, 3)
@@ -315,7 +318,6 @@ cdef class Task:
         return self.spec.measured(ns)
 
     def __get__(self, instance, owner):
-        cdef Task bound
         if instance is None or not self.spec.binds:
             return self
         fn = self.fn.__get__(instance, owner)

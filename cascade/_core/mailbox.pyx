@@ -124,7 +124,7 @@ cdef class Mailbox:
             if self.overflow == "drop_newest":
                 return
             if self.overflow == "error":
-                raise ChannelFullError(f"sent to a channel in which {self.capacity} messages wait already: its capacity")
+                raise ChannelFullError(f"sent to a channel at its capacity: {self.capacity} messages wait")
             self.take()
         if self.queued is None:
             self.queued = []
@@ -157,7 +157,7 @@ cdef class Mailbox:
         return messages
 
     def close(self):
-        """Take no more messages. Those that wait can still be received; receivers that wait get `ChannelClosedError`."""
+        """Take no more messages. Those that wait can be received; receivers that wait get `ChannelClosedError`."""
         cdef Receiver receiver
         self.closed = True
         while self.first is not None:

@@ -179,7 +179,8 @@ cdef tuple _variant(object fn, str name, Mode mode):
     kwdefaults = inner.__kwdefaults__
     module, qualname = _names(fn)
     variant = (
-        qualname, module, name, <int>mode, len(defaults) if defaults else 0, tuple(kwdefaults) if kwdefaults else (), extra,
+        qualname, module, name, <int>mode,
+        len(defaults) if defaults else 0, tuple(kwdefaults) if kwdefaults else (), extra,
     )
     return code, variant
 

@@ -18,7 +18,7 @@ ctypedef struct Node:
     uint8_t op
     uint8_t kind  # of a call
     uint8_t mode  # of a call
-    PyObject* names  # borrowed from Template.held: argument names of a call, keys of a dict, fields of a struct; or NULL
+    PyObject* names  # borrowed from Template.held: of a call's arguments, a dict's keys, a struct's fields; or NULL
 
 
 cdef class Template:

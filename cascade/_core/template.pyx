@@ -151,7 +151,6 @@ cdef int _link_consumers(Template template) except -1:
     """Who waits for whom: every pair of a node and a consumer once, however often it takes it."""
     cdef int32_t count = template.node_count
     cdef int32_t* latest = <int32_t*>_array(count, sizeof(int32_t))  # the last consumer counted of a node, plus one
-    cdef int32_t* filled = NULL
     cdef Py_ssize_t i, j, edges = 0
     cdef int32_t operand
     cdef Node* node

@@ -100,11 +100,12 @@ cdef class Awaiting(Runnable):
         return found
 
     def awaits(self):
-        """What it waits for: a list of (template, number of the node in its graph, whether outside the engine)."""
+        """What it waits for: (template, number of the node in its graph, whether outside the engine) of each node."""
         cdef Waiter waiter = self.waiters
         found = []
         while waiter is not None:
-            found.append((waiter.frame.template, waiter.frame.template.plan.order[waiter.node], waiter.handle is not None))
+            template = waiter.frame.template
+            found.append((template, template.plan.order[waiter.node], waiter.handle is not None))
             waiter = waiter.next
         return found
 
