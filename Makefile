@@ -9,12 +9,13 @@ CORE := $(wildcard cascade/_core/*.pyx cascade/_core/*.pxd)
 FIREFLIES ?= --side 30 --period 5 --refractory 1 --nudge 0.2 --duration 60
 
 .DELETE_ON_ERROR:
-.PHONY: help fireflies test check test-all bench build annotate sdist wheel clean
+.NOTPARALLEL:
+.PHONY: help fireflies test lint types pytest test-all bench build annotate sdist wheel clean
 
 help:
 	@echo 'make fireflies  900 recursive agents in the terminal; FIREFLIES="--side 10 ..." for other options'
-	@echo 'make test       ruff, cython-lint, mypy, stubtest, pytest; PYTEST="-k name ..." for other options'
-	@echo 'make check      the same without pytest'
+	@echo 'make test       all of these: make lint (ruff, cython-lint), make types (mypy, stubtest), make pytest'
+	@echo '                PYTEST="-k name ..." for options of pytest'
 	@echo 'make test-all   pytest on every supported Python here, against the built package'
 	@echo 'make bench      the benchmarks; BENCH="--quick ..." for other options'
 	@echo 'make build      the compiled modules, in place'
@@ -63,14 +64,20 @@ build: $(VENV)/.built
 fireflies: $(VENV)/.built $(VENV)/.cli
 	$(BIN)/cascade fireflies $(FIREFLIES)
 
-check: $(VENV)/.built $(VENV)/.tools
+lint: $(VENV)/.tools
 	$(BIN)/ruff check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint cascade  # it looks for pycodestyle there
+
+types: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --allowlist .ci/stubtest-allowlist cascade
 
-test: check
+pytest: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/pytest $(PYTEST)
+
+# All of them, whatever the ones before found.
+test: $(VENV)/.built $(VENV)/.tools
+	@$(MAKE) --no-print-directory --keep-going lint types pytest
 
 test-all: sdist
 	PYTEST="$(PYTEST)" EXCEPT="$(EXCEPT)" .ci/test-all dist/cascade_engine-*.tar.gz $(PYTHON)
