@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, Literal
 
 from cascade._core.clock import Clock
@@ -35,7 +35,6 @@ __all__ = ["Engine", "default_templates", "run"]
 Mode = Literal["auto", "inline", "thread", "process"]
 
 _MODES = ("auto", "inline", "thread", "process")
-_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 _logger = logging.getLogger("cascade")
 
 # What engines share that `cascade.run` makes: the second run of a script is warm.
@@ -247,9 +246,12 @@ class Engine:
 
     def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Start a coroutine: return its value if it has one at once, else the waiter, which will land."""
-        if not asyncio.iscoroutine(coroutine):
+        if type(coroutine) is not CoroutineType and not asyncio.iscoroutine(coroutine):
             coroutine = _await(coroutine)
-        task = asyncio.Task(coroutine, loop=self._loop, **_EAGER)
+        if sys.version_info >= (3, 12):
+            task = asyncio.Task(coroutine, loop=self._loop, eager_start=True)
+        else:
+            task = asyncio.Task(coroutine, loop=self._loop)
         if task.done():
             return task.result()
         waiter.handle = task

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextvars
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cascade._core.lazy import Task
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 __all__ = ["Workers"]
 
@@ -41,6 +42,8 @@ class Workers:
     def call_in_thread(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
         """Have a thread call a task's callable, in a copy of the context of this moment."""
         if self._threads is None:
+            from concurrent.futures import ThreadPoolExecutor  # not needed by most programs, slow to import
+
             self._threads = ThreadPoolExecutor(self._max_threads, thread_name_prefix="cascade")
         context = contextvars.copy_context()
         return self._threads.submit(context.run, self._call, task, arguments, keywords)
@@ -48,6 +51,9 @@ class Workers:
     def call_in_process(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
         """Have a process call a task's callable; it finds the task by its name, everything else is pickled."""
         if self._processes is None:
+            import multiprocessing
+            from concurrent.futures import ProcessPoolExecutor
+
             self._processes = ProcessPoolExecutor(self._max_processes, multiprocessing.get_context("spawn"))
         return self._processes.submit(_call_by_name, task, arguments, keywords)
 

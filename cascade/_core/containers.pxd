@@ -74,6 +74,7 @@ cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
     Py_ssize_t Py_SIZE(PyObject*) noexcept
     Py_ssize_t PyDict_Size(PyObject*) noexcept
+    PyObject* Type "(PyObject*)&PyType_Type"
     PyObject* List "(PyObject*)&PyList_Type"
     PyObject* Tuple "(PyObject*)&PyTuple_Type"
     PyObject* Dict "(PyObject*)&PyDict_Type"
@@ -93,4 +94,6 @@ cdef inline int op_of(PyObject* value, PyObject* kind) noexcept:
         return SET if (<PySetObject*>value).used else SLOT
     if kind == FrozenSet:
         return FROZENSET if (<PySetObject*>value).used else SLOT
+    if Py_TYPE(kind) == Type:  # most types are made by `type` itself, struct types never
+        return SLOT
     return STRUCT if is_struct(value) else SLOT

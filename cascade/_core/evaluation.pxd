@@ -25,7 +25,6 @@ cdef class Evaluation(Awaiting):
     cdef int run_frames(self) except -1
     cdef int run_frame(self, Frame frame) except -1
     cdef PyObject* execute(self, Frame frame, Node* node) except NULL
-    cdef PyObject* call_sync(self, Frame frame, Node* node) except NULL
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL
     cdef PyObject* call_worker(self, Frame frame, Node* node, int mode) except NULL
     cdef PyObject* call_wait(self, Frame frame, Node* node) except NULL

@@ -19,7 +19,7 @@ from cascade._core.lazy cimport Task
 from cascade._core.mailbox cimport Mailbox, received
 from cascade._core.operands cimport build, call, keywords, positional
 from cascade._core.scheduler cimport DECIDE, PARKED, READY, Scheduler
-from cascade._core.spec cimport AUTO, DEFAULT, INLINE, MODES, RECV, SYNC, WAIT, TaskSpec
+from cascade._core.spec cimport AUTO, DEFAULT, INLINE, MODES, RECV, SYNC, WAIT
 from cascade._core.template cimport Template
 from cascade._core.waiter cimport Awaiting, Waiter, new_waiter
 
@@ -265,10 +265,21 @@ cdef class Evaluation(Awaiting):
     cdef PyObject* execute(self, Frame frame, Node* node) except NULL:
         """Start a node: its value, or PENDING. A new reference either way."""
         cdef PyObject* made
+        cdef PyObject* task
+        cdef int mode
         if node.op != CALL:
             return build(frame, node)
         if node.kind == SYNC:
-            return self.call_sync(frame, node)
+            task = frame.values[node.source]
+            mode = node.mode
+            if mode == DEFAULT:
+                mode = self.scheduler.default_mode
+            if mode == AUTO and (<Task>task).spec.runs_inline:
+                self.scheduler.watch.note((<Task>task).spec)
+            elif mode != INLINE:
+                return self.call_worker(frame, node, mode)
+            self.scheduler.watch.fuel -= 1
+            return call(frame, node, <PyObject*>(<Task>task).fn)
         if node.kind == RECV:
             return self.call_recv(frame, node)
         if node.kind == WAIT:
@@ -277,21 +288,6 @@ cdef class Evaluation(Awaiting):
         coroutine = <object>made
         Py_DECREF_(made)
         return self.call_async(frame, coroutine)
-
-    cdef PyObject* call_sync(self, Frame frame, Node* node) except NULL:
-        cdef Task task = <Task>frame.values[node.source]
-        cdef TaskSpec spec
-        cdef int mode = node.mode
-        if mode == DEFAULT:
-            mode = self.scheduler.default_mode
-        if mode != INLINE:
-            spec = task.spec
-            if mode != AUTO or not spec.runs_inline:
-                return self.call_worker(frame, node, mode)
-            if spec is not self.scheduler.watch.last_suspect:
-                self.scheduler.watch.suspect(spec)
-        self.scheduler.watch.fuel -= 1
-        return call(frame, node, <PyObject*>task.fn)
 
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
         cdef Waiter waiter = new_waiter(self, frame, self.at)

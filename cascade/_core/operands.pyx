@@ -7,44 +7,13 @@ from libc.stdint cimport int32_t
 from cascade._core.key cimport DICT, FROZENSET, LIST, STRUCT, TUPLE
 
 cdef extern from "Python.h":
-    PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
     void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
-    ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject**, size_t, PyObject*) except NULL
-    ctypedef struct PyFunctionObject:
-        vectorcallfunc vectorcall
-    PyObject* Function "(PyObject*)&PyFunction_Type"
-    size_t PY_VECTORCALL_ARGUMENTS_OFFSET
-    PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
     PyObject* PyList_New_ "PyList_New"(Py_ssize_t) except NULL
     PyObject* PyTuple_New_ "PyTuple_New"(Py_ssize_t) except NULL
     void PyList_SET_ITEM_ "PyList_SET_ITEM"(PyObject*, Py_ssize_t, PyObject*) noexcept
     void PyTuple_SET_ITEM_ "PyTuple_SET_ITEM"(PyObject*, Py_ssize_t, PyObject*) noexcept
 
-cdef enum:
-    ARGUMENTS = 10  # of a call, that find room on the C stack
-
-
-cdef PyObject* call(Frame frame, Node* node, PyObject* callable) except NULL:
-    """Call a callable with a node's arguments: a new reference."""
-    cdef PyObject* near[ARGUMENTS + 1]
-    cdef PyObject** arguments = near
-    cdef PyObject** values = frame.values
-    cdef int32_t* operands = frame.template.operands + node.first_operand
-    cdef Py_ssize_t i
-    if node.operands > ARGUMENTS:
-        return _call_with_many(frame, node, callable)
-    for i in range(node.operands):
-        arguments[i + 1] = values[operands[i]]
-    if Py_TYPE(callable) == Function:
-        return (<PyFunctionObject*>callable).vectorcall(
-            callable, arguments + 1, <size_t>node.positional | PY_VECTORCALL_ARGUMENTS_OFFSET, node.names
-        )
-    return PyObject_Vectorcall(
-        callable, arguments + 1, <size_t>node.positional | PY_VECTORCALL_ARGUMENTS_OFFSET, node.names
-    )
-
-
-cdef PyObject* _call_with_many(Frame frame, Node* node, PyObject* callable) except NULL:
+cdef PyObject* call_with_many(Frame frame, Node* node, PyObject* callable) except NULL:
     """A call whose arguments do not fit on the C stack."""
     cdef PyObject** arguments = <PyObject**>PyMem_Malloc((node.operands + 1) * sizeof(PyObject*))
     cdef int32_t* operands = frame.template.operands + node.first_operand

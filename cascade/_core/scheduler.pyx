@@ -90,7 +90,7 @@ cdef class Scheduler:
 
     def end_turn(self):
         """Whether another turn is due at once."""
-        if self.watch.last_suspect is not None:
+        if self.watch.suspects:
             self.watch.read()
         self.awake = self.first is not None
         return self.awake

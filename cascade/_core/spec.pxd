@@ -57,6 +57,7 @@ cdef class TaskSpec:
     cdef readonly int64_t calls  # measured calls in worker threads
     cdef readonly int64_t fastest  # nanoseconds
     cdef bint slow  # an inline call took too long: threads for the rest of the process
+    cdef int64_t batch  # in which it was last called inline
     cdef bint doubted  # an inline call may have taken too long: on trial again
     cdef readonly bint runs_inline  # what follows from them
 

@@ -49,17 +49,15 @@ cdef class TaskSpec:
     def measured(self, int64_t ns):
         """Take note that a call in a worker thread took ``ns`` nanoseconds.
 
-        Returns whether this settles that it was rightly doubted: it stays in threads for the rest of the process.
+        Returns whether this shows that it was rightly doubted: it stays in threads, unless it proves quick after all.
         """
         self.calls += 1
         if ns < self.fastest or self.calls == 1:
             self.fastest = ns
+        self.runs_inline = not self.slow and self.calls >= TRIALS and self.fastest < FAST
         if self.doubted and self.calls == TRIALS:
             self.doubted = False
-            self.slow = self.fastest > SLOW
-            if self.slow:
-                return True
-        self.runs_inline = not self.slow and self.calls >= TRIALS and self.fastest < FAST
+            return self.fastest > SLOW
         return False
 
     cdef int demote(self) except -1:

@@ -104,7 +104,10 @@ cdef class TemplateTable:
         return 0
 
     cdef int evict(self) except -1:
-        """Let go of what was used longest ago; an eighth more than must be, so that it is not done on every miss."""
+        """Let go of what was used longest ago; an eighth more than must be, so that it is not done on every miss.
+
+        What is used now stays, however large it is: a run would only build it again.
+        """
         cdef Template template
         cdef list found = self.by_use()
         cdef Py_ssize_t keep = self.max_entries - self.max_entries // 8
@@ -112,7 +115,7 @@ cdef class TemplateTable:
         self.buckets = [None] * (self.mask + 1)
         for template in found:
             template.next = None
-            if self.entries > keep or self.size > bytes_kept:
+            if (self.entries > keep or self.size > bytes_kept) and template is not found[len(found) - 1]:
                 self.entries -= 1
                 self.size -= template.size
                 self.evictions += 1

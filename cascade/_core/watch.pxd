@@ -11,7 +11,7 @@ cdef class Watch:
     cdef int64_t batch_start  # nanoseconds
     cdef int64_t turn_start  # nanoseconds
     cdef list suspects  # specs of tasks under the auto rule called in this batch
-    cdef TaskSpec last_suspect
+    cdef int64_t number  # of this batch
     cdef int64_t base_time  # nanoseconds: when the next two were read
     cdef int64_t base_cpu  # nanoseconds of this thread
     cdef int64_t base_switches  # times that this thread gave up the processor
@@ -20,6 +20,14 @@ cdef class Watch:
 
     cdef int begin(self, int64_t now) except -1
     cdef int suspect(self, TaskSpec spec) except -1
+
+    cdef inline int note(self, TaskSpec spec) except -1:
+        """A task under the auto rule is called inline."""
+        if spec.batch != self.number:
+            self.suspect(spec)
+        return 0
+
+    cdef int next_batch(self) except -1
     cdef int64_t read(self) except -1
     cdef int blame(self, Py_ssize_t calls, int64_t span) except -1
     cdef int measure(self, int64_t now) except -1

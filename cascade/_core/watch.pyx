@@ -47,6 +47,7 @@ cdef enum:
 
 cdef int64_t _collecting = 0  # nanoseconds that this process has spent in garbage collection
 cdef int64_t _collection_start = 0
+cdef int64_t _batches = 0  # of all watches, so that a number means one batch of one of them
 
 
 def _collection(phase, info):
@@ -62,6 +63,7 @@ cdef class Watch:
         self.launcher = launcher
         self.suspects = []
         self.fuel = self.batch = 1
+        self.next_batch()
         if _collection not in _gc.callbacks:
             _gc.callbacks.append(_collection)
 
@@ -69,18 +71,23 @@ cdef class Watch:
         """A turn of the loop begins."""
         self.turn_start = self.batch_start = now
         self.batch = self.fuel
-        if self.last_suspect is not None:
-            self.suspects.clear()
-            self.last_suspect = None
+        if self.suspects:
+            self.next_batch()
         if now - self.base_time > FRESH:
             self.measure(now)
         return 0
 
     cdef int suspect(self, TaskSpec spec) except -1:
-        """A task under the auto rule is called inline."""
-        self.last_suspect = spec
-        if spec not in self.suspects:
-            self.suspects.append(spec)
+        """A task under the auto rule is called inline, for the first time in this batch."""
+        spec.batch = self.number
+        self.suspects.append(spec)
+        return 0
+
+    cdef int next_batch(self) except -1:
+        global _batches
+        _batches += 1
+        self.number = _batches
+        self.suspects.clear()
         return 0
 
     cdef int64_t read(self) except -1:
@@ -91,15 +98,14 @@ cdef class Watch:
         calls = max(1, self.batch - self.fuel)
         if span > UNHURRIED // BATCH * calls:
             self.batch = 1
-        elif span > QUICK * calls or self.last_suspect is not None:
+        elif span > QUICK * calls:
             self.batch = BATCH
         else:
             self.batch = LONG_BATCH
-        if self.last_suspect is not None:
+        if self.suspects:
             if span > LATE:
                 self.blame(calls, span)
-            self.suspects.clear()
-            self.last_suspect = None
+            self.next_batch()
         self.fuel = self.batch
         self.batch_start = now
         if now - self.base_time > FRESH:
@@ -128,7 +134,7 @@ cdef class Watch:
         if len(self.suspects) == 1 and (calls == 1 or span > calls * <int64_t>LATE) and (
             computed >= LATE or (known and self.launcher.alone())  # else it may have waited for the interpreter
         ):
-            spec = self.last_suspect
+            spec = <TaskSpec>self.suspects[0]
             spec.demote()
             self.launcher.demoted(spec.module, spec.qualname, span * 1e-9)
             return 0
