@@ -1,13 +1,16 @@
 """Cascade: declarative, recursive task graphs at the speed of a hand-written loop.
 
     task, gather, LazyResult    what expressions are written with      cascade/_core/lazy.pyx, cascade/gather.py
-    run, Engine, Run            what runs them                         cascade/engine.py, cascade/run.py
+    run, Engine, Run            what runs them                         cascade/engine.py, cascade/runs.py
     wait, Channel, Received     waiting and messages                   cascade/channel.py, cascade/_core/mailbox.pyx
     Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
     explain, visualize          pictures of them                       cascade/structure.py, cascade/graph/
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 try:
     from cascade._core import lazy as _lazy  # noqa: F401
@@ -19,8 +22,6 @@ except ImportError as error:
 
 from cascade._core.lazy import LazyResult, Task, task
 from cascade._core.mailbox import Received, wait
-from cascade.channel import Channel
-from cascade.engine import Engine, run
 from cascade.exceptions import (
     CascadeError,
     ChannelClosedError,
@@ -35,9 +36,39 @@ from cascade.exceptions import (
     TemplateError,
 )
 from cascade.gather import gather
-from cascade.run import Run
-from cascade.structure import Picture, explain, structural_hash, visualize
-from cascade.templates import Templates, TemplateStats
+
+if TYPE_CHECKING:
+    from cascade.channel import Channel
+    from cascade.engine import Engine, run
+    from cascade.runs import Run
+    from cascade.structure import Picture, explain, structural_hash, visualize
+    from cascade.templates import Templates, TemplateStats
+
+# What needs asyncio is imported when it is first asked for: to define tasks, as worker processes do, takes none of it.
+_LATER = {
+    "Channel": "cascade.channel",
+    "Engine": "cascade.engine",
+    "Picture": "cascade.structure",
+    "Run": "cascade.runs",
+    "TemplateStats": "cascade.templates",
+    "Templates": "cascade.templates",
+    "explain": "cascade.structure",
+    "run": "cascade.engine",
+    "structural_hash": "cascade.structure",
+    "visualize": "cascade.structure",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'cascade' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 __version__ = "0.1.0"
 

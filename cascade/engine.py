@@ -14,7 +14,7 @@ import threading
 from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import CoroutineType, TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult, Task
@@ -23,12 +23,12 @@ from cascade._core.template import Template
 from cascade._core.waiter import Waiter
 from cascade.exceptions import EngineClosedError, EngineStateError, InternalError, TargetError
 from cascade.gather import gather
-from cascade.graph.path import locate
-from cascade.graph.solver import Solver
-from cascade.graph.template import Call
-from cascade.run import Run
+from cascade.runs import Run
 from cascade.templates import Templates
 from cascade.workers import Workers
+
+if TYPE_CHECKING:
+    from cascade.graph.solver import Solver
 
 __all__ = ["Engine", "default_templates", "run"]
 
@@ -269,6 +269,9 @@ class Engine:
 
     def annotate(self, error: BaseException, run: Run, template: Template | None, number: int) -> None:
         """Note on an exception which task raised it, where in the graph, and in which iteration."""
+        from cascade.graph.path import locate
+        from cascade.graph.template import Call
+
         if template is None:
             what = "the target"
         else:

@@ -1,4 +1,7 @@
-"""What an expression looks like to the engine: its digest, its template as text, its picture."""
+"""What an expression looks like to the engine: its digest, its template as text, its picture.
+
+The modules of `cascade.graph` are imported when they are first needed: most programs never are looked at.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,7 @@ from cascade._core.extract import structure
 from cascade._core.symbol import symbol
 from cascade._core.template import Template
 from cascade.engine import Engine, default_templates, expression
-from cascade.graph import explain as _explain
-from cascade.graph.key import digest
-from cascade.graph.text import title
-from cascade.graph.visualize import Picture, picture
+from cascade.graph.picture import Picture
 
 __all__ = ["Picture", "explain", "structural_hash", "visualize"]
 
@@ -40,6 +40,8 @@ def structural_hash(target: Any) -> tuple[str, list[Any]]:
     >>> one == other, slots[1:]
     (True, [1, 2])
     """
+    from cascade.graph.key import digest
+
     key, slots = structure(expression(target))
     return digest(key, symbol), slots
 
@@ -53,8 +55,10 @@ def explain(target: Any) -> str:
     Raises:
         TargetError, StructureError: as `structural_hash` does.
     """
+    from cascade.graph.explain import explain
+
     template = default_templates.lookup(expression(target))
-    return _explain.explain(template.graph, template.plan)
+    return explain(template.graph, template.plan)
 
 
 def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
@@ -80,6 +84,9 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     >>> "tail call" in cs.visualize(tick(3)).mermaid
     True
     """
+    from cascade.graph.text import title
+    from cascade.graph.visualize import picture
+
     templates = default_templates if engine is None else engine.templates
     template: Template = templates.lookup(expression(target))
     tails = []

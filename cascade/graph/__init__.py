@@ -10,5 +10,6 @@ Plain Python on the cold path: a shape comes here once, its data never does.
     path.py       where a node is, as seen from the target: "$.args[0]"
     explain.py    a template as text
     visualize.py  a template as a picture, in Mermaid and DOT
+    picture.py    what a picture is
     text.py       names and dict keys, made fit to be printed
 """

@@ -10,19 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
+from cascade.graph.picture import Picture
 from cascade.graph.template import Call, GraphTemplate, Node, NodeRef, PlanTemplate, SlotRef
 from cascade.graph.text import printable, reference, role, title
 
 # Of more nodes that can start at once, only the first gets the back edge of a tail call.
 FIRST = 8
 SLOTS = 4
-
-
-class Picture(Struct, frozen=True, gc=False):
-    """A picture of a template: its source text in two languages."""
-
-    mermaid: str
-    dot: str
 
 
 class _Box(Struct, frozen=True, gc=False):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from cascade._core.evaluation import Evaluation
 from cascade._core.lazy import LazyResult
 from cascade.exceptions import EngineStateError
-from cascade.graph.template import Call
 
 if TYPE_CHECKING:
     from cascade.engine import Engine
@@ -78,6 +77,8 @@ class Run(Evaluation):
     @property
     def doing(self) -> str:
         """What it is doing now, in words."""
+        from cascade.graph.template import Call
+
         if self.ended:
             return self.state
         waits = []

@@ -1,0 +1,12 @@
+"""What a picture of a template is."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Picture(Struct, frozen=True, gc=False):
+    """A picture of a template: its source text in two languages."""
+
+    mermaid: str
+    dot: str
