@@ -61,5 +61,5 @@ def test_the_import_is_light() -> None:
     code = "import sys, cascade; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert {"cascade", "msgspec"} <= loaded
+    assert "cascade" in loaded
     assert not loaded & {"cyclopts", "rich", "matplotlib", "numpy", "yaml", "tomllib", "unittest"}
