@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import warnings
 
 import pytest
@@ -110,6 +111,46 @@ async def test_threads_are_awaited_before_the_raise(failing: cs.Task) -> None:
     with pytest.raises(Boom):
         await run
     assert log == ["thread ended"]
+
+
+@pytest.mark.parametrize("where", ["noted", "dropped"])
+async def test_a_thread_that_ends_while_the_run_deals_with_a_failure(where: str) -> None:
+    """Code of the user's runs while the exception is noted and values are dropped; a thread may end just then."""
+    running, released = threading.Event(), threading.Event()
+
+    def until_it_has_landed() -> None:
+        released.set()
+        while "the_sibling" in run.doing:
+            time.sleep(0)  # lets other threads go on
+
+    class Noted(Boom):
+        def add_note(self, note: str) -> None:
+            if where == "noted":
+                until_it_has_landed()
+            super().add_note(note)
+
+    class Dropped:
+        def __del__(self) -> None:
+            until_it_has_landed()
+
+    @cs.task(mode="thread", name="the_sibling")
+    def sibling() -> None:
+        running.set()
+        assert released.wait(timeout=60)
+
+    @cs.task(mode="thread")
+    def first() -> None:
+        assert running.wait(timeout=60)
+
+    @cs.task(mode="inline")
+    def fails(given: object, first: None) -> None:
+        if where == "dropped":
+            released.set()
+        raise Noted
+
+    run = cs.Engine().start(keep(sibling(), fails(Dropped() if where == "dropped" else None, first())))
+    with pytest.raises(Noted):
+        await run
 
 
 @pytest.mark.parametrize("failing", FAILING)

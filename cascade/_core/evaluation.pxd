@@ -27,8 +27,6 @@ cdef class Evaluation(Awaiting):
     cdef PyObject* execute(self, Frame frame, Node* node) except NULL
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL
     cdef PyObject* call_worker(self, Frame frame, Node* node, int mode) except NULL
-    cdef PyObject* call_wait(self, Frame frame, Node* node) except NULL
-    cdef PyObject* call_recv(self, Frame frame, Node* node) except NULL
     cdef Frame enter(self, LazyResult expression, Frame parent, Py_ssize_t parent_node)
     cdef int replace(self, Frame frame) except -1
     cdef int leave(self, Frame frame) except -1

@@ -9,21 +9,16 @@ memory only; nothing here awaits: what needs the event loop or a worker is hande
 
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport int32_t, int64_t
 
 from types import CoroutineType as _CoroutineType
 
-from cascade._core.clock cimport nanoseconds
 from cascade._core.key cimport CALL
 from cascade._core.lazy cimport Task
-from cascade._core.mailbox cimport Mailbox, received
 from cascade._core.operands cimport build, call, keywords, positional
 from cascade._core.scheduler cimport DECIDE, PARKED, READY, Scheduler
 from cascade._core.spec cimport AUTO, DEFAULT, INLINE, MODES, RECV, SYNC, WAIT
 from cascade._core.template cimport Template
-from cascade._core.waiter cimport Awaiting, Waiter, new_waiter
-
-from cascade.exceptions import ChannelClosedError
+from cascade._core.waiter cimport PENDING, Awaiting, Waiter, new_waiter
 
 cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
@@ -37,8 +32,6 @@ cdef enum:  # what became of a frame
     IS_PARKED
     IS_SPENT  # the turn is over
 
-cdef object _nothing = object()  # "the value will come later"; compared by identity, never given to anybody
-cdef PyObject* PENDING = <PyObject*>_nothing
 cdef PyObject* Lazy = <PyObject*>LazyResult
 cdef PyObject* Coroutine = <PyObject*>_CoroutineType
 
@@ -108,6 +101,9 @@ cdef class Evaluation(Awaiting):
         finally:
             PyContext_Exit(self.context)
             self.running = False
+        # As long as it was running, who had something for it did not wake it.
+        if not self.ended and (self.first_landed is not None or (self.interrupted and not self.stopping)):
+            self.scheduler.push(self)
         return status
 
     cdef int go_on(self) except -1:
@@ -281,9 +277,9 @@ cdef class Evaluation(Awaiting):
             self.scheduler.watch.fuel -= 1
             return call(frame, node, <PyObject*>(<Task>task).fn)
         if node.kind == RECV:
-            return self.call_recv(frame, node)
+            return self.receive(frame, node, self.at)
         if node.kind == WAIT:
-            return self.call_wait(frame, node)
+            return self.wait(frame, node, self.at)
         made = call(frame, node, <PyObject*>(<Task>frame.values[node.source]).fn)
         coroutine = <object>made
         Py_DECREF_(made)
@@ -295,7 +291,7 @@ cdef class Evaluation(Awaiting):
         self.scheduler.watch.fuel -= 1
         if value is waiter:
             self.link(waiter)
-            value = _nothing
+            value = <object>PENDING
         Py_INCREF(value)
         return <PyObject*>value
 
@@ -308,47 +304,6 @@ cdef class Evaluation(Awaiting):
         self.launches.append(
             (-node.priority, waiter, task, positional(frame, node), keywords(frame, node), MODES[mode])
         )
-        self.link(waiter)
-        Py_INCREF_(PENDING)
-        return PENDING
-
-    cdef PyObject* call_wait(self, Frame frame, Node* node) except NULL:
-        cdef Waiter waiter
-        cdef int64_t now
-        if node.operands != 1:
-            raise TypeError(f"wait() takes 1 argument but {node.operands} were given")
-        seconds = <object>frame.values[frame.template.operands[node.first_operand]]
-        span = nanoseconds(seconds, "seconds")
-        now = self.scheduler.clock.now()
-        waiter = new_waiter(self, frame, self.at)
-        waiter.since = now
-        self.scheduler.clock.set(waiter, now + span)
-        self.link(waiter)
-        Py_INCREF_(PENDING)
-        return PENDING
-
-    cdef PyObject* call_recv(self, Frame frame, Node* node) except NULL:
-        cdef int32_t* operands = frame.template.operands + node.first_operand
-        cdef Mailbox mailbox
-        cdef Waiter waiter
-        cdef int64_t span = -1
-        if node.operands != 2 or not isinstance(<object>frame.values[operands[0]], Mailbox):
-            raise TypeError("recv() takes a channel and a timeout")
-        mailbox = <Mailbox>frame.values[operands[0]]
-        timeout = <object>frame.values[operands[1]]
-        if timeout is not None:
-            span = nanoseconds(timeout, "timeout")
-        if mailbox.holds():
-            message = received(mailbox.take(), False, 0)
-            Py_INCREF(message)
-            return <PyObject*>message
-        if mailbox.closed:
-            raise ChannelClosedError("received from a closed channel")
-        waiter = new_waiter(self, frame, self.at)
-        waiter.since = self.scheduler.clock.now()
-        mailbox.join(waiter)
-        if span >= 0:
-            self.scheduler.clock.set(waiter, waiter.since + span)
         self.link(waiter)
         Py_INCREF_(PENDING)
         return PENDING

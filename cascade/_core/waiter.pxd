@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t
 from cascade._core.frame cimport Frame
 from cascade._core.mailbox cimport Mailbox, Receiver
 from cascade._core.scheduler cimport Runnable, Scheduler
+from cascade._core.template cimport Node
 
 
 @cython.no_gc
@@ -27,6 +28,9 @@ cdef class Waiter(Receiver):
     cdef void let_go(self) noexcept
 
 
+cdef PyObject* PENDING  # instead of a value: it will come later. Compared by identity, never given to anybody
+
+
 cdef class Awaiting(Runnable):
     cdef Scheduler scheduler
     cdef Waiter waiters
@@ -35,6 +39,8 @@ cdef class Awaiting(Runnable):
     cdef readonly bint stopping  # nothing new starts; what has started is being awaited
     cdef bint running
 
+    cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef int link(self, Waiter waiter) except -1
     cdef int unlink(self, Waiter waiter) except -1
     cdef int return_messages(self) except -1

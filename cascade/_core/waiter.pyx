@@ -1,11 +1,22 @@
 """Waiters: nodes that have started and not ended, and the list that a run keeps of its own."""
 
 cimport cython
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int32_t
 
+from cascade._core.clock cimport nanoseconds
 from cascade._core.mailbox cimport Mailbox, Received, received
 from cascade._core.spec cimport WAIT
 
 from cascade.exceptions import ChannelClosedError
+
+cdef object _nothing = object()
+cdef PyObject* PENDING = <PyObject*>_nothing
+
+
+cdef inline PyObject* pending() noexcept:
+    Py_INCREF(_nothing)
+    return PENDING
 
 
 @cython.no_gc
@@ -70,7 +81,10 @@ cdef class Waiter(Receiver):
     cdef int deliver(self, Mailbox mailbox, object message) except -1:
         self.run.scheduler.clock.cancel(self)
         self.origin = mailbox
-        return self.land(received(message, False, self.run.scheduler.clock.now() - self.since), None)
+        value = received(message, False, self.run.scheduler.clock.now() - self.since)
+        if self.landed:  # its run was stopped by another thread at this very moment
+            return mailbox.put_back(message)
+        return self.land(value, None)
 
     cdef int refuse(self) except -1:
         self.run.scheduler.clock.cancel(self)
@@ -108,6 +122,47 @@ cdef class Awaiting(Runnable):
             found.append((template, template.plan.order[waiter.node], waiter.handle is not None))
             waiter = waiter.next
         return found
+
+    cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """Park a node until some time has passed."""
+        cdef Waiter waiter
+        cdef int64_t now
+        if node.operands != 1:
+            raise TypeError(f"wait() takes 1 argument but {node.operands} were given")
+        seconds = <object>frame.values[frame.template.operands[node.first_operand]]
+        span = nanoseconds(seconds, "seconds")
+        now = self.scheduler.clock.now()
+        waiter = new_waiter(self, frame, at)
+        waiter.since = now
+        self.scheduler.clock.set(waiter, now + span)
+        self.link(waiter)
+        return pending()
+
+    cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """The message that waits in a node's mailbox, or park the node until one comes."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Mailbox mailbox
+        cdef Waiter waiter
+        cdef int64_t span = -1
+        if node.operands != 2 or not isinstance(<object>frame.values[operands[0]], Mailbox):
+            raise TypeError("recv() takes a channel and a timeout")
+        mailbox = <Mailbox>frame.values[operands[0]]
+        timeout = <object>frame.values[operands[1]]
+        if timeout is not None:
+            span = nanoseconds(timeout, "timeout")
+        if mailbox.holds():
+            message = received(mailbox.take(), False, 0)
+            Py_INCREF(message)
+            return <PyObject*>message
+        if mailbox.closed:
+            raise ChannelClosedError("received from a closed channel")
+        waiter = new_waiter(self, frame, at)
+        waiter.since = self.scheduler.clock.now()
+        mailbox.join(waiter)
+        if span >= 0:
+            self.scheduler.clock.set(waiter, waiter.since + span)
+        self.link(waiter)
+        return pending()
 
     cdef int link(self, Waiter waiter) except -1:
         if waiter.landed:  # already, while it was being launched
