@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -50,12 +51,19 @@ class Workers:
 
     def call_in_process(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
         """Have a process call a task's callable; it finds the task by its name, everything else is pickled."""
-        if self._processes is None:
-            import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
+        import multiprocessing
+        from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 
-            self._processes = ProcessPoolExecutor(self._max_processes, multiprocessing.get_context("spawn"))
-        return self._processes.submit(_call_by_name, task, arguments, keywords)
+        # Pickled here, for an error at once, and unpickled by the call itself: what fails to arrive fails alone.
+        call = pickle.dumps((task, arguments, keywords))
+        if self._processes is not None:
+            try:
+                return self._processes.submit(_call_by_name, call)
+            except BrokenExecutor:  # a process died; its calls have failed, later ones need not
+                self._processes.shutdown(wait=False)
+                self._processes = None
+        self._processes = ProcessPoolExecutor(self._max_processes, multiprocessing.get_context("spawn"))
+        return self._processes.submit(_call_by_name, call)
 
     def alone(self) -> bool:
         """Whether surely no other thread is running Python code now."""
@@ -86,9 +94,8 @@ class Workers:
                 self._calling -= 1
 
 
-def _call_by_name(
-    found: Task | Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any]
-) -> Any:
+def _call_by_name(call: bytes) -> Any:
+    found, arguments, keywords = pickle.loads(call)
     # The name leads to the task if it was made with the decorator, else to the function that it was made of.
     function = found.fn if isinstance(found, Task) else found
     return function(*arguments, **keywords)

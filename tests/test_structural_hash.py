@@ -56,7 +56,7 @@ def another_python(version: str) -> str | None:
     for python in [*filter(None, places), shutil.which(f"python{version}")]:
         if python is None:
             continue
-        code = "import sys, cascade; print('%d.%d' % sys.version_info[:2])"
+        code = "import sys, cascade, msgspec; print('%d.%d' % sys.version_info[:2])"
         try:
             done = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=30, check=False)
         except OSError:

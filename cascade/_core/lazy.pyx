@@ -23,6 +23,7 @@ cdef extern from "Python.h":
         Py_ssize_t tp_vectorcall_offset
         unsigned long tp_flags
         void* tp_new
+        void* tp_vectorcall
         PyObject* tp_dict
         PyObject* (*tp_call)(PyObject*, PyObject*, PyObject*) noexcept
         void (*tp_dealloc)(PyObject*) noexcept
@@ -443,11 +444,13 @@ cdef int _complete_types() except -1:
     task_type.tp_call = PyVectorcall_Call
     task_type.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION
     task_type.tp_new = NULL
+    task_type.tp_vectorcall = NULL  # of the type, not of its instances
     lazy_type.tp_dealloc = _bury
     lazy_type.tp_traverse = _traverse
     lazy_type.tp_clear = _clear
     lazy_type.tp_flags |= Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION
     lazy_type.tp_new = NULL
+    lazy_type.tp_vectorcall = NULL
     for closed in (<object>task_type, <object>lazy_type):
         PyDict_DelItemString(<object>(<PyTypeObject*><PyObject*>closed).tp_dict, "__new__")
     PyType_Modified(task_type)

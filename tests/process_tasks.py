@@ -1,0 +1,29 @@
+"""Tasks for worker processes, which find them by the name of this module."""
+
+from __future__ import annotations
+
+import os
+
+import cascade as cs
+
+
+def pid_of(value: object) -> tuple[object, int]:
+    return (value, os.getpid())
+
+
+def fail_with(text: str) -> None:
+    raise ValueError(text)
+
+
+def die(code: int) -> None:
+    os._exit(code)
+
+
+@cs.task(mode="process")
+def add(a: int, b: int = 0) -> int:
+    return a + b
+
+
+in_process = cs.task(pid_of, mode="process")
+failing = cs.task(fail_with, mode="process")
+dying = cs.task(die, mode="process")
