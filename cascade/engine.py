@@ -100,7 +100,7 @@ class Engine:
         self._alarm_at = 0
         self._closed = False
         self._joins: dict[asyncio.Task[Any], Run] = {}  # which run is awaited by an asyncio task
-        self._idle: asyncio.Future[None] | None = None  # done once no run is left
+        self._idle: list[asyncio.Future[None]] = []  # each done once no run is left
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -166,9 +166,10 @@ class Engine:
             run.cancel()
         cancelled: asyncio.CancelledError | None = None
         while self._runs:
-            self._idle = self._future()
+            idle = self._future()
+            self._idle.append(idle)
             try:
-                await self._idle
+                await idle
             except asyncio.CancelledError as error:
                 if inside:  # a task of this engine: it is itself among what is being awaited
                     raise
@@ -201,8 +202,11 @@ class Engine:
         if run.ended:
             self._runs.discard(run)
             run._finish()
-            if self._idle is not None and not self._runs and not self._idle.done():
-                self._idle.set_result(None)
+            if not self._runs:
+                while self._idle:
+                    idle = self._idle.pop()
+                    if not idle.done():
+                        idle.set_result(None)
         else:
             for handle in run.handles():
                 handle.cancel()

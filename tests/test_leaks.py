@@ -150,7 +150,7 @@ async def test_what_a_run_held_dies_with_it(end: End) -> None:
 
 @pytest.mark.parametrize("end", ENDS)
 async def test_objects_do_not_accumulate(end: End) -> None:
-    engine = cs.Engine()
+    engine = cs.Engine(max_threads=2)
 
     async def count(times: int) -> int:
         for _ in range(times):

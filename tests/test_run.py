@@ -161,6 +161,21 @@ async def test_a_failure_is_raised_to_every_awaiter() -> None:
         assert len(caught.value.__notes__) == 1
 
 
+async def test_result_without_waiting() -> None:
+    engine = cs.Engine()
+    good, bad, gone = engine.start(keep(1)), engine.start(fail()), engine.start(cs.wait(3600))
+    for run in (good, bad, gone):
+        with pytest.raises(cs.EngineStateError):
+            run.result()
+    gone.cancel()
+    await settle()
+    assert good.result() == (1,)
+    with pytest.raises(ValueError):
+        bad.result()
+    with pytest.raises(asyncio.CancelledError):
+        gone.result()
+
+
 async def test_works_with_asyncios_own_tools() -> None:
     engine = cs.Engine()
     assert await asyncio.wait_for(engine.start(keep(1)), 60) == (1,)

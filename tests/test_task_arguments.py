@@ -208,3 +208,16 @@ def test_names_of_another_string_type() -> None:
     target = keep(**{Word("b"): 1, "a": 2})
     assert cs.structural_hash(target)[0] == cs.structural_hash(keep(a=1, b=2))[0]
     assert cs.run(target) == {"a": 2, "b": 1}
+
+
+def test_functions_that_come_and_go() -> None:
+    """What is remembered of a function's code must not be taken for that of another at the same address."""
+    for number in range(3000):
+        names = [f"x{index}" for index in range(number % 4)]
+        space: dict[str, object] = {}
+        exec(f"def function({', '.join(names)}): return {number}", space)
+        task = cs.task(space["function"], mode="inline")
+        task(*names)
+        with pytest.raises(cs.TaskArgumentError):
+            task(*names, 1)
+        del space, task

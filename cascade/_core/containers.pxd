@@ -35,6 +35,7 @@ cdef class ContainerSearch(KeyWriter):
     cdef Step* steps
     cdef Py_ssize_t depth
     cdef Py_ssize_t step_room
+    cdef int key_depth  # keys being looked through inside one another
     cdef Seen* seen  # containers by address, open addressing
     cdef Py_ssize_t seen_count
     cdef Py_ssize_t seen_room  # a power of two
@@ -47,7 +48,7 @@ cdef class ContainerSearch(KeyWriter):
     cdef uint64_t first_serial(self, PyObject* member) noexcept
     cdef int ask(self, PyObject* struct_type) except -1
     cdef int refuse_cycle(self, PyObject* node) except -1
-    cdef int refuse_key(self) except -1
+    cdef int check_key(self, PyObject* key) except -1
     cdef uint32_t recall(self, PyObject* container) noexcept
     cdef int remember(self, PyObject* container, uint32_t what) except -1
     cdef int grow_steps(self) except -1

@@ -29,6 +29,9 @@ cdef extern from "Python.h":
         setentry* table
     bint PyDict_Next(PyObject*, Py_ssize_t*, PyObject**, PyObject**) noexcept
 
+cdef enum:
+    KEYS_IN_KEYS = 32  # as deep as C recursion goes here
+
 cdef uint64_t NO_SERIAL = 0xFFFFFFFFFFFFFFFFu
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
@@ -48,6 +51,7 @@ cdef class ContainerSearch(KeyWriter):
             step = &self.steps[self.depth]
             if step.owned:
                 PyMem_Free(step.items)
+        self.key_depth = 0
         if self.seen_count:
             memset(self.seen, 0, self.seen_room * sizeof(Seen))
             self.seen_count = 0
@@ -76,8 +80,8 @@ cdef class ContainerSearch(KeyWriter):
                     return self.search(container)
         elif kind == Dict:
             while PyDict_Next(container, &cursor, &key, &value):
-                if Py_TYPE(key) == Lazy:
-                    self.refuse_key()
+                if self.check_key(key) == AGAIN:
+                    return AGAIN
                 if Py_TYPE(value) == Lazy:
                     return 1
                 if op_of(value, Py_TYPE(value)) != SLOT:
@@ -128,8 +132,9 @@ cdef class ContainerSearch(KeyWriter):
                 if step.op == DICT:
                     if not PyDict_Next(step.node, &step.cursor, &key, &value):
                         break
-                    if Py_TYPE(key) == Lazy:
-                        self.refuse_key()
+                    if self.check_key(key) == AGAIN:
+                        return AGAIN
+                    step = &self.steps[self.depth - 1]  # a search may have moved them
                 elif step.cursor < step.size:
                     value = step.items[step.cursor]
                     step.cursor += 1
@@ -326,8 +331,18 @@ cdef class ContainerSearch(KeyWriter):
                 parts.append("[...]" if step.op in (SET, FROZENSET, DICT) else f"[{cursor}]")
         return "".join(parts)
 
-    cdef int refuse_key(self) except -1:
-        raise StructureError(f"expected a dict key that is known now, got a lazy result - at {self.path()}")
+    cdef int check_key(self, PyObject* key) except -1:
+        """Refuse a dict's key that is a lazy result or holds one: it would have to be known before the dict is built."""
+        cdef int holds = Py_TYPE(key) == Lazy
+        if not holds and op_of(key, Py_TYPE(key)) != SLOT:
+            if self.key_depth == KEYS_IN_KEYS:
+                raise StructureError(f"expected dict keys without dicts in them, got {KEYS_IN_KEYS} in one another")
+            self.key_depth += 1
+            holds = self.holds_lazy(key)
+            self.key_depth -= 1
+        if holds == 1:
+            raise StructureError(f"expected a dict key that is known now, got a lazy result - at {self.path()}")
+        return holds
 
 
 ctypedef struct Member:  # of a set, while its members are put in order

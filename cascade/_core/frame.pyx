@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 cdef extern from "Python.h":
     void Py_XDECREF_ "Py_XDECREF"(PyObject*) noexcept
     void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
+    Py_ssize_t Py_REFCNT(PyObject*) noexcept
 
 
 @cython.final
@@ -22,6 +23,14 @@ cdef class Frame:
     """The activation record of one template."""
 
     def __dealloc__(self):
+        cdef Frame parent = self.parent
+        cdef Frame above
+        self.parent = None
+        while parent is not None and Py_REFCNT(<PyObject*>parent) == 1:
+            above = parent  # it dies with this frame: a million of them one after the other, not inside one another
+            parent = above.parent
+            above.parent = None
+        above = None
         self.clear()
         PyMem_Free(self.values)
         PyMem_Free(self.needs)

@@ -13,7 +13,7 @@ cdef class Task:
     cdef vectorcallfunc vectorcall  # where the interpreter finds how to call the instance
     cdef readonly object fn  # the callable itself: data, never structure
     cdef TaskSpec spec
-    cdef bint closed  # the callable is a function without a closure: nothing that a call makes can be inside it
+    cdef bint closed  # the callable is a function of a module that holds nothing of its own
     cdef object __weakref__
 
 

@@ -5,6 +5,7 @@ over (an array of arguments and the call site's own tuple of names) and checks a
 """
 
 from inspect import signature as _signature
+from sys import modules as _sys_modules
 from types import MethodType as _MethodType
 
 cimport cython
@@ -37,7 +38,16 @@ cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject*) noexcept
     bint PyObject_IS_GC(PyObject*) noexcept
     bint PyFunction_Check(object) noexcept
-    PyObject* PyFunction_GetClosure(object) noexcept
+    ctypedef struct PyFunctionObject:
+        PyObject* func_closure
+        PyObject* func_defaults
+        PyObject* func_dict
+        PyObject* func_globals
+        PyObject* func_kwdefaults
+        PyObject* func_module
+    PyObject* PyDict_GetItem(dict, object) noexcept
+    bint PyModule_Check(object) noexcept
+    PyObject* PyModule_GetDict(object) noexcept
     PyObject* PyObject_Init(PyObject*, PyTypeObject*) noexcept
     void PyObject_GC_Track(PyObject*) noexcept
     void PyObject_GC_UnTrack(PyObject*) noexcept
@@ -50,6 +60,7 @@ cdef extern from "Python.h":
     PyObject* PyVectorcall_Call(PyObject*, PyObject*, PyObject*) noexcept
     void PyType_Modified(PyTypeObject*)
 
+cdef dict _modules = _sys_modules
 cdef uint64_t _serial = 0
 
 
@@ -156,8 +167,8 @@ cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* 
 # of the C stack. The list is one for all threads: the thread that has begun buries for the others too.
 #
 # The garbage collector need not know of most of them. One that takes only numbers, strings and such, or others like
-# itself, and whose task has no closure, is not part of any cycle; only a module's own globals could hold it as well
-# as be held by it.
+# itself, and whose task is a function of a module with no closure and no defaults, is not part of any cycle; only the
+# module's own globals could hold it as well as be held by it.
 
 cdef extern from *:
     """
@@ -321,6 +332,8 @@ cdef class Task:
     def __get__(self, instance, owner):
         if instance is None or not self.spec.binds:
             return self
+        if instance is owner:  # what `classmethod` asks for up to Python 3.12; later it binds like this by itself
+            return _MethodType(self, owner)
         fn = self.fn.__get__(instance, owner)
         return _new(fn, method_spec(self.spec, fn))
 
@@ -357,8 +370,23 @@ cdef Task _new(object fn, TaskSpec spec):
     made.vectorcall = <vectorcallfunc><void*>_call
     made.fn = fn
     made.spec = spec
-    made.closed = PyFunction_Check(fn) and PyFunction_GetClosure(fn) is NULL
+    made.closed = PyFunction_Check(fn) and _is_closed(fn)
     return made
+
+
+cdef bint _is_closed(object fn) except -1:
+    """Whether a function holds nothing of its own, and its globals are those of a module."""
+    cdef PyFunctionObject* raw = <PyFunctionObject*>fn
+    cdef PyObject* module
+    if (
+        raw.func_closure is not NULL or raw.func_defaults is not NULL or raw.func_kwdefaults is not NULL
+        or (raw.func_dict is not NULL and len(<dict>raw.func_dict) > 0)
+    ):
+        return False
+    module = PyDict_GetItem(_modules, <object>raw.func_module) if raw.func_module is not NULL else NULL
+    return module is not NULL and PyModule_Check(<object>module) and (
+        PyModule_GetDict(<object>module) == raw.func_globals
+    )
 
 
 def task(fn=None, /, *, name=None, mode=None):

@@ -51,7 +51,8 @@ cdef class TaskSpec:
     cdef bint plain  # a function without keyword defaults: the fast comparison of variants holds
     # how it was called so far
     cdef CallSite last
-    cdef list sites
+    cdef list sites  # the call sites met last, by identity of their keyword tuples
+    cdef dict known  # what was found out for (number of positional arguments, names)
     cdef Py_ssize_t oldest
     # the auto rule
     cdef readonly int64_t calls  # measured calls in worker threads

@@ -33,7 +33,7 @@ cdef int64_t FAST = 50_000  # ns: below it a call is worth no thread hop
 cdef int64_t SLOW = 1_000_000  # ns: above it a call must not hold up the loop
 cdef Py_ssize_t TRIALS = 3  # calls in threads before the auto rule decides
 cdef Py_ssize_t SITES = 8  # call sites remembered for each spec
-cdef Py_ssize_t VARIANTS = 64  # specs remembered for each code object
+cdef Py_ssize_t VARIANTS = 64  # specs remembered for each code object, and sets of names for each spec
 
 cdef dict _specs = {}  # id of a code object -> (weak reference to it, [TaskSpec, ...])
 
@@ -83,21 +83,27 @@ cdef class TaskSpec:
 
     cdef CallSite new_site(self, Py_ssize_t positional, tuple kwnames, PyObject* key):
         cdef CallSite site = CallSite.__new__(CallSite)
-        cdef Py_ssize_t i, count = positional + len(kwnames)
-        cdef tuple names = tuple(sorted(kwnames))
-        _check_arguments(self, positional, kwnames)
+        cdef CallSite known = <CallSite>self.known.get((positional, kwnames))
+        cdef Py_ssize_t i
         site.key = key
         site.kwnames = kwnames
         site.positional = positional
-        site.count = count
-        site.shape = call_shape(self.identity, positional, names)
-        if names != kwnames:
-            site.order = <Py_ssize_t*>PyMem_Malloc(count * sizeof(Py_ssize_t))
+        site.count = positional + len(kwnames)
+        if known is not None:
+            site.shape = known.shape
+        else:
+            _check_arguments(self, positional, kwnames)
+            site.shape = call_shape(self.identity, positional, tuple(sorted(kwnames)))
+            if len(self.known) >= VARIANTS:
+                self.known.clear()
+            self.known[positional, kwnames] = site
+        if site.shape.names != kwnames:
+            site.order = <Py_ssize_t*>PyMem_Malloc(site.count * sizeof(Py_ssize_t))
             if site.order is NULL:
                 raise MemoryError()
             for i in range(positional):
                 site.order[i] = i
-            for i, name in enumerate(names):
+            for i, name in enumerate(site.shape.names):
                 site.order[positional + i] = positional + kwnames.index(name)
         if len(self.sites) < SITES:
             self.sites.append(site)
@@ -210,6 +216,7 @@ cdef TaskSpec _make(object fn, str name, Mode mode, Kind kind, tuple variant):
     spec.binds = hasattr(type(fn), "__get__")
     spec.variant = variant
     spec.sites = []
+    spec.known = {}
     spec.plain = variant is not None and PyFunction_Check(fn) and not variant[5]
     spec.defaults = variant[4] if variant is not None else 0
     spec.signature = _outline(fn)
