@@ -160,6 +160,8 @@ class Engine:
 
     async def _stop(self) -> None:
         """Cancel and await what still runs, and stop the workers; they start again when they are needed."""
+        if self._loop is not None and self._loop.is_closed():
+            self._abandon_runs()
         current = asyncio.current_task()
         inside = any(run.is_running or current in run.handles() for run in self._runs)
         for run in self._runs:
@@ -280,7 +282,8 @@ class Engine:
             what = "the target"
         else:
             node = template.graph.nodes[number]
-            where = locate(template.graph, number)
+            # Finding the place takes time linear in the graph: not for each of very many failures.
+            where = locate(template.graph, number) if len(run.errors or ()) < 100 else f"node {number}"
             if isinstance(node, Call):
                 symbol = template.graph.calls[node.symbol]
                 what = f"task {symbol.module}.{symbol.qualname} at {where}"

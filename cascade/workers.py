@@ -7,9 +7,11 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from cascade._core.lazy import Task
+from cascade._core.lazy import Task, import_task
+from cascade.exceptions import TaskDefinitionError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -54,6 +56,7 @@ class Workers:
         import multiprocessing
         from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 
+        _check_name(task)
         # Pickled here, for an error at once, and unpickled by the call itself: what fails to arrive fails alone.
         call = pickle.dumps((task, arguments, keywords))
         if self._processes is not None:
@@ -92,6 +95,21 @@ class Workers:
                 self._demoted(task.module, task.name, took * 1e-9)
             with self._lock:
                 self._calling -= 1
+
+
+def _check_name(task: Task) -> None:
+    """Raise if a worker process could not find a task by its name."""
+    if isinstance(task.fn, MethodType):  # found through its instance, which is pickled
+        return
+    try:
+        found = import_task(task.module, task.name)
+    except (ImportError, AttributeError):
+        found = None
+    if found is not task and found is not task.fn and getattr(found, "fn", None) is not task.fn:
+        raise TaskDefinitionError(
+            f"a task that runs in a worker process must be importable by its name; "
+            f"`{task.module}.{task.name}` does not lead to it"
+        )
 
 
 def _call_by_name(call: bytes) -> Any:

@@ -63,3 +63,15 @@ def test_a_worker_that_dies_is_an_error_and_not_a_hang() -> None:
         cs.run(keep(dying(3)), engine=engine)
     assert not isinstance(caught.value, AssertionError)
     asyncio.run(engine.aclose())
+
+
+@cs.task(name="renamed")
+def other() -> int:
+    return 1
+
+
+def test_a_task_that_no_process_can_find_is_an_error(engine: cs.Engine) -> None:
+    by_default = cs.Engine(default_mode="process", max_processes=1)
+    for task in (cs.task(lambda: 1), other):
+        with pytest.raises(cs.TaskDefinitionError, match="importable by its name"):
+            cs.run(task(), engine=by_default)

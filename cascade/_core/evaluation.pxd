@@ -17,7 +17,8 @@ cdef class Evaluation(Awaiting):
     cdef list launches  # to workers, when this advance is over
     cdef readonly long long iterations  # tail calls so far
     cdef readonly object value
-    cdef readonly list errors  # what failed, in order
+    cdef readonly list errors  # what failed, in order, each once
+    cdef set failed  # their ids
     cdef readonly bint ended
     cdef bint interrupted  # from outside
 

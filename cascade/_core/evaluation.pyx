@@ -406,7 +406,9 @@ cdef class Evaluation(Awaiting):
         self.scheduler.extraction.clear()  # where it may have failed, half done
         if self.errors is None:
             self.errors = []
-        if not any([known is error for known in self.errors]):
+            self.failed = set()
+        if id(error) not in self.failed:
+            self.failed.add(id(error))
             self.errors.append(error)
         self.stop()
         return 0

@@ -351,13 +351,13 @@ cdef class Task:
         """By reference, as functions are: a task travels to worker processes as its name."""
         if isinstance(self.fn, _MethodType):
             return getattr, (self.fn.__self__, self.fn.__name__)
-        return _import, (self.spec.module, self.spec.qualname)
+        return import_task, (self.spec.module, self.spec.qualname)
 
     def __repr__(self):
         return f"<Task {self.spec.module}.{self.spec.qualname}>"
 
 
-def _import(module, qualname):
+def import_task(module, qualname):
     """The task of that name, as `pickle` finds functions."""
     found = __import__(module, fromlist=["_"])
     for part in qualname.split("."):

@@ -40,7 +40,9 @@ cdef class Template:
     cdef uint64_t used  # when last: a count of look-ups
     cdef Template next  # in its bucket
     cdef bint recurs  # a tail call from this template to itself was seen
-    cdef list tails  # other templates that tail calls from this one led to
+    cdef list tails  # weak references to other templates that tail calls from this one led to
+    cdef PyObject* last_tail  # the latest of them, by address only
+    cdef object __weakref__
 
     cdef bint matches(self, Extraction extraction) noexcept
     cdef int observe_tail(self, Template to) except -1

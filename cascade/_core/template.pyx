@@ -3,6 +3,8 @@
 Linking trusts every number in the structs: `cascade.graph.solver.check` stands before it.
 """
 
+import weakref as _weakref
+
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -30,7 +32,8 @@ cdef class Template:
     @property
     def tail_calls(self):
         """The templates that tail calls from this one were seen to lead to, itself included."""
-        return ([self] if self.recurs else []) + (self.tails or [])
+        others = [tail() for tail in self.tails or ()]
+        return ([self] if self.recurs else []) + [other for other in others if other is not None]
 
     cdef bint matches(self, Extraction extraction) noexcept:
         """Whether this is the template of what was extracted: the whole key is compared."""
@@ -41,10 +44,11 @@ cdef class Template:
     cdef int observe_tail(self, Template to) except -1:
         if self is to:
             self.recurs = True
-        elif self.tails is None:
-            self.tails = [to]
-        elif len(self.tails) < TAILS and to not in self.tails:
-            self.tails.append(to)
+        elif self.last_tail != <PyObject*>to:
+            self.last_tail = <PyObject*>to
+            self.tails = [tail for tail in self.tails or () if tail() is not None and tail() is not to]
+            if len(self.tails) < TAILS:
+                self.tails.append(_weakref.ref(to))
         return 0
 
 
