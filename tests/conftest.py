@@ -16,7 +16,7 @@ import cascade as cs
 
 _COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 # The same examples at every run, so that a red run means a changed program; `explore` draws new ones.
-settings.register_profile("same", derandomize=True, max_examples=100, **_COMMON)
+settings.register_profile("same", derandomize=True, max_examples=200, **_COMMON)
 settings.register_profile("explore", max_examples=1000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 

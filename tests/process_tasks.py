@@ -27,3 +27,10 @@ def add(a: int, b: int = 0) -> int:
 in_process = cs.task(pid_of, mode="process")
 failing = cs.task(fail_with, mode="process")
 dying = cs.task(die, mode="process")
+
+
+class Made:
+    @classmethod
+    @cs.task(mode="process")
+    def make(cls, x: int = 0, *more: object) -> object:
+        return (cls.__name__, x, more)

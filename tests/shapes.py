@@ -34,6 +34,7 @@ def expressions() -> Iterator[cs.LazyResult]:
     yield f([g()], (g(),), {g()}, frozenset({g()}), Point(g(), 1))
     yield f({"one", "two", "three", f(), g(), later(), g(f())})
     yield f(frozenset({(g(), 1), (f(), 2), "a", "b", 3.5, None}))
+    yield f({Point(g(), 1), Point(f(), 2), frozenset({later()}), frozenset({(g(), f())}), (1, Point(f(1), 3))})
     yield f({None: g(), False: 1, 2: 1, -(2**70): 1, 1.5: 1, "s": 1, "\ud800": 1, b"b": 1, ("t", (1,)): 1})
     yield f({"b": g(), "a": g(), frozenset({1}): g()})
     yield f(**{"b": g(), "a": 1, "é": 2, "": 3, "\0": 4})

@@ -167,3 +167,20 @@ def test_a_cycle_through_a_default_is_collected() -> None:
     watch = make()
     gc.collect()
     assert watch() is None
+
+
+@pytest.mark.parametrize("quantum", [0, 1.0])
+async def test_a_run_cancels_itself(quantum: float) -> None:
+    ran: list[int] = []
+
+    @cs.task(mode="inline")
+    def loop(n: int) -> object:
+        ran.append(n)
+        if n == 10:
+            run.cancel()
+        return loop(n - 1) if n else "end"
+
+    run = cs.Engine(quantum=quantum).start(loop(20))
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert ran == list(range(20, 9, -1))

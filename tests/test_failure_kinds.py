@@ -162,6 +162,18 @@ def test_a_returned_exception_is_a_value(mode: str) -> None:
     assert not hasattr(error, "__notes__")
 
 
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("kind", [ValueError, StopIteration, *BASES])
+def test_what_was_raised_is_not_reported_once_more(
+    kind: type[BaseException], where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No "exception was never retrieved" on top."""
+    with pytest.raises(BaseException):  # noqa: B017 - which one is for the tests above
+        cs.run(keep(raising(kind("why"), where), raising(kind("why"), where)))
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 # -- notes -----------------------------------------------------------------------------------------------------
 
 

@@ -264,3 +264,28 @@ def test_channels_and_what_is_in_them_die() -> None:
     del token, channel
     gc.collect()
     assert not any(watch() for watch in watches)
+
+
+async def test_runs_and_channels_that_hold_themselves_are_collected() -> None:
+    engine = cs.Engine()
+    holder: list[object] = []
+    watches = []
+
+    def token() -> Token:
+        made = Token()
+        watches.append(weakref.ref(made))
+        return made
+
+    @cs.task(mode="inline")
+    def holds(given: Token) -> object:
+        return [holder[0], given]
+
+    holder.append(engine.start(holds(token())))
+    await holder[0]
+    channel = cs.Channel()
+    channel.send([channel, token()])
+    holder.clear()
+    del channel
+    await settle()
+    gc.collect()
+    assert not any(watch() for watch in watches)

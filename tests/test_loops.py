@@ -74,6 +74,36 @@ def test_after_a_loop_that_ended_with_runs_still_parked() -> None:
         check(asyncio.run(engine.run(everything(number))), number)
 
 
+def test_after_a_loop_that_ended_while_a_thread_was_still_busy() -> None:
+    """Its result comes when nobody wants it any more, into a later loop."""
+    engine = cs.Engine(max_threads=2)
+    begun, released = threading.Event(), threading.Event()
+    abandoned: list[cs.Run] = []
+
+    @cs.task(mode="thread")
+    def busy() -> str:
+        begun.set()
+        assert released.wait(timeout=60)
+        return "late"
+
+    async def leaves_behind() -> None:
+        abandoned.append(engine.start(keep(busy(), in_thread(1))))
+        await asyncio.to_thread(begun.wait)
+
+    async def goes_on() -> None:
+        check(await engine.run(everything(1)), 1)
+        released.set()
+        for number in range(20):
+            check(await engine.run(everything(number)), number)
+        assert abandoned[0].done()
+        await engine.aclose()
+
+    asyncio.run(leaves_behind())
+    asyncio.run(goes_on())
+    with pytest.raises(cs.EngineStateError):
+        abandoned[0].result()
+
+
 def test_in_several_loops_at_once_is_either_right_or_refused() -> None:
     engine = cs.Engine()
     start = threading.Barrier(3)

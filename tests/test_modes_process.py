@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from process_tasks import add, dying, failing, in_process
+from process_tasks import Made, add, dying, failing, in_process
 
 import cascade as cs
 
@@ -75,3 +75,7 @@ def test_a_task_that_no_process_can_find_is_an_error(engine: cs.Engine) -> None:
     for task in (cs.task(lambda: 1), other):
         with pytest.raises(cs.TaskDefinitionError, match="importable by its name"):
             cs.run(task(), engine=by_default)
+
+
+def test_a_classmethod(engine: cs.Engine) -> None:
+    assert cs.run(Made.make(1), engine=engine) == ("Made", 1, ())

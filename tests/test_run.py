@@ -176,6 +176,25 @@ async def test_result_without_waiting() -> None:
         gone.result()
 
 
+async def test_a_run_that_would_await_itself_is_a_clear_error() -> None:
+    engine = cs.Engine()
+    runs: list[cs.Run] = []
+
+    @cs.task
+    async def awaits(which: int, turns: int) -> object:
+        await settle(turns)
+        return await runs[which]
+
+    for turns in (0, 3):
+        runs[:] = [engine.start(keep(awaits(0, turns)))]
+        with pytest.raises(cs.EngineStateError):
+            await runs[0]
+        runs[:] = [engine.start(keep(awaits(1, turns))), engine.start(keep(awaits(0, turns)))]
+        found = await asyncio.gather(*runs, return_exceptions=True)
+        assert {type(one) for one in found} == {cs.EngineStateError}
+    assert engine.runs == ()
+
+
 async def test_works_with_asyncios_own_tools() -> None:
     engine = cs.Engine()
     assert await asyncio.wait_for(engine.start(keep(1)), 60) == (1,)

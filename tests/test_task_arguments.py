@@ -196,6 +196,22 @@ def test_many_call_sites_of_one_task() -> None:
     assert list(cs.run(keep(b=1, a=2))[1]) == ["a", "b"]
 
 
+def test_very_many_arguments() -> None:
+    @cs.task(mode="inline")
+    def keep(*args: int, **kwargs: int) -> object:
+        return (args, kwargs)
+
+    @cs.task(mode="inline")
+    def same(value: int) -> int:
+        return value
+
+    named = {f"n{number}": number for number in range(10_000)}
+    lazily = {name: same(value) for name, value in named.items()}
+    args, kwargs = cs.run(keep(*range(100_000), same(-1), **lazily))
+    assert args == (*range(100_000), -1)
+    assert kwargs == named
+
+
 class Word(str):
     """A name that is a string of another type."""
 

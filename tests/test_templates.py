@@ -174,7 +174,8 @@ async def test_an_evicted_template_lives_while_a_run_uses_it() -> None:
     runs = [engine.start(agent(channel.recv(), 3)) for _ in range(10)]
     for number in range(40):
         assert await engine.run(keep(*range(number))) == (tuple(range(number)), {})
-        gc.collect()
+        if number % 10 == 0:
+            gc.collect()
         channel.send(number)
     assert len(await asyncio.gather(*runs)) == 10
     assert engine.templates.stats.evictions >= 40

@@ -332,7 +332,7 @@ cdef class ContainerSearch(KeyWriter):
         return "".join(parts)
 
     cdef int check_key(self, PyObject* key) except -1:
-        """Refuse a dict's key that is a lazy result or holds one: it would have to be known before the dict is built."""
+        """Refuse a dict's key that is a lazy result or holds one: it has to be known before the dict is built."""
         cdef int holds = Py_TYPE(key) == Lazy
         if not holds and op_of(key, Py_TYPE(key)) != SLOT:
             if self.key_depth == KEYS_IN_KEYS:

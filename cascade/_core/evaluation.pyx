@@ -20,6 +20,8 @@ from cascade._core.spec cimport AUTO, DEFAULT, INLINE, MODES, RECV, SYNC, WAIT
 from cascade._core.template cimport Template
 from cascade._core.waiter cimport PENDING, Awaiting, Waiter, new_waiter
 
+from cascade.exceptions import InternalError
+
 cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
     void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
@@ -72,6 +74,8 @@ cdef class Evaluation(Awaiting):
 
     def abandon(self, error):
         """End it at once, with this error, awaiting nothing: its event loop or its engine has failed."""
+        if self.running:
+            raise InternalError("a run was to be abandoned by one of its own tasks")
         if not self.ended:
             self.fail(error, None, 0)
             self.settle_landed()
@@ -168,7 +172,7 @@ cdef class Evaluation(Awaiting):
             if outcome == HAS_TAIL:
                 self.replace(frame)
                 self.iterations += 1
-                if self.scheduler.yields or self.scheduler.burn(1):
+                if self.scheduler.yields or self.scheduler.burn(1) or self.interrupted:
                     return READY
             elif outcome == HAS_VALUE:
                 self.leave(frame)
@@ -179,7 +183,7 @@ cdef class Evaluation(Awaiting):
                 expression = self.expansion
                 self.expansion = None
                 self.push(self.enter(expression, frame, self.at))
-                if self.scheduler.burn(1):
+                if self.scheduler.burn(1) or self.interrupted:
                     return READY
             elif outcome == IS_PARKED:
                 self.top = frame.below

@@ -362,6 +362,8 @@ def import_task(module, qualname):
     found = __import__(module, fromlist=["_"])
     for part in qualname.split("."):
         found = getattr(found, part)
+    if isinstance(found, _MethodType) and type(found.__func__) is Task:  # of a classmethod, which was given its class
+        return found.__func__
     return found
 
 

@@ -21,6 +21,10 @@ ctypedef struct Node:
     PyObject* names  # borrowed from Template.held: of a call's arguments, a dict's keys, a struct's fields; or NULL
 
 
+cdef enum:
+    TAILS = 16  # destinations of tail calls remembered for pictures
+
+
 cdef class Template:
     cdef readonly object graph  # GraphTemplate
     cdef readonly object plan  # PlanTemplate
@@ -41,7 +45,7 @@ cdef class Template:
     cdef Template next  # in its bucket
     cdef bint recurs  # a tail call from this template to itself was seen
     cdef list tails  # weak references to other templates that tail calls from this one led to
-    cdef PyObject* last_tail  # the latest of them, by address only
+    cdef PyObject* tail_places[TAILS]  # their addresses, to know them again at once
     cdef object __weakref__
 
     cdef bint matches(self, Extraction extraction) noexcept

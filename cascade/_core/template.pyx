@@ -17,7 +17,6 @@ cdef dict COLLECTIONS = {"list": LIST, "tuple": TUPLE, "set": SET, "frozenset": 
 
 cdef enum:
     STRUCT_BYTES = 400  # what the frozen structs of one node take, about
-    TAILS = 16  # destinations of tail calls remembered for pictures
 
 
 cdef class Template:
@@ -42,13 +41,19 @@ cdef class Template:
         ) == 0
 
     cdef int observe_tail(self, Template to) except -1:
+        cdef Py_ssize_t i, count
         if self is to:
             self.recurs = True
-        elif self.last_tail != <PyObject*>to:
-            self.last_tail = <PyObject*>to
-            self.tails = [tail for tail in self.tails or () if tail() is not None and tail() is not to]
-            if len(self.tails) < TAILS:
-                self.tails.append(_weakref.ref(to))
+            return 0
+        if self.tails is None:
+            self.tails = []
+        count = len(self.tails)
+        for i in range(count):
+            if self.tail_places[i] == <PyObject*>to:
+                return 0
+        if count < TAILS:
+            self.tail_places[count] = <PyObject*>to
+            self.tails.append(_weakref.ref(to))
         return 0
 
 
