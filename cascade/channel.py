@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import Any
 
-from cascade._core.clock import monotonic_seconds
+from cascade._core.clock import check_seconds, monotonic_seconds
 from cascade._core.mailbox import Callback, Mailbox, Received
 from cascade.exceptions import ChannelClosedError
 
@@ -42,7 +42,10 @@ class Channel(Mailbox):
 
         Raises:
             ChannelClosedError: the channel is closed and empty.
+            TypeError, ValueError: ``timeout`` is no span of time.
         """
+        if timeout is not None:
+            check_seconds(timeout, "timeout")
         loop = asyncio.get_running_loop()
         thread = threading.get_ident()
         future: asyncio.Future[Any] = loop.create_future()

@@ -13,6 +13,8 @@ from cascade._core.template import Template
 from cascade.engine import Engine, default_templates, expression
 from cascade.graph.picture import Picture
 
+MOST = 24  # templates in one picture
+
 __all__ = ["Picture", "explain", "structural_hash", "visualize"]
 
 
@@ -64,7 +66,8 @@ def explain(target: Any) -> str:
 def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     """Return a picture of the template of an expression, as Mermaid and as DOT text.
 
-    A tail call that was seen while the expression ran is drawn as an edge back.
+    Tail calls that were seen while the expression ran are drawn too: back to this template as an edge back, to others
+    as boxes of their own, round to this one again if that is where they led.
 
     Args:
         target: a lazy result, or a list or tuple of them. Nothing is run.
@@ -89,10 +92,14 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
 
     templates = default_templates if engine is None else engine.templates
     template: Template = templates.lookup(expression(target))
+    numbers = {template: ""}  # of the templates that tail calls were seen to lead to, this one first
     tails = []
-    labels = {}
-    for other in template.tail_calls:
-        number = "" if other is template else str(id(other))
-        tails.append(("", number))
-        labels[number] = title(other.graph, other.graph.nodes[-1])
+    for source in (reached := [template]):
+        for other in source.tail_calls:
+            if other not in numbers and len(reached) < MOST:
+                numbers[other] = str(len(reached))
+                reached.append(other)
+            if other in numbers:
+                tails.append((numbers[source], numbers[other]))
+    labels = {numbers[other]: title(other.graph, other.graph.nodes[-1]) for other in reached}
     return picture(template.graph, template.plan, tails, labels=labels)

@@ -78,23 +78,23 @@ def tokens_of(value: Any) -> list[int]:
 
     def text(kind: int, data: bytes) -> list[int]:
         padded = data + bytes(-len(data) % 4)
-        return [kind << 4 | KEY, len(data), *struct.unpack(f"<{len(padded) // 4}I", padded)]
+        return [kind << 5 | KEY, len(data), *struct.unpack(f"<{len(padded) // 4}I", padded)]
 
     if value is OPAQUE:
-        return [15 << 4 | KEY]
+        return [15 << 5 | KEY]
     if value is None or value is False or value is True:
-        return [(None, False, True).index(value) << 4 | KEY]
+        return [(None, False, True).index(value) << 5 | KEY]
     match value:
         case int():
             return text(3, format(value, "x").encode())
         case float():
-            return [4 << 4 | KEY, *struct.unpack("<II", struct.pack("<d", value))]
+            return [4 << 5 | KEY, *struct.unpack("<II", struct.pack("<d", value))]
         case str():
             return text(5, value.encode("utf-8", "surrogatepass"))
         case bytes():
             return text(6, value)
         case tuple():
-            return [7 << 4 | KEY, len(value), *(token for item in value for token in tokens_of(item))]
+            return [7 << 5 | KEY, len(value), *(token for item in value for token in tokens_of(item))]
     raise AssertionError(value)
 
 
@@ -123,7 +123,7 @@ class Core:
                 out.append(SLOT)
                 return
             if id(node) in numbers:
-                out.append(numbers[id(node)] << 4 | REF)
+                out.append(numbers[id(node)] << 5 | REF)
                 return
             numbers[id(node)] = len(numbers)
             match node:
@@ -131,14 +131,14 @@ class Core:
                     task = node.module, node.name, node.kind, node.mode, node.injected
                     names = tuple(sorted(node.kwargs))
                     shape = {"task": task, "positional": len(node.args), "names": names}
-                    out.append(self.intern(("call", *shape.values()), **shape) << 4 | CALL)
+                    out.append(self.intern(("call", *shape.values()), **shape) << 5 | CALL)
                 case Box():
-                    out.append(len(node.items) << 4 | LIST + COLLECTIONS.index(node.kind))
+                    out.append(len(node.items) << 5 | LIST + COLLECTIONS.index(node.kind))
                 case Dict():
-                    out.append(len(node.pairs) << 4 | DICT)
+                    out.append(len(node.pairs) << 5 | DICT)
                 case Fields():
                     shape = {"module": "jobs", "qualname": node.name, "fields": tuple(node.fields)}
-                    out.append(self.intern(("struct", *shape.values()), **shape) << 4 | STRUCT)
+                    out.append(self.intern(("struct", *shape.values()), **shape) << 5 | STRUCT)
             for key, operand in operands_of(node):
                 if isinstance(node, Dict):
                     out.extend(tokens_of(key))
@@ -231,7 +231,7 @@ def expression_of(graph: GraphTemplate) -> Any:
 def chain(length: int) -> Any:
     """A key of `length` calls, each the argument of the one before, and its lookup."""
     shape = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=())
-    return memoryview(array("I", [5 << 4 | CALL] * length + [SLOT])), {5: shape}.__getitem__
+    return memoryview(array("I", [5 << 5 | CALL] * length + [SLOT])), {5: shape}.__getitem__
 
 
 names = st.text(st.characters() | st.sampled_from(".'\"\\[]{}\n#&;,=:|"), max_size=4)

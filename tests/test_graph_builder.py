@@ -36,7 +36,7 @@ SHAPES = {
     2: SimpleNamespace(task=("m", "pair", "sync", "default", ()), positional=1, names=("k",)),
     3: SimpleNamespace(module="m", qualname="Point", fields=("y", "x")),
 }
-LEAF, PAIR, POINT = 1 << 4 | CALL, 2 << 4 | CALL, 3 << 4 | STRUCT
+LEAF, PAIR, POINT = 1 << 5 | CALL, 2 << 5 | CALL, 3 << 5 | STRUCT
 
 
 def build_tokens(*tokens: int) -> object:
@@ -82,7 +82,7 @@ def test_containers_as_targets_and_without_operands() -> None:
 
 def test_symbols_that_are_equal_become_one() -> None:
     twice = {1: SHAPES[1], 2: SimpleNamespace(task=SHAPES[1].task, positional=0, names=())}
-    graph = build(array("I", [2 << 4 | LIST, 1 << 4 | CALL, 2 << 4 | CALL]).tobytes(), twice.__getitem__)
+    graph = build(array("I", [2 << 5 | LIST, 1 << 5 | CALL, 2 << 5 | CALL]).tobytes(), twice.__getitem__)
     assert [node.symbol for node in graph.nodes[:2]] == [0, 0]
     assert len(graph.calls) == 1
 
@@ -93,26 +93,26 @@ def test_symbols_that_are_equal_become_one() -> None:
         ((), "ends inside the expression"),
         ((0,), "ends inside the expression"),
         ((PAIR, 0), "ends inside the expression"),
-        ((1 << 28 - 1 << 4 | LIST, 0, 0), "ends inside the expression"),
-        ((0xFFFFFFF << 4 | DICT,), "ends inside the expression"),
+        ((1 << 27 - 1 << 5 | LIST, 0, 0), "ends inside the expression"),
+        ((0x7FFFFFF << 5 | DICT,), "ends inside the expression"),
         ((LEAF, 0), "goes on after the expression - at token 1"),
         ((LEAF, LEAF), "goes on after the expression - at token 1"),
-        ((0 << 4 | REF,), "back-reference to node 0, of 0 so far - at token 0"),
-        ((PAIR, 0, 1 << 4 | REF), "back-reference to node 1, of 1 so far - at token 2"),
-        ((PAIR, 0, 0 << 4 | REF), "back-reference to node 0, which contains it - at token 2"),
-        ((PAIR, PAIR, 0, 0 << 4 | REF, 0), "which contains it - at token 3"),
-        ((9 << 4 | CALL,), "unknown symbol 9 - at token 0"),
-        ((3 << 4 | CALL,), "Expected the symbol of a call, got that of a struct - at token 0"),
-        ((1 << 4 | STRUCT,), "Expected the symbol of a struct, got that of a call - at token 0"),
-        ((POINT, LEAF, 1 << 4 | STRUCT), "Expected the symbol of a struct"),
-        ((POINT, 3 << 4 | CALL, 0), "Expected the symbol of a call"),
+        ((0 << 5 | REF,), "back-reference to node 0, of 0 so far - at token 0"),
+        ((PAIR, 0, 1 << 5 | REF), "back-reference to node 1, of 1 so far - at token 2"),
+        ((PAIR, 0, 0 << 5 | REF), "back-reference to node 0, which contains it - at token 2"),
+        ((PAIR, PAIR, 0, 0 << 5 | REF, 0), "which contains it - at token 3"),
+        ((9 << 5 | CALL,), "unknown symbol 9 - at token 0"),
+        ((3 << 5 | CALL,), "Expected the symbol of a call, got that of a struct - at token 0"),
+        ((1 << 5 | STRUCT,), "Expected the symbol of a struct, got that of a call - at token 0"),
+        ((POINT, LEAF, 1 << 5 | STRUCT), "Expected the symbol of a struct"),
+        ((POINT, 3 << 5 | CALL, 0), "Expected the symbol of a call"),
         (tuple(tokens_of(1)), "dict key out of place - at token 0"),
-        ((1 << 4 | LIST, *tokens_of(None)), "dict key out of place - at token 1"),
-        ((1 << 4 | DICT, *tokens_of(None), *tokens_of(None), 0), "dict key out of place - at token 2"),
-        ((1 << 4 | DICT, 0), "dict with 0 keys and 1 values"),
-        ((2 << 4 | DICT, *tokens_of(None), 0, 0), "dict with 1 keys and 2 values"),
-        ((2 << 4 | DICT, 0, *tokens_of(None), 0), "dict key out of place"),
-        ((1 << 4 | DICT, 15 << 4 | KEY, PAIR, *tokens_of(None)), "dict key out of place"),
+        ((1 << 5 | LIST, *tokens_of(None)), "dict key out of place - at token 1"),
+        ((1 << 5 | DICT, *tokens_of(None), *tokens_of(None), 0), "dict key out of place - at token 2"),
+        ((1 << 5 | DICT, 0), "dict with 0 keys and 1 values"),
+        ((2 << 5 | DICT, *tokens_of(None), 0, 0), "dict with 1 keys and 2 values"),
+        ((2 << 5 | DICT, 0, *tokens_of(None), 0), "dict key out of place"),
+        ((1 << 5 | DICT, 15 << 5 | KEY, PAIR, *tokens_of(None)), "dict key out of place"),
     ],
 )
 def test_what_is_no_key_is_refused_with_its_place(tokens: tuple[int, ...], message: str) -> None:
@@ -129,7 +129,7 @@ def test_a_million_nested_calls() -> None:
 
 def test_deep_containers() -> None:
     depth = 100_000
-    dicts = [token for _ in range(depth) for token in (1 << 4 | DICT, *tokens_of("k"))]
-    graph = build_tokens(*dicts, *[1 << 4 | LIST] * depth, LEAF)
+    dicts = [token for _ in range(depth) for token in (1 << 5 | DICT, *tokens_of("k"))]
+    graph = build_tokens(*dicts, *[1 << 5 | LIST] * depth, LEAF)
     assert len(graph.nodes) == 2 * depth + 1
     assert graph.nodes[-1] == Mapping((Key.dump("k"),), (NodeRef(2 * depth - 1),))

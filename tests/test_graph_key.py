@@ -39,7 +39,7 @@ def sample() -> object:
 
 @given(keys)
 def test_a_dict_key_is_read_as_one_item(value: object) -> None:
-    key = array("I", [*tokens_of(value), 15 << 4 | KEY]).tobytes()
+    key = array("I", [*tokens_of(value), 15 << 5 | KEY]).tobytes()
     (op, kind, literal, at), opaque = items(key)
     assert (op, literal, at) == (KEY, Key.dump(value), 0)
     assert cascade.graph.key.KEY_KINDS[kind] == literal.kind
@@ -50,7 +50,7 @@ def test_integers_may_have_the_prefix_that_python_gives_them() -> None:
     for value in (0, 255, -255, 1 << 100):
         data = hex(value).encode()
         data += bytes(-len(data) % 4)
-        key = array("I", [3 << 4 | KEY, len(hex(value)), *array("I", data)])
+        key = array("I", [3 << 5 | KEY, len(hex(value)), *array("I", data)])
         assert next(items(key.tobytes()))[2] == Key.dump(value)
 
 
@@ -62,17 +62,17 @@ def test_any_buffer_will_do() -> None:
 
 
 def nested(depth: int) -> list[int]:
-    return [7 << 4 | KEY, 1] * depth + [0 << 4 | KEY]
+    return [7 << 5 | KEY, 1] * depth + [0 << 5 | KEY]
 
 
 @pytest.mark.parametrize(
     "tokens",
     [
-        [10], [15], [8 << 4 | KEY], [14 << 4 | KEY], [3 << 4 | KEY], [5 << 4 | KEY], [5 << 4 | KEY, 1],
-        [5 << 4 | KEY, 5, 0], [5 << 4 | KEY, 0xFFFFFFFF, 0], [5 << 4 | KEY, 1, 0xFF], [5 << 4 | KEY, 1, 0x6161],
-        [3 << 4 | KEY, 1, ord("x")], [3 << 4 | KEY, 1, ord("-")], [4 << 4 | KEY], [4 << 4 | KEY, 0],
-        [4 << 4 | KEY, 0, 0x7FF80000], [7 << 4 | KEY], [7 << 4 | KEY, 1], [7 << 4 | KEY, 1, 0],
-        [7 << 4 | KEY, 0xFFFFFFFF], [7 << 4 | KEY, 1, 15 << 4 | KEY], nested(MAX_KEY_DEPTH + 1), nested(1_000_000),
+        [10], [15], [8 << 5 | KEY], [14 << 5 | KEY], [3 << 5 | KEY], [5 << 5 | KEY], [5 << 5 | KEY, 1],
+        [5 << 5 | KEY, 5, 0], [5 << 5 | KEY, 0xFFFFFFFF, 0], [5 << 5 | KEY, 1, 0xFF], [5 << 5 | KEY, 1, 0x6161],
+        [3 << 5 | KEY, 1, ord("x")], [3 << 5 | KEY, 1, ord("-")], [4 << 5 | KEY], [4 << 5 | KEY, 0],
+        [4 << 5 | KEY, 0, 0x7FF80000], [7 << 5 | KEY], [7 << 5 | KEY, 1], [7 << 5 | KEY, 1, 0],
+        [7 << 5 | KEY, 0xFFFFFFFF], [7 << 5 | KEY, 1, 15 << 5 | KEY], nested(MAX_KEY_DEPTH + 1), nested(1_000_000),
     ],
 )  # fmt: skip
 def test_a_damaged_key_is_refused_with_its_place(tokens: list[int]) -> None:

@@ -42,12 +42,20 @@ def monotonic_seconds():
     return monotonic() * 1e-9
 
 
+def check_seconds(seconds, str what):
+    """Raise if a user's span of time is none: `TypeError` or `ValueError`."""
+    nanoseconds(seconds, what)
+
+
 cdef int64_t nanoseconds(object seconds, str what) except -1:
     """A span of seconds given by a user, in nanoseconds."""
     cdef double span
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"expected {what} as a number of seconds, got `{type(seconds).__name__}`")
-    span = seconds
+    try:
+        span = seconds
+    except OverflowError:
+        span = float("inf")
     if not 0 <= span <= LONGEST:
         raise ValueError(f"expected {what} from 0 to {LONGEST:.0e} seconds, got {seconds!r}")
     return <int64_t>(span * 1e9 + 0.5)

@@ -45,7 +45,7 @@ cdef class ContainerSearch(KeyWriter):
     cdef int open_search(self, PyObject* container) except -1
     cdef int open_items(self, Step* step) except -1
     cdef int order_members(self, Step* step) except -1
-    cdef uint64_t first_serial(self, PyObject* member) noexcept
+    cdef uint64_t first_serial(self, PyObject* member) except 0
     cdef int ask(self, PyObject* struct_type) except -1
     cdef int refuse_cycle(self, PyObject* node) except -1
     cdef int check_key(self, PyObject* key) except -1

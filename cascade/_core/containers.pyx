@@ -31,6 +31,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     KEYS_IN_KEYS = 32  # as deep as C recursion goes here
+    MEMBERS = 10_000  # containers looked through for the oldest lazy result in a set's member
 
 cdef uint64_t NO_SERIAL = 0xFFFFFFFFFFFFFFFFu
 cdef PyObject* Lazy = <PyObject*>LazyResult
@@ -220,40 +221,53 @@ cdef class ContainerSearch(KeyWriter):
 
     cdef int order_members(self, Step* step) except -1:
         """Put the members of a set in an order that no hash decides: what holds lazy results first, oldest first."""
-        cdef Py_ssize_t i
-        cdef Member* members = <Member*>PyMem_Malloc(step.size * sizeof(Member))
+        cdef Py_ssize_t i, size = step.size
+        cdef PyObject** items = step.items  # the step itself may move
+        cdef Member* members = <Member*>PyMem_Malloc(size * sizeof(Member))
         if members is NULL:
             raise MemoryError()
-        for i in range(step.size):
-            members[i].member = step.items[i]
-            members[i].serial = self.first_serial(step.items[i])
-            members[i].place = i
-        qsort(members, step.size, sizeof(Member), older)
-        for i in range(step.size):
-            step.items[i] = members[i].member
-        PyMem_Free(members)
+        try:
+            for i in range(size):
+                members[i].member = items[i]
+                members[i].serial = self.first_serial(items[i])
+                members[i].place = i
+            qsort(members, size, sizeof(Member), older)
+            for i in range(size):
+                items[i] = members[i].member
+        finally:
+            PyMem_Free(members)
         return 0
 
-    cdef uint64_t first_serial(self, PyObject* member) noexcept:
-        """The serial number of a lazy result in a set's member, the highest number if there is none."""
-        cdef PyObject* kind = Py_TYPE(member)
-        cdef PyObject* value
-        cdef PyObject* inner
-        cdef Py_ssize_t i
-        while kind != Lazy:
-            if kind != Tuple or Py_SIZE(member) == 0:
-                return NO_SERIAL - 1 if self.recall(member) == HOLDS else NO_SERIAL
-            inner = NULL
-            for i in range(Py_SIZE(member)):
-                value = (<PyObject**>(<PyTupleObject*>member).ob_item)[i]
-                if Py_TYPE(value) == Lazy or self.recall(value) == HOLDS:
-                    inner = value
+    cdef uint64_t first_serial(self, PyObject* member) except 0:
+        """The serial number of the oldest lazy result in a set's member, the highest number if there is none."""
+        cdef Py_ssize_t base = self.depth
+        cdef Py_ssize_t looked = 0
+        cdef uint64_t serial = NO_SERIAL
+        cdef Step* step
+        cdef PyObject* value = member
+        cdef PyObject* kind
+        cdef int op
+        while True:
+            kind = Py_TYPE(value)
+            if kind == Lazy:
+                serial = min(serial, (<LazyResult>value).serial)
+            else:
+                op = op_of(value, kind)
+                # A layout not learned yet ends this traversal anyway, as soon as the member is visited.
+                if op != SLOT and op != DICT and looked < MEMBERS and not (op == STRUCT and layout_of(kind) is NULL):
+                    looked += 1
+                    self.open_items(self.push(value, op))
+            while self.depth > base:
+                step = &self.steps[self.depth - 1]
+                if step.cursor < step.size:
                     break
-            if inner is NULL:
-                return NO_SERIAL
-            member = inner
-            kind = Py_TYPE(member)
-        return (<LazyResult>member).serial
+                if step.owned:
+                    PyMem_Free(step.items)
+                self.depth -= 1
+            if self.depth == base:
+                return serial
+            value = step.items[step.cursor]
+            step.cursor += 1
 
     cdef uint32_t recall(self, PyObject* container) noexcept:
         cdef Py_ssize_t at

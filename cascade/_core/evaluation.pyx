@@ -232,22 +232,6 @@ cdef class Evaluation(Awaiting):
                 self.expansion = <LazyResult>result
                 Py_DECREF_(result)
                 return HAS_CHILD
-            if kind == Coroutine and node.op == CALL and node.kind == SYNC:
-                coroutine = <object>result
-                Py_DECREF_(result)
-                result = self.call_async(frame, coroutine)
-                coroutine = None
-                if result == PENDING:
-                    Py_DECREF_(result)
-                    frame.awaited += 1
-                    continue
-                if Py_TYPE(result) == Lazy:
-                    if at == last:
-                        frame.values[last] = result
-                        return HAS_TAIL
-                    self.expansion = <LazyResult>result
-                    Py_DECREF_(result)
-                    return HAS_CHILD
             frame.values[at] = result
             if at == last:
                 return HAS_VALUE
@@ -279,7 +263,12 @@ cdef class Evaluation(Awaiting):
             elif mode != INLINE:
                 return self.call_worker(frame, node, mode)
             self.scheduler.watch.fuel -= 1
-            return call(frame, node, <PyObject*>(<Task>task).fn)
+            made = call(frame, node, <PyObject*>(<Task>task).fn)
+            if Py_TYPE(made) != Coroutine:
+                return made
+            coroutine = <object>made  # of a plain function around an async one
+            Py_DECREF_(made)
+            return self.call_async(frame, coroutine)
         if node.kind == RECV:
             return self.receive(frame, node, self.at)
         if node.kind == WAIT:

@@ -4,7 +4,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
 
-cdef enum Op:  # what a token says; its operand is in the upper 28 bits
+cdef enum Op:  # what a token says; its operand is in the upper 27 bits
     SLOT  # the next slot, a literal
     CALL  # a call of the shape with this number; its task is the next slot, its arguments follow
     REF  # the node that began as number so-and-so, reached again
@@ -30,8 +30,8 @@ cdef enum KeyKind:
 
 
 cdef enum:
-    OPERAND_SHIFT = 4
-    LIMIT = (1 << 28) - 1  # of an operand
+    OPERAND_SHIFT = 5
+    LIMIT = (1 << 27) - 1  # of an operand
 
 
 cdef enum Outcome:  # of looking at a value

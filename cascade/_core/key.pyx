@@ -1,6 +1,6 @@
 """The structure key and the slots of an expression, as they are written.
 
-A token is an operation in its lower four bits and an operand in the others. Whatever is not in the key is a slot.
+A token is an operation in its lower five bits and an operand in the others. Whatever is not in the key is a slot.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Realloc

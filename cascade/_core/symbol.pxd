@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t
 
 
 cdef class Symbol:
-    cdef readonly uint32_t id  # the operand that stands for it in a token, below 2**28
+    cdef readonly uint32_t id  # the operand that stands for it in a token, below 2**27
     cdef object __weakref__
 
 

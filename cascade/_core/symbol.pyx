@@ -14,7 +14,7 @@ cdef object _interned = _WeakValueDictionary()  # identity -> Symbol
 cdef object _numbered = _WeakValueDictionary()  # id -> Symbol
 cdef object _lock = _RLock()
 cdef uint32_t _next = 0
-cdef uint32_t _LIMIT = (1 << 28) - 1  # an operand has 28 bits
+cdef uint32_t _LIMIT = (1 << 27) - 1  # an operand has 27 bits
 
 
 cdef class Symbol:

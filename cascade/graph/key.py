@@ -1,6 +1,6 @@
 """The structure key, read; and the digest that names a shape in every process.
 
-A key is a sequence of tokens, native unsigned 32 bit integers: `operand << 4 | op`. It lists the nodes of an expression
+A key is a sequence of tokens, native unsigned 32 bit integers: `operand << 5 | op`. It lists the nodes of an expression
 in prefix order: a node, then its operands, left to right. Symbols in it are numbers that this process gave out; the
 builder and the digest replace them by what they stand for.
 """
@@ -84,7 +84,7 @@ def items(key: KeyBuffer) -> Iterator[Item]:
         TemplateError: an unknown op, or a literal that is cut off or damaged.
 
     >>> from array import array
-    >>> list(items(memoryview(array("I", [7 << 4 | CALL, SLOT]))))
+    >>> list(items(memoryview(array("I", [7 << 5 | CALL, SLOT]))))
     [(1, 7, None, 0), (0, 0, None, 1)]
     """
     tokens = _tokens(key)
@@ -92,18 +92,18 @@ def items(key: KeyBuffer) -> Iterator[Item]:
     at, end = 0, len(tokens)
     while at < end:
         token = tokens[at]
-        op = token & 15
+        op = token & 31
         if op < KEY:
-            yield op, token >> 4, None, at
+            yield op, token >> 5, None, at
             at += 1
         elif op > KEY:
             raise TemplateError(f"unknown op {op} - at token {at}")
-        elif token >> 4 == OPAQUE:
+        elif token >> 5 == OPAQUE:
             yield op, OPAQUE, None, at
             at += 1
         else:
             after, value = _literal(tokens, at)
-            kind = token >> 4
+            kind = token >> 5
             literal = known.get((kind, value))
             if literal is None:
                 literal = Key(KEY_KINDS[kind], value)
@@ -126,7 +126,7 @@ def _tokens(key: KeyBuffer) -> memoryview[int]:
 def _literal(tokens: memoryview[int], at: int) -> tuple[int, bytes]:
     """Return the token number after the literal that begins at `at`, and its value as `Key.value` holds it."""
     start = at
-    kind = tokens[at] >> 4
+    kind = tokens[at] >> 5
     if kind != TUPLE:
         return _scalar(tokens, at)
     count, at = _count(tokens, at + 1)
@@ -137,9 +137,9 @@ def _literal(tokens: memoryview[int], at: int) -> tuple[int, bytes]:
             rest.pop()
             continue
         rest[-1] -= 1
-        if at >= len(tokens) or tokens[at] & 15 != KEY or tokens[at] >> 4 > TUPLE:
+        if at >= len(tokens) or tokens[at] & 31 != KEY or tokens[at] >> 5 > TUPLE:
             raise TemplateError(f"Expected an item of a tuple that is a dict key - at token {at}")
-        kind = tokens[at] >> 4
+        kind = tokens[at] >> 5
         if kind != TUPLE:
             at, value = _scalar(tokens, at)
             out += pack("<BI", kind, len(value))
@@ -155,7 +155,7 @@ def _literal(tokens: memoryview[int], at: int) -> tuple[int, bytes]:
 
 def _scalar(tokens: memoryview[int], at: int) -> tuple[int, bytes]:
     start = at
-    kind = tokens[at] >> 4
+    kind = tokens[at] >> 5
     if kind > TUPLE:
         raise TemplateError(f"unknown kind of dict key {kind} - at token {at}")
     at += 1
@@ -197,7 +197,7 @@ class Symbols:
         self.structs: dict[StructSymbol, int] = {}
 
     def call(self, number: int, at: int) -> tuple[int, int]:
-        """Return the index in `calls` and the number of arguments of the CALL token `number << 4 | CALL` at `at`."""
+        """Return the index in `calls` and the number of arguments of the CALL token `number << 5 | CALL` at `at`."""
         known = self._known.get(number)
         if known is not None and known[0] >= 0:
             return known
@@ -259,7 +259,7 @@ def digest(key: KeyBuffer, symbol: SymbolLookup) -> str:
     >>> from array import array
     >>> from types import SimpleNamespace
     >>> noop = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=())
-    >>> key = memoryview(array("I", [7 << 4 | CALL, SLOT]))
+    >>> key = memoryview(array("I", [7 << 5 | CALL, SLOT]))
     >>> digest(key, {7: noop}.__getitem__)[:16]
     'e1e4699c0c5f8e02'
     """
