@@ -45,7 +45,8 @@ class Engine:
     """Runs targets: owns the runs, their turns, workers, clock and templates.
 
     Use it inside an event loop, with or without ``async with``, for any number of runs at once, and again in a later
-    loop. Leaving ``async with`` cancels and awaits what still runs.
+    loop. Leaving ``async with`` cancels and awaits what still runs. Without it, runs that are left when their loop is
+    closed are kept, and told so, until the engine is used or closed the next time.
 
     Args:
         quantum: seconds for which ready runs may keep the event loop to themselves; 0: a turn of the loop at every

@@ -243,7 +243,7 @@ cdef class ContainerSearch(KeyWriter):
         cdef Py_ssize_t base = self.depth
         cdef Py_ssize_t looked = 0
         cdef uint64_t serial = NO_SERIAL
-        cdef Step* step
+        cdef Step* step = NULL
         cdef PyObject* value = member
         cdef PyObject* kind
         cdef int op
