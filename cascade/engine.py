@@ -169,7 +169,7 @@ class Engine:
             run.cancel()
         cancelled: asyncio.CancelledError | None = None
         while self._runs:
-            idle = self._future()
+            idle = self._running_loop().create_future()
             self._idle.append(idle)
             try:
                 await idle
@@ -340,12 +340,12 @@ class Engine:
             run.abandon(EngineStateError("the event loop was closed before the run had ended"))
             self._runs.discard(run)
 
-    def _future(self) -> asyncio.Future[None]:
-        """A future on the engine's loop, for code that runs on it."""
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        """The engine's loop, for code that runs on it."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             raise EngineStateError("a run can be awaited on its engine's own event loop only")
-        return loop.create_future()
+        return loop
 
     @contextmanager
     def _joining(self, run: Run) -> Iterator[None]:

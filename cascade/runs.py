@@ -37,7 +37,7 @@ class Run(Evaluation):
         super().__init__(engine._scheduler, target, context)
         self._engine = engine
         self.id = next(_ids)
-        self._joining: list[asyncio.Future[None]] | None = None
+        self._joining: list[_Join] | None = None
         self._told = False  # whether anybody has seen its outcome
 
     def done(self) -> bool:
@@ -102,29 +102,47 @@ class Run(Evaluation):
             self._engine._report(f"the failure of run {self.id} was never looked at", self._error(self.errors))
 
     async def _join(self) -> Any:
-        cancelled: asyncio.CancelledError | None = None
-        while not self.ended:
-            future = self._engine._future()
+        if not self.ended:
+            join = _Join(self, self._engine._running_loop())
             if self._joining is None:
                 self._joining = []
-            self._joining.append(future)
+            self._joining.append(join)
             try:
                 with self._engine._joining(self):
-                    await future
-            except asyncio.CancelledError as error:
-                cancelled = error
-                self.cancel()
-        if cancelled is not None:
-            self._told = True
-            raise cancelled from (self._error(self.errors) if self.errors else None)
+                    await join
+            except asyncio.CancelledError as cancelled:
+                self._told = True
+                raise cancelled from (self._error(self.errors) if self.errors else None)
         return self.result()
 
     def _finish(self) -> None:
         """Tell who awaits it."""
         joining, self._joining = self._joining, None
-        for future in joining or ():
-            if not future.done():
-                future.set_result(None)
+        for join in joining or ():
+            join.end()
 
     def _error(self, errors: list[BaseException]) -> BaseException:
         return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)
+
+
+class _Join(asyncio.Future[None]):
+    """What awaits the end of a run. Cancelling it cancels the run at once, but it is not done before the run is."""
+
+    def __init__(self, run: Run, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._run = run
+        self._cancelled = False
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        if self.done():
+            return False
+        self._cancelled = True
+        self._run.cancel()
+        return True
+
+    def end(self) -> None:
+        """The run has ended."""
+        if self._cancelled:
+            super().cancel()
+        elif not self.done():
+            self.set_result(None)

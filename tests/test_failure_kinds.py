@@ -168,6 +168,8 @@ def test_what_was_raised_is_not_reported_once_more(
     kind: type[BaseException], where: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No "exception was never retrieved" on top."""
+    if where == "async" and kind in (KeyboardInterrupt, SystemExit) and sys.version_info >= (3, 12):
+        pytest.xfail("an eager asyncio task raises them out of its constructor, and then complains itself")
     with pytest.raises(BaseException):  # noqa: B017 - which one is for the tests above
         cs.run(keep(raising(kind("why"), where), raising(kind("why"), where)))
     gc.collect()
