@@ -182,16 +182,18 @@ async def test_a_receiver_that_gave_up_takes_nothing() -> None:
     assert await last == "for the last"
 
 
-async def test_a_message_to_a_receiver_that_is_cancelled_at_once_is_not_lost() -> None:
+@pytest.mark.parametrize("how", ["run", "awaiter"])
+async def test_a_message_to_a_receiver_that_is_cancelled_at_once_is_not_lost(how: str) -> None:
     channel = cs.Channel()
     engine = cs.Engine()
-    run = engine.start(keep(channel.recv()))
+    target = keep(channel.recv())
+    waiting = engine.start(target) if how == "run" else asyncio.ensure_future(engine.run(target))
     await settle()
     channel.send("precious")
-    run.cancel()
-    found = await asyncio.gather(run, return_exceptions=True)
-    got = [one[0].message for one in found if type(one) is tuple]
-    assert got + channel.drain() == ["precious"]
+    waiting.cancel()
+    [found] = await asyncio.gather(waiting, return_exceptions=True)
+    assert isinstance(found, asyncio.CancelledError)
+    assert channel.drain() == ["precious"]
 
 
 async def test_an_agent_that_counts_its_messages() -> None:
