@@ -280,7 +280,8 @@ def _shape(node: Node, numbers: dict[Node, int]) -> Generator:
         items.append((yield _shape(child, numbers)))
     if isinstance(node, Call):
         spec = node.task
-        kind = {"coroutine": "inline", "suspending": "async"}.get(spec.kind, spec.kind)  # what a body does is no structure
+        # What a body does is no structure: whether it suspends, or gives a coroutine.
+        kind = {"coroutine": "inline", "suspending": "async"}.get(spec.kind, spec.kind)
         return ("call", spec.name, kind, len(node.args), tuple(sorted(node.kwargs)), tuple(items))
     return (node.kind, tuple((type(key), repr(key)) for key in node.keys), tuple(items))
 
