@@ -14,7 +14,7 @@ from cascade.fireflies.sampler import Reading, View
 from cascade.fireflies.settings import Settings, SettingsError
 from cascade.fireflies.show import perform, show
 
-BRIEF = Settings(side=5, period=0.2, refractory=0.04, duration=0.3, seed=4)
+BRIEF = Settings(side=5, period=0.2, refractory=0.04, duration=1.0, seed=4)
 
 
 class Kept:
@@ -41,7 +41,7 @@ def test_the_summary_adds_up() -> None:
     summary = outcome.summary
     assert summary.agents == 25
     assert (outcome.seed, outcome.interrupted) == (4, False)
-    assert 0.3 <= summary.model_s <= summary.wall_s
+    assert 1.0 <= summary.model_s <= summary.wall_s
     assert summary.events >= 2 * summary.flashes - 25 > 0
     assert summary.hits + summary.misses >= summary.events
     assert summary.misses == summary.builds == summary.solves <= 3
