@@ -8,7 +8,9 @@ type met for the first time) ends the traversal, is done, and the traversal star
 
 from cpython.mem cimport PyMem_Free
 
-from cascade._core.containers cimport ENTERED, HOLDS, LITERAL, UNKNOWN, ContainerSearch, op_of
+from cascade._core.containers cimport (
+    ENTERED, HOLDS, LITERAL, UNKNOWN, ContainerSearch, Py_SIZE, Py_TYPE, PyDict_Size, PySetObject, op_of,
+)
 from cascade._core.key cimport (
     AGAIN, CALL, DICT, FROZENSET, IS_LITERAL, LIMIT, REF, SET, SLOT, STRUCT, WRITTEN, new_traversal,
 )
@@ -18,11 +20,6 @@ from cascade._core.lazy cimport LazyResult
 from cascade.exceptions import StructureError
 
 cdef extern from "Python.h":
-    ctypedef struct PySetObject:
-        Py_ssize_t used
-    PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
-    Py_ssize_t Py_SIZE(PyObject*) noexcept
-    Py_ssize_t PyDict_Size(PyObject*) noexcept
     bint PyDict_Next(PyObject*, Py_ssize_t*, PyObject**, PyObject**) noexcept
 
 cdef PyObject* Lazy = <PyObject*>LazyResult
