@@ -23,14 +23,6 @@ cdef inline PyObject* pending() noexcept:
 cdef class Waiter(Receiver):
     """A node that has started and not ended: what a future, a timer or a mailbox wakes."""
 
-    def finish(self, value):
-        """The node has this value. Said once; what comes later is ignored."""
-        self.land(value, None)
-
-    def fail(self, error):
-        """The node has failed."""
-        self.land(None, error)
-
     def follow(self, future):
         """The node ends as a future did that is done."""
         if future.cancelled():
