@@ -23,16 +23,25 @@ except ImportError as error:
 from cascade._core.lazy import LazyResult, Task, task
 from cascade._core.mailbox import Received, wait
 from cascade.exceptions import (
+    CacheKeyError,
     CascadeError,
     ChannelClosedError,
     ChannelFullError,
     EngineClosedError,
     EngineStateError,
+    InputError,
     InternalError,
+    LimitError,
+    MapError,
+    PolicyError,
+    ResourceError,
+    RouteError,
     StructureError,
     TargetError,
     TaskArgumentError,
     TaskDefinitionError,
+    TaskSkippedError,
+    TaskTimeoutError,
     TemplateError,
 )
 from cascade.gather import gather
@@ -73,6 +82,7 @@ def __dir__() -> list[str]:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CacheKeyError",
     "CascadeError",
     "Channel",
     "ChannelClosedError",
@@ -80,16 +90,24 @@ __all__ = [
     "Engine",
     "EngineClosedError",
     "EngineStateError",
+    "InputError",
     "InternalError",
     "LazyResult",
+    "LimitError",
+    "MapError",
     "Picture",
+    "PolicyError",
     "Received",
+    "ResourceError",
+    "RouteError",
     "Run",
     "StructureError",
     "TargetError",
     "Task",
     "TaskArgumentError",
     "TaskDefinitionError",
+    "TaskSkippedError",
+    "TaskTimeoutError",
     "TemplateError",
     "TemplateStats",
     "Templates",

@@ -4,6 +4,15 @@
     ├── TaskDefinitionError    (also TypeError)     what was given to `cs.task` cannot be a task
     ├── TaskArgumentError      (also TypeError)     arguments do not fit the task's signature
     ├── TargetError            (also TypeError)     what was given to run is not a target
+    ├── PolicyError            (also TypeError)     a retry, timeout, cache, condition or map was given what it cannot use
+    ├── InputError             (also ValueError)    a Param or Env has no value, or one that does not convert
+    ├── RouteError             (also LookupError)   a router's selector gave a key that has no route
+    ├── MapError               (also ValueError)    the inputs of a map cannot be zipped
+    ├── TaskSkippedError                            the target was skipped, as its condition was false
+    ├── TaskTimeoutError       (also TimeoutError)  a task took longer than its timeout
+    ├── CacheKeyError          (also TypeError)     something in a cached call cannot be hashed soundly
+    ├── ResourceError          (also LookupError)   a resource is not registered, or resources need one another in a circle
+    ├── LimitError             (also ValueError)    a limit is unknown, or can never be met
     ├── StructureError         (also ValueError)    an expression has no structure that can be written down
     ├── TemplateError          (also ValueError)    a key, graph or plan is not a valid template
     ├── EngineClosedError      (also RuntimeError)  the engine was closed
@@ -18,16 +27,25 @@ What a task raises is never wrapped in one of these: it leaves the run as itself
 from __future__ import annotations
 
 __all__ = [
+    "CacheKeyError",
     "CascadeError",
     "ChannelClosedError",
     "ChannelFullError",
     "EngineClosedError",
     "EngineStateError",
+    "InputError",
     "InternalError",
+    "LimitError",
+    "MapError",
+    "PolicyError",
+    "ResourceError",
+    "RouteError",
     "StructureError",
     "TargetError",
     "TaskArgumentError",
     "TaskDefinitionError",
+    "TaskSkippedError",
+    "TaskTimeoutError",
     "TemplateError",
 ]
 
@@ -46,6 +64,42 @@ class TaskArgumentError(CascadeError, TypeError):
 
 class TargetError(CascadeError, TypeError):
     """What was given to run is neither a lazy result nor a list or tuple of lazy results."""
+
+
+class PolicyError(CascadeError, TypeError):
+    """A retry, timeout, cache, constraint, condition or map was given what it cannot use; raised when it is given."""
+
+
+class InputError(CascadeError, ValueError):
+    """Params or environment variables are missing, unknown or do not convert; raised before any task starts."""
+
+
+class RouteError(CascadeError, LookupError):
+    """A router's selector gave a key for which there is no route, and the router has no default."""
+
+
+class MapError(CascadeError, ValueError):
+    """The inputs of a map cannot be zipped: their lengths differ, or one is no series of items."""
+
+
+class TaskSkippedError(CascadeError):
+    """The target of a run was skipped, as a condition was false; the message names the condition."""
+
+
+class TaskTimeoutError(CascadeError, TimeoutError):
+    """A task took longer than its timeout, per attempt or in total."""
+
+
+class CacheKeyError(CascadeError, TypeError):
+    """An argument, or data that a function closes over, cannot be hashed soundly; the message says where it is."""
+
+
+class ResourceError(CascadeError, LookupError):
+    """A resource is not registered, or resources need one another in a circle; raised before any task starts."""
+
+
+class LimitError(CascadeError, ValueError):
+    """A limit is not known to the engine, or asks for more than there will ever be."""
 
 
 class StructureError(CascadeError, ValueError):

@@ -13,16 +13,25 @@ import cascade as cs
 FUNCTIONS = {"explain", "gather", "run", "structural_hash", "task", "visualize", "wait"}
 CLASSES = {"Channel", "Engine", "LazyResult", "Picture", "Received", "Run", "Task", "TemplateStats", "Templates"}
 EXCEPTIONS = {
+    "CacheKeyError": (cs.CascadeError, TypeError),
     "CascadeError": Exception,
     "ChannelClosedError": cs.CascadeError,
     "ChannelFullError": cs.CascadeError,
     "EngineClosedError": (cs.CascadeError, RuntimeError),
     "EngineStateError": (cs.CascadeError, RuntimeError),
+    "InputError": (cs.CascadeError, ValueError),
     "InternalError": cs.CascadeError,
+    "LimitError": (cs.CascadeError, ValueError),
+    "MapError": (cs.CascadeError, ValueError),
+    "PolicyError": (cs.CascadeError, TypeError),
+    "ResourceError": (cs.CascadeError, LookupError),
+    "RouteError": (cs.CascadeError, LookupError),
     "StructureError": (cs.CascadeError, ValueError),
     "TargetError": (cs.CascadeError, TypeError),
     "TaskArgumentError": (cs.CascadeError, TypeError),
     "TaskDefinitionError": (cs.CascadeError, TypeError),
+    "TaskSkippedError": cs.CascadeError,
+    "TaskTimeoutError": (cs.CascadeError, TimeoutError),
     "TemplateError": (cs.CascadeError, ValueError),
 }
 ALL = FUNCTIONS | CLASSES | set(EXCEPTIONS)
