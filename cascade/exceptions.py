@@ -4,14 +4,14 @@
     ├── TaskDefinitionError    (also TypeError)     what was given to `cs.task` cannot be a task
     ├── TaskArgumentError      (also TypeError)     arguments do not fit the task's signature
     ├── TargetError            (also TypeError)     what was given to run is not a target
-    ├── PolicyError            (also TypeError)     a retry, timeout, cache, condition or map was given what it cannot use
+    ├── PolicyError            (also TypeError)     a retry, timeout, cache, condition or map was given something wrong
     ├── InputError             (also ValueError)    a Param or Env has no value, or one that does not convert
     ├── RouteError             (also LookupError)   a router's selector gave a key that has no route
     ├── MapError               (also ValueError)    the inputs of a map cannot be zipped
     ├── TaskSkippedError                            the target was skipped, as its condition was false
     ├── TaskTimeoutError       (also TimeoutError)  a task took longer than its timeout
     ├── CacheKeyError          (also TypeError)     something in a cached call cannot be hashed soundly
-    ├── ResourceError          (also LookupError)   a resource is not registered, or resources need one another in a circle
+    ├── ResourceError          (also LookupError)   a resource is not registered, or needs itself
     ├── LimitError             (also ValueError)    a limit is unknown, or can never be met
     ├── StructureError         (also ValueError)    an expression has no structure that can be written down
     ├── TemplateError          (also ValueError)    a key, graph or plan is not a valid template
