@@ -21,7 +21,7 @@ from cascade._core.scheduler cimport DECIDE, PARKED, READY, Scheduler
 from cascade._core.special cimport Skip, skipped_member
 from cascade._core.spec cimport MAP, SYNC
 from cascade._core.start cimport Starting
-from cascade._core.template cimport STAYS, Node, Template
+from cascade._core.template cimport Node, Template
 from cascade._core.waiter cimport PENDING, Waiter
 
 from cascade.exceptions import InternalError, TaskSkippedError
@@ -213,6 +213,8 @@ cdef class Evaluation(Starting):
         cdef Node* node
         cdef PyObject* result
         cdef PyObject* kind
+        # Whether a node may need more than to be executed. Who wants to be asked from now on uses up the fuel.
+        cdef bint careful = template.careful or frame.skipping or self.scheduler.attentive
         self.at = last
         if frame.values[last] is not NULL:
             return HAS_TAIL if Py_TYPE(frame.values[last]) == Lazy else HAS_VALUE
@@ -233,20 +235,17 @@ cdef class Evaluation(Starting):
                 frame.next = at + 1
             node = &template.nodes[at]
             self.at = at
-            if node.door == STAYS and not frame.skipping and not self.scheduler.attentive:
-                result = self.execute(frame, node)
-            else:
-                result = self.step_aside(frame, node)
+            result = self.step_aside(frame, node) if careful else self.execute(frame, node)
             if result == PENDING:
                 Py_DECREF_(result)
                 frame.awaited += 1
                 continue
-            if result == DEFERRED:
+            if careful and result == DEFERRED:
                 Py_DECREF_(result)
                 continue
             kind = Py_TYPE(result)
             if kind == Lazy:
-                if self.is_tail(frame, node, at):
+                if self.is_tail(frame, node, at) if careful else at == last:
                     frame.values[last] = result
                     return HAS_TAIL
                 self.expansion = <LazyResult>result
@@ -261,6 +260,7 @@ cdef class Evaluation(Starting):
                 self.scheduler.read_clock()
                 if self.scheduler.spent:
                     return IS_SPENT
+                careful |= self.scheduler.attentive
             if self.interrupted:
                 return IS_SPENT
 

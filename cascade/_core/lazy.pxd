@@ -28,6 +28,42 @@ cdef class LazyResult(Governable):
 
 
 cdef object guard_task  # of conditions; task.pyx supplies it
-cdef PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count) except NULL
+
+cdef enum:
+    SPARE = 256
+
+cdef PyObject* spare[SPARE]  # dead lazy results to be used again
+cdef Py_ssize_t spares
+cdef uint64_t serials  # lazy results made so far
+cdef PyObject* allocate(Py_ssize_t count) except NULL
+
+
+cdef extern from "Python.h":
+    ctypedef struct TypeObject "PyTypeObject":
+        pass
+    void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
+    PyObject* PyObject_Init_ "PyObject_Init"(PyObject*, TypeObject*) noexcept
+
+
+cdef inline PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count) except NULL:
+    """A lazy result with room for so many arguments, which are to be filled in; not tracked by the collector yet."""
+    global spares, serials
+    cdef PyObject* made
+    if spares and count <= NEAR:
+        spares -= 1
+        made = PyObject_Init_(spare[spares], <TypeObject*>LazyResult)
+        (<LazyResult>made).arguments = &(<LazyResult>made).near[0]
+    else:
+        made = allocate(count)
+    (<LazyResult>made).count = count
+    serials += 1
+    (<LazyResult>made).serial = serials
+    (<LazyResult>made).traversal = 0
+    (<LazyResult>made).task = task
+    (<LazyResult>made).shape = shape
+    Py_INCREF_(task)
+    Py_INCREF_(shape)
+    return made
+
 cdef LazyResult of_shape(object task, CallShape shape, list arguments)
 cdef LazyResult with_role(LazyResult lazy, str role, object operand)

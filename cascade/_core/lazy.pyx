@@ -35,7 +35,6 @@ cdef extern from "Python.h":
     unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
     void PyType_Modified(PyTypeObject*)
 
-cdef uint64_t _serial = 0
 cdef object _nothing = object()
 cdef object guard_task = None
 
@@ -228,42 +227,31 @@ cdef PyObject* Lazy = <PyObject*>LazyResult
 cdef PyObject* _dead = NULL
 cdef bint _burying = False
 
-cdef enum:
-    SPARE = 256
-
-cdef PyObject* _spare[SPARE]  # dead objects to be used again
-cdef Py_ssize_t _spares = 0
+cdef Py_ssize_t spares = 0
+cdef uint64_t serials = 0
 
 
-cdef PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count) except NULL:
-    """A lazy result with room for so many arguments, which are to be filled in; not tracked by the collector yet."""
-    global _serial, _spares
+cdef PyObject* allocate(Py_ssize_t count) except NULL:
+    """The memory of a lazy result with room for so many arguments."""
+    global spares
     cdef PyObject* made
     cdef PyObject** room = NULL
     if count > NEAR:
         room = <PyObject**>PyMem_Malloc(count * sizeof(PyObject*))
         if room is NULL:
             raise MemoryError()
-    if _spares:
-        _spares -= 1
-        made = PyObject_Init(_spare[_spares], <PyTypeObject*>LazyResult)
+    if spares:
+        spares -= 1
+        made = PyObject_Init(spare[spares], <PyTypeObject*>LazyResult)
     else:
         made = CASCADE_NEW_LAZY(<PyTypeObject*>LazyResult)
     (<LazyResult>made).arguments = &(<LazyResult>made).near[0] if room is NULL else room
-    (<LazyResult>made).count = count
-    _serial += 1
-    (<LazyResult>made).serial = _serial
-    (<LazyResult>made).traversal = 0
-    (<LazyResult>made).task = task
-    (<LazyResult>made).shape = shape
-    Py_INCREF(task)
-    Py_INCREF(shape)
     return made
 
 
 cdef void _bury(PyObject* object) noexcept:
     """Take a lazy result apart, and all that dies with it, one after the other."""
-    global _dead, _burying, _spares
+    global _dead, _burying, spares
     _lay_out(object)
     if _burying:
         return
@@ -272,9 +260,9 @@ cdef void _bury(PyObject* object) noexcept:
         object = _dead
         _dead = (<LazyResult>object).next_dead
         _release(object)
-        if _spares < SPARE:
-            _spare[_spares] = object
-            _spares += 1
+        if spares < SPARE:
+            spare[spares] = object
+            spares += 1
         else:
             PyObject_GC_Del(object)
     _burying = False

@@ -52,6 +52,7 @@ cdef class Scheduler:
         self.told = told
         self.attentive = governed or told
         self.bounded = bounded
+        self.watch.fuel = min(self.watch.fuel, 0)  # a frame that is being worked on looks up from it
 
     def begin_turn(self):
         """Wake what is due, and let the quantum begin."""

@@ -105,12 +105,15 @@ cdef class Starting(Deciding):
     # --------------------------------------------------------------------------------------------------- the door
 
     cdef PyObject* step_aside(self, Frame frame, Node* node) except NULL:
-        """The door out of the compiled path: a node that is skipped, told of, has policies or needs leave to start."""
+        """The door out of the compiled path, for a node that may be skipped, told of, need leave or have policies."""
         cdef Py_ssize_t at = self.at
         cdef PyObject* skip = NULL
         cdef PyObject* made
         cdef bint told = self.scheduler.told and node.op == CALL
-        cdef bint leaves = node.door == LEAVES or (node.door != STAYS and self.takes_placeholder(frame, node))
+        cdef bint leaves
+        if node.door == STAYS and not frame.skipping and not self.scheduler.attentive:
+            return self.execute(frame, node)
+        leaves = node.door == LEAVES or (node.door != STAYS and self.takes_placeholder(frame, node))
         if frame.skipping:
             skip = self.skipped(frame, node)
             if skip is not NULL:

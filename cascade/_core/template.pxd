@@ -50,6 +50,7 @@ cdef class Template:
     cdef int32_t* choosers  # of each node, the routers and conditions that may want its value
     cdef bint by_need  # there is a node that may not be wanted, or is evaluated bit by bit
     cdef bint serial  # every node needs the one before: nothing can start while one is awaited
+    cdef bint careful  # a node may need more than to be executed
     cdef readonly tuple inputs  # numbers in the graph of the nodes that are params and variables of the environment
     cdef readonly tuple resources  # names of the resources that it asks for
     cdef readonly tuple loose  # of those of them that something else takes than a call of a task

@@ -292,17 +292,20 @@ cdef int _mark_doors(Template template) except -1:
     cdef Py_ssize_t i, j
     cdef int32_t operand
     cdef Node* node
+    template.careful = template.by_need
     for i in range(template.node_count):
         node = &template.nodes[i]
         if node.op != CALL or node.kind not in (SYNC, ASYNC):
             continue
         if node.roles and any([role != "after" for role in template.roles[i]]):
             node.door = LEAVES
+            template.careful = True
         elif template.resources:
             for j in range(node.operands):
                 operand = template.operands[node.first_operand + j]
                 if operand < template.node_count and _is_resource(&template.nodes[operand]):
                     node.door = MAY_LEAVE
+                    template.careful = True
     return 0
 
 
