@@ -5,7 +5,8 @@
     MemoryStore, DiskStore          where results lie                          memory.py, disk.py
     FileExists                      results that are files                     file.py
     Flights                         equal calls at the same time               flight.py
-    fingerprint                     data as digests                            fingerprint.py, leaf.py, parts.py, function.py
+    fingerprint                     data as digests                            fingerprint.py, over leaf.py, parts.py,
+                                                                               function.py and arrays.py
     bind                            arguments by the parameters they are for   binding.py
 
 Nothing is imported here: who keeps results in memory needs no SQLite, and who caches nothing needs none of it.

@@ -21,7 +21,7 @@ def numpy_parts(value: Any) -> Parts:
         Unhashable: it is none of these, or holds objects.
     """
     np: Any = sys.modules["numpy"]  # which has made the value
-    kind = type(value)
+    kind: Any = type(value)
     if isinstance(value, np.dtype):
         return b"dtype", _dtype(value), _nowhere
     if kind is np.ndarray:
@@ -30,8 +30,10 @@ def numpy_parts(value: Any) -> Parts:
     if isinstance(value, np.generic) and kind.__module__ == "numpy":
         _check(value.dtype)
         return b"numpy scalar", [value.dtype, value.tobytes()], _nowhere
-    if kind is np.ufunc and getattr(np, value.__name__, None) is value:
-        return b"ufunc", [value.__name__], _nowhere
+    if kind is np.ufunc:
+        name: str = value.__name__
+        if getattr(np, name, None) is value:
+            return b"ufunc", [name], _nowhere
     raise Unhashable(f"`{kind.__name__}`")
 
 

@@ -45,10 +45,8 @@ def bind(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Bound:
     if type(fn) is MethodType and type(fn.__func__) is FunctionType:
         # What it is bound to is data of the callable; here it only takes up the first parameter.
         fn, args, skip = fn.__func__, (None, *args), 1
-    if type(fn) is FunctionType:
-        bound = _bind_function(fn, args, kwargs, skip)
-    else:
-        bound = _bind_signature(fn, args, kwargs)
+    is_function = type(fn) is FunctionType
+    bound = _bind_function(fn, args, kwargs, skip) if is_function else _bind_signature(fn, args, kwargs)
     return _as_given(args[skip:], kwargs) if bound is None else bound
 
 

@@ -48,7 +48,7 @@ _inherited: list[sqlite3.Connection] = []  # by a fork: not ours to close
 
 
 class _NotOurs(Exception):
-    """The file is a database, but not one that this store may use."""
+    """The file is a database, but not one that this store has written and can read."""
 
 
 class DiskStore:
@@ -102,7 +102,7 @@ class DiskStore:
             row = connection.execute("SELECT value, digest, expires FROM entries WHERE key = ?", (key,)).fetchone()
             if row is None:
                 return None
-            if row[2] is not None and not row[2] > now:
+            if row[2] is not None and not (type(row[2]) is float and row[2] > now):
                 with _transaction(connection):
                     # Another process may have renewed it since.
                     connection.execute("DELETE FROM entries WHERE key = ? AND expires <= ?", (key, now))
@@ -184,7 +184,7 @@ class DiskStore:
         """How many results it keeps, expired ones included."""
 
         def work(connection: sqlite3.Connection) -> int:
-            return int(connection.execute("SELECT entries FROM totals").fetchone()[0])
+            return _totals(connection)[0]
 
         return self._do(work, 0)
 
@@ -192,7 +192,7 @@ class DiskStore:
         return f"DiskStore({str(self.path)!r})"
 
     def __del__(self) -> None:
-        # A connection that is only dropped warns. At the end of the interpreter there may be nothing left to do it with.
+        # A connection that is only dropped warns. At the interpreter's end there may be nothing left to close it with.
         with suppress(Exception):
             if self._connection is not None and self._process == os.getpid():
                 self._connection.close()
@@ -265,11 +265,13 @@ class DiskStore:
             return
         connection.execute("DELETE FROM entries WHERE expires <= ?", (now,))
         while not self._within_bounds(connection):
-            connection.execute("DELETE FROM entries WHERE key = (SELECT key FROM entries ORDER BY used LIMIT 1)")
+            oldest = "DELETE FROM entries WHERE rowid = (SELECT rowid FROM entries ORDER BY used LIMIT 1)"
+            if not connection.execute(oldest).rowcount:
+                raise _NotOurs("its totals are wrong")
 
     def _within_bounds(self, connection: sqlite3.Connection) -> bool:
-        entries, size = connection.execute("SELECT entries, bytes FROM totals").fetchone()
-        return bool(entries <= self._max_entries and size <= self._max_bytes)
+        entries, size = _totals(connection)
+        return entries <= self._max_entries and size <= self._max_bytes
 
     def _drop(self, key: bytes, why: str) -> None:
         self._say("entry", f"an entry of {self.path} {why}")
@@ -279,6 +281,14 @@ class DiskStore:
         if about not in self._said:
             self._said.add(about)
             _logger.warning("result cache: %s", text)
+
+
+def _totals(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many entries there are, and how many bytes they take."""
+    row = connection.execute("SELECT entries, bytes FROM totals").fetchone()
+    if row is None or type(row[0]) is not int or type(row[1]) is not int:
+        raise _NotOurs("its totals are damaged")
+    return row[0], row[1]
 
 
 def _digest(key: bytes, data: bytes) -> bytes:

@@ -106,7 +106,7 @@ class _Walk:
                     parent.written.append(self._written(node))
         except Unhashable as error:
             raise CacheKeyError(f"expected data that can be hashed, got {error} - at `{self._where()}`") from None
-        return first if type(first) is bytes else self._settle(first)
+        return self._settle(first) if isinstance(first, _Node) else first
 
     def _enter(self, value: Any) -> bytes | _Node:
         """Begin with a value: write it if that can be done at once, else put it on the path."""

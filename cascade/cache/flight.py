@@ -120,15 +120,14 @@ class Flights:
     def _land(self, name: tuple[int, bytes], value: Any) -> None:
         landed = Landed(value)
         for future in self._flights.pop(name).waiting:
-            if not future.done():
+            if _is_awaited(future):
                 future.set_result(landed)
 
     def _pass_on(self, name: tuple[int, bytes]) -> None:
         waiting = self._flights[name].waiting
         while waiting:
             future = waiting.popleft()
-            # One whose loop was closed under it will never take the lead.
-            if not future.done() and not future.get_loop().is_closed():
+            if _is_awaited(future):
                 future.set_result(Lead(self, name))
                 return
         del self._flights[name]
@@ -136,3 +135,8 @@ class Flights:
     def __len__(self) -> int:
         """How many keys have a call under way."""
         return len(self._flights)
+
+
+def _is_awaited(future: asyncio.Future[Any]) -> bool:
+    """Whether somebody still waits: nobody does in a loop that was closed."""
+    return not future.done() and not future.get_loop().is_closed()

@@ -13,7 +13,7 @@ from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from cascade.cache.leaf import ABSENT, builtin
+from cascade.cache.leaf import ABSENT
 
 __all__ = ["Codes", "callable_code", "code_parts", "function_parts"]
 
@@ -77,7 +77,8 @@ def function_parts(fn: FunctionType) -> Parts:
     labels = ["", ".__globals__['__name__']", ".__qualname__", ".__defaults__"]
     if type(parts[1]) is not str:
         parts[1] = ABSENT
-    for kind, items in (("kwdefaults", kwdefaults), ("dict", sorted(fn.__dict__.items(), key=lambda item: str(item[0])))):
+    attributes = sorted(fn.__dict__.items(), key=lambda item: str(item[0]))
+    for kind, items in (("kwdefaults", kwdefaults), ("dict", attributes)):
         parts.append(len(items))
         labels.append("")
         for name, value in items:
@@ -124,7 +125,7 @@ def callable_code(fn: Any) -> list[CodeType]:
     elif isinstance(fn, (FunctionType, MethodType, BuiltinFunctionType, partial)):
         methods = []
     else:
-        methods = [getattr(type(fn), "__call__", None)]
+        methods = [type(fn).__call__]
     return [method.__code__ for method in methods if isinstance(method, FunctionType)]
 
 

@@ -44,23 +44,22 @@ class Absent:
 ABSENT = Absent()
 
 
-def leaf(tag: bytes, content: bytes | bytearray | memoryview = b"") -> bytes:
+def leaf(tag: bytes, content: bytes | bytearray = b"") -> bytes:
     r"""Return the bytes of a leaf. Its first byte is from 1 to 127, the length of the tag.
 
     >>> leaf(b"bytes", b"ab")
     b'\x05bytes\x00\x00\x00\x00\x00\x00\x00\x02ab'
     """
     size = len(content)
-    if size > LONG:
-        content = blake2b(content, digest_size=SIZE).digest()
-    return b"%c%b%b%b" % (len(tag), tag, size.to_bytes(8, "big"), content)
+    written = blake2b(content, digest_size=SIZE).digest() if size > LONG else bytes(content)
+    return b"%c%b%b%b" % (len(tag), tag, size.to_bytes(8, "big"), written)
 
 
-def integer(value: int) -> bytes:
+def _integer(value: int) -> bytes:
     return leaf(b"int", value.to_bytes((value.bit_length() + 8) // 8, "big", signed=True))
 
 
-def text(value: str) -> bytes:
+def _text(value: str) -> bytes:
     return leaf(b"str", value.encode("utf-8", "surrogatepass"))
 
 
@@ -131,22 +130,23 @@ def _describes(value: Any) -> bytes:
     return class_(owner) + leaf(b"method", value.__name__.encode("utf-8", "surrogatepass"))
 
 
+_STANDING_NOWHERE: tuple[type, ...] = (
+    type(None),
+    EllipsisType,
+    NotImplementedType,
+    FunctionType,
+    MethodType,
+    BuiltinFunctionType,
+    CodeType,
+    CellType,
+    ModuleType,
+    GeneratorType,
+    CoroutineType,
+)
 # Types that stand in no module under their name. They are never collected, so their ids are theirs.
 _NAMELESS: dict[int, bytes] = {
-    id(value): value.__name__.encode()
-    for value in (
-        type(None),
-        EllipsisType,
-        NotImplementedType,
-        FunctionType,
-        MethodType,
-        BuiltinFunctionType,
-        CodeType,
-        CellType,
-        ModuleType,
-        GeneratorType,
-        CoroutineType,
-    )
+    id(kind): kind.__name__.encode()
+    for kind in _STANDING_NOWHERE
 }
 
 LEAVES: dict[type, Callable[[Any], bytes]] = {
@@ -155,11 +155,11 @@ LEAVES: dict[type, Callable[[Any], bytes]] = {
     NotImplementedType: lambda value: leaf(b"NotImplemented"),
     Absent: lambda value: leaf(b"absent"),
     bool: lambda value: leaf(b"bool", b"\1" if value else b"\0"),
-    int: integer,
+    int: _integer,
     # The bits themselves: -0.0 is not 0.0, and a NaN is equal to the same NaN.
     float: lambda value: leaf(b"float", struct.pack(">d", value)),
     complex: lambda value: leaf(b"complex", struct.pack(">dd", value.real, value.imag)),
-    str: text,
+    str: _text,
     bytes: lambda value: leaf(b"bytes", value),
     bytearray: lambda value: leaf(b"bytearray", value),
     memoryview: _view,

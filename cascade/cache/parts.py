@@ -35,6 +35,7 @@ from cascade._core.lazy import LazyResult, Task
 from cascade.cache.function import (
     Parts,
     builtin_parts,
+    callable_code,
     code_parts,
     function_parts,
     is_plain_builtin,
@@ -61,7 +62,7 @@ def encode(value: Any) -> bytes | None:
         return write(value)
     if kind in _PARTS:
         return builtin(value) if kind is BuiltinFunctionType and is_plain_builtin(value) else None
-    if isinstance(value, type):
+    if issubclass(kind, type):
         return class_(value)
     return None
 
@@ -143,6 +144,11 @@ def _reduced(value: Any) -> list[Any]:
     return [make, *arguments]
 
 
+def _task(value: Task) -> Parts:
+    parts = [value.module, value.name, value.fn, *callable_code(value.fn)]
+    return b"Task", parts, lambda i: ".fn" if i == 2 else ""
+
+
 def _lazy(value: LazyResult) -> Parts:
     return b"LazyResult", [value.task, value.args, value.kwargs], (".task", ".args", ".kwargs").__getitem__
 
@@ -175,7 +181,7 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     FunctionType: function_parts,
     MethodType: method_parts,
     BuiltinFunctionType: builtin_parts,
-    Task: _named(b"Task", "module", "name", "fn"),
+    Task: _task,
     LazyResult: _lazy,
 }
 
@@ -193,10 +199,13 @@ def _find(kind: type) -> Callable[[Any], Parts]:
         return _named_tuple
     if is_dataclass(kind) and _has_only_attributes(kind):
         return _dataclass
-    if "numpy" in sys.modules and "numpy" in (kind.__module__.partition(".")[0], type(kind).__module__.partition(".")[0]):
+    homes = {str(owner.__module__).partition(".")[0] for owner in (kind, type(kind))}
+    if "numpy" in homes and "numpy" in sys.modules:
         from cascade.cache.arrays import numpy_parts
 
         return numpy_parts
+    if kind.__name__ == "cython_function_or_method":
+        return _compiled
     if kind.__qualname__ == "_lru_cache_wrapper" and kind.__module__ == "functools":
         return _named(b"lru_cache", "__wrapped__")
     return _refuse
@@ -204,6 +213,11 @@ def _find(kind: type) -> Callable[[Any], Parts]:
 
 def _refuse(value: Any) -> Parts:
     raise Unhashable(f"`{type(value).__name__}`")
+
+
+def _compiled(value: Any) -> Parts:
+    """A function compiled by Cython: known by its name, as every function written in C."""
+    return b"compiled", [builtin(value)], _nowhere
 
 
 def _enumeration(value: Enum) -> Parts:
@@ -268,7 +282,6 @@ def _has_only_attributes(kind: type) -> bool:
     """
     if kind.__itemsize__:
         return False
-    size = object.__basicsize__
-    size += POINTER * sum(type(member) is MemberDescriptorType for base in kind.__mro__ for member in vars(base).values())
-    size += POINTER * (kind.__dictoffset__ > 0) + POINTER * (kind.__weakrefoffset__ > 0)
-    return kind.__basicsize__ <= size
+    slots = sum(type(member) is MemberDescriptorType for base in kind.__mro__ for member in vars(base).values())
+    slots += (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    return kind.__basicsize__ <= object.__basicsize__ + slots * POINTER

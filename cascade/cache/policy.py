@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any, cast, overload
 
 from cascade._core.clock import check_seconds
@@ -71,8 +72,8 @@ class ResultCache:
                 raise PolicyError("expected ttl as more than 0 seconds, got 0")
         if key is not None and not callable(key):
             raise PolicyError(f"expected a function as key, got `{type(key).__name__}`")
-        if isinstance(key, Task):
-            raise PolicyError(f"expected a function as key, got {key!r}, which runs nothing when it is called")
+        if isinstance(key, Task) or iscoroutinefunction(key):
+            raise PolicyError(f"expected a plain function as key, got {key!r}, whose call gives no data")
         if store is not None and not all(callable(getattr(store, name, None)) for name in _STORE_METHODS):
             raise PolicyError(f"expected a store with {', '.join(_STORE_METHODS)}, got `{type(store).__name__}`")
         self.ttl = None if ttl is None else float(ttl)

@@ -38,7 +38,9 @@ class CachePolicy(Protocol):
     """
 
     @property
-    def blocking(self) -> bool: ...
+    def blocking(self) -> bool:
+        """Whether calls may take long."""
+        ...
 
     def key(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return the key of a call, the settings of the policy included.
@@ -70,7 +72,9 @@ class CacheStore(Protocol):
     """
 
     @property
-    def blocking(self) -> bool: ...
+    def blocking(self) -> bool:
+        """Whether calls may take long."""
+        ...
 
     def get(self, key: bytes, now: float) -> Hit | None:
         """Return what is under the key, or None if there is nothing or it has expired at ``now``."""
