@@ -145,11 +145,11 @@ class _Walk:
         while True:
             member = self._open.pop()
             member.open = False
-            if member is node:
-                break
             if member.tag in SETS and any(type(part) is _Node for part in member.written):
                 # Its members have no order, and in a knot no digests of their own to be sorted by.
                 raise Unhashable(f"`{type(member.value).__name__}` with a function that closes over it")
+            if member is node:
+                break
         if type(node.value) is CodeType:
             _codes.add(node.value, self._settle(node))
 

@@ -103,17 +103,18 @@ def _sequence(tag: bytes, list_: Callable[[Any], list[Any]] = list) -> Callable[
     return lambda value: (tag, list_(value), _index)
 
 
-def _mapping(tag: bytes, items: Iterable[tuple[Any, Any]], *more: Any) -> Parts:
+def _mapping(tag: bytes, items: Iterable[tuple[Any, Any]], **more: Any) -> Parts:
     # In its own order: a function can tell {"a": 1, "b": 2} from {"b": 2, "a": 1}.
     parts = [part for item in items for part in item]
     count = len(parts)
+    names = list(more)
 
     def where(i: int) -> str:
         if i >= count:
-            return ""
+            return f".{names[i - count]}"
         return _literal(parts[i - 1]) if i % 2 else ".keys()[...]"
 
-    return tag, [*parts, *more], where
+    return tag, [*parts, *more.values()], where
 
 
 def _simple(tag: bytes, take: Callable[[Any], Iterable[Any]]) -> Callable[[Any], Parts]:
@@ -126,7 +127,9 @@ def _named(tag: bytes, *names: str) -> Callable[[Any], Parts]:
 
 
 def _when(value: datetime) -> list[Any]:
-    return [*value.timetuple()[:6], value.microsecond, value.fold, value.tzinfo]
+    # Not by `timetuple`, which asks the time zone.
+    day = [value.year, value.month, value.day]
+    return [*day, value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo]
 
 
 def _time(value: time) -> list[Any]:
@@ -162,9 +165,9 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     range: _named(b"range", "start", "stop", "step"),
     slice: _named(b"slice", "start", "stop", "step"),
     deque: lambda value: (b"deque", [value.maxlen, *value], lambda i: f"[{i - 1}]"),
-    OrderedDict: lambda value: _mapping(b"OrderedDict", list(value.items()), vars(value)),
-    Counter: lambda value: _mapping(b"Counter", list(value.items()), vars(value)),
-    defaultdict: lambda value: _mapping(b"defaultdict", list(value.items()), value.default_factory),
+    OrderedDict: lambda value: _mapping(b"OrderedDict", list(value.items()), __dict__=vars(value)),
+    Counter: lambda value: _mapping(b"Counter", list(value.items()), __dict__=vars(value)),
+    defaultdict: lambda value: _mapping(b"defaultdict", list(value.items()), default_factory=value.default_factory),
     datetime: _simple(b"datetime", _when),
     time: _simple(b"time", _time),
     timezone: _simple(b"timezone", lambda value: (value.utcoffset(None), value.tzname(None))),
