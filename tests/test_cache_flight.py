@@ -41,7 +41,8 @@ async def test_those_who_wait_get_the_result_of_the_one_who_leads() -> None:
 
 async def test_other_keys_and_other_places_do_not_wait() -> None:
     flights = Flights()
-    one, same, other = (ResultCache(store=store) for store in [(store := MemoryStore()), store, MemoryStore()])
+    store = MemoryStore()
+    one, same, other = ResultCache(store=store), ResultCache(store=store), ResultCache(store=MemoryStore())
     assert flights.try_join(one, b"k") is not None
     assert flights.try_join(same, b"k") is None
     assert flights.try_join(other, b"k") is not None

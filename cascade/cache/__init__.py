@@ -8,6 +8,7 @@
     fingerprint                     data as digests                            fingerprint.py, over leaf.py, parts.py,
                                                                                function.py and arrays.py
     bind                            arguments by the parameters they are for   binding.py
+    check_cache_store, ..._policy   tests for those of others                  conformance.py
 
 Nothing is imported here: who keeps results in memory needs no SQLite, and who caches nothing needs none of it.
 """
