@@ -214,7 +214,10 @@ def test_a_file_of_another_format(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert f"it has format {FORMAT + 1}, this version of Cascade writes {FORMAT}" in text
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM totals", "UPDATE totals SET entries = 1000000", "UPDATE totals SET bytes = 9e999"])
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM totals", "UPDATE totals SET entries = 1000000", "UPDATE totals SET bytes = 9e999"],
+)
 def test_damaged_totals(tmp_path: Path, caplog: pytest.LogCaptureFixture, statement: str) -> None:
     path = tmp_path / "results.db"
     store = DiskStore(path)

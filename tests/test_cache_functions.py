@@ -181,11 +181,15 @@ def test_functions_that_refer_to_themselves_and_one_another() -> None:
     assert fingerprint({even, odd}) == fingerprint({odd, even}) == fingerprint(set(mutual(1)))
 
 
+def state(i: int, states: list[Any], last: int) -> Any:
+    return lambda x: states[(x + i) % last]
+
+
 def test_states_that_all_know_one_another() -> None:
     def machine(last: int) -> Any:
         states: list[Any] = []
         for i in range(40):  # each way through them would be 40! ways
-            states.append((lambda i, s: lambda x: s[(x + i) % last])(i, states))
+            states.append(state(i, states, last))
         return states[0]
 
     assert fingerprint(machine(7)) == fingerprint(machine(7)) != fingerprint(machine(8))

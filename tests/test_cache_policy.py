@@ -43,7 +43,8 @@ def test_keyword_arguments_have_no_order() -> None:
 
 small = st.integers(0, 2)
 calls = st.tuples(
-    st.lists(small, max_size=4).map(tuple), st.dictionaries(st.sampled_from(["a", "b", "c", "d", "args"]), small, max_size=3)
+    st.lists(small, max_size=4).map(tuple),
+    st.dictionaries(st.sampled_from(["a", "b", "c", "d", "args"]), small, max_size=3),
 )
 FUNCTIONS: list[Callable[..., Any]] = [
     lambda a, b=1, /, c=2: 0,
@@ -103,7 +104,7 @@ class Model:
     def predict(self, x: int, y: int = 2) -> int:
         return self.weight * x
 
-    def every(*args: Any) -> None: ...  # noqa: N805
+    def every(*args: Any) -> None: ...
 
 
 def test_methods() -> None:
