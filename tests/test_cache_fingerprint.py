@@ -133,10 +133,8 @@ def canonical(value: Any) -> Any:
 
 
 # Few values of many types, so that pairs of nearly equal data are common.
-scalars = st.sampled_from(
-    [None, True, False, 0, 1, -1, 256, 2**64, 0.0, -0.0, 1.0, math.nan, math.inf, 0j, -0j, 1 + 0j]
-    + ["", "a", "1", b"", b"a", b"1"]
-)
+NUMBERS = [None, True, False, 0, 1, -1, 256, 2**64, 0.0, -0.0, 1.0, math.nan, math.inf, 0j, -0j, 1 + 0j]
+scalars = st.sampled_from([*NUMBERS, "", "a", "1", b"", b"a", b"1"])
 hashables = st.recursive(
     scalars, lambda inner: st.tuples(inner) | st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=4
 )

@@ -10,7 +10,6 @@ it has been seen (Tarjan's algorithm). A container that holds itself is an error
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import blake2b
 from types import CodeType, FunctionType
 from typing import Any, cast
@@ -20,7 +19,7 @@ from cascade.cache.leaf import SIZE, Unhashable
 from cascade.cache.parts import SETS, encode, parts_of
 from cascade.exceptions import CacheKeyError
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "write"]
 
 STEPS = 8  # a longer path loses its middle: this many steps stay at each end
 
@@ -56,7 +55,7 @@ class _Node:
         self.digest = b""
 
 
-def fingerprint(value: Any, root: str | Callable[[], str] = "value") -> bytes:
+def fingerprint(value: Any, root: str = "value") -> bytes:
     """Return the digest of a value: 32 bytes, the same in every process.
 
     Takes time and memory linear in the value, however deep it is.
@@ -74,13 +73,37 @@ def fingerprint(value: Any, root: str | Callable[[], str] = "value") -> bytes:
     Traceback (most recent call last):
     cascade.exceptions.CacheKeyError: expected data that can be hashed, got `object` - at `value[0]`
     """
-    return blake2b(_Walk(root).write(value), digest_size=SIZE).digest()
+    return blake2b(write(value, root), digest_size=SIZE).digest()
+
+
+def write(value: Any, root: str = "value") -> bytes:
+    """Return the bytes of a value: itself if it is a short leaf, else its digest.
+
+    None are the beginning of others, so that several may be joined.
+
+    Args:
+        value: data.
+        root: what to call the value in an error.
+
+    Raises:
+        CacheKeyError: something in it cannot be hashed soundly.
+    """
+    try:
+        if (written := encode(value)) is not None:
+            return written
+    except Unhashable as error:
+        raise _refusal(error, root) from None
+    return _Walk(root).write(value)
+
+
+def _refusal(error: Unhashable, where: str) -> CacheKeyError:
+    return CacheKeyError(f"expected data that can be hashed, got {error} - at `{where}`")
 
 
 class _Walk:
     """One way through a value and all that it is made of."""
 
-    def __init__(self, root: str | Callable[[], str]) -> None:
+    def __init__(self, root: str) -> None:
         self._root = root
         self._met: dict[int, _Node] = {}
         self._path: list[_Node] = []
@@ -105,7 +128,7 @@ class _Walk:
                     parent.low = min(parent.low, node.low) if node.open else parent.low
                     parent.written.append(self._written(node))
         except Unhashable as error:
-            raise CacheKeyError(f"expected data that can be hashed, got {error} - at `{self._where()}`") from None
+            raise _refusal(error, self._where()) from None
         return self._settle(first) if isinstance(first, _Node) else first
 
     def _enter(self, value: Any) -> bytes | _Node:
@@ -173,7 +196,7 @@ class _Walk:
         hidden = len(steps) - 2 * STEPS
         if hidden > 0:
             steps[STEPS:-STEPS] = [f" … {hidden:,} steps … "]
-        return (self._root if isinstance(self._root, str) else self._root()) + "".join(steps)
+        return self._root + "".join(steps)
 
 
 def _head(node: _Node) -> bytes:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from hashlib import blake2b
 from inspect import iscoroutinefunction
 from typing import Any, cast, overload
 
 from cascade._core.clock import check_seconds
 from cascade._core.lazy import Task, task
 from cascade.cache.binding import bind
-from cascade.cache.fingerprint import fingerprint
+from cascade.cache.fingerprint import fingerprint, write
 from cascade.cache.function import callable_code
+from cascade.cache.leaf import SIZE
 from cascade.cache.memory import MemoryStore
 from cascade.cache.protocol import CacheStore, Hit
 from cascade.exceptions import PolicyError
@@ -80,8 +82,9 @@ class ResultCache:
         self.version = version
         self.store: CacheStore = _shared_store() if store is None else store
         self._key = key
-        self._settings = fingerprint(version, "version")
-        _identity(key, "key")
+        self._settings = fingerprint(("ResultCache", self.ttl, fingerprint(version, "version"), key is None))
+        if key is not None:
+            _identity(key, "key")
 
     @property
     def blocking(self) -> bool:
@@ -104,16 +107,18 @@ class ResultCache:
         Raises:
             CacheKeyError: an argument, or something that the task holds, cannot be hashed soundly.
         """
-        fn = task.fn
+        # What is joined is of known length, or written so that it is not the beginning of anything else.
+        digest = blake2b(self._settings, digest_size=SIZE)
+        digest.update(write(task.module) + write(task.name) + _identity(task.fn, task.name))
         if self._key is None:
-            bound = bind(fn, args, kwargs)
-            names = tuple(bound.names)
-            values = tuple(map(fingerprint, bound.values, bound.origins))
+            bound = bind(task.fn, args, kwargs)
+            digest.update(len(bound.names).to_bytes(8, "big"))
+            digest.update(b"".join(map(write, bound.names)))
+            digest.update(b"".join(map(write, bound.values, bound.origins)))
         else:
-            names = ("key",)
-            values = (fingerprint(self._key(*args, **kwargs), "key(...)"),)
-        settings = "ResultCache", self.ttl, self._settings, _identity(self._key, "key")
-        return fingerprint((settings, task.module, task.name, _identity(fn, task.name), names, values))
+            digest.update(_identity(self._key, "key"))
+            digest.update(write(self._key(*args, **kwargs), "key(...)"))
+        return digest.digest()
 
     def load(self, key: bytes, now: float) -> Hit | None:
         """Return the result under a key, if the store has one that holds at ``now`` (seconds since 1970)."""
@@ -133,7 +138,7 @@ class ResultCache:
         return f"ResultCache({', '.join([*shown, f'store={self.store!r}'])})"
 
 
-def _identity(fn: Callable[..., Any] | None, root: str) -> bytes:
+def _identity(fn: Callable[..., Any], root: str) -> bytes:
     """The digest of a callable as data, and of the code that calling it runs."""
     held = fingerprint(fn, root)
     code = callable_code(fn)
