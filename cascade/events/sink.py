@@ -71,14 +71,17 @@ class Sink:
         with self._lock:
             if self.closed:
                 raise ValueError("the file was closed: nothing more can be written")
-            if self._buffer and len(self._buffer) + len(line) >= self._size:
+            line += b"\n"
+            if self._buffer and len(self._buffer) + len(line) > self._size:
                 try:
                     self._drain()
                 except BaseException:
-                    self.lost += 1
+                    if len(self._buffer) + len(line) > self._size:
+                        self.lost += 1
+                    else:  # a part of the buffer could be written before the file was full
+                        self._buffer += line
                     raise
             self._buffer += line
-            self._buffer += b"\n"
             if len(self._buffer) >= self._size:
                 self._drain()
 
