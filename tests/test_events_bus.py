@@ -371,7 +371,8 @@ def test_types_that_are_no_events_are_refused_at_once(stage: Stage, types: Any, 
 
 
 @pytest.mark.parametrize(
-    "fn", [print, [].append, lambda event, more=1: None, lambda *all: None, functools.partial(lambda a, b: None, 1), repr]
+    "fn",
+    [print, [].append, lambda event, more=1: None, lambda *all: None, functools.partial(lambda a, b: None, 1), repr],
 )
 def test_anything_that_takes_one_argument_will_do(stage: Stage, fn: Callable[[Event], object]) -> None:
     stage.events.subscribe(RunFinished, fn).cancel()

@@ -57,14 +57,14 @@ def test_levels_and_words(logger: logging.Logger, records: Records) -> None:
         stage.emit(
             STARTED,
             finished(1),
-            NodeRetrying(**NODE, attempt=1, delay=0.5, error="OSError: gone"),
+            NodeRetrying(**NODE, attempt=1, delay=0.5, error="E: gone"),
             NodeFailed(**NODE, error="ValueError: 100 % wrong"),
             ResourceReleased(time=1.6, run=3, name="db", scope="run", error="OSError: gone"),
             FAILED,
         )
     assert records.told() == [
         ("INFO", "run 3 started: jobs.main"),
-        ("WARNING", "run 3 retrying: jobs.add at $.args[0], iteration 2 in 500 ms, after attempt 1: OSError: gone"),
+        ("WARNING", "run 3 retrying: jobs.add at $.args[0], iteration 2: attempt 1 failed, next in 500 ms: E: gone"),
         ("WARNING", "run 3 error: jobs.add at $.args[0], iteration 2: ValueError: 100 % wrong"),
         ("ERROR", "run 3 released: db (run), but its teardown failed: OSError: gone"),
         ("ERROR", "run 3 failed: after 1.00 s, 2 tail calls: ValueError: 100 % wrong"),

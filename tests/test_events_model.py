@@ -24,7 +24,8 @@ from cascade.events import (
 TYPES = st.sampled_from(
     [Event, RunEvent, NodeEvent, RunStarted, NodeFailed, (NodeFailed, RunEvent), (NodeEvent, CacheHit), (RunFinished,)]
 )
-EVENTS = st.sampled_from([RunStarted, RunFinished, NodeStarted, NodeFailed, CacheHit, ResourceReleased]).flatmap(events_of)
+KINDS = [RunStarted, RunFinished, NodeStarted, NodeFailed, CacheHit, ResourceReleased]
+EVENTS = st.sampled_from(KINDS).flatmap(events_of)
 
 # What may be done from outside, or by a subscriber when it is told of an event.
 ACTION = st.one_of(
@@ -148,6 +149,6 @@ def test_the_bus_does_what_a_list_would(
     real.outside(actions)
     assert real.trace == model.trace
     assert [(error.args[0], type(error)) for _, error in real.stage.reports] == model.reports
-    for kind in (RunStarted, RunFinished, NodeStarted, NodeFailed, CacheHit, ResourceReleased):
+    for kind in KINDS:
         wanted = any(each.alive and issubclass(kind, each.types) for each in model.listeners)
         assert real.stage.events.wants(kind) == wanted

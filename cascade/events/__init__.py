@@ -5,7 +5,7 @@
     failure     an exception as text
     observer    what the ready-made subscribers share: they are attached to engines
     log, sink   events as JSON lines in a file, and back
-    console     runs as a person wants to read them
+    console     runs as a person wants to read them; told, crowd: what it leaves out
     logger      events for standard logging
     wording     events in words, for both of these
 """

@@ -40,7 +40,7 @@ def tell(event: Event) -> tuple[str, str]:
         event: any event.
 
     >>> tell(NodeRetrying(time=0, run=1, task="a.b", path="$", iteration=0, node=0, attempt=1, delay=0.5, error="E: x"))
-    ('retrying', 'a.b at $ in 500 ms, after attempt 1: E: x')
+    ('retrying', 'a.b at $: attempt 1 failed, next in 500 ms: E: x')
     >>> tell(RunFinished(time=0, run=1, outcome="done", iterations=12, seconds=1.25))
     ('done', 'in 1.25 s, 12 tail calls')
     """
@@ -117,8 +117,8 @@ def _finished(event: RunFinished) -> tuple[str, str]:
 
 
 def _retrying(event: NodeRetrying) -> tuple[str, str]:
-    when = f" in {span(event.delay)}" if event.delay else ""
-    return "retrying", f"{_where(event)}{when}, after attempt {event.attempt}: {plain(event.error)}"
+    when = f"next in {span(event.delay)}" if event.delay else "next at once"
+    return "retrying", f"{_where(event)}: attempt {event.attempt} failed, {when}: {plain(event.error)}"
 
 
 def _released(event: ResourceReleased) -> tuple[str, str]:
