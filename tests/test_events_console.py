@@ -294,7 +294,7 @@ def test_what_is_no_console_is_refused() -> None:
 
 def test_without_rich_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich", None)
-    with pytest.raises(MissingExtraError, match="the event console needs rich, which is missing: .*'cli'"):
+    with pytest.raises(MissingExtraError, match=r"the event console needs rich, which is missing: .*'cli'"):
         EventConsole()
 
 

@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,18 @@ def test_several_engines_share_a_log_and_each_can_be_detached(stage: Stage) -> N
         stage.emit(ENDED)
         other.emit(ENDED)
     assert file.getvalue().count(b"\n") == 3
+
+
+def test_a_log_keeps_no_engine_alive() -> None:
+    stage = Stage()
+    gone = weakref.ref(stage.events)
+    with EventLog(io.StringIO()) as log:
+        log.attach(stage)
+        stage.emit(ENDED)
+        del stage
+        gc.collect()
+        assert gone() is None
+        assert repr(log) == "<EventLog of 0 engines>"
 
 
 def test_a_file_is_appended_to_unless_it_is_to_be_new(stage: Stage, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Subscription(Generic[E]):
         failures: how many times the function has raised.
     """
 
-    __slots__ = ("_bus", "_reported", "active", "failures", "fn", "types")
+    __slots__ = ("__weakref__", "_bus", "_reported", "active", "failures", "fn", "types")
 
     def __init__(self, bus: Events, types: tuple[type[E], ...], fn: Callable[[E], object]) -> None:
         self._bus = bus
@@ -88,7 +88,8 @@ class Events:
     """
 
     __slots__ = (
-        "_changed", "_counts", "_delivering", "_interrupt", "_lock", "_queue", "_receivers", "_report", "_subscriptions"
+        "__weakref__", "_changed", "_counts", "_delivering", "_interrupt", "_lock", "_queue", "_receivers", "_report",
+        "_subscriptions",
     )
 
     def __init__(self, changed: Callable[[], None], report: Callable[[str, BaseException], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Protocol, Self
+from weakref import WeakKeyDictionary, ref
 
 from cascade.events.bus import Events, Subscription
 
@@ -26,7 +27,8 @@ class Observer:
     """
 
     def __init__(self) -> None:
-        self._attached: dict[Events, tuple[Subscription[Any], ...]] = {}
+        # Weak: an observer for the life of a process does not keep the engines of every hour alive.
+        self._attached: WeakKeyDictionary[Events, tuple[ref[Subscription[Any]], ...]] = WeakKeyDictionary()
 
     def attach(self, engine: Source) -> Self:
         """Subscribe to the events of an engine. Several engines may share an observer; a second time does nothing.
@@ -44,7 +46,7 @@ class Observer:
         if not isinstance(events, Events):
             raise TypeError(f"expected an engine, got `{type(engine).__name__}` - at `engine`")
         if events not in self._attached:
-            self._attached[events] = tuple(self.subscriptions(events))
+            self._attached[events] = tuple(ref(subscription) for subscription in tuple(self.subscriptions(events)))
         return self
 
     def detach(self, engine: Source | None = None) -> None:
@@ -54,8 +56,9 @@ class Observer:
             engine: the engine; None: all of them.
         """
         for events in tuple(self._attached) if engine is None else (engine.events,):
-            for subscription in self._attached.pop(events, ()):
-                subscription.cancel()
+            for reference in self._attached.pop(events, ()):
+                if (subscription := reference()) is not None:
+                    subscription.cancel()
 
     def close(self) -> None:
         """Detach it from all engines, and let go of what it holds."""
