@@ -57,7 +57,7 @@ class Limits:
         self._timers = timers
         self._changed = changed
         self._rules = Rules()
-        self._turnstile = Turnstile(self._rules, timers, self._expire)
+        self._turnstile = Turnstile(self._rules, timers, self._drop)
         self._pools = {name: _new_pool(name, capacity) for name, capacity in (capacities or {}).items()}
 
     # ------------------------------------------------------------------------------------------------ for users
@@ -157,7 +157,6 @@ class Limits:
             self._see()
         else:
             self._expire_after(self._known("pause", parsed, Pause), lifetime)
-            self._turnstile.catch_up()
 
     def resume(self, scope: str = "*") -> bool:
         """End a pause. Calls for which another one holds stay paused.
@@ -311,26 +310,20 @@ class Limits:
         self._see()
 
     def _expire_after(self, rule: Rule, lifetime: int | None) -> None:
-        """Have a rule vanish after so many nanoseconds, or never."""
+        """Have a rule vanish after so many nanoseconds, or never; at once after none, before it has any effect."""
         expiries = self._turnstile.agenda.expiries
         if lifetime is None:
             expiries.leave(rule)
         else:
             expiries.enter(rule, self._timers.now() + lifetime)
-
-    def _expire(self, rules: list[Rule]) -> None:
-        self._drop(rules)
+        self._turnstile.catch_up()
 
     def _drop(self, rules: list[Rule]) -> None:
         """Have rules hold no more."""
         for rule in rules:
             self._rules.discard(rule)
             self._turnstile.agenda.expiries.leave(rule)
-        for rule in rules:
-            if isinstance(rule, Pause):
-                self._turnstile.resumed(rule)
-            else:
-                self._turnstile.rule_removed(rule)
+        self._turnstile.rules_removed(rules)
         self._see()
 
     def _see(self) -> None:

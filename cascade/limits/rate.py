@@ -50,8 +50,9 @@ def parse_rate(text: str) -> tuple[int, int]:
 class Rate(Rule):
     """A token bucket, counted in whole numbers: it neither drifts nor rounds.
 
-    It is full at first. Each nanosecond puts `gain` into it, up to what `burst` calls cost, and each call takes `cost`
-    out. So in any span of time there start at most as many calls as the rate says, and `burst` more.
+    It is full at first. Each nanosecond puts a gain into it, up to what `burst` calls cost, and each call takes its
+    cost out. So in any span of time there start at most as many calls as the rate says, and `burst` more. What is gained
+    in the nanosecond that fills it is kept: calls that start as often as they may are exactly as many as the rate says.
 
     Attributes:
         line: the claims that wait for it, in the order in which they came, but for those that are paused.
@@ -59,7 +60,7 @@ class Rate(Rule):
         burst: how many calls may start at once after a time of quiet.
     """
 
-    __slots__ = ("_at", "_cost", "_gain", "_level", "burst", "line", "scope", "text")
+    __slots__ = ("_at", "_cost", "_gain", "_level", "_most", "burst", "line", "scope", "text")
 
     kind = "rate"
 
@@ -70,13 +71,15 @@ class Rate(Rule):
         self.burst = burst
         self._gain, self._cost = parse_rate(text)
         self._level = burst * self._cost
+        self._most = self._level + min(self._gain, self._cost) - 1
         self._at = now
 
     def change(self, text: str, burst: int, now: int) -> None:
         """Have another rate from now on. What the bucket holds stays the same number of calls, if it has room."""
         gain, cost = parse_rate(text)
         self._refill(now)
-        self._level = min(burst * cost, self._level * cost // self._cost)
+        self._most = burst * cost + min(gain, cost) - 1
+        self._level = min(self._most, self._level * cost // self._cost)
         self._gain, self._cost = gain, cost
         self.text = text
         self.burst = burst
@@ -98,7 +101,7 @@ class Rate(Rule):
     def put_back(self, now: int) -> None:
         """A call that was to start has not."""
         self._refill(now)
-        self._level = min(self.burst * self._cost, self._level + self._cost)
+        self._level = min(self._most, self._level + self._cost)
 
     def left(self, now: int) -> int:
         """How many calls may start at once."""
@@ -111,5 +114,5 @@ class Rate(Rule):
 
     def _refill(self, now: int) -> None:
         if now > self._at:
-            self._level = min(self.burst * self._cost, self._level + (now - self._at) * self._gain)
+            self._level = min(self._most, self._level + (now - self._at) * self._gain)
             self._at = now

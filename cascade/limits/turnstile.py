@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 from cascade.exceptions import InternalError, LimitError
 from cascade.limits.agenda import Agenda
 from cascade.limits.demand import NOTHING, Claim, Demand, Grant
+from cascade.limits.rules import Pause
 
 if TYPE_CHECKING:
     from cascade.limits.demand import Share
     from cascade.limits.line import Line
     from cascade.limits.rate import Rate
-    from cascade.limits.rules import Pause, Rule, Rules
+    from cascade.limits.rules import Rule, Rules
     from cascade.timers import Timers
 
 __all__ = ["FREE", "Turnstile"]
@@ -135,14 +136,11 @@ class Turnstile:
         """Do what is due by now."""
         agenda = self.agenda
         at = agenda.next()
-        if at is None:
-            return
-        now = self._timers.now()
-        if at <= now:
-            if expired := agenda.expired(now):
-                self._expire(expired)
+        if at is not None and at <= (now := self._timers.now()):
             for rate in agenda.awake(now):
                 self._first_of(rate.line)
+            if expired := agenda.expired(now):
+                self._expire(expired)
             self._settle()
         else:
             agenda.arm()
@@ -151,22 +149,20 @@ class Turnstile:
         """A rule holds that did not: it holds for those that wait, too."""
         self._sort_again(claim for claim in self._claims if _holds(rule, claim.demand, self._rules))
 
-    def rule_removed(self, rule: Rule) -> None:
-        """A rule holds no more."""
-        self._sort_again(claim for claim in self._claims if _is_among(rule, claim))
+    def rules_removed(self, rules: list[Rule]) -> None:
+        """Rules and pauses hold no more: all at once, so that who came first goes on first, whatever held him up."""
+        affected: dict[Claim, None] = {}
+        for rule in rules:
+            if isinstance(rule, Pause):
+                affected |= rule.parked
+            else:
+                affected |= dict.fromkeys(claim for claim in self._claims if _is_among(rule, claim))
+        self._sort_again(affected)
 
     def paused(self) -> None:
         """A pause has begun. Those that are the first somewhere make way; the others do when they come up."""
         for line in self._lines:
             self._first_of(line)
-        self._settle()
-
-    def resumed(self, pause: Pause) -> None:
-        """A pause is over."""
-        for claim in pause.parked:
-            claim.parked = None
-            self._join(claim)
-        pause.parked = {}
         self._settle()
 
     def line_changed(self, line: Line[Claim]) -> None:
