@@ -53,8 +53,8 @@ class Agenda:
             return
         self.disarm()
         if at is not None:
-            self._set_for = at
             self._handle = self._timers.call_at(at, self._ring)
+            self._set_for = at
 
     def disarm(self) -> None:
         """Have no timer set."""

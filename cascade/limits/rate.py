@@ -51,8 +51,9 @@ class Rate(Rule):
     """A token bucket, counted in whole numbers: it neither drifts nor rounds.
 
     It is full at first. Each nanosecond puts a gain into it, up to what `burst` calls cost, and each call takes its
-    cost out. So in any span of time there start at most as many calls as the rate says, and `burst` more. What is gained
-    in the nanosecond that fills it is kept: calls that start as often as they may are exactly as many as the rate says.
+    cost out. So in any span of time there start at most as many calls as the rate says, and `burst` more. What is
+    gained beyond that in the nanosecond that fills it is kept: calls that start as often as they may are exactly as
+    many as the rate says.
 
     Attributes:
         line: the claims that wait for it, in the order in which they came, but for those that are paused.
