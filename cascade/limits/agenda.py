@@ -25,17 +25,18 @@ class Agenda:
         due: called when something is.
 
     Attributes:
+        at: for when the timer is set, in nanoseconds on the clock; None: it is not.
         wakes: rates for which a claim waits, by the time at which it may go on.
         expiries: rules that vanish, by the time at which they do.
     """
 
-    __slots__ = ("_due", "_handle", "_set_for", "_timers", "expiries", "wakes")
+    __slots__ = ("_due", "_handle", "_timers", "at", "expiries", "wakes")
 
     def __init__(self, timers: Timers, due: Callable[[], None]) -> None:
         self._timers = timers
         self._due = due
         self._handle: Handle | None = None
-        self._set_for: int | None = None
+        self.at: int | None = None
         self.wakes: Line[Rate] = Line()
         self.expiries: Line[Rule] = Line()
 
@@ -49,24 +50,19 @@ class Agenda:
     def arm(self) -> None:
         """Have the timer set for what is due next."""
         at = self.next()
-        if at == self._set_for:
+        if at == self.at:
             return
         self.disarm()
         if at is not None:
             self._handle = self._timers.call_at(at, self._ring)
-            self._set_for = at
+            self.at = at
 
     def disarm(self) -> None:
         """Have no timer set."""
         handle, self._handle = self._handle, None
-        self._set_for = None
+        self.at = None
         if handle is not None:
             handle.cancel()
-
-    @property
-    def is_armed(self) -> bool:
-        """Whether the timer is set."""
-        return self._handle is not None
 
     def expired(self, now: int) -> list[Rule]:
         """Take out the rules that have vanished."""
@@ -76,12 +72,9 @@ class Agenda:
         """Take out the rates that may have leave to give."""
         return _take(self.wakes, now)
 
-    def __bool__(self) -> bool:
-        return bool(self.wakes or self.expiries)
-
     def _ring(self) -> None:
         self._handle = None
-        self._set_for = None
+        self.at = None
         self._due()
 
 

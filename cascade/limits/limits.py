@@ -196,8 +196,8 @@ class Limits:
 
     def governs(self, task: str, qualname: str, run: int) -> bool:
         """Whether a rule or a pause holds for the calls of a task in a run."""
-        if self._turnstile.agenda and not self._turnstile.agenda.is_armed:
-            self._turnstile.catch_up()  # after `clear`: nothing else may come by
+        if self._turnstile.stopped:
+            self._turnstile.catch_up()
         found = self._rules.find(task, qualname, run)
         return bool(found.pauses or found.rates or found.pools)
 

@@ -42,9 +42,13 @@ class Turnstile:
         rules: which hold.
         timers: the engine's clock.
         expire: called with rules whose time is over; it removes them.
+
+    Attributes:
+        stopped: whether the timer is to be set again when somebody comes by, as it was taken away by `clear`.
     """
 
     def __init__(self, rules: Rules, timers: Timers, expire: Callable[[list[Rule]], None]) -> None:
+        self.stopped = False
         self.agenda = Agenda(timers, self.catch_up)
         self._rules = rules
         self._timers = timers
@@ -66,7 +70,7 @@ class Turnstile:
         if demand is NOTHING:
             return FREE
         demand.check()
-        if self.agenda:
+        if self.agenda.at is not None or self.stopped:
             self.catch_up()
         found = demand.found(self._rules)
         if found.pauses:
@@ -134,6 +138,7 @@ class Turnstile:
 
     def catch_up(self) -> None:
         """Do what is due by now."""
+        self.stopped = False
         agenda = self.agenda
         at = agenda.next()
         if at is not None and at <= (now := self._timers.now()):
@@ -183,6 +188,7 @@ class Turnstile:
 
     def clear(self) -> None:
         """Forget all who wait, and what was granted until now: nothing of it runs any more."""
+        self.stopped = True
         self.agenda.disarm()
         self.agenda.wakes.clear()
         self._era += 1
