@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, overload
 
@@ -156,7 +157,9 @@ def _resource_of(fn: Any, scope: ScopeKind, name: str | None) -> Resource:
 
 def _kind_of(fn: Callable[..., Any]) -> Kind:
     # What a decorator has wrapped with `functools.wraps` is judged by what is inside, an object by its `__call__`.
-    inside = inspect.unwrap(fn)
+    inside: Any = inspect.unwrap(fn)
+    while isinstance(inside, partial):
+        inside = inspect.unwrap(inside.func)
     for found in (inside, inspect.getattr_static(type(inside), "__call__", None)):
         if inspect.isgeneratorfunction(found):
             return "generator"

@@ -168,8 +168,7 @@ class Scope:
         owner = self._around(binding.scope)
         if owner.kind != binding.scope:
             raise ResourceError(
-                f"expected a resource that lasts for a {self.kind} or longer, got `{binding.name}` of scope "
-                f"{binding.scope}"
+                f"expected a resource of scope {self.kind} or longer, got `{binding.name}` of scope {binding.scope}"
             )
         return owner
 
