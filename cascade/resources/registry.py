@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from difflib import get_close_matches
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -159,6 +158,8 @@ class Registry:
         return self._registered[name]
 
     def _unknown(self, path: list[str]) -> str:
+        from difflib import get_close_matches  # nobody needs it who makes no mistake
+
         near = get_close_matches(path[-1], self._registered, 1)
         hint = f", perhaps `{near[0]}` was meant" if near else ""
         place = f" - at {' -> '.join(path)}" if len(path) > 1 else ""
