@@ -1,0 +1,197 @@
+"""Providers: what makes a resource, how long it lasts, and what it needs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, Literal, overload
+
+from cascade._core.lazy import LazyResult
+
+__all__ = ["Kind", "Resource", "ScopeKind", "Value", "resource"]
+
+ScopeKind = Literal["run", "step", "engine"]
+Kind = Literal["generator", "async generator", "async", "plain"]
+
+# From the longest life to the shortest: a resource may need what lasts as long as itself, or longer.
+LIVES: Final[tuple[ScopeKind, ...]] = ("engine", "run", "step")
+
+_NONE_NEEDED: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Value:
+    """A ready-made value: it lasts as long as the engine, and is neither set up nor torn down.
+
+    Attributes:
+        value: what tasks are given.
+    """
+
+    __slots__ = ("value",)
+
+    scope: Final[ScopeKind] = "engine"
+    needs: Final = _NONE_NEEDED
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"<Value `{type(self.value).__name__}`>"
+
+
+class Resource:
+    """A function that makes a resource. Made by `cs.resource`; calling it calls the function.
+
+    Attributes:
+        fn: the function.
+        name: under which `Engine.register` puts it if it is given no other.
+        scope: what it lasts for: "run", "step" or "engine".
+        kind: "generator", "async generator", "async" or "plain".
+        needs: parameters that are resources themselves, each with the name of its resource.
+    """
+
+    __slots__ = ("__weakref__", "_by_position", "fn", "kind", "name", "needs", "scope")
+
+    def __init__(self, fn: Callable[..., Any], name: str, scope: ScopeKind) -> None:
+        self.fn = fn
+        self.name = name
+        self.scope: ScopeKind = scope
+        self.kind = _kind_of(fn)
+        needs: dict[str, str] = {}
+        by_position: list[tuple[str, Any]] = []
+        for parameter in _parameters_of(fn):
+            needed = _need_of(parameter, name)
+            if needed is not None:
+                needs[parameter.name] = needed
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                by_position.append((parameter.name, parameter.default))
+        self.needs: Mapping[str, str] = MappingProxyType(needs)
+        self._by_position = tuple(by_position)
+
+    @property
+    def is_sync(self) -> bool:
+        """Whether nothing of it is awaited, unless a plain function gives a coroutine."""
+        return self.kind == "generator" or self.kind == "plain"
+
+    def call(self, needed: Mapping[str, Any]) -> Any:
+        """Call the function with the values of what it needs, by the names of the parameters."""
+        if not self._by_position:
+            return self.fn(**needed)
+        keywords = dict(needed)
+        by_position = [keywords.pop(name, default) for name, default in self._by_position]
+        return self.fn(*by_position, **keywords)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself, as tests of it may want to."""
+        return self.fn(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<Resource {self.name}: {self.kind}, scope {self.scope}>"
+
+
+@overload
+def resource(fn: Callable[..., Any], /, *, scope: ScopeKind = "run", name: str | None = None) -> Resource: ...
+@overload
+def resource(
+    fn: None = None, /, *, scope: ScopeKind = "run", name: str | None = None
+) -> Callable[[Callable[..., Any]], Resource]: ...
+def resource(
+    fn: Callable[..., Any] | None = None, /, *, scope: ScopeKind = "run", name: str | None = None
+) -> Resource | Callable[[Callable[..., Any]], Resource]:
+    """Make a resource of a function, for `Engine.register`.
+
+    A generator function, async or not, yields the resource once; what comes after the ``yield`` is its teardown, and
+    a failure is raised at the ``yield``. A function without a ``yield``, async or not, returns the resource. Parameters
+    are resources themselves: one whose default is ``cs.Inject("other")`` is that one, one without default is the
+    one of its own name; any other default is kept.
+
+    Args:
+        fn: the function.
+        scope: what it lasts for. "run": one for each run that needs it; "step": one for each call of a task that
+            takes it; "engine": one for all runs, until the engine is closed.
+        name: under which it is registered; None: the function's.
+
+    Returns:
+        A `Resource`; without ``fn``, a decorator that makes one.
+
+    Raises:
+        TypeError: ``fn`` is not callable or a resource already, ``name`` is no name, or a parameter's default is a
+            lazy result or a resource.
+        ValueError: ``scope`` is none of the three.
+
+    >>> from cascade.resources.provider import resource
+    >>> @resource(scope="engine")
+    ... def numbers():
+    ...     yield [1, 2, 3]
+    >>> numbers
+    <Resource numbers: generator, scope engine>
+    """
+    if scope not in LIVES:
+        raise ValueError(f"expected scope 'run', 'step' or 'engine', got {scope!r}")
+    if name is not None:
+        check_name(name)
+    if fn is None:
+        return lambda function: _resource_of(function, scope, name)
+    return _resource_of(fn, scope, name)
+
+
+def check_name(name: object) -> None:
+    """Raise unless it is the name of a resource."""
+    if type(name) is not str or not name:
+        raise TypeError(f"expected the name of a resource as a non-empty `str`, got {name!r}")
+
+
+def _resource_of(fn: Any, scope: ScopeKind, name: str | None) -> Resource:
+    if isinstance(fn, Resource):
+        raise TypeError(f"expected a function, got the resource `{fn.name}`: it is one already")
+    if not callable(fn):
+        hint = ": write the scope as `scope=...`" if type(fn) is str and fn in LIVES else ""
+        raise TypeError(f"expected a function, got `{type(fn).__name__}`{hint}")
+    if name is None:
+        name = getattr(fn, "__name__", None)
+        if type(name) is not str or not name:
+            raise TypeError(f"expected a name for a `{type(fn).__name__}`, which has none of its own, got None")
+    return Resource(fn, name, scope)
+
+
+def _kind_of(fn: Callable[..., Any]) -> Kind:
+    # What a decorator has wrapped with `functools.wraps` is judged by what is inside, an object by its `__call__`.
+    inside: Any = inspect.unwrap(fn)
+    while isinstance(inside, partial):
+        inside = inspect.unwrap(inside.func)
+    for found in (inside, inspect.getattr_static(type(inside), "__call__", None)):
+        if inspect.isgeneratorfunction(found):
+            return "generator"
+        if inspect.isasyncgenfunction(found):
+            return "async generator"
+        if inspect.iscoroutinefunction(found):
+            return "async"
+    return "plain"
+
+
+def _parameters_of(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        found = inspect.signature(fn).parameters.values()
+    except ValueError:  # some builtins do not say what they take
+        return []
+    return [p for p in found if p.kind is not p.VAR_POSITIONAL and p.kind is not p.VAR_KEYWORD]
+
+
+def _need_of(parameter: inspect.Parameter, name: str) -> str | None:
+    """The name of the resource that a parameter stands for; None if it has a default that is data."""
+    default = parameter.default
+    if default is parameter.empty:
+        return parameter.name
+    injected = _injected_name(default)
+    if injected is None and isinstance(default, LazyResult | Resource):
+        raise TypeError(
+            f"expected a value or `cs.Inject(...)` as default, got `{type(default).__name__}` "
+            f"- at parameter `{parameter.name}` of resource `{name}`"
+        )
+    return injected
+
+
+def _injected_name(default: Any) -> str | None:
+    """The name of the resource that a default asks for; None for any other default."""
+    return default.name if type(default).__name__ == "Inject" else None

@@ -1,0 +1,326 @@
+"""Scopes: how long resources last."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from contextvars import Context, copy_context
+from typing import Any, Protocol
+
+from cascade.exceptions import EngineStateError, InternalError, ResourceError
+from cascade.resources.binding import Binding
+from cascade.resources.instance import URGENT, Instance
+from cascade.resources.provider import Resource, ScopeKind, Value
+from cascade.resources.registry import Registry
+
+__all__ = ["Hooks", "Scope"]
+
+
+class Hooks(Protocol):
+    """Who is told what becomes of resources. None of it may raise."""
+
+    def acquired(self, name: str, scope_kind: ScopeKind) -> None:
+        """A resource was set up."""
+
+    def released(self, name: str, scope_kind: ScopeKind, error: BaseException | None) -> None:
+        """A resource was torn down; with what went wrong in its teardown."""
+
+    def report(self, message: str, error: BaseException) -> None:
+        """Something went wrong that no run will raise."""
+
+
+class Scope:
+    """One lifetime: that of an engine, of a run, or of a step. Belongs to one event loop; not for several threads.
+
+    Args:
+        registry: says what the names stand for.
+        kind: "engine", "run" or "step".
+        parent: the scope around it, which lasts longer: a run's is the engine's, a step's is the run's.
+        hooks: told what is set up, torn down, and what goes wrong in teardowns.
+        context: of which each resource gets a copy, to be set up and torn down in; None: the current one.
+    """
+
+    __slots__ = ("_bindings", "_closed", "_closing", "_context", "_instances", "_order", "hooks", "kind", "parent",
+                 "registry")  # fmt: skip
+
+    def __init__(
+        self,
+        registry: Registry,
+        kind: ScopeKind,
+        parent: Scope | None,
+        hooks: Hooks,
+        context: Context | None = None,
+    ) -> None:
+        self.registry = registry
+        self.kind: ScopeKind = kind
+        self.parent = parent
+        self.hooks = hooks
+        self._context = copy_context() if context is None else context
+        self._bindings: dict[str, Binding] = {}  # what names stand for here, whatever becomes of the registry
+        self._instances: dict[Binding, Instance] = {}
+        self._order: list[Instance] = []  # those that are set up, in the order in which they were
+        self._closing = False
+        self._closed: list[asyncio.Future[None]] | None = []  # each done once it is closed; None: it is
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to tear down."""
+        return not self._instances
+
+    # --------------------------------------------------------------------------------------------------- getting
+
+    def ready(self, name: str) -> tuple[bool, Any]:
+        """Return whether a resource is set up here or in a wider scope, and its value.
+
+        Raises:
+            ResourceError: there is no such resource.
+        """
+        binding = self._bind(name)
+        if isinstance(binding.provider, Value):
+            return True, binding.provider.value
+        instance = self._owner(binding)._instances.get(binding)
+        if instance is None or instance.state != "ready":
+            return False, None
+        return True, instance.value
+
+    def open(self, name: str) -> tuple[bool, Any]:
+        """Set up a resource if nothing needs to be awaited; return whether it is set up, and its value.
+
+        Raises:
+            ResourceError: there is no such resource.
+            EngineStateError: the scope that it belongs to has ended.
+            BaseException: what its set-up raises.
+        """
+        binding = self._bind(name)
+        if isinstance(binding.provider, Value):
+            return True, binding.provider.value
+        instance = self._open(binding)
+        if instance is None or instance.state != "ready":
+            return False, None
+        return True, instance.value
+
+    async def get(self, name: str) -> Any:
+        """Return a resource, set up in the scope that it belongs to if it is not yet, what it needs first.
+
+        Nothing is awaited if nothing needs to be. If a set-up fails, all who wait for it get what it raised, and who
+        asks later has it tried again. Cancelling all who wait for it stops it, and is let out when it has stopped.
+
+        Raises:
+            ResourceError: there is no such resource, or it does not yield once.
+            EngineStateError: the scope that it belongs to has ended.
+            BaseException: what its set-up raises.
+        """
+        return await self.obtain(self._bind(name))
+
+    async def obtain(self, binding: Binding) -> Any:
+        """Return what a binding of this scope stands for; see `get`."""
+        if isinstance(binding.provider, Value):
+            return binding.provider.value
+        while True:
+            instance = self._open(binding)
+            if instance is None:
+                instance = self._owner(binding)._add(binding)
+                instance.open_later()
+            if instance.state != "ready":
+                await instance.wait()
+            if instance.state == "ready":
+                return instance.value
+            if instance.error is not None:
+                raise instance.error
+            # Whoever wanted it was cancelled, or it ended by itself: once more.
+
+    def _bind(self, name: str) -> Binding:
+        """What a name stands for here. A run keeps to what it has once begun with, through overrides."""
+        found = self._bound(name)
+        if found is not None:
+            return found
+        current = self.registry.binding(name)
+        if self.kind == "engine":
+            return current
+        self._owner(current)
+        for member in current.order:
+            found = self._bound(member.name)
+            if found is None:
+                needs = {parameter: self._bind(need.name) for parameter, need in member.needs.items()}
+                found = self.registry.join([member.name], member.provider, needs)
+                (self if found.scope == "step" else self._around("run"))._bindings[member.name] = found
+        return self._bind(name)
+
+    def _bound(self, name: str) -> Binding | None:
+        scope: Scope | None = self
+        while scope is not None:
+            if (found := scope._bindings.get(name)) is not None:
+                return found
+            scope = scope.parent
+        return None
+
+    def _around(self, kind: ScopeKind) -> Scope:
+        """The scope of that kind that this one is in; itself if there is none."""
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.kind == kind:
+                return scope
+            scope = scope.parent
+        return self
+
+    def _owner(self, binding: Binding) -> Scope:
+        """The scope in which a binding is set up."""
+        owner = self._around(binding.scope)
+        if owner.kind != binding.scope:
+            raise ResourceError(
+                f"expected a resource of scope {self.kind} or longer, got `{binding.name}` of scope {binding.scope}"
+            )
+        return owner
+
+    # --------------------------------------------------------------------------------------------------- set-up
+
+    def _open(self, binding: Binding) -> Instance | None:
+        """Set up what needs nothing awaited; return the instance if there is one now, which may be opening."""
+        found = self._owner(binding)._instances.get(binding)
+        if found is not None:
+            return found
+        for member in binding.order:
+            if isinstance(member.provider, Value):
+                continue
+            owner = self._owner(member)
+            found = owner._instances.get(member)
+            if found is None:
+                if not member.provider.is_sync:
+                    return None
+                found = owner._add(member)
+                found.open_now({parameter: owner._value(need) for parameter, need in member.needs.items()})
+            if found.state != "ready":
+                return found if member is binding else None
+        return found
+
+    def _add(self, binding: Binding) -> Instance:
+        if self._closing:
+            raise EngineStateError(f"resource `{binding.name}` was asked for when its {self.kind} had ended")
+        if not isinstance(binding.provider, Resource):
+            raise InternalError(f"a value was to be set up: {binding!r}")
+        instance = self._instances[binding] = Instance(self, binding, binding.provider, self._context.copy())
+        return instance
+
+    def _value(self, binding: Binding) -> Any:
+        """The value of what is set up."""
+        if isinstance(binding.provider, Value):
+            return binding.provider.value
+        return self._owner(binding)._instances[binding].value
+
+    def opened(self, instance: Instance) -> None:
+        """An instance is set up."""
+        self._order.append(instance)
+        self.hooks.acquired(instance.binding.name, self.kind)
+
+    def forget(self, instance: Instance) -> None:
+        """An instance is no more: who asks for it will have it set up anew."""
+        if self._instances.get(instance.binding) is instance:
+            del self._instances[instance.binding]
+
+    # -------------------------------------------------------------------------------------------------- teardown
+
+    def close_now(self, error: BaseException | None) -> bool:
+        """Tear down as `close` does if nothing needs to be awaited; return whether all is torn down.
+
+        If not, what was set up last may be torn down already; `close` does the rest.
+        """
+        if self._closed is None:
+            return True
+        if self._closing or any(instance.state == "opening" for instance in self._instances.values()):
+            return False
+        self._closing = True
+        urgent: list[BaseException] = []
+        while self._order:
+            if not self._end_last(error, urgent):
+                self._closing = False
+                break
+        else:
+            self._has_closed()
+        if urgent:
+            raise urgent[0]
+        return self._closed is None
+
+    async def close(self, error: BaseException | None) -> None:
+        """Tear down all that is set up here, the last first. Nothing may use any of it any more.
+
+        What goes wrong in a teardown is reported, and the others follow. Cancelling does not stop it, but is let out at
+        the end. Nothing is awaited if nothing needs to be.
+
+        Args:
+            error: what the run or step has failed with, which is raised in the generators; None: it has not.
+        """
+        cancelled = None
+        if self._closing:
+            cancelled = await self._wait_closed()
+        else:
+            self._closing = True
+            urgent: list[BaseException] = []
+            opening = [instance for instance in self._instances.values() if instance.state == "opening"]
+            for instance in opening:
+                instance.abandon()
+            for instance in opening:
+                cancelled = await instance.outlast("opening") or cancelled
+            while self._order:
+                instance = self._order[-1]
+                if not self._end_last(error, urgent):
+                    instance.end_later(error)
+                    cancelled = await instance.outlast("ready", "ending") or cancelled
+            self._has_closed()
+            if urgent:
+                raise urgent[0]
+        if cancelled is not None:
+            raise cancelled
+
+    def abandon(self, error: BaseException) -> None:
+        """The event loop was closed: tear down what needs nothing awaited, report the rest as lost."""
+        self._closing = True
+        for instance in [*self._order[::-1], *self._instances.values()]:
+            if instance.state == "ready" and instance.end_now(error):
+                continue
+            instance.lose(error)
+        self._closed = None
+
+    def _end_last(self, error: BaseException | None, urgent: list[BaseException]) -> bool:
+        """Tear down what was set up last, if nothing needs to be awaited."""
+        instance = self._order[-1]
+        if not instance.end_now(error):
+            return False
+        if isinstance(instance.error, URGENT):
+            urgent.append(instance.error)
+        return True
+
+    def closed(self, instance: Instance, wrong: BaseException | None, *, early: bool) -> None:
+        """An instance is torn down.
+
+        Args:
+            instance: which.
+            wrong: what went wrong in its teardown.
+            early: it ended by itself.
+        """
+        name = instance.binding.name
+        self.forget(instance)
+        if instance in self._order:
+            self._order.remove(instance)
+        if isinstance(wrong, URGENT):
+            instance.error = wrong
+        elif wrong is not None:
+            what = f"ended before its {self.kind} did" if early else "failed in its teardown"
+            self.hooks.report(f"resource `{name}` {what}", wrong)
+        self.hooks.released(name, self.kind, wrong)
+
+    async def _wait_closed(self) -> CancelledError | None:
+        cancelled = None
+        while self._closed is not None:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._closed.append(waiter)
+            try:
+                await waiter
+            except CancelledError as error:
+                cancelled = error
+        return cancelled
+
+    def _has_closed(self) -> None:
+        waiting, self._closed = self._closed, None
+        for waiter in waiting or ():
+            if not waiter.done():
+                waiter.set_result(None)
