@@ -54,6 +54,7 @@ class LocalConnector:
         self._connections = 0
         # Weak: a subscription that nobody reads from any more must not fill its queue.
         self._subscriptions: dict[int, weakref.ref[Subscription]] = {}
+        self._awaited: list[Subscription] = []  # those that somebody reads from just now
 
     @property
     def connected(self) -> bool:
@@ -114,7 +115,7 @@ class LocalConnector:
         """
         _check(topics, str, "topics")
         self._check_connected("subscribe")
-        subscription = Subscription(topics, Channel(self._capacity, self._overflow))
+        subscription = Subscription(topics, Channel(self._capacity, self._overflow), self._awaited)
         key = id(subscription)
         known = self._subscriptions
         known[key] = weakref.ref(subscription, lambda _: known.pop(key, None))
@@ -146,8 +147,9 @@ class Subscription:
         topics: the glob.
     """
 
-    def __init__(self, topics: str, channel: Channel) -> None:
+    def __init__(self, topics: str, channel: Channel, awaited: list[Subscription]) -> None:
         self.topics = topics
+        self._awaited = awaited
         self._matches = compile_pattern(translate(topics)).match
         self._channel = channel
 
@@ -174,10 +176,14 @@ class Subscription:
         return self
 
     async def __anext__(self) -> tuple[str, bytes]:
+        # Held by the connector meanwhile: the event loop would not hold who waits here and is held by nobody else.
+        self._awaited.append(self)
         try:
             received = await self._channel.receive()
         except ChannelClosedError:
             raise StopAsyncIteration from None
+        finally:
+            self._awaited.remove(self)
         message: tuple[str, bytes] = received.message
         return message
 

@@ -51,7 +51,7 @@ class ProcessPool:
         return future
 
     def abandon(self, future: Future[Any]) -> None:
-        """Give a call up. If it has not begun, it is cancelled. If it is at work, other processes take its team's place.
+        """Give a call up. If it has not begun, it is cancelled. If it is at work, another team takes its team's place.
 
         Args:
             future: of a call of this pool. If it has ended, nothing happens.

@@ -273,7 +273,7 @@ class _Line:
         return None
 
     def _drain(self) -> list[_Call]:
-        calls = []
+        calls: list[_Call] = []
         while True:
             try:
                 call = self.queue.get_nowait()

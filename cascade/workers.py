@@ -47,11 +47,7 @@ class Workers:
         for name, executor in (executors or {}).items():
             if name not in self._executors:
                 raise ValueError(f"expected 'thread' or 'process', got {name!r} - at `executors`")
-            for method in _METHODS:
-                if isinstance(executor, type) or not callable(getattr(executor, method, None)):
-                    got = f"the class `{executor.__name__}`" if isinstance(executor, type) else f"`{type(executor).__name__}`"
-                    raise TypeError(f"expected an executor with {', '.join(_METHODS)}, got {got} - at `executors[{name!r}]`")
-            self._executors[name] = executor
+            self._executors[name] = _check_executor(executor, f"executors[{name!r}]")
 
     def call(self, mode: str, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
         """Have a worker call a task's callable.
@@ -90,6 +86,15 @@ class Workers:
         return idle is not None and threading.active_count() - idle <= 1
 
     def close(self) -> None:
-        """Stop the workers. Those at work finish what they do first, unless they are abandoned; nothing new is taken on."""
+        """Stop the workers. Those at work finish first, unless they are abandoned; what has not begun is dropped."""
         for executor in self._executors.values():
             executor.close()
+
+
+def _check_executor(executor: Any, where: str) -> Executor:
+    kind = executor if isinstance(executor, type) else type(executor)
+    if isinstance(executor, type) or not all(callable(getattr(executor, method, None)) for method in _METHODS):
+        got = f"the class `{kind.__name__}`" if isinstance(executor, type) else f"`{kind.__name__}`"
+        raise TypeError(f"expected an executor with {', '.join(_METHODS)}, got {got} - at `{where}`")
+    found: Executor = executor
+    return found
