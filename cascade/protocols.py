@@ -20,7 +20,7 @@ from cascade.graph.solver import Solver
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from cascade._core.lazy import Task
+    from cascade._core.task import Task
     from cascade.cache.protocol import CachePolicy, CacheStore
     from cascade.state import Boundary
 

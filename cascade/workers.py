@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cascade._core.lazy import Task
+from cascade._core.task import Task
 from cascade.executors import ProcessExecutor, ThreadExecutor, check_count
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from collections import deque
 from typing import Any
 
 from cascade._core.clock import check_seconds
-from cascade._core.lazy import LazyResult, task
+from cascade._core.lazy import LazyResult
 from cascade._core.mailbox import Received
+from cascade._core.task import task
 from cascade.channel import Channel
 from cascade.exceptions import ChannelClosedError
 
