@@ -1,11 +1,11 @@
 """What can be put in place of parts of Cascade: protocols, which a class fulfils by having their methods.
 
-    Solver          makes plans of graphs                                `Engine(solver=...)`, `Templates(solver=...)`
-    Executor        calls sync tasks off the event loop                  `Engine(executors={"thread": ..., "process": ...})`
-    CachePolicy     decides under which key a result is kept             `LazyResult.with_cache(...)`
-    CacheStore      keeps results                                        `ResultCache(store=...)`, `cached(store=...)`
-    Connector       carries messages between processes                   `Engine.register(...)`
-    StateBackend    sees what a run would need to go on                  `Engine(state=...)`
+    Solver          makes plans of graphs                       `Engine(solver=...)`, `Templates(solver=...)`
+    Executor        calls sync tasks off the event loop         `Engine(executors={"thread": ..., "process": ...})`
+    CachePolicy     decides under which key a result is kept    `LazyResult.with_cache(...)`
+    CacheStore      keeps results                               `ResultCache(store=...)`, `cached(store=...)`
+    Connector       carries messages, by topic                  `Engine.register(...)`
+    StateBackend    sees what a run would need to go on         `Engine(state=...)`
 
 `cascade.testing.conformance` has a check for each, which takes a stranger's implementation through every sentence here.
 """
@@ -123,8 +123,8 @@ class Connector(Protocol):
     def subscribe(self, topics: str, /) -> AsyncIterator[tuple[str, bytes]]:
         """Listen to topics, at the latest from when the first message is awaited.
 
-        Of what one publisher publishes, each subscription gets all that matches, in order. Subscriptions are independent:
-        each gets every message.
+        Of what one publisher publishes, each subscription gets all that matches, in order, whatever other subscriptions
+        there are.
 
         Args:
             topics: a glob: ``*`` is any text, ``?`` any character, ``[abc]`` one of these; nothing else is special.

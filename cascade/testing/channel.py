@@ -19,8 +19,9 @@ __all__ = ["FakeChannel"]
 class FakeChannel(Channel):
     """A `cascade.Channel` with the messages that a test has put into it, which never waits.
 
-    It gives its messages one after another. When there are none left, who has a timeout is told at once that it is over,
-    and who would wait for ever gets `ChannelClosedError`. What is sent to it is kept in `sent` and received by nobody.
+    It gives its messages one after another. When there are none left, who has a timeout is told at once that it is
+    over, and who would wait for ever gets `ChannelClosedError`. What is sent to it is kept in `sent` and received by
+    nobody.
 
     Args:
         messages: what is received from it, in this order.
@@ -75,8 +76,8 @@ class FakeChannel(Channel):
                 must be one.
 
         Returns:
-            A `LazyResult` giving a `Received`. It fails with `ChannelClosedError` if there is no message and no timeout,
-            or the channel is closed and empty.
+            A `LazyResult` giving a `Received`. It fails with `ChannelClosedError` if there is no message and no
+            timeout, or the channel is closed and empty.
         """
         if timeout is not None and type(timeout) is not LazyResult:
             check_seconds(timeout, "timeout")
