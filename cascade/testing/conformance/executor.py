@@ -179,6 +179,9 @@ def _waits(stage: _Stage) -> None:
             sentence.expect(closing.is_alive() or future.done(), "it returned while one was at work")
             gate.touch()
         sentence.expect(stage.result(sentence, future) == "held", "the call was cut off")
+    with Sentence("after `close`, `submit` begins anew") as sentence:
+        found = stage.result(sentence, stage.submit(add, 1, 1))
+        sentence.expect(found == 2, f"expected 2, got {shown(found)}")
     with Sentence("`close` cancels the calls that have not begun, so that each future ends") as sentence:
         _, gate = stage.hold(sentence)
         futures = [stage.submit(give, number) for number in range(8)]
@@ -187,9 +190,6 @@ def _waits(stage: _Stage) -> None:
             gate.touch()
         open_ends = sum(not future.done() for future in futures)
         sentence.expect(not open_ends, f"{open_ends} of {len(futures)} had not ended after it")
-    with Sentence("after `close`, `submit` begins anew") as sentence:
-        found = stage.result(sentence, stage.submit(add, 1, 1))
-        sentence.expect(found == 2, f"expected 2, got {shown(found)}")
 
 
 def _abandons(stage: _Stage) -> None:
