@@ -111,7 +111,7 @@ class Core:
 
     def intern(self, identity: tuple[Any, ...], **shape: Any) -> int:
         number = self.ids.setdefault(identity, self.first + len(self.ids))
-        self.shapes.setdefault(number, SimpleNamespace(id=number, **shape))
+        self.shapes.setdefault(number, SimpleNamespace(id=number, roles=(), **shape))
         return number
 
     def key(self, target: Any) -> memoryview:
@@ -230,7 +230,7 @@ def expression_of(graph: GraphTemplate) -> Any:
 
 def chain(length: int) -> Any:
     """A key of `length` calls, each the argument of the one before, and its lookup."""
-    shape = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=())
+    shape = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=(), roles=())
     return memoryview(array("I", [5 << 5 | CALL] * length + [SLOT])), {5: shape}.__getitem__
 
 

@@ -1,32 +1,21 @@
-"""Tasks and lazy results: what users write expressions with."""
+"""Lazy results: the nodes of the expressions that users write."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
-from cascade._core.spec cimport TaskSpec
+from cascade._core.policy cimport Governable
 from cascade._core.symbol cimport CallShape
-
-ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject* const*, size_t, PyObject*) noexcept
-
-
-cdef class Task:
-    cdef vectorcallfunc vectorcall  # where the interpreter finds how to call the instance
-    cdef readonly object fn  # the callable itself: data, never structure
-    cdef TaskSpec spec
-    cdef bint closed  # the callable is a function of a module that holds nothing of its own
-    cdef object __weakref__
-
 
 cdef enum:
     NEAR = 3  # arguments kept inside the object
 
 
-cdef class LazyResult:
+cdef class LazyResult(Governable):
     # Its memory is managed by hand in lazy.pyx: most of what a heavy loop does is making and dropping these.
     cdef PyObject* task  # an owned Task
     cdef PyObject* shape  # an owned CallShape
-    cdef PyObject** arguments  # owned: positional ones, then keyword ones by sorted name
-    cdef Py_ssize_t count  # of arguments
+    cdef PyObject** arguments  # owned: positional ones, keyword ones by sorted name, one for each role of the shape
+    cdef Py_ssize_t count  # of all of them
     cdef PyObject* near[NEAR]  # where the arguments are if they are few
     cdef uint64_t serial  # order of creation
     cdef PyObject* next_dead
@@ -38,5 +27,7 @@ cdef class LazyResult:
     cdef bint tracked  # by the garbage collector
 
 
-cdef LazyResult lazy_call(Task task, tuple arguments)
-cdef Task builtin_task(object fn, TaskSpec spec)
+cdef object guard_task  # of conditions; task.pyx supplies it
+cdef PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count) except NULL
+cdef LazyResult of_shape(object task, CallShape shape, list arguments)
+cdef LazyResult with_role(LazyResult lazy, str role, object operand)
