@@ -17,7 +17,7 @@ from cascade._core.special import input_call
 from cascade.conversion import ConversionError, check_type, convert, shown, type_name
 from cascade.exceptions import InputError
 
-__all__ = ["NOTHING", "Env", "EnvSpec", "Param", "ParamSpec", "Spec", "resolve"]
+__all__ = ["NOTHING", "Env", "EnvSpec", "Param", "ParamSpec", "Spec", "distinct", "resolve"]
 
 
 class Nothing(Enum):
@@ -215,8 +215,8 @@ def Env(
 
 def resolve(
     specs: Iterable[Spec], params: Mapping[str, Any] | None, environ: Mapping[str, str], *, complete: bool = True
-) -> dict[Spec, Any]:
-    """Return the value of each spec.
+) -> list[tuple[Spec, Any]]:
+    """Return each spec with its value.
 
     Args:
         specs: all that an expression has.
@@ -226,21 +226,23 @@ def resolve(
             Expressions that tasks return need not have all the params of their run.
 
     Returns:
-        The values by spec. Equal specs have one value: what is made from text is made once.
+        A pair of each spec and its value, in the order of ``specs``. Equal specs have one value: what is made from text
+        is made once.
 
     Raises:
         InputError: values are missing, unknown or do not convert; the message has a line for each.
 
     >>> n, home = ParamSpec("n", type=int), EnvSpec("HOME")
-    >>> sorted(resolve([n, home], {"n": "3"}, {"HOME": "/root"}).values(), key=str)
-    ['/root', 3]
+    >>> resolve([n, home], {"n": "3"}, {"HOME": "/root"})
+    [(Param('n', type=int), 3), (Env('HOME'), '/root')]
     >>> resolve([n], {"m": "3"}, {})
     Traceback (most recent call last):
         ...
     cascade.exceptions.InputError: param 'n': no value was given, and it has no default
     param 'm': the target has no such param (it has 'n')
     """
-    specs = list(dict.fromkeys(specs))
+    asked = list(specs)
+    specs = list(dict.fromkeys(asked))
     given = _given(params)
     values: dict[Spec, Any] = {}
     problems: list[str] = []
@@ -265,7 +267,24 @@ def resolve(
         problems.extend(_unknown(given, [spec.name for spec in specs if spec.kind == "param"]))
     if problems:
         raise InputError("\n".join(problems)) from (cause if len(problems) == 1 else None)
-    return values
+    return [(spec, values[spec]) for spec in asked]
+
+
+def distinct(specs: Iterable[Spec]) -> list[Spec]:
+    """Return specs, each once.
+
+    Raises:
+        InputError: params share a name and differ.
+
+    >>> distinct([ParamSpec("n"), EnvSpec("n"), ParamSpec("n")])
+    [Param('n'), Env('n')]
+    """
+    different = list(dict.fromkeys(specs))
+    problems: list[str] = []
+    _unclear(different, problems)
+    if problems:
+        raise InputError("\n".join(problems))
+    return different
 
 
 def _given(params: object) -> Mapping[Any, Any]:
