@@ -66,6 +66,9 @@ if TYPE_CHECKING:
 # What needs asyncio is imported when it is first asked for: to define tasks, as worker processes do, takes none of it.
 _LATER = {
     "Channel": "cascade.channel",
+    "Env": "cascade.inputs",
+    "Param": "cascade.inputs",
+    "cli": "cascade.commands.program",
     "Engine": "cascade.engine",
     "Picture": "cascade.structure",
     "Run": "cascade.runs",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import cascade as cs
-from cascade.cli import main
+from cascade.commands.app import main
 from cascade.fireflies.extra import MissingExtraError, need
 
 BRIEF = ["--side", "3", "--period", "0.2", "--refractory", "0.04", "--duration", "0.3", "--seed", "1"]
