@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import sys
 import threading
 from collections.abc import Awaitable, Coroutine, Iterator
@@ -54,7 +55,7 @@ class Engine:
         default_mode: the mode of sync tasks that name none: "auto", "inline", "thread" or "process".
         max_threads: how many worker threads; None: as `concurrent.futures` has it.
         max_processes: how many worker processes; None: one for each processor.
-        templates: where templates are kept; None: a store of its own.
+        templates: where templates are kept: `Templates`, or the path of a file; None: a store of its own.
         solver: makes the plans; None: the native one. Not together with ``templates``, which have theirs.
 
     Raises:
@@ -79,13 +80,15 @@ class Engine:
         default_mode: Mode = "auto",
         max_threads: int | None = None,
         max_processes: int | None = None,
-        templates: Templates | None = None,
+        templates: Templates | str | os.PathLike[str] | None = None,
         solver: Solver | None = None,
     ) -> None:
         if default_mode not in _MODES:
             raise ValueError(f"expected default_mode 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
         if templates is not None and solver is not None:
             raise ValueError("expected templates or a solver, got both: the templates have their solver")
+        if isinstance(templates, (str, os.PathLike)):
+            templates = Templates(templates)
         if templates is not None and not isinstance(templates, Templates):
             raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
         self.templates = Templates(solver=solver) if templates is None else templates
@@ -178,6 +181,8 @@ class Engine:
                     raise
                 cancelled = error  # what has started must be awaited all the same
         self._workers.close()
+        if self.templates.unsaved:
+            await asyncio.to_thread(self.templates.flush)  # goes on to its end even if this is cancelled
         if cancelled is not None:
             raise cancelled
 

@@ -10,7 +10,7 @@ import pytest
 
 import cascade as cs
 
-FUNCTIONS = {"explain", "gather", "run", "structural_hash", "task", "visualize", "wait"}
+FUNCTIONS = {"explain", "gather", "preload", "run", "structural_hash", "task", "visualize", "wait"}
 CLASSES = {"Channel", "Engine", "LazyResult", "Picture", "Received", "Run", "Task", "TemplateStats", "Templates"}
 EXCEPTIONS = {
     "CacheKeyError": (cs.CascadeError, TypeError),
