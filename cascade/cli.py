@@ -110,8 +110,11 @@ def build() -> App:
     need("rich", "cli", "the command line")
     from cyclopts import App
 
+    from cascade.commands import templates
+
     app = App(name="cascade", help="Declarative, recursive task graphs at the speed of a loop.", version=cs.__version__)
     app.command(fireflies)
+    app.command(templates.app)
     return app
 
 

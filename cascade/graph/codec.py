@@ -44,6 +44,7 @@ class Stored(Struct, frozen=True, gc=False, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Stored)
+_texts = msgspec.json.Encoder()  # writes NUL in no other way than this: \u0000
 
 
 def encode(stored: Stored) -> bytes:
@@ -57,7 +58,7 @@ def encode(stored: Stored) -> bytes:
     True
     """
     graph = stored.graph
-    if not (_are_plain(graph.calls) and _are_plain(graph.structs)):
+    if not _are_plain(graph):
         graph = _mapped(graph, _escaped)
     return _encoder.encode(Stored(graph, stored.plan, _escaped(stored.solver)))
 
@@ -85,20 +86,20 @@ def decode(data: bytes) -> Stored:
     if _encoder.encode(stored) != data:
         raise TemplateError("not the encoding that the template has")
     graph = stored.graph
-    if _are_plain(graph.calls) and _are_plain(graph.structs) and not _UNFIT.search(stored.solver):
+    if _are_plain(graph) and not _UNFIT.search(stored.solver):
         return stored
     return Stored(_mapped(graph, _unescaped), stored.plan, _unescaped(stored.solver))
 
 
-def _are_plain(symbols: tuple[CallSymbol | StructSymbol, ...]) -> bool:
-    texts: list[str] = []
-    for symbol in symbols:
-        for value in astuple(symbol):
-            if type(value) is str:
-                texts.append(value)
-            elif type(value) is tuple:
-                texts.extend(value)
-    return not _UNFIT.search("".join(texts))
+def _are_plain(graph: GraphTemplate) -> bool:
+    """Whether MessagePack can hold all texts of the symbols as they are."""
+    try:
+        # Cheaper than to ask each text; a backslash in a name may raise a false alarm.
+        if b"\\u0000" not in _texts.encode((graph.calls, graph.structs)):
+            return True
+    except UnicodeEncodeError:
+        return False
+    return _mapped(graph, _escaped) == graph
 
 
 def _mapped(graph: GraphTemplate, change: Callable[[str], str]) -> GraphTemplate:
