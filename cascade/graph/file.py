@@ -186,6 +186,8 @@ class TemplateFile:
         Raises:
             TemplateError: it is not.
         """
+        if not self.size or self.is_older:
+            return
         last = b""
         for entry in self:
             if entry.digest <= last:
@@ -196,7 +198,7 @@ class TemplateFile:
             if entry.offset != place:
                 raise self.error(f"damaged: a template begins at byte {entry.offset} where {place} is next")
             place += entry.size
-        if place != self.size and not self.is_older:
+        if place != self.size:
             raise self.error(f"damaged: {self.size} bytes, of which {place} are in use")
 
 
