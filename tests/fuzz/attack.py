@@ -115,14 +115,14 @@ def mutate(data: bytes, chance: random.Random) -> bytes:
     if chance.random() < 0.7:
         try:
             value = msgspec.msgpack.decode(data)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
             value = None
         if isinstance(value, list):
             for _ in range(chance.choice((1, 1, 1, 2, 5))):
                 value = mutate_value(value, chance)
             try:
                 return msgspec.msgpack.encode(value)
-            except (OverflowError, RecursionError, ValueError):
+            except (OverflowError, RecursionError, ValueError, TypeError):
                 return data
     changed = bytearray(data or b"\0")
     at = chance.randrange(len(changed))
@@ -161,4 +161,4 @@ def mutate_value(value: Any, chance: random.Random) -> Any:
         return chance.choice([value + 1, value - 1, value ^ 1 << chance.randrange(40), *LIMITS])
     if isinstance(value, bytes):
         return chance.choice([b"", value + b"\0", value[1:], b"\1\0\0\0" * 4, b"-0", b"f" * 100, b"0x1"])
-    return chance.choice([*TEXTS, value + "x"])
+    return chance.choice([*TEXTS, f"{value}x"])
