@@ -181,8 +181,8 @@ class Engine:
                     raise
                 cancelled = error  # what has started must be awaited all the same
         self._workers.close()
-        if self.templates.unsaved:
-            await asyncio.to_thread(self.templates.flush)  # goes on to its end even if this is cancelled
+        if len(self.templates.shelf):
+            await asyncio.to_thread(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
         if cancelled is not None:
             raise cancelled
 

@@ -75,13 +75,13 @@ class Templates(TemplateTable):
         self._builds = 0
         self._solves = 0
         self._loaded = 0
-        self._shelf = Shelf()
+        self.shelf = Shelf()  # the files of these templates alone
         if path is not None:
-            self._shelf.keep(path, self)
+            self.shelf.keep(path, self)
 
     def make(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate]:
         """Return the graph and the plan of a structure key. The table calls it on a miss."""
-        shelves = [shelf for shelf in (self._shelf, common()) if shelf.in_use]
+        shelves = [shelf for shelf in (self.shelf, common()) if shelf.in_use]
         if not shelves:
             return self._build(key)
         from cascade.graph.store import digest_of_key, name_of
@@ -153,7 +153,7 @@ class Templates(TemplateTable):
         from cascade.graph.store import adding, digest_of_key, name_of
 
         solver = name_of(self._solver) if self._solver is not None else NATIVE
-        encodings: Encodings = self._shelf.encodings()
+        encodings: Encodings = self.shelf.encodings()
         for template in self:
             encoding = encode(Stored(template.graph, template.plan, solver))
             encodings[digest_of_key(template.structure_key)] = encoding
@@ -176,21 +176,16 @@ class Templates(TemplateTable):
             OSError: the file cannot be read; only if `strict`.
             TemplateError: it is damaged, or has a newer format; only if `strict`.
         """
-        return self._shelf.open(path, strict=strict, most=self._largest)
+        return self.shelf.open(path, strict=strict, most=self._largest)
 
     def flush(self) -> None:
         """Write what is new to the file that these templates are kept in, and to that of `CASCADE_TEMPLATES`.
 
-        This is done when an engine is closed and when the process ends. Nothing is raised: if a file cannot be
-        written, it is a warning.
+        The first is done when an engine that has them is closed, and both when the process ends. Nothing is raised: if
+        a file cannot be written, it is a warning.
         """
-        for shelf in (self._shelf, common()):
+        for shelf in (self.shelf, common()):
             shelf.flush()
-
-    @property
-    def unsaved(self) -> int:
-        """How many new templates `flush` would write."""
-        return len(self._shelf) + len(common())
 
     @property
     def _largest(self) -> int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from cascade._core.proof import Proof
 from cascade._core.symbol import symbol
@@ -17,8 +19,10 @@ from cascade.exceptions import TemplateError
 from cascade.graph.codec import Stored, decode, encode
 from cascade.graph.file import Entry, TemplateFile
 from cascade.graph.key import GraphSpelling, Spelling, literals
-from cascade.graph.rewrite import Encodings, rewrite
 from cascade.graph.template import Call, Collection, GraphTemplate, Mapping, NodeRef, PlanTemplate, Record, SlotRef
+
+if TYPE_CHECKING:
+    from cascade.graph.rewrite import Encodings
 
 __all__ = [
     "LARGEST",
@@ -215,6 +219,7 @@ class Additions:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(path)
+        self._lock = threading.Lock()
         self._encodings: Encodings = {}
         self._size = 0
 
@@ -226,14 +231,19 @@ class Additions:
         """Take a new template, unless there are too many to keep."""
         if self._size <= ROOM:
             encoding = encode(Stored(graph, plan, solver))
-            self._encodings[digest] = encoding
-            self._size += len(encoding)
+            with self._lock:
+                self._encodings[digest] = encoding
+                self._size += len(encoding)
 
     def flush(self) -> None:
         """Add to the file what was taken so far. If that cannot be done, it is a warning, and they are lost."""
-        encodings, self._encodings, self._size = self._encodings, {}, 0
+        with self._lock:
+            encodings, self._encodings, self._size = self._encodings, {}, 0
         if not encodings:
             return
+        # Most processes have nothing to write.
+        from cascade.graph.rewrite import rewrite
+
         try:
             rewrite(self.path, adding(encodings))
         except (OSError, TemplateError) as error:
