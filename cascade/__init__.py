@@ -1,6 +1,10 @@
 """Cascade: declarative, recursive task graphs at the speed of a hand-written loop.
 
-    task, gather, LazyResult    what expressions are written with      cascade/_core/lazy.pyx, cascade/gather.py
+    task, LazyResult, gather    what expressions are written with      cascade/_core/task.pyx, lazy.pyx; cascade/gather.py
+    Router, SKIPPED             which parts of them are evaluated      cascade/routing.py, cascade/_core/control.pyx
+    sequence, pipeline          in which order                         cascade/order.py
+    const                       and how often: maps                    cascade/_core/zipped.pyx
+    inject, Inject              what they are given by the engine      cascade/_core/special.pyx
     run, Engine, Run            what runs them                         cascade/engine.py, cascade/runs.py
     wait, Channel, Received     waiting and messages                   cascade/channel.py, cascade/_core/mailbox.pyx
     Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
@@ -21,8 +25,12 @@ except ImportError as error:
         "build it with `pip install .` in a checkout (or `make`)"
     ) from error
 
-from cascade._core.lazy import LazyResult, Task, task
+from cascade._core.lazy import LazyResult
 from cascade._core.mailbox import Received, wait
+from cascade._core.special import SKIPPED, inject
+from cascade._core.special import inject as Inject
+from cascade._core.task import Task, task
+from cascade._core.zipped import Const as const
 from cascade.exceptions import (
     CacheKeyError,
     CascadeError,
@@ -46,6 +54,8 @@ from cascade.exceptions import (
     TemplateError,
 )
 from cascade.gather import gather
+from cascade.order import pipeline, sequence
+from cascade.routing import Router
 
 if TYPE_CHECKING:
     from cascade.channel import Channel
@@ -84,6 +94,7 @@ def __dir__() -> list[str]:
 __version__ = "0.1.0"
 
 __all__ = [
+    "SKIPPED",
     "CacheKeyError",
     "CascadeError",
     "Channel",
@@ -92,6 +103,7 @@ __all__ = [
     "Engine",
     "EngineClosedError",
     "EngineStateError",
+    "Inject",
     "InputError",
     "InternalError",
     "LazyResult",
@@ -102,6 +114,7 @@ __all__ = [
     "Received",
     "ResourceError",
     "RouteError",
+    "Router",
     "Run",
     "StructureError",
     "TargetError",
@@ -113,10 +126,14 @@ __all__ = [
     "TemplateError",
     "TemplateStats",
     "Templates",
+    "const",
     "explain",
     "gather",
+    "inject",
+    "pipeline",
     "preload",
     "run",
+    "sequence",
     "structural_hash",
     "task",
     "visualize",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from cascade._core.lazy import Task, import_task
+from cascade._core.task import Task, import_task
 from cascade.exceptions import TaskDefinitionError
 
 if TYPE_CHECKING:

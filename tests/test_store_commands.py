@@ -10,6 +10,7 @@ from template_files import encoding_of, forge
 
 import cascade as cs
 from cascade.cli import main
+from cascade.engine import expression
 from cascade.graph.file import TemplateFile
 
 pytest.importorskip("cyclopts", reason="needs the extra cli")
@@ -217,8 +218,8 @@ def test_build(tmp_path: Path, capsys: Captured, module: str) -> None:
     templates = cs.Templates()
     templates.load(out, strict=True)
     program = sys.modules[module]
-    for target in (program.one, cs.gather(*program.several), program.Inside.target):
-        templates.lookup(target)
+    for target in (program.one, program.several, program.Inside.target):
+        templates.lookup(expression(target))
     assert (templates.stats.builds, templates.stats.loaded) == (0, 3)
 
 

@@ -390,3 +390,31 @@ def test_a_template_that_is_too_large_is_not_read(tmp_path: Path, caplog: pytest
     cs.run(chain, engine=engine)
     assert engine.templates.stats.builds == 1
     assert "at most 8192" in caplog.text
+
+
+def test_the_whole_language_starts_warm(tmp_path: Path) -> None:
+    def targets() -> list[object]:
+        shared = keep(1)
+        return [
+            keep(cs.Router(shared, {((1,), ()): keep("a"), 7: shared, None: "data"}, default=keep("b")), shared),
+            keep(1).run_if(keep(2), otherwise=keep(3)),
+            [keep(1).run_if(keep()), keep(2).after(keep(3), shared)],
+            cs.sequence([keep(1), keep(2), keep(3)]),
+            cs.pipeline(keep(0), [keep, keep]),
+            keep.map(x=keep([1, 2]), k=cs.const(7)),
+        ]
+
+    def run(engine: cs.Engine, target: object) -> object:
+        try:
+            return cs.run(target, engine=engine)
+        except Exception as error:
+            return type(error), str(error)
+
+    first = engine_with()
+    expected = [run(first, target) for target in targets()]
+    first.templates.save(tmp_path / "one")
+    again = cs.Engine(templates=cs.Templates())
+    again.templates.load(tmp_path / "one", strict=True)
+    assert [run(again, target) for target in reversed(targets())] == expected[::-1]
+    assert (again.templates.stats.builds, again.templates.stats.solves) == (0, 0)
+    assert again.templates.stats.loaded >= 6

@@ -53,6 +53,10 @@ class CallShape(Protocol):
     def names(self) -> tuple[str, ...]:
         """Names of the keyword arguments, sorted."""
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What is given beside the arguments."""
+
 
 class StructShape(Protocol):
     """The symbol of a STRUCT token."""
@@ -209,9 +213,10 @@ class Symbols:
             tuple(injected),
             shape.positional,
             names,
+            tuple(shape.roles),
         )
         index = self.calls.setdefault(symbol, len(self.calls))
-        known = self._known[number] = index, shape.positional + len(names)
+        known = self._known[number] = index, symbol.arity
         return known
 
     def struct(self, number: int, at: int) -> tuple[int, int]:
@@ -252,7 +257,7 @@ def digest(key: KeyBuffer, symbol: SymbolLookup) -> str:
 
     >>> from array import array
     >>> from types import SimpleNamespace
-    >>> noop = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=())
+    >>> noop = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=(), roles=())
     >>> key = memoryview(array("I", [7 << 5 | CALL, SLOT]))
     >>> digest(key, {7: noop}.__getitem__)[:16]
     'e1e4699c0c5f8e02'
@@ -354,7 +359,9 @@ def literals(key: KeyBuffer) -> Callable[[int], tuple[int, Key]]:
 
 def _spell_call(call: CallSymbol) -> bytes:
     task = _texts((call.module, call.qualname, call.kind, call.mode))
-    return task + _texts(call.injected) + pack("<I", call.positional) + _texts(call.names)
+    # Without roles as it was before there were any: a shape keeps its digest.
+    roles = b"\xff" + _texts(call.roles) if call.roles else b""
+    return task + _texts(call.injected) + pack("<I", call.positional) + _texts(call.names) + roles
 
 
 def _spell_struct(struct: StructSymbol) -> bytes:
