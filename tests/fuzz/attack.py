@@ -44,7 +44,14 @@ class Linked(TemplateTable):
         return self.given
 
 
-TARGETS = [*shapes.expressions()][:-2]
+f, g = shapes.define("f"), shapes.define("g")
+TARGETS = [
+    *[*shapes.expressions()][:-2],
+    f(cs.Router(g(), {((1,), ()): g("a"), 7: 1, None: f(g())}, default=g("b")), cs.Router(1, {1: g()})),
+    f(g(1).run_if(g(), otherwise=g(3)), g().after(g(3), f()), [f().run_if(g())]),
+    f.map(x=g(), y=[g(), 1], k=cs.const(7)).after(g()),
+    cs.sequence([f(), g(), f()]),
+]
 TEMPLATES = [template_of(target) for target in TARGETS]
 SEEDS = [encode(Stored(graph, plan, "solver")) for _, _, graph, plan in TEMPLATES]
 PLACE = Path(tempfile.mkdtemp(prefix="cascade-fuzz-"))
