@@ -8,6 +8,7 @@
     run, Engine, Run            what runs them                         cascade/engine.py, cascade/runs.py
     wait, Channel, Received     waiting and messages                   cascade/channel.py, cascade/_core/mailbox.pyx
     Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
+    preload                     shapes met by other processes          cascade/templates.py, cascade/graph/store.py
     explain, visualize          pictures of them                       cascade/structure.py, cascade/graph/
 """
 
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from cascade.engine import Engine, run
     from cascade.runs import Run
     from cascade.structure import Picture, explain, structural_hash, visualize
-    from cascade.templates import Templates, TemplateStats
+    from cascade.templates import Templates, TemplateStats, preload
 
 # What needs asyncio is imported when it is first asked for: to define tasks, as worker processes do, takes none of it.
 _LATER = {
@@ -75,6 +76,7 @@ _LATER = {
     "TemplateStats": "cascade.templates",
     "Templates": "cascade.templates",
     "explain": "cascade.structure",
+    "preload": "cascade.templates",
     "run": "cascade.engine",
     "structural_hash": "cascade.structure",
     "visualize": "cascade.structure",
@@ -132,6 +134,7 @@ __all__ = [
     "gather",
     "inject",
     "pipeline",
+    "preload",
     "run",
     "sequence",
     "structural_hash",

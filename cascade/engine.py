@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ class Engine(Belongings):
         default_mode: the mode of sync tasks that name none: "auto", "inline", "thread" or "process".
         max_threads: how many worker threads; None: as `concurrent.futures` has it.
         max_processes: how many worker processes; None: one for each processor.
-        templates: where templates are kept; None: a store of its own.
+        templates: where templates are kept: `Templates`, or the path of a file; None: a store of its own.
         solver: makes the plans; None: the native one. Not together with ``templates``, which have theirs.
         limits: how much there is of what calls may ask for with `LazyResult.with_constraints`, by name.
         seed: of `random`; None: another one each time.
@@ -89,7 +90,7 @@ class Engine(Belongings):
         default_mode: Mode = "auto",
         max_threads: int | None = None,
         max_processes: int | None = None,
-        templates: Templates | None = None,
+        templates: Templates | str | os.PathLike[str] | None = None,
         solver: Solver | None = None,
         limits: Mapping[str, float] | None = None,
         seed: int | None = None,
@@ -100,6 +101,8 @@ class Engine(Belongings):
             raise ValueError(f"expected default_mode 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
         if templates is not None and solver is not None:
             raise ValueError("expected templates or a solver, got both: the templates have their solver")
+        if isinstance(templates, (str, os.PathLike)):
+            templates = Templates(templates)
         if templates is not None and not isinstance(templates, Templates):
             raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
         self.templates = Templates(solver=solver) if templates is None else templates
@@ -202,6 +205,8 @@ class Engine(Belongings):
                 cancelled = error  # what has started must be awaited all the same
         cancelled = await self._release() or cancelled
         self._workers.close()
+        if len(self.templates.shelf):
+            await asyncio.to_thread(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
         if cancelled is not None:
             raise cancelled
 

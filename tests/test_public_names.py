@@ -11,8 +11,8 @@ import pytest
 import cascade as cs
 
 FUNCTIONS = {
-    "Inject", "Router", "const", "explain", "gather", "inject", "pipeline", "run", "sequence", "structural_hash", "task",
-    "visualize", "wait",
+    "Inject", "Router", "const", "explain", "gather", "inject", "pipeline", "preload", "run", "sequence",
+    "structural_hash", "task", "visualize", "wait",
 }  # fmt: skip
 CLASSES = {"Channel", "Engine", "LazyResult", "Picture", "Received", "Run", "Task", "TemplateStats", "Templates"}
 EXCEPTIONS = {

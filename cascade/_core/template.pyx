@@ -36,6 +36,11 @@ cdef class Template:
         others = [tail() for tail in self.tails or ()]
         return ([self] if self.recurs else []) + [other for other in others if other is not None]
 
+    @property
+    def structure_key(self):
+        """The key that it is found by, in native tokens."""
+        return (<char*>self.key)[:self.key_size * <Py_ssize_t>sizeof(uint32_t)]
+
     cdef bint matches(self, Extraction extraction) noexcept:
         """Whether this is the template of what was extracted: the whole key is compared."""
         return self.key_size == extraction.key_size and memcmp(

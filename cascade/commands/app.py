@@ -29,12 +29,14 @@ def build() -> App:
     from cascade.commands.explain import explain
     from cascade.commands.fireflies import fireflies
     from cascade.commands.run import run
+    from cascade.commands.templates import app as templates
     from cascade.commands.visualize import visualize
 
     app = App(name="cascade", help="Declarative, recursive task graphs at the speed of a loop.", version=cs.__version__)
     commands: tuple[Callable[..., Any], ...] = (run, explain, visualize, fireflies)
     for command in commands:
         app.command(command)
+    app.command(templates)
     return app
 
 

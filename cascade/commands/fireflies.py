@@ -28,6 +28,7 @@ def fireflies(
     seed: int | None = None,
     json: Path | None = None,
     plot: Path | None = None,
+    templates: Path | None = None,
     quantum: float = 0.001,
 ) -> int:
     """Watch a population of recursive agents fall into step.
@@ -46,6 +47,7 @@ def fireflies(
         seed: Makes the first phases and the jitter the same again.
         json: Write the summary to this file.
         plot: Write R over time and all flashes to this file, as PNG (needs the extra `plots`).
+        templates: Start warm from this file of templates, if it is there, and add to it at the end.
         quantum: Seconds for which one agent may keep the event loop; 0: yield at every step.
     """
     settings = Settings(
@@ -58,6 +60,7 @@ def fireflies(
         seed=seed,
         json=json,
         plot=plot,
+        templates=templates,
         quantum=quantum,
     )
     if plot is not None:
