@@ -107,10 +107,10 @@ class Engine(Belongings):
             raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
         self.templates = Templates(solver=solver) if templates is None else templates
         self._clock = Clock()
-        self._launcher = Launcher(self)
-        self._scheduler = Scheduler(self.templates, self._clock, self._launcher, default_mode, quantum)
+        self.launcher = Launcher(self)
+        self._scheduler = Scheduler(self.templates, self._clock, self.launcher, default_mode, quantum)
         super().__init__(ClockTimers(self._clock, self._timer_set), seed, state, limits)
-        self._workers = Workers(max_threads, max_processes, self._launcher.demoted, executors)
+        self._workers = Workers(max_threads, max_processes, self.launcher.demoted, executors)
         self._runs: set[Run] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0

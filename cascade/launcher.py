@@ -88,7 +88,7 @@ class Launcher:
         return self.launch_async(waiter, step.perform()) if value is LATER else value
 
     def launch_resource(self, waiter: Waiter, run: Run, name: str) -> Any:
-        """A resource, if it is set up; the waiter, if it has to be; a `Placeholder`, if each call has one of its own."""
+        """A resource, if it is set up; the waiter, if it has to be; a `Placeholder`, if each call has its own."""
         kind = self._engine.resources.scope_of(name)
         if kind == "step":
             return Placeholder(name)

@@ -49,7 +49,8 @@ class Reporter:
             return False
         from cascade import events
 
-        return any(map(self._events.wants, (events.NodeStarted, events.NodeFinished, events.NodeSkipped)))
+        wants = self._events.wants
+        return wants(events.NodeStarted) or wants(events.NodeFinished) or wants(events.NodeSkipped)
 
     @property
     def bounded(self) -> bool:
