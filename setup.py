@@ -13,7 +13,9 @@ from setuptools import Extension, setup
 MODULES = [
     "cascade._core.clock",
     "cascade._core.containers",
+    "cascade._core.control",
     "cascade._core.evaluation",
+    "cascade._core.expansion",
     "cascade._core.extract",
     "cascade._core.frame",
     "cascade._core.key",
@@ -21,13 +23,19 @@ MODULES = [
     "cascade._core.lazy",
     "cascade._core.mailbox",
     "cascade._core.operands",
+    "cascade._core.policy",
+    "cascade._core.proof",
     "cascade._core.scheduler",
     "cascade._core.spec",
+    "cascade._core.special",
+    "cascade._core.start",
     "cascade._core.symbol",
     "cascade._core.table",
+    "cascade._core.task",
     "cascade._core.template",
     "cascade._core.waiter",
     "cascade._core.watch",
+    "cascade._core.zipped",
 ]
 
 DIRECTIVES = {

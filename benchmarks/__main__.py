@@ -18,6 +18,7 @@ from benchmarks import (
     recursion,
     scaling,
     startup,
+    warm,
 )
 from benchmarks.report import Stream, write_json
 from benchmarks.row import Benchmark, Row
@@ -33,6 +34,7 @@ TOPICS: dict[str, Callable[[], Iterator[Benchmark]]] = {
     "anatomy": anatomy.benchmarks,
     "memory": memory.benchmarks,
     "startup": startup.benchmarks,
+    "warm": warm.benchmarks,
 }
 
 

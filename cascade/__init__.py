@@ -1,9 +1,14 @@
 """Cascade: declarative, recursive task graphs at the speed of a hand-written loop.
 
-    task, gather, LazyResult    what expressions are written with      cascade/_core/lazy.pyx, cascade/gather.py
+    task, LazyResult, gather    what expressions are written with      cascade/_core/task.pyx, lazy.pyx; cascade/gather.py
+    Router, SKIPPED             which parts of them are evaluated      cascade/routing.py, cascade/_core/control.pyx
+    sequence, pipeline          in which order                         cascade/order.py
+    const                       and how often: maps                    cascade/_core/zipped.pyx
+    inject, Inject              what they are given by the engine      cascade/_core/special.pyx
     run, Engine, Run            what runs them                         cascade/engine.py, cascade/runs.py
     wait, Channel, Received     waiting and messages                   cascade/channel.py, cascade/_core/mailbox.pyx
     Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
+    preload                     shapes met by other processes          cascade/templates.py, cascade/graph/store.py
     explain, visualize          pictures of them                       cascade/structure.py, cascade/graph/
 """
 
@@ -20,8 +25,12 @@ except ImportError as error:
         "build it with `pip install .` in a checkout (or `make`)"
     ) from error
 
-from cascade._core.lazy import LazyResult, Task, task
+from cascade._core.lazy import LazyResult
 from cascade._core.mailbox import Received, wait
+from cascade._core.special import SKIPPED, inject
+from cascade._core.special import inject as Inject
+from cascade._core.task import Task, task
+from cascade._core.zipped import Const as const
 from cascade.exceptions import (
     CacheKeyError,
     CascadeError,
@@ -45,23 +54,29 @@ from cascade.exceptions import (
     TemplateError,
 )
 from cascade.gather import gather
+from cascade.order import pipeline, sequence
+from cascade.routing import Router
 
 if TYPE_CHECKING:
     from cascade.channel import Channel
     from cascade.engine import Engine, run
     from cascade.runs import Run
     from cascade.structure import Picture, explain, structural_hash, visualize
-    from cascade.templates import Templates, TemplateStats
+    from cascade.templates import Templates, TemplateStats, preload
 
 # What needs asyncio is imported when it is first asked for: to define tasks, as worker processes do, takes none of it.
 _LATER = {
     "Channel": "cascade.channel",
+    "Env": "cascade.inputs",
+    "Param": "cascade.inputs",
+    "cli": "cascade.commands.program",
     "Engine": "cascade.engine",
     "Picture": "cascade.structure",
     "Run": "cascade.runs",
     "TemplateStats": "cascade.templates",
     "Templates": "cascade.templates",
     "explain": "cascade.structure",
+    "preload": "cascade.templates",
     "run": "cascade.engine",
     "structural_hash": "cascade.structure",
     "visualize": "cascade.structure",
@@ -82,6 +97,7 @@ def __dir__() -> list[str]:
 __version__ = "0.1.0"
 
 __all__ = [
+    "SKIPPED",
     "CacheKeyError",
     "CascadeError",
     "Channel",
@@ -90,6 +106,7 @@ __all__ = [
     "Engine",
     "EngineClosedError",
     "EngineStateError",
+    "Inject",
     "InputError",
     "InternalError",
     "LazyResult",
@@ -100,6 +117,7 @@ __all__ = [
     "Received",
     "ResourceError",
     "RouteError",
+    "Router",
     "Run",
     "StructureError",
     "TargetError",
@@ -111,9 +129,14 @@ __all__ = [
     "TemplateError",
     "TemplateStats",
     "Templates",
+    "const",
     "explain",
     "gather",
+    "inject",
+    "pipeline",
+    "preload",
     "run",
+    "sequence",
     "structural_hash",
     "task",
     "visualize",

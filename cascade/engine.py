@@ -9,26 +9,28 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import sys
+import os
 import threading
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import CoroutineType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from cascade._core.clock import Clock
-from cascade._core.lazy import LazyResult, Task
+from cascade._core.lazy import LazyResult
 from cascade._core.scheduler import Scheduler
-from cascade._core.template import Template
-from cascade._core.waiter import Waiter
+from cascade._core.special import targets_call
+from cascade.belongings import Belongings
 from cascade.exceptions import EngineClosedError, EngineStateError, InternalError, TargetError
-from cascade.gather import gather
+from cascade.launcher import Launcher
 from cascade.runs import Run
 from cascade.templates import Templates
+from cascade.timers import ClockTimers
 from cascade.workers import Workers
 
 if TYPE_CHECKING:
     from cascade.graph.solver import Solver
+    from cascade.protocols import Executor, StateBackend
 
 __all__ = ["Engine", "default_templates", "run"]
 
@@ -41,7 +43,7 @@ _logger = logging.getLogger("cascade")
 default_templates = Templates()
 
 
-class Engine:
+class Engine(Belongings):
     """Runs targets: owns the runs, their turns, workers, clock and templates.
 
     Use it inside an event loop, with or without ``async with``, for any number of runs at once, and again in a later
@@ -54,8 +56,17 @@ class Engine:
         default_mode: the mode of sync tasks that name none: "auto", "inline", "thread" or "process".
         max_threads: how many worker threads; None: as `concurrent.futures` has it.
         max_processes: how many worker processes; None: one for each processor.
-        templates: where templates are kept; None: a store of its own.
+        templates: where templates are kept: `Templates`, or the path of a file; None: a store of its own.
         solver: makes the plans; None: the native one. Not together with ``templates``, which have theirs.
+        limits: how much there is of what calls may ask for with `LazyResult.with_constraints`, by name.
+        seed: of `random`; None: another one each time.
+        executors: what calls sync tasks in place of the engine's own workers: "thread", "process", or both.
+        state: sees each tail call's boundary; None: nothing does.
+
+    Attributes:
+        templates: the shapes that it knows.
+        random: the source of chance from which the jitter of retries is drawn.
+        timers: its clock.
 
     Raises:
         ValueError, TypeError: an argument is not what it should be.
@@ -79,19 +90,27 @@ class Engine:
         default_mode: Mode = "auto",
         max_threads: int | None = None,
         max_processes: int | None = None,
-        templates: Templates | None = None,
+        templates: Templates | str | os.PathLike[str] | None = None,
         solver: Solver | None = None,
+        limits: Mapping[str, float] | None = None,
+        seed: int | None = None,
+        executors: Mapping[str, Executor] | None = None,
+        state: StateBackend | None = None,
     ) -> None:
         if default_mode not in _MODES:
             raise ValueError(f"expected default_mode 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
         if templates is not None and solver is not None:
             raise ValueError("expected templates or a solver, got both: the templates have their solver")
+        if isinstance(templates, (str, os.PathLike)):
+            templates = Templates(templates)
         if templates is not None and not isinstance(templates, Templates):
             raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
         self.templates = Templates(solver=solver) if templates is None else templates
         self._clock = Clock()
-        self._scheduler = Scheduler(self.templates, self._clock, self, default_mode, quantum)
-        self._workers = Workers(max_threads, max_processes, self.demoted)
+        self._launcher = Launcher(self)
+        self._scheduler = Scheduler(self.templates, self._clock, self._launcher, default_mode, quantum)
+        super().__init__(ClockTimers(self._clock, self._timer_set), seed, state, limits)
+        self._workers = Workers(max_threads, max_processes, self._launcher.demoted)
         self._runs: set[Run] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -105,11 +124,14 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------------ for users
 
-    def start(self, target: LazyResult | list[Any] | tuple[Any, ...]) -> Run:
+    def start(
+        self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
+    ) -> Run:
         """Start a run of a target and return at once.
 
         Args:
             target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+            params: values for the `Param`s of the target, by name.
 
         Returns:
             The `Run`: await it for the value.
@@ -121,23 +143,27 @@ class Engine:
         """
         wanted = expression(target)
         self._bind()
-        started = Run(self, wanted, contextvars.copy_context())
+        started = Run(self, wanted, contextvars.copy_context(), params)
         self._runs.add(started)
+        self.reporter.run_started(started, wanted.task.name)
         started.begin()
         return started
 
-    async def run(self, target: LazyResult | list[Any] | tuple[Any, ...]) -> Any:
+    async def run(
+        self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
+    ) -> Any:
         """Run a target and return its value.
 
         Args:
             target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+            params: values for the `Param`s of the target, by name.
 
         Raises:
             BaseException: what a task raised, as itself, with a note that says which and where; an `ExceptionGroup`
                 if several failed at once. By then nothing of the run is running any more.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        return await self.start(target)
+        return await self.start(target, params=params)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -177,7 +203,10 @@ class Engine:
                 if inside:  # a task of this engine: it is itself among what is being awaited
                     raise
                 cancelled = error  # what has started must be awaited all the same
+        cancelled = await self._release() or cancelled
         self._workers.close()
+        if len(self.templates.shelf):
+            await asyncio.to_thread(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
         if cancelled is not None:
             raise cancelled
 
@@ -202,17 +231,29 @@ class Engine:
 
     def _decide(self, run: Any) -> None:
         """A run has ended, or must stop what it has started before it can end."""
-        if run.ended:
-            self._runs.discard(run)
-            run._finish()
-            if not self._runs:
-                while self._idle:
-                    idle = self._idle.pop()
-                    if not idle.done():
-                        idle.set_result(None)
-        else:
+        if not run.ended:
             for handle in run.handles():
                 handle.cancel()
+        elif run.holds_resources:
+            self.look_after(self._tear_down(run))
+        else:
+            self._end(run)
+
+    async def _tear_down(self, run: Run) -> None:
+        """A run has ended that has resources of its own: it is not done before they are torn down."""
+        try:
+            await run.release()
+        finally:
+            self._end(run)
+
+    def _end(self, run: Run) -> None:
+        self._runs.discard(run)
+        run._finish()
+        if not self._runs:
+            while self._idle:
+                idle = self._idle.pop()
+                if not idle.done():
+                    idle.set_result(None)
 
     def _give_up(self, error: Exception) -> None:
         """The core itself has failed: no run may hang because of it."""
@@ -233,15 +274,18 @@ class Engine:
         self._alarm_at = deadline
         self._alarm = self._loop.call_later(max(0.0, delay), self._ring, context=self._context)  # type: ignore[union-attr]
 
+    def _timer_set(self) -> None:
+        """A timer was set, perhaps outside a turn, at whose end somebody looks."""
+        if not self._turn_due and self._loop is not None and self._clock:
+            self._set_alarm()
+
     def _ring(self) -> None:
         self._alarm = None
         if not self._turn_due:
             self._turn()
 
-    # -------------------------------------------------------------------- what the scheduler calls, from any thread
-
-    def wake(self) -> None:
-        """A run has become ready while no turn was on its way."""
+    def _wake(self) -> None:
+        """A run has become ready while no turn was on its way. Called from any thread."""
         loop = self._loop
         if loop is None or loop.is_closed():
             return
@@ -250,67 +294,6 @@ class Engine:
             loop.call_soon(self._turn, context=self._context)
         else:
             loop.call_soon_threadsafe(self._turn, context=self._context)
-
-    def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Start a coroutine: return its value if it has one at once, else the waiter, which will land."""
-        if type(coroutine) is not CoroutineType and not asyncio.iscoroutine(coroutine):
-            coroutine = _await(coroutine)
-        if sys.version_info >= (3, 12):
-            task = asyncio.Task(coroutine, loop=self._loop, eager_start=True)
-        else:
-            task = asyncio.Task(coroutine, loop=self._loop)
-        if task.done():
-            return task.result()
-        waiter.handle = task
-        task.add_done_callback(waiter.follow)
-        return waiter
-
-    def launch_worker(
-        self, waiter: Waiter, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any], mode: str
-    ) -> None:
-        """Have a worker call a sync task. The waiter lands from its thread."""
-        call = self._workers.call_in_process if mode == "process" else self._workers.call_in_thread
-        future = call(task, arguments, keywords)
-        waiter.handle = future
-        future.add_done_callback(waiter.follow)
-
-    def annotate(self, error: BaseException, run: Run, template: Template | None, number: int) -> None:
-        """Note on an exception which task raised it, where in the graph, and in which iteration."""
-        from cascade.graph.path import locate
-        from cascade.graph.template import Call
-
-        if template is None:
-            what = "the target"
-        else:
-            node = template.graph.nodes[number]
-            # Finding the place takes time linear in the graph: not for each of very many failures.
-            where = locate(template.graph, number) if len(run.errors or ()) < 100 else f"node {number}"
-            if isinstance(node, Call):
-                symbol = template.graph.calls[node.symbol]
-                what = f"task {symbol.module}.{symbol.qualname} at {where}"
-            else:
-                what = f"{type(node).__name__} at {where}"
-        note = f"{what}, iteration {run.iterations} of run {run.id}"
-        try:
-            notes = getattr(error, "__notes__", [])
-            for index, known in enumerate(notes):
-                if type(known) is str and known.startswith(f"{what}, iteration "):
-                    notes[index] = note  # one exception object raised again and again
-                    return
-            error.add_note(note)
-        except Exception:
-            _logger.debug("%s does not take notes: %s", type(error).__name__, note)
-
-    def alone(self) -> bool:
-        """Whether surely no other thread is running Python code now."""
-        return self._workers.alone()
-
-    def demoted(self, module: str, qualname: str, seconds: float) -> None:
-        """An inline call of a task under the auto rule has held up the loop."""
-        _logger.warning(
-            "a call of task %s.%s that held up the event loop took %.1f ms: from now on it runs in worker threads",
-            module, qualname, seconds * 1e3,
-        )
 
     # ------------------------------------------------------------------------------------------ the event loop
 
@@ -338,6 +321,7 @@ class Engine:
         """The event loop was closed under its runs: they can only be told so."""
         for run in self.runs:
             run.abandon(EngineStateError("the event loop was closed before the run had ended"))
+            run.finished = True
             self._runs.discard(run)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -368,20 +352,9 @@ class Engine:
         finally:
             self._joins.pop(current, None)
 
-    def _report(self, message: str, error: BaseException) -> None:
-        """What nobody has asked for must not be lost."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_exception_handler({"message": message, "exception": error})
-        else:
-            _logger.error(message, exc_info=error)
-
-
-async def _await(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
-
 
 def expression(target: object) -> LazyResult:
-    """Return a target as one lazy result: itself, or what gathers the list."""
+    """Return a target as one lazy result: itself, or what gives the list of their values."""
     if type(target) is LazyResult:
         return target
     if type(target) is not list and type(target) is not tuple:
@@ -389,14 +362,20 @@ def expression(target: object) -> LazyResult:
     for index, item in enumerate(target):
         if type(item) is not LazyResult:
             raise TargetError(f"expected a lazy result, got `{type(item).__name__}` - at `target[{index}]`")
-    return gather(*target)
+    return targets_call(target)
 
 
-def run(target: LazyResult | list[Any] | tuple[Any, ...], *, engine: Engine | None = None) -> Any:
+def run(
+    target: LazyResult | list[Any] | tuple[Any, ...],
+    *,
+    params: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+) -> Any:
     """Run a target in an event loop of its own and return its value.
 
     Args:
         target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+        params: values for the `Param`s of the target, by name.
         engine: the engine to use; None: one for this call, with templates that such calls share.
 
     Raises:
@@ -417,16 +396,21 @@ def run(target: LazyResult | list[Any] | tuple[Any, ...], *, engine: Engine | No
         asyncio.get_running_loop()
     except RuntimeError:
         value: list[Any] = []
-        asyncio.run(_run(wanted, engine, value))
+        asyncio.run(_run(wanted, params, engine, value))
         return value[0]
     raise EngineStateError("an event loop is running in this thread: use `await engine.run(target)` instead of cs.run")
 
 
-async def _run(target: LazyResult, engine: Engine | None, value: list[Any]) -> None:
+async def _run(
+    target: LazyResult, params: Mapping[str, Any] | None, engine: Engine | None, value: list[Any]
+) -> None:
     # The value does not become the asyncio task's own: at its end `asyncio.run` writes out what the task looks like,
     # which may be large, or run the user's code.
-    if engine is not None:
-        value.append(await engine.run(target))
-    else:
+    if engine is None:
         async with Engine(templates=default_templates) as own:
-            value.append(await own.run(target))
+            value.append(await own.run(target, params=params))
+        return
+    try:
+        value.append(await engine.run(target, params=params))
+    finally:
+        await engine._release()  # what is set up for the engine cannot outlive its event loop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cascade._core.lazy import task
+from cascade._core.task import task
 
 __all__ = ["gather"]
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.evaluation import Evaluation
 from cascade._core.lazy import LazyResult
-from cascade.exceptions import EngineStateError
+from cascade.exceptions import EngineStateError, TaskSkippedError
 
 if TYPE_CHECKING:
+    from cascade.cache import Lead
     from cascade.engine import Engine
+    from cascade.resources import Scope
 
 __all__ = ["Run"]
 
@@ -31,18 +34,25 @@ class Run(Evaluation):
         iterations: how many tail calls it has made.
     """
 
-    __slots__ = ("_engine", "_joining", "_told", "id")
+    __slots__ = ("_engine", "_inputs", "_joining", "_leads", "_scope", "_told", "finished", "id", "started_at")
 
-    def __init__(self, engine: Engine, target: LazyResult, context: Context) -> None:
-        super().__init__(engine._scheduler, target, context)
+    def __init__(
+        self, engine: Engine, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(engine._scheduler, target, context, params)
         self._engine = engine
         self.id = next(_ids)
+        self.finished = False  # it has ended, and what was set up for it is torn down
+        self.started_at: int | None = None  # nanoseconds, if somebody wants to know
         self._joining: list[_Join] | None = None
         self._told = False  # whether anybody has seen its outcome
+        self._inputs: dict[int, tuple[Any, Any]] | None = None  # id of a spec -> the spec and its value
+        self._scope: Scope | None = None
+        self._leads: set[Lead] | None = None
 
     def done(self) -> bool:
         """Whether it has ended: with a value, by failure, or cancelled."""
-        return self.ended
+        return self.finished
 
     def cancel(self) -> None:
         """Have it stopped. It has ended once all that it had started has: await it, or look at `done`."""
@@ -56,7 +66,7 @@ class Run(Evaluation):
             asyncio.CancelledError: it was cancelled.
             BaseException: what its task raised, as itself; an `ExceptionGroup` if several failed at once.
         """
-        if not self.ended:
+        if not self.finished:
             raise EngineStateError(f"run {self.id} has not ended: await it")
         self._told = True
         if self.errors:
@@ -68,7 +78,7 @@ class Run(Evaluation):
     @property
     def state(self) -> str:
         """"ready", "running", "parked", "done", "failed" or "cancelled"."""
-        if self.ended:
+        if self.finished:
             return "failed" if self.errors else "cancelled" if self.stopping else "done"
         if self.is_running:
             return "running"
@@ -79,8 +89,10 @@ class Run(Evaluation):
         """What it is doing now, in words."""
         from cascade.graph.template import Call
 
-        if self.ended:
+        if self.finished:
             return self.state
+        if self.ended:
+            return "tearing down its resources"
         waits = []
         for template, number, outside in self.awaits():
             node = template.graph.nodes[number]
@@ -98,11 +110,11 @@ class Run(Evaluation):
         return f"<Run {self.id}: {self.doing}, {self.iterations} iterations>"
 
     def __del__(self) -> None:
-        if self.ended and self.errors and not self._told:
-            self._engine._report(f"the failure of run {self.id} was never looked at", self._error(self.errors))
+        if self.finished and self.errors and not self._told:
+            self._engine.report(f"the failure of run {self.id} was never looked at", self._error(self.errors))
 
     async def _join(self) -> Any:
-        if not self.ended:
+        if not self.finished:
             join = _Join(self, self._engine._running_loop())
             if self._joining is None:
                 self._joining = []
@@ -115,8 +127,72 @@ class Run(Evaluation):
                 raise cancelled from (self._error(self.errors) if self.errors else None)
         return self.result()
 
+    # ------------------------------------------------------------------------------------------ what belongs to it
+
+    def admit(self, specs: list[Any]) -> None:
+        """Find the values of the params and variables of an expression, before any of it starts."""
+        from cascade.inputs import resolve
+
+        params = self.params or {}
+        if self._inputs is None:
+            self._inputs = {}
+        else:  # a later expression need not take all that was given
+            names = {spec.name for spec in specs}
+            params = {name: value for name, value in params.items() if name in names}
+        for spec, value in resolve(specs, params, os.environ):
+            self._inputs[id(spec)] = spec, value
+
+    def read_input(self, spec: Any) -> Any:
+        """The value of a param or a variable."""
+        if self._inputs is None or id(spec) not in self._inputs:
+            self.admit([spec])
+            assert self._inputs is not None
+            return self._inputs.pop(id(spec))[1]  # made anew in each iteration: not to be remembered
+        return self._inputs[id(spec)][1]
+
+    def scope(self) -> Scope:
+        """The resources that are set up for it."""
+        if self._scope is None:
+            from cascade.resources import Scope
+
+            engine = self._engine
+            self._scope = Scope(engine.resources, "run", engine.scope(), engine.resource_hooks(self.id))
+        return self._scope
+
+    @property
+    def holds_resources(self) -> bool:
+        """Whether anything is set up for it."""
+        return self._scope is not None and not self._scope.empty
+
+    async def release(self) -> None:
+        """Tear down what is set up for it, now that nothing of it is running any more."""
+        assert self._scope is not None
+        await self._scope.close(None if self.outcome == "skipped" else self.failure())
+
+    @property
+    def leads(self) -> set[Lead]:
+        """The flights that it leads until expressions have their values."""
+        if self._leads is None:
+            self._leads = set()
+        return self._leads
+
+    def failure(self) -> BaseException | None:
+        """What ended it, other than its value."""
+        if self.errors:
+            return self._error(self.errors)
+        return asyncio.CancelledError(f"run {self.id} was cancelled") if self.stopping else None
+
+    @property
+    def outcome(self) -> str:
+        """"done", "failed", "cancelled", or "skipped" if the target was skipped."""
+        return "skipped" if isinstance(self.failure(), TaskSkippedError) else self.state
+
     def _finish(self) -> None:
-        """Tell who awaits it."""
+        """It has ended: tell who awaits it."""
+        self.finished = True
+        for lead in self._leads or ():
+            lead.failed()
+        self._engine.reporter.run_finished(self)
         joining, self._joining = self._joining, None
         for join in joining or ():
             join.end()

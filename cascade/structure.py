@@ -103,3 +103,10 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
                 tails.append((numbers[source], numbers[other]))
     labels = {numbers[other]: title(other.graph, other.graph.nodes[-1]) for other in reached}
     return picture(template.graph, template.plan, tails, labels=labels)
+
+
+def inputs(target: Any) -> list[Any]:
+    """Stand-in."""
+    from cascade.inputs import EnvSpec, ParamSpec
+
+    return [slot for slot in structure(expression(target))[1] if isinstance(slot, (ParamSpec, EnvSpec))]

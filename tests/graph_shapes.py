@@ -37,6 +37,12 @@ class Literal:
     """One piece of data."""
 
 
+class Role(str):
+    """What an operand is to its call that is no argument."""
+
+    __slots__ = ()
+
+
 @dataclass(eq=False)
 class Task:
     """A call of a task."""
@@ -48,6 +54,11 @@ class Task:
     kind: str = "sync"
     mode: str = "default"
     injected: tuple[str, ...] = ()
+    beside: list[tuple[str, Any]] = field(default_factory=list)  # (role, operand)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(role for role, _ in self.beside)
 
 
 @dataclass(eq=False)
@@ -130,7 +141,7 @@ class Core:
                 case Task():
                     task = node.module, node.name, node.kind, node.mode, node.injected
                     names = tuple(sorted(node.kwargs))
-                    shape = {"task": task, "positional": len(node.args), "names": names}
+                    shape = {"task": task, "positional": len(node.args), "names": names, "roles": node.roles}
                     out.append(self.intern(("call", *shape.values()), **shape) << 5 | CALL)
                 case Box():
                     out.append(len(node.items) << 5 | LIST + COLLECTIONS.index(node.kind))
@@ -152,7 +163,7 @@ def operands_of(node: Any) -> list[tuple[Any, Any]]:
     """The operands of a node in traversal order, each with its name, position or key."""
     match node:
         case Task():
-            return [*enumerate(node.args), *sorted(node.kwargs.items())]
+            return [*enumerate(node.args), *sorted(node.kwargs.items()), *((Role(role), item) for role, item in node.beside)]
         case Box():
             return [*enumerate(node.items)]
         case Dict():
@@ -186,7 +197,7 @@ def graph_of(target: Any) -> tuple[GraphTemplate, list[Any]]:
             case Task():
                 names = tuple(sorted(node.kwargs))
                 task = node.module, node.name, node.kind, node.mode, node.injected
-                symbol = CallSymbol(*task, len(node.args), names)
+                symbol = CallSymbol(*task, len(node.args), names, node.roles)
                 index = calls.setdefault(symbol, len(calls))
                 made = Call(index, slot(), tuple(visit(operand) for _, operand in operands_of(node)))
             case Box():
@@ -212,11 +223,13 @@ def expression_of(graph: GraphTemplate) -> Any:
     for node in graph.nodes:
         operands = [made[ref.index] if type(ref) is NodeRef else Literal() for ref in node.operands]
         if type(node) is Call:
-            module, name, kind, mode, injected, positional, names = (
+            module, name, kind, mode, injected, positional, names, roles = (
                 getattr(graph.calls[node.symbol], field) for field in CallSymbol.__struct_fields__
             )
-            kwargs = dict(zip(names, operands[positional:], strict=True))
-            made.append(Task(name, operands[:positional], kwargs, module, kind, mode, injected))
+            end = positional + len(names)
+            kwargs = dict(zip(names, operands[positional:end], strict=True))
+            beside = list(zip(roles, operands[end:], strict=True))
+            made.append(Task(name, operands[:positional], kwargs, module, kind, mode, injected, beside))
         elif type(node) is Mapping:
             keys = [OPAQUE if type(key) is SlotRef else key.load() for key in node.keys]
             made.append(Dict([*zip(keys, operands, strict=True)]))
@@ -230,7 +243,7 @@ def expression_of(graph: GraphTemplate) -> Any:
 
 def chain(length: int) -> Any:
     """A key of `length` calls, each the argument of the one before, and its lookup."""
-    shape = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=())
+    shape = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=(), roles=())
     return memoryview(array("I", [5 << 5 | CALL] * length + [SLOT])), {5: shape}.__getitem__
 
 
@@ -260,9 +273,11 @@ def expressions(draw: st.DrawFn, most: int = 12) -> Any:
             kwargs = draw(st.dictionaries(names, operand, max_size=3))
             mode = draw(st.sampled_from(["default", "thread"]))
             injected = tuple(draw(st.sampled_from([(), ("db",)])))
-            made.append(
-                Task(name, draw(several), kwargs, "jobs", "async" if mode == "default" else "sync", mode, injected)
-            )
+            roles = draw(st.sampled_from([(), (), ("after",), ("retry", "after", "after", "cache")]))
+            beside = [(role, draw(operand)) for role in roles]
+            task = Task(name, draw(several), kwargs, "jobs", "async" if mode == "default" else "sync", mode, injected)
+            task.beside = beside
+            made.append(task)
         elif kind == "dict":
             own = draw(st.lists(keys | st.just(OPAQUE), max_size=3))
             made.append(Dict([(key, draw(operand)) for key in own]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import cascade as cs
-from cascade.cli import main
+from cascade.commands.app import main
 from cascade.fireflies.extra import MissingExtraError, need
 
 BRIEF = ["--side", "3", "--period", "0.2", "--refractory", "0.04", "--duration", "0.3", "--seed", "1"]
@@ -137,3 +137,29 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         err = process.stderr.read()
         assert process.wait(60) == 1
     assert err == ""
+
+
+@pytest.mark.usefixtures("cli")
+def test_the_second_show_starts_warm(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    figures = []
+    for start in ("cold", "warm", "warm"):
+        path = tmp_path / "summary.json"
+        assert main(["fireflies", *BRIEF, "--templates", str(tmp_path / "shapes"), "--json", str(path)]) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert ["start", start] in lines
+        figures.append(json.loads(path.read_bytes()))
+    cold, *warm = figures
+    assert cold["builds"] == cold["solves"] > 0 and cold["loaded"] == 0
+    for figure in warm:
+        assert figure["builds"] == figure["solves"] == 0
+        assert figure["loaded"] == cold["builds"]
+
+
+@pytest.mark.usefixtures("cli")
+@pytest.mark.parametrize("name", ["no/folder/shapes", "other", "."])
+def test_templates_that_cannot_be_had(capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "other").write_text("another kind of file")
+    assert main(["fireflies", *BRIEF, "--templates", str(tmp_path / name)]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith("cascade: --templates: expected a file of templates or no file")
+    assert (tmp_path / "other").read_text() == "another kind of file"

@@ -35,7 +35,8 @@ def test_json_has_the_agreed_keys_in_order() -> None:
 
 def test_the_table_shows_every_figure_with_its_unit() -> None:
     lines = SUMMARY.table().splitlines()
-    assert len(lines) == 14
+    assert len(lines) == 15
     assert "per agent           -" in [line.removesuffix(" KB") for line in lines]
     assert any(line.split() == ["lag,", "99", "%", "1.9", "ms"] for line in lines)
     assert any(line.split() == ["template", "hits", "65000", "of", "65003"] for line in lines)
+    assert any(line.split() == ["start", "cold"] for line in lines)

@@ -32,8 +32,8 @@ from cascade.graph.builder import build
 from cascade.graph.template import Call, Collection, Key, Mapping, NodeRef, Record, SlotRef
 
 SHAPES = {
-    1: SimpleNamespace(task=("m", "leaf", "sync", "default", ()), positional=0, names=()),
-    2: SimpleNamespace(task=("m", "pair", "sync", "default", ()), positional=1, names=("k",)),
+    1: SimpleNamespace(task=("m", "leaf", "sync", "default", ()), positional=0, names=(), roles=()),
+    2: SimpleNamespace(task=("m", "pair", "sync", "default", ()), positional=1, names=("k",), roles=()),
     3: SimpleNamespace(module="m", qualname="Point", fields=("y", "x")),
 }
 LEAF, PAIR, POINT = 1 << 5 | CALL, 2 << 5 | CALL, 3 << 5 | STRUCT
@@ -81,7 +81,7 @@ def test_containers_as_targets_and_without_operands() -> None:
 
 
 def test_symbols_that_are_equal_become_one() -> None:
-    twice = {1: SHAPES[1], 2: SimpleNamespace(task=SHAPES[1].task, positional=0, names=())}
+    twice = {1: SHAPES[1], 2: SimpleNamespace(task=SHAPES[1].task, positional=0, names=(), roles=())}
     graph = build(array("I", [2 << 5 | LIST, 1 << 5 | CALL, 2 << 5 | CALL]).tobytes(), twice.__getitem__)
     assert [node.symbol for node in graph.nodes[:2]] == [0, 0]
     assert len(graph.calls) == 1

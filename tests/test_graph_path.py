@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from graph_shapes import OPAQUE, Box, Dict, Fields, Literal, Task, chain, expressions, graph_of, operands_of
+from graph_shapes import OPAQUE, Box, Dict, Fields, Literal, Role, Task, chain, expressions, graph_of, operands_of
 from hypothesis import given
 
 from cascade.graph.builder import build
@@ -15,6 +15,8 @@ from cascade.graph.text import literal, printable
 def step(node: object, name: object) -> str:
     match node:
         case Task():
+            if isinstance(name, Role):
+                return f".{name}"
             return f".args[{name}]" if isinstance(name, int) else f".kwargs['{printable(name)}']"
         case Box(kind="list" | "tuple"):
             return f"[{name}]"

@@ -10,7 +10,10 @@ import pytest
 
 import cascade as cs
 
-FUNCTIONS = {"explain", "gather", "run", "structural_hash", "task", "visualize", "wait"}
+FUNCTIONS = {
+    "Inject", "Router", "const", "explain", "gather", "inject", "pipeline", "preload", "run", "sequence",
+    "structural_hash", "task", "visualize", "wait",
+}  # fmt: skip
 CLASSES = {"Channel", "Engine", "LazyResult", "Picture", "Received", "Run", "Task", "TemplateStats", "Templates"}
 EXCEPTIONS = {
     "CacheKeyError": (cs.CascadeError, TypeError),
@@ -34,7 +37,8 @@ EXCEPTIONS = {
     "TaskTimeoutError": (cs.CascadeError, TimeoutError),
     "TemplateError": (cs.CascadeError, ValueError),
 }
-ALL = FUNCTIONS | CLASSES | set(EXCEPTIONS)
+VALUES = {"SKIPPED"}
+ALL = FUNCTIONS | CLASSES | VALUES | set(EXCEPTIONS)
 
 
 def test_all_names_are_there_and_no_others() -> None:

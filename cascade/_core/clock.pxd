@@ -12,6 +12,11 @@ cdef class Timer:
     cdef int fire(self, int64_t now) except -1
 
 
+cdef class Alarm(Timer):
+    cdef Clock clock
+    cdef object call
+
+
 ctypedef struct Entry:  # of the heap; the deadline stands here too, so that comparing touches no timer
     int64_t deadline
     uint64_t order  # of setting: among equal deadlines, first set, first fired

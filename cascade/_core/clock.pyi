@@ -1,9 +1,16 @@
+from collections.abc import Callable
 from typing import Any
 
 from typing_extensions import disjoint_base
 
 @disjoint_base
 class Timer: ...
+
+@disjoint_base
+class Alarm(Timer):
+    def __init__(self, clock: Clock, call: Callable[[], object]) -> None: ...
+    def set(self, deadline: int) -> None: ...
+    def cancel(self) -> None: ...
 
 @disjoint_base
 class Clock:

@@ -69,6 +69,32 @@ cdef class Timer:
         return 0
 
 
+cdef class Alarm(Timer):
+    """A timer that calls a function, for code outside the core.
+
+    Args:
+        clock: on which it is set.
+        call: what to call.
+    """
+
+    def __init__(self, Clock clock not None, call):
+        self.clock = clock
+        self.call = call
+
+    def set(self, int64_t deadline):
+        """Have the function called at a time, in nanoseconds on the clock, instead of any other time."""
+        self.clock.cancel(self)
+        self.clock.set(self, deadline)
+
+    def cancel(self):
+        """Have it not called."""
+        self.clock.cancel(self)
+
+    cdef int fire(self, int64_t now) except -1:
+        self.call()
+        return 0
+
+
 cdef class Clock:
     """Real time: nanoseconds of the system's monotonic clock."""
 

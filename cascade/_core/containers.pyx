@@ -337,6 +337,8 @@ cdef class ContainerSearch(KeyWriter):
                 shape = <CallShape>(<LazyResult>step.node).shape
                 if cursor < shape.positional:
                     parts.append(f".args[{cursor}]")
+                elif cursor >= shape.positional + len(shape.names):
+                    parts.append(f".{shape.roles[cursor - shape.positional - len(shape.names)]}")
                 else:
                     parts.append(f".kwargs[{shape.names[cursor - shape.positional]!r}]")
             elif step.op == STRUCT:

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from contextvars import Context
 from typing import Any
 
@@ -5,11 +6,15 @@ from typing_extensions import disjoint_base
 
 from cascade._core.lazy import LazyResult
 from cascade._core.scheduler import Scheduler
-from cascade._core.waiter import Awaiting
+from cascade._core.start import Starting
 
 @disjoint_base
-class Evaluation(Awaiting):
-    def __init__(self, scheduler: Scheduler, target: LazyResult, context: Context) -> None: ...
+class Evaluation(Starting):
+    def __init__(
+        self, scheduler: Scheduler, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
+    ) -> None: ...
+    @property
+    def params(self) -> Mapping[str, Any] | None: ...
     @property
     def target(self) -> LazyResult | None: ...
     @property

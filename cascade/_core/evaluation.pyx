@@ -8,19 +8,23 @@ memory only; nothing here awaits: what needs the event loop or a worker is hande
 """
 
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 
 from types import CoroutineType as _CoroutineType
 
-from cascade._core.key cimport CALL
-from cascade._core.lazy cimport Task
-from cascade._core.operands cimport build, call, keywords, positional
-from cascade._core.scheduler cimport DECIDE, PARKED, READY, Scheduler
-from cascade._core.spec cimport AUTO, DEFAULT, INLINE, MODES, RECV, SYNC, WAIT
-from cascade._core.template cimport Template
-from cascade._core.waiter cimport PENDING, Awaiting, Waiter, new_waiter
+from libc.stdint cimport int32_t
 
-from cascade.exceptions import InternalError
+from cascade._core.control cimport DEFERRED, MapState
+from cascade._core.extract cimport Extraction
+from cascade._core.scheduler cimport DECIDE, PARKED, READY, Scheduler
+from cascade._core.special cimport Skip, skipped_member
+from cascade._core.spec cimport MAP, SYNC
+from cascade._core.start cimport Starting
+from cascade._core.template cimport Node, Template
+from cascade._core.waiter cimport PENDING, Waiter
+
+from cascade.exceptions import InternalError, TaskSkippedError
 
 cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
@@ -35,22 +39,23 @@ cdef enum:  # what became of a frame
     IS_SPENT  # the turn is over
 
 cdef PyObject* Lazy = <PyObject*>LazyResult
-cdef PyObject* Coroutine = <PyObject*>_CoroutineType
 
 
-cdef class Evaluation(Awaiting):
+cdef class Evaluation(Starting):
     """The compiled part of a run.
 
     Args:
         scheduler: of the engine that owns the run.
         target: a lazy result.
         context: the context in which its tasks run.
+        params: values for the target's params, by name; None: none are given.
     """
 
-    def __init__(self, Scheduler scheduler not None, LazyResult target not None, context):
+    def __init__(self, Scheduler scheduler not None, LazyResult target not None, context, params=None):
         self.scheduler = scheduler
         self.target = target
         self.context = context
+        self.params = params
 
     def __dealloc__(self):
         cdef Frame frame
@@ -150,21 +155,24 @@ cdef class Evaluation(Awaiting):
             waiter = self.first_landed
             self.first_landed = waiter.next_landed
             waiter.next_landed = None
-            frame, value, error = waiter.frame, waiter.value, waiter.error
+            frame, value, error, completion = waiter.frame, waiter.value, waiter.error, waiter.completion
             waiter.let_go()
             if error is not None:
                 self.fail(error, frame, waiter.node)
             elif not self.stopping:
                 frame.awaited -= 1
                 try:
-                    self.settle(frame, waiter.node, value)
+                    if waiter.again:
+                        self.look_again(frame, waiter.node)
+                        continue
+                    self.settle(frame, waiter.node, value, completion)
                 except BaseException as failure:
                     self.fail(failure, frame, waiter.node)
         return 0
 
     cdef int run_frames(self) except -1:
         """Work on the stack of frames. PARKED when it is empty."""
-        cdef Frame frame
+        cdef Frame frame, child
         cdef int outcome
         while self.top is not None:
             frame = self.top
@@ -180,9 +188,13 @@ cdef class Evaluation(Awaiting):
                     return PARKED
             elif outcome == HAS_CHILD:
                 frame.awaited += 1
-                expression = self.expansion
+                child = self.enter(self.expansion, frame, self.at)
+                child.completion = self.completion
+                child.item = self.item
                 self.expansion = None
-                self.push(self.enter(expression, frame, self.at))
+                self.completion = None
+                self.item = 0
+                self.push(child)
                 if self.scheduler.burn(1) or self.interrupted:
                     return READY
             elif outcome == IS_PARKED:
@@ -201,12 +213,16 @@ cdef class Evaluation(Awaiting):
         cdef Node* node
         cdef PyObject* result
         cdef PyObject* kind
+        # Whether a node may need more than to be executed. Who wants to be asked from now on uses up the fuel.
+        cdef bint careful = template.careful or frame.skipping or self.scheduler.attentive
         self.at = last
         if frame.values[last] is not NULL:
             return HAS_TAIL if Py_TYPE(frame.values[last]) == Lazy else HAS_VALUE
         while True:
             if frame.scattered:
                 if frame.ready_count == 0:
+                    if frame.awaited == 0:
+                        raise InternalError("a frame waits for nothing")
                     return IS_PARKED
                 at = frame.pop_ready()
             elif frame.awaited:
@@ -219,14 +235,17 @@ cdef class Evaluation(Awaiting):
                 frame.next = at + 1
             node = &template.nodes[at]
             self.at = at
-            result = self.execute(frame, node)
+            result = self.step_aside(frame, node) if careful else self.execute(frame, node)
             if result == PENDING:
                 Py_DECREF_(result)
                 frame.awaited += 1
                 continue
+            if careful and result == DEFERRED:
+                Py_DECREF_(result)
+                continue
             kind = Py_TYPE(result)
             if kind == Lazy:
-                if at == last:
+                if self.is_tail(frame, node, at) if careful else at == last:
                     frame.values[last] = result
                     return HAS_TAIL
                 self.expansion = <LazyResult>result
@@ -241,65 +260,9 @@ cdef class Evaluation(Awaiting):
                 self.scheduler.read_clock()
                 if self.scheduler.spent:
                     return IS_SPENT
+                careful |= self.scheduler.attentive
             if self.interrupted:
                 return IS_SPENT
-
-    # -------------------------------------------------------------------------------------------------- one node
-
-    cdef PyObject* execute(self, Frame frame, Node* node) except NULL:
-        """Start a node: its value, or PENDING. A new reference either way."""
-        cdef PyObject* made
-        cdef PyObject* task
-        cdef int mode
-        if node.op != CALL:
-            return build(frame, node)
-        if node.kind == SYNC:
-            task = frame.values[node.source]
-            mode = node.mode
-            if mode == DEFAULT:
-                mode = self.scheduler.default_mode
-            if mode == AUTO and (<Task>task).spec.runs_inline:
-                self.scheduler.watch.note((<Task>task).spec)
-            elif mode != INLINE:
-                return self.call_worker(frame, node, mode)
-            self.scheduler.watch.fuel -= 1
-            made = call(frame, node, <PyObject*>(<Task>task).fn)
-            if Py_TYPE(made) != Coroutine:
-                return made
-            coroutine = <object>made  # of a plain function around an async one
-            Py_DECREF_(made)
-            return self.call_async(frame, coroutine)
-        if node.kind == RECV:
-            return self.receive(frame, node, self.at)
-        if node.kind == WAIT:
-            return self.wait(frame, node, self.at)
-        made = call(frame, node, <PyObject*>(<Task>frame.values[node.source]).fn)
-        coroutine = <object>made
-        Py_DECREF_(made)
-        return self.call_async(frame, coroutine)
-
-    cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
-        cdef Waiter waiter = new_waiter(self, frame, self.at)
-        value = self.scheduler.launcher.launch_async(waiter, coroutine)
-        self.scheduler.watch.fuel -= 1
-        if value is waiter:
-            self.link(waiter)
-            value = <object>PENDING
-        Py_INCREF(value)
-        return <PyObject*>value
-
-    cdef PyObject* call_worker(self, Frame frame, Node* node, int mode) except NULL:
-        """Have a worker call it, once this advance is over: by then all that can start is known, the urgent first."""
-        cdef Waiter waiter = new_waiter(self, frame, self.at)
-        if self.launches is None:
-            self.launches = []
-        task = <object>frame.values[node.source]
-        self.launches.append(
-            (-node.priority, waiter, task, positional(frame, node), keywords(frame, node), MODES[mode])
-        )
-        self.link(waiter)
-        Py_INCREF_(PENDING)
-        return PENDING
 
     # ------------------------------------------------------------------------------------------------- the frames
 
@@ -310,7 +273,20 @@ cdef class Evaluation(Awaiting):
         frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
         frame.parent = parent
         frame.parent_node = parent_node
+        if frame.template.inputs or frame.template.resources or (parent is None and self.params is not None):
+            self.admit(frame)
         return frame
+
+    cdef int admit(self, Frame frame) except -1:
+        """Have the launcher look at what a frame asks for of params, variables and resources, before any of it starts."""
+        cdef Template template = frame.template
+        cdef tuple order = template.plan.order
+        specs = [
+            <object>frame.values[template.operands[template.nodes[at].first_operand]]
+            for at in range(template.node_count) if order[at] in template.inputs
+        ] if template.inputs else []
+        self.scheduler.launcher.admit(self, template, specs)
+        return 0
 
     cdef int replace(self, Frame frame) except -1:
         """The tail call: the expression that is the target's value takes the frame over."""
@@ -318,6 +294,8 @@ cdef class Evaluation(Awaiting):
         cdef PyObject* expression = frame.values[last]
         cdef Template template
         self.scheduler.extraction.run(<LazyResult>expression)
+        if self.scheduler.bounded:
+            return self.tell_tail(frame)
         if frame.template.matches(self.scheduler.extraction):
             self.scheduler.table.hit(frame.template)
             frame.template.recurs = True
@@ -326,6 +304,22 @@ cdef class Evaluation(Awaiting):
         template = self.scheduler.table.get(self.scheduler.extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, self.scheduler.extraction)
+        if template.inputs or template.resources:
+            self.admit(frame)
+        return 0
+
+    cdef int tell_tail(self, Frame frame) except -1:
+        """The tail call, with the launcher being told what the next expression is."""
+        cdef Extraction extraction = self.scheduler.extraction
+        cdef Template template
+        cdef Py_ssize_t i
+        slots = [<object>extraction.slots[i] for i in range(extraction.slot_count)]
+        template = self.scheduler.table.get(extraction)
+        frame.template.observe_tail(template)
+        frame.hydrate(template, extraction)
+        if template.inputs or template.resources:
+            self.admit(frame)
+        self.scheduler.launcher.tail_call(self, template, slots, frame.parent is None)
         return 0
 
     cdef int leave(self, Frame frame) except -1:
@@ -337,16 +331,44 @@ cdef class Evaluation(Awaiting):
         frame.below = None
         frame.stacked = False
         if parent is None:
+            if type(value) is Skip:
+                raise TaskSkippedError(self.scheduler.launcher.describe_skip(value))
             self.value = value
             self.ended = True
             return 0
         frame.parent = None
         parent.awaited -= 1
-        return self.settle(parent, frame.parent_node, value)
+        if frame.completion is not None:
+            completion = frame.completion
+            frame.completion = None
+            completion(value)
+        if frame.item:
+            return self.settle_item(parent, frame.parent_node, frame.item, value)
+        return self.settle(parent, frame.parent_node, value, None)
 
-    cdef int settle(self, Frame frame, Py_ssize_t node, object value) except -1:
+    cdef int look_again(self, Frame frame, Py_ssize_t node) except -1:
+        """A node that had no leave to start may try once more."""
+        self.push(frame)
+        if not frame.scattered:
+            frame.scatter()
+        frame.push_ready(<int32_t>node)
+        return 0
+
+    cdef int settle_item(self, Frame frame, Py_ssize_t node, Py_ssize_t item, object value) except -1:
+        """An item of a map has a value."""
+        cdef MapState state = <MapState>frame.maps[node]
+        state.results[item - 1] = skipped_member if type(value) is Skip else value
+        state.flying -= 1
+        self.push(frame)
+        if not state.queued:  # it has more items to start, or was only waiting for this one
+            state.queued = True
+            frame.push_ready(<int32_t>node)
+        return 0
+
+    cdef int settle(self, Frame frame, Py_ssize_t node, object value, object completion) except -1:
         """A node that was awaited has a value, which may be an expression in turn, or a coroutine."""
         cdef PyObject* result
+        cdef Frame child
         self.at = node
         self.push(frame)
         if type(value) is _CoroutineType and frame.template.nodes[node].kind == SYNC:
@@ -356,31 +378,27 @@ cdef class Evaluation(Awaiting):
             if result == PENDING:
                 frame.awaited += 1
                 return 0
-        if type(value) is LazyResult and node != frame.template.node_count - 1:
-            frame.awaited += 1
-            self.push(self.enter(<LazyResult>value, frame, node))
-            return 0
+        if type(value) is LazyResult:
+            self.completion = completion
+            if self.is_tail(frame, &frame.template.nodes[node], node):
+                node = frame.template.node_count - 1
+            else:
+                frame.awaited += 1
+                self.completion = None
+                child = self.enter(<LazyResult>value, frame, node)
+                child.completion = completion
+                self.push(child)
+                return 0
         Py_INCREF(value)
         frame.values[node] = <PyObject*>value
+        if self.scheduler.told:
+            self.tell_end(frame, node)
+        if type(value) is Skip:
+            frame.skipping = True
+            if not frame.scattered:
+                frame.scatter()
+                return 0
         frame.resolve(node)
-        return 0
-
-    # -------------------------------------------------------------------------------------- what has to be awaited
-
-    cdef int launch(self) except -1:
-        """Hand the calls for workers over, the most urgent first."""
-        cdef Waiter waiter
-        launches = self.launches
-        self.launches = None
-        launches.sort(key=_urgency)
-        for _, waiter, task, arguments, keywords, mode in launches:
-            if self.stopping:
-                waiter.land(None, None)
-                continue
-            try:
-                self.scheduler.launcher.launch_worker(waiter, task, arguments, keywords, mode)
-            except BaseException as error:
-                waiter.land(None, error)
         return 0
 
     # ----------------------------------------------------------------------------------------------------- the end
@@ -437,10 +455,6 @@ cdef class Evaluation(Awaiting):
             frame.stacked = False
             _let_go(frame)
         return 0
-
-
-def _urgency(launch):
-    return launch[0]
 
 
 cdef int _let_go(Frame frame) except -1:

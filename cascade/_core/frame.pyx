@@ -2,13 +2,15 @@
 
 As long as nothing has to be awaited, nodes start in the order of the plan and a frame is an array and an index. Once
 something must be awaited while other nodes could go on, the frame is scattered: it counts what each node lacks, and
-nodes start as their inputs come.
+nodes start as their inputs come. A frame with routers, conditions or maps is scattered from the beginning, and knows of
+each node whether anybody wants it: it begins with the target and what that must have.
 """
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy, memset
 
+from cascade._core.template cimport Node
 
 cdef extern from "Python.h":
     void Py_XDECREF_ "Py_XDECREF"(PyObject*) noexcept
@@ -57,6 +59,9 @@ cdef class Frame:
         self.count = count
         self.next = 0
         self.scattered = False
+        self.skipping = False
+        if template.by_need:
+            self.begin_by_need()
         return 0
 
     cdef int rehydrate(self, Extraction extraction) except -1:
@@ -77,11 +82,15 @@ cdef class Frame:
         extraction.slot_count = 0
         self.next = 0
         self.scattered = False
+        self.skipping = False
+        if self.template.by_need:
+            self.begin_by_need()
         return 0
 
     cdef void clear(self) noexcept:
         cdef Py_ssize_t i = self.count
         cdef PyObject** values = self.values
+        self.maps = None
         self.count = 0  # a destructor may run: it must find the frame empty
         while i:
             i -= 1
@@ -92,12 +101,7 @@ cdef class Frame:
         cdef Template template = self.template
         cdef Py_ssize_t i, j
         cdef int32_t* consumers
-        if self.needs is NULL:
-            self.needs = <int32_t*>PyMem_Malloc(2 * template.node_count * sizeof(int32_t))
-            if self.needs is NULL:
-                raise MemoryError()
-            self.ready = self.needs + template.node_count
-        self.ready_count = 0
+        self.allot(2)
         for i in range(self.next, template.node_count):
             self.needs[i] = template.nodes[i].needs
         for i in range(self.next):
@@ -112,17 +116,73 @@ cdef class Frame:
         self.scattered = True
         return 0
 
+    cdef int allot(self, Py_ssize_t arrays) except -1:
+        """Room for so many numbers a node, and an empty heap."""
+        cdef Py_ssize_t count = self.template.node_count
+        if self.needs is NULL:
+            self.needs = <int32_t*>PyMem_Malloc(arrays * count * sizeof(int32_t))
+            if self.needs is NULL:
+                raise MemoryError()
+            self.ready = self.needs + count
+            self.chosen = self.ready + count
+        self.ready_count = 0
+        return 0
+
+    cdef int begin_by_need(self) except -1:
+        """Want the target, and nothing but what that must have."""
+        cdef Py_ssize_t i
+        self.allot(3)
+        for i in range(self.template.node_count):
+            self.needs[i] = UNWANTED
+            self.chosen[i] = -1
+        self.maps = None
+        self.scattered = True
+        self.want(self.template.node_count - 1)
+        return 0
+
+    cdef void want(self, int32_t node) noexcept:
+        """Somebody wants a node's value: so it wants all that it must have before it starts, and they in turn."""
+        cdef Template template = self.template
+        cdef int32_t top = node  # of a stack that runs through `chosen`, which nobody uses before he has started
+        cdef int32_t* needs
+        cdef Py_ssize_t i
+        if self.needs[node] != UNWANTED:
+            return
+        self.needs[node] = 0
+        while top >= 0:
+            node = top
+            top = self.chosen[node]
+            self.chosen[node] = -1
+            needs = template.needs + template.nodes[node].first_need
+            for i in range(template.nodes[node].needs):
+                if self.values[needs[i]] is not NULL:
+                    continue
+                self.needs[node] += 1
+                if self.needs[needs[i]] == UNWANTED:
+                    self.needs[needs[i]] = 0
+                    self.chosen[needs[i]] = top
+                    top = needs[i]
+            if self.needs[node] == 0:
+                self.push_ready(node)
+
     cdef void resolve(self, Py_ssize_t node) noexcept:
         """The result of a node is there: who lacks nothing more is ready."""
+        cdef Node* resolved = &self.template.nodes[node]
         cdef int32_t* consumers
         cdef Py_ssize_t i
         if not self.scattered:
             return
-        consumers = self.template.consumers + self.template.nodes[node].first_consumer
-        for i in range(self.template.nodes[node].consumers):
-            self.needs[consumers[i]] -= 1
-            if self.needs[consumers[i]] == 0:
-                self.push_ready(consumers[i])
+        consumers = self.template.consumers + resolved.first_consumer
+        for i in range(resolved.consumers):
+            if self.needs[consumers[i]] != UNWANTED:
+                self.needs[consumers[i]] -= 1
+                if self.needs[consumers[i]] == 0:
+                    self.push_ready(consumers[i])
+        if self.template.by_need:
+            consumers = self.template.choosers + resolved.first_chooser
+            for i in range(resolved.choosers):
+                if self.chosen[consumers[i]] == node:
+                    self.push_ready(consumers[i])
 
     cdef void push_ready(self, int32_t node) noexcept:
         cdef Py_ssize_t at = self.ready_count

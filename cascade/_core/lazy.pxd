@@ -1,32 +1,21 @@
-"""Tasks and lazy results: what users write expressions with."""
+"""Lazy results: the nodes of the expressions that users write."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
-from cascade._core.spec cimport TaskSpec
+from cascade._core.policy cimport Governable
 from cascade._core.symbol cimport CallShape
-
-ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject* const*, size_t, PyObject*) noexcept
-
-
-cdef class Task:
-    cdef vectorcallfunc vectorcall  # where the interpreter finds how to call the instance
-    cdef readonly object fn  # the callable itself: data, never structure
-    cdef TaskSpec spec
-    cdef bint closed  # the callable is a function of a module that holds nothing of its own
-    cdef object __weakref__
-
 
 cdef enum:
     NEAR = 3  # arguments kept inside the object
 
 
-cdef class LazyResult:
+cdef class LazyResult(Governable):
     # Its memory is managed by hand in lazy.pyx: most of what a heavy loop does is making and dropping these.
     cdef PyObject* task  # an owned Task
     cdef PyObject* shape  # an owned CallShape
-    cdef PyObject** arguments  # owned: positional ones, then keyword ones by sorted name
-    cdef Py_ssize_t count  # of arguments
+    cdef PyObject** arguments  # owned: positional ones, keyword ones by sorted name, one for each role of the shape
+    cdef Py_ssize_t count  # of all of them
     cdef PyObject* near[NEAR]  # where the arguments are if they are few
     cdef uint64_t serial  # order of creation
     cdef PyObject* next_dead
@@ -38,5 +27,43 @@ cdef class LazyResult:
     cdef bint tracked  # by the garbage collector
 
 
-cdef LazyResult lazy_call(Task task, tuple arguments)
-cdef Task builtin_task(object fn, TaskSpec spec)
+cdef object guard_task  # of conditions; task.pyx supplies it
+
+cdef enum:
+    SPARE = 256
+
+cdef PyObject* spare[SPARE]  # dead lazy results to be used again
+cdef Py_ssize_t spares
+cdef uint64_t serials  # lazy results made so far
+cdef PyObject* allocate(Py_ssize_t count) except NULL
+
+
+cdef extern from "Python.h":
+    ctypedef struct TypeObject "PyTypeObject":
+        pass
+    void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
+    PyObject* PyObject_Init_ "PyObject_Init"(PyObject*, TypeObject*) noexcept
+
+
+cdef inline PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count) except NULL:
+    """A lazy result with room for so many arguments, which are to be filled in; not tracked by the collector yet."""
+    global spares, serials
+    cdef PyObject* made
+    if spares and count <= NEAR:
+        spares -= 1
+        made = PyObject_Init_(spare[spares], <TypeObject*>LazyResult)
+        (<LazyResult>made).arguments = &(<LazyResult>made).near[0]
+    else:
+        made = allocate(count)
+    (<LazyResult>made).count = count
+    serials += 1
+    (<LazyResult>made).serial = serials
+    (<LazyResult>made).traversal = 0
+    (<LazyResult>made).task = task
+    (<LazyResult>made).shape = shape
+    Py_INCREF_(task)
+    Py_INCREF_(shape)
+    return made
+
+cdef LazyResult of_shape(object task, CallShape shape, list arguments)
+cdef LazyResult with_role(LazyResult lazy, str role, object operand)

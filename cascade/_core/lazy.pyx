@@ -1,75 +1,51 @@
-"""Tasks and lazy results: what users write expressions with.
+"""Lazy results: the nodes of the expressions that users write.
 
-Calling a task is the hottest thing that users do, once a node and iteration, so it keeps what the interpreter hands
-over (an array of arguments and the call site's own tuple of names) and checks a call site only the first time.
+Their memory is managed by hand: most of what a heavy loop does is making and dropping them.
 """
-
-from inspect import signature as _signature
-from sys import modules as _sys_modules
-from types import MethodType as _MethodType
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
-from cascade._core.spec cimport (
-    ASYNC, AUTO, DEFAULT, INLINE, PROCESS, THREAD, CallSite, Mode, TaskSpec, method_spec, spec_of,
-)
+from cascade._core.policy cimport Governable, check_cached
+from cascade._core.symbol cimport CallShape, call_shape
 
-from cascade.exceptions import TaskDefinitionError
+from cascade.exceptions import PolicyError
 
 cdef extern from "Python.h":
     ctypedef int (*visitproc)(PyObject*, void*) noexcept
     ctypedef struct PyTypeObject:
-        Py_ssize_t tp_vectorcall_offset
         unsigned long tp_flags
         void* tp_new
         void* tp_vectorcall
         PyObject* tp_dict
-        PyObject* (*tp_call)(PyObject*, PyObject*, PyObject*) noexcept
         void (*tp_dealloc)(PyObject*) noexcept
         int (*tp_traverse)(PyObject*, visitproc, void*) noexcept
         int (*tp_clear)(PyObject*) noexcept
-    ctypedef struct PyTupleObject:
-        PyObject** ob_item
     void Py_INCREF(PyObject*) noexcept
     void Py_DECREF(PyObject*) noexcept
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
     Py_ssize_t Py_REFCNT(PyObject*) noexcept
-    bint PyObject_IS_GC(PyObject*) noexcept
-    bint PyFunction_Check(object) noexcept
-    ctypedef struct PyFunctionObject:
-        PyObject* func_closure
-        PyObject* func_defaults
-        PyObject* func_dict
-        PyObject* func_globals
-        PyObject* func_kwdefaults
-        PyObject* func_module
-    PyObject* PyDict_GetItem(dict, object) noexcept
-    bint PyModule_Check(object) noexcept
-    PyObject* PyModule_GetDict(object) noexcept
     PyObject* PyObject_Init(PyObject*, PyTypeObject*) noexcept
     void PyObject_GC_Track(PyObject*) noexcept
     void PyObject_GC_UnTrack(PyObject*) noexcept
     void PyObject_GC_Del(PyObject*) noexcept
     int PyDict_DelItemString(object, const char*) except -1
     unsigned long Py_TPFLAGS_HAVE_GC
-    unsigned long Py_TPFLAGS_HAVE_VECTORCALL
     unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
-    Py_ssize_t PyVectorcall_NARGS(size_t)
-    PyObject* PyVectorcall_Call(PyObject*, PyObject*, PyObject*) noexcept
     void PyType_Modified(PyTypeObject*)
 
-cdef dict _modules = _sys_modules
-cdef uint64_t _serial = 0
+cdef object _nothing = object()
+cdef object guard_task = None
 
 
 @cython.final
-cdef class LazyResult:
+cdef class LazyResult(Governable):
     """One call of a task that has not run: a node of an expression.
 
-    Made by calling a task, never directly. Give it to other tasks as an argument, alone or inside lists, tuples,
-    dicts, sets and frozen structs; return it from a task to go on with it; run it with `cascade.run`.
+    Made by calling a task, or from another one by a method of it, never directly. Give it to other tasks as an
+    argument, alone or inside lists, tuples, dicts, sets and frozen structs; return it from a task to go on with it; run
+    it with `cascade.run`.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -82,7 +58,7 @@ cdef class LazyResult:
     @property
     def task(self):
         """The `Task` that was called."""
-        return <Task>self.task
+        return <object>self.task
 
     @property
     def args(self):
@@ -95,12 +71,61 @@ cdef class LazyResult:
         """The keyword arguments, a dict by sorted name."""
         cdef Py_ssize_t i
         cdef CallShape shape = <CallShape>self.shape
-        return {
-            shape.names[i - shape.positional]: <object>self.arguments[i] for i in range(shape.positional, self.count)
-        }
+        return {name: <object>self.arguments[shape.positional + i] for i, name in enumerate(shape.names)}
+
+    @property
+    def policies(self):
+        """What the call is given beside its arguments, a dict by role. Predecessors are not among it."""
+        cdef CallShape shape = <CallShape>self.shape
+        cdef Py_ssize_t i, first = self.count - len(shape.roles)
+        return {role: <object>self.arguments[first + i] for i, role in enumerate(shape.roles) if role != "after"}
+
+    def run_if(self, condition, *, otherwise=_nothing):
+        """This node under a condition, which is evaluated first.
+
+        If it is false, the node and what only it needs never start. Then ``otherwise`` is the value, or, without it, the
+        node is skipped, and so is what takes its value.
+
+        Args:
+            condition: a lazy result, or anything else that has a truth value.
+            otherwise: what to take instead: a value, or a lazy result, which is evaluated only if it is needed.
+
+        Returns:
+            A new `LazyResult`: this node, if the condition holds.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def half(n):
+        ...     return n // 2
+        >>> cs.run([half(4).run_if(True), half(4).run_if(False, otherwise=0), half(4).run_if(False)])
+        [2, 0, SKIPPED]
+        """
+        return _guarded([condition, self] if otherwise is _nothing else [condition, self, otherwise])
+
+    def after(self, *predecessors):
+        """The same call, which starts when others have ended. It takes nothing of them; if one is skipped, so is it.
+
+        Args:
+            predecessors: lazy results.
+
+        Returns:
+            A new `LazyResult`: another node.
+
+        Raises:
+            PolicyError: a predecessor is no lazy result.
+        """
+        made = self
+        for predecessor in predecessors:
+            if type(predecessor) is not LazyResult:
+                raise PolicyError(f"expected lazy results to come after, got `{type(predecessor).__name__}`")
+            made = with_role(made, "after", predecessor)
+        return made
+
+    def _with(self, role, operand):
+        return with_role(self, role, operand)
 
     def __bool__(self):
-        name = (<Task>self.task).spec.qualname
+        name = (<CallShape>self.shape).task[1]
         raise TypeError(f"a lazy result has no truth value before it has run; {name}(...) was used as a condition")
 
     def __repr__(self):
@@ -127,38 +152,60 @@ cdef str _describe(object value, int depth):
     return f"<LazyResult {name}({', '.join(parts)})>"
 
 
-cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames) except NULL:
-    """A lazy result of this call: no dict, no tuple of arguments but the one that it keeps."""
-    global _serial
-    cdef Py_ssize_t positional = PyVectorcall_NARGS(flagged)
-    cdef Py_ssize_t i
-    cdef bint tracked
-    cdef CallSite site = self.spec.last
-    cdef PyObject* made
-    cdef PyObject* argument
-    if site is None or site.positional != positional or site.key != kwnames:
-        site = self.spec.site(positional, kwnames)
-    made = _allocate(site.count)
-    _serial += 1
-    (<LazyResult>made).serial = _serial
-    (<LazyResult>made).traversal = 0
-    (<LazyResult>made).task = <PyObject*>self
-    (<LazyResult>made).shape = <PyObject*>site.shape
-    Py_INCREF(<PyObject*>self)
-    Py_INCREF(<PyObject*>site.shape)
-    tracked = not self.closed
-    for i in range(site.count):
-        argument = arguments[i if site.order is NULL else site.order[i]]
-        Py_INCREF(argument)
-        (<LazyResult>made).arguments[i] = argument
-        if Py_TYPE(argument) == Lazy:
-            tracked |= (<LazyResult>argument).tracked
-        else:
-            tracked |= PyObject_IS_GC(argument)
-    (<LazyResult>made).tracked = tracked
-    if tracked:
-        PyObject_GC_Track(made)
+cdef LazyResult with_role(LazyResult lazy, str role, object operand):
+    """The same call with one thing more beside its arguments, or with another one in place of that it has."""
+    cdef CallShape shape = <CallShape>lazy.shape
+    cdef str kind = shape.task[2]
+    cdef Py_ssize_t i, place = lazy.count
+    if kind == "guard":  # whatever stands under a condition: the condition comes first
+        arguments = [<object>lazy.arguments[i] for i in range(lazy.count)]
+        arguments[1] = with_role(arguments[1], role, operand)
+        return _guarded(arguments)
+    if role != "after":
+        if kind not in ("sync", "async", "map"):
+            raise PolicyError(f"expected a call of a task to give a {role} policy to, got `{kind}`")
+        if role == "cache":
+            check_cached(operand, <object>lazy.task)
+        if role in shape.roles:
+            place = lazy.count - len(shape.roles) + shape.roles.index(role)
+            if role == "constraints":
+                operand = {**<object>lazy.arguments[place], **operand}
+    arguments = [<object>lazy.arguments[i] for i in range(lazy.count)]
+    if place < lazy.count:
+        arguments[place] = operand
+    else:
+        shape = _extended(shape, role)
+        arguments.append(operand)
+    return of_shape(<object>lazy.task, shape, arguments)
+
+
+cdef CallShape _extended(CallShape shape, str role):
+    cdef CallShape made = None if shape.extended is None else <CallShape>shape.extended.get(role)
+    if made is None:
+        made = call_shape(shape.task, shape.positional, shape.names, shape.roles + (role,))
+        if shape.extended is None:
+            shape.extended = {}
+        shape.extended[role] = made
     return made
+
+
+cdef LazyResult _guarded(list arguments):
+    """A node under a condition: [condition, node] or [condition, node, otherwise]."""
+    return of_shape(guard_task, call_shape(("cascade", "run_if", "guard", "inline", ()), len(arguments), ()), arguments)
+
+
+cdef LazyResult of_shape(object task, CallShape shape, list arguments):
+    """A lazy result of any shape, with an argument for each of its operands."""
+    cdef PyObject* made = new_lazy(<PyObject*>task, <PyObject*>shape, len(arguments))
+    cdef Py_ssize_t i
+    for i in range(len(arguments)):
+        (<LazyResult>made).arguments[i] = <PyObject*>arguments[i]
+        Py_INCREF(<PyObject*>arguments[i])
+    (<LazyResult>made).tracked = True
+    PyObject_GC_Track(made)
+    lazy = <LazyResult>made
+    Py_DECREF(made)
+    return lazy
 
 
 # The memory of lazy results.
@@ -180,35 +227,31 @@ cdef PyObject* Lazy = <PyObject*>LazyResult
 cdef PyObject* _dead = NULL
 cdef bint _burying = False
 
-cdef enum:
-    SPARE = 256
-
-cdef PyObject* _spare[SPARE]  # dead objects to be used again
-cdef Py_ssize_t _spares = 0
+cdef Py_ssize_t spares = 0
+cdef uint64_t serials = 0
 
 
-cdef PyObject* _allocate(Py_ssize_t count) except NULL:
-    """A lazy result with room for so many arguments and nothing in it, not tracked by the collector yet."""
-    global _spares
+cdef PyObject* allocate(Py_ssize_t count) except NULL:
+    """The memory of a lazy result with room for so many arguments."""
+    global spares
     cdef PyObject* made
     cdef PyObject** room = NULL
     if count > NEAR:
         room = <PyObject**>PyMem_Malloc(count * sizeof(PyObject*))
         if room is NULL:
             raise MemoryError()
-    if _spares:
-        _spares -= 1
-        made = PyObject_Init(_spare[_spares], <PyTypeObject*>LazyResult)
+    if spares:
+        spares -= 1
+        made = PyObject_Init(spare[spares], <PyTypeObject*>LazyResult)
     else:
         made = CASCADE_NEW_LAZY(<PyTypeObject*>LazyResult)
     (<LazyResult>made).arguments = &(<LazyResult>made).near[0] if room is NULL else room
-    (<LazyResult>made).count = count
     return made
 
 
 cdef void _bury(PyObject* object) noexcept:
     """Take a lazy result apart, and all that dies with it, one after the other."""
-    global _dead, _burying, _spares
+    global _dead, _burying, spares
     _lay_out(object)
     if _burying:
         return
@@ -217,9 +260,9 @@ cdef void _bury(PyObject* object) noexcept:
         object = _dead
         _dead = (<LazyResult>object).next_dead
         _release(object)
-        if _spares < SPARE:
-            _spare[_spares] = object
-            _spares += 1
+        if spares < SPARE:
+            spare[spares] = object
+            spares += 1
         else:
             PyObject_GC_Del(object)
     _burying = False
@@ -271,221 +314,18 @@ cdef int _traverse(PyObject* object, visitproc visit, void* arg) noexcept:
     return visit((<LazyResult>object).task, arg)
 
 
-@cython.final
-@cython.freelist(64)
-cdef class Task:
-    """A function made declarative: calling it runs nothing and gives a lazy result.
-
-    Made by `cascade.task`. It binds to instances as functions do, so methods can be tasks.
-    """
-
-    @property
-    def name(self):
-        """The qualified name, or the one given to `cascade.task`."""
-        return self.spec.qualname
-
-    @property
-    def module(self):
-        """The name of the module that defines the callable."""
-        return self.spec.module
-
-    @property
-    def mode(self):
-        """"default", "auto", "inline", "thread" or "process"."""
-        return self.spec.identity[3]
-
-    @property
-    def is_async(self):
-        """Whether the callable is an async function."""
-        return self.spec.kind == ASYNC
-
-    @property
-    def __wrapped__(self):
-        return self.fn
-
-    @property
-    def __name__(self):
-        return self.spec.qualname.rpartition(".")[2]
-
-    @property
-    def __qualname__(self):
-        return self.spec.qualname
-
-    @property
-    def __doc__(self):
-        return self.fn.__doc__
-
-    @property
-    def __signature__(self):
-        try:
-            return _signature(self.fn)
-        except (ValueError, TypeError):
-            raise AttributeError("__signature__") from None
-
-    def measured(self, ns):
-        """Take note of how many nanoseconds a call in a worker thread took, for the auto rule.
-
-        Returns whether this settles that an inline call has held up the loop.
-        """
-        return self.spec.measured(ns)
-
-    def __get__(self, instance, owner):
-        if instance is None or not self.spec.binds:
-            return self
-        if instance is owner:  # what `classmethod` asks for up to Python 3.12; later it binds like this by itself
-            return _MethodType(self, owner)
-        fn = self.fn.__get__(instance, owner)
-        return _new(fn, method_spec(self.spec, fn))
-
-    def __call__(self, *args, **kwargs):
-        # Replaced below by the vectorcall; stands here so that the type is known to be callable.
-        raise NotImplementedError
-
-    def __copy__(self):
-        return self
-
-    def __deepcopy__(self, memo):
-        return self
-
-    def __reduce__(self):
-        """By reference, as functions are: a task travels to worker processes as its name."""
-        if isinstance(self.fn, _MethodType):
-            return getattr, (self.fn.__self__, self.fn.__name__)
-        return import_task, (self.spec.module, self.spec.qualname)
-
-    def __repr__(self):
-        return f"<Task {self.spec.module}.{self.spec.qualname}>"
-
-
-def import_task(module, qualname):
-    """The task of that name, as `pickle` finds functions."""
-    found = __import__(module, fromlist=["_"])
-    for part in qualname.split("."):
-        found = getattr(found, part)
-    if isinstance(found, _MethodType) and type(found.__func__) is Task:  # of a classmethod, which was given its class
-        return found.__func__
-    return found
-
-
-cdef Task _new(object fn, TaskSpec spec):
-    cdef Task made = Task.__new__(Task)
-    made.vectorcall = <vectorcallfunc><void*>_call
-    made.fn = fn
-    made.spec = spec
-    made.closed = PyFunction_Check(fn) and _is_closed(fn)
-    return made
-
-
-cdef bint _is_closed(object fn) except -1:
-    """Whether a function holds nothing of its own, and its globals are those of a module."""
-    cdef PyFunctionObject* raw = <PyFunctionObject*>fn
-    cdef PyObject* module
-    if (
-        raw.func_closure is not NULL or raw.func_defaults is not NULL or raw.func_kwdefaults is not NULL
-        or (raw.func_dict is not NULL and len(<dict>raw.func_dict) > 0)
-    ):
-        return False
-    module = PyDict_GetItem(_modules, <object>raw.func_module) if raw.func_module is not NULL else NULL
-    return module is not NULL and PyModule_Check(<object>module) and (
-        PyModule_GetDict(<object>module) == raw.func_globals
-    )
-
-
-def task(fn=None, /, *, name=None, mode=None):
-    """Make a task of a function: calling it will run nothing and give a lazy result.
-
-    Use it bare (``@cs.task``) or with settings (``@cs.task(mode="thread")``), on functions, async functions, methods,
-    callables, at module level or inside a function. A task made inside a function costs about as much as the
-    function object itself.
-
-    Args:
-        fn: the callable.
-        name: what to call it instead of its qualified name: part of its identity in templates.
-        mode: where a sync callable runs. "inline": in the event loop's thread; "thread", "process": in a worker;
-            "auto": in a thread until it has proved quick. Not given: as the engine's `default_mode` says.
-
-    Returns:
-        The `Task`, or a decorator if ``fn`` is not given.
-
-    Raises:
-        TaskDefinitionError: if ``fn`` is not callable or the settings do not fit it.
-
-    >>> import cascade as cs
-    >>> @cs.task(mode="inline")
-    ... def countdown(n):
-    ...     return countdown(n - 1) if n else "lift-off"
-    >>> cs.run(countdown(3))
-    'lift-off'
-    """
-    if name is not None and (type(name) is not str or not name):
-        raise TaskDefinitionError(f"expected a non-empty `str` as name, got {name!r}")
-    code = _MODES.get(mode) if mode is None or type(mode) is str else None
-    if code is None:
-        raise TaskDefinitionError(f"expected mode 'auto', 'inline', 'thread' or 'process', got {mode!r}")
-    if fn is None:
-        return _Decorator(name, code)
-    return _make(fn, name, code)
-
-
-cdef dict _MODES = {None: DEFAULT, "auto": AUTO, "inline": INLINE, "thread": THREAD, "process": PROCESS}
-
-
-@cython.internal
-cdef class _Decorator:
-    """What ``@cs.task(...)`` with settings gives: takes the function."""
-
-    cdef object name
-    cdef Mode mode
-
-    def __init__(self, name, int mode):
-        self.name = name
-        self.mode = <Mode>mode
-
-    def __call__(self, fn):
-        return _make(fn, self.name, self.mode)
-
-
-cdef Task _make(object fn, str name, Mode mode):
-    if type(fn) is Task:
-        raise TaskDefinitionError(f"{fn!r} is a task already")
-    return _new(fn, spec_of(fn, name, mode))
-
-
-cdef Task builtin_task(object fn, TaskSpec spec):
-    """A task that the engine itself evaluates."""
-    return _new(fn, spec)
-
-
-cdef LazyResult lazy_call(Task task, tuple arguments):
-    """``task(*arguments)``, without the way through the interpreter."""
-    cdef PyObject* made = _call(task, <PyObject**>(<PyTupleObject*>arguments).ob_item, len(arguments), NULL)
-    lazy = <LazyResult>made
-    Py_DECREF(made)
-    return lazy
-
-
-cdef int _complete_types() except -1:
-    """Say of the two types what Cython has no words for: `Task` has the vectorcall protocol, the memory of a
-    `LazyResult` is managed above, and neither is made by calling it."""
-    cdef Task probe = Task.__new__(Task)
-    cdef PyTypeObject* task_type = <PyTypeObject*>Task
+cdef int _complete_type() except -1:
+    """Say of the type what Cython has no words for: its memory is managed above, and calling it makes none."""
     cdef PyTypeObject* lazy_type = <PyTypeObject*>LazyResult
-    task_type.tp_vectorcall_offset = <char*>&probe.vectorcall - <char*><PyObject*>probe
-    task_type.tp_call = PyVectorcall_Call
-    task_type.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION
-    task_type.tp_new = NULL
-    task_type.tp_vectorcall = NULL  # of the type, not of its instances
     lazy_type.tp_dealloc = _bury
     lazy_type.tp_traverse = _traverse
     lazy_type.tp_clear = _clear
     lazy_type.tp_flags |= Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION
     lazy_type.tp_new = NULL
     lazy_type.tp_vectorcall = NULL
-    for closed in (<object>task_type, <object>lazy_type):
-        PyDict_DelItemString(<object>(<PyTypeObject*><PyObject*>closed).tp_dict, "__new__")
-    PyType_Modified(task_type)
+    PyDict_DelItemString(<object>lazy_type.tp_dict, "__new__")
     PyType_Modified(lazy_type)
     return 0
 
 
-_complete_types()
+_complete_type()

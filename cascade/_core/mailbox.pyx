@@ -3,8 +3,9 @@
 cimport cython
 
 from cascade._core.clock cimport nanoseconds
-from cascade._core.lazy cimport LazyResult, Task, builtin_task, lazy_call
-from cascade._core.spec cimport RECV, WAIT, builtin_spec
+from cascade._core.lazy cimport LazyResult
+from cascade._core.spec cimport RECV, WAIT
+from cascade._core.task cimport Task, builtin_task, lazy_call
 
 from cascade.exceptions import ChannelClosedError, ChannelFullError
 
@@ -223,12 +224,8 @@ cdef class Mailbox:
         return 0
 
 
-def _evaluated_by_the_engine(*arguments):
-    raise NotImplementedError  # the engine looks at the kind of the task and never calls it
-
-
-cdef Task _recv = builtin_task(_evaluated_by_the_engine, builtin_spec(_evaluated_by_the_engine, "recv", RECV))
-cdef Task _wait = builtin_task(_evaluated_by_the_engine, builtin_spec(_evaluated_by_the_engine, "wait", WAIT))
+cdef Task _recv = builtin_task("recv", RECV)
+cdef Task _wait = builtin_task("wait", WAIT)
 
 
 def wait(seconds):

@@ -32,6 +32,10 @@ cdef class Scheduler:
     cdef int64_t quantum  # nanoseconds
     cdef int64_t deadline  # nanoseconds: when the turn is over
     cdef bint yields  # at every tail call
+    cdef readonly bint governed  # calls may not start without the launcher's leave: there are rules, or a pause
+    cdef readonly bint told  # the launcher wants to hear of every node
+    cdef readonly bint attentive  # one of the two
+    cdef readonly bint bounded  # the launcher wants to hear of every tail call
     cdef bint spent  # the turn is over
     cdef bint awake  # a turn is being taken or is on its way
     cdef bint advancing

@@ -40,6 +40,20 @@ cdef class Scheduler:
         self.watch = Watch(launcher)
         self.extraction = Extraction.__new__(Extraction)
 
+    def attend(self, governed, told, bounded):
+        """Say what the launcher wants to be asked or told.
+
+        Args:
+            governed: whether calls need its leave to start.
+            told: whether it hears of every node that starts or ends.
+            bounded: whether it hears of every tail call.
+        """
+        self.governed = governed
+        self.told = told
+        self.attentive = governed or told
+        self.bounded = bounded
+        self.watch.fuel = min(self.watch.fuel, 0)  # a frame that is being worked on looks up from it
+
     def begin_turn(self):
         """Wake what is due, and let the quantum begin."""
         cdef int64_t now = monotonic()

@@ -11,6 +11,13 @@ cdef enum Kind:  # how a task is evaluated
     ASYNC
     WAIT  # by the engine: the clock
     RECV  # by the engine: a mailbox
+    ROUTER  # by the engine, as are the following: a selector, then the one of its routes that is wanted
+    GUARD  # a condition, then the node that it guards or what stands in for it
+    MAP  # each item a call of the task
+    PARAM  # a value given to the run
+    ENV  # a variable of the environment
+    INJECT  # a resource
+    TARGETS  # the list of several targets
 
 
 cdef enum Mode:  # where a sync task runs
@@ -53,6 +60,7 @@ cdef class TaskSpec:
     cdef CallSite last
     cdef list sites  # the call sites met last, by identity of their keyword tuples
     cdef dict known  # what was found out for (number of positional arguments, names)
+    cdef dict filled  # (names of lazy defaults, number of positional arguments, names) -> names with those not given
     cdef Py_ssize_t oldest
     # the auto rule
     cdef readonly int64_t calls  # measured calls in worker threads
@@ -64,10 +72,11 @@ cdef class TaskSpec:
 
     cdef CallSite site(self, Py_ssize_t positional, PyObject* kwnames)
     cdef CallSite new_site(self, Py_ssize_t positional, tuple kwnames, PyObject* key)
+    cdef tuple fill(self, dict fills, Py_ssize_t positional, tuple kwnames)
     cdef int demote(self) except -1
     cdef int doubt(self) except -1
 
 
-cdef TaskSpec builtin_spec(object fn, str qualname, Kind kind)
+cdef TaskSpec builtin_spec(str qualname, Kind kind)
 cdef TaskSpec spec_of(object fn, str name, Mode mode)
 cdef TaskSpec method_spec(TaskSpec spec, object bound)

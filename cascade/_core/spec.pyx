@@ -27,7 +27,9 @@ cdef extern from "Python.h":
     Py_ssize_t PyTuple_GET_SIZE(PyObject*)
     Py_ssize_t PyDict_GET_SIZE "PyDict_Size"(PyObject*)
 
-cdef tuple KINDS = ("sync", "async", "wait", "recv")
+cdef tuple KINDS = (
+    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets",
+)
 cdef tuple MODES = ("default", "auto", "inline", "thread", "process")
 cdef int64_t FAST = 50_000  # ns: below it a call is worth no thread hop
 cdef int64_t SLOW = 1_000_000  # ns: above it a call must not hold up the loop
@@ -112,6 +114,18 @@ cdef class TaskSpec:
             self.oldest = (self.oldest + 1) % SITES
         self.last = site
         return site
+
+    cdef tuple fill(self, dict fills, Py_ssize_t positional, tuple kwnames):
+        """The names of a call's keyword arguments, followed by those lazy defaults that it leaves to be filled in."""
+        cdef tuple place = (tuple(fills), positional, kwnames)
+        cdef tuple names = None if self.filled is None else <tuple>self.filled.get(place)
+        if names is None:
+            given = set(list(self.signature.parameters)[:positional]) | set(kwnames)
+            names = kwnames + tuple([name for name in fills if name not in given])
+            if self.filled is None or len(self.filled) >= VARIANTS:
+                self.filled = {}
+            self.filled[place] = names
+        return names
 
 
 # ------------------------------------------------------------------------------------------------ arguments
@@ -264,10 +278,11 @@ cdef int _check_definition(object fn, object name, object mode) except -1:
     return 0
 
 
-cdef TaskSpec builtin_spec(object fn, str qualname, Kind kind):
+cdef TaskSpec builtin_spec(str qualname, Kind kind):
     """The spec of a task that the engine itself evaluates."""
-    cdef TaskSpec spec = _make(fn, qualname, INLINE, kind, None)
+    cdef TaskSpec spec = _make(print, qualname, INLINE, kind, None)  # of any callable: it is not called
     spec.module = "cascade"
+    spec.signature = None
     spec.identity = (spec.module, qualname, KINDS[kind], "inline", ())
     return spec
 

@@ -12,6 +12,8 @@ cdef class CallShape(Symbol):
     cdef readonly tuple task  # (module, qualified name, kind, mode, injected resources)
     cdef readonly Py_ssize_t positional  # number of positional arguments
     cdef readonly tuple names  # of the keyword arguments, sorted
+    cdef readonly tuple roles  # of what is given beside the arguments: "after", "retry", ...
+    cdef dict extended  # role -> the shape of the same call with one more of it
 
 
 cdef class StructShape(Symbol):
@@ -20,6 +22,6 @@ cdef class StructShape(Symbol):
     cdef readonly tuple fields  # in declared order
 
 
-cpdef CallShape call_shape(tuple task, Py_ssize_t positional, tuple names)
+cpdef CallShape call_shape(tuple task, Py_ssize_t positional, tuple names, tuple roles=*)
 cpdef StructShape struct_shape(str module, str qualname, tuple fields)
 cpdef Symbol symbol(uint32_t id)

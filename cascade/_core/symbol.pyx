@@ -25,10 +25,10 @@ cdef class Symbol:
 
 
 cdef class CallShape(Symbol):
-    """How a task is called: which task, how many positional arguments, which argument names."""
+    """How a task is called: which task, how many positional arguments, which names, and what else is given with it."""
 
     def __repr__(self):
-        return f"<CallShape {self.id}: {self.task[0]}.{self.task[1]}/{self.positional} {self.names}>"
+        return f"<CallShape {self.id}: {self.task[0]}.{self.task[1]}/{self.positional} {self.names} {self.roles}>"
 
 
 cdef class StructShape(Symbol):
@@ -49,9 +49,9 @@ cdef int _number(Symbol made, tuple identity) except -1:
     return 0
 
 
-cpdef CallShape call_shape(tuple task, Py_ssize_t positional, tuple names):
-    """The symbol of calls of ``task`` with so many positional arguments and these names (sorted)."""
-    cdef tuple identity = ("call", task, positional, names)
+cpdef CallShape call_shape(tuple task, Py_ssize_t positional, tuple names, tuple roles=()):
+    """The symbol of calls of ``task`` with so many positional arguments, these names (sorted) and roles."""
+    cdef tuple identity = ("call", task, positional, names, roles)
     cdef CallShape made
     with _lock:
         made = _interned.get(identity)
@@ -60,6 +60,7 @@ cpdef CallShape call_shape(tuple task, Py_ssize_t positional, tuple names):
             made.task = task
             made.positional = positional
             made.names = names
+            made.roles = roles
             _number(made, identity)
     return made
 

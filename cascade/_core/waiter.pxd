@@ -18,8 +18,10 @@ cdef class Waiter(Receiver):
     cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
     cdef object value
     cdef object error
+    cdef public object completion  # to be called with the value of the expression that is the value; None: nothing is
     cdef Mailbox origin  # of a message that is the value
     cdef bint landed
+    cdef bint again  # the node is to be looked at again instead of having a value
     cdef Waiter next  # in the run's list of waiters
     cdef PyObject* previous
     cdef Waiter next_landed

@@ -11,6 +11,8 @@ from cascade._core.template import Template
 @disjoint_base
 class Waiter(Receiver):
     handle: Any
+    completion: Any
+    def release(self) -> None: ...
     def follow(self, future: Future[Any] | WorkerFuture[Any]) -> None: ...
 
 @disjoint_base

@@ -37,6 +37,11 @@ cdef class Waiter(Receiver):
             error = future.exception()
             self.land(None if error is not None else future.result(), error)
 
+    def release(self):
+        """The node may start: it is looked at again."""
+        self.again = True
+        self.land(None, None)
+
     cdef int land(self, object value, object error) except -1:
         cdef Awaiting run = self.run
         if self.landed or run is None:
@@ -61,6 +66,7 @@ cdef class Waiter(Receiver):
         self.frame = None
         self.value = None
         self.error = None
+        self.completion = None
         self.origin = None
 
     cdef int fire(self, int64_t now) except -1:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from cascade.exceptions import CascadeError
+from cascade.exceptions import CascadeError, TemplateError
 
 LARGEST_SIDE = 1000
 _SEEN_BY = 8
@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the summary goes."""
     plot: Path | None = None
     """Where the picture of R and of the flashes goes (PNG)."""
+    templates: Path | None = None
+    """A file of templates: to start warm from, and to add to at the end."""
     quantum: float = 0.001
     """The engine's: how long one run may keep the loop; wall seconds."""
 
@@ -103,9 +105,25 @@ def _wrong_files(asked: Settings) -> list[str]:
     for option, path in (("json", asked.json), ("plot", asked.plot)):
         if path is not None and (reason := _unwritable(path)):
             problems.append(f"--{option}: expected a file that can be written, got {str(path)!r}: {reason}")
+    if asked.templates is not None and (reason := _unusable(asked.templates)):
+        problems.append(f"--templates: expected a file of templates or no file, got {str(asked.templates)!r}: {reason}")
     if asked.json is not None and asked.plot is not None and asked.json.absolute() == asked.plot.absolute():
         problems.append(f"--plot: expected another file than --json, got {str(asked.plot)!r} for both")
     return problems
+
+
+def _unusable(path: Path) -> str | None:
+    """Why a file cannot be one of templates, or None."""
+    from cascade.graph.file import TemplateFile
+
+    if reason := _unwritable(path):
+        return reason
+    try:
+        if path.exists():
+            TemplateFile(path).close()
+    except (OSError, TemplateError) as error:
+        return str(error)
+    return None
 
 
 def _unwritable(path: Path) -> str | None:

@@ -55,7 +55,7 @@ async def perform(settings: Settings, stage: Stage | None = None) -> Outcome:
     began = time.perf_counter()
     seed = settings.seed if settings.seed is not None else random.SystemRandom().getrandbits(32)
     interrupted = False
-    async with cs.Engine(quantum=settings.quantum) as engine:
+    async with cs.Engine(quantum=settings.quantum, templates=settings.templates) as engine:
         resident_before = _resident()
         population = _populate(settings, seed)
         sampler = Sampler(population, lambda: engine.templates.stats)

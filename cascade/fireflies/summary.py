@@ -56,6 +56,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     loaded: int
     """Templates that this process had loaded from disk."""
 
+    @property
+    def start(self) -> str:
+        """How it began: "warm" if no template had to be built, as all were there or came from disk; else "cold"."""
+        return "cold" if self.builds or not self.hits + self.misses else "warm"
+
     def json(self) -> bytes:
         """As `--json` writes it."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
@@ -64,7 +69,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         """As the terminal shows it."""
         return "\n".join(f"{name:<14}{'-' if value is None else value:>7}{unit}" for name, value, unit in self._rows())
 
-    def _rows(self) -> list[tuple[str, int | float | None, str]]:
+    def _rows(self) -> list[tuple[str, int | float | str | None, str]]:
         asked = self.hits + self.misses
         return [
             ("agents", self.agents, ""),
@@ -77,6 +82,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             ("order R", self.r, ""),
             ("lag, median", self.lag_p50_ms, " ms"),
             ("lag, 99 %", self.lag_p99_ms, " ms"),
+            ("start", self.start, ""),
             ("template hits", self.hits, f" of {asked}"),
             ("  built", self.builds, ""),
             ("  solved", self.solves, ""),

@@ -56,7 +56,7 @@ def build(key: KeyBuffer, symbol: SymbolLookup) -> GraphTemplate:
 
     >>> from array import array
     >>> from types import SimpleNamespace
-    >>> noop = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=())
+    >>> noop = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=(), roles=())
     >>> graph = build(memoryview(array("I", [7 << 5 | CALL, 7 << 5 | CALL, SLOT])), {7: noop}.__getitem__)
     >>> graph.nodes
     (Call(symbol=0, task=SlotRef(index=1), args=(SlotRef(index=2),)), \

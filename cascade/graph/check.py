@@ -32,6 +32,18 @@ LIMIT = 2**31 - 1  # the linker counts in signed 32 bit integers
 _KINDS = frozenset(get_args(CallKind))
 _MODES = frozenset(get_args(CallMode))
 _COLLECTIONS = frozenset(get_args(CollectionKind))
+_POLICIES = frozenset({"retry", "timeout", "cache", "constraints"})
+# How many positional arguments calls of the engine's own kinds have.
+_ARITIES = {
+    "wait": (1, 1),
+    "recv": (2, 2),
+    "router": (2, 3),
+    "guard": (2, 3),
+    "map": (0, 0),
+    "param": (1, 1),
+    "env": (1, 1),
+    "inject": (0, 0),
+}
 
 
 def check_graph(graph: GraphTemplate) -> None:
@@ -115,6 +127,23 @@ def _check_call_symbol(call: CallSymbol, place: str) -> None:
     _number(call.positional, LIMIT, f"{place}.positional")
     _texts(call.names, f"{place}.names")
     _expect(list(call.names) == sorted(set(call.names)), "names not sorted, or one there twice", f"{place}.names")
+    _texts(call.roles, f"{place}.roles")
+    _check_roles(call, place)
+
+
+def _check_roles(call: CallSymbol, place: str) -> None:
+    """Look at what a call of its kind may have: how many arguments, and what beside them."""
+    roles = [role for role in call.roles if role != "after"]
+    _expect(len(set(roles)) == len(roles), "one role is there twice", f"{place}.roles")
+    for index, role in enumerate(call.roles):
+        known = role == "after" or (role in _POLICIES and call.kind in ("sync", "async", "map"))
+        known = known or (call.kind == "map" and (role == "concurrency" or role.startswith("const ")))
+        _expect(known, f"unknown role of a call of kind {call.kind}", f"{place}.roles[{index}]")
+    least, most = _ARITIES.get(call.kind, (0, LIMIT))
+    _expect(least <= call.positional <= most, f"{call.positional} arguments", f"{place}.positional")
+    if call.kind in _ARITIES:
+        _expect(bool(call.names) == (call.kind == "map"), "names", f"{place}.names")
+    _expect(call.kind != "guard" or not call.roles, "roles of a condition", f"{place}.roles")
 
 
 def _check_struct_symbol(struct: StructSymbol, place: str) -> None:
@@ -132,7 +161,7 @@ def _check_node(graph: GraphTemplate, index: int) -> None:
         _symbol(node.symbol, len(graph.calls), index)
         _slot(node.task, graph.slots, f"graph.nodes[{index}].task")
         symbol = graph.calls[node.symbol]
-        name, count = "args", symbol.positional + len(symbol.names)
+        name, count = "args", symbol.arity
     elif type(node) is Collection:
         if type(node.kind) is not str or node.kind not in _COLLECTIONS:
             raise TemplateError(f"unknown kind - at `graph.nodes[{index}].kind`")
@@ -156,6 +185,10 @@ def _check_node(graph: GraphTemplate, index: int) -> None:
         elif type(ref.index) is not int or not 0 <= ref.index < index:
             what = f"node {_shown(ref.index)} does not come before its consumer"
             raise TemplateError(f"{what} - at `graph.nodes[{index}].{name}[{position}]`")
+    if type(node) is Call and graph.calls[node.symbol].kind == "router":
+        routes = node.args[1]
+        if type(routes) is NodeRef and type(graph.nodes[routes.index]) is not Mapping:
+            raise TemplateError(f"routes that are no dict - at `graph.nodes[{index}].args[1]`")
 
 
 def _symbol(symbol: object, count: int, index: int) -> None:

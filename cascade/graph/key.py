@@ -12,6 +12,7 @@ from hashlib import blake2b
 from struct import pack
 from typing import Protocol, TypeAlias, cast
 
+from cascade._core.expansion import expand
 from cascade.exceptions import TemplateError
 from cascade.graph.template import (
     FLOAT,
@@ -23,11 +24,13 @@ from cascade.graph.template import (
     CallKind,
     CallMode,
     CallSymbol,
+    GraphTemplate,
     Key,
     StructSymbol,
 )
 
 SLOT, CALL, REF, LIST, TUPLE_OF, SET, FROZENSET, DICT, STRUCT, KEY = range(10)
+_REMEMBERED = 1 << 16  # symbols of one kind
 OPAQUE = 15  # the operand of a KEY token whose key is data: a slot
 
 KeyBuffer: TypeAlias = bytes | bytearray | memoryview
@@ -49,6 +52,10 @@ class CallShape(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the keyword arguments, sorted."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What is given beside the arguments."""
 
 
 class StructShape(Protocol):
@@ -88,7 +95,7 @@ def items(key: KeyBuffer) -> Iterator[Item]:
     [(1, 7, None, 0), (0, 0, None, 1)]
     """
     tokens = _tokens(key)
-    known: dict[tuple[int, bytes], Key] = {}
+    read = literals(key)
     at, end = 0, len(tokens)
     while at < end:
         token = tokens[at]
@@ -102,17 +109,8 @@ def items(key: KeyBuffer) -> Iterator[Item]:
             yield op, OPAQUE, None, at
             at += 1
         else:
-            after, value = _literal(tokens, at)
-            kind = token >> 5
-            literal = known.get((kind, value))
-            if literal is None:
-                literal = Key(KEY_KINDS[kind], value)
-                try:
-                    literal.load()
-                except TemplateError as error:
-                    raise TemplateError(f"{error} - at token {at}") from None
-                known[kind, value] = literal
-            yield op, kind, literal, at
+            after, literal = read(at)
+            yield op, token >> 5, literal, at
             at = after
 
 
@@ -215,9 +213,10 @@ class Symbols:
             tuple(injected),
             shape.positional,
             names,
+            tuple(shape.roles),
         )
         index = self.calls.setdefault(symbol, len(self.calls))
-        known = self._known[number] = index, shape.positional + len(names)
+        known = self._known[number] = index, symbol.arity
         return known
 
     def struct(self, number: int, at: int) -> tuple[int, int]:
@@ -258,42 +257,111 @@ def digest(key: KeyBuffer, symbol: SymbolLookup) -> str:
 
     >>> from array import array
     >>> from types import SimpleNamespace
-    >>> noop = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=())
+    >>> noop = SimpleNamespace(task=("jobs", "noop", "sync", "default", ()), positional=1, names=(), roles=())
     >>> key = memoryview(array("I", [7 << 5 | CALL, SLOT]))
     >>> digest(key, {7: noop}.__getitem__)[:16]
     'e1e4699c0c5f8e02'
     """
-    symbols = Symbols(symbol)
-    hasher = blake2b(digest_size=32, person=b"cascade shape 1")
-    out = bytearray()
-    for op, operand, literal, at in items(key):
-        if op == CALL:
-            known = len(symbols.calls)
-            index, _ = symbols.call(operand, at)
-            out += pack("<BI", op, index)
-            if index == known:
-                out += _spell_call(next(reversed(symbols.calls)))
-        elif op == STRUCT:
-            known = len(symbols.structs)
-            index, _ = symbols.struct(operand, at)
-            out += pack("<BI", op, index)
-            if index == known:
-                out += _spell_struct(next(reversed(symbols.structs)))
-        else:
-            out += pack("<BI", op, operand)
-            if literal is not None:
-                out += pack("<I", len(literal.value))
-                out += literal.value
-        if len(out) > 1 << 16:
-            hasher.update(out)
-            out.clear()
-    hasher.update(out)
-    return hasher.hexdigest()
+    return Spelling(symbol).digest(key).hex()
+
+
+class Spelling:
+    """How the symbols of a process's keys are spelled; remembered, so that each symbol is spelled once.
+
+    Args:
+        lookup: gives the shape of a symbol's id, and raises LookupError for an id that it never gave out.
+    """
+
+    __slots__ = ("_calls", "_lookup", "_structs")
+
+    def __init__(self, lookup: SymbolLookup) -> None:
+        self._lookup = lookup
+        self._calls: dict[int, tuple[CallSymbol, int, bytes]] = {}
+        self._structs: dict[int, tuple[StructSymbol, int, bytes]] = {}
+
+    def call(self, number: int, at: int) -> tuple[CallSymbol, int, bytes]:
+        """Return the symbol of the CALL token `number << 5 | CALL` at `at`, its number of operands, its spelling."""
+        known = self._calls.get(number)
+        if known is None:
+            symbols = Symbols(self._lookup)
+            _, count = symbols.call(number, at)
+            (symbol,) = symbols.calls
+            if len(self._calls) == _REMEMBERED:
+                self._calls.clear()
+            known = self._calls[number] = symbol, count, _spell_call(symbol)
+        return known
+
+    def struct(self, number: int, at: int) -> tuple[StructSymbol, int, bytes]:
+        """Return the symbol of the STRUCT token at `at`, its number of fields, its spelling."""
+        known = self._structs.get(number)
+        if known is None:
+            symbols = Symbols(self._lookup)
+            _, count = symbols.struct(number, at)
+            (symbol,) = symbols.structs
+            if len(self._structs) == _REMEMBERED:
+                self._structs.clear()
+            known = self._structs[number] = symbol, count, _spell_struct(symbol)
+        return known
+
+    def digest(self, key: KeyBuffer) -> bytes:
+        """Return the digest of a key, 32 bytes.
+
+        Raises:
+            TemplateError: the key cannot be read.
+        """
+        tokens = bytes(_tokens(key))
+        hasher = blake2b(digest_size=32, person=b"cascade shape 1")
+        expand(tokens, self.call, self.struct, literals(tokens), hasher.update)
+        return hasher.digest()
+
+
+def _no_symbol(number: int) -> CallShape | StructShape:
+    raise LookupError(number)
+
+
+class GraphSpelling(Spelling):
+    """The same for the digest of a key that `unbuild.key_of` has made, its symbols counted through as in the graph."""
+
+    __slots__ = ()
+
+    def __init__(self, graph: GraphTemplate) -> None:
+        super().__init__(_no_symbol)
+        for number, call in enumerate(graph.calls):
+            self._calls[number] = call, 0, _spell_call(call)
+        for number, struct in enumerate(graph.structs, len(graph.calls)):
+            self._structs[number] = struct, 0, _spell_struct(struct)
+
+
+def literals(key: KeyBuffer) -> Callable[[int], tuple[int, Key]]:
+    """Return what reads the literal that begins at a token of `key`: the number of the token after it, and the `Key`.
+
+    Raises:
+        TemplateError: when called, a literal that is cut off or damaged.
+    """
+    tokens = _tokens(key)
+    known: dict[tuple[int, bytes], Key] = {}
+
+    def read(at: int) -> tuple[int, Key]:
+        after, value = _literal(tokens, at)
+        kind = tokens[at] >> 5
+        literal = known.get((kind, value))
+        if literal is None:
+            literal = Key(KEY_KINDS[kind], value)
+            try:
+                literal.load()
+            except TemplateError as error:
+                raise TemplateError(f"{error} - at token {at}") from None
+            known[kind, value] = literal
+        return after, literal
+
+    return read
 
 
 def _spell_call(call: CallSymbol) -> bytes:
     task = _texts((call.module, call.qualname, call.kind, call.mode))
-    return task + _texts(call.injected) + pack("<I", call.positional) + _texts(call.names)
+    # Without roles as it was before there were any: a shape keeps its digest.
+    roles = b"\xff" + _texts(call.roles) if call.roles else b""
+    return task + _texts(call.injected) + pack("<I", call.positional) + _texts(call.names) + roles
 
 
 def _spell_struct(struct: StructSymbol) -> bytes:

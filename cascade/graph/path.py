@@ -11,6 +11,16 @@ from cascade.graph.text import literal, printable
 # A longer path loses its middle: this many steps stay at each end.
 STEPS = 8
 
+# What the operands of the engine's own kinds are called.
+_PARTS = {
+    ("router", 0): ".selector",
+    ("router", 1): ".routes",
+    ("router", 2): ".default",
+    ("guard", 0): ".condition",
+    ("guard", 1): "",  # the node under a condition is where the condition is
+    ("guard", 2): ".otherwise",
+}
+
 
 def locate(graph: GraphTemplate, node: int) -> str:
     """Return the path of a node from the target.
@@ -70,8 +80,11 @@ def _step(graph: GraphTemplate, index: int, position: int) -> str:
     if type(node) is Call:
         symbol = graph.calls[node.symbol]
         if position < symbol.positional:
-            return f".args[{position}]"
-        return f".kwargs['{printable(symbol.names[position - symbol.positional])}']"
+            return _PARTS.get((symbol.kind, position), f".args[{position}]")
+        position -= symbol.positional
+        if position < len(symbol.names):
+            return f".kwargs['{printable(symbol.names[position])}']"
+        return f".{printable(symbol.roles[position - len(symbol.names)])}"
     if type(node) is Mapping:
         return f"[{literal(node.keys[position])}]"
     if type(node) is Collection:

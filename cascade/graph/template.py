@@ -18,7 +18,9 @@ from msgspec import Struct
 
 from cascade.exceptions import TemplateError
 
-CallKind = Literal["sync", "async", "wait", "recv"]
+CallKind = Literal[
+    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets"
+]
 CallMode = Literal["default", "auto", "inline", "thread", "process"]
 CollectionKind = Literal["list", "tuple", "set", "frozenset"]
 KeyKind = Literal["none", "false", "true", "int", "float", "str", "bytes", "tuple"]
@@ -206,6 +208,8 @@ class CallSymbol(Struct, frozen=True, gc=False, array_like=True, tag="call"):
         injected: names of the resources in its signature.
         positional: number of positional arguments.
         names: names of the keyword arguments, sorted.
+        roles: what is given beside the arguments: "after" (a predecessor), "retry", "timeout", "cache", "constraints"
+            (policies), "concurrency" and "const NAME" (of a map).
     """
 
     module: str
@@ -215,6 +219,12 @@ class CallSymbol(Struct, frozen=True, gc=False, array_like=True, tag="call"):
     injected: tuple[str, ...]
     positional: int
     names: tuple[str, ...]
+    roles: tuple[str, ...] = ()
+
+    @property
+    def arity(self) -> int:
+        """How many operands such a call has."""
+        return self.positional + len(self.names) + len(self.roles)
 
 
 class StructSymbol(Struct, frozen=True, gc=False, array_like=True, tag="struct"):
@@ -231,7 +241,8 @@ class Call(Struct, frozen=True, gc=False, array_like=True, tag="c", tag_field="n
     Attributes:
         symbol: index into `GraphTemplate.calls`.
         task: the slot that holds the task.
-        args: the positional arguments, then the keyword ones in the order of the symbol's `names`.
+        args: the positional arguments, the keyword ones in the order of the symbol's `names`, then one for each of its
+            `roles`.
     """
 
     symbol: int

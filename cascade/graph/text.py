@@ -6,6 +6,16 @@ from cascade.graph.template import Call, GraphTemplate, Key, KeyValue, Mapping, 
 
 WIDTH = 60
 
+# What the operands of the engine's own kinds are called.
+_PARTS = {
+    ("router", 0): "selector",
+    ("router", 1): "routes",
+    ("router", 2): "default",
+    ("guard", 0): "condition",
+    ("guard", 1): "then",
+    ("guard", 2): "otherwise",
+}
+
 
 def printable(name: str, width: int = WIDTH) -> str:
     r"""Return `name` with what cannot be printed, and the backslash, escaped as in a Python literal.
@@ -92,7 +102,12 @@ def role(graph: GraphTemplate, node: Node, position: int) -> str:
     """
     if type(node) is Call:
         symbol = graph.calls[node.symbol]
-        return printable(symbol.names[position - symbol.positional]) if position >= symbol.positional else ""
+        if position < symbol.positional:
+            return _PARTS.get((symbol.kind, position), "")
+        position -= symbol.positional
+        if position < len(symbol.names):
+            return printable(symbol.names[position])
+        return printable(symbol.roles[position - len(symbol.names)])
     if type(node) is Mapping:
         return literal(node.keys[position])
     if type(node) is Record:

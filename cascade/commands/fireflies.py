@@ -1,30 +1,21 @@
-"""The commands. They need the extra `cli`; nothing of it is imported before a command line is read."""
+"""`cascade fireflies`."""
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cascade as cs
-from cascade.fireflies.extra import MissingExtraError, need
+from cascade.commands.status import FAILED, INTERRUPTED, refuse
 from cascade.fireflies.plot import need_plots, write_png
 from cascade.fireflies.sampler import View
-from cascade.fireflies.settings import Settings, SettingsError
+from cascade.fireflies.settings import Settings
 from cascade.fireflies.show import Outcome, Stage, show
 from cascade.fireflies.view import LiveView, PlainView
 
 if TYPE_CHECKING:
-    from cyclopts import App
-
     from cascade.fireflies.population import Population
-
-INTERRUPTED = 130
-"""The exit status after Ctrl-C, as shells have it."""
-
 
 def fireflies(
     *,
@@ -37,6 +28,7 @@ def fireflies(
     seed: int | None = None,
     json: Path | None = None,
     plot: Path | None = None,
+    templates: Path | None = None,
     quantum: float = 0.001,
 ) -> int:
     """Watch a population of recursive agents fall into step.
@@ -55,6 +47,7 @@ def fireflies(
         seed: Makes the first phases and the jitter the same again.
         json: Write the summary to this file.
         plot: Write R over time and all flashes to this file, as PNG (needs the extra `plots`).
+        templates: Start warm from this file of templates, if it is there, and add to it at the end.
         quantum: Seconds for which one agent may keep the event loop; 0: yield at every step.
     """
     settings = Settings(
@@ -67,6 +60,7 @@ def fireflies(
         seed=seed,
         json=json,
         plot=plot,
+        templates=templates,
         quantum=quantum,
     )
     if plot is not None:
@@ -75,7 +69,7 @@ def fireflies(
     stopped = ", stopped early" if outcome.interrupted else ""
     print(f"\nseed {outcome.seed}{stopped}\n{outcome.summary.table()}", flush=True)
     if not _write(outcome, settings):
-        return 1
+        return FAILED
     return INTERRUPTED if outcome.interrupted else 0
 
 
@@ -99,51 +93,6 @@ def _write(outcome: Outcome, settings: Settings) -> bool:
         if settings.plot is not None:
             write_png(settings.plot, outcome.sampler, outcome.summary)
     except OSError as error:
-        print(f"cascade: {error}", file=sys.stderr)
+        refuse(str(error))
         return False
     return True
-
-
-def build() -> App:
-    """The command line application."""
-    need("cyclopts", "cli", "the command line")
-    need("rich", "cli", "the command line")
-    from cyclopts import App
-
-    app = App(name="cascade", help="Declarative, recursive task graphs at the speed of a loop.", version=cs.__version__)
-    app.command(fireflies)
-    return app
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Read a command line (default: of this process) and run it; gives the exit status.
-
-    0: done; 1: it failed; 2: something asked for cannot be had, told on standard error; 130: stopped by Ctrl-C.
-    """
-    try:
-        return _run(sys.argv[1:] if arguments is None else list(arguments))
-    except (SettingsError, MissingExtraError) as error:
-        return _refuse(str(error))
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads on. What is still buffered must not fail once more when Python shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-
-
-def _run(arguments: list[str]) -> int:
-    app = build()
-    from cyclopts import CycloptsError
-
-    try:
-        status = app(arguments, exit_on_error=False, result_action="return_value")
-    except CycloptsError:
-        return 2  # told already, with the usage
-    return status if isinstance(status, int) else 0
-
-
-def _refuse(problems: str) -> int:
-    for problem in problems.splitlines():
-        print(f"cascade: {problem}", file=sys.stderr)
-    return 2

@@ -1,0 +1,1 @@
+"""A structure key written out so that it means the same in every process."""

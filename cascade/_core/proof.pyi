@@ -1,0 +1,18 @@
+from collections.abc import Callable
+from typing import Any
+
+from typing_extensions import disjoint_base
+
+from cascade.graph.template import GraphTemplate, Key, PlanTemplate
+
+@disjoint_base
+class Proof:
+    def __init__(self, key: bytes, structs: tuple[type, ...]) -> None: ...
+    def holds(
+        self,
+        call: Callable[[int, int], tuple[Any, int, bytes]],
+        struct: Callable[[int, int], tuple[Any, int, bytes]],
+        literal: Callable[[int], tuple[int, Key]],
+        graph: GraphTemplate,
+        plan: PlanTemplate,
+    ) -> bool: ...

@@ -1,0 +1,13 @@
+"""Nodes that the engine itself evaluates: what stands for them in an expression, and what they give."""
+
+
+cdef class Skip:
+    cdef readonly object template  # in which the condition stands
+    cdef readonly Py_ssize_t number  # of the node under it, in the graph
+
+
+cdef class Placeholder:
+    cdef readonly str name
+
+
+cdef object skipped_member

@@ -1,0 +1,210 @@
+"""Starting nodes: where the work of one is done, and what goes with it.
+
+Most nodes stay on the compiled path: `Starting.execute` calls a function, or builds a container, or hands a coroutine or
+a call for a worker to the launcher. There is one door out of it, `Starting.step_aside`, for all that a node may need
+beside that; who uses none of it pays for looking whether the door must be taken.
+"""
+
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int32_t
+
+from types import CoroutineType as _CoroutineType
+
+from cascade._core.control cimport DEFERRED, Deciding
+from cascade._core.key cimport CALL
+from cascade._core.lazy cimport LazyResult
+from cascade._core.operands cimport build, call, keywords, positional
+from cascade._core.special cimport Placeholder, Skip
+from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, RECV, SYNC, THREAD, WAIT
+from cascade._core.task cimport Task
+from cascade._core.template cimport LEAVES, STAYS
+from cascade._core.waiter cimport PENDING, Waiter, new_waiter
+
+cdef extern from "Python.h":
+    PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
+    void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
+    void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
+
+cdef PyObject* Lazy = <PyObject*>LazyResult
+cdef PyObject* Coroutine = <PyObject*>_CoroutineType
+cdef PyObject* SkipType = <PyObject*>Skip
+
+
+cdef class Starting(Deciding):
+    """The part of a run that starts nodes."""
+
+    cdef PyObject* execute(self, Frame frame, Node* node) except NULL:
+        """Start a node: its value, PENDING or DEFERRED. A new reference in any case."""
+        cdef PyObject* made
+        cdef PyObject* task
+        cdef int mode
+        if node.op != CALL:
+            return build(frame, node)
+        if node.kind == SYNC:
+            task = frame.values[node.source]
+            mode = node.mode
+            if mode == DEFAULT:
+                mode = self.scheduler.default_mode
+            if mode == AUTO and (<Task>task).spec.runs_inline:
+                self.scheduler.watch.note((<Task>task).spec)
+            elif mode != INLINE:
+                return self.call_worker(frame, node, mode)
+            self.scheduler.watch.fuel -= 1
+            made = call(frame, node, <PyObject*>(<Task>task).fn)
+            if Py_TYPE(made) != Coroutine:
+                return made
+            coroutine = <object>made  # of a plain function around an async one
+            Py_DECREF_(made)
+            return self.call_async(frame, coroutine)
+        if node.kind != ASYNC:
+            return self.decide(frame, node, self.at)
+        made = call(frame, node, <PyObject*>(<Task>frame.values[node.source]).fn)
+        coroutine = <object>made
+        Py_DECREF_(made)
+        return self.call_async(frame, coroutine)
+
+    cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
+        cdef Waiter waiter = new_waiter(self, frame, self.at)
+        value = self.scheduler.launcher.launch_async(waiter, coroutine)
+        self.scheduler.watch.fuel -= 1
+        if value is waiter:
+            self.link(waiter)
+            value = <object>PENDING
+        Py_INCREF(value)
+        return <PyObject*>value
+
+    cdef PyObject* call_worker(self, Frame frame, Node* node, int mode) except NULL:
+        """Have a worker call it, once this advance is over: by then all that can start is known, the urgent first."""
+        cdef Waiter waiter = new_waiter(self, frame, self.at)
+        if self.launches is None:
+            self.launches = []
+        task = <object>frame.values[node.source]
+        self.launches.append(
+            (-node.priority, waiter, task, positional(frame, node), keywords(frame, node), MODES[mode])
+        )
+        self.link(waiter)
+        Py_INCREF_(PENDING)
+        return PENDING
+
+    cdef int launch(self) except -1:
+        """Hand the calls for workers over, the most urgent first."""
+        cdef Waiter waiter
+        launches = self.launches
+        self.launches = None
+        launches.sort(key=_urgency)
+        for _, waiter, task, arguments, keywords, mode in launches:
+            if self.stopping:
+                waiter.land(None, None)
+                continue
+            try:
+                self.scheduler.launcher.launch_worker(waiter, task, arguments, keywords, mode)
+            except BaseException as error:
+                waiter.land(None, error)
+        return 0
+
+    # --------------------------------------------------------------------------------------------------- the door
+
+    cdef PyObject* step_aside(self, Frame frame, Node* node) except NULL:
+        """The door out of the compiled path, for a node that may be skipped, told of, need leave or have policies."""
+        cdef Py_ssize_t at = self.at
+        cdef PyObject* skip = NULL
+        cdef PyObject* made
+        cdef bint told = self.scheduler.told and node.op == CALL
+        cdef bint leaves
+        if node.door == STAYS and not frame.skipping and not self.scheduler.attentive:
+            return self.execute(frame, node)
+        leaves = node.door == LEAVES or (node.door != STAYS and self.takes_placeholder(frame, node))
+        if frame.skipping:
+            skip = self.skipped(frame, node)
+            if skip is not NULL:
+                if told:
+                    self.scheduler.launcher.node_skipped(self, frame.template, at, <object>skip)
+                Py_INCREF_(skip)
+                return skip
+        if told and not (frame.template.by_need and (frame.chosen[at] >= 0 or (
+            frame.maps is not None and at in frame.maps
+        ))):
+            self.scheduler.launcher.node_started(self, frame.template, at, <size_t><PyObject*>frame)
+        if self.scheduler.governed and node.op == CALL and not leaves:
+            if node.kind == SYNC or node.kind == ASYNC:
+                leaves = self.scheduler.launcher.governs(self, <object>frame.values[node.source])
+            elif (node.kind == WAIT or node.kind == RECV) and not self.may_start(frame, node):
+                Py_INCREF_(PENDING)
+                return PENDING
+        made = self.call_step(frame, node) if leaves else self.execute(frame, node)
+        if told and made != PENDING and made != DEFERRED and (Py_TYPE(made) != Lazy or self.is_tail(frame, node, at)):
+            if Py_TYPE(made) == SkipType:
+                self.scheduler.launcher.node_skipped(self, frame.template, at, <object>made)
+            else:
+                self.tell_end(frame, at)
+        return made
+
+    cdef bint may_start(self, Frame frame, Node* node) except -1:
+        """Ask the launcher for leave to start a node that the engine evaluates itself; else it is looked at again."""
+        cdef Waiter waiter = new_waiter(self, frame, self.at)
+        if self.scheduler.launcher.may_start(waiter, self, <object>frame.values[node.source]):
+            return True
+        self.link(waiter)
+        return False
+
+    cdef bint takes_placeholder(self, Frame frame, Node* node) noexcept:
+        """Whether an argument is a resource that is to be set up for this call alone."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Py_ssize_t i
+        for i in range(node.operands):
+            if Py_TYPE(frame.values[operands[i]]) == <PyObject*>Placeholder:
+                return True
+        return False
+
+    cdef PyObject* call_step(self, Frame frame, Node* node) except NULL:
+        """Have the launcher evaluate a node with all that goes with it: policies, limits, resources of its own."""
+        cdef Py_ssize_t at = self.at
+        cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
+        cdef Waiter waiter = new_waiter(self, frame, at)
+        cdef Task task = <Task>frame.values[node.source]
+        cdef dict policies = None
+        cdef int mode = node.mode
+        cdef str where = "async"
+        if node.roles:
+            policies = {}
+            for i, role in enumerate(<tuple>frame.template.roles[at]):
+                if role != "after":
+                    policies[role] = <object>frame.values[operands[<Py_ssize_t>i]]
+        if node.kind == SYNC:
+            if mode == DEFAULT:
+                mode = self.scheduler.default_mode
+            if mode == AUTO and task.spec.runs_inline:
+                mode = INLINE
+                self.scheduler.watch.note(task.spec)
+            where = MODES[THREAD if mode == AUTO else mode]
+        self.scheduler.watch.fuel -= 1
+        value = self.scheduler.launcher.launch_step(
+            waiter, self, frame.template, at, task, positional(frame, node), keywords(frame, node), policies, where
+        )
+        if value is waiter:
+            self.link(waiter)
+            value = <object>PENDING
+        elif type(value) is LazyResult:
+            self.completion = waiter.completion
+        Py_INCREF(value)
+        return <PyObject*>value
+
+    cdef int tell_end(self, Frame frame, Py_ssize_t node) except -1:
+        """Tell that a call has ended well."""
+        if frame.template.nodes[node].op == CALL:
+            self.scheduler.launcher.node_finished(self, frame.template, node, <size_t><PyObject*>frame)
+        return 0
+
+    cdef bint is_tail(self, Frame frame, Node* node, Py_ssize_t at) noexcept:
+        """Whether the expression that is a node's value is the value of the frame too, and nothing follows it."""
+        cdef Py_ssize_t last = frame.template.node_count - 1
+        if node.kind == MAP or self.completion is not None:
+            return False
+        if frame.template.by_need:  # routers and conditions that have chosen pass on what their choice gives
+            while last != at and frame.chosen[last] >= 0:
+                last = frame.chosen[last]
+        return at == last
+
+
+def _urgency(launch):
+    return launch[0]

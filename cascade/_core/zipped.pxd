@@ -1,0 +1,18 @@
+"""Zipping: the inputs of a map, taken item by item."""
+
+
+cdef class Const:
+    cdef readonly object value
+
+
+cdef class Zipped:
+    cdef tuple names
+    cdef list iterators
+    cdef tuple sizes  # of each input, None: it does not tell
+    cdef Py_ssize_t taken
+
+    cdef list take(self)
+
+
+cdef int check_zippable(str name, object value) except -1
+cdef int check_sizes(tuple names, list values) except -1

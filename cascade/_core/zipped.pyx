@@ -1,0 +1,89 @@
+"""Zipping: the inputs of a map, taken item by item, so that none has to be held as a whole."""
+
+from cascade.exceptions import MapError
+
+cdef object _end = object()
+
+
+cdef class Const:
+    """An input of a map that every item is given as it is. Made by `cascade.const`."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __repr__(self):
+        return f"const({self.value!r})"
+
+
+cdef class Zipped:
+    """The inputs of a map, side by side.
+
+    Args:
+        names: of the inputs.
+        values: the inputs.
+    """
+
+    def __init__(self, tuple names, list values):
+        for name, value in zip(names, values):
+            check_zippable(name, value)
+        check_sizes(names, values)
+        self.names = names
+        self.sizes = tuple([_size(value) for value in values])
+        self.iterators = [iter(value) for value in values]
+
+    cdef list take(self):
+        """The next item of each input; None at the end of them all."""
+        cdef list items = []
+        cdef bint ended = False
+        for iterator in self.iterators:
+            item = next(iterator, _end)
+            ended |= item is _end
+            items.append(item)
+        if not ended:
+            self.taken += 1
+            return items
+        for name, iterator, item in zip(self.names, self.iterators, items):
+            if item is not _end:
+                ended = self.names[[one is _end for one in items].index(True)]
+                raise MapError(
+                    f"expected inputs of one length, got {self.taken} items of {ended!r} and at least "
+                    f"{self.taken + 1} of {name!r}"
+                )
+        return None
+
+
+def _size(value):
+    try:
+        return len(value)
+    except TypeError:
+        return None
+
+
+cdef int check_zippable(str name, object value) except -1:
+    """Refuse an input that is no series of items."""
+    if isinstance(value, (str, bytes, bytearray, dict, set, frozenset)) or not _iterates(value):
+        raise MapError(
+            f"expected a series of items to map over, got `{type(value).__name__}` - at {name}=...: "
+            f"give every item the same value with {name}=cs.const(...), or wrap it as {name}=[...]"
+        )
+    return 0
+
+
+def _iterates(value):
+    return hasattr(type(value), "__iter__") or hasattr(type(value), "__getitem__")
+
+
+cdef int check_sizes(tuple names, list values) except -1:
+    """Refuse inputs that are known to be of different lengths."""
+    first = None
+    for name, value in zip(names, values):
+        size = _size(value)
+        if size is None:
+            continue
+        if first is None:
+            first = (name, size)
+        elif first[1] != size:
+            raise MapError(
+                f"expected inputs of one length, got {first[1]} items of {first[0]!r} and {size} of {name!r}"
+            )
+    return 0

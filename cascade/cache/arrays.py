@@ -1,0 +1,58 @@
+"""Arrays and scalars of numpy as data: their type, their shape and their bytes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from cascade.cache.function import Parts
+from cascade.cache.leaf import Unhashable
+
+__all__ = ["numpy_parts"]
+
+# Numbers, texts, bytes, times and records. Not objects, which are anything, nor strings of variable length.
+PLAIN = "biufcSUVMm"
+
+
+def numpy_parts(value: Any) -> Parts:
+    """Return the parts of an array, a scalar, a type of elements, or a function of numpy's own.
+
+    Raises:
+        Unhashable: it is none of these, or holds objects.
+    """
+    np: Any = sys.modules["numpy"]  # which has made the value
+    kind: Any = type(value)
+    if isinstance(value, np.dtype):
+        return b"dtype", _dtype(value), _nowhere
+    if kind is np.ndarray:
+        _check(value.dtype)
+        return b"ndarray", [value.dtype, value.shape, value.tobytes()], _nowhere
+    if isinstance(value, np.generic) and kind.__module__ == "numpy":
+        _check(value.dtype)
+        return b"numpy scalar", [value.dtype, value.tobytes()], _nowhere
+    if kind is np.ufunc:
+        name: str = value.__name__
+        if getattr(np, name, None) is value:
+            return b"ufunc", [name], _nowhere
+    raise Unhashable(f"`{kind.__name__}`")
+
+
+def _nowhere(i: int) -> str:
+    return ""
+
+
+def _check(dtype: Any) -> None:
+    if dtype.hasobject or dtype.kind not in PLAIN:
+        raise Unhashable(f"an array of `{dtype}`")
+
+
+def _dtype(dtype: Any) -> list[Any]:
+    """What a type of elements is made of; the name alone does not tell one record from another."""
+    if dtype.subdtype is not None:
+        return ["of", *dtype.subdtype]
+    if dtype.names is not None and dtype.fields is not None:
+        parts: list[Any] = ["record", dtype.itemsize, dtype.isalignedstruct]
+        for name in dtype.names:
+            parts += [name, *dtype.fields[name]]
+        return parts
+    return [dtype.str]

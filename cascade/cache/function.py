@@ -1,0 +1,131 @@
+"""Functions as data: their code, and all that they hold.
+
+The code of a function is its bytecode, constants and names, those of functions inside it too; neither line numbers nor
+the file it stands in. What a function finds in its module by name is not in it.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from functools import partial
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from cascade.cache.leaf import ABSENT
+
+__all__ = ["Codes", "callable_code", "code_parts", "function_parts"]
+
+# Parts: a tag, the parts, and how to say where the i-th of them is.
+Parts = tuple[bytes, list[Any], Callable[[int], str]]
+
+
+class Codes:
+    """Digests of code objects that were met, for as long as these live. Code never changes."""
+
+    def __init__(self) -> None:
+        # By id, with a reference that clears it: code objects compare all their constants when they are dict keys.
+        self._known: dict[int, tuple[weakref.ref[CodeType], bytes]] = {}
+
+    def get(self, code: CodeType) -> bytes | None:
+        """Return the digest of a code object, or None if it is not known."""
+        found = self._known.get(id(code))
+        return found[1] if found is not None and found[0]() is code else None
+
+    def add(self, code: CodeType, digest: bytes) -> None:
+        """Remember the digest of a code object."""
+        known = self._known
+        place = id(code)
+
+        def forget(reference: weakref.ref[CodeType]) -> None:
+            # The place may have been taken by another one meanwhile.
+            if (found := known.get(place)) is not None and found[0] is reference:
+                del known[place]
+
+        known[place] = weakref.ref(code, forget), digest
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def code_parts(code: CodeType) -> Parts:
+    """Return what makes a code object do what it does."""
+    parts = [
+        # The same bytes are other instructions to another version of Python.
+        sys.implementation.cache_tag,
+        code.co_code,
+        code.co_exceptiontable,
+        code.co_consts,
+        code.co_names,
+        code.co_varnames,
+        code.co_cellvars,
+        code.co_freevars,
+        code.co_flags,
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+    ]
+    return b"code", parts, lambda i: ".co_consts" if i == 3 else ""
+
+
+def function_parts(fn: FunctionType) -> Parts:
+    """Return a function's code, where it finds its globals, and the data that it holds."""
+    names = fn.__code__.co_freevars
+    kwdefaults = sorted(fn.__kwdefaults__.items()) if fn.__kwdefaults__ else []
+    parts: list[Any] = [fn.__code__, fn.__globals__.get("__name__"), fn.__qualname__, fn.__defaults__]
+    labels = ["", ".__globals__['__name__']", ".__qualname__", ".__defaults__"]
+    if type(parts[1]) is not str:
+        parts[1] = ABSENT
+    attributes = sorted(fn.__dict__.items(), key=lambda item: str(item[0]))
+    for kind, items in (("kwdefaults", kwdefaults), ("dict", attributes)):
+        parts.append(len(items))
+        labels.append("")
+        for name, value in items:
+            parts += name, value
+            labels += "", f".__{kind}__[{name!r}]"
+    for name, cell in zip(names, fn.__closure__ or (), strict=True):
+        try:
+            parts.append(cell.cell_contents)
+        except ValueError:
+            parts.append(ABSENT)
+        labels.append(f".__closure__[{name!r}]")
+    return b"function", parts, labels.__getitem__
+
+
+def method_parts(method: MethodType) -> Parts:
+    """Return the function of a bound method and what it is bound to."""
+    return b"method", [method.__func__, method.__self__], (".__func__", ".__self__").__getitem__
+
+
+def builtin_parts(fn: BuiltinFunctionType) -> Parts:
+    """Return a bound method written in C, such as ``[].append``: what it is bound to, and its name."""
+    return b"builtin method", [fn.__self__, fn.__name__], (".__self__", ".__name__").__getitem__
+
+
+def is_plain_builtin(fn: BuiltinFunctionType) -> bool:
+    """Whether a function written in C belongs to a module, not to an object."""
+    return fn.__self__ is None or type(fn.__self__) is ModuleType
+
+
+def partial_parts(value: partial[Any]) -> Parts:
+    """Return what a `functools.partial` calls and with what."""
+    parts = [value.func, value.args, value.keywords, value.__dict__]
+    return b"partial", parts, (".func", ".args", ".keywords", ".__dict__").__getitem__
+
+
+def callable_code(fn: Any) -> list[CodeType]:
+    """Return the code that calling `fn` runs and that `fn`, as data, does not hold.
+
+    A class is data by its name, and so is the class of an instance. Where the thing called is one, the code of its
+    methods counts.
+    """
+    if isinstance(fn, type):
+        methods = [getattr(fn, name, None) for name in ("__new__", "__init__", "__post_init__")]
+    elif isinstance(fn, (FunctionType, MethodType, BuiltinFunctionType, partial)):
+        methods = []
+    else:
+        methods = [type(fn).__call__]
+    return [method.__code__ for method in methods if isinstance(method, FunctionType)]
+
+

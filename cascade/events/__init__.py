@@ -1,0 +1,103 @@
+"""Events: what an engine tells about its runs, and who listens.
+
+    event       the events: frozen structs
+    bus         who subscribes to what, and how it is delivered
+    failure     an exception as text
+    observer    what the ready-made subscribers share: they are attached to engines
+    log, sink   events as JSON lines in a file, and back
+    console     runs as a person wants to read them; told, crowd: what it leaves out
+    logger      events for standard logging
+    wording     events in words, for both of these
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cascade.events.bus import Events, Subscription
+from cascade.events.event import (
+    EVENTS,
+    CacheHit,
+    Event,
+    NodeBlocked,
+    NodeEvent,
+    NodeFailed,
+    NodeFinished,
+    NodeRetrying,
+    NodeSkipped,
+    NodeStarted,
+    NodeUnblocked,
+    ResourceAcquired,
+    ResourceEvent,
+    ResourceReleased,
+    RunEvent,
+    RunFinished,
+    RunStarted,
+    TailCall,
+    TaskDemoted,
+    TemplateBuilt,
+    TemplateEvent,
+    TemplateEvicted,
+    TemplateLoaded,
+)
+from cascade.events.failure import describe
+
+if TYPE_CHECKING:
+    from cascade.events.console import EventConsole
+    from cascade.events.log import EventLog
+    from cascade.events.logger import EventLogger
+    from cascade.events.observer import Observer
+
+# An engine needs none of these to tell nobody anything.
+_LATER = {
+    "EventConsole": "cascade.events.console",
+    "EventLog": "cascade.events.log",
+    "EventLogger": "cascade.events.logger",
+    "Observer": "cascade.events.observer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'cascade.events' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
+__all__ = [
+    "EVENTS",
+    "CacheHit",
+    "Event",
+    "EventConsole",
+    "EventLog",
+    "EventLogger",
+    "Events",
+    "NodeBlocked",
+    "NodeEvent",
+    "NodeFailed",
+    "NodeFinished",
+    "NodeRetrying",
+    "NodeSkipped",
+    "NodeStarted",
+    "NodeUnblocked",
+    "Observer",
+    "ResourceAcquired",
+    "ResourceEvent",
+    "ResourceReleased",
+    "RunEvent",
+    "RunFinished",
+    "RunStarted",
+    "Subscription",
+    "TailCall",
+    "TaskDemoted",
+    "TemplateBuilt",
+    "TemplateEvent",
+    "TemplateEvicted",
+    "TemplateLoaded",
+    "describe",
+]

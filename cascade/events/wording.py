@@ -1,0 +1,151 @@
+"""Events in words: one for what happened, and a line about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cascade.events.event import (
+    CacheHit,
+    Event,
+    NodeBlocked,
+    NodeEvent,
+    NodeFailed,
+    NodeFinished,
+    NodeRetrying,
+    NodeSkipped,
+    NodeStarted,
+    NodeUnblocked,
+    ResourceAcquired,
+    ResourceReleased,
+    RunFinished,
+    RunStarted,
+    TailCall,
+    TaskDemoted,
+    TemplateBuilt,
+    TemplateEvicted,
+    TemplateLoaded,
+)
+
+__all__ = ["count", "owner", "plain", "span", "tell"]
+
+WIDTH = 400
+"""Longest text of a user in a line, in characters."""
+
+
+def tell(event: Event) -> tuple[str, str]:
+    """Return what happened, in one word, and the rest of it, on one line.
+
+    Args:
+        event: any event.
+
+    >>> tell(NodeRetrying(time=0, run=1, task="a.b", path="$", iteration=0, node=0, attempt=1, delay=0.5, error="E: x"))
+    ('retrying', 'a.b at $: attempt 1 failed, next in 500 ms: E: x')
+    >>> tell(RunFinished(time=0, run=1, outcome="done", iterations=12, seconds=1.25))
+    ('done', 'in 1.25 s, 12 tail calls')
+    """
+    found = _WORDS.get(type(event))
+    if found is None:  # an event that a later part of Cascade, or somebody else, has added
+        return type(event).__name__, plain(repr(event))
+    return found(event)
+
+
+def owner(event: Event) -> str:
+    """Return whose event it is: "run 3", or "engine"."""
+    return f"run {event.run}" if event.run else "engine"
+
+
+def plain(text: str, width: int = WIDTH) -> str:
+    r"""Return a user's text on one line, without anything that could steer a terminal or forge a line of a log.
+
+    White space becomes one space; what cannot be printed is escaped; the middle of what is too long is left out.
+
+    Args:
+        text: any text.
+        width: longest result, in characters.
+
+    >>> plain("no\n  such\x1b[31m file"), plain("x" * 50, 20)
+    ('no such\\x1b[31m file', 'xxxxxxxx ... xxxxxxx')
+    """
+    if len(text) > 4 * width:  # not a megabyte escaped to be cut afterwards
+        text = f"{text[: 2 * width]} {text[-2 * width :]}"
+    text = " ".join(text.split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if len(text) <= width:
+        return text
+    half = (width - 5) // 2
+    return f"{text[: width - 5 - half]} ... {text[-half:]}"
+
+
+def span(seconds: float) -> str:
+    """Return a span of time as one reads it.
+
+    >>> span(0.00025), span(0.25), span(12.5), span(200), span(7500)
+    ('0.25 ms', '250 ms', '12.50 s', '3 min 20 s', '2 h 5 min')
+    """
+    if seconds < 0.01:
+        return f"{seconds * 1e3:.2f} ms"
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def count(number: int, what: str) -> str:
+    """Return how many of something there are.
+
+    >>> count(1, "node"), count(1200, "node")
+    ('1 node', '1,200 nodes')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _where(event: NodeEvent) -> str:
+    iteration = f", iteration {event.iteration:,}" if event.iteration else ""
+    return f"{plain(event.task)} at {plain(event.path)}{iteration}"
+
+
+def _finished(event: RunFinished) -> tuple[str, str]:
+    calls = f", {count(event.iterations, 'tail call')}" if event.iterations else ""
+    error = f": {plain(event.error)}" if event.error is not None else ""
+    return event.outcome, f"{'in' if event.outcome == 'done' else 'after'} {span(event.seconds)}{calls}{error}"
+
+
+def _retrying(event: NodeRetrying) -> tuple[str, str]:
+    when = f"next in {span(event.delay)}" if event.delay else "next at once"
+    return "retrying", f"{_where(event)}: attempt {event.attempt} failed, {when}: {plain(event.error)}"
+
+
+def _released(event: ResourceReleased) -> tuple[str, str]:
+    error = f", but its teardown failed: {plain(event.error)}" if event.error is not None else ""
+    return "released", f"{plain(event.name)} ({event.scope}){error}"
+
+
+_WORDS: dict[type[Event], Callable[[Any], tuple[str, str]]] = {
+    RunStarted: lambda event: ("started", plain(event.target)),
+    RunFinished: _finished,
+    TailCall: lambda event: ("tail call", f"{plain(event.target)}, iteration {event.iteration:,}"),
+    NodeStarted: lambda event: ("running", _where(event)),
+    NodeFinished: lambda event: ("finished", f"{_where(event)} in {span(event.seconds)}"),
+    NodeFailed: lambda event: ("error", f"{_where(event)}: {plain(event.error)}"),
+    NodeRetrying: _retrying,
+    NodeSkipped: lambda event: ("skipped", f"{_where(event)}: {plain(event.reason)}"),
+    NodeBlocked: lambda event: ("blocked", f"{_where(event)}: {plain(event.reason)}"),
+    NodeUnblocked: lambda event: ("unblocked", f"{_where(event)} after {span(event.seconds)}: {plain(event.reason)}"),
+    CacheHit: lambda event: ("cached", f"{_where(event)}, key {plain(event.key, 20)}"),
+    ResourceAcquired: lambda event: ("acquired", f"{plain(event.name)} ({event.scope})"),
+    ResourceReleased: _released,
+    TemplateBuilt: lambda event: (
+        "template", f"built for {plain(event.target)}: {count(event.nodes, 'node')} in {span(event.seconds)}"
+    ),
+    TemplateLoaded: lambda event: ("template", f"loaded for {plain(event.target)}: {count(event.nodes, 'node')}"),
+    TemplateEvicted: lambda event: ("template", f"evicted for {plain(event.target)}: {count(event.nodes, 'node')}"),
+    TaskDemoted: lambda event: (
+        "demoted", f"{plain(event.task)} to worker threads: a call held up the event loop for {span(event.seconds)}"
+    ),
+}

@@ -1,0 +1,162 @@
+"""A file of templates, written: whole or not at all, and by one process at a time.
+
+The new file is written beside the old one, under the name with `.tmp` after it, and then takes its place in one step:
+whoever opens it finds the old or the new one, whole, wherever this process is killed. A lock, on the name with `.lock`
+after it, makes those who write take turns; each reads what is there, so that nothing is lost. The system lets go of the
+lock of a process that has ended in whatever way. Readers need no lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cascade.exceptions import TemplateError
+from cascade.graph.file import ENTRY, FORMAT, HEADER, MAGIC, MOST, Entry, TemplateFile, checksum, header
+
+__all__ = ["PATIENCE", "Encodings", "rewrite"]
+
+PATIENCE = 30.0
+"""Seconds to wait for others who write the same file."""
+
+_POLL = 0.005  # seconds
+_logger = logging.getLogger("cascade")
+
+# Digest -> encoding, oldest first.
+Encodings = dict[bytes, bytes]
+
+
+def rewrite(
+    path: str | os.PathLike[str], change: Callable[[Encodings], Encodings], *, patience: float = PATIENCE
+) -> int:
+    """Change what a file of templates holds, in one step and undisturbed by others who do the same.
+
+    Damaged templates in it are dropped, with a warning, and so is all of a file with an older format. Nothing is
+    written if nothing has changed.
+
+    Args:
+        path: of the file; it need not exist. A link stays one.
+        change: is given the digests and encodings that are there, oldest first, and returns those that shall be.
+        patience: seconds to wait for others.
+
+    Returns:
+        How many templates the file holds now.
+
+    Raises:
+        OSError: the file or its directory cannot be read or written; `TimeoutError` when others do not come to an end.
+        TemplateError: there is another kind of file, or one with a newer format: they are left alone. Or there would
+            be too many templates.
+    """
+    place = os.path.realpath(path)
+    with _locked(place, patience):
+        there, whole = _read(place)
+        wanted = change(dict(there))
+        if len(wanted) > MOST:
+            raise TemplateError(f"{len(wanted)} templates, where a file may have {MOST} - at `{place}`")
+        if not (whole and list(wanted) == list(there) and wanted == there):
+            _write(place, wanted)
+        return len(wanted)
+
+
+@contextmanager
+def _locked(place: str, patience: float) -> Iterator[None]:
+    descriptor = os.open(place + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                # Of the open file, so that it holds among threads too.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise TimeoutError(f"others have been writing for {patience} s - at `{place}`") from None
+                time.sleep(_POLL)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read(place: str) -> tuple[Encodings, bool]:
+    """What is there and intact; and whether that is all of a file of this format."""
+    try:
+        file = TemplateFile(place)
+    except FileNotFoundError:
+        return {}, False
+    except TemplateError as error:
+        if not _is_damaged(place):
+            raise
+        _logger.warning("%s: it is written anew", error)
+        return {}, False
+    found: Encodings = {}
+    damaged = 0
+    try:
+        for entry in sorted(file, key=_by_offset):
+            try:
+                found[entry.digest] = file.encoding(entry)
+            except TemplateError:
+                damaged += 1
+    finally:
+        file.close()
+    if damaged:
+        _logger.warning("%d of %d templates are damaged and dropped - at `%s`", damaged, len(file), place)
+    return found, not damaged and not file.is_older and file.size > 0
+
+
+def _is_damaged(place: str) -> bool:
+    """Whether what is there was a file of templates of this format or an older one."""
+    with open(place, "rb") as stream:
+        begin = stream.read(HEADER.size)
+    return begin.startswith(MAGIC) and int.from_bytes(begin[8:12], "little") <= FORMAT
+
+
+def _by_offset(entry: Entry) -> int:
+    return entry.offset
+
+
+def _write(place: str, encodings: Encodings) -> None:
+    from cascade import __version__
+
+    offset = HEADER.size + ENTRY.size * len(encodings)
+    entries = []
+    for digest, encoding in encodings.items():
+        entries.append(ENTRY.pack(digest, checksum(encoding), offset, len(encoding)))
+        offset += len(encoding)
+    index = b"".join(sorted(entries))
+    beside = place + ".tmp"
+    # Left by one that was killed. Whoever holds the lock may take it away.
+    with suppress(FileNotFoundError):
+        os.unlink(beside)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(descriptor, "wb", closefd=False) as stream:
+            stream.write(header(len(entries), offset, __version__, index))
+            stream.write(index)
+            for encoding in encodings.values():
+                stream.write(encoding)
+        with suppress(FileNotFoundError):
+            os.fchmod(descriptor, Path(place).stat().st_mode & 0o7777)
+        os.fsync(descriptor)
+        os.replace(beside, place)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
+    finally:
+        os.close(descriptor)
+    _settle(os.path.dirname(place))
+
+
+def _settle(directory: str) -> None:
+    """Have the directory written down too, where the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

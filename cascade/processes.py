@@ -1,0 +1,192 @@
+"""Processes: a pool of them in which a call can be given up."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+__all__ = ["ProcessPool"]
+
+
+class ProcessPool:
+    """Processes that make calls, in the order in which they were submitted.
+
+    What `concurrent.futures.ProcessPoolExecutor` is, but that a call at work can be abandoned, and that the death of a
+    process fails only the calls that were at work. The processes of such an executor cannot be had one by one, so a
+    call that is abandoned takes its *team* with it: the others of the team finish the calls at work and take no more, a
+    new team takes the calls that wait, and when all that is at work in the old one is abandoned, it is killed.
+
+    Args:
+        max_processes: how many processes in a team; None: one for each processor.
+    """
+
+    def __init__(self, max_processes: int | None = None) -> None:
+        self._max_processes = default_processes() if max_processes is None else max_processes
+        self._waiting: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._team: _Team | None = None
+        self._retired: set[_Team] = set()
+        self._lock = threading.RLock()  # a call may fail as it is handed over, and who hears of it submit another
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Have a process call a function.
+
+        Args:
+            fn: the function, which can be imported by its name.
+            args: its arguments, which can be pickled.
+
+        Returns:
+            The `concurrent.futures.Future` of the call.
+        """
+        future: Future[Any] = Future()
+        with self._lock:
+            self._waiting.append((future, fn, args))
+        self._feed()
+        return future
+
+    def abandon(self, future: Future[Any]) -> None:
+        """Give a call up. If it has not begun, it is cancelled. If it is at work, another team takes its team's place.
+
+        Args:
+            future: of a call of this pool. If it has ended, nothing happens.
+        """
+        if future.cancel():
+            return
+        with self._lock:
+            for team in (self._team, *self._retired):
+                if team is not None and team.give_up(future):
+                    self._retire(team)
+        self._feed()
+
+    def close(self) -> None:
+        """Cancel the calls that have not begun, wait for those at work that are not abandoned, and end all processes.
+
+        A later `submit` starts processes anew.
+        """
+        with self._lock:
+            waiting, self._waiting = self._waiting, deque()
+            if self._team is not None:
+                self._retire(self._team)
+            teams, self._retired = self._retired, set()
+        for future, _, _ in waiting:
+            if future.cancel():
+                future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would wait on
+        for team in teams:
+            team.join()
+
+    def _retire(self, team: _Team) -> None:
+        team.retire()
+        self._retired = {other for other in self._retired if not other.ended} | {team}
+        if team is self._team:
+            self._team = None
+
+    def _feed(self) -> None:
+        """Hand over as many calls as there are processes.
+
+        Calls wait here, not in the executor, which would mark as running one that waits behind a call that never ends.
+        """
+        with self._lock:
+            while self._waiting and (self._team is None or len(self._team.calls) < self._max_processes):
+                future, fn, args = self._waiting.popleft()
+                if future.set_running_or_notify_cancel():
+                    try:
+                        self._hand_over(future, fn, args)
+                    except Exception as error:  # no process can be started
+                        future.set_exception(error)
+
+    def _hand_over(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if self._team is not None:
+            try:
+                self._team.call(future, fn, args)
+                return
+            except BrokenExecutor:  # a process died
+                self._retire(self._team)
+        team = _Team(self._max_processes, self._feed)
+        team.call(future, fn, args)
+        self._team = team
+
+
+def default_processes() -> int:
+    """Return how many processes a pool has that was not told: one for each processor."""
+    processors = int(getattr(os, "process_cpu_count", os.cpu_count)() or 1)
+    return min(61, processors) if sys.platform == "win32" else processors  # Windows cannot wait for more
+
+
+class _Team:
+    """Some processes, and the calls at work in them.
+
+    Args:
+        size: how many processes.
+        freed: called when one has ended its call.
+
+    Attributes:
+        calls: the futures of the calls at work, abandoned ones included.
+        ended: whether it has retired and its processes are about to end.
+    """
+
+    def __init__(self, size: int, freed: Callable[[], None]) -> None:
+        self.calls: set[Future[Any]] = set()
+        self.ended = False
+        self._abandoned: set[Future[Any]] = set()
+        self._retired = False
+        self._freed = freed
+        self._executor = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"))
+        # Not public, and forgotten when it is shut down; without them abandoned calls run on, which harms nobody else.
+        self._processes: dict[int, Any] = getattr(self._executor, "_processes", None) or {}
+        self._manager: threading.Thread | None = None
+        self._lock = threading.RLock()
+
+    def call(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Make a call."""
+        inner = self._executor.submit(fn, *args)
+        self._processes = getattr(self._executor, "_processes", None) or self._processes
+        self._manager = getattr(self._executor, "_executor_manager_thread", None) or self._manager
+        with self._lock:
+            self.calls.add(future)
+        inner.add_done_callback(partial(self._end, future))
+
+    def give_up(self, future: Future[Any]) -> bool:
+        """Return whether a call was at work here, which is abandoned now."""
+        with self._lock:
+            if future not in self.calls:
+                return False
+            self._abandoned.add(future)
+            return True
+
+    def retire(self) -> None:
+        """End when nothing is at work any more but what is abandoned."""
+        with self._lock:
+            self._retired = True
+            self._end_if_useless()
+
+    def join(self) -> None:
+        """Wait until the processes have ended. Only after `retire`."""
+        if self._manager is not None and self._manager is not threading.current_thread():
+            self._manager.join()
+
+    def _end(self, future: Future[Any], inner: Future[Any]) -> None:
+        with self._lock:
+            self.calls.discard(future)
+            self._abandoned.discard(future)
+            self._end_if_useless()
+        error = inner.exception()
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(inner.result())
+        self._freed()
+
+    def _end_if_useless(self) -> None:
+        if not self._retired or self.ended or not self.calls <= self._abandoned:
+            return
+        self.ended = True
+        self._executor.shutdown(wait=False)
+        if self.calls:
+            for process in tuple(self._processes.values()):
+                process.kill()

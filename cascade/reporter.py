@@ -1,0 +1,223 @@
+"""The reporter: makes events of what happens, for those who have subscribed to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from cascade._core.special import Skip
+from cascade._core.template import Template
+
+if TYPE_CHECKING:
+    from cascade.belongings import Belongings
+    from cascade.events import Events
+    from cascade.protocols import StateBackend
+    from cascade.runs import Run
+
+__all__ = ["Reporter"]
+
+
+class Reporter:
+    """One engine's reporter. No event is made that nobody wants.
+
+    Args:
+        engine: the engine.
+        state: what sees each tail call's boundary; None: nothing does.
+    """
+
+    def __init__(self, engine: Belongings, state: StateBackend | None) -> None:
+        self._engine = engine
+        self._state = state
+        self._events: Events | None = None
+        self._starts: dict[tuple[int, int], int] = {}  # (frame, place of a node) -> nanoseconds
+        self._places: WeakKeyDictionary[Template, dict[int, tuple[str, str]]] = WeakKeyDictionary()
+
+    @property
+    def events(self) -> Events:
+        """Where to subscribe."""
+        if self._events is None:
+            from cascade.events import Events
+
+            self._events = Events(self._engine.attend, self._engine.report)
+        return self._events
+
+    @property
+    def told(self) -> bool:
+        """Whether somebody wants to hear of nodes."""
+        from cascade import events
+
+        kinds = (events.NodeStarted, events.NodeFinished, events.NodeSkipped)
+        return self._events is not None and any(map(self._events.wants, kinds))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether somebody wants to hear of tail calls."""
+        from cascade.events import TailCall
+
+        return self._state is not None or (self._events is not None and self._events.wants(TailCall))
+
+    def _wants(self, name: str) -> Any:
+        """The type of an event if somebody wants it, else None."""
+        if self._events is None:
+            return None
+        from cascade import events
+
+        kind = getattr(events, name)
+        return kind if self._events.wants(kind) else None
+
+    def _emit(self, event: Any) -> None:
+        assert self._events is not None
+        self._events.emit(event)
+
+    def _node(self, run: Run, template: Template, number: int) -> dict[str, Any]:
+        """What all events of a node tell."""
+        places = self._places.setdefault(template, {})
+        if number not in places:
+            places[number] = name_and_path(template, number)
+        task, path = places[number]
+        return {
+            "time": self._time(), "run": run.id, "task": task, "path": path, "iteration": run.iterations,
+            "node": number,
+        }  # fmt: skip
+
+    def _time(self) -> float:
+        return self._engine.timers.now() * 1e-9
+
+    # ------------------------------------------------------------------------------------------------------ runs
+
+    def run_started(self, run: Run, target: str) -> None:
+        """A run was started."""
+        if self._events is None:
+            return
+        run.started_at = self._engine.timers.now()
+        if kind := self._wants("RunStarted"):
+            self._emit(kind(time=self._time(), run=run.id, target=target))
+
+    def run_finished(self, run: Run) -> None:
+        """A run has ended, and all that was its own is released."""
+        if self._state is not None:
+            self._state.forget(run.id)
+        if kind := self._wants("RunFinished"):
+            error = run.failure()
+            self._emit(
+                kind(
+                    time=self._time(),
+                    run=run.id,
+                    outcome=run.outcome,
+                    iterations=run.iterations,
+                    seconds=0.0 if run.started_at is None else (self._engine.timers.now() - run.started_at) * 1e-9,
+                    error=None if error is None else text(error),
+                )
+            )
+
+    def tail_call(self, run: Run, template: Template, slots: list[Any], outermost: bool) -> None:
+        """A run goes on with another expression."""
+        if self._state is not None and outermost:
+            from cascade.structure import template_digest
+
+            self._state.boundary(run.id, run.iterations + 1, template_digest(template), slots)
+            self._state.clear(run.id, run.iterations + 1)
+        if kind := self._wants("TailCall"):
+            target = name_and_path(template, len(template.graph.nodes) - 1)[0]
+            self._emit(kind(time=self._time(), run=run.id, iteration=run.iterations + 1, target=target))
+
+    # ----------------------------------------------------------------------------------------------------- nodes
+
+    def started(self, run: Run, template: Template, at: int, frame: int) -> None:
+        """A node starts."""
+        if self._wants("NodeFinished"):
+            self._starts[frame, at] = self._engine.timers.now()
+        if kind := self._wants("NodeStarted"):
+            self._emit(kind(**self._node(run, template, template.plan.order[at])))
+
+    def finished(self, run: Run, template: Template, at: int, frame: int) -> None:
+        """A node has its value."""
+        start = self._starts.pop((frame, at), None)
+        if kind := self._wants("NodeFinished"):
+            seconds = 0.0 if start is None else (self._engine.timers.now() - start) * 1e-9
+            self._emit(kind(**self._node(run, template, template.plan.order[at]), seconds=seconds))
+
+    def skipped(self, run: Run, template: Template, at: int, skip: Skip) -> None:
+        """A node is skipped."""
+        if kind := self._wants("NodeSkipped"):
+            from cascade.launcher import describe_skip
+
+            self._emit(kind(**self._node(run, template, template.plan.order[at]), reason=describe_skip(skip)))
+
+    def failed(self, run: Run, template: Template, number: int, error: BaseException) -> None:
+        """A node has failed, for good."""
+        if kind := self._wants("NodeFailed"):
+            self._emit(kind(**self._node(run, template, number), error=text(error)))
+
+    def retrying(
+        self, run: Run, template: Template, at: int, attempt: int, delay: float, error: BaseException
+    ) -> None:
+        """A call has failed, and will be made again."""
+        if kind := self._wants("NodeRetrying"):
+            node = self._node(run, template, template.plan.order[at])
+            self._emit(kind(**node, attempt=attempt, delay=delay, error=text(error)))
+
+    def blocked(self, run: Run, template: Template, at: int, reason: str) -> None:
+        """A node must wait for the limits."""
+        if kind := self._wants("NodeBlocked"):
+            self._emit(kind(**self._node(run, template, template.plan.order[at]), reason=reason))
+
+    def unblocked(self, run: Run, template: Template, at: int, reason: str, seconds: float) -> None:
+        """A node had to wait for the limits, and need not any more."""
+        if kind := self._wants("NodeUnblocked"):
+            node = self._node(run, template, template.plan.order[at])
+            self._emit(kind(**node, reason=reason, seconds=seconds))
+
+    def cache_hit(self, run: Run, template: Template, at: int, key: bytes) -> None:
+        """A call was not made, as its result is known."""
+        if kind := self._wants("CacheHit"):
+            self._emit(kind(**self._node(run, template, template.plan.order[at]), key=key.hex()))
+
+    def demoted(self, task: str, seconds: float) -> None:
+        """A task is not to run inline any more."""
+        if kind := self._wants("TaskDemoted"):
+            self._engine.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, task=task, seconds=seconds)))
+
+    # ------------------------------------------------------------------------------------------------- resources
+
+    def acquired(self, run: int, name: str, scope: str) -> None:
+        """A resource is set up."""
+        if kind := self._wants("ResourceAcquired"):
+            self._emit(kind(time=self._time(), run=run, name=name, scope=scope))
+
+    def released(self, run: int, name: str, scope: str, error: BaseException | None) -> None:
+        """A resource is torn down."""
+        if kind := self._wants("ResourceReleased"):
+            self._emit(
+                kind(
+                    time=self._time(), run=run, name=name, scope=scope, error=None if error is None else text(error)
+                )
+            )
+
+    # ------------------------------------------------------------------------------------------------- templates
+
+    def template(self, what: str, graph: Any, seconds: float | None = None) -> None:
+        """A template was built, loaded or evicted: "TemplateBuilt", "TemplateLoaded", "TemplateEvicted"."""
+        if kind := self._wants(what):
+            from cascade.graph.text import title
+
+            details: dict[str, Any] = {"target": title(graph, graph.nodes[-1]), "nodes": len(graph.nodes)}
+            if seconds is not None:
+                details["seconds"] = seconds
+            self._emit(kind(time=self._time(), run=0, **details))
+
+
+def name_and_path(template: Template, number: int) -> tuple[str, str]:
+    """Return the name of a node's task, or what else it makes, and its path from the target."""
+    from cascade.graph.path import locate
+    from cascade.graph.text import title
+
+    return title(template.graph, template.graph.nodes[number]), locate(template.graph, number)
+
+
+def text(error: BaseException) -> str:
+    """Return an error as one line; its own text is a stranger's, and may fail."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__

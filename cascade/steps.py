@@ -1,0 +1,343 @@
+"""Steps: calls with all that goes with them, where a call alone is not enough.
+
+A step looks its result up in a cache; makes the call, again and again if it must, each time when the limits have room
+for it, with resources of its own, and not for longer than it may take; and keeps the result. The order is that of the
+methods of `Step`, from the outside in. What needs no waiting is done without a coroutine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from cascade._core.lazy import LazyResult
+from cascade._core.special import Placeholder, Skip
+from cascade.cache import Hit, Landed
+from cascade.deadline import Deadline, pause
+from cascade.exceptions import TaskTimeoutError
+from cascade.resources import Scope
+
+if TYPE_CHECKING:
+    from cascade._core.policy import Retry, Timeout
+    from cascade._core.task import Task
+    from cascade._core.template import Template
+    from cascade._core.waiter import Waiter
+    from cascade.cache import CachePolicy, Lead
+    from cascade.engine import Engine
+    from cascade.limits import Demand, Grant
+    from cascade.runs import Run
+
+__all__ = ["LATER", "Step"]
+
+LATER = object()
+"""What `Step.at_once` gives if something has to be awaited."""
+
+
+class Step:
+    """One call with its policies, limits and resources.
+
+    Args:
+        engine: on which it runs.
+        run: of which it is a node.
+        waiter: that lands with its value if it has to be awaited.
+        template: in which the call stands...
+        at: ...at this place of the plan.
+        task: which is called.
+        arguments: its positional arguments.
+        keywords: its keyword arguments.
+        policies: by role: "retry", "timeout", "cache", "constraints"; None: it has none.
+        where: "inline", "thread", "process", or "async" for an async function.
+    """
+
+    __slots__ = (
+        "_arguments", "_attempt", "_cache", "_constraints", "_coroutine", "_engine", "_error", "_keywords", "_lead",
+        "_node", "_retry", "_run", "_task", "_timeout", "_waiter", "_where",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        engine: Engine,
+        run: Run,
+        waiter: Waiter,
+        template: Template,
+        at: int,
+        task: Task,
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+        policies: dict[str, Any] | None,
+        where: str,
+    ) -> None:
+        policies = policies or {}
+        self._engine = engine
+        self._run = run
+        self._waiter = waiter
+        self._node = template, at
+        self._task = task
+        self._arguments = arguments
+        self._keywords = keywords
+        self._retry: Retry | None = policies.get("retry")
+        self._timeout: Timeout | None = policies.get("timeout")
+        self._cache: CachePolicy | None = policies.get("cache")
+        self._constraints: dict[str, Any] | None = policies.get("constraints")
+        # An inline call could not be given up.
+        self._where = "thread" if where == "inline" and self._timeout is not None else where
+        self._attempt = 1
+        self._error: Exception | None = None  # of the attempt before
+        self._lead: Lead | None = None  # of the flight for this call's result
+        self._coroutine: tuple[CoroutineType[Any, Any, Any], Grant] | None = None  # begun without waiting
+
+    # ------------------------------------------------------------------------------------------ without waiting
+
+    def at_once(self) -> Any:
+        """Return the value, or LATER if something has to be awaited.
+
+        Raises:
+            BaseException: what the call raised, as itself.
+        """
+        if self._where != "inline" or (self._cache is not None and self._cache.blocking) or self._placeholders():
+            return LATER
+        try:
+            if self._cache is not None:
+                key = self._cache.key(self._task, self._arguments, self._keywords)
+                self._lead = self._engine.flights.try_join(self._cache, key)
+                if self._lead is None:
+                    return LATER
+                if (hit := self._cache.load(key, self._engine.wall_time())) is not None:
+                    return self._found(key, hit).value
+            if (grant := self._engine.limits.try_acquire(self._demand())) is None:
+                return LATER
+            return self._call_at_once(grant)
+        except BaseException:
+            self._abandon_flight()
+            raise
+
+    def _call_at_once(self, grant: Grant) -> Any:
+        try:
+            value = self._task.fn(*self._arguments, **self._keywords)
+        except BaseException as error:
+            grant.release()
+            if self._again(error):
+                return LATER
+            raise
+        if type(value) is CoroutineType:
+            self._coroutine = value, grant
+            return LATER
+        grant.release()
+        if self._lead is not None:
+            if type(value) is LazyResult:
+                self._keep_later()
+            else:
+                assert self._cache is not None
+                self._cache.save(self._lead.key, value, self._engine.wall_time())
+                self._lead.done(value)
+        return value
+
+    # --------------------------------------------------------------------------------------- from the outside in
+
+    async def perform(self) -> Any:
+        """Return the value, after whatever has to be awaited.
+
+        Raises:
+            BaseException: what the last attempt raised, as itself.
+        """
+        try:
+            if self._cache is None:
+                return await self._in_total()
+            if self._lead is None and (hit := await self._look_up(self._cache)) is not None:
+                return hit.value
+            value = await self._in_total()
+            if type(value) is LazyResult:
+                self._keep_later()
+            else:
+                await self._keep(value)
+            return value
+        except BaseException:
+            self._abandon_flight()
+            raise
+
+    async def _in_total(self) -> Any:
+        """All attempts, and the time for them."""
+        if self._timeout is None or self._timeout.total is None:
+            return await self._attempts()
+        deadline = Deadline(self._engine.timers, self._timeout.total)
+        try:
+            async with deadline:
+                return await self._attempts()
+        except TimeoutError:
+            if not deadline.expired:
+                raise
+        raise TaskTimeoutError(f"{self._name()} took longer than {self._timeout.total:g} s in total")
+
+    async def _attempts(self) -> Any:
+        while True:
+            if self._error is not None:
+                await self._pause(self._error)
+            try:
+                return await self._in_limits()
+            except Exception as error:
+                if not self._again(error):
+                    raise
+
+    async def _pause(self, error: Exception) -> None:
+        """Wait before the next attempt; nothing is held meanwhile."""
+        assert self._retry is not None
+        self._error = None
+        seconds = self._retry.pause(self._attempt - 1, self._engine.random.random)
+        self._engine.reporter.retrying(self._run, *self._node, self._attempt, seconds, error)
+        await pause(self._engine.timers, seconds)
+
+    async def _in_limits(self) -> Any:
+        """One attempt, when the limits have room for it."""
+        if self._coroutine is not None:
+            coroutine, grant = self._coroutine
+            self._coroutine = None
+            with grant:
+                return await coroutine
+        demand = self._demand()
+        grant_now = self._engine.limits.try_acquire(demand)
+        with grant_now if grant_now is not None else await self._wait_for(demand):
+            return await self._with_resources()
+
+    async def _wait_for(self, demand: Demand) -> Grant:
+        reporter = self._engine.reporter
+        start = self._engine.timers.now()
+        told = []
+
+        def blocked(reason: str) -> None:
+            told.append(reason)
+            reporter.blocked(self._run, *self._node, reason)
+
+        grant = await self._engine.limits.acquire(demand, blocked)
+        if told:
+            reporter.unblocked(self._run, *self._node, told[-1], (self._engine.timers.now() - start) * 1e-9)
+        return grant
+
+    async def _with_resources(self) -> Any:
+        """The call, with the resources that are set up for it alone."""
+        if not self._placeholders():
+            return await self._in_time(self._arguments, self._keywords)
+        scope = Scope(self._engine.resources, "step", self._run.scope(), self._engine.resource_hooks(self._run))
+        try:
+            arguments = [await self._resource(scope, value) for value in self._arguments]
+            keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
+            value = await self._in_time(tuple(arguments), keywords)
+        except BaseException as error:
+            await scope.close(error)
+            raise
+        await scope.close(None)
+        return value
+
+    async def _resource(self, scope: Scope, value: Any) -> Any:
+        return await scope.get(value.name) if type(value) is Placeholder else value
+
+    async def _in_time(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """The call, and the time for it."""
+        if self._timeout is None or self._timeout.seconds is None:
+            return await self._call(arguments, keywords)
+        deadline = Deadline(self._engine.timers, self._timeout.seconds)
+        try:
+            async with deadline:
+                return await self._call(arguments, keywords)
+        except TimeoutError:
+            if not deadline.expired:
+                raise
+        raise TaskTimeoutError(f"{self._name()} took longer than {self._timeout.seconds:g} s, attempt {self._attempt}")
+
+    async def _call(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        if self._where == "async":
+            return await self._task.fn(*arguments, **keywords)
+        if self._where == "inline":
+            value = self._task.fn(*arguments, **keywords)
+        else:
+            future = self._engine.call_in_worker(self._where, self._task, arguments, keywords)
+            value = await self._result(future)
+        return await value if type(value) is CoroutineType else value
+
+    async def _result(self, future: Future[Any]) -> Any:
+        """What a worker gives. A run that stops waits for it, as it cannot be stopped; if the time is over, nobody does."""
+        outcome = asyncio.wrap_future(future)
+        cancelled: asyncio.CancelledError | None = None
+        while not outcome.done():
+            try:
+                await asyncio.wait((outcome,))
+            except asyncio.CancelledError as error:
+                if not self._run.stopping:  # so it is the timeout
+                    self._engine.abandon_in_worker(self._where, future)
+                    outcome.cancel()
+                    raise
+                future.cancel()  # if it has not begun
+                cancelled = error
+        if cancelled is not None:
+            if not outcome.cancelled():
+                outcome.exception()
+            raise cancelled
+        return outcome.result()
+
+    # ------------------------------------------------------------------------------------------------- the parts
+
+    def _placeholders(self) -> bool:
+        return any(type(value) is Placeholder for value in (*self._arguments, *self._keywords.values()))
+
+    def _name(self) -> str:
+        return f"task {self._task.module}.{self._task.name}"
+
+    def _demand(self) -> Demand:
+        name = f"{self._task.module}.{self._task.name}"
+        return self._engine.limits.demand(name, self._task.name, self._run.id, self._constraints)
+
+    def _again(self, error: BaseException) -> bool:
+        """Whether a failure is followed by another attempt."""
+        retry = self._retry
+        if retry is None or self._attempt >= retry.max_attempts or not retry.wants(error):
+            return False
+        assert isinstance(error, Exception)
+        self._attempt += 1
+        self._error = error
+        return True
+
+    # ------------------------------------------------------------------------------------------------- the cache
+
+    async def _look_up(self, cache: CachePolicy) -> Hit | None:
+        """The result, if it is known or somebody is about to find it; else this step is the one that does."""
+        key = cache.key(self._task, self._arguments, self._keywords)
+        joined = await self._engine.flights.join(cache, key)
+        if isinstance(joined, Landed):
+            return self._found(key, Hit(joined.value))
+        self._lead = joined
+        now = self._engine.wall_time()
+        hit = await asyncio.to_thread(cache.load, key, now) if cache.blocking else cache.load(key, now)
+        return None if hit is None else self._found(key, hit)
+
+    def _found(self, key: bytes, hit: Hit) -> Hit:
+        if self._lead is not None:
+            self._lead.done(hit.value)
+        self._engine.reporter.cache_hit(self._run, *self._node, key)
+        return hit
+
+    async def _keep(self, value: Any) -> None:
+        """Keep a value, and let those have it who wait for it."""
+        assert self._cache is not None and self._lead is not None
+        key, now = self._lead.key, self._engine.wall_time()
+        if self._cache.blocking:
+            await asyncio.to_thread(self._cache.save, key, value, now)
+        else:
+            self._cache.save(key, value, now)
+        self._lead.done(value)
+
+    def _keep_later(self) -> None:
+        """The call gave an expression: its value is what is kept."""
+        self._run.leads.add(self._lead)
+        self._waiter.completion = self._complete
+
+    def _complete(self, value: Any) -> None:
+        self._run.leads.discard(self._lead)
+        if type(value) is Skip:
+            self._abandon_flight()
+        else:
+            self._engine.look_after(self._keep(value))
+
+    def _abandon_flight(self) -> None:
+        if self._lead is not None:
+            self._lead.failed()

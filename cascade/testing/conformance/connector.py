@@ -1,0 +1,221 @@
+"""The check of connectors."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from cascade.protocols import Connector
+from cascade.testing.conformance.sentence import Sentence, complete, shown
+
+__all__ = ["check_connector"]
+
+_numbers = itertools.count()
+
+
+def check_connector(make: Callable[[], Connector], *, patience: float = 30) -> None:
+    """Check that a connector does what its protocol says, in event loops of its own.
+
+    Topics begin with ``conformance/``, in case others are connected to the same place.
+
+    Args:
+        make: gives a connector that is not connected.
+        patience: seconds after which what has not happened is taken never to happen.
+
+    Raises:
+        AssertionError: it does not; the message begins with the sentence that it breaks.
+
+    >>> from cascade.connectors import LocalConnector
+    >>> check_connector(LocalConnector)
+    """
+    complete(make(), Connector)
+    checks = (_refuses, _delivers, _matches, _is_independent, _ends, _counts)
+    for check in checks:
+        asyncio.run(_limited(check(make(), patience), patience))
+    connector = make()
+    for _ in range(2):  # in two event loops, one after the other
+        asyncio.run(_limited(_delivers(connector, patience), patience))
+
+
+async def _limited(check: Coroutine[Any, Any, None], patience: float) -> None:
+    with Sentence("`connect`, `publish` and `close` come to an end, and without an exception") as sentence:
+        try:
+            await asyncio.wait_for(check, 4 * patience)
+        except TimeoutError as error:
+            sentence.broken(f"they had not after {4 * patience:g} s", error)
+
+
+class _Listener:
+    """A subscription that is read from, with what has been heard."""
+
+    def __init__(self, connector: Connector, topics: str, patience: float) -> None:
+        self._connector = connector
+        self._patience = patience
+        self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        messages: AsyncIterator[tuple[str, bytes]] = connector.subscribe(topics)
+        self._reading = asyncio.ensure_future(self._read(messages))
+
+    async def _read(self, messages: AsyncIterator[tuple[str, bytes]]) -> None:
+        async for message in messages:
+            self._queue.put_nowait(message)
+
+    async def ready(self, topic: str) -> None:
+        """Wait until the subscription has begun: until it hears what is published."""
+        with Sentence("a subscription has begun, at the latest, when its first message is awaited") as sentence:
+            mark = b"ready %d" % next(_numbers)
+            loop = asyncio.get_running_loop()
+            end = loop.time() + self._patience
+            while self._queue.empty():
+                sentence.expect(loop.time() < end, f"it has heard nothing of {topic!r} for {self._patience:g} s")
+                await self._connector.publish(topic, mark)
+                await asyncio.sleep(0.001)
+            await self._connector.publish(topic, mark + b" now")
+            while (await self.next(sentence))[1] != mark + b" now":
+                pass
+
+    async def next(self, sentence: Sentence) -> tuple[str, bytes]:
+        """The next message."""
+        get = asyncio.ensure_future(self._queue.get())
+        await asyncio.wait((get, self._reading), timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
+        if get.done():
+            return get.result()
+        get.cancel()
+        if self._reading.done():
+            self._reading.result()
+            sentence.broken("expected a message, but the iteration has ended")
+        sentence.broken(f"expected a message, got none in {self._patience:g} s")
+
+    async def expect(self, sentence: Sentence, *expected: tuple[str, bytes]) -> None:
+        """Wait for these messages, and no others before them."""
+        for message in expected:
+            found = await self.next(sentence)
+            sentence.expect(found == message, f"expected {message!r}, got {shown(found)}")
+
+    async def end(self) -> None:
+        """Wait for the end of the iteration. Only when the connector was closed."""
+        with Sentence("the iteration of a subscription ends when the connector is closed") as sentence:
+            await asyncio.wait((self._reading,), timeout=self._patience)
+            if not self._reading.done():
+                await self.drop()
+                sentence.broken(f"it had not ended after {self._patience:g} s")
+            self._reading.result()
+
+    async def drop(self) -> None:
+        """Stop reading."""
+        self._reading.cancel()
+        await asyncio.wait((self._reading,))
+
+
+async def _refuses(connector: Connector, patience: float) -> None:
+    async def first() -> None:
+        async for _ in connector.subscribe("conformance/*"):
+            break
+
+    for when in ("before `connect`", "after `close`"):
+        with Sentence(f"publishing and subscribing {when} raises an exception") as sentence:
+            with sentence.raises():
+                await connector.publish("conformance/topic", b"")
+            with sentence.raises():
+                listening = asyncio.ensure_future(first())
+                await asyncio.wait((listening,), timeout=patience)
+                if listening.done():
+                    listening.result()
+                else:
+                    listening.cancel()
+        await connector.connect()
+        await connector.close()
+    with Sentence("one `close` too many does nothing"):
+        await connector.close()
+
+
+async def _delivers(connector: Connector, patience: float) -> None:
+    await connector.connect()
+    listener = _Listener(connector, "conformance/order", patience)
+    await listener.ready("conformance/order")
+    with Sentence("a subscription gets all messages that match, whole and in order") as sentence:
+        messages = [b"", b"\x00\xff" * 5000, *(b"%d" % number for number in range(100))]
+        for message in messages:
+            await connector.publish("conformance/order", message)
+        await listener.expect(sentence, *(("conformance/order", message) for message in messages))
+    await connector.close()
+    await listener.end()
+
+
+async def _matches(connector: Connector, patience: float) -> None:
+    topics = ["conformance/a", "conformance/b", "conformance/a/b", "conformance/A", "conformance/a.b"]
+    globs = {
+        "conformance/*": topics,
+        "conformance/?": [topics[0], topics[1], topics[3]],
+        "conformance/[ab]": topics[:2],
+        "conformance/a": topics[:1],
+        "conformance/a.b": topics[4:],
+    }
+    await connector.connect()
+    listeners = {glob: _Listener(connector, glob, patience) for glob in globs}
+    for glob, listener in listeners.items():
+        await listener.ready(globs[glob][0])
+    # They have all begun. What made sure of it may still be on its way to some: these come after it.
+    with Sentence("a subscription hears the topics that its glob matches as a whole, and no others") as sentence:
+        for topic in topics:
+            await connector.publish(topic, b"match")
+        for glob, listener in listeners.items():
+            heard: list[str] = []
+            await connector.publish(globs[glob][0], b"end of " + glob.encode())
+            while True:
+                topic, message = await listener.next(sentence)
+                if message == b"end of " + glob.encode():
+                    break
+                if message == b"match":
+                    heard.append(topic)
+            sentence.expect(heard == globs[glob], f"{glob!r} should hear {globs[glob]}, but heard {heard}")
+    await connector.close()
+    for listener in listeners.values():
+        await listener.end()
+
+
+async def _is_independent(connector: Connector, patience: float) -> None:
+    await connector.connect()
+    with Sentence("nobody listening is no error"):
+        await connector.publish("conformance/nobody", b"")
+    first, second = (_Listener(connector, "conformance/both", patience) for _ in range(2))
+    await first.ready("conformance/both")
+    await second.ready("conformance/both")
+    with Sentence("each subscription gets every message, whatever other subscriptions there are") as sentence:
+        await connector.publish("conformance/both", b"one")
+        for listener in (first, second):
+            while (await listener.next(sentence))[1] != b"one":
+                pass
+        await first.drop()
+        await connector.publish("conformance/both", b"two")
+        await second.expect(sentence, ("conformance/both", b"two"))
+    await connector.close()
+    await second.end()
+
+
+async def _ends(connector: Connector, patience: float) -> None:
+    await connector.connect()
+    listener = _Listener(connector, "conformance/end", patience)
+    await listener.ready("conformance/end")
+    await connector.close()
+    await listener.end()
+    with Sentence("after the last `close`, it may be connected again"):
+        await connector.connect()
+        listener = _Listener(connector, "conformance/end", patience)
+        await listener.ready("conformance/end")
+        await connector.close()
+        await listener.end()
+
+
+async def _counts(connector: Connector, patience: float) -> None:
+    await connector.connect()
+    await connector.connect()
+    listener = _Listener(connector, "conformance/shared", patience)
+    await listener.ready("conformance/shared")
+    with Sentence("each `connect` is answered by one `close`: the last one counts") as sentence:
+        await connector.close()
+        await connector.publish("conformance/shared", b"still here")
+        await listener.expect(sentence, ("conformance/shared", b"still here"))
+        await connector.close()
+        await listener.end()

@@ -1,0 +1,227 @@
+"""The check of executors."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cascade._core.task import task
+from cascade.protocols import Executor
+from cascade.testing.conformance.sentence import Sentence, complete, shown
+
+__all__ = ["check_executor"]
+
+_GLANCE = 0.2
+"""Seconds that a `close` is given to return when it should not. One that is slower in its fault is not found out."""
+
+
+def check_executor(make: Callable[[], Executor], *, patience: float = 60) -> None:
+    """Check that an executor does what its protocol says.
+
+    The tasks that it is given can be found by their names, and their arguments be pickled. They meet the check in files
+    of a temporary directory, so they may be called in other processes of this machine.
+
+    Args:
+        make: gives an executor. Best with one worker: that calls are made although a worker is stuck can be seen only
+            where they would have to wait for it.
+        patience: seconds after which what has not happened is taken never to happen.
+
+    Raises:
+        AssertionError: it does not; the message begins with the sentence that it breaks.
+
+    >>> from cascade.executors import ThreadExecutor
+    >>> check_executor(lambda: ThreadExecutor(max_threads=1))
+    """
+    complete(make(), Executor)
+    for check in (_calls, _drops, _waits, _abandons, _abandons_in_line):
+        with _Stage(make(), patience) as stage:
+            check(stage)
+
+
+@task
+def add(a: int, b: int) -> int:
+    """Return a sum."""
+    return a + b
+
+
+@task
+def give(value: Any) -> Any:
+    """Return a value."""
+    return value
+
+
+@task
+def fail(why: str) -> None:
+    """Raise `LookupError`."""
+    raise LookupError(why)
+
+
+@task
+def mark(path: str) -> None:
+    """Make a file."""
+    Path(path).touch()
+
+
+@task
+def hold(begun: str, gate: str) -> str:
+    """Make a file, and return once there is another one, or no directory for it."""
+    Path(begun).touch()
+    while not Path(gate).exists() and Path(gate).parent.exists():
+        time.sleep(0.002)
+    return "held"
+
+
+class _Stage:
+    """An executor, a directory in which it meets the check, and what it keeps busy."""
+
+    def __init__(self, executor: Executor, patience: float) -> None:
+        self.executor = executor
+        self.patience = patience
+        self._place = Path(tempfile.mkdtemp(prefix="cascade-conformance-"))
+        self._held = 0
+
+    def __enter__(self) -> _Stage:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        shutil.rmtree(self._place)  # this opens all gates
+        closing = threading.Thread(target=self.executor.close, daemon=True)
+        closing.start()
+        closing.join(self.patience)
+
+    def path(self, name: str) -> Path:
+        return self._place / name
+
+    def submit(self, task: Any, *arguments: Any, **keywords: Any) -> Future[Any]:
+        return self.executor.submit(task, arguments, keywords)
+
+    def hold(self, sentence: Sentence) -> tuple[Future[Any], Path]:
+        """A call that is at work until its gate, a file, is made."""
+        self._held += 1
+        begun, gate = self.path(f"begun {self._held}"), self.path(f"gate {self._held}")
+        future = self.submit(hold, str(begun), gate=str(gate))
+        end = time.monotonic() + self.patience
+        while not begun.exists():
+            sentence.expect(time.monotonic() < end, f"a call had not begun after {self.patience:g} s")
+            sentence.expect(not future.done(), "a call has ended that cannot have")
+            time.sleep(0.002)
+        return future, gate
+
+    def result(self, sentence: Sentence, future: Future[Any]) -> Any:
+        try:
+            return future.result(self.patience)
+        except TimeoutError as error:
+            sentence.broken(f"a call had not ended after {self.patience:g} s", error)
+        except CancelledError as error:
+            sentence.broken("a call was cancelled", error)
+
+    @contextmanager
+    def closing(self, sentence: Sentence) -> Iterator[threading.Thread]:
+        """A context in which the executor is being closed by a thread, which must have ended after it."""
+        failures: list[BaseException] = []
+
+        def close() -> None:
+            try:
+                self.executor.close()
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=close, daemon=True)
+        thread.start()
+        yield thread
+        thread.join(self.patience)
+        sentence.expect(not thread.is_alive(), f"`close` had not returned after {self.patience:g} s")
+        if failures:
+            sentence.broken(f"`close` raised {type(failures[0]).__name__}: {failures[0]}", failures[0])
+
+
+def _calls(stage: _Stage) -> None:
+    with Sentence("`submit` returns a future that ends with what the call returns") as sentence:
+        future = stage.submit(add, 1, b=2)
+        sentence.expect(isinstance(future, Future), f"expected a `Future`, got `{type(future).__name__}`")
+        futures = [(stage.submit(add, number, b=1), number + 1) for number in range(20)]
+        for submitted, expected in [(future, 3), (stage.submit(give, None), None), *futures]:
+            found = stage.result(sentence, submitted)
+            sentence.expect(found == expected, f"expected {expected!r}, got {shown(found)}")
+    with Sentence("`submit` returns a future that ends with what the call raises") as sentence:
+        error = stage.submit(fail, "why").exception(stage.patience)
+        expected_error = isinstance(error, LookupError) and error.args == ("why",)
+        sentence.expect(expected_error, f"expected LookupError('why'), got {shown(error)}")
+        found = stage.result(sentence, stage.submit(give, "after a failure"))
+        sentence.expect(found == "after a failure", f"expected a later call to succeed, got {shown(found)}")
+
+
+def _drops(stage: _Stage) -> None:
+    with Sentence("a call that is cancelled before it begins is never made") as sentence:
+        _, gate = stage.hold(sentence)
+        marks = [stage.path(f"mark {number}") for number in range(8)]
+        futures = [stage.submit(mark, str(path)) for path in marks]
+        dropped = [future.cancel() for future in futures]
+        gate.touch()
+        with stage.closing(sentence):
+            pass
+        made = [path.name for path, gone in zip(marks, dropped, strict=True) if gone and path.exists()]
+        sentence.expect(not made, f"{len(made)} of them were made")
+
+
+def _waits(stage: _Stage) -> None:
+    with Sentence("`close` waits for the calls at work") as sentence:
+        future, gate = stage.hold(sentence)
+        with stage.closing(sentence) as closing:
+            closing.join(_GLANCE)
+            sentence.expect(closing.is_alive() or future.done(), "it returned while one was at work")
+            gate.touch()
+        sentence.expect(stage.result(sentence, future) == "held", "the call was cut off")
+    with Sentence("after `close`, `submit` begins anew") as sentence:
+        found = stage.result(sentence, stage.submit(add, 1, 1))
+        sentence.expect(found == 2, f"expected 2, got {shown(found)}")
+    with Sentence("`close` cancels the calls that have not begun, so that each future ends") as sentence:
+        _, gate = stage.hold(sentence)
+        futures = [stage.submit(give, number) for number in range(8)]
+        with stage.closing(sentence) as closing:
+            closing.join(_GLANCE)
+            gate.touch()
+        open_ends = sum(not future.done() for future in futures)
+        sentence.expect(not open_ends, f"{open_ends} of {len(futures)} had not ended after it")
+
+
+def _abandons(stage: _Stage) -> None:
+    with Sentence("abandoning a call that has ended does nothing") as sentence:
+        future = stage.submit(give, 1)
+        stage.result(sentence, future)
+        stage.executor.abandon(future)
+        sentence.expect(stage.result(sentence, future) == 1, "its result is gone")
+    with Sentence("an abandoned call at work no longer keeps other calls from being made") as sentence:
+        for _ in range(3):
+            future, _ = stage.hold(sentence)
+            stage.executor.abandon(future)
+        found = stage.result(sentence, stage.submit(add, 1, 1))
+        sentence.expect(found == 2, f"expected 2, got {shown(found)}")
+    with Sentence("an abandoned call at work does not keep `close` from returning") as sentence:
+        with stage.closing(sentence):
+            pass
+        found = stage.result(sentence, stage.submit(add, 1, 2))
+        sentence.expect(found == 3, f"expected a later call to give 3, got {shown(found)}")
+
+
+def _abandons_in_line(stage: _Stage) -> None:
+    with Sentence("a call that is abandoned before it begins is cancelled and never made") as sentence:
+        _, gate = stage.hold(sentence)
+        path = stage.path("mark")
+        future = stage.submit(mark, str(path))
+        begun = future.running() or future.done()
+        stage.executor.abandon(future)
+        if begun or path.exists():  # there was another worker
+            return
+        sentence.expect(future.cancelled(), "its future is not cancelled")
+        gate.touch()
+        with stage.closing(sentence):
+            pass
+        sentence.expect(not path.exists(), "it was made")

@@ -1,0 +1,100 @@
+"""The check of solvers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cascade._core.lazy import LazyResult
+from cascade._core.task import task
+from cascade.engine import Engine, run
+from cascade.exceptions import TemplateError
+from cascade.gather import gather
+from cascade.graph.solver import Solver, check
+from cascade.graph.template import GraphTemplate, PlanTemplate
+from cascade.testing.conformance.sentence import Sentence, complete, shown
+
+__all__ = ["check_solver"]
+
+_DEPTH = 20_000
+
+
+def check_solver(make: Callable[[], Solver]) -> None:
+    """Check that a solver does what its protocol says, on graphs of all forms, a deep and a wide one among them.
+
+    Args:
+        make: gives a solver.
+
+    Raises:
+        AssertionError: it does not; the message begins with the sentence that it breaks.
+
+    >>> from cascade.graph.solver import NativeSolver
+    >>> check_solver(NativeSolver)
+    """
+    solver = make()
+    complete(solver, Solver)
+    for target, value in _targets():
+        observer = _Observer(solver, make())
+        with Sentence("an engine gives the same value with any solver") as sentence:
+            found = run(target(), engine=Engine(solver=observer, default_mode="inline"))
+            sentence.expect(found == value, f"expected {shown(value)}, got {shown(found)}")
+
+
+class _Observer:
+    """A solver that asks another and looks at what it gives."""
+
+    def __init__(self, solver: Solver, other: Solver) -> None:
+        self._solver = solver
+        self._other = other
+
+    def resolve(self, graph: GraphTemplate) -> PlanTemplate:
+        with Sentence("`resolve` returns a plan of any graph") as sentence:
+            plan = self._solver.resolve(graph)
+            sentence.expect(type(plan) is PlanTemplate, f"expected `PlanTemplate`, got `{type(plan).__name__}`")
+        with Sentence(
+            "every node comes once and after its operands, and has a priority from 1 to 2**31 - 1"
+        ) as sentence:
+            try:
+                check(graph, plan)
+            except TemplateError as error:
+                sentence.broken(str(error), error)
+        with Sentence("the same graph always gives the same plan") as sentence:
+            for solver in (self._solver, self._other):
+                again = solver.resolve(graph)
+                sentence.expect(again == plan, f"got {shown(plan)} and then {shown(again)}")
+        return plan
+
+
+@task(mode="inline")
+def _add(*values: int) -> int:
+    return sum(values)
+
+
+@task(mode="inline")
+def _total(values: dict[str, list[int]]) -> int:
+    return sum(map(sum, values.values()))
+
+
+def _chain() -> LazyResult:
+    deep = _add(1)
+    for _ in range(_DEPTH - 1):
+        deep = _add(deep, 1)
+    return deep
+
+
+def _diamond() -> LazyResult:
+    top = _add(1)
+    left, right = _add(top, 1), _add(top, 2)
+    return _add(left, right, _add(left, right), top)
+
+
+def _targets() -> list[tuple[Callable[[], LazyResult], Any]]:
+    """Expressions of all forms, with their values."""
+    return [
+        (lambda: _add(1), 1),
+        (lambda: _add(_add(1), _add(2), _add(3, _add(4))), 10),
+        (_diamond, 11),
+        (lambda: _total({"a": [_add(1), 2], "b": [3, _add(_add(4))]}), 10),
+        (lambda: gather(*(_add(number) for number in range(1000))), list(range(1000))),
+        (_chain, _DEPTH),
+    ]

@@ -1,0 +1,106 @@
+"""Files as results: what is there is not made again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cascade as cs
+from cascade.cache.file import FileExists
+from cascade.cache.protocol import Hit
+
+
+@cs.task
+def make(name: str, *, year: int = 2024) -> None: ...
+
+
+def test_a_fixed_path(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    for given in (path, str(path)):
+        policy = FileExists(given)
+        policy.check(make)
+        key = policy.key(make, ("a",), {})
+        path.unlink(missing_ok=True)
+        assert policy.load(key, 0.0) is None
+        path.write_text("")
+        assert policy.load(key, 0.0) == Hit(path) == policy.save(key, "dropped", 0.0)
+
+
+def test_a_path_by_the_arguments_of_the_task(tmp_path: Path) -> None:
+    policy = FileExists(lambda name, year=2024: tmp_path / f"{name}-{year}")
+    key, other = policy.key(make, ("a",), {}), policy.key(make, ("a",), {"year": 2025})
+    assert key != other
+    (tmp_path / "a-2024").write_text("")
+    assert policy.load(key, 0.0) == Hit(tmp_path / "a-2024")
+    assert policy.load(other, 0.0) is None
+
+
+def test_several_paths_must_all_exist(tmp_path: Path) -> None:
+    names = [tmp_path / "a", tmp_path / "b"]
+    policy = FileExists(lambda *args, **kwargs: names)
+    key = policy.key(make, ("a",), {})
+    names[0].write_text("")
+    assert policy.load(key, 0.0) is None
+    names[1].mkdir()  # a directory is as good
+    assert policy.load(key, 0.0) == Hit(names)
+    one = FileExists([names[0]])
+    assert one.load(one.key(make, ("a",), {}), 0.0) == Hit([names[0]])
+    assert one.key(make, ("a",), {}) != FileExists(names[0]).key(make, ("a",), {})
+
+
+def test_a_run_must_make_the_files(tmp_path: Path) -> None:
+    policy = FileExists([tmp_path / "a", tmp_path / "b"])
+    (tmp_path / "a").write_text("")
+    with pytest.raises(FileNotFoundError, match="the task has run and has not made the file") as caught:
+        policy.save(policy.key(make, ("a",), {}), None, 0.0)
+    assert caught.value.filename == str(tmp_path / "b")
+
+
+def test_files_must_not_be_older_than_what_they_are_made_of(tmp_path: Path) -> None:
+    out, source, other = tmp_path / "out", tmp_path / "in", tmp_path / "other"
+    policy = FileExists(out, newer_than=lambda name, year=0: [source, other])
+    key = policy.key(make, ("a",), {})
+    assert key != FileExists(out).key(make, ("a",), {})
+    for path, seconds in ((out, 20), (source, 10), (other, 20)):
+        path.write_text("")
+        os.utime(path, (seconds, seconds))
+    assert policy.load(key, 0.0) == Hit(out)
+    os.utime(source, (30, 30))
+    assert policy.load(key, 0.0) is None
+    os.utime(out, (30, 30))
+    assert policy.load(key, 0.0) == Hit(out)
+    source.unlink()
+    assert policy.load(key, 0.0) is None
+    assert policy.save(key, None, 0.0) == Hit(out)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (3, "expected a path, got `int` - at `path`"),
+        (None, "expected a path, got `NoneType` - at `path`"),
+        ([], "expected at least one path, got an empty `list` - at `path`"),
+        (["a", 3], r"expected a path, got `int` - at `path\[1\]`"),
+        ("", "expected a path, got '' - at `path`"),
+        ("a\0b", "expected a path, got 'a.*b' - at `path`"),
+        (make, "expected a path, got `Task` - at `path`"),
+    ],
+)
+def test_what_is_no_path(given: Any, message: str) -> None:
+    with pytest.raises(cs.PolicyError, match=message):
+        FileExists(given)
+    policy = FileExists(lambda name: given)
+    with pytest.raises(cs.CacheKeyError, match=message):
+        policy.key(make, ("a",), {})
+    with pytest.raises(cs.PolicyError):
+        FileExists("a", newer_than=["b", 3])  # type: ignore[list-item]
+
+
+def test_names_that_are_not_text(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    policy = FileExists(path)
+    path.write_text("")
+    assert policy.load(policy.key(make, ("a",), {}), 0.0) == Hit(path)

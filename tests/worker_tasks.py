@@ -1,0 +1,33 @@
+"""Tasks that worker processes can find."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import cascade as cs
+
+
+@cs.task
+def pid() -> int:
+    return os.getpid()
+
+
+@cs.task
+def double(number: int) -> int:
+    return 2 * number
+
+
+@cs.task
+def hold(begun: str, gate: str) -> str:
+    """Until there is a file, or the directory in which it would be is gone."""
+    Path(begun).write_text(str(os.getpid()))
+    while not Path(gate).exists() and Path(gate).parent.exists():
+        time.sleep(0.002)
+    return "held"
+
+
+@cs.task
+def die() -> None:
+    os._exit(3)
