@@ -58,25 +58,55 @@ from cascade.order import pipeline, sequence
 from cascade.routing import Router
 
 if TYPE_CHECKING:
+    from cascade.cache.disk import DiskStore
+    from cascade.cache.file import FileExists
+    from cascade.cache.memory import MemoryStore
+    from cascade.cache.policy import ResultCache, cached
+    from cascade.cache.protocol import Hit
     from cascade.channel import Channel
+    from cascade.commands.program import cli
+    from cascade.connectors import LocalConnector
     from cascade.engine import Engine, run
+    from cascade.events import EventConsole, EventLog, EventLogger
+    from cascade.inputs import Env, Param
+    from cascade.protocols import CachePolicy, CacheStore, Connector, Executor, Solver, StateBackend
+    from cascade.resources.provider import resource
     from cascade.runs import Run
+    from cascade.state import MemoryState
     from cascade.structure import Picture, explain, structural_hash, visualize
     from cascade.templates import Templates, TemplateStats, preload
 
 # What needs asyncio is imported when it is first asked for: to define tasks, as worker processes do, takes none of it.
 _LATER = {
+    "CachePolicy": "cascade.protocols",
+    "CacheStore": "cascade.protocols",
     "Channel": "cascade.channel",
-    "Env": "cascade.inputs",
-    "Param": "cascade.inputs",
-    "cli": "cascade.commands.program",
+    "Connector": "cascade.protocols",
+    "DiskStore": "cascade.cache.disk",
     "Engine": "cascade.engine",
+    "Env": "cascade.inputs",
+    "EventConsole": "cascade.events",
+    "EventLog": "cascade.events",
+    "EventLogger": "cascade.events",
+    "Executor": "cascade.protocols",
+    "FileExists": "cascade.cache.file",
+    "Hit": "cascade.cache.protocol",
+    "LocalConnector": "cascade.connectors",
+    "MemoryState": "cascade.state",
+    "MemoryStore": "cascade.cache.memory",
+    "Param": "cascade.inputs",
     "Picture": "cascade.structure",
+    "ResultCache": "cascade.cache.policy",
     "Run": "cascade.runs",
+    "Solver": "cascade.protocols",
+    "StateBackend": "cascade.protocols",
     "TemplateStats": "cascade.templates",
     "Templates": "cascade.templates",
+    "cached": "cascade.cache.policy",
+    "cli": "cascade.commands.program",
     "explain": "cascade.structure",
     "preload": "cascade.templates",
+    "resource": "cascade.resources.provider",
     "run": "cascade.engine",
     "structural_hash": "cascade.structure",
     "visualize": "cascade.structure",
@@ -99,26 +129,44 @@ __version__ = "0.1.0"
 __all__ = [
     "SKIPPED",
     "CacheKeyError",
+    "CachePolicy",
+    "CacheStore",
     "CascadeError",
     "Channel",
     "ChannelClosedError",
     "ChannelFullError",
+    "Connector",
+    "DiskStore",
     "Engine",
     "EngineClosedError",
     "EngineStateError",
+    "Env",
+    "EventConsole",
+    "EventLog",
+    "EventLogger",
+    "Executor",
+    "FileExists",
+    "Hit",
     "Inject",
     "InputError",
     "InternalError",
     "LazyResult",
     "LimitError",
+    "LocalConnector",
     "MapError",
+    "MemoryState",
+    "MemoryStore",
+    "Param",
     "Picture",
     "PolicyError",
     "Received",
     "ResourceError",
+    "ResultCache",
     "RouteError",
     "Router",
     "Run",
+    "Solver",
+    "StateBackend",
     "StructureError",
     "TargetError",
     "Task",
@@ -129,12 +177,15 @@ __all__ = [
     "TemplateError",
     "TemplateStats",
     "Templates",
+    "cached",
+    "cli",
     "const",
     "explain",
     "gather",
     "inject",
     "pipeline",
     "preload",
+    "resource",
     "run",
     "sequence",
     "structural_hash",

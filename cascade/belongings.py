@@ -12,10 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cascade.reporter import Reporter
+from cascade.reporter import Reporter, ResourceReports
 from cascade.timers import Timers
 
 if TYPE_CHECKING:
@@ -23,11 +22,12 @@ if TYPE_CHECKING:
 
     from cascade._core.scheduler import Scheduler
     from cascade._core.task import Task
-    from cascade.cache import Flights
+    from cascade.cache.flight import Flights
     from cascade.events import Events
     from cascade.limits import Limits
     from cascade.protocols import StateBackend
-    from cascade.resources import Hooks, Registry, Scope
+    from cascade.resources.registry import Registry
+    from cascade.resources.scope import Scope
     from cascade.workers import Workers
 
 __all__ = ["Belongings"]
@@ -87,7 +87,7 @@ class Belongings:
     def resources(self) -> Registry:
         """The resources that tasks can ask for."""
         if self._resources is None:
-            from cascade.resources import Registry
+            from cascade.resources.registry import Registry
 
             self._resources = Registry()
         return self._resources
@@ -122,7 +122,7 @@ class Belongings:
     def flights(self) -> Flights:
         """The calls that are about to find out what a cache is to keep."""
         if self._flights is None:
-            from cascade.cache import Flights
+            from cascade.cache.flight import Flights
 
             self._flights = Flights()
         return self._flights
@@ -130,9 +130,9 @@ class Belongings:
     def scope(self) -> Scope:
         """The resources that are set up for the engine as a whole."""
         if self._scope is None:
-            from cascade.resources import Scope
+            from cascade.resources.scope import Scope
 
-            self._scope = Scope(self.resources, "engine", None, self.resource_hooks(0))
+            self._scope = Scope(self.resources, "engine", None, ResourceReports(self.reporter, 0))
         return self._scope
 
     def attend(self) -> None:
@@ -148,12 +148,11 @@ class Belongings:
         self, where: str, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]
     ) -> Future[Any]:
         """Have a worker call a task's callable: a "thread" or a "process"."""
-        call = self._workers.call_in_process if where == "process" else self._workers.call_in_thread
-        return call(task, arguments, keywords)
+        return self._workers.call(where, task, arguments, keywords)
 
     def abandon_in_worker(self, where: str, future: Future[Any]) -> None:
         """Give up a call that takes too long: its result is dropped, and its worker replaced."""
-        future.cancel()
+        self._workers.abandon(where, future)
 
     def call_in_loop(self, function: Callable[[], object]) -> None:
         """Call a function in the event loop's thread: now, if this is it."""
@@ -167,12 +166,6 @@ class Belongings:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tended.add(task)
         task.add_done_callback(self._tended.discard)
-
-    def resource_hooks(self, run: int) -> Hooks:
-        """What hears of resources that a run (0: the engine) has set up."""
-        from cascade.resources import Hooks
-
-        return Hooks(partial(self.reporter.acquired, run), partial(self.reporter.released, run), self.report)
 
     def report(self, message: str, error: BaseException) -> None:
         """What nobody has asked for must not be lost."""

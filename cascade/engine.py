@@ -110,7 +110,7 @@ class Engine(Belongings):
         self._launcher = Launcher(self)
         self._scheduler = Scheduler(self.templates, self._clock, self._launcher, default_mode, quantum)
         super().__init__(ClockTimers(self._clock, self._timer_set), seed, state, limits)
-        self._workers = Workers(max_threads, max_processes, self._launcher.demoted)
+        self._workers = Workers(max_threads, max_processes, self._launcher.demoted, executors)
         self._runs: set[Run] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -276,7 +276,7 @@ class Engine(Belongings):
 
     def _timer_set(self) -> None:
         """A timer was set, perhaps outside a turn, at whose end somebody looks."""
-        if not self._turn_due and self._loop is not None and self._clock:
+        if not self._turn_due and self._loop is not None and not self._loop.is_closed() and self._clock:
             self._set_alarm()
 
     def _ring(self) -> None:
@@ -316,6 +316,8 @@ class Engine(Belongings):
         self._alarm = None
         self._turn_due = False
         self._scheduler.reset()
+        if self._limits is not None:
+            self._limits.clear()
 
     def _abandon_runs(self) -> None:
         """The event loop was closed under its runs: they can only be told so."""

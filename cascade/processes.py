@@ -82,7 +82,7 @@ class ProcessPool:
 
     def _retire(self, team: _Team) -> None:
         team.retire()
-        self._retired = {other for other in self._retired if not other.ended} | {team}
+        self._retired = {other for other in self._retired if not other.gone} | {team}
         if team is self._team:
             self._team = None
 
@@ -127,14 +127,13 @@ class _Team:
 
     Attributes:
         calls: the futures of the calls at work, abandoned ones included.
-        ended: whether it has retired and its processes are about to end.
     """
 
     def __init__(self, size: int, freed: Callable[[], None]) -> None:
         self.calls: set[Future[Any]] = set()
-        self.ended = False
         self._abandoned: set[Future[Any]] = set()
         self._retired = False
+        self._ended = False
         self._freed = freed
         self._executor = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"))
         # Not public, and forgotten when it is shut down; without them abandoned calls run on, which harms nobody else.
@@ -165,6 +164,11 @@ class _Team:
             self._retired = True
             self._end_if_useless()
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended, and its processes with it."""
+        return self._ended and (self._manager is None or not self._manager.is_alive())
+
     def join(self) -> None:
         """Wait until the processes have ended. Only after `retire`."""
         if self._manager is not None and self._manager is not threading.current_thread():
@@ -183,9 +187,9 @@ class _Team:
         self._freed()
 
     def _end_if_useless(self) -> None:
-        if not self._retired or self.ended or not self.calls <= self._abandoned:
+        if not self._retired or self._ended or not self.calls <= self._abandoned:
             return
-        self.ended = True
+        self._ended = True
         self._executor.shutdown(wait=False)
         if self.calls:
             for process in tuple(self._processes.values()):

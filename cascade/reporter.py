@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from cascade._core.special import Skip
 from cascade._core.template import Template
+from cascade.events.failure import describe
 
 if TYPE_CHECKING:
     from cascade.belongings import Belongings
@@ -44,17 +45,16 @@ class Reporter:
     @property
     def told(self) -> bool:
         """Whether somebody wants to hear of nodes."""
+        if self._events is None:
+            return False
         from cascade import events
 
-        kinds = (events.NodeStarted, events.NodeFinished, events.NodeSkipped)
-        return self._events is not None and any(map(self._events.wants, kinds))
+        return any(map(self._events.wants, (events.NodeStarted, events.NodeFinished, events.NodeSkipped)))
 
     @property
     def bounded(self) -> bool:
         """Whether somebody wants to hear of tail calls."""
-        from cascade.events import TailCall
-
-        return self._state is not None or (self._events is not None and self._events.wants(TailCall))
+        return self._state is not None or self._wants("TailCall") is not None
 
     def _wants(self, name: str) -> Any:
         """The type of an event if somebody wants it, else None."""
@@ -83,6 +83,10 @@ class Reporter:
     def _time(self) -> float:
         return self._engine.timers.now() * 1e-9
 
+    def report(self, message: str, error: BaseException) -> None:
+        """What nobody has asked for must not be lost."""
+        self._engine.report(message, error)
+
     # ------------------------------------------------------------------------------------------------------ runs
 
     def run_started(self, run: Run, target: str) -> None:
@@ -106,16 +110,17 @@ class Reporter:
                     outcome=run.outcome,
                     iterations=run.iterations,
                     seconds=0.0 if run.started_at is None else (self._engine.timers.now() - run.started_at) * 1e-9,
-                    error=None if error is None else text(error),
+                    error=None if error is None else describe(error),
                 )
             )
 
     def tail_call(self, run: Run, template: Template, slots: list[Any], outermost: bool) -> None:
         """A run goes on with another expression."""
         if self._state is not None and outermost:
-            from cascade.structure import template_digest
+            from cascade.graph.store import digest_of_key
 
-            self._state.boundary(run.id, run.iterations + 1, template_digest(template), slots)
+            digest = digest_of_key(template.structure_key).hex()
+            self._state.boundary(run.id, run.iterations + 1, digest, slots)
             self._state.clear(run.id, run.iterations + 1)
         if kind := self._wants("TailCall"):
             target = name_and_path(template, len(template.graph.nodes) - 1)[0]
@@ -147,7 +152,7 @@ class Reporter:
     def failed(self, run: Run, template: Template, number: int, error: BaseException) -> None:
         """A node has failed, for good."""
         if kind := self._wants("NodeFailed"):
-            self._emit(kind(**self._node(run, template, number), error=text(error)))
+            self._emit(kind(**self._node(run, template, number), error=describe(error)))
 
     def retrying(
         self, run: Run, template: Template, at: int, attempt: int, delay: float, error: BaseException
@@ -155,7 +160,7 @@ class Reporter:
         """A call has failed, and will be made again."""
         if kind := self._wants("NodeRetrying"):
             node = self._node(run, template, template.plan.order[at])
-            self._emit(kind(**node, attempt=attempt, delay=delay, error=text(error)))
+            self._emit(kind(**node, attempt=attempt, delay=delay, error=describe(error)))
 
     def blocked(self, run: Run, template: Template, at: int, reason: str) -> None:
         """A node must wait for the limits."""
@@ -190,7 +195,7 @@ class Reporter:
         if kind := self._wants("ResourceReleased"):
             self._emit(
                 kind(
-                    time=self._time(), run=run, name=name, scope=scope, error=None if error is None else text(error)
+                    time=self._time(), run=run, name=name, scope=scope, error=None if error is None else describe(error)
                 )
             )
 
@@ -207,17 +212,36 @@ class Reporter:
             self._emit(kind(time=self._time(), run=0, **details))
 
 
+class ResourceReports:
+    """Hears of the resources of one run, or of the engine.
+
+    Args:
+        reporter: makes events of it.
+        run: the number of the run; 0: the engine.
+    """
+
+    __slots__ = ("_reporter", "_run")
+
+    def __init__(self, reporter: Reporter, run: int) -> None:
+        self._reporter = reporter
+        self._run = run
+
+    def acquired(self, name: str, scope_kind: str) -> None:
+        """A resource was set up."""
+        self._reporter.acquired(self._run, name, scope_kind)
+
+    def released(self, name: str, scope_kind: str, error: BaseException | None) -> None:
+        """A resource was torn down; with what went wrong in its teardown."""
+        self._reporter.released(self._run, name, scope_kind, error)
+
+    def report(self, message: str, error: BaseException) -> None:
+        """Something went wrong that no run will raise."""
+        self._reporter.report(message, error)
+
+
 def name_and_path(template: Template, number: int) -> tuple[str, str]:
     """Return the name of a node's task, or what else it makes, and its path from the target."""
     from cascade.graph.path import locate
     from cascade.graph.text import title
 
     return title(template.graph, template.graph.nodes[number]), locate(template.graph, number)
-
-
-def text(error: BaseException) -> str:
-    """Return an error as one line; its own text is a stranger's, and may fail."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:
-        return type(error).__name__

@@ -14,9 +14,9 @@ from cascade._core.lazy import LazyResult
 from cascade.exceptions import EngineStateError, TaskSkippedError
 
 if TYPE_CHECKING:
-    from cascade.cache import Lead
+    from cascade.cache.flight import Lead
     from cascade.engine import Engine
-    from cascade.resources import Scope
+    from cascade.resources.scope import Scope
 
 __all__ = ["Run"]
 
@@ -133,13 +133,10 @@ class Run(Evaluation):
         """Find the values of the params and variables of an expression, before any of it starts."""
         from cascade.inputs import resolve
 
-        params = self.params or {}
+        first = self._inputs is None
         if self._inputs is None:
             self._inputs = {}
-        else:  # a later expression need not take all that was given
-            names = {spec.name for spec in specs}
-            params = {name: value for name, value in params.items() if name in names}
-        for spec, value in resolve(specs, params, os.environ):
+        for spec, value in resolve(specs, self.params, os.environ, complete=first):
             self._inputs[id(spec)] = spec, value
 
     def read_input(self, spec: Any) -> Any:
@@ -153,10 +150,13 @@ class Run(Evaluation):
     def scope(self) -> Scope:
         """The resources that are set up for it."""
         if self._scope is None:
-            from cascade.resources import Scope
+            from cascade.reporter import ResourceReports
+            from cascade.resources.scope import Scope
 
             engine = self._engine
-            self._scope = Scope(engine.resources, "run", engine.scope(), engine.resource_hooks(self.id))
+            self._scope = Scope(
+                engine.resources, "run", engine.scope(), ResourceReports(engine.reporter, self.id), self.context
+            )
         return self._scope
 
     @property

@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.lazy import LazyResult
 from cascade._core.special import Placeholder, Skip
-from cascade.cache import Hit, Landed
+from cascade.cache.flight import Landed
+from cascade.cache.protocol import Hit
 from cascade.deadline import Deadline, pause
 from cascade.exceptions import TaskTimeoutError
-from cascade.resources import Scope
+from cascade.reporter import ResourceReports
+from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
     from cascade._core.policy import Retry, Timeout
     from cascade._core.task import Task
     from cascade._core.template import Template
     from cascade._core.waiter import Waiter
-    from cascade.cache import CachePolicy, Lead
+    from cascade.cache.flight import Lead
+    from cascade.cache.protocol import CachePolicy
     from cascade.engine import Engine
     from cascade.limits import Demand, Grant
     from cascade.runs import Run
@@ -218,7 +221,7 @@ class Step:
         """The call, with the resources that are set up for it alone."""
         if not self._placeholders():
             return await self._in_time(self._arguments, self._keywords)
-        scope = Scope(self._engine.resources, "step", self._run.scope(), self._engine.resource_hooks(self._run))
+        scope = Scope(self._engine.resources, "step", self._run.scope(), ResourceReports(self._engine.reporter, self._run.id))
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]
             keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}

@@ -152,6 +152,21 @@ def test_closing_kills_the_abandoned_and_waits_for_the_others(tmp_path: Path) ->
     assert not alive(process)
 
 
+def test_after_closing_nothing_is_left_of_those_that_retired(tmp_path: Path) -> None:
+    """Also of those that were about to end when later ones retired, or when it was closed."""
+    before = set(threading.enumerate())
+    stage = Stage(tmp_path, 1)
+    processes = []
+    for _ in range(3):
+        stuck, _, process = stage.hold()
+        processes.append(process)
+        stage.executor.abandon(stuck)
+    assert stage.double(1).result(PATIENCE) == 2
+    stage.executor.close()
+    assert not any(map(alive, processes))
+    assert set(threading.enumerate()) <= before
+
+
 def test_closing_drops_what_waits(tmp_path: Path) -> None:
     stage = Stage(tmp_path, 1)
     future, gate, _ = stage.hold()

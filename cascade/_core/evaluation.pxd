@@ -6,7 +6,7 @@ from cascade._core.start cimport Starting
 
 
 cdef class Evaluation(Starting):
-    cdef object context  # in which its tasks run
+    cdef readonly object context  # in which its tasks run
     cdef readonly object target  # until it begins
     cdef readonly object params  # values for params, by name; None: none were given
     cdef Frame top  # of the stack of frames that can go on

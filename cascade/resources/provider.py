@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, overload
 
 from cascade._core.lazy import LazyResult
+from cascade._core.special import injected_name
 
 __all__ = ["Kind", "Resource", "ScopeKind", "Value", "resource"]
 
@@ -183,15 +184,10 @@ def _need_of(parameter: inspect.Parameter, name: str) -> str | None:
     default = parameter.default
     if default is parameter.empty:
         return parameter.name
-    injected = _injected_name(default)
+    injected = injected_name(default)
     if injected is None and isinstance(default, LazyResult | Resource):
         raise TypeError(
             f"expected a value or `cs.Inject(...)` as default, got `{type(default).__name__}` "
             f"- at parameter `{parameter.name}` of resource `{name}`"
         )
     return injected
-
-
-def _injected_name(default: Any) -> str | None:
-    """The name of the resource that a default asks for; None for any other default."""
-    return default.name if type(default).__name__ == "Inject" else None

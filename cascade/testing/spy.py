@@ -27,12 +27,18 @@ def spy(engine: Engine, *types: type[Any]) -> Iterator[list[Any]]:
     Raises:
         TypeError: one of ``types`` is no class of events.
 
-    >>> from types import SimpleNamespace
-    >>> from cascade.events import Events, RunEvent, RunStarted     # doctest: +SKIP
-    >>> with spy(engine, RunStarted) as seen:                       # doctest: +SKIP
-    ...     await engine.run(target)
-    >>> [event.target for event in seen]                            # doctest: +SKIP
-    ['agent']
+    >>> import asyncio, cascade as cs
+    >>> from cascade.events import TailCall
+    >>> @cs.task(mode="inline")
+    ... def countdown(n):
+    ...     return countdown(n - 1) if n else "lift-off"
+    >>> async def main():
+    ...     async with cs.Engine() as engine:
+    ...         with spy(engine, TailCall) as seen:
+    ...             await engine.run(countdown(2))
+    ...         return [event.iteration for event in seen]
+    >>> asyncio.run(main())
+    [1, 2]
     """
     from cascade.events import Event
 
