@@ -151,7 +151,8 @@ def test_names_that_look_alike(call: Call) -> None:
         a=cs.Param("x", type=bool, default=True), b=cs.Param("no_x", default=1), c=cs.Param("_x", default=2),
         d=cs.Param("X", default=3),
     )  # fmt: skip
-    assert call(target, "--no-x", "b", "--_x", "c", "--X", "d") == (0, "{'a': True, 'b': 'b', 'c': 'c', 'd': 'd'}\n", "")
+    printed = "{'a': True, 'b': 'b', 'c': 'c', 'd': 'd'}\n"
+    assert call(target, "--no-x", "b", "--_x", "c", "--X", "d") == (0, printed, "")
 
 
 def test_a_failure_and_its_traceback(call: Call) -> None:

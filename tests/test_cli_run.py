@@ -279,8 +279,9 @@ def test_limits_and_engines(jobs: str, cascade: Cascade) -> None:
     assert status == 1 and "gpu" in err
     assert cascade("run", f"{jobs}:limited", "--limit", "gpu=1", "--limit", "mem=0.5") == (0, "0.5\n", "")
     assert cascade("run", f"{jobs}:limited", "--engine", f"{jobs}:engine") == (0, "0.5\n", "")
-    settings = ["--seed", "1", "--default-mode", "inline", "--max-threads", "1", "--max-processes", "1", "--quantum", "0"]
-    assert cascade("run", f"{jobs}:values", *settings) == (0, "[0.5, 0.75]\n", "")
+    settings = ["--seed", "1", "--default-mode", "inline", "--quantum", "0"]
+    workers = ["--max-threads", "1", "--max-processes", "1"]
+    assert cascade("run", f"{jobs}:values", *settings, *workers) == (0, "[0.5, 0.75]\n", "")
 
 
 def test_events_as_json_lines(jobs: str, cascade: Cascade) -> None:
