@@ -18,7 +18,6 @@ from cascade.cache.flight import Landed
 from cascade.cache.protocol import Hit
 from cascade.deadline import Deadline, pause
 from cascade.exceptions import TaskTimeoutError
-from cascade.reporter import ResourceReports
 from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
@@ -213,7 +212,7 @@ class Step:
         """The call, with the resources that are set up for it alone."""
         if not self._placeholders():
             return await self._in_time(self._arguments, self._keywords)
-        hooks = ResourceReports(self._engine.reporter, self._run.id)
+        hooks = self._engine.reporter.hooks(self._run.id)
         scope = Scope(self._engine.resources, "step", self._run.scope(), hooks)
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]

@@ -80,7 +80,8 @@ cdef class Starting(Deciding):
             self.launches = []
         task = <object>frame.values[node.source]
         self.launches.append(
-            (-node.priority, waiter, task, positional(frame, node), keywords(frame, node), MODES[mode])
+            (-node.priority, waiter, task, positional(frame, node), keywords(frame, node),
+             MODES[THREAD if mode == AUTO else mode])
         )
         self.link(waiter)
         Py_INCREF_(PENDING)
