@@ -16,8 +16,8 @@ FUNCTIONS = {
 }  # fmt: skip
 CLASSES = {
     "Channel", "DiskStore", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit", "LazyResult",
-    "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Received", "ResultCache", "Run", "Task", "TemplateStats",
-    "Templates",
+    "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Received", "ResultCache", "Run", "Task",
+    "TemplateStats", "Templates",
 }  # fmt: skip
 PROTOCOLS = {"CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"}
 EXCEPTIONS = {

@@ -19,7 +19,7 @@ from cascade._core.control cimport DEFERRED, MapState
 from cascade._core.extract cimport Extraction
 from cascade._core.scheduler cimport DECIDE, PARKED, READY, Scheduler
 from cascade._core.special cimport Skip, skipped_member
-from cascade._core.spec cimport MAP, SYNC
+from cascade._core.spec cimport SYNC
 from cascade._core.start cimport Starting
 from cascade._core.template cimport Node, Template
 from cascade._core.waiter cimport PENDING, Waiter, new_waiter
@@ -278,7 +278,7 @@ cdef class Evaluation(Starting):
         return frame
 
     cdef int admit(self, Frame frame) except -1:
-        """Have the launcher look at what a frame asks for of params, variables and resources, before any of it starts."""
+        """Have the launcher look at the params, variables and resources of a frame, before any of it starts."""
         cdef Template template = frame.template
         cdef tuple order = template.plan.order
         specs = [

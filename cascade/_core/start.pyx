@@ -1,7 +1,7 @@
 """Starting nodes: where the work of one is done, and what goes with it.
 
-Most nodes stay on the compiled path: `Starting.execute` calls a function, or builds a container, or hands a coroutine or
-a call for a worker to the launcher. There is one door out of it, `Starting.step_aside`, for all that a node may need
+Most nodes stay on the compiled path: `Starting.execute` calls a function, or builds a container, or hands a coroutine
+or a call for a worker to the launcher. There is one door out of it, `Starting.step_aside`, for all that a node may need
 beside that; who uses none of it pays for looking whether the door must be taken.
 """
 
