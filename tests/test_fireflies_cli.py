@@ -11,7 +11,7 @@ import pytest
 
 import cascade as cs
 from cascade.commands.app import main
-from cascade.fireflies.extra import MissingExtraError, need
+from cascade.extra import MissingExtraError, need
 
 BRIEF = ["--side", "3", "--period", "0.2", "--refractory", "0.04", "--duration", "0.3", "--seed", "1"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import cascade as cs
 from cascade.commands.status import DONE, USAGE, finish
-from cascade.fireflies.extra import need
+from cascade.extra import need
 
 if TYPE_CHECKING:
     from cyclopts import App

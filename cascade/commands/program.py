@@ -15,7 +15,7 @@ from cascade._core.lazy import LazyResult
 from cascade.commands.status import finish
 from cascade.conversion import kind_of, shown, type_name
 from cascade.engine import Engine, expression
-from cascade.fireflies.extra import need
+from cascade.extra import need
 from cascade.inputs import NOTHING, EnvSpec, ParamSpec, Spec, distinct
 
 if TYPE_CHECKING:

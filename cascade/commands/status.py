@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cascade.exceptions import CascadeError
-from cascade.fireflies.extra import MissingExtraError
+from cascade.extra import MissingExtraError
 from cascade.fireflies.settings import SettingsError
 
 __all__ = ["DONE", "FAILED", "INTERRUPTED", "USAGE", "UsageError", "describe", "finish", "refuse", "tell"]

@@ -84,7 +84,7 @@ class EventConsole(Observer):
 
     def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
         super().__init__()
-        from cascade.fireflies.extra import need
+        from cascade.extra import need
 
         need("rich", "cli", "the event console")
         from rich.console import Console

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cascade.fireflies.extra import need
+from cascade.extra import need
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,7 +18,7 @@ def need(package: str, extra: str, purpose: str) -> None:
     >>> need("no_such_package", "cli", "the command line")
     Traceback (most recent call last):
         ...
-    cascade.fireflies.extra.MissingExtraError: the command line needs no_such_package, which is missing: install the \
+    cascade.extra.MissingExtraError: the command line needs no_such_package, which is missing: install the \
 extra 'cli' (pip install 'cascade-engine[cli]')
     """
     try:
