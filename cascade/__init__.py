@@ -1,10 +1,13 @@
 """Cascade: declarative, recursive task graphs at the speed of a hand-written loop.
 
-    task, LazyResult, gather    what expressions are written with      cascade/_core/task.pyx, lazy.pyx; cascade/gather.py
+    task, LazyResult, gather    what expressions are written with      cascade/_core/task.pyx, lazy.pyx; gather.py
     Router, SKIPPED             which parts of them are evaluated      cascade/routing.py, cascade/_core/control.pyx
     sequence, pipeline          in which order                         cascade/order.py
     const                       and how often: maps                    cascade/_core/zipped.pyx
-    inject, Inject              what they are given by the engine      cascade/_core/special.pyx
+    Param, Env, cli             what they are given from outside       cascade/inputs.py, cascade/commands/program.py
+    resource, inject, Inject    and by the engine                      cascade/resources/, cascade/_core/special.pyx
+    cached, ResultCache         results that are kept                  cascade/cache/
+    EventLog, EventConsole      what happens, for those who listen     cascade/events/
     run, Engine, Run            what runs them                         cascade/engine.py, cascade/runs.py
     wait, Channel, Received     waiting and messages                   cascade/channel.py, cascade/_core/mailbox.pyx
     Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
@@ -114,6 +117,8 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":
+        return import_module("cascade.testing")
     if name not in _LATER:
         raise AttributeError(f"module 'cascade' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_LATER[name]), name)

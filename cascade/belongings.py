@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from cascade.reporter import Reporter, ResourceReports
+from cascade.exceptions import EngineStateError
+from cascade.reporter import Reporter
 from cascade.timers import Timers
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Belongings:
         limits: capacities by name.
     """
 
+    _context: Context
     _loop: asyncio.AbstractEventLoop | None
     _thread: int
     _scheduler: Scheduler
@@ -100,7 +103,7 @@ class Belongings:
             name: what to call it; None: as the function is called.
 
         Raises:
-            ResourceError: it has no name, or one that is taken.
+            TypeError: it has no name, or cannot be a resource.
         """
         self.resources.register(provider, name)
 
@@ -132,7 +135,7 @@ class Belongings:
         if self._scope is None:
             from cascade.resources.scope import Scope
 
-            self._scope = Scope(self.resources, "engine", None, ResourceReports(self.reporter, 0))
+            self._scope = Scope(self.resources, "engine", None, self.reporter.hooks(0), self._context)
         return self._scope
 
     def attend(self) -> None:
@@ -189,3 +192,9 @@ class Belongings:
             except asyncio.CancelledError as error:
                 cancelled = error
         return cancelled
+
+    def _abandon_scope(self) -> None:
+        """The event loop was closed with resources set up for the engine: what can be torn down without it is."""
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            scope.abandon(EngineStateError("the event loop was closed before the engine's resources were torn down"))

@@ -432,7 +432,7 @@ def _part(type: Any, value: Any) -> Any:
 def _said(error: Exception) -> str:
     said = str(error)
     if isinstance(error, msgspec.MsgspecError) or (said and _Class(error) is ValueError):
-        return said[:1].lower() + said[1:]
+        return said if said[1:2].isupper() else said[:1].lower() + said[1:]
     return f"{_Class(error).__name__}: {said}" if said else _Class(error).__name__
 
 

@@ -63,7 +63,12 @@ async def pause(timers: Timers, seconds: float) -> None:
         await asyncio.sleep(0)
         return
     woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    alarm = timers.call_at(timers.now() + round(seconds * 1e9), lambda: woken.done() or woken.set_result(None))
+
+    def wake() -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    alarm = timers.call_at(timers.now() + round(seconds * 1e9), wake)
     try:
         await woken
     finally:

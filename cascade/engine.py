@@ -107,10 +107,10 @@ class Engine(Belongings):
             raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
         self.templates = Templates(solver=solver) if templates is None else templates
         self._clock = Clock()
-        self._launcher = Launcher(self)
-        self._scheduler = Scheduler(self.templates, self._clock, self._launcher, default_mode, quantum)
+        self.launcher = Launcher(self)
+        self._scheduler = Scheduler(self.templates, self._clock, self.launcher, default_mode, quantum)
         super().__init__(ClockTimers(self._clock, self._timer_set), seed, state, limits)
-        self._workers = Workers(max_threads, max_processes, self._launcher.demoted, executors)
+        self._workers = Workers(max_threads, max_processes, self.launcher.demoted, executors)
         self._runs: set[Run] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
@@ -145,7 +145,7 @@ class Engine(Belongings):
         self._bind()
         started = Run(self, wanted, contextvars.copy_context(), params)
         self._runs.add(started)
-        self.reporter.run_started(started, wanted.task.name)
+        self.reporter.run_started(started, wanted)
         started.begin()
         return started
 
@@ -318,13 +318,16 @@ class Engine(Belongings):
         self._scheduler.reset()
         if self._limits is not None:
             self._limits.clear()
+        self._abandon_scope()
 
     def _abandon_runs(self) -> None:
         """The event loop was closed under its runs: they can only be told so."""
+        error = EngineStateError("the event loop was closed before the run had ended")
         for run in self.runs:
-            run.abandon(EngineStateError("the event loop was closed before the run had ended"))
+            run.abandon(error)
             run.finished = True
             self._runs.discard(run)
+            run.abandon_scope(error)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """The engine's loop, for code that runs on it."""
@@ -394,13 +397,21 @@ def run(
     6
     """
     wanted = expression(target)
+    if _in_event_loop():
+        raise EngineStateError(
+            "an event loop is running in this thread: use `await engine.run(target)` instead of cs.run"
+        )
+    value: list[Any] = []
+    asyncio.run(_run(wanted, params, engine, value))
+    return value[0]
+
+
+def _in_event_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        value: list[Any] = []
-        asyncio.run(_run(wanted, params, engine, value))
-        return value[0]
-    raise EngineStateError("an event loop is running in this thread: use `await engine.run(target)` instead of cs.run")
+        return False
+    return True
 
 
 async def _run(

@@ -26,6 +26,16 @@ __all__ = ["Launcher"]
 
 _logger = logging.getLogger("cascade")
 
+# What nodes of the engine's own kinds are called.
+_OWN = {
+    "router": "router",
+    "guard": "condition",
+    "param": "param {!r}",
+    "env": "variable {!r}",
+    "inject": "resource {!r}",
+    "targets": "the list of targets",
+}
+
 
 class Launcher:
     """One engine's launcher.
@@ -88,13 +98,13 @@ class Launcher:
         return self.launch_async(waiter, step.perform()) if value is LATER else value
 
     def launch_resource(self, waiter: Waiter, run: Run, name: str) -> Any:
-        """A resource, if it is set up; the waiter, if it has to be; a `Placeholder`, if each call has one of its own."""
+        """A resource, if it is set up; the waiter, if it has to be; a `Placeholder`, if each call has its own."""
         kind = self._engine.resources.scope_of(name)
         if kind == "step":
             return Placeholder(name)
         scope = run.scope()
-        ready, value = scope.ready(name)
-        return value if ready else self.launch_async(waiter, scope.get(name))
+        is_open, value = scope.open(name)
+        return value if is_open else self.launch_async(waiter, scope.get(name))
 
     # ------------------------------------------------------------------------------------------- leave to start
 
@@ -221,7 +231,10 @@ def describe(template: Template, number: int, exactly: bool = True) -> str:
     if not isinstance(node, Call):
         return f"{type(node).__name__} at {where}"
     symbol = template.graph.calls[node.symbol]
-    return f"task {symbol.module}.{symbol.qualname} at {where}"
+    if symbol.kind in _OWN:
+        return f"{_OWN[symbol.kind].format(symbol.qualname)} at {where}"
+    what = "map of task" if symbol.kind == "map" else "task"
+    return f"{what} {symbol.module}.{symbol.qualname} at {where}"
 
 
 def describe_skip(skip: Skip) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from cascade._core.lazy import LazyResult
 from cascade._core.special import Skip
 from cascade._core.template import Template
 from cascade.events.failure import describe
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from cascade.belongings import Belongings
     from cascade.events import Events
     from cascade.protocols import StateBackend
+    from cascade.resources.scope import Hooks
     from cascade.runs import Run
 
 __all__ = ["Reporter"]
@@ -49,7 +52,8 @@ class Reporter:
             return False
         from cascade import events
 
-        return any(map(self._events.wants, (events.NodeStarted, events.NodeFinished, events.NodeSkipped)))
+        wants = self._events.wants
+        return wants(events.NodeStarted) or wants(events.NodeFinished) or wants(events.NodeSkipped)
 
     @property
     def bounded(self) -> bool:
@@ -89,13 +93,14 @@ class Reporter:
 
     # ------------------------------------------------------------------------------------------------------ runs
 
-    def run_started(self, run: Run, target: str) -> None:
+    def run_started(self, run: Run, target: LazyResult) -> None:
         """A run was started."""
         if self._events is None:
             return
         run.started_at = self._engine.timers.now()
         if kind := self._wants("RunStarted"):
-            self._emit(kind(time=self._time(), run=run.id, target=target))
+            name = f"{target.task.module}.{target.task.name}"
+            self._emit(kind(time=self._time(), run=run.id, target=name))
 
     def run_finished(self, run: Run) -> None:
         """A run has ended, and all that was its own is released."""
@@ -185,6 +190,12 @@ class Reporter:
 
     # ------------------------------------------------------------------------------------------------- resources
 
+    def hooks(self, run: int) -> Hooks:
+        """What hears of the resources of a run, by its number; 0: of the engine."""
+        from cascade.resources.scope import Hooks
+
+        return Hooks(partial(self.acquired, run), partial(self.released, run), self.report)
+
     def acquired(self, run: int, name: str, scope: str) -> None:
         """A resource is set up."""
         if kind := self._wants("ResourceAcquired"):
@@ -210,33 +221,6 @@ class Reporter:
             if seconds is not None:
                 details["seconds"] = seconds
             self._emit(kind(time=self._time(), run=0, **details))
-
-
-class ResourceReports:
-    """Hears of the resources of one run, or of the engine.
-
-    Args:
-        reporter: makes events of it.
-        run: the number of the run; 0: the engine.
-    """
-
-    __slots__ = ("_reporter", "_run")
-
-    def __init__(self, reporter: Reporter, run: int) -> None:
-        self._reporter = reporter
-        self._run = run
-
-    def acquired(self, name: str, scope_kind: str) -> None:
-        """A resource was set up."""
-        self._reporter.acquired(self._run, name, scope_kind)
-
-    def released(self, name: str, scope_kind: str, error: BaseException | None) -> None:
-        """A resource was torn down; with what went wrong in its teardown."""
-        self._reporter.released(self._run, name, scope_kind, error)
-
-    def report(self, message: str, error: BaseException) -> None:
-        """Something went wrong that no run will raise."""
-        self._reporter.report(message, error)
 
 
 def name_and_path(template: Template, number: int) -> tuple[str, str]:

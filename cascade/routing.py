@@ -15,7 +15,7 @@ _nothing: Any = object()
 
 
 def Router(selector: object, routes: Mapping[Hashable, object], *, default: object = _nothing) -> LazyResult:
-    """A lazy result that is one of several, as another value says which. The others, and what only they need, never run.
+    """A lazy result that is one of several, as another value says which. The others, and all only they need, never run.
 
     Args:
         selector: a lazy result, or any value: the key of the route to take.

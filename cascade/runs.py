@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 _ids = itertools.count(1)
+MOST = 1000  # values of params and variables that a run remembers
 
 
 class Run(Evaluation):
@@ -136,6 +137,8 @@ class Run(Evaluation):
         first = self._inputs is None
         if self._inputs is None:
             self._inputs = {}
+        if len(self._inputs) > MOST:
+            self._inputs.clear()  # who still needs one of them has it found again
         for spec, value in resolve(specs, self.params, os.environ, complete=first):
             self._inputs[id(spec)] = spec, value
 
@@ -150,12 +153,11 @@ class Run(Evaluation):
     def scope(self) -> Scope:
         """The resources that are set up for it."""
         if self._scope is None:
-            from cascade.reporter import ResourceReports
             from cascade.resources.scope import Scope
 
             engine = self._engine
             self._scope = Scope(
-                engine.resources, "run", engine.scope(), ResourceReports(engine.reporter, self.id), self.context
+                engine.resources, "run", engine.scope(), engine.reporter.hooks(self.id), self.context
             )
         return self._scope
 
@@ -168,6 +170,11 @@ class Run(Evaluation):
         """Tear down what is set up for it, now that nothing of it is running any more."""
         assert self._scope is not None
         await self._scope.close(None if self.outcome == "skipped" else self.failure())
+
+    def abandon_scope(self, error: BaseException) -> None:
+        """Its event loop was closed: what can be torn down without it is."""
+        if self._scope is not None:
+            self._scope.abandon(error)
 
     @property
     def leads(self) -> set[Lead]:

@@ -18,7 +18,6 @@ from cascade.cache.flight import Landed
 from cascade.cache.protocol import Hit
 from cascade.deadline import Deadline, pause
 from cascade.exceptions import TaskTimeoutError
-from cascade.reporter import ResourceReports
 from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
@@ -55,8 +54,8 @@ class Step:
     """
 
     __slots__ = (
-        "_arguments", "_attempt", "_cache", "_constraints", "_coroutine", "_engine", "_error", "_keywords", "_lead",
-        "_node", "_retry", "_run", "_task", "_timeout", "_waiter", "_where",
+        "_arguments", "_attempt", "_cache", "_constraints", "_coroutine", "_engine", "_error", "_key", "_keywords",
+        "_lead", "_node", "_retry", "_run", "_task", "_timeout", "_waiter", "_where",
     )  # fmt: skip
 
     def __init__(
@@ -88,7 +87,8 @@ class Step:
         self._where = "thread" if where == "inline" and self._timeout is not None else where
         self._attempt = 1
         self._error: Exception | None = None  # of the attempt before
-        self._lead: Lead | None = None  # of the flight for this call's result
+        self._key = b""  # of this call's result in the cache
+        self._lead: Lead | None = None  # of the flight for it
         self._coroutine: tuple[CoroutineType[Any, Any, Any], Grant] | None = None  # begun without waiting
 
     # ------------------------------------------------------------------------------------------ without waiting
@@ -103,12 +103,12 @@ class Step:
             return LATER
         try:
             if self._cache is not None:
-                key = self._cache.key(self._task, self._arguments, self._keywords)
-                self._lead = self._engine.flights.try_join(self._cache, key)
+                self._key = self._cache.key(self._task, self._arguments, self._keywords)
+                self._lead = self._engine.flights.try_join(self._cache, self._key)
                 if self._lead is None:
                     return LATER
-                if (hit := self._cache.load(key, self._engine.wall_time())) is not None:
-                    return self._found(key, hit).value
+                if (hit := self._cache.load(self._key, self._engine.wall_time())) is not None:
+                    return self._found(hit).value
             if (grant := self._engine.limits.try_acquire(self._demand())) is None:
                 return LATER
             return self._call_at_once(grant)
@@ -128,14 +128,9 @@ class Step:
             self._coroutine = value, grant
             return LATER
         grant.release()
-        if self._lead is not None:
-            if type(value) is LazyResult:
-                self._keep_later()
-            else:
-                assert self._cache is not None
-                self._cache.save(self._lead.key, value, self._engine.wall_time())
-                self._lead.done(value)
-        return value
+        if self._lead is None:
+            return value
+        return self._keep_later(value) if type(value) is LazyResult else self._keep(value)
 
     # --------------------------------------------------------------------------------------- from the outside in
 
@@ -151,11 +146,7 @@ class Step:
             if self._lead is None and (hit := await self._look_up(self._cache)) is not None:
                 return hit.value
             value = await self._in_total()
-            if type(value) is LazyResult:
-                self._keep_later()
-            else:
-                await self._keep(value)
-            return value
+            return self._keep_later(value) if type(value) is LazyResult else await self._keep_blocking(value)
         except BaseException:
             self._abandon_flight()
             raise
@@ -221,7 +212,8 @@ class Step:
         """The call, with the resources that are set up for it alone."""
         if not self._placeholders():
             return await self._in_time(self._arguments, self._keywords)
-        scope = Scope(self._engine.resources, "step", self._run.scope(), ResourceReports(self._engine.reporter, self._run.id))
+        hooks = self._engine.reporter.hooks(self._run.id)
+        scope = Scope(self._engine.resources, "step", self._run.scope(), hooks)
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]
             keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
@@ -259,7 +251,7 @@ class Step:
         return await value if type(value) is CoroutineType else value
 
     async def _result(self, future: Future[Any]) -> Any:
-        """What a worker gives. A run that stops waits for it, as it cannot be stopped; if the time is over, nobody does."""
+        """What a worker gives. A run that stops waits for it; if the time is over, nobody does."""
         outcome = asyncio.wrap_future(future)
         cancelled: asyncio.CancelledError | None = None
         while not outcome.done():
@@ -304,42 +296,59 @@ class Step:
 
     async def _look_up(self, cache: CachePolicy) -> Hit | None:
         """The result, if it is known or somebody is about to find it; else this step is the one that does."""
-        key = cache.key(self._task, self._arguments, self._keywords)
-        joined = await self._engine.flights.join(cache, key)
+        if not self._key:
+            self._key = cache.key(self._task, self._arguments, self._keywords)
+        joined = await self._engine.flights.join(cache, self._key)
         if isinstance(joined, Landed):
-            return self._found(key, Hit(joined.value))
+            return self._found(Hit(joined.value))
         self._lead = joined
         now = self._engine.wall_time()
-        hit = await asyncio.to_thread(cache.load, key, now) if cache.blocking else cache.load(key, now)
-        return None if hit is None else self._found(key, hit)
+        load = cache.load
+        hit = await asyncio.to_thread(load, self._key, now) if cache.blocking else load(self._key, now)
+        return None if hit is None else self._found(hit)
 
-    def _found(self, key: bytes, hit: Hit) -> Hit:
+    def _found(self, hit: Hit) -> Hit:
         if self._lead is not None:
             self._lead.done(hit.value)
-        self._engine.reporter.cache_hit(self._run, *self._node, key)
+        self._engine.reporter.cache_hit(self._run, *self._node, self._key)
         return hit
 
-    async def _keep(self, value: Any) -> None:
-        """Keep a value, and let those have it who wait for it."""
-        assert self._cache is not None and self._lead is not None
-        key, now = self._lead.key, self._engine.wall_time()
-        if self._cache.blocking:
-            await asyncio.to_thread(self._cache.save, key, value, now)
-        else:
-            self._cache.save(key, value, now)
-        self._lead.done(value)
+    def _keep(self, value: Any) -> Any:
+        """Keep a value, and let those have it who wait for it; return it as the cache gives it from now on."""
+        assert self._cache is not None
+        return self._kept(value, self._cache.save(self._key, value, self._engine.wall_time()))
 
-    def _keep_later(self) -> None:
+    async def _keep_blocking(self, value: Any) -> Any:
+        """The same, where it may take long."""
+        assert self._cache is not None
+        if not self._cache.blocking:
+            return self._keep(value)
+        return self._kept(value, await asyncio.to_thread(self._cache.save, self._key, value, self._engine.wall_time()))
+
+    def _kept(self, value: Any, saved: Hit | None) -> Any:
+        assert self._lead is not None
+        if saved is not None:
+            value = saved.value
+        self._lead.done(value)
+        return value
+
+    def _keep_later(self, expression: LazyResult) -> LazyResult:
         """The call gave an expression: its value is what is kept."""
+        assert self._lead is not None
         self._run.leads.add(self._lead)
         self._waiter.completion = self._complete
+        return expression
 
-    def _complete(self, value: Any) -> None:
+    def _complete(self, waiter: Waiter, value: Any) -> Any:
+        """The expression that the call gave has a value: return it, or the waiter if keeping it takes time."""
+        assert self._cache is not None and self._lead is not None
         self._run.leads.discard(self._lead)
         if type(value) is Skip:
-            self._abandon_flight()
-        else:
-            self._engine.look_after(self._keep(value))
+            self._lead.failed()
+            return value
+        if self._cache.blocking:
+            return self._engine.launcher.launch_async(waiter, self._keep_blocking(value))
+        return self._keep(value)
 
     def _abandon_flight(self) -> None:
         if self._lead is not None:

@@ -5,17 +5,19 @@ The modules of `cascade.graph` are imported when they are first needed: most pro
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from cascade._core.extract import structure
 from cascade._core.symbol import symbol
+from cascade._core.task import Task
 from cascade._core.template import Template
 from cascade.engine import Engine, default_templates, expression
 from cascade.graph.picture import Picture
 
 MOST = 24  # templates in one picture
 
-__all__ = ["Picture", "explain", "structural_hash", "visualize"]
+__all__ = ["Picture", "explain", "inputs", "structural_hash", "visualize"]
 
 
 def structural_hash(target: Any) -> tuple[str, list[Any]]:
@@ -106,7 +108,24 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
 
 
 def inputs(target: Any) -> list[Any]:
-    """Stand-in."""
+    """Return the specs of all params and variables in an expression, those of unselected routes too, as traversed.
+
+    Args:
+        target: a lazy result, or a list or tuple of them.
+
+    Raises:
+        TargetError, StructureError: as `structural_hash` does.
+
+    >>> import cascade as cs
+    >>> from cascade.structure import inputs
+    >>> inputs([cs.Param("n", type=int), cs.Router(cs.Env("WHICH"), {"a": cs.Param("n", type=int)})])
+    [Param('n', type=int), Env('WHICH'), Param('n', type=int)]
+    """
     from cascade.inputs import EnvSpec, ParamSpec
 
-    return [slot for slot in structure(expression(target))[1] if isinstance(slot, (ParamSpec, EnvSpec))]
+    _, slots = structure(expression(target))
+    # A spec that a user gives to a task of their own is data like any other.
+    return [
+        slot for before, slot in pairwise(slots)
+        if isinstance(slot, ParamSpec | EnvSpec) and type(before) is Task and before.module == "cascade"
+    ]  # fmt: skip

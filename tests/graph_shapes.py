@@ -163,7 +163,8 @@ def operands_of(node: Any) -> list[tuple[Any, Any]]:
     """The operands of a node in traversal order, each with its name, position or key."""
     match node:
         case Task():
-            return [*enumerate(node.args), *sorted(node.kwargs.items()), *((Role(role), item) for role, item in node.beside)]
+            beside = [(Role(role), operand) for role, operand in node.beside]
+            return [*enumerate(node.args), *sorted(node.kwargs.items()), *beside]
         case Box():
             return [*enumerate(node.items)]
         case Dict():

@@ -8,14 +8,7 @@ from typing import Any
 
 from cascade.resources.provider import Resource, ScopeKind, resource
 from cascade.resources.registry import Registry
-from cascade.resources.scope import Scope
-
-
-@dataclass(frozen=True)
-class Inject:
-    """Stands for `cs.Inject` as a default."""
-
-    name: str
+from cascade.resources.scope import Hooks, Scope
 
 
 @dataclass
@@ -45,15 +38,16 @@ class Lives:
         for name, value in values.items():
             self.registry.register(value, name)
         self.told = Told()
-        self.engine = Scope(self.registry, "engine", None, self.told)
+        self.hooks = Hooks(self.told.acquired, self.told.released, self.told.report)
+        self.engine = Scope(self.registry, "engine", None, self.hooks)
         self.run = self.new_run()
         self.step = self.new_step()
 
     def new_run(self) -> Scope:
-        return Scope(self.registry, "run", self.engine, self.told)
+        return Scope(self.registry, "run", self.engine, self.hooks)
 
     def new_step(self, run: Scope | None = None) -> Scope:
-        return Scope(self.registry, "step", run or self.run, self.told)
+        return Scope(self.registry, "step", run or self.run, self.hooks)
 
     async def close(self, error: BaseException | None = None) -> None:
         for scope in (self.step, self.run, self.engine):

@@ -11,10 +11,15 @@ import pytest
 import cascade as cs
 
 FUNCTIONS = {
-    "Inject", "Router", "const", "explain", "gather", "inject", "pipeline", "preload", "run", "sequence",
-    "structural_hash", "task", "visualize", "wait",
+    "Env", "Inject", "Param", "Router", "cached", "cli", "const", "explain", "gather", "inject", "pipeline", "preload",
+    "resource", "run", "sequence", "structural_hash", "task", "visualize", "wait",
 }  # fmt: skip
-CLASSES = {"Channel", "Engine", "LazyResult", "Picture", "Received", "Run", "Task", "TemplateStats", "Templates"}
+CLASSES = {
+    "Channel", "DiskStore", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit", "LazyResult",
+    "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Received", "ResultCache", "Run", "Task",
+    "TemplateStats", "Templates",
+}  # fmt: skip
+PROTOCOLS = {"CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"}
 EXCEPTIONS = {
     "CacheKeyError": (cs.CascadeError, TypeError),
     "CascadeError": Exception,
@@ -38,7 +43,7 @@ EXCEPTIONS = {
     "TemplateError": (cs.CascadeError, ValueError),
 }
 VALUES = {"SKIPPED"}
-ALL = FUNCTIONS | CLASSES | VALUES | set(EXCEPTIONS)
+ALL = FUNCTIONS | CLASSES | PROTOCOLS | VALUES | set(EXCEPTIONS)
 
 
 def test_all_names_are_there_and_no_others() -> None:
@@ -51,7 +56,7 @@ def test_all_names_are_there_and_no_others() -> None:
 
 def test_kinds() -> None:
     assert all(callable(getattr(cs, name)) for name in FUNCTIONS)
-    assert all(isinstance(getattr(cs, name), type) for name in CLASSES)
+    assert all(isinstance(getattr(cs, name), type) for name in CLASSES | PROTOCOLS)
     assert type(cs.__version__) is str
 
 

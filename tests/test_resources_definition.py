@@ -10,7 +10,6 @@ from unittest import mock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from resource_parts import Inject
 
 import cascade as cs
 from cascade.resources.provider import Resource, resource
@@ -87,14 +86,14 @@ def test_what_a_decorator_has_wrapped_and_what_is_callable() -> None:
 
 def test_needs_are_parameters_without_a_default_or_with_an_inject() -> None:
     @resource
-    def one(a, /, b, c=Inject("other"), d=5, *args, e, f=Inject("last"), g=None, **kwargs): ...  # noqa: B008
+    def one(a, /, b, c=cs.Inject("other"), d=5, *args, e, f=cs.Inject("last"), g=None, **kwargs): ...  # noqa: B008
 
     assert dict(one.needs) == {"a": "a", "b": "b", "c": "other", "e": "e", "f": "last"}
 
 
 def test_positional_only_parameters_keep_their_defaults() -> None:
     @resource
-    def one(a, b=2, c=Inject("x"), /, *, d):  # noqa: B008
+    def one(a, b=2, c=cs.Inject("x"), /, *, d):  # noqa: B008
         return a, b, c, d
 
     assert one.call({"a": 1, "c": 3, "d": 4}) == (1, 2, 3, 4)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from observation import settle
-from resource_parts import Inject, Lives, Told, async_one, returns_at_once, sync_one
+from resource_parts import Lives, async_one, returns_at_once, sync_one
 
 import cascade as cs
 from cascade.resources.provider import resource
@@ -79,7 +79,7 @@ async def test_needs_come_first_and_go_last() -> None:
     log: list[str] = []
 
     @resource(scope="step")
-    def transaction(connection=Inject("pool"), *, clock):  # noqa: B008
+    def transaction(connection=cs.Inject("pool"), *, clock):  # noqa: B008
         log.append("+transaction")
         yield connection, clock
         log.append("-transaction")
@@ -140,10 +140,10 @@ async def test_opening_without_awaiting() -> None:
 
 async def test_a_long_chain_needs_no_stack() -> None:
     def link(number: int):
-        async def asynchronous(previous=Inject(f"r{number - 1}")):  # noqa: B008
+        async def asynchronous(previous=cs.Inject(f"r{number - 1}")):  # noqa: B008
             yield previous + 1
 
-        def synchronous(previous=Inject(f"r{number - 1}")):  # noqa: B008
+        def synchronous(previous=cs.Inject(f"r{number - 1}")):  # noqa: B008
             yield previous + 1
 
         return resource(asynchronous if number % 50 == 49 else synchronous, name=f"r{number}")
@@ -513,7 +513,7 @@ async def test_a_resource_that_does_not_last_that_long_here() -> None:
 async def test_a_step_without_a_run() -> None:
     log: list[str] = []
     lives = Lives(sync_one("e", log, "engine"), sync_one("s", log, "step"))
-    step = Scope(lives.registry, "step", lives.engine, lives.told)
+    step = Scope(lives.registry, "step", lives.engine, lives.hooks)
     assert await step.get("e") + await step.get("s") == "es"
     await step.close(None)
     assert log == ["+e", "+s", "-s"]
@@ -588,7 +588,7 @@ async def test_a_context_that_is_given_is_copied_late() -> None:
 
     lives = Lives(one)
     context = copy_context()
-    run = Scope(lives.registry, "run", lives.engine, lives.told, context)
+    run = Scope(lives.registry, "run", lives.engine, lives.hooks, context)
     context.run(variable.set, 5)
     assert context.run(run.open, "one") == (True, 5)
 
@@ -696,11 +696,14 @@ async def test_a_connector_is_connected_before_its_first_use_and_closed_with_the
     assert lives.told.reports == []
 
 
-def test_a_connector_has_one_name() -> None:
+async def test_one_connector_under_two_names_is_two_resources() -> None:
+    """As with two engines that share it: each connects it and closes it."""
     broker = Broker()
-    lives = Lives(broker=broker, other=1)
-    with pytest.raises(ValueError, match="got the one of resource `broker` - at resource `other`"):
-        lives.registry.override("other", broker)
+    lives = Lives(inbox=broker, outbox=broker)
+    for name in ("inbox", "outbox"):
+        assert await lives.run.get(name) is broker
+    await lives.close()
+    assert broker.log == ["connect", "connect", "close", "close"]
 
 
 async def test_what_is_a_connector() -> None:
@@ -767,7 +770,7 @@ def test_the_next_event_loop_begins_with_nothing() -> None:
     assert log == ["+a", "(b", "+b", "!a EngineStateError", "-a"]
     assert [message for message, _ in lives.told.reports] == ["resource `b` failed in its teardown"]
     assert lives.engine.empty
-    asyncio.run(use(Scope(lives.registry, "engine", None, Told())))
+    asyncio.run(use(Scope(lives.registry, "engine", None, lives.hooks)))
     assert log[5:] == ["+a", "(b", "+b", "!b CancelledError", "-b"]  # `asyncio.run` cancels what is left
 
 

@@ -60,7 +60,7 @@ cdef class Deciding(Awaiting):
         return <PyObject*>value
 
     cdef PyObject* skipped(self, Frame frame, Node* node) noexcept:
-        """The skip that a node must pass on, as something that it needs was skipped; NULL if there is none. Borrowed."""
+        """The skip that a node must pass on, as something that it needs was skipped; NULL if none was. Borrowed."""
         cdef int32_t* needs = frame.template.needs + node.first_need
         cdef Py_ssize_t i
         if node.kind == TARGETS:

@@ -19,10 +19,10 @@ from cascade._core.control cimport DEFERRED, MapState
 from cascade._core.extract cimport Extraction
 from cascade._core.scheduler cimport DECIDE, PARKED, READY, Scheduler
 from cascade._core.special cimport Skip, skipped_member
-from cascade._core.spec cimport MAP, SYNC
+from cascade._core.spec cimport SYNC
 from cascade._core.start cimport Starting
 from cascade._core.template cimport Node, Template
-from cascade._core.waiter cimport PENDING, Waiter
+from cascade._core.waiter cimport PENDING, Waiter, new_waiter
 
 from cascade.exceptions import InternalError, TaskSkippedError
 
@@ -278,7 +278,7 @@ cdef class Evaluation(Starting):
         return frame
 
     cdef int admit(self, Frame frame) except -1:
-        """Have the launcher look at what a frame asks for of params, variables and resources, before any of it starts."""
+        """Have the launcher look at the params, variables and resources of a frame, before any of it starts."""
         cdef Template template = frame.template
         cdef tuple order = template.plan.order
         specs = [
@@ -325,6 +325,7 @@ cdef class Evaluation(Starting):
     cdef int leave(self, Frame frame) except -1:
         """The top frame has a value: it goes to the parent's node, or is the run's."""
         cdef Frame parent = frame.parent
+        cdef Waiter waiter
         cdef Py_ssize_t last = frame.template.node_count - 1
         value = <object>frame.values[last]
         self.top = frame.below
@@ -341,7 +342,11 @@ cdef class Evaluation(Starting):
         if frame.completion is not None:
             completion = frame.completion
             frame.completion = None
-            completion(value)
+            waiter = new_waiter(self, parent, frame.parent_node)
+            value = completion(waiter, value)
+            if value is waiter:
+                parent.awaited += 1
+                return self.link(waiter)
         if frame.item:
             return self.settle_item(parent, frame.parent_node, frame.item, value)
         return self.settle(parent, frame.parent_node, value, None)

@@ -30,7 +30,7 @@ cdef class Frame:
     cdef Frame parent  # whose node this frame's value is the value of; None: the run's
     cdef Py_ssize_t parent_node
     cdef Py_ssize_t item  # number of the item of the parent's map, from 1 on; 0: the parent's node is none
-    cdef object completion  # called with this frame's value before the parent has it; None: nothing is
+    cdef object completion  # called with a waiter and this frame's value before the parent has it; None: nothing is
     cdef Frame below  # in the run's stack of frames that can go on
     cdef bint stacked
 

@@ -83,8 +83,8 @@ cdef class LazyResult(Governable):
     def run_if(self, condition, *, otherwise=_nothing):
         """This node under a condition, which is evaluated first.
 
-        If it is false, the node and what only it needs never start. Then ``otherwise`` is the value, or, without it, the
-        node is skipped, and so is what takes its value.
+        If it is false, the node and what only it needs never start. Then ``otherwise`` is the value, or, without it,
+        the node is skipped, and so is what takes its value.
 
         Args:
             condition: a lazy result, or anything else that has a truth value.

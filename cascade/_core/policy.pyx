@@ -71,7 +71,7 @@ cdef class Governable:
             delay: seconds before the second attempt.
             backoff: by which the delay grows from attempt to attempt.
             max_delay: seconds that it grows to at most; None: it grows on.
-            jitter: "full": wait for a random part of the delay, drawn from the engine's seeded source; None: for all of it.
+            jitter: "full": wait for a random part of the delay, drawn from the engine's seeded source; None: for all.
             on: exception types that are worth another attempt.
             give_up_on: those of them that are not.
 

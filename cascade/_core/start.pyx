@@ -1,7 +1,7 @@
 """Starting nodes: where the work of one is done, and what goes with it.
 
-Most nodes stay on the compiled path: `Starting.execute` calls a function, or builds a container, or hands a coroutine or
-a call for a worker to the launcher. There is one door out of it, `Starting.step_aside`, for all that a node may need
+Most nodes stay on the compiled path: `Starting.execute` calls a function, or builds a container, or hands a coroutine
+or a call for a worker to the launcher. There is one door out of it, `Starting.step_aside`, for all that a node may need
 beside that; who uses none of it pays for looking whether the door must be taken.
 """
 
@@ -80,7 +80,8 @@ cdef class Starting(Deciding):
             self.launches = []
         task = <object>frame.values[node.source]
         self.launches.append(
-            (-node.priority, waiter, task, positional(frame, node), keywords(frame, node), MODES[mode])
+            (-node.priority, waiter, task, positional(frame, node), keywords(frame, node),
+             MODES[THREAD if mode == AUTO else mode])
         )
         self.link(waiter)
         Py_INCREF_(PENDING)

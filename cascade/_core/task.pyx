@@ -123,8 +123,8 @@ cdef class Task:
 
         Args:
             concurrency: how many items may be on their way at once; None: 1,024.
-            inputs: for each argument a series of items (a list, tuple, range, array, generator), or a lazy result giving
-                one; or `cascade.const` of what every item is given.
+            inputs: for each argument a series of items (a list, tuple, range, array, generator), or a lazy result
+                giving one; or `cascade.const` of what every item is given.
 
         Returns:
             A `LazyResult` giving the list of the results, in the order of the items.

@@ -18,7 +18,7 @@ cdef class Waiter(Receiver):
     cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
     cdef object value
     cdef object error
-    cdef public object completion  # to be called with the value of the expression that is the value; None: nothing is
+    cdef public object completion  # for the frame of the expression that is the value
     cdef Mailbox origin  # of a message that is the value
     cdef bint landed
     cdef bint again  # the node is to be looked at again instead of having a value

@@ -42,13 +42,13 @@ cdef class Zipped:
         if not ended:
             self.taken += 1
             return items
-        for name, iterator, item in zip(self.names, self.iterators, items):
-            if item is not _end:
-                ended = self.names[[one is _end for one in items].index(True)]
-                raise MapError(
-                    f"expected inputs of one length, got {self.taken} items of {ended!r} and at least "
-                    f"{self.taken + 1} of {name!r}"
-                )
+        shorter = [name for name, item in zip(self.names, items) if item is _end]
+        longer = [name for name, item in zip(self.names, items) if item is not _end]
+        if longer:
+            raise MapError(
+                f"expected inputs of one length, got {self.taken} items of {shorter[0]!r} and at least "
+                f"{self.taken + 1} of {longer[0]!r}"
+            )
         return None
 
 

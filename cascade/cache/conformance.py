@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from cascade._core.lazy import Task
+from cascade._core.task import Task
 from cascade.cache.protocol import CachePolicy, CacheStore, Hit
 
 __all__ = ["check_cache_policy", "check_cache_store"]

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from cascade._core.lazy import Task
+from cascade._core.task import Task
 from cascade.cache.protocol import Hit
 from cascade.exceptions import CacheKeyError, PolicyError
 

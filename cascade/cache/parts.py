@@ -31,7 +31,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from cascade._core.lazy import LazyResult, Task
+from cascade._core.lazy import LazyResult
+from cascade._core.task import Task
 from cascade.cache.function import (
     Parts,
     builtin_parts,

@@ -9,7 +9,7 @@ from inspect import iscoroutinefunction
 from typing import Any, cast, overload
 
 from cascade._core.clock import check_seconds
-from cascade._core.lazy import Task, task
+from cascade._core.task import Task, task
 from cascade.cache.binding import bind
 from cascade.cache.fingerprint import fingerprint, write
 from cascade.cache.function import callable_code

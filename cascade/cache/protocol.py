@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import msgspec
 
 if TYPE_CHECKING:
-    from cascade._core.lazy import Task
+    from cascade._core.task import Task
 
 __all__ = ["CachePolicy", "CacheStore", "Hit"]
 

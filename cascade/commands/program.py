@@ -26,6 +26,8 @@ __all__ = ["cli"]
 _WORDS = {"int": "INTEGER", "float": "NUMBER", "bool": "BOOLEAN", "dict": "JSON", "object": "JSON", "class": "TEXT"}
 _LONGEST = 40
 _OWN = ("verbose", "json", "log")
+# Before the name of a param in the signature of the command: `class` is no name for an argument.
+_MARK = "param_"
 
 
 def cli(
@@ -91,8 +93,8 @@ def _build(target: Any, specs: list[Spec], program: str, engine: Engine | None) 
     params = {spec.name: spec for spec in specs if isinstance(spec, ParamSpec)}
 
     def command(**options: Any) -> int:
-        own = {option: options.pop(option) for option in _OWN if option not in params and option in options}
-        values = {name: value for name, value in options.items() if value is not None}
+        own = {option: options.pop(option) for option in _OWN if option in options}
+        values = {name.removeprefix(_MARK): value for name, value in options.items() if value is not None}
         return execute(target, values, engine=Engine() if engine is None else engine, program=program, **own)
 
     options = [_option(spec, params) for spec in params.values()] + [_own(name) for name in _OWN if name not in params]
@@ -125,7 +127,7 @@ def _option(spec: ParamSpec, params: dict[str, ParamSpec]) -> inspect.Parameter:
     settings["help"] = " ".join(told)
     kind: Any = bool | None if flag else str | None
     annotation = Annotated[kind, Parameter(**settings)]
-    return inspect.Parameter(spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    return inspect.Parameter(_MARK + spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _own(name: str) -> inspect.Parameter:

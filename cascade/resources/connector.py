@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Connector", "connected", "is_connector"]
+if TYPE_CHECKING:
+    from cascade.protocols import Connector
 
-
-class Connector(Protocol):
-    """A connection to a message broker. Registered with an engine, it is connected before its first use.
-
-    It lasts as long as the engine: `close` is called once, when the engine is closed, after all runs have ended.
-    """
-
-    async def connect(self) -> None:
-        """Connect. What it raises is the failure of whoever asked for the connector; cancelled, it leaves nothing."""
-
-    async def close(self) -> None:
-        """Close the connection. Called only after `connect` has returned."""
-
-    async def publish(self, topic: str, message: Any) -> None:
-        """Send a message to all who have subscribed to a topic."""
-
-    async def subscribe(self, topic: str, callback: Callable[[Any], Awaitable[None]]) -> Any:
-        """Have every message of a topic given to a callback."""
+__all__ = ["connected", "is_connector"]
 
 
 def is_connector(value: object) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import sys
 from asyncio import CancelledError
 from collections.abc import Mapping
 from contextvars import Context
@@ -82,13 +81,10 @@ class Instance:
         self._have_kept(None)
 
     def _have_kept(self, coroutine: Any) -> None:
-        kept = self._keep(coroutine)
+        # Not eagerly, on any Python: chains of needs would need stack, and the order of things would differ.
         loop = asyncio.get_running_loop()
         name = f"resource {self.binding.name}"
-        if sys.version_info >= (3, 12):
-            keeper = asyncio.Task(kept, loop=loop, name=name, context=self._context, eager_start=True)
-        else:
-            keeper = asyncio.Task(kept, loop=loop, name=name, context=self._context)
+        keeper = asyncio.Task(self._keep(coroutine), loop=loop, name=name, context=self._context)
         self._keeper = keeper
         keeper.add_done_callback(lambda keeper: self._kept(keeper, coroutine))
 
@@ -102,7 +98,6 @@ class Instance:
             self._failed(CancelledError())
 
     async def _keep(self, coroutine: Any) -> None:
-        self._keeper = asyncio.current_task()
         try:
             needed: dict[str, Any] = {}
             if coroutine is None:

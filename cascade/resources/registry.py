@@ -36,7 +36,7 @@ class Registry:
         self.version = 0
         self._registered: dict[str, Resource | Value] = {}
         self._overrides: list[tuple[str, Resource | Value]] = []  # the last one of a name counts
-        self._connectors: dict[int, tuple[Any, Resource]] = {}  # by id: one object is not connected twice
+        self._connectors: dict[tuple[int, str], tuple[Any, Resource]] = {}  # by id and name, once each
         self._bindings: dict[str, Binding] = {}  # those found good in this version
         self._made: WeakValueDictionary[tuple[Any, ...], Binding] = WeakValueDictionary()
 
@@ -51,7 +51,6 @@ class Registry:
         Raises:
             TypeError: there is no name, or ``provider`` is a generator function, which lacks its decorator, or a lazy
                 result.
-            ValueError: ``provider`` is a connector that is registered under another name.
         """
         if name is None:
             if not isinstance(provider, Resource):
@@ -71,7 +70,7 @@ class Registry:
 
         Raises:
             ResourceError: nothing is registered under the name.
-            TypeError, ValueError: as `register` does.
+            TypeError: as `register` does.
         """
         check_name(name)
         if name not in self._registered:
@@ -194,9 +193,6 @@ class Registry:
             )
         if not is_connector(given):
             return Value(given)
-        _, found = self._connectors.setdefault(id(given), (given, Resource(connected(given), name, "engine")))
-        if found.name != name:
-            raise ValueError(
-                f"expected a connector of its own, got the one of resource `{found.name}` - at resource `{name}`"
-            )
-        return found
+        # Registered again under its name it is the same resource, and not connected a second time.
+        fresh = (given, Resource(connected(given), name, "engine"))
+        return self._connectors.setdefault((id(given), name), fresh)[1]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
+from collections.abc import Callable
 from contextvars import Context, copy_context
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from cascade.exceptions import EngineStateError, InternalError, ResourceError
 from cascade.resources.binding import Binding
@@ -16,17 +17,18 @@ from cascade.resources.registry import Registry
 __all__ = ["Hooks", "Scope"]
 
 
-class Hooks(Protocol):
-    """Who is told what becomes of resources. None of it may raise."""
+class Hooks(NamedTuple):
+    """Who is told what becomes of resources. None of it may raise.
 
-    def acquired(self, name: str, scope_kind: ScopeKind) -> None:
-        """A resource was set up."""
+    Attributes:
+        acquired: a resource was set up: its name, and the kind of its scope.
+        released: a resource was torn down: the same, and what went wrong in its teardown, or None.
+        report: something went wrong that no run will raise: a message, and the error.
+    """
 
-    def released(self, name: str, scope_kind: ScopeKind, error: BaseException | None) -> None:
-        """A resource was torn down; with what went wrong in its teardown."""
-
-    def report(self, message: str, error: BaseException) -> None:
-        """Something went wrong that no run will raise."""
+    acquired: Callable[[str, ScopeKind], object]
+    released: Callable[[str, ScopeKind, BaseException | None], object]
+    report: Callable[[str, BaseException], object]
 
 
 class Scope:

@@ -1,0 +1,425 @@
+"""`cascade run`, `cascade explain` and `cascade visualize`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import cascade as cs
+
+pytest.importorskip("cyclopts", reason="needs the extra cli")
+pytest.importorskip("rich", reason="needs the extra cli")
+
+from cascade.commands.app import main
+
+HOME = Path(cs.__file__).parent.parent
+_numbers = itertools.count()
+
+JOBS = """
+    from pathlib import Path
+    import cascade as cs
+
+    @cs.task(mode="inline")
+    def repeat(word, times):
+        return [word] * times
+
+    @cs.task(mode="inline")
+    def divide(a, b):
+        return a / b
+
+    @cs.task(mode="inline")
+    def nothing():
+        return None
+
+    class Namespace:
+        target = divide(1, 4)
+
+    main = repeat(cs.Param("word", default="ho"), cs.Param("times", type=int))
+    values = [divide(1, 2), divide(3, 4)]
+    several = (divide(1, 0), divide(2, 0))
+    mixed = [divide(1, 2), 3]
+    number = 3
+
+    def made():
+        return [divide(1, 2)]
+
+    def wrong():
+        return 3
+
+    def needy(n):
+        return divide(n, 1)
+
+    def fails():
+        raise KeyError("x")
+
+    async def coroutine():
+        return 1
+
+    @cs.task(mode="inline")
+    def stuff():
+        return {"path": Path("a"), "n": [1, None]}
+
+    @cs.task(mode="inline")
+    def no_json():
+        return object
+
+    @cs.task(mode="inline")
+    def surrogate():
+        return "\\udcff \\u2713"
+
+    @cs.task(mode="inline")
+    def two_lines():
+        raise ValueError("one\\ntwo \\x1b[31m")
+
+    skipped = [divide(1, 2).run_if(False), divide(1, 2)]
+    limited = divide(1, 2).with_constraints(gpu=1)
+    environment = repeat(cs.Env("CASCADE_WORD"), 1)
+
+    def engine():
+        return cs.Engine(limits={"gpu": 1})
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a module in the current directory, never imported before."""
+    name = f"cli_jobs_{next(_numbers)}"
+    (tmp_path / f"{name}.py").write_text(textwrap.dedent(JOBS))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield name
+    sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def cascade(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command line and give its exit status and what it printed."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main(arguments)
+        told = capfd.readouterr()
+        return status, told.out, told.err
+
+    return run
+
+
+Cascade = Callable[..., tuple[int, str, str]]
+
+
+# ------------------------------------------------------------------------------------------------- what can be run
+
+
+def test_a_lazy_result_with_params(jobs: str, cascade: Cascade) -> None:
+    assert cascade("run", f"{jobs}:main", "--param", "times=2") == (0, "['ho', 'ho']\n", "")
+    assert cascade("run", f"{jobs}:main", "-p", "times=1", "-p", "word=a=b") == (0, "['a=b']\n", "")
+    assert cascade("run", f"{jobs}:main", "-p", "times=1", "-p", "word=-x") == (0, "['-x']\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("values", "[0.5, 0.75]"),
+        ("made", "[0.5]"),
+        ("nothing", "None"),
+        ("Namespace.target", "0.25"),
+        ("stuff", "{'path': PosixPath('a'), 'n': [1, None]}" if os.name == "posix" else None),
+        ("skipped", "[SKIPPED, 0.5]"),
+    ],
+)
+def test_other_targets(jobs: str, cascade: Cascade, name: str, printed: str) -> None:
+    assert cascade("run", f"{jobs}:{name}") == (0, f"{printed}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("values", "[0.5,0.75]"),
+        ("nothing", "null"),
+        ("stuff", '{"path":"a","n":[1,null]}'),
+        ("skipped", "[null,0.5]"),
+    ],
+)
+def test_values_as_json(jobs: str, cascade: Cascade, name: str, printed: str) -> None:
+    assert cascade("run", f"{jobs}:{name}", "--json") == (0, f"{printed}\n", "")
+
+
+def test_a_value_that_json_cannot_say_is_a_failure(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("run", f"{jobs}:no_json", "--json")
+    assert (status, out) == (1, "")
+    assert err == "cascade: TypeError: expected a value that JSON can say, got `type`\n"
+
+
+# ------------------------------------------------------------------------------------------------------ wrong usage
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("{}", "expected MODULE:NAME, such as jobs:main, got '{}'"),
+        ("{}:", "expected MODULE:NAME"),
+        (":main", "expected MODULE:NAME"),
+        ("..{}:main", "expected a module as `import` takes it"),
+        ("{}_not:main", "expected a module that can be imported, got '{}_not'"),
+        ("{}.inner:main", "expected a module that can be imported, got '{}.inner'"),
+        ("{}.py:main", "(say {}, without the .py)"),
+        ("{}:valeus", "expected a name in module {}, got 'valeus' (did you mean 'values'"),
+        ("{}:Namespace.tarjet", "expected a name in {}.Namespace, got 'tarjet' (did you mean 'target'"),
+        ("{}:number", "expected {}:number to be a lazy result, a list of them, or what gives one"),
+        ("{}:Namespace", "to be a lazy result"),
+        ("{}:mixed", "got `int` at item 1"),
+        ("{}:wrong", "expected that {}:wrong() gives a lazy result or a list of them, got `int`"),
+        ("{}:coroutine", "got `coroutine`"),
+        ("{}:needy", "expected {}:needy to need no arguments, got one that needs 'n'"),
+        ("{}:repeat", "needs 'word', 'times'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "explain", "visualize"])
+def test_what_is_no_target(jobs: str, cascade: Cascade, command: str, target: str, said: str) -> None:
+    status, out, err = cascade(command, target.replace("{}", jobs))
+    assert (status, out) == (2, "")
+    assert err.startswith("cascade: ") and len(err.splitlines()) == 1
+    assert said.replace("{}", jobs) in err
+
+
+def test_all_wrong_values_are_told_before_anything_runs(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("run", f"{jobs}:main", "-p", "times=x", "-p", "wrod=y", "--log", "json")
+    assert (status, out) == (2, "")
+    assert err.splitlines() == [
+        "cascade: param 'times': expected `int`, got `str` 'x'",
+        "cascade: param 'wrod': the target has no such param (did you mean 'word'?)",
+    ]
+
+
+def test_a_missing_variable(jobs: str, cascade: Cascade, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CASCADE_WORD", raising=False)
+    status, _, err = cascade("run", f"{jobs}:environment")
+    assert (status, err) == (2, "cascade: environment variable 'CASCADE_WORD': it is not set, and it has no default\n")
+    monkeypatch.setenv("CASCADE_WORD", "hi")
+    assert cascade("run", f"{jobs}:environment") == (0, "['hi']\n", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-p", "times"], "--param: expected NAME=VALUE, got 'times'"),
+        (["-p", "=3"], "--param: expected NAME=VALUE, got '=3'"),
+        (["-p", "times=1", "-p", "times=2"], "--param: expected 'times' once, got it again as 'times=2'"),
+        (["-p", "times=1", "--limit", "gpu=x"], "--limit: expected a number for 'gpu', got 'x'"),
+        (["-p", "times=1", "--max-threads", "0"], "expected max_threads"),
+        (["-p", "times=1", "--quantum=-1"], "quantum"),
+        (["-p", "times=1", "--engine", "{}:engine", "--seed", "1"], "expected --engine or settings for a new one"),
+        (["-p", "times=1", "--engine", "{}:number"], "expected {}:number to be an engine"),
+    ],
+)
+def test_wrong_options(jobs: str, cascade: Cascade, options: list[str], said: str) -> None:
+    status, out, err = cascade("run", f"{jobs}:main", *(option.replace("{}", jobs) for option in options))
+    assert (status, out) == (2, "")
+    assert said.replace("{}", jobs) in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "a:b", "--no-such"], ["run", "a:b", "--log", "xml"], ["nope"]])
+def test_wrong_command_lines(cascade: Cascade, arguments: list[str]) -> None:
+    status, out, err = cascade(*arguments)
+    assert status == 2
+    assert out + err and "Traceback" not in out + err
+
+
+# --------------------------------------------------------------------------------------------------------- failures
+
+
+def test_a_failure_is_one_line_that_says_where(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("run", f"{jobs}:several")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"cascade: ZeroDivisionError: division by zero (task {jobs}.divide at $.args[0], iteration 0")
+    assert len(err.splitlines()) == 1
+
+
+def test_the_traceback_with_v(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("run", f"{jobs}:several", "-v")
+    assert (status, out) == (1, "")
+    assert "Traceback (most recent call last):" in err and "return a / b" in err
+    assert err.splitlines()[-1].startswith("cascade: ZeroDivisionError: division by zero (task ")
+
+
+def test_a_message_of_several_lines_becomes_one_and_does_nothing_to_a_terminal(jobs: str, cascade: Cascade) -> None:
+    _, _, err = cascade("run", f"{jobs}:two_lines")
+    assert err.startswith("cascade: ValueError: one two \\x1b[31m (task ") and len(err.splitlines()) == 1
+
+
+def test_a_function_that_fails(jobs: str, cascade: Cascade) -> None:
+    assert cascade("run", f"{jobs}:fails") == (1, "", f"cascade: KeyError: 'x' (while calling {jobs}:fails())\n")
+
+
+def test_a_module_that_fails(jobs: str, cascade: Cascade, tmp_path: Path) -> None:
+    (tmp_path / f"{jobs}.py").write_text("a = 1\nimport no_such_module_at_all\n")
+    for command in ("run", "explain", "visualize"):
+        status, _, err = cascade(command, f"{jobs}:main")
+        assert status == 1
+        assert f"ModuleNotFoundError: No module named 'no_such_module_at_all' (while importing {jobs}, " in err
+        assert f"{jobs}.py:2)" in err
+    (tmp_path / f"{jobs}.py").write_text("def broken(:\n")
+    status, _, err = cascade("run", f"{jobs}:main")
+    assert status == 1 and "SyntaxError" in err and len(err.splitlines()) == 1
+
+
+# ------------------------------------------------------------------------------------------------ engines and events
+
+
+def test_limits_and_engines(jobs: str, cascade: Cascade) -> None:
+    status, _, err = cascade("run", f"{jobs}:limited")
+    assert status == 1 and "gpu" in err
+    assert cascade("run", f"{jobs}:limited", "--limit", "gpu=1", "--limit", "mem=0.5") == (0, "0.5\n", "")
+    assert cascade("run", f"{jobs}:limited", "--engine", f"{jobs}:engine") == (0, "0.5\n", "")
+    settings = ["--seed", "1", "--default-mode", "inline", "--quantum", "0"]
+    workers = ["--max-threads", "1", "--max-processes", "1"]
+    assert cascade("run", f"{jobs}:values", *settings, *workers) == (0, "[0.5, 0.75]\n", "")
+
+
+def test_events_as_json_lines(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("run", f"{jobs}:main", "-p", "times=1", "--log", "json")
+    assert (status, out) == (0, "['ho']\n")
+    events = [json.loads(line) for line in err.splitlines()]
+    assert [event["event"] for event in events if event["event"].startswith("Run")] == ["RunStarted", "RunFinished"]
+    assert events[-1]["outcome"] == "done"
+
+
+def test_events_of_a_failure_come_before_its_line(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("run", f"{jobs}:several", "--log", "json")
+    assert (status, out) == (1, "")
+    *lines, last = err.splitlines()
+    assert [json.loads(line)["outcome"] for line in lines if '"RunFinished"' in line] == ["failed"]
+    assert last.startswith("cascade: ZeroDivisionError")
+
+
+def test_events_for_people(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("run", f"{jobs}:values", "--log", "text")
+    assert (status, out) == (0, "[0.5, 0.75]\n")
+    assert "started" in err and "done" in err
+
+
+# --------------------------------------------------------------------------------------------------------- pictures
+
+
+def test_explain(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("explain", f"{jobs}:main")
+    assert (status, err) == (0, "")
+    assert f"{jobs}.repeat" in out and "<- target" in out
+
+
+@pytest.mark.parametrize(("language", "first"), [("mermaid", "flowchart TD"), ("dot", "digraph template {")])
+def test_visualize(jobs: str, cascade: Cascade, tmp_path: Path, language: str, first: str) -> None:
+    status, out, err = cascade("visualize", f"{jobs}:main", "--format", language)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[0] == first
+    assert cascade("visualize", f"{jobs}:main", "--format", language, "-o", "picture") == (0, "", "")
+    assert (tmp_path / "picture").read_text() == out
+
+
+def test_a_picture_that_cannot_be_written(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("visualize", f"{jobs}:main", "-o", "no/such/folder/picture")
+    assert (status, out) == (1, "")
+    assert "FileNotFoundError" in err and len(err.splitlines()) == 1
+
+
+def test_help(cascade: Cascade) -> None:
+    status, out, _ = cascade("run", "--help")
+    assert status == 0
+    for option in ("param", "json", "log", "verbose", "engine", "limit", "seed", "max-threads", "quantum"):
+        assert f"--{option}" in out
+
+
+# ---------------------------------------------------------------------------------------- in processes of their own
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cascade", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")]), **environment},
+    )
+
+
+def test_a_process(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
+    with start(tmp_path, "run", "jobs:main", "-p", "times=2", "--json", PYTHONSAFEPATH="1") as process:
+        assert process.communicate(timeout=60) == ('["ho","ho"]\n', "")
+        assert process.returncode == 0
+
+
+def test_a_terminal_that_cannot_show_it_all(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
+    with start(tmp_path, "run", "jobs:surrogate", PYTHONIOENCODING="ascii") as process:
+        assert process.communicate(timeout=60) == ("'\\udcff \\u2713'\n", "")
+
+
+def test_interrupted_it_cleans_up_and_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent("""
+        import asyncio
+        import cascade as cs
+
+        @cs.task
+        async def main():
+            print("started", flush=True)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                print("cleaned up", flush=True)
+    """))
+    with start(tmp_path, "run", "jobs:main", "--log", "json") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == "cleaned up\n"
+    assert [json.loads(line)["outcome"] for line in err.splitlines() if '"RunFinished"' in line] == ["cancelled"]
+    assert "Traceback" not in err
+
+
+def test_nobody_reads_the_value(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
+    with start(tmp_path, "run", "jobs:main", "-p", "times=1000000") as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 1
+
+
+def test_a_task_may_end_the_process(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent("""
+        import cascade as cs
+
+        @cs.task(mode="inline")
+        def main():
+            raise SystemExit(7)
+    """))
+    with start(tmp_path, "run", "jobs:main") as process:
+        assert process.communicate(timeout=60) == ("", "")
+        assert process.returncode == 7
+
+
+def test_worker_processes_find_the_module(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent("""
+        import os
+        import cascade as cs
+
+        @cs.task(mode="process")
+        def main():
+            return os.getpid()
+    """))
+    with start(tmp_path, "run", "jobs:main", "--max-processes", "1") as process:
+        out, err = process.communicate(timeout=60)
+        assert err == "" and process.returncode == 0
+        assert int(out) != process.pid
