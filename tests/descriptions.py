@@ -15,7 +15,7 @@ from functools import cached_property
 KINDS = ("inline", "thread", "auto", "async", "suspending", "coroutine")
 
 PARAMS = {"n": 3, "word": "given", "flag": True}
-"""What runs are given; a param that is not among them has a default."""
+"""What runs are given for the params that their target has; all others have a default."""
 
 DEFAULT = "by default"
 RESOURCES = {"db": "the database", "bus": "the bus"}
@@ -298,6 +298,12 @@ def traverse(target: Node) -> dict[Node, int]:
 
     drive(visit(meant(target)))
     return numbers
+
+
+def params_of(target: Node) -> dict[str, object]:
+    """Give the values that a run of a target is given for its params."""
+    names = {node.name for node in traverse(target) if isinstance(node, Input)}
+    return {name: value for name, value in PARAMS.items() if name in names}
 
 
 class Places:

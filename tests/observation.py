@@ -7,7 +7,7 @@ import contextvars
 from collections import Counter
 from dataclasses import dataclass, field
 
-from descriptions import LIMITS, PARAMS, RESOURCES, Input, Node, traverse
+from descriptions import LIMITS, RESOURCES, Node, params_of
 from oracle import Journal, Outcome
 from oracle_build import JOURNAL, build
 from values import canonical
@@ -39,12 +39,6 @@ def equip(engine: cs.Engine) -> cs.Engine:
 def equipped(**options: object) -> cs.Engine:
     """Make an engine that has met no expression yet and has what descriptions ask for."""
     return equip(cs.Engine(templates=cs.Templates(), limits=LIMITS, **options))
-
-
-def params_of(node: Node) -> dict[str, object]:
-    """Give values for the params of a target."""
-    names = {one.name for one in traverse(node) if isinstance(one, Input)}
-    return {name: value for name, value in PARAMS.items() if name in names}
 
 
 def start(engine: cs.Engine, node: Node) -> tuple[cs.Run, Observation]:

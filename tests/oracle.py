@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from descriptions import (
     DEFAULT,
-    PARAMS,
+    LIMITS,
     RESOURCES,
     Box,
     Call,
@@ -30,7 +30,9 @@ from descriptions import (
     TaskSpec,
     drive,
     is_lazy,
+    is_node,
     meant,
+    params_of,
     strict,
 )
 from values import Point, canonical
@@ -65,6 +67,7 @@ class Outcome:
     value: object = None
     errors: list[BaseException] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
+    params: dict[str, object] = field(default_factory=dict)
 
     @property
     def calls(self) -> list[object]:
@@ -88,7 +91,7 @@ def evaluate(target: Node, *, everything: bool = False, journal: Journal | None 
     The first failure ends it. With `everything`, all else that does not need the failed value is evaluated too,
     as it may have been by tasks that run at the same time.
     """
-    outcome = Outcome(journal=journal or Journal())
+    outcome = Outcome(journal=journal or Journal(), params=params_of(target))
     several = isinstance(target, Box) and target.kind != "gather"
     try:
         value = drive(_frame(target, 0, outcome, everything, several))
@@ -173,14 +176,15 @@ def _value(node: Node, given: list[object], places: Places, outcome: Outcome, ev
         case Router() | Guard():
             return given[-1]
         case Input():
-            return PARAMS.get(node.name, DEFAULT)
+            return outcome.params.get(node.name, DEFAULT)
         case Resource():
             return RESOURCES[node.name]
         case Box():
             return assemble(node, given[: len(node.items)])
         case Call():
             args, kwargs = arguments(node, given)
-            return (yield _call(node, places.of(node), args, kwargs, outcome, everything))
+            asked = _asked(node, given)
+            return (yield _call(node, places.of(node), args, kwargs, asked, outcome, everything))
         case Map():
             return (yield _items(node, given, places.of(node), outcome, everything))
     raise AssertionError(node)
@@ -217,7 +221,7 @@ def _items(node: Map, given: list[object], place: int, outcome: Outcome, everyth
         kwargs = {**dict(zip(zipped, items, strict=True)), **common}
         kwargs = {name: kwargs[name] for name in sorted(kwargs)}
         try:
-            result = yield _call(node, place, (), kwargs, outcome, everything)
+            result = yield _call(node, place, (), kwargs, _asked(node, given), outcome, everything)
         except Exception as error:
             if not everything:
                 raise
@@ -227,11 +231,21 @@ def _items(node: Map, given: list[object], place: int, outcome: Outcome, everyth
     return _FAILED if any(result is _FAILED for result in results) else results
 
 
+def _asked(node: Call | Map, given: list[object]) -> dict[str, float]:
+    """Give what a call asks of limits; the values of what is beside its arguments come last."""
+    nodes = [extra.operand for extra in node.extras if is_node(extra.operand)]
+    for operand, value in zip(nodes, given[len(given) - len(nodes) :], strict=True):
+        if any(extra.role == "constraints" and extra.operand is operand for extra in node.extras):
+            return value
+    return {}
+
+
 def _call(
     node: Call | Map,
     place: int,
     args: tuple[object, ...],
     kwargs: dict[str, object],
+    asked: dict[str, float],
     outcome: Outcome,
     everything: bool,
 ) -> Generator:
@@ -242,6 +256,8 @@ def _call(
         key = cache_key(policies["cache"], args, kwargs)
         if key in kept:
             return kept[key][1]
+    if any(amount > LIMITS[name] for name, amount in asked.items()):
+        raise cs.LimitError("more than there is")
     result = _attempts(node.task, place, args, kwargs, policies.get("retry", {"max_attempts": 1}), outcome.journal)
     if is_lazy(result):
         result = yield _frame(result, place, outcome, everything)
@@ -263,14 +279,13 @@ def _attempts(
         left -= 1
         try:
             return perform(spec, journal.record(entry(place, spec, args, kwargs)), args, kwargs)
-        except (StopIteration, StopAsyncIteration) as error:
-            if not left:
-                raise RuntimeError("the task raised it") from error
         except Exception as error:
-            if not left or not isinstance(error, retry.get("on", Exception)):
-                raise
-            if isinstance(error, retry.get("give_up_on", ())):
-                raise
+            again = isinstance(error, retry.get("on", Exception)) and not isinstance(error, retry.get("give_up_on", ()))
+            if left and again:
+                continue
+            if isinstance(error, StopIteration | StopAsyncIteration):
+                raise RuntimeError("the task raised it") from error
+            raise
 
 
 def perform(spec: TaskSpec, attempt: int, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
