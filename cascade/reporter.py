@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 from cascade._core.lazy import LazyResult
 from cascade._core.special import Skip
 from cascade._core.template import Template
-from cascade.events.failure import describe
 
 if TYPE_CHECKING:
     from cascade.belongings import Belongings
@@ -115,7 +114,7 @@ class Reporter:
                     outcome=run.outcome,
                     iterations=run.iterations,
                     seconds=0.0 if run.started_at is None else (self._engine.timers.now() - run.started_at) * 1e-9,
-                    error=None if error is None else describe(error),
+                    error=None if error is None else text(error),
                 )
             )
 
@@ -157,7 +156,7 @@ class Reporter:
     def failed(self, run: Run, template: Template, number: int, error: BaseException) -> None:
         """A node has failed, for good."""
         if kind := self._wants("NodeFailed"):
-            self._emit(kind(**self._node(run, template, number), error=describe(error)))
+            self._emit(kind(**self._node(run, template, number), error=text(error)))
 
     def retrying(
         self, run: Run, template: Template, at: int, attempt: int, delay: float, error: BaseException
@@ -165,7 +164,7 @@ class Reporter:
         """A call has failed, and will be made again."""
         if kind := self._wants("NodeRetrying"):
             node = self._node(run, template, template.plan.order[at])
-            self._emit(kind(**node, attempt=attempt, delay=delay, error=describe(error)))
+            self._emit(kind(**node, attempt=attempt, delay=delay, error=text(error)))
 
     def blocked(self, run: Run, template: Template, at: int, reason: str) -> None:
         """A node must wait for the limits."""
@@ -206,7 +205,7 @@ class Reporter:
         if kind := self._wants("ResourceReleased"):
             self._emit(
                 kind(
-                    time=self._time(), run=run, name=name, scope=scope, error=None if error is None else describe(error)
+                    time=self._time(), run=run, name=name, scope=scope, error=None if error is None else text(error)
                 )
             )
 
@@ -229,3 +228,10 @@ def name_and_path(template: Template, number: int) -> tuple[str, str]:
     from cascade.graph.text import title
 
     return title(template.graph, template.graph.nodes[number]), locate(template.graph, number)
+
+
+def text(error: BaseException) -> str:
+    """Return an error as the text of an event."""
+    from cascade.events.failure import describe
+
+    return describe(error)
