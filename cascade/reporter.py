@@ -109,7 +109,7 @@ class Reporter:
         if self._state is not None:
             self._state.forget(run.id)
         if kind := self._wants("RunFinished"):
-            error = run.failure()
+            error = run.failure() if run.errors else None
             self._emit(
                 kind(
                     time=self._time(),

@@ -107,7 +107,7 @@ class Step:
             return LATER
         try:
             if self._cache is not None:
-                self._key = self._cache.key(self._task, self._arguments, self._keywords)
+                self._key = self._find_key(self._cache)
                 self._lead = self._engine.flights.try_join(self._cache, self._key)
                 if self._lead is None:
                     return LATER
@@ -306,10 +306,26 @@ class Step:
 
     # ------------------------------------------------------------------------------------------------- the cache
 
+    def _find_key(self, cache: CachePolicy) -> bytes:
+        """The key of this call. Resources count by their names: what they are is new in each run."""
+        template, at, _ = self._node
+        if not template.resources:
+            return cache.key(self._task, self._arguments, self._keywords)
+        from cascade.graph.template import NodeRef
+
+        nodes, calls = template.graph.nodes, template.graph.calls
+        arguments = [*self._arguments, *self._keywords.values()]
+        for index, operand in enumerate(nodes[template.plan.order[at]].operands[: len(arguments)]):
+            symbol = getattr(nodes[operand.index], "symbol", None) if type(operand) is NodeRef else None
+            if symbol is not None and calls[symbol].kind == "inject":
+                arguments[index] = Placeholder(calls[symbol].qualname)
+        positional = len(self._arguments)
+        return cache.key(self._task, tuple(arguments[:positional]), dict(zip(self._keywords, arguments[positional:])))
+
     async def _look_up(self, cache: CachePolicy) -> Hit | None:
         """The result, if it is known or somebody is about to find it; else this step is the one that does."""
         if not self._key:
-            self._key = cache.key(self._task, self._arguments, self._keywords)
+            self._key = self._find_key(cache)
         joined = await self._engine.flights.join(cache, self._key)
         if isinstance(joined, Landed):
             return self._found(Hit(joined.value))

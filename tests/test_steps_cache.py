@@ -280,3 +280,25 @@ async def test_a_skipped_expression_is_not_kept(store: Any) -> None:
 def skips(x: int) -> Any:
     made.append("skips")
     return one(x).run_if(False)
+
+
+async def test_a_resource_that_cannot_be_hashed_counts_by_its_name(store: Any) -> None:
+    policy = cs.ResultCache(store=store)
+
+    @cs.resource
+    def connection() -> Iterator[object]:
+        yield object()
+
+    async with cs.Engine() as engine:
+        engine.register(connection)
+        for _ in range(2):
+            assert await engine.run(uses(1).with_cache(policy)) == 1
+            assert await engine.run(uses(2, connection=cs.inject("connection")).with_cache(policy)) == 2
+            assert await engine.run(uses.with_cache(policy).map(x=[1, 2])) == [1, 2]
+    assert made == [1, 2]
+
+
+@cs.task(mode="inline")
+def uses(x: int, connection: Any = cs.Inject("connection")) -> int:
+    made.append(x)
+    return x
