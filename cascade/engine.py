@@ -188,7 +188,8 @@ class Engine(Belongings):
     async def _stop(self) -> None:
         """Cancel and await what still runs, and stop the workers; they start again when they are needed."""
         if self._loop is not None and self._loop.is_closed():
-            self._abandon_runs()
+            for lost in self._abandon_runs():
+                self.reporter.run_finished(lost)
         current = asyncio.current_task()
         inside = any(run.is_running or current in run.handles() for run in self._runs)
         for run in self._runs:
@@ -307,10 +308,11 @@ class Engine(Belongings):
             raise EngineStateError("no event loop is running: use cascade.run, or await engine.run") from None
         if loop is self._loop:
             return
+        lost: tuple[Run, ...] = ()
         if self._loop is not None and self._runs:
             if not self._loop.is_closed():
                 raise EngineStateError("the engine has runs on another event loop that have not ended")
-            self._abandon_runs()
+            lost = self._abandon_runs()
         self._loop = loop
         self._thread = threading.get_ident()
         self._alarm = None
@@ -319,15 +321,20 @@ class Engine(Belongings):
         if self._limits is not None:
             self._limits.clear()
         self._abandon_scope()
+        for run in lost:
+            self.reporter.run_finished(run)
 
-    def _abandon_runs(self) -> None:
-        """The event loop was closed under its runs: they can only be told so."""
+    def _abandon_runs(self) -> tuple[Run, ...]:
+        """The event loop was closed under its runs: they can only be told so. Return them."""
+        lost = self.runs
         error = EngineStateError("the event loop was closed before the run had ended")
         for run in self.runs:
             run.abandon(error)
             run.finished = True
             self._runs.discard(run)
             run.abandon_scope(error)
+            run.end_leads()
+        return lost
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """The engine's loop, for code that runs on it."""

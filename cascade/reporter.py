@@ -32,7 +32,8 @@ class Reporter:
         self._engine = engine
         self._state = state
         self._events: Events | None = None
-        self._starts: dict[tuple[int, int], int] = {}  # (frame, place of a node) -> nanoseconds
+        # By run, of each node that has not ended, by frame and place: nanoseconds at its start; None: it was not called.
+        self._starts: dict[int, dict[tuple[int, int], int | None]] = {}
         self._places: WeakKeyDictionary[Template, dict[int, tuple[str, str]]] = WeakKeyDictionary()
 
     @property
@@ -103,10 +104,11 @@ class Reporter:
 
     def run_finished(self, run: Run) -> None:
         """A run has ended, and all that was its own is released."""
+        self._starts.pop(run.id, None)
         if self._state is not None:
             self._state.forget(run.id)
         if kind := self._wants("RunFinished"):
-            error = run.failure()
+            error = run.failure() if run.errors else None
             self._emit(
                 kind(
                     time=self._time(),
@@ -135,15 +137,16 @@ class Reporter:
     def started(self, run: Run, template: Template, at: int, frame: int) -> None:
         """A node starts."""
         if self._wants("NodeFinished"):
-            self._starts[frame, at] = self._engine.timers.now()
+            self._starts.setdefault(run.id, {})[frame, at] = self._engine.timers.now()
         if kind := self._wants("NodeStarted"):
             self._emit(kind(**self._node(run, template, template.plan.order[at])))
 
     def finished(self, run: Run, template: Template, at: int, frame: int) -> None:
         """A node has its value."""
-        start = self._starts.pop((frame, at), None)
-        if kind := self._wants("NodeFinished"):
-            seconds = 0.0 if start is None else (self._engine.timers.now() - start) * 1e-9
+        now = self._engine.timers.now()
+        start = self._starts.get(run.id, {}).pop((frame, at), now)
+        if start is not None and (kind := self._wants("NodeFinished")):
+            seconds = (now - start) * 1e-9
             self._emit(kind(**self._node(run, template, template.plan.order[at]), seconds=seconds))
 
     def skipped(self, run: Run, template: Template, at: int, skip: Skip) -> None:
@@ -151,7 +154,10 @@ class Reporter:
         if kind := self._wants("NodeSkipped"):
             from cascade.launcher import describe_skip
 
-            self._emit(kind(**self._node(run, template, template.plan.order[at]), reason=describe_skip(skip)))
+            number = template.plan.order[at]
+            if template is skip.template and number == skip.number:  # the condition itself: told of what it is about
+                number = getattr(template.graph.nodes[number].operands[1], "index", number)
+            self._emit(kind(**self._node(run, template, number), reason=describe_skip(skip)))
 
     def failed(self, run: Run, template: Template, number: int, error: BaseException) -> None:
         """A node has failed, for good."""
@@ -177,8 +183,10 @@ class Reporter:
             node = self._node(run, template, template.plan.order[at])
             self._emit(kind(**node, reason=reason, seconds=seconds))
 
-    def cache_hit(self, run: Run, template: Template, at: int, key: bytes) -> None:
-        """A call was not made, as its result is known."""
+    def cache_hit(self, run: Run, template: Template, at: int, frame: int, key: bytes) -> None:
+        """A call was not made, as its result is known: it does not start, nor will it end."""
+        if self._wants("NodeFinished"):
+            self._starts.setdefault(run.id, {})[frame, at] = None
         if kind := self._wants("CacheHit"):
             self._emit(kind(**self._node(run, template, template.plan.order[at]), key=key.hex()))
 

@@ -35,7 +35,9 @@ class Run(Evaluation):
         iterations: how many tail calls it has made.
     """
 
-    __slots__ = ("_engine", "_inputs", "_joining", "_leads", "_scope", "_told", "finished", "id", "started_at")
+    __slots__ = (
+        "_engine", "_inputs", "_joining", "_leads", "_leaves", "_scope", "_told", "finished", "id", "started_at",
+    )  # fmt: skip
 
     def __init__(
         self, engine: Engine, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
@@ -50,6 +52,7 @@ class Run(Evaluation):
         self._inputs: dict[int, tuple[Any, Any]] | None = None  # id of a spec -> the spec and its value
         self._scope: Scope | None = None
         self._leads: set[Lead] | None = None
+        self._leaves: set[tuple[int, int]] | None = None  # (frame, place) of nodes that may start, and will at once
 
     def done(self) -> bool:
         """Whether it has ended: with a value, by failure, or cancelled."""
@@ -183,6 +186,24 @@ class Run(Evaluation):
             self._leads = set()
         return self._leads
 
+    def end_leads(self) -> None:
+        """It has ended, and will not find out what its flights are to."""
+        for lead in self._leads or ():
+            lead.failed()
+
+    def give_leave(self, frame: int, at: int) -> None:
+        """Note that a node has leave to start."""
+        if self._leaves is None:
+            self._leaves = set()
+        self._leaves.add((frame, at))
+
+    def take_leave(self, frame: int, at: int) -> bool:
+        """Whether a node has leave to start, which is good for once."""
+        if self._leaves is None or (frame, at) not in self._leaves:
+            return False
+        self._leaves.discard((frame, at))
+        return True
+
     def failure(self) -> BaseException | None:
         """What ended it, other than its value."""
         if self.errors:
@@ -197,8 +218,7 @@ class Run(Evaluation):
     def _finish(self) -> None:
         """It has ended: tell who awaits it."""
         self.finished = True
-        for lead in self._leads or ():
-            lead.failed()
+        self.end_leads()
         self._engine.reporter.run_finished(self)
         joining, self._joining = self._joining, None
         for join in joining or ():

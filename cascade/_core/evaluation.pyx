@@ -168,6 +168,8 @@ cdef class Evaluation(Starting):
                     self.settle(frame, waiter.node, value, completion)
                 except BaseException as failure:
                     self.fail(failure, frame, waiter.node)
+            elif type(value) is _CoroutineType:  # of a worker, and nobody is to await it
+                value.close()
         return 0
 
     cdef int run_frames(self) except -1:
@@ -239,6 +241,7 @@ cdef class Evaluation(Starting):
             if result == PENDING:
                 Py_DECREF_(result)
                 frame.awaited += 1
+                careful |= self.scheduler.attentive  # the beginning of a coroutine may have run
                 continue
             if careful and result == DEFERRED:
                 Py_DECREF_(result)
@@ -304,6 +307,7 @@ cdef class Evaluation(Starting):
         template = self.scheduler.table.get(self.scheduler.extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, self.scheduler.extraction)
+        self.at = template.node_count - 1
         if template.inputs or template.resources:
             self.admit(frame)
         return 0
@@ -317,6 +321,7 @@ cdef class Evaluation(Starting):
         template = self.scheduler.table.get(extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, extraction)
+        self.at = template.node_count - 1
         if template.inputs or template.resources:
             self.admit(frame)
         self.scheduler.launcher.tail_call(self, template, slots, frame.parent is None)
@@ -342,6 +347,8 @@ cdef class Evaluation(Starting):
         if frame.completion is not None:
             completion = frame.completion
             frame.completion = None
+            self.at = frame.parent_node  # where it fails, if it does
+            self.push(parent)
             waiter = new_waiter(self, parent, frame.parent_node)
             value = completion(waiter, value)
             if value is waiter:
@@ -386,7 +393,11 @@ cdef class Evaluation(Starting):
         if type(value) is LazyResult:
             self.completion = completion
             if self.is_tail(frame, &frame.template.nodes[node], node):
-                node = frame.template.node_count - 1
+                if self.scheduler.told:
+                    self.tell_last(frame, node)
+                Py_INCREF(value)
+                frame.values[frame.template.node_count - 1] = <PyObject*>value
+                return 0
             else:
                 frame.awaited += 1
                 self.completion = None

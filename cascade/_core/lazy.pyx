@@ -7,7 +7,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
-from cascade._core.policy cimport Governable, check_cached
+from cascade._core.policy cimport Governable, check_cached, check_timed
 from cascade._core.symbol cimport CallShape, call_shape
 
 from cascade.exceptions import PolicyError
@@ -166,6 +166,8 @@ cdef LazyResult with_role(LazyResult lazy, str role, object operand):
             raise PolicyError(f"expected a call of a task to give a {role} policy to, got `{kind}`")
         if role == "cache":
             check_cached(operand, <object>lazy.task)
+        elif role == "timeout":
+            check_timed(<object>lazy.task)
         if role in shape.roles:
             place = lazy.count - len(shape.roles) + shape.roles.index(role)
             if role == "constraints":
