@@ -95,7 +95,12 @@ class Launcher:
 
         step = Step(self._engine, run, waiter, template, at, task, arguments, keywords, policies, where)
         value = step.at_once()
-        return self.launch_async(waiter, step.perform()) if value is LATER else value
+        if value is not LATER:
+            return value
+        value = self.launch_async(waiter, step.perform())
+        if value is waiter and step.holds:
+            waiter.handle.add_done_callback(step.let_go)
+        return value
 
     def launch_resource(self, waiter: Waiter, run: Run, name: str) -> Any:
         """A resource, if it is set up; the waiter, if it has to be; a `Placeholder`, if each call has its own."""

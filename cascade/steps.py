@@ -54,8 +54,8 @@ class Step:
     """
 
     __slots__ = (
-        "_arguments", "_attempt", "_cache", "_constraints", "_coroutine", "_engine", "_error", "_key", "_keywords",
-        "_lead", "_node", "_retry", "_run", "_task", "_timeout", "_waiter", "_where",
+        "_arguments", "_attempt", "_begun", "_cache", "_constraints", "_coroutine", "_engine", "_error", "_key",
+        "_keywords", "_lead", "_node", "_retry", "_run", "_task", "_timeout", "_waiter", "_where",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +86,7 @@ class Step:
         # An inline call could not be given up.
         self._where = "thread" if where == "inline" and self._timeout is not None else where
         self._attempt = 1
+        self._begun = False  # to perform
         self._error: Exception | None = None  # of the attempt before
         self._key = b""  # of this call's result in the cache
         self._lead: Lead | None = None  # of the flight for it
@@ -132,6 +133,22 @@ class Step:
             return value
         return self._keep_later(value) if type(value) is LazyResult else self._keep(value)
 
+    @property
+    def holds(self) -> bool:
+        """Whether others wait for what it has taken without waiting."""
+        return self._lead is not None or self._coroutine is not None
+
+    def let_go(self, _: object) -> None:
+        """Give back what it holds, if it was cancelled before it could begin: then nothing of `perform` ever runs."""
+        if self._begun:
+            return
+        self._abandon_flight()
+        if self._coroutine is not None:
+            coroutine, grant = self._coroutine
+            self._coroutine = None
+            grant.release()
+            coroutine.close()
+
     # --------------------------------------------------------------------------------------- from the outside in
 
     async def perform(self) -> Any:
@@ -140,6 +157,7 @@ class Step:
         Raises:
             BaseException: what the last attempt raised, as itself.
         """
+        self._begun = True
         try:
             if self._cache is None:
                 return await self._in_total()

@@ -7,7 +7,9 @@ import contextvars
 from collections import Counter
 from dataclasses import dataclass, field
 
-import oracle
+from descriptions import LIMITS, RESOURCES, Node, params_of
+from oracle import Journal, Outcome
+from oracle_build import JOURNAL, build
 from values import canonical
 
 import cascade as cs
@@ -19,16 +21,33 @@ class Observation:
 
     value: object = None
     error: BaseException | None = None
-    calls: list[object] = field(default_factory=list)
+    journal: Journal = field(default_factory=Journal)
+
+    @property
+    def calls(self) -> list[object]:
+        """The calls that were made, in order."""
+        return self.journal.calls
 
 
-def start(engine: cs.Engine, node: oracle.Node) -> tuple[cs.Run, Observation]:
+def equip(engine: cs.Engine) -> cs.Engine:
+    """Give an engine what descriptions ask for. Its limits are given when it is made: `descriptions.LIMITS`."""
+    for name, value in RESOURCES.items():
+        engine.register(value, name)
+    return engine
+
+
+def equipped(**options: object) -> cs.Engine:
+    """Make an engine that has met no expression yet and has what descriptions ask for."""
+    return equip(cs.Engine(templates=cs.Templates(), limits=LIMITS, **options))
+
+
+def start(engine: cs.Engine, node: Node) -> tuple[cs.Run, Observation]:
     """Start a run whose tasks record into an observation of its own, found through its own context."""
     seen = Observation()
 
     def begin() -> cs.Run:
-        oracle.RECORD.set(seen.calls.append)
-        return engine.start(oracle.build(node, seen.calls.append))
+        JOURNAL.set(seen.journal)
+        return engine.start(build(node, seen.journal), params=params_of(node))
 
     return contextvars.copy_context().run(begin), seen
 
@@ -42,12 +61,12 @@ async def finish(run: cs.Run, seen: Observation) -> Observation:
     return seen
 
 
-async def observe(engine: cs.Engine, node: oracle.Node) -> Observation:
+async def observe(engine: cs.Engine, node: Node) -> Observation:
     """Run one description."""
     return await finish(*start(engine, node))
 
 
-async def observe_all(engine: cs.Engine, nodes: list[oracle.Node]) -> list[Observation]:
+async def observe_all(engine: cs.Engine, nodes: list[Node]) -> list[Observation]:
     """Run all of them at the same time."""
     started = [start(engine, node) for node in nodes]
     return [await finish(run, seen) for run, seen in started]
@@ -63,6 +82,8 @@ def failure(error: BaseException) -> object:
     """Give what two errors must have in common to be the same."""
     if type(error) is TypeError:
         return TypeError  # Python words them differently from version to version
+    if isinstance(error, cs.CascadeError):
+        return type(error)
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration | StopAsyncIteration):
         return (RuntimeError, canonical(error.__cause__))
     return canonical(error)
@@ -75,7 +96,7 @@ def leaves(error: BaseException) -> list[BaseException]:
     return [leaf for part in error.exceptions for leaf in leaves(part)]
 
 
-def assert_exact(seen: Observation, expected: oracle.Outcome) -> None:
+def assert_exact(seen: Observation, expected: Outcome) -> None:
     """Everything inline: the same value or error after the same calls in the same order."""
     assert seen.calls == expected.calls
     if expected.errors:
@@ -86,7 +107,7 @@ def assert_exact(seen: Observation, expected: oracle.Outcome) -> None:
         assert canonical(seen.value) == canonical(expected.value)
 
 
-def assert_possible(seen: Observation, possible: oracle.Outcome) -> None:
+def assert_possible(seen: Observation, possible: Outcome) -> None:
     """Tasks at the same time: the same value after the same calls; or errors that could be, and no call else."""
     allowed = Counter(possible.calls)
     made = Counter(seen.calls)

@@ -1,71 +1,63 @@
 """A slow, obvious interpreter of expressions, to hold the engine against.
 
-An expression is described once, as a tree of `Literal`, `Call` and `Box` (the same object reached twice is the
-same node). `evaluate` says what it is worth, `build` makes the Cascade expression of it, `shape` says which
-expressions ought to share a template. Nothing here recurses in Python: what looks like recursion is a generator
-that yields the next one, and `_drive` keeps them on a list.
+`evaluate` says what a description is worth, which calls are made for it, in which order, and what fails. A frame is
+evaluated by need: the target is wanted, what is wanted wants its strict inputs, and of all that is wanted and has its
+inputs, what comes first in the traversal is next. Each node ends before the next one starts.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import weakref
-from collections.abc import Callable, Generator
+import threading
+from collections import Counter
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
+from descriptions import (
+    DEFAULT,
+    LIMITS,
+    RESOURCES,
+    Box,
+    Call,
+    Flaky,
+    Guard,
+    Input,
+    Literal,
+    Map,
+    Node,
+    Places,
+    Resource,
+    Router,
+    TaskSpec,
+    drive,
+    is_lazy,
+    is_node,
+    meant,
+    params_of,
+    strict,
+)
 from values import Point, canonical
 
 import cascade as cs
 
-KINDS = ("inline", "thread", "auto", "async", "suspending", "coroutine")
-
-Record = Callable[[object], None]
-RECORD: contextvars.ContextVar[Record] = contextvars.ContextVar("RECORD")
-
 _FAILED = object()
+_SKIPPED = object()
 
 
-@dataclass(frozen=True, eq=False)
-class Literal:
-    """A literal argument."""
+class Journal:
+    """What one run has done: its calls in order, and the results that it keeps."""
 
-    value: object
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+        self.results: dict[bytes, tuple[object, object]] = {}  # by key; with the arguments, whose ids are in the key
+        self._counts: Counter[object] = Counter()
+        self._lock = threading.Lock()
 
-
-@dataclass(frozen=True, eq=False)
-class TaskSpec:
-    """A task: `act` gets the arguments and gives a value, a failure or the next expression.
-
-    `fresh` tasks are functions made anew at each call, with what they record to in a closure cell; the others are
-    made once and find it in a context variable.
-    """
-
-    name: str
-    act: Callable[[tuple[object, ...], dict[str, object]], object]
-    kind: str = "inline"
-    fresh: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """One call of a task."""
-
-    task: TaskSpec
-    args: tuple[Node, ...] = ()
-    kwargs: dict[str, Node] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Box:
-    """A container: list, tuple, set, frozenset, dict, struct; or gather, which is a lazy result too."""
-
-    kind: str
-    items: tuple[Node, ...]
-    keys: tuple[object, ...] = ()
-
-
-Node = Literal | Call | Box
+    def record(self, call: object) -> int:
+        """Take a call down, and tell how often it was made by now."""
+        with self._lock:
+            self.calls.append(call)
+            self._counts[call] += 1
+            return self._counts[call]
 
 
 @dataclass
@@ -74,40 +66,132 @@ class Outcome:
 
     value: object = None
     errors: list[BaseException] = field(default_factory=list)
-    calls: list[object] = field(default_factory=list)
+    journal: Journal = field(default_factory=Journal)
+    params: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def calls(self) -> list[object]:
+        """The calls that are made, in order."""
+        return self.journal.calls
 
 
-def is_lazy(node: object) -> bool:
-    """Tell whether the node is a lazy result, which a task can return as the next expression."""
-    return isinstance(node, Call) or (isinstance(node, Box) and node.kind == "gather")
+def entry(place: int, spec: TaskSpec, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    """Give what is recorded of a call."""
+    return (place, spec.name, canonical(args), canonical(kwargs))
 
 
-def _drive(generator: Generator) -> object:
-    stack, value, error = [generator], None, None
-    while stack:
+def cache_key(group: object, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
+    """Give the key under which the result of a call is kept."""
+    return repr((group, canonical((args, kwargs)))).encode("utf-8", "surrogatepass")
+
+
+def evaluate(target: Node, *, everything: bool = False, journal: Journal | None = None) -> Outcome:
+    """Evaluate a description, one node after another.
+
+    The first failure ends it. With `everything`, all else that does not need the failed value is evaluated too,
+    as it may have been by tasks that run at the same time.
+    """
+    outcome = Outcome(journal=journal or Journal(), params=params_of(target))
+    several = isinstance(target, Box) and target.kind != "gather"
+    try:
+        value = drive(_frame(target, 0, outcome, everything, several))
+        if value is _SKIPPED:
+            raise cs.TaskSkippedError("the target was skipped")
+    except Exception as error:
+        outcome.errors.append(error)
+    else:
+        outcome.value = None if value is _FAILED else value
+    return outcome
+
+
+def constant(node: Node) -> object:
+    """Give the value of a node without a lazy result in it: a container as it is, not as a list of targets."""
+    return drive(_frame(node, 0, Outcome(), False))
+
+
+def _frame(target: Node, path: int, outcome: Outcome, everything: bool, several: bool = False) -> Generator:
+    target = meant(target)
+    places = Places(target, path)
+    values: dict[Node, object] = {}
+    chosen: dict[Node, Node] = {}  # what routers and conditions have decided for
+    wanted: set[Node] = set()
+
+    def want(node: Node) -> None:
+        todo = [node]
+        while todo:
+            node = todo.pop()
+            if node not in wanted:
+                wanted.add(node)
+                todo += strict(node)
+
+    def inputs(node: Node) -> list[Node]:
+        return [*strict(node), *([chosen[node]] if node in chosen else [])]
+
+    want(target)
+    while target not in values:
+        ready = (node for node in wanted if node not in values and all(one in values for one in inputs(node)))
+        node = min(ready, key=places.numbers.__getitem__)
+        given = [values[one] for one in inputs(node)]
         try:
-            inner = stack[-1].send(value) if error is None else stack[-1].throw(error)
-        except StopIteration as stop:
-            stack.pop()
-            value, error = stop.value, None
-        except BaseException as raised:
-            stack.pop()
-            value, error = None, raised
-        else:
-            stack.append(inner)
-            value = error = None
-    if error is not None:
-        raise error
-    return value
+            if any(value is _FAILED for value in given):
+                values[node] = _FAILED
+            elif several and node is target:
+                values[node] = [cs.SKIPPED if value is _SKIPPED else value for value in given]
+            elif any(value is _SKIPPED for value in given):
+                values[node] = _SKIPPED
+            elif isinstance(node, Router | Guard) and node not in chosen:
+                choice = _route(node, given[0]) if isinstance(node, Router) else _branch(node, given[0])
+                if choice is None:
+                    values[node] = _SKIPPED
+                else:
+                    chosen[node] = meant(choice)
+                    want(chosen[node])
+            else:
+                values[node] = yield _value(node, given, places, outcome, everything)
+        except Exception as error:
+            if not everything:
+                raise
+            outcome.errors.append(error)
+            values[node] = _FAILED
+    return values[target]
 
 
-def _children(node: Node) -> list[Node]:
-    if isinstance(node, Call):
-        return [*node.args, *(node.kwargs[name] for name in sorted(node.kwargs))]
-    return list(node.items) if isinstance(node, Box) else []
+def _route(node: Router, key: object) -> Node:
+    routes = dict(zip(node.keys, node.routes, strict=True))
+    if key in routes:
+        return routes[key]
+    if node.default is None:
+        raise cs.RouteError(f"no route {key!r}")
+    return node.default
 
 
-def _assemble(node: Box, items: list[object]) -> object:
+def _branch(node: Guard, condition: object) -> Node | None:
+    return node.node if condition else node.otherwise
+
+
+def _value(node: Node, given: list[object], places: Places, outcome: Outcome, everything: bool) -> Generator:
+    match node:
+        case Literal():
+            return node.value
+        case Router() | Guard():
+            return given[-1]
+        case Input():
+            return outcome.params.get(node.name, DEFAULT)
+        case Resource():
+            return RESOURCES[node.name]
+        case Box():
+            return assemble(node, given[: len(node.items)])
+        case Call():
+            args, kwargs = arguments(node, given)
+            asked = _asked(node, given)
+            return (yield _call(node, places.of(node), args, kwargs, asked, outcome, everything))
+        case Map():
+            return (yield _items(node, given, places.of(node), outcome, everything))
+    raise AssertionError(node)
+
+
+def assemble(node: Box, items: list[object]) -> object:
+    """Make the container of a box."""
     if node.kind == "dict":
         return dict(zip(node.keys, items, strict=True))
     if node.kind == "struct":
@@ -115,188 +199,97 @@ def _assemble(node: Box, items: list[object]) -> object:
     return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "gather": list}[node.kind](items)
 
 
-def _arguments(node: Call, items: list[object]) -> tuple[tuple[object, ...], dict[str, object]]:
+def arguments(node: Call, items: list[object]) -> tuple[tuple[object, ...], dict[str, object]]:
+    """Part what a call is given into positional and keyword arguments."""
     count = len(node.args)
-    return tuple(items[:count]), dict(zip(sorted(node.kwargs), items[count:], strict=True))
+    names = sorted(node.kwargs)
+    return tuple(items[:count]), dict(zip(names, items[count : count + len(names)], strict=True))
 
 
-def entry(path: int, spec: TaskSpec, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-    """Give what is recorded of a call; `path` is different for every node of every expression of a run."""
-    return (path, spec.name, canonical(args), canonical(kwargs))
-
-
-# -- what it is worth ------------------------------------------------------------------------------------------
-
-
-def evaluate(target: Node, *, everything: bool = False) -> Outcome:
-    """Evaluate depth first, arguments left to right, then names sorted: what is ready first runs first.
-
-    The first failure ends it. With `everything`, all else that does not need the failed value is evaluated too,
-    as it may have been by tasks that run at the same time.
-    """
-    outcome = Outcome()
-    try:
-        outcome.value = _drive(_value(target, {}, 0, outcome, everything))
-    except Exception as error:
-        outcome.errors.append(error)
-    if outcome.value is _FAILED:
-        outcome.value = None
-    return outcome
-
-
-def _value(node: Node, memo: dict[Node, object], path: int, outcome: Outcome, everything: bool) -> Generator:
-    if isinstance(node, Literal):
-        return node.value
-    if node in memo:
-        return memo[node]
-    items: list[object] = []
-    for child in _children(node):
-        items.append((yield _value(child, memo, path, outcome, everything)))
-    place = hash((path, len(memo)))
-    if any(item is _FAILED for item in items):
-        result: object = _FAILED
-    else:
+def _items(node: Map, given: list[object], place: int, outcome: Outcome, everything: bool) -> Generator:
+    zipped, consts = sorted(node.zipped), sorted(node.consts)
+    columns = given[: len(zipped)]
+    common = dict(zip(consts, given[len(zipped) :], strict=False))
+    for name, column in zip(zipped, columns, strict=True):
+        if isinstance(column, str | bytes | dict | set | frozenset) or not hasattr(type(column), "__iter__"):
+            raise cs.MapError(f"{name} cannot be zipped")
+    rows = [list(column) for column in columns]
+    if len({len(row) for row in rows}) > 1:
+        raise cs.MapError("the lengths differ")
+    results: list[object] = []
+    for items in zip(*rows, strict=True):
+        kwargs = {**dict(zip(zipped, items, strict=True)), **common}
+        kwargs = {name: kwargs[name] for name in sorted(kwargs)}
         try:
-            result = _assemble(node, items) if isinstance(node, Box) else _call(node, items, place, outcome)
+            result = yield _call(node, place, (), kwargs, _asked(node, given), outcome, everything)
         except Exception as error:
             if not everything:
                 raise
             outcome.errors.append(error)
             result = _FAILED
+        results.append(cs.SKIPPED if result is _SKIPPED else result)
+    return _FAILED if any(result is _FAILED for result in results) else results
+
+
+def _asked(node: Call | Map, given: list[object]) -> dict[str, float]:
+    """Give what a call asks of limits; the values of what is beside its arguments come last."""
+    nodes = [extra.operand for extra in node.extras if is_node(extra.operand)]
+    for operand, value in zip(nodes, given[len(given) - len(nodes) :], strict=True):
+        if any(extra.role == "constraints" and extra.operand is operand for extra in node.extras):
+            return value
+    return {}
+
+
+def _call(
+    node: Call | Map,
+    place: int,
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+    asked: dict[str, float],
+    outcome: Outcome,
+    everything: bool,
+) -> Generator:
+    """One call with its policies, and what comes of an expression that it gives."""
+    policies = {extra.role: extra.operand for extra in node.extras}
+    kept, key = outcome.journal.results, b""
+    if "cache" in policies:
+        key = cache_key(policies["cache"], args, kwargs)
+        if key in kept:
+            return kept[key][1]
+    if any(amount > LIMITS[name] for name, amount in asked.items()):
+        raise cs.LimitError("more than there is")
+    result = _attempts(node.task, place, args, kwargs, policies.get("retry", {"max_attempts": 1}), outcome.journal)
     if is_lazy(result):
-        result = yield _value(result, {}, place, outcome, everything)
-    memo[node] = result
+        result = yield _frame(result, place, outcome, everything)
+    if "cache" in policies and result is not _FAILED and result is not _SKIPPED:
+        kept[key] = (args, kwargs), result
     return result
 
 
-def _call(node: Call, items: list[object], place: int, outcome: Outcome) -> object:
-    args, kwargs = _arguments(node, items)
-    outcome.calls.append(entry(place, node.task, args, kwargs))
-    try:
-        return node.task.act(args, kwargs)
-    except (StopIteration, StopAsyncIteration) as error:
-        raise RuntimeError("the task raised it") from error
+def _attempts(
+    spec: TaskSpec,
+    place: int,
+    args: tuple[object, ...],
+    kwargs: dict[str, object],
+    retry: dict[str, object],
+    journal: Journal,
+) -> object:
+    left = retry.get("max_attempts", 3)
+    while True:
+        left -= 1
+        try:
+            return perform(spec, journal.record(entry(place, spec, args, kwargs)), args, kwargs)
+        except Exception as error:
+            again = isinstance(error, retry.get("on", Exception)) and not isinstance(error, retry.get("give_up_on", ()))
+            if left and again:
+                continue
+            if isinstance(error, StopIteration | StopAsyncIteration):
+                raise RuntimeError("the task raised it") from error
+            raise
 
 
-# -- the Cascade expression of it ------------------------------------------------------------------------------
-
-
-def build(target: Node, record: Record, path: int = 0) -> cs.LazyResult:
-    """Make the Cascade expression that the description describes; its tasks record their calls."""
-    return _drive(_built(target, {}, path, record))
-
-
-def _built(node: Node, memo: dict[Node, object], path: int, record: Record) -> Generator:
-    if isinstance(node, Literal):
-        return node.value
-    if node in memo:
-        return memo[node]
-    items: list[object] = []
-    for child in _children(node):
-        items.append((yield _built(child, memo, path, record)))
-    if isinstance(node, Box):
-        result = cs.gather(*items) if node.kind == "gather" else _assemble(node, items)
-    else:
-        args, kwargs = _arguments(node, items)
-        result = make_task(node.task, hash((path, len(memo))), record)(*args, **kwargs)
-    memo[node] = result
-    return result
-
-
-_MADE: weakref.WeakKeyDictionary[TaskSpec, dict[int, cs.Task]] = weakref.WeakKeyDictionary()
-
-
-def make_task(spec: TaskSpec, place: int, record: Record) -> cs.Task:
-    """Make the task of a spec, or give the one made before where the spec is not fresh."""
-    if spec.fresh:
-        return _task(spec, place, lambda: record)
-    made = _MADE.setdefault(spec, {})
-    if place not in made:
-        # The spec is held weakly, or the entry would keep its own key alive.
-        made[place] = _task(weakref.proxy(spec), place, RECORD.get)
-    return made[place]
-
-
-def _task(spec: TaskSpec, place: int, recorder: Callable[[], Record]) -> cs.Task:
-    kind = spec.kind
-
-    def answer(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        record = recorder()
-        record(entry(place, spec, args, kwargs))
-        result = spec.act(args, kwargs)
-        return build(result, record, place) if is_lazy(result) else result
-
-    async def suspending(*args: object, **kwargs: object) -> object:
-        await asyncio.sleep(0)
-        result = answer(args, kwargs)
-        await asyncio.sleep(0)
-        return result
-
-    async def finishing(*args: object, **kwargs: object) -> object:
-        return answer(args, kwargs)
-
-    def returning(*args: object, **kwargs: object) -> object:
-        return finishing(*args, **kwargs)
-
-    def plain(*args: object, **kwargs: object) -> object:
-        return answer(args, kwargs)
-
-    body = {"suspending": suspending, "async": finishing, "coroutine": returning}.get(kind, plain)
-    mode = {"thread": "thread", "auto": "auto"}.get(kind, "inline")
-    if kind in ("async", "suspending"):
-        return cs.task(name=spec.name)(body)
-    return cs.task(name=spec.name, mode=mode)(body)
-
-
-# -- which expressions share a template ------------------------------------------------------------------------
-
-
-def shape(target: Node) -> object:
-    """Give the structure of an expression as nested tuples: equal exactly where the structure key must be."""
-    return _drive(_shape(target, {}))
-
-
-def holds_lazy(node: Node) -> bool:
-    """Tell whether a lazy result is inside, at any depth."""
-    todo, seen = [node], set()
-    while todo:
-        node = todo.pop()
-        if is_lazy(node):
-            return True
-        if node not in seen:
-            seen.add(node)
-            todo.extend(_children(node))
-    return False
-
-
-def _shape(node: Node, numbers: dict[Node, int]) -> Generator:
-    if not holds_lazy(node):
-        return "slot"
-    if node in numbers:
-        return ("ref", numbers[node])
-    numbers[node] = len(numbers)
-    items = []
-    for child in _children(node):
-        items.append((yield _shape(child, numbers)))
-    if isinstance(node, Call):
-        spec = node.task
-        # What a body does is no structure: whether it suspends, or gives a coroutine.
-        kind = {"coroutine": "inline", "suspending": "async"}.get(spec.kind, spec.kind)
-        return ("call", spec.name, kind, len(node.args), tuple(sorted(node.kwargs)), tuple(items))
-    return (node.kind, tuple((type(key), repr(key)) for key in node.keys), tuple(items))
-
-
-def literals(target: Node) -> list[object]:
-    """Give the literals of an expression in the order of its slots, those of callables left out."""
-    found: list[object] = []
-    _drive(_literals(target, set(), found))
-    return found
-
-
-def _literals(node: Node, seen: set[Node], found: list[object]) -> Generator:
-    if not holds_lazy(node):
-        found.append(_drive(_value(node, {}, 0, Outcome(), False)))
-    elif node not in seen:
-        seen.add(node)
-        for child in _children(node):
-            yield _literals(child, seen, found)
+def perform(spec: TaskSpec, attempt: int, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    """Do what a task does, as its call number `attempt` with these arguments."""
+    if isinstance(spec.act, Flaky) and attempt <= spec.act.times:
+        raise spec.act.error(attempt)
+    return spec.act(args, kwargs)

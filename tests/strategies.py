@@ -6,8 +6,8 @@ import hashlib
 import math
 from dataclasses import dataclass
 
+from descriptions import Box, Call, Literal, Node, TaskSpec, is_lazy
 from hypothesis import strategies as st
-from oracle import Box, Call, Literal, Node, TaskSpec, is_lazy
 from values import Hostile, HostileKey, canonical
 
 ALL_KINDS = ("inline", "thread", "async", "suspending", "coroutine")

@@ -6,10 +6,10 @@ import asyncio
 import threading
 
 import pytest
+from descriptions import Node
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from observation import settle, start
-from oracle import Node
 from strategies import expressions
 
 import cascade as cs

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 import shapes
+from descriptions import Node
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import Node, build
+from oracle import Journal
+from oracle_build import build
 from strategies import ALL_KINDS, expressions
 from template_files import NATIVE, template_of
 
@@ -34,7 +36,7 @@ def holds(key: bytes, graph: GraphTemplate, plan: PlanTemplate) -> bool:
 
 @given(expressions(ALL_KINDS, ordered=False))
 def test_what_was_built_is_proved(node: Node) -> None:
-    key, _, graph, plan = template_of(build(node, print))
+    key, _, graph, plan = template_of(build(node, Journal()))
     assert holds(key, graph, plan)
 
 

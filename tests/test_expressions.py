@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from descriptions import Box, Node
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observation import assert_exact, assert_possible, observe, observe_all
-from oracle import Box, Node, evaluate
+from observation import Observation, assert_exact, assert_possible, observe, observe_all
+from oracle import evaluate
+from oracle_build import JOURNAL, build
 from strategies import ALL_KINDS, expressions
 
 import cascade as cs
@@ -148,13 +150,10 @@ def test_several_targets_give_the_list_of_results(nodes: list[Node], kind: str) 
 @settings(max_examples=50)
 @given(expressions(failing=True))
 def test_runs_through_cs_run(node: Node) -> None:
-    from observation import Observation
-    from oracle import RECORD, build
-
     seen = Observation()
-    RECORD.set(seen.calls.append)
+    JOURNAL.set(seen.journal)
     try:
-        seen.value = cs.run(build(node, seen.calls.append))
+        seen.value = cs.run(build(node, seen.journal))
     except Exception as error:
         seen.error = error
     assert_exact(seen, evaluate(node))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from oracle import Box, Call, Literal, TaskSpec, evaluate, literals, shape
+from descriptions import Box, Call, Literal, TaskSpec
+from oracle import evaluate
+from oracle_shape import literals, shape
 from strategies import Boom, Digest, Fail, Give, Pick, Recurse
 
 

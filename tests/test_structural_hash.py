@@ -11,8 +11,11 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from descriptions import Node
 from hypothesis import given
-from oracle import Node, build, literals, shape
+from oracle import Journal
+from oracle_build import build
+from oracle_shape import literals, shape
 from shapes import digests
 from strategies import ALL_KINDS, expressions
 from values import Point, canonical
@@ -121,14 +124,14 @@ def test_what_is_no_target_is_refused(target: object) -> None:
 
 @given(expressions(ALL_KINDS))
 def test_random_expressions_give_their_literals(node: Node) -> None:
-    _, slots = cs.structural_hash(build(node, print))
+    _, slots = cs.structural_hash(build(node, Journal()))
     found = [slot for slot in slots if not isinstance(slot, cs.Task) and slot is not Point]
     assert canonical(found) == canonical(literals(node))
 
 
 @given(expressions(ALL_KINDS, failing=True), expressions(ALL_KINDS, failing=True))
 def test_random_expressions_share_a_key_exactly_if_the_shape_is_the_same(one: Node, two: Node) -> None:
-    keys = [cs.structural_hash(build(node, print))[0] for node in (one, two, one)]
+    keys = [cs.structural_hash(build(node, Journal()))[0] for node in (one, two, one)]
     assert keys[0] == keys[2]
     assert (keys[0] == keys[1]) == (shape(one) == shape(two))
 

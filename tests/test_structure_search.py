@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+from descriptions import Box, Call, Literal, Node, TaskSpec
 from observation import assert_exact, observe
-from oracle import Box, Call, Literal, Node, TaskSpec, build, evaluate, shape
+from oracle import Journal, evaluate
+from oracle_build import build
+from oracle_shape import shape
 from strategies import Digest
 
 import cascade as cs
@@ -85,7 +88,7 @@ def test_the_key_alone_decides(alphabet: Alphabet, size: int, least: int) -> Non
     digests: dict[object, str] = {}
     shapes: dict[str, object] = {}
     for node in alphabet.calls(size):
-        form, digest = shape(node), cs.structural_hash(build(node, print))[0]
+        form, digest = shape(node), cs.structural_hash(build(node, Journal()))[0]
         assert digests.setdefault(form, digest) == digest, f"one shape, two keys: {form}"
         assert shapes.setdefault(digest, form) == form, f"two shapes, one key: {form} and {shapes[digest]}"
     assert len(shapes) >= least

@@ -1,0 +1,328 @@
+"""Expressions as descriptions: what the oracle evaluates, and what Cascade expressions are built from.
+
+A description is a tree of nodes; the same object reached twice is the same node. A node that was made of another by a
+modifier (`after`, `with_retry`, ...) says so, as it must be built in the same way: `base` is the node and the modifier.
+Nothing here recurses in Python: what looks like recursion is a generator that yields the next one, and `drive` keeps
+them on a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+KINDS = ("inline", "thread", "auto", "async", "suspending", "coroutine")
+
+PARAMS = {"n": 3, "word": "given", "flag": True}
+"""What runs are given for the params that their target has; all others have a default."""
+
+DEFAULT = "by default"
+RESOURCES = {"db": "the database", "bus": "the bus"}
+LIMITS = {"gpu": 1, "mem": 3}
+
+
+@dataclass(frozen=True, eq=False)
+class Literal:
+    """A literal argument."""
+
+    value: object
+
+
+@dataclass(frozen=True, eq=False)
+class TaskSpec:
+    """A task: `act` gets the arguments and gives a value, a failure or the next expression.
+
+    `fresh` tasks are functions made anew at each call, with what they record to in a closure cell; the others are
+    made once and find it in a context variable. The calls of tasks of one `group` are recorded as if they were those of
+    one node: for those that share results, where it does not matter which of them runs.
+    """
+
+    name: str
+    act: Callable[[tuple[object, ...], dict[str, object]], object]
+    kind: str = "inline"
+    fresh: bool = True
+    group: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Flaky:
+    """What a task does that fails the first times that it is called with the same arguments."""
+
+    times: int
+    error: type[Exception]
+    then: Callable[[tuple[object, ...], dict[str, object]], object]
+
+    def __call__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        return self.then(args, kwargs)
+
+
+@dataclass(frozen=True, eq=False)
+class Extra:
+    """What a call is given beside its arguments.
+
+    "after": a node. "constraints": a dict box. "retry": keyword arguments. "timeout": seconds. "cache": a group.
+    """
+
+    role: str
+    operand: object
+
+
+Base = tuple["Node", Extra]
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a task. Extras of a call that has no base are given to the task, before it is called."""
+
+    task: TaskSpec
+    args: tuple[Node, ...] = ()
+    kwargs: dict[str, Node] = field(default_factory=dict)
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A container: list, tuple, set, frozenset, dict, struct; or gather, which is a lazy result too."""
+
+    kind: str
+    items: tuple[Node, ...]
+    keys: tuple[object, ...] = ()
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Router:
+    """One of several nodes, by key."""
+
+    selector: Node
+    keys: tuple[object, ...]
+    routes: tuple[Node, ...]
+    default: Node | None = None
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Guard:
+    """A node under a condition."""
+
+    condition: Node
+    node: Node
+    otherwise: Node | None = None
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """A call for each item. Extras of a map that has no base are given to the task."""
+
+    task: TaskSpec
+    zipped: dict[str, Node]
+    consts: dict[str, Node] = field(default_factory=dict)
+    concurrency: int | None = None
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """A param."""
+
+    name: str
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Resource:
+    """A resource of the engine."""
+
+    name: str
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """Nodes one after another."""
+
+    items: tuple[Node, ...]
+
+    @cached_property
+    def meaning(self) -> Node:
+        """What it is short for."""
+        made: list[Node] = []
+        for item in self.items:
+            made.append(derive(item, Extra("after", made[-1])) if made else item)
+        return Box("gather", tuple(made))
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """Tasks one after another, each called with what the one before gives."""
+
+    value: Node
+    steps: tuple[TaskSpec, ...]
+
+    @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls that it is short for, from the inside out."""
+        made: list[Call] = []
+        for spec in self.steps:
+            made.append(Call(spec, (made[-1] if made else self.value,)))
+        return tuple(made)
+
+    @property
+    def meaning(self) -> Node:
+        """What it is short for."""
+        return self.calls[-1]
+
+
+Node = Literal | Call | Box | Router | Guard | Map | Input | Resource | Sequence | Pipeline
+
+
+def is_node(value: object) -> bool:
+    """Tell whether it is a description."""
+    return isinstance(value, Node)
+
+
+def meant(node: Node) -> Node:
+    """Give the node that a node is short for, or itself."""
+    while isinstance(node, Sequence | Pipeline):
+        node = node.meaning
+    return node
+
+
+def is_lazy(node: object) -> bool:
+    """Tell whether the node is a lazy result, which a task can return as the next expression."""
+    return is_node(node) and not isinstance(node, Literal) and not (isinstance(node, Box) and node.kind != "gather")
+
+
+def takes_policies(node: Node) -> bool:
+    """Tell whether it is a call that can be given policies, or stands for one."""
+    node = meant(node)
+    return takes_policies(node.node) if isinstance(node, Guard) else isinstance(node, Call | Map)
+
+
+def derive(node: Node, extra: Extra) -> Node:
+    """Make the node that a modifier makes of a node."""
+    meaning = meant(node)
+    if isinstance(meaning, Guard):
+        return replace(meaning, node=derive(meaning.node, extra), base=(node, extra))
+    extras = list(meaning.extras)
+    roles = [given.role for given in extras]
+    if extra.role == "after" or extra.role not in roles:
+        extras.append(extra)
+    else:
+        place = roles.index(extra.role)
+        new = extra
+        if extra.role == "constraints":
+            old = extras[place].operand
+            merged = dict(zip(old.keys, old.items, strict=True)) | dict(
+                zip(extra.operand.keys, extra.operand.items, strict=True)
+            )
+            new = Extra("constraints", Box("dict", tuple(merged.values()), tuple(merged)))
+        extras[place] = new
+    return replace(meaning, extras=tuple(extras), base=(node, extra))
+
+
+def origin(node: Node) -> Node:
+    """Give the node that it was made of by modifiers, or itself."""
+    while getattr(node, "base", None) is not None:
+        node = meant(node.base[0])
+    return node
+
+
+def strict(node: Node) -> list[Node]:
+    """Give what a node needs whatever the values are, in the order of traversal."""
+    node = meant(node)
+    extras = [extra.operand for extra in getattr(node, "extras", ()) if is_node(extra.operand)]
+    match node:
+        case Call():
+            found = [*node.args, *(node.kwargs[name] for name in sorted(node.kwargs))]
+        case Box():
+            found = list(node.items)
+        case Router():
+            found = [node.selector]
+        case Guard():
+            found = [node.condition]
+        case Map():
+            found = [inputs[name] for inputs in (node.zipped, node.consts) for name in sorted(inputs)]
+        case _:
+            found = []
+    return [meant(one) for one in (*found, *extras)]
+
+
+def children(node: Node) -> list[Node]:
+    """Give all that a node refers to, in the order of traversal."""
+    node, found = meant(node), strict(node)
+    if isinstance(node, Router):
+        found[1:1] = map(meant, (*node.routes, *(() if node.default is None else (node.default,))))
+    if isinstance(node, Guard):
+        found += map(meant, (node.node, *(() if node.otherwise is None else (node.otherwise,))))
+    return found
+
+
+def drive(generator: Generator) -> object:
+    """Run a generator that yields others and wants their results, without recursion."""
+    stack, value, error = [generator], None, None
+    while stack:
+        try:
+            inner = stack[-1].send(value) if error is None else stack[-1].throw(error)
+        except StopIteration as stop:
+            stack.pop()
+            value, error = stop.value, None
+        except BaseException as raised:
+            stack.pop()
+            value, error = None, raised
+        else:
+            stack.append(inner)
+            value = error = None
+    if error is not None:
+        raise error
+    return value
+
+
+def traverse(target: Node) -> dict[Node, int]:
+    """Number all nodes in post-order, each when it is reached first."""
+    numbers: dict[Node, int] = {}
+
+    def visit(node: Node) -> Generator:
+        for child in children(node):
+            if child not in numbers:
+                yield visit(child)
+        numbers.setdefault(node, len(numbers))
+
+    drive(visit(meant(target)))
+    return numbers
+
+
+def params_of(target: Node) -> dict[str, object]:
+    """Give the values that a run of a target is given for its params."""
+    names = {node.name for node in traverse(target) if isinstance(node, Input)}
+    return {name: value for name, value in PARAMS.items() if name in names}
+
+
+class Places:
+    """Where the calls of one expression are: a number for each, the same for what modifiers have made of it.
+
+    Args:
+        target: the expression.
+        path: the place of the call that gave it.
+    """
+
+    def __init__(self, target: Node, path: int) -> None:
+        self.numbers = traverse(target)
+        self._path = path
+        self._origins: dict[Node, int] = {}
+        for node in self.numbers:
+            self._origins.setdefault(origin(node), len(self._origins))
+
+    def of(self, node: Call | Map) -> int:
+        """Give the place of a node, different for every node of every expression of a run."""
+        if node.task.group is not None:
+            return hash(("group", node.task.group))
+        return hash((self._path, self._origins[origin(node)]))
