@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cascade.protocols import StateBackend
     from cascade.resources.registry import Registry
     from cascade.resources.scope import Scope
+    from cascade.templates import Templates
     from cascade.workers import Workers
 
 __all__ = ["Belongings"]
@@ -47,6 +48,7 @@ class Belongings:
         limits: capacities by name.
     """
 
+    templates: Templates
     _context: Context
     _loop: asyncio.AbstractEventLoop | None
     _thread: int
@@ -162,7 +164,8 @@ class Belongings:
         if threading.get_ident() == self._thread:
             function()
         elif self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function)
+            with suppress(RuntimeError):  # closed meanwhile
+                self._loop.call_soon_threadsafe(function)
 
     def look_after(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine beside the runs; the engine does not stop before it has ended."""

@@ -13,6 +13,7 @@ from cascade._core.template import Template
 if TYPE_CHECKING:
     from cascade.belongings import Belongings
     from cascade.events import Events
+    from cascade.graph.template import GraphTemplate
     from cascade.protocols import StateBackend
     from cascade.resources.scope import Hooks
     from cascade.runs import Run
@@ -43,6 +44,7 @@ class Reporter:
             from cascade.events import Events
 
             self._events = Events(self._engine.attend, self._engine.report)
+            self._engine.templates.audience.join(self)
         return self._events
 
     @property
@@ -219,15 +221,25 @@ class Reporter:
 
     # ------------------------------------------------------------------------------------------------- templates
 
-    def template(self, what: str, graph: Any, seconds: float | None = None) -> None:
-        """A template was built, loaded or evicted: "TemplateBuilt", "TemplateLoaded", "TemplateEvicted"."""
+    def now(self) -> int:
+        """Nanoseconds on the engine's clock."""
+        return self._engine.timers.now()
+
+    def template(self, what: str, graph: GraphTemplate, since: int | None = None) -> None:
+        """A template was built, loaded or evicted; in whatever thread, as engines may share templates.
+
+        Args:
+            what: "TemplateBuilt", "TemplateLoaded" or "TemplateEvicted".
+            graph: of the template.
+            since: when it was begun; of one that was built.
+        """
         if kind := self._wants(what):
             from cascade.graph.text import title
 
             details: dict[str, Any] = {"target": title(graph, graph.nodes[-1]), "nodes": len(graph.nodes)}
-            if seconds is not None:
-                details["seconds"] = seconds
-            self._emit(kind(time=self._time(), run=0, **details))
+            if since is not None:
+                details["seconds"] = (self.now() - since) * 1e-9
+            self._engine.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, **details)))
 
 
 def name_and_path(template: Template, number: int) -> tuple[str, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cascade.graph.store import Additions, Store
     from cascade.graph.template import GraphTemplate, PlanTemplate
 
-__all__ = ["NATIVE", "VARIABLE", "Shelf", "common"]
+__all__ = ["NATIVE", "VARIABLE", "Shelf", "common", "name_of"]
 
 VARIABLE = "CASCADE_TEMPLATES"
 """The environment variable that names a file of templates for all engines of a process."""
@@ -90,3 +90,9 @@ def common() -> Shelf:
                     shelf.keep(path, Shelf)  # the class lives as long as the process
                 _common = shelf
     return _common
+
+
+def name_of(solver: object) -> str:
+    """Return the name under which a solver's plans are kept."""
+    kind = type(solver)
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cascade._core.symbol import symbol
 from cascade._core.table import TemplateTable
-from cascade.shelf import NATIVE, Shelf, common
+from cascade.audience import Audience
+from cascade.shelf import NATIVE, Shelf, common, name_of
 
 if TYPE_CHECKING:
+    from cascade._core.template import Template
     from cascade.graph.solver import Solver
     from cascade.graph.template import GraphTemplate, PlanTemplate
+    from cascade.reporter import Reporter
 
 __all__ = ["TemplateStats", "Templates", "preload"]
 
@@ -72,33 +76,42 @@ class Templates(TemplateTable):
         if solver is not None and not callable(getattr(solver, "resolve", None)):
             raise TypeError(f"expected a solver with a method `resolve`, got `{type(solver).__name__}`")
         self._solver = solver
+        self._solver_name = NATIVE if solver is None else name_of(solver)
         self._builds = 0
         self._solves = 0
         self._loaded = 0
+        self.audience = Audience()
         self.shelf = Shelf()  # the files of these templates alone
         if path is not None:
             self.shelf.keep(path, self)
 
-    def make(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate]:
-        """Return the graph and the plan of a structure key. The table calls it on a miss."""
+    def make(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate, Callable[[], None] | None]:
+        """Return the graph and the plan of a structure key, and what tells of it. The table calls it on a miss."""
+        clocks = self.audience.clocks() if self.audience else ()
         shelves = [shelf for shelf in (self.shelf, common()) if shelf.in_use]
         if not shelves:
-            return self._build(key)
-        from cascade.graph.store import digest_of_key, name_of
+            graph, plan = self._build(key)
+            return graph, plan, _telling(clocks, "TemplateBuilt", graph)
+        from cascade.graph.store import digest_of_key
 
         digest = digest_of_key(key)
-        solver = name_of(self._solver) if self._solver is not None else NATIVE
         for shelf in shelves:
             stored = shelf.find(key, digest, self._largest)
             if stored is not None:
                 self._loaded += 1
-                if stored.solver == solver:
-                    return stored.graph, stored.plan
-                return stored.graph, self._solve(stored.graph)
+                graph = stored.graph
+                plan = stored.plan if stored.solver == self._solver_name else self._solve(graph)
+                return graph, plan, _telling(clocks, "TemplateLoaded", graph)
         graph, plan = self._build(key)
         for shelf in shelves:
-            shelf.add(digest, graph, plan, solver)
-        return graph, plan
+            shelf.add(digest, graph, plan, self._solver_name)
+        return graph, plan, _telling(clocks, "TemplateBuilt", graph)
+
+    def let_go(self, templates: list[Template]) -> None:
+        """Tell of templates that the table had no room for. The table calls it."""
+        if self.audience:
+            for template in templates:
+                self.audience.tell("TemplateEvicted", template.graph)
 
     def _build(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate]:
         # Imported here: a process that meets only shapes it knows builds nothing.
@@ -150,12 +163,11 @@ class Templates(TemplateTable):
         """
         from cascade.graph.codec import Stored, encode
         from cascade.graph.rewrite import Encodings, rewrite
-        from cascade.graph.store import adding, digest_of_key, name_of
+        from cascade.graph.store import adding, digest_of_key
 
-        solver = name_of(self._solver) if self._solver is not None else NATIVE
         encodings: Encodings = self.shelf.encodings()
         for template in self:
-            encoding = encode(Stored(template.graph, template.plan, solver))
+            encoding = encode(Stored(template.graph, template.plan, self._solver_name))
             encodings[digest_of_key(template.structure_key)] = encoding
         return rewrite(path, adding(encodings))
 
@@ -198,6 +210,18 @@ class Templates(TemplateTable):
         return TemplateStats(
             self.hits, self.misses, self._builds, self._solves, self.evictions, self._loaded
         )
+
+
+def _telling(clocks: Sequence[tuple[Reporter, int]], what: str, graph: GraphTemplate) -> Callable[[], None] | None:
+    """What tells these reporters that a template was built or loaded; None if there are none."""
+    if not clocks:
+        return None
+
+    def tell() -> None:
+        for reporter, since in clocks:
+            reporter.template(what, graph, since if what == "TemplateBuilt" else None)
+
+    return tell
 
 
 def preload(path: str | os.PathLike[str], *, strict: bool = False) -> int:

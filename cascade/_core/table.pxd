@@ -20,9 +20,9 @@ cdef class TemplateTable:
 
     cdef Template get(self, Extraction extraction)
     cdef Template find(self, Extraction extraction, uint64_t hash)
-    cdef int publish(self, Template template) except -1
+    cdef list publish(self, Template template)
     cdef int widen(self) except -1
-    cdef int evict(self) except -1
+    cdef list evict(self)
 
     cdef inline void hit(self, Template template) noexcept:
         self.hits += 1

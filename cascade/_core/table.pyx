@@ -27,8 +27,14 @@ cdef class TemplateTable:
         self.mask = 63
 
     def make(self, bytes key):
-        """The graph and the plan for a key that is not in the table. For subclasses."""
+        """The graph and the plan for a key that is not in the table, and whom to call once they are. For subclasses.
+
+        The last is a function without arguments, or None.
+        """
         raise NotImplementedError
+
+    def let_go(self, list templates):
+        """What was let go of because the bounds were reached. For subclasses."""
 
     def __len__(self):
         return self.entries
@@ -54,11 +60,17 @@ cdef class TemplateTable:
             return template
         self.misses += 1
         key = (<char*>extraction.key)[:extraction.key_size * 4]
-        graph, plan = self.make(key)
+        graph, plan, tell = self.make(key)
         template = self.find(extraction, hash)  # another thread may have been quicker
+        gone = None
         if template is None:
             template = link(key, hash, graph, plan)
-            self.publish(template)
+            gone = self.publish(template)
+        # Last: who is told may do anything, and finds the table as it is to be.
+        if tell is not None:
+            tell()
+        if gone is not None:
+            self.let_go(gone)
         return template
 
     cdef Template find(self, Extraction extraction, uint64_t hash):
@@ -69,7 +81,8 @@ cdef class TemplateTable:
             template = template.next
         return None
 
-    cdef int publish(self, Template template) except -1:
+    cdef list publish(self, Template template):
+        """Take a template in. Returns those that had to go, or None."""
         cdef Py_ssize_t at
         if self.entries > self.mask:
             self.widen()
@@ -81,8 +94,8 @@ cdef class TemplateTable:
         self.clock += 1
         template.used = self.clock
         if self.entries > self.max_entries or self.size > self.max_bytes:
-            self.evict()
-        return 0
+            return self.evict()
+        return None
 
     def by_use(self):
         found = []
@@ -103,13 +116,16 @@ cdef class TemplateTable:
             self.buckets[template.hash & self.mask] = template
         return 0
 
-    cdef int evict(self) except -1:
+    cdef list evict(self):
         """Let go of what was used longest ago; an eighth more than must be, so that it is not done on every miss.
+
+        Returns what that is.
 
         What is used now stays, however large it is: a run would only build it again.
         """
         cdef Template template
         cdef list found = self.by_use()
+        cdef list gone = []
         cdef Py_ssize_t keep = self.max_entries - self.max_entries // 8
         cdef int64_t bytes_kept = self.max_bytes - self.max_bytes // 8
         self.buckets = [None] * (self.mask + 1)
@@ -119,10 +135,11 @@ cdef class TemplateTable:
                 self.entries -= 1
                 self.size -= template.size
                 self.evictions += 1
+                gone.append(template)
             else:
                 template.next = <Template>self.buckets[template.hash & self.mask]
                 self.buckets[template.hash & self.mask] = template
-        return 0
+        return gone
 
 
 def _used(Template template):

@@ -32,7 +32,6 @@ __all__ = [
     "digest_of",
     "digest_of_key",
     "examine",
-    "name_of",
     "prove",
     "read",
 ]
@@ -202,12 +201,6 @@ def digest_of(graph: GraphTemplate) -> bytes:
     from cascade.graph.unbuild import key_of
 
     return GraphSpelling(graph).digest(key_of(graph))
-
-
-def name_of(solver: object) -> str:
-    """Return the name under which a solver's plans are kept."""
-    kind = type(solver)
-    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 class Additions:

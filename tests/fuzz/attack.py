@@ -38,9 +38,9 @@ class Linked(TemplateTable):
 
     def __init__(self, graph: GraphTemplate, plan: PlanTemplate) -> None:
         super().__init__()
-        self.given = graph, plan
+        self.given = graph, plan, None
 
-    def make(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate]:
+    def make(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate, None]:
         return self.given
 
 
