@@ -20,6 +20,8 @@ from cascade.events import NodeFinished, TailCall
 LENGTH = 11
 """Calls in the chain."""
 
+RESOURCE = cs.Inject("resource")
+
 Chain = Callable[[int], Any]
 """Makes what feeds the step."""
 
@@ -30,7 +32,7 @@ def same(value: Any) -> Any:
 
 
 @cs.task(mode="inline")
-def with_resource(value: Any, resource: Any = cs.Inject("resource")) -> Any:
+def with_resource(value: Any, resource: Any = RESOURCE) -> Any:
     return value
 
 
