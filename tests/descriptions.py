@@ -325,4 +325,5 @@ class Places:
         """Give the place of a node, different for every node of every expression of a run."""
         if node.task.group is not None:
             return hash(("group", node.task.group))
-        return hash((self._path, self._origins[origin(node)]))
+        # What a later modifier has replaced is built as well, and never runs.
+        return hash((self._path, self._origins.get(origin(node), -1)))
