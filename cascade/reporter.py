@@ -33,7 +33,7 @@ class Reporter:
         self._engine = engine
         self._state = state
         self._events: Events | None = None
-        # By run, of each node that has not ended, by frame and place: nanoseconds at its start; None: it was not called.
+        # By run, by frame and place, of nodes that have not ended: nanoseconds at the start; None: it is not called.
         self._starts: dict[int, dict[tuple[int, int], int | None]] = {}
         self._places: WeakKeyDictionary[Template, dict[int, tuple[str, str]]] = WeakKeyDictionary()
 

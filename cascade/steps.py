@@ -191,7 +191,7 @@ class Step:
         await pause(self._engine.timers, seconds)
 
     async def _room(self) -> Grant:
-        """What the limits grant for an attempt, when they have room for it. What they never will is no failure of it."""
+        """What the limits grant for an attempt, when they have room. What they never will is not tried again."""
         if self._coroutine is not None:
             return self._coroutine[1]
         demand = self._demand()
@@ -320,7 +320,8 @@ class Step:
             if symbol is not None and calls[symbol].kind == "inject":
                 arguments[index] = Placeholder(calls[symbol].qualname)
         positional = len(self._arguments)
-        return cache.key(self._task, tuple(arguments[:positional]), dict(zip(self._keywords, arguments[positional:])))
+        named = dict(zip(self._keywords, arguments[positional:], strict=True))
+        return cache.key(self._task, tuple(arguments[:positional]), named)
 
     async def _look_up(self, cache: CachePolicy) -> Hit | None:
         """The result, if it is known or somebody is about to find it; else this step is the one that does."""

@@ -299,6 +299,6 @@ async def test_a_resource_that_cannot_be_hashed_counts_by_its_name(store: Any) -
 
 
 @cs.task(mode="inline")
-def uses(x: int, connection: Any = cs.Inject("connection")) -> int:
+def uses(x: int, connection: Any = cs.Inject("connection")) -> int:  # noqa: B008
     made.append(x)
     return x

@@ -15,7 +15,6 @@ from cascade.events import (
     EVENTS,
     Event,
     NodeEvent,
-    NodeFailed,
     NodeFinished,
     NodeRetrying,
     NodeSkipped,
@@ -112,7 +111,7 @@ async def test_tail_calls(task: cs.Task) -> None:
         heard = Heard(engine, RunEvent, NodeEvent)
         await engine.run(task(3))
         turn = ["NodeStarted", "NodeFinished"]
-        assert heard.names() == ["RunStarted", *(turn + ["TailCall"]) * 3, *turn, "RunFinished"]
+        assert heard.names() == ["RunStarted", *([*turn, "TailCall"]) * 3, *turn, "RunFinished"]
         assert [event.iteration for event in heard.events if isinstance(event, TailCall)] == [1, 2, 3]
         assert [event.iteration for event in heard.events if isinstance(event, NodeStarted)] == [0, 1, 2, 3]
         assert all(event.target.endswith(task.name) for event in heard.events if isinstance(event, TailCall))
@@ -125,12 +124,10 @@ async def test_a_tail_call_through_what_has_chosen_it(task: cs.Task, wrap: Any) 
     async with cs.Engine() as engine:
         heard = Heard(engine, NodeStarted, NodeFinished)
         await engine.run(one(wrap(task(1))))
-        started = [(event.node, event.path, event.iteration) for event in heard.events if type(event) is NodeStarted]
-        heard.events.clear()
-        await engine.run(wrap(task(1)) if isinstance(wrap(task(1)), cs.LazyResult) else one(wrap(task(1))))
-        names = [event.task.rpartition(".")[2] for event in heard.events if type(event) is NodeStarted]
+        await engine.run(wrap(task(1)))
+        started = [event.task.rpartition(".")[2] for event in heard.events if type(event) is NodeStarted]
         ended = [event.task.rpartition(".")[2] for event in heard.events if type(event) is NodeFinished]
-        assert sorted(names) == sorted(ended) and names.count(task.name) == 2 and started
+        assert sorted(started) == sorted(ended) and started.count(task.name) == 4
 
 
 @pytest.mark.parametrize("kind", ["inline", "thread", "async", "retry", "wait", "recv", "resource", "map", "param"])
@@ -264,9 +261,9 @@ async def test_a_subscriber_that_starts_a_run(kind: Any) -> None:
 async def test_a_subscriber_that_cancels_the_run(kind: Any) -> None:
     async with cs.Engine() as engine:
         heard = Heard(engine, RunFinished)
-        with engine.events.subscribe(kind, lambda event: [run.cancel() for run in engine.runs] and None):
-            with pytest.raises(asyncio.CancelledError):
-                await engine.run(echo(countdown(3), later(1)))
+        engine.events.subscribe(kind, lambda event: [run.cancel() for run in engine.runs])
+        with pytest.raises(asyncio.CancelledError):
+            await engine.run(echo(countdown(3), later(1)))
         assert [event.outcome for event in heard.events] == ["cancelled"]
 
 

@@ -175,7 +175,7 @@ async def test_a_timeout_is_thrown_into_the_resource_of_the_step() -> None:
             raise
 
     @cs.task
-    async def use(transaction: Any = cs.Inject("transaction")) -> None:
+    async def use(transaction: Any = cs.Inject("transaction")) -> None:  # noqa: B008
         await asyncio.Event().wait()
 
     async with cs.Engine() as engine:

@@ -189,7 +189,7 @@ cdef int check_timed(object task) except -1:
     """Refuse a timeout for a task that is to hold the event loop while it runs: nobody could give it up."""
     if task.mode == "inline":
         raise PolicyError(
-            f"expected a task that can be given up for a timeout, got {task.name} of mode 'inline', which holds the event "
-            f"loop until it returns; give it another mode"
+            f"expected a task that can be given up for a timeout, got {task.name} of mode 'inline', which holds the "
+            f"event loop until it returns; give it another mode"
         )
     return 0
