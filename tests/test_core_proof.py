@@ -154,4 +154,4 @@ def readers() -> tuple[Any, Any, Any]:
     from cascade.graph.key import Spelling
 
     spelling = Spelling(symbol)
-    return spelling.call, spelling.struct, lambda at: (at + 1, None)
+    return spelling.call, spelling.struct, lambda key: lambda at: (at + 1, None)

@@ -7,6 +7,6 @@ def expand(
     key: bytes,
     call: Callable[[int, int], tuple[Any, int, bytes]],
     struct: Callable[[int, int], tuple[Any, int, bytes]],
-    literal: Callable[[int], tuple[int, Key]],
+    literals: Callable[[bytes], Callable[[int], tuple[int, Key]]],
     update: Callable[[bytes], object],
 ) -> None: ...

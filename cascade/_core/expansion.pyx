@@ -6,6 +6,7 @@ meets while it has templates on disk, before a single byte of them is read.
 """
 
 from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
 
 from cascade._core.key cimport CALL, KEY, KEY_OPAQUE, OPERAND_SHIFT, STRUCT
 
@@ -15,14 +16,15 @@ cdef enum:
     ROOM = 8192
 
 
-def expand(bytes key, object call, object struct, object literal, object update):
+def expand(bytes key, object call, object struct, object literals, object update):
     """Give the expansion of a key to ``update``, in pieces.
 
     Args:
         key: native unsigned 32 bit tokens.
         call: gives, for the number of a call's symbol and the token's place, ``(symbol, operands, spelling)``.
         struct: the same for structs.
-        literal: reads the dict key that begins at a token; gives the number of the token after it, and the `Key`.
+        literals: gives for a key what reads its dict keys: given the token where one begins, it gives the number of the
+            token after it, and the `Key`. Asked for only if there are any.
         update: takes the pieces.
     """
     cdef const unsigned char* raw = <const unsigned char*>key
@@ -34,6 +36,8 @@ def expand(bytes key, object call, object struct, object literal, object update)
     cdef unsigned char piece[ROOM]
     cdef dict calls = {}, structs = {}, call_numbers = {}, struct_numbers = {}
     cdef bytes spelling
+    cdef object literal = None
+    cdef Py_ssize_t length
     while at < size:
         op = tokens[at] & ((1 << OPERAND_SHIFT) - 1)
         operand = tokens[at] >> OPERAND_SHIFT
@@ -45,6 +49,8 @@ def expand(bytes key, object call, object struct, object literal, object update)
         elif op > KEY:
             raise TemplateError(f"unknown op {op} - at token {at}")
         elif op == KEY and operand != KEY_OPAQUE:
+            if literal is None:
+                literal = literals(key)
             after, read = literal(at)
             value = read.value
             spelling = len(value).to_bytes(4, "little") + value
@@ -56,11 +62,15 @@ def expand(bytes key, object call, object struct, object literal, object update)
         piece[used + 3] = operand >> 16 & 0xFF
         piece[used + 4] = operand >> 24
         used += 5
-        if spelling is not None or used > ROOM - 5:
+        length = 0 if spelling is None else len(spelling)
+        if used + length > ROOM - 5:
             update(piece[:used])
             used = 0
-        if spelling is not None:
+        if length > ROOM - 5:
             update(spelling)
+        elif length:
+            memcpy(&piece[used], <const unsigned char*>spelling, length)
+            used += length
     update(piece[:used])
 
 

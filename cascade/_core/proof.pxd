@@ -15,6 +15,7 @@ ctypedef struct Open:  # a node whose operands are not all read yet
 cdef class Proof:
     cdef bytes key
     cdef Py_ssize_t size  # tokens
+    cdef void* room  # what the arrays are parts of
     cdef int32_t* operands  # of all open nodes: a node by its number, a slot as ~number
     cdef int32_t* finished  # number in prefix order -> number in post-order, -1 while open
     cdef Open* opened
@@ -28,7 +29,7 @@ cdef class Proof:
     cdef int32_t need_count
     cdef uint8_t* started
 
-    cdef bint same_graph(self, object call, object struct, object literal, object graph) except -1
+    cdef bint same_graph(self, object call, object struct, object literals, object graph) except -1
     cdef bint close(self, Open* top) except -1
     cdef bint same_operands(self, tuple refs, Open* top) except -1
     cdef bint same_keys(self, tuple keys, Py_ssize_t first) except -1

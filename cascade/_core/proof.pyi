@@ -12,7 +12,7 @@ class Proof:
         self,
         call: Callable[[int, int], tuple[Any, int, bytes]],
         struct: Callable[[int, int], tuple[Any, int, bytes]],
-        literal: Callable[[int], tuple[int, Key]],
+        literals: Callable[[bytes], Callable[[int], tuple[int, Key]]],
         graph: GraphTemplate,
         plan: PlanTemplate,
     ) -> bool: ...

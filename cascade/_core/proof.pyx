@@ -22,13 +22,6 @@ cdef enum:
 cdef dict COLLECTIONS = {LIST: "list", TUPLE: "tuple", SET: "set", FROZENSET: "frozenset"}
 
 
-cdef void* _array(Py_ssize_t count, size_t width) except NULL:
-    cdef void* made = PyMem_Calloc(count + 1, width)
-    if made is NULL:
-        raise MemoryError()
-    return made
-
-
 cdef class Proof:
     """One key, to be compared with one graph.
 
@@ -43,28 +36,28 @@ cdef class Proof:
         self.key = key
         self.size = len(key) // 4
         self.Call, self.Collection, self.Mapping, self.Record, self.SlotRef, self.NodeRef = structs
-        self.operands = <int32_t*>_array(self.size, sizeof(int32_t))
-        self.finished = <int32_t*>_array(self.size, sizeof(int32_t))
-        self.opened = <Open*>_array(self.size, sizeof(Open))
-        self.needs = <int32_t*>_array(self.size, sizeof(int32_t))
-        self.first_need = <int32_t*>_array(self.size, sizeof(int32_t))
-        self.started = <uint8_t*>_array(self.size, 1)
+        # One piece, cut up: each part has room for one entry a token and one more.
+        self.room = PyMem_Calloc(self.size + 1, sizeof(Open) + 4 * sizeof(int32_t) + 1)
+        if self.room is NULL:
+            raise MemoryError()
+        self.opened = <Open*>self.room
+        self.operands = <int32_t*>(self.opened + self.size + 1)
+        self.finished = self.operands + self.size + 1
+        self.needs = self.finished + self.size + 1
+        self.first_need = self.needs + self.size + 1
+        self.started = <uint8_t*>(self.first_need + self.size + 1)
 
     def __dealloc__(self):
-        PyMem_Free(self.operands)
-        PyMem_Free(self.finished)
-        PyMem_Free(self.opened)
-        PyMem_Free(self.needs)
-        PyMem_Free(self.first_need)
-        PyMem_Free(self.started)
+        PyMem_Free(self.room)
 
-    def holds(self, object call, object struct, object literal, object graph, object plan):
+    def holds(self, object call, object struct, object literals, object graph, object plan):
         """Whether ``graph`` is what the builder makes of the key, and ``plan`` is a plan of it.
 
         Args:
             call: gives, for the number of a call's symbol and the token's place, ``(symbol, operands, spelling)``.
             struct: the same for structs.
-            literal: reads the dict key that begins at a token; gives the number of the token after it, and the `Key`.
+            literals: gives for a key what reads its dict keys: given the token where one begins, it gives the number of
+                the token after it, and the `Key`. Asked for only if there are any.
             graph: a `GraphTemplate`, whose fields have the types that they should have.
             plan: a `PlanTemplate` of the same kind.
         """
@@ -74,11 +67,11 @@ cdef class Proof:
         self.keys, self.calls, self.structs = [], [], []
         self.done = self.need_count = 0
         try:
-            return self.same_graph(call, struct, literal, graph) and self.fits(plan)
+            return self.same_graph(call, struct, literals, graph) and self.fits(plan)
         except OverflowError:  # a number in the file that no C integer can hold
             return False
 
-    cdef bint same_graph(self, object call, object struct, object literal, object graph) except -1:
+    cdef bint same_graph(self, object call, object struct, object literals, object graph) except -1:
         cdef const unsigned char* raw = <const unsigned char*>self.key
         cdef const uint32_t* tokens = <const uint32_t*>raw
         cdef Py_ssize_t at = 0
@@ -86,6 +79,7 @@ cdef class Proof:
         cdef uint32_t op, operand
         cdef Open* top
         cdef dict call_numbers = {}, struct_numbers = {}
+        cdef object literal = None
         while at < self.size:
             op = tokens[at] & ((1 << OPERAND_SHIFT) - 1)
             operand = tokens[at] >> OPERAND_SHIFT
@@ -106,6 +100,8 @@ cdef class Proof:
                     slots += 1
                     at += 1
                 else:
+                    if literal is None:
+                        literal = literals(self.key)
                     at, read = literal(at)
                     self.keys.append(read)
                 continue

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import stat
 import weakref
-from bisect import bisect_left
 from collections.abc import Iterator
 from hashlib import blake2b
 from struct import Struct as Layout
@@ -155,10 +154,17 @@ class TemplateFile:
     def find(self, digest: bytes) -> Entry | None:
         """Return the entry of a digest, None where there is none. It is found in a time that grows as log(count)."""
         index = self._index
-        at = bisect_left(range(self.count), digest, key=lambda i: index[i * 64 : i * 64 + 32])
-        if at == self.count or not index.startswith(digest, at * 64):
+        # By hand: `bisect` with a key takes twice as long.
+        low, high = 0, self.count
+        while low < high:
+            middle = (low + high) >> 1
+            if index[middle << 6 : (middle << 6) + 32] < digest:
+                low = middle + 1
+            else:
+                high = middle
+        if not index.startswith(digest, low << 6):
             return None
-        return Entry._make(ENTRY.unpack_from(index, at * 64))
+        return Entry._make(ENTRY.unpack_from(index, low << 6))
 
     def encoding(self, entry: Entry, most: int | None = None) -> bytes:
         """Return the encoding of a template.

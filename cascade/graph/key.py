@@ -309,9 +309,9 @@ class Spelling:
         Raises:
             TemplateError: the key cannot be read.
         """
-        tokens = bytes(_tokens(key))
+        tokens = key if type(key) is bytes and not len(key) % 4 else bytes(_tokens(key))
         hasher = blake2b(digest_size=32, person=b"cascade shape 1")
-        expand(tokens, self.call, self.struct, literals(tokens), hasher.update)
+        expand(tokens, self.call, self.struct, literals, hasher.update)
         return hasher.digest()
 
 

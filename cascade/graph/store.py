@@ -101,7 +101,7 @@ class Store:
             if entry is None:
                 continue
             try:
-                stored = decode(file.encoding(entry, most))
+                stored = decode(file.encoding(entry, most), exact=False)
                 prove(key, stored)
             except (OSError, TemplateError) as error:
                 _doubt(file, entry, error)
@@ -139,7 +139,7 @@ def prove(key: bytes, stored: Stored) -> None:
         TemplateError: it is not; the message names the place.
     """
     proof = Proof(key, _STRUCTS)
-    if proof.holds(_spelling.call, _spelling.struct, literals(key), stored.graph, stored.plan):
+    if proof.holds(_spelling.call, _spelling.struct, literals, stored.graph, stored.plan):
         return
     from cascade.graph.solver import check
 
