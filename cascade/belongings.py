@@ -143,6 +143,7 @@ class Belongings:
     def attend(self) -> None:
         """See what there is to be asked and told: rules of limits, pauses and subscribers may have come or gone."""
         governed = self._limits is not None and self._limits.active
+        self.reporter.attend()
         self._scheduler.attend(governed, self.reporter.told, self.reporter.bounded)
 
     def wall_time(self) -> float:
