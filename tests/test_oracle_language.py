@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from descriptions import Box, Call, Extra, Flaky, Guard, Input, Literal, Map, Pipeline, Router, Sequence, TaskSpec, derive
+from descriptions import (
+    Box,
+    Call,
+    Extra,
+    Flaky,
+    Guard,
+    Input,
+    Literal,
+    Map,
+    Pipeline,
+    Router,
+    Sequence,
+    TaskSpec,
+    derive,
+)
 from oracle import Journal, evaluate
 from strategies import Boom, Fail, Give
 
