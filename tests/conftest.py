@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -22,6 +24,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 TESTS = Path(__file__).parent
 HOME = Path(cs.__file__).parent.parent
+THIS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 @pytest.fixture
@@ -35,7 +38,9 @@ def interpreter() -> Callable[..., str]:
     """Run code in a Python of its own and give what it prints: for memory, for stacks, for hash seeds."""
 
     def run(code: str, *, python: str = sys.executable, timeout: float = 120, **environment: str) -> str:
-        path = os.pathsep.join([str(HOME), str(TESTS), os.environ.get("PYTHONPATH", "")])
+        # Another Python has a Cascade of its own.
+        places = [str(HOME), str(TESTS), os.environ.get("PYTHONPATH", "")] if python == sys.executable else [str(TESTS)]
+        path = os.pathsep.join(places)
         done = subprocess.run(
             [python, "-c", textwrap.dedent(code)],
             env={**os.environ, "PYTHONPATH": path, **environment},
@@ -48,3 +53,31 @@ def interpreter() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@functools.cache
+def _another_python(version: str) -> str | None:
+    places = os.environ.get("CASCADE_PYTHONS", "").split(os.pathsep)
+    for python in [*filter(None, places), shutil.which(f"python{version}")]:
+        if python is None:
+            continue
+        code = "import sys, cascade, hypothesis; print('%d.%d' % sys.version_info[:2])"
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        try:
+            done = subprocess.run(
+                [python, "-c", code], env=environment, capture_output=True, text=True, timeout=30, check=False
+            )
+        except OSError:
+            continue
+        if done.stdout.strip() == version:
+            return python
+    return None
+
+
+@pytest.fixture(params=[version for version in ("3.11", "3.12", "3.13") if version != THIS])
+def another_python(request: pytest.FixtureRequest) -> str:
+    """An interpreter of each other version that has Cascade and hypothesis: in CASCADE_PYTHONS, or on the path."""
+    python = _another_python(request.param)
+    if python is None:
+        pytest.skip(f"no Python {request.param} with Cascade installed")
+    return python

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
+_counter = itertools.count()
 _NUMBERS = (bool, int, float, complex)
 
 
@@ -16,6 +19,10 @@ class Hostile:
     """A value that may be carried and held by identity, and answers nothing else."""
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, number: int | None = None) -> None:
+        self.number = next(_counter) if number is None else number
+        """What it is told apart by, also in another process."""
 
     def _refuse(self, *args: object) -> object:
         raise HostileError("a user's value was asked something")
@@ -78,4 +85,8 @@ def canonical(value: object, *, loose: bool = False) -> object:
         return (kind.__name__, tuple(canonical(item, loose=loose) for item in fields))
     if isinstance(value, BaseException):
         return (kind.__name__, canonical(value.args))
+    if kind in (Hostile, HostileKey):
+        return (kind.__name__, value.number)  # type: ignore[attr-defined]
+    if kind in (type, type(len)):
+        return (kind.__name__, value.__qualname__)  # type: ignore[attr-defined]
     return ("object", id(value))
