@@ -46,6 +46,11 @@ async def same_async(value: Any) -> Any:
     return value
 
 
+@cs.task(mode="thread")
+def same_thread(value: Any) -> Any:
+    return value
+
+
 def one_after_another(call: Callable[[Any], Any]) -> Chain:
     """A chain of calls, each fed by the one before."""
 
@@ -186,6 +191,6 @@ def benchmarks() -> Iterator[Node]:
     yield Node("a retry, asked for by the call", of_call(lambda fed: same(fed).with_retry(max_attempts=3)))
     yield Node("a retry, async", of_call(same_async.with_retry(max_attempts=3)), bare=same_async)
     yield Node("a timeout, async", of_call(same_async.with_timeout(60)), bare=same_async)
-    yield Node("a timeout, inline: in a thread", of_call(same.with_timeout(60)))
+    yield Node("a timeout, in a thread", of_call(same_thread.with_timeout(60)), bare=same_thread)
     yield Node("a result in a MemoryStore", cached)
     yield Node("a map, an item", lambda: mapped)

@@ -145,7 +145,8 @@ class Engine(Belongings):
         self._bind()
         started = Run(self, wanted, contextvars.copy_context(), params)
         self._runs.add(started)
-        self.reporter.run_started(started, wanted)
+        if self.reporter.listens:
+            self.reporter.run_started(started, wanted)
         started.begin()
         return started
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Coroutine
+from functools import cached_property
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -93,11 +94,10 @@ class Launcher:
         where: str,
     ) -> Any:
         """Start a call with all that goes with it: return its value if it has one at once, else the waiter."""
-        from cascade.steps import LATER, Step
-
-        step = Step(self._engine, run, waiter, (template, at, frame), task, arguments, keywords, policies, where)
+        steps = self._steps
+        step = steps.Step(self._engine, run, waiter, (template, at, frame), task, arguments, keywords, policies, where)
         value = step.at_once()
-        if value is not LATER:
+        if value is not steps.LATER:
             return value
         value = self.launch_async(waiter, step.perform())
         if value is waiter and not step.begun:  # it may be cancelled before it has begun, and never know
@@ -112,6 +112,13 @@ class Launcher:
         scope = run.scope()
         is_open, value = scope.open(name)
         return value if is_open else self.launch_async(waiter, scope.get(name))
+
+    @cached_property
+    def _steps(self) -> Any:
+        """The module of steps, which many programs never need."""
+        from cascade import steps
+
+        return steps
 
     # ------------------------------------------------------------------------------------------- leave to start
 

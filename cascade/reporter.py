@@ -86,7 +86,7 @@ class Reporter:
 
     def run_started(self, run: Run, target: LazyResult) -> None:
         """A run was started."""
-        run.started_at = self._engine.timers.now()
+        run.baggage.started_at = self._engine.timers.now()
         if kind := self._wanted.get("RunStarted"):
             name = f"{target.task.module}.{target.task.name}"
             self._emit(kind(time=self._time(), run=run.id, target=name))
@@ -98,13 +98,14 @@ class Reporter:
             self._state.forget(run.id)
         if kind := self._wanted.get("RunFinished"):
             error = run.failure() if run.errors else None
+            started_at = run.baggage.started_at
             self._emit(
                 kind(
                     time=self._time(),
                     run=run.id,
                     outcome=run.outcome,
                     iterations=run.iterations,
-                    seconds=0.0 if run.started_at is None else (self._engine.timers.now() - run.started_at) * 1e-9,
+                    seconds=0.0 if started_at is None else (self._engine.timers.now() - started_at) * 1e-9,
                     error=None if error is None else text(error),
                 )
             )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.evaluation import Evaluation
 from cascade._core.lazy import LazyResult
+from cascade.baggage import Baggage
 from cascade.exceptions import EngineStateError, TaskSkippedError
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ class Run(Evaluation):
         iterations: how many tail calls it has made.
     """
 
-    __slots__ = (
-        "_engine", "_inputs", "_joining", "_leads", "_leaves", "_scope", "_told", "finished", "id", "started_at",
-    )  # fmt: skip
+    __slots__ = ("_baggage", "_engine", "_joining", "_told", "finished", "id")
 
     def __init__(
         self, engine: Engine, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
@@ -46,13 +45,9 @@ class Run(Evaluation):
         self._engine = engine
         self.id = next(_ids)
         self.finished = False  # it has ended, and what was set up for it is torn down
-        self.started_at: int | None = None  # nanoseconds, if somebody wants to know
         self._joining: list[_Join] | None = None
         self._told = False  # whether anybody has seen its outcome
-        self._inputs: dict[int, tuple[Any, Any]] | None = None  # id of a spec -> the spec and its value
-        self._scope: Scope | None = None
-        self._leads: set[Lead] | None = None
-        self._leaves: set[tuple[int, int]] | None = None  # (frame, place) of nodes that may start, and will at once
+        self._baggage: Baggage | None = None
 
     def done(self) -> bool:
         """Whether it has ended: with a value, by failure, or cancelled."""
@@ -133,75 +128,80 @@ class Run(Evaluation):
 
     # ------------------------------------------------------------------------------------------ what belongs to it
 
+    @property
+    def baggage(self) -> Baggage:
+        """What few runs have, made when it is first asked for."""
+        if self._baggage is None:
+            self._baggage = Baggage()
+        return self._baggage
+
     def admit(self, specs: list[Any]) -> None:
         """Find the values of the params and variables of an expression, before any of it starts."""
         from cascade.inputs import resolve
 
-        first = self._inputs is None
-        if self._inputs is None:
-            self._inputs = {}
-        if len(self._inputs) > MOST:
-            self._inputs.clear()  # who still needs one of them has it found again
+        baggage = self.baggage
+        first = baggage.inputs is None
+        if baggage.inputs is None:
+            baggage.inputs = {}
+        if len(baggage.inputs) > MOST:
+            baggage.inputs.clear()  # who still needs one of them has it found again
         for spec, value in resolve(specs, self.params, os.environ, complete=first):
-            self._inputs[id(spec)] = spec, value
+            baggage.inputs[id(spec)] = spec, value
 
     def read_input(self, spec: Any) -> Any:
         """The value of a param or a variable."""
-        if self._inputs is None or id(spec) not in self._inputs:
+        inputs = self.baggage.inputs
+        if inputs is None or id(spec) not in inputs:
             self.admit([spec])
-            assert self._inputs is not None
-            return self._inputs.pop(id(spec))[1]  # made anew in each iteration: not to be remembered
-        return self._inputs[id(spec)][1]
+            inputs = self.baggage.inputs
+            assert inputs is not None
+            return inputs.pop(id(spec))[1]  # made anew in each iteration: not to be remembered
+        return inputs[id(spec)][1]
 
     def scope(self) -> Scope:
         """The resources that are set up for it."""
-        if self._scope is None:
+        baggage = self.baggage
+        if baggage.scope is None:
             from cascade.resources.scope import Scope
 
             engine = self._engine
-            self._scope = Scope(
-                engine.resources, "run", engine.scope(), engine.reporter.hooks(self.id), self.context
-            )
-        return self._scope
+            baggage.scope = Scope(engine.resources, "run", engine.scope(), engine.reporter.hooks(self.id), self.context)
+        return baggage.scope
 
     @property
     def holds_resources(self) -> bool:
         """Whether anything is set up for it."""
-        return self._scope is not None and not self._scope.empty
+        return self._baggage is not None and self._baggage.scope is not None and not self._baggage.scope.empty
 
     async def release(self) -> None:
         """Tear down what is set up for it, now that nothing of it is running any more."""
-        assert self._scope is not None
-        await self._scope.close(None if self.outcome == "skipped" else self.failure())
+        await self.scope().close(None if self.outcome == "skipped" else self.failure())
 
     def abandon_scope(self, error: BaseException) -> None:
         """Its event loop was closed: what can be torn down without it is."""
-        if self._scope is not None:
-            self._scope.abandon(error)
+        if self._baggage is not None and self._baggage.scope is not None:
+            self._baggage.scope.abandon(error)
 
     @property
     def leads(self) -> set[Lead]:
         """The flights that it leads until expressions have their values."""
-        if self._leads is None:
-            self._leads = set()
-        return self._leads
+        return self.baggage.leads
 
     def end_leads(self) -> None:
         """It has ended, and will not find out what its flights are to."""
-        for lead in self._leads or ():
-            lead.failed()
+        if self._baggage is not None:
+            for lead in self._baggage.leads:
+                lead.failed()
 
     def give_leave(self, frame: int, at: int) -> None:
         """Note that a node has leave to start."""
-        if self._leaves is None:
-            self._leaves = set()
-        self._leaves.add((frame, at))
+        self.baggage.leaves.add((frame, at))
 
     def take_leave(self, frame: int, at: int) -> bool:
         """Whether a node has leave to start, which is good for once."""
-        if self._leaves is None or (frame, at) not in self._leaves:
+        if self._baggage is None or (frame, at) not in self._baggage.leaves:
             return False
-        self._leaves.discard((frame, at))
+        self._baggage.leaves.discard((frame, at))
         return True
 
     def failure(self) -> BaseException | None:
@@ -219,7 +219,8 @@ class Run(Evaluation):
         """It has ended: tell who awaits it."""
         self.finished = True
         self.end_leads()
-        self._engine.reporter.run_finished(self)
+        if self._engine.reporter.listens:
+            self._engine.reporter.run_finished(self)
         joining, self._joining = self._joining, None
         for join in joining or ():
             join.end()

@@ -18,6 +18,7 @@ from cascade.cache.flight import Landed
 from cascade.cache.protocol import Hit
 from cascade.deadline import Deadline, pause
 from cascade.exceptions import TaskTimeoutError
+from cascade.limits.turnstile import FREE
 from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Step:
                     return LATER
                 if (hit := self._cache.load(self._key, self._engine.wall_time())) is not None:
                     return self._found(hit).value
-            if (grant := self._engine.limits.try_acquire(self._demand())) is None:
+            if (grant := self._grant_at_once()) is None:
                 return LATER
             return self._call_at_once(grant)
         except BaseException:
@@ -194,9 +195,9 @@ class Step:
         """What the limits grant for an attempt, when they have room. What they never will is not tried again."""
         if self._coroutine is not None:
             return self._coroutine[1]
-        demand = self._demand()
-        grant = self._engine.limits.try_acquire(demand)
-        return await self._engine.launcher.wait_for(demand, self._run, *self._node[:2]) if grant is None else grant
+        if (grant := self._grant_at_once()) is not None:
+            return grant
+        return await self._engine.launcher.wait_for(self._demand(), self._run, *self._node[:2])
 
     async def _with_resources(self) -> Any:
         """The call, with the resources that are set up for it alone."""
@@ -280,13 +281,22 @@ class Step:
     def _tell_start(self) -> None:
         if not self._started:
             self._started = True
-            self._engine.reporter.started(self._run, *self._node)
+            if self._engine.reporter.told:
+                self._engine.reporter.started(self._run, *self._node)
 
     def _placeholders(self) -> bool:
+        if not self._node[0].resources:
+            return False
         return any(type(value) is Placeholder for value in (*self._arguments, *self._keywords.values()))
 
     def _name(self) -> str:
         return f"task {self._task.module}.{self._task.name}"
+
+    def _grant_at_once(self) -> Grant | None:
+        """What the limits grant, or None if it has to wait."""
+        if self._constraints is None and not self._engine.governed:
+            return FREE
+        return self._engine.limits.try_acquire(self._demand())
 
     def _demand(self) -> Demand:
         name = f"{self._task.module}.{self._task.name}"

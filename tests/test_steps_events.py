@@ -291,8 +291,7 @@ async def test_no_event_is_made_while_nobody_wants_it(monkeypatch: pytest.Monkey
 
         return type(kind)(kind.__name__, (kind,), {"__post_init__": note}, frozen=True)  # type: ignore[call-arg]
 
-    for kind in EVENTS:
-        monkeypatch.setattr(cascade.events, kind.__name__, counted(kind))
+    monkeypatch.setattr(cascade.events, "EVENTS", tuple(counted(kind) for kind in EVENTS))
 
     tries: list[int] = []
 

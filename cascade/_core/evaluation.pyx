@@ -234,7 +234,7 @@ cdef class Evaluation(Starting):
                 continue
             else:
                 at = frame.next
-                frame.next = at + 1
+                frame.next = <int32_t>(at + 1)
             node = &template.nodes[at]
             self.at = at
             result = self.step_aside(frame, node) if careful else self.execute(frame, node)
@@ -275,7 +275,7 @@ cdef class Evaluation(Starting):
         self.scheduler.extraction.run(expression)
         frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
         frame.parent = parent
-        frame.parent_node = parent_node
+        frame.parent_node = <int32_t>parent_node
         if frame.template.inputs or frame.template.resources or (parent is None and self.params is not None):
             self.admit(frame)
         return frame
