@@ -36,18 +36,18 @@ class Run(Evaluation):
         iterations: how many tail calls it has made.
     """
 
-    __slots__ = ("_engine", "_joining", "_told", "baggage", "finished", "id")
+    baggage: Baggage | None
+    __slots__ = ("_engine", "_joining", "id")
 
     def __init__(
         self, engine: Engine, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(engine._scheduler, target, context, params)
+        super().__init__(engine._scheduler, target, context)
         self._engine = engine
         self.id = next(_ids)
-        self.finished = False  # it has ended, and what was set up for it is torn down
         self._joining: list[_Join] | None = None
-        self._told = False  # whether anybody has seen its outcome
-        self.baggage: Baggage | None = None
+        if params is not None:
+            self.pack().params = params
 
     def done(self) -> bool:
         """Whether it has ended: with a value, by failure, or cancelled."""
@@ -67,7 +67,7 @@ class Run(Evaluation):
         """
         if not self.finished:
             raise EngineStateError(f"run {self.id} has not ended: await it")
-        self._told = True
+        self.told = True
         if self.errors:
             raise self._error(self.errors)
         if self.stopping:
@@ -109,7 +109,7 @@ class Run(Evaluation):
         return f"<Run {self.id}: {self.doing}, {self.iterations} iterations>"
 
     def __del__(self) -> None:
-        if self.finished and self.errors and not self._told:
+        if self.finished and self.errors and not self.told:
             self._engine.report(f"the failure of run {self.id} was never looked at", self._error(self.errors))
 
     async def _join(self) -> Any:
@@ -122,7 +122,7 @@ class Run(Evaluation):
                 with self._engine._joining(self):
                     await join
             except asyncio.CancelledError as cancelled:
-                self._told = True
+                self.told = True
                 raise cancelled from (self._error(self.errors) if self.errors else None)
         return self.result()
 
@@ -144,7 +144,7 @@ class Run(Evaluation):
             baggage.inputs = {}
         if len(baggage.inputs) > MOST:
             baggage.inputs.clear()  # who still needs one of them has it found again
-        for spec, value in resolve(specs, self.params, os.environ, complete=first):
+        for spec, value in resolve(specs, baggage.params, os.environ, complete=first):
             baggage.inputs[id(spec)] = spec, value
 
     def read_input(self, spec: Any) -> Any:
