@@ -247,23 +247,25 @@ class Step:
 
     async def _result(self, future: Future[Any]) -> Any:
         """What a worker gives. A run that stops waits for it; if the time is over, nobody does."""
-        outcome = asyncio.wrap_future(future)
+        # A future of asyncio's own could not carry every exception: not StopIteration.
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: None if loop.is_closed() else loop.call_soon_threadsafe(ended.set))
         cancelled: asyncio.CancelledError | None = None
-        while not outcome.done():
+        while not ended.is_set():
             try:
-                await asyncio.wait((outcome,))
+                await ended.wait()
             except asyncio.CancelledError as error:
                 if not self._run.stopping:  # so it is the timeout
                     future.add_done_callback(_drop)
                     self._engine.abandon_in_worker(self._where, future)
-                    outcome.cancel()
                     raise
                 future.cancel()  # if it has not begun
                 cancelled = error
         if cancelled is not None:
-            _drop(outcome)
+            _drop(future)
             raise cancelled
-        return outcome.result()
+        return future.result()
 
     # ------------------------------------------------------------------------------------------------- the parts
 
@@ -395,7 +397,7 @@ class Step:
             self._lead.failed()
 
 
-def _drop(future: Future[Any] | asyncio.Future[Any]) -> None:
+def _drop(future: Future[Any]) -> None:
     """Nobody looks at what a call in a worker gives: not even at a coroutine."""
     if not future.cancelled() and future.exception() is None and type(value := future.result()) is CoroutineType:
         value.close()
