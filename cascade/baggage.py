@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cascade.cache.flight import Lead
     from cascade.resources.scope import Scope
 
@@ -15,6 +17,7 @@ class Baggage:
     """What a run has if it uses it.
 
     Attributes:
+        params: values for the target's params, by name; None: none were given.
         inputs: id of the spec of a param or variable -> the spec and its value; None: nobody has asked for any yet.
         scope: the resources that are set up for it.
         leads: the flights that it leads until expressions have their values.
@@ -22,9 +25,10 @@ class Baggage:
         started_at: nanoseconds, if somebody wants to know.
     """
 
-    __slots__ = ("inputs", "leads", "leaves", "scope", "started_at")
+    __slots__ = ("inputs", "leads", "leaves", "params", "scope", "started_at")
 
     def __init__(self) -> None:
+        self.params: Mapping[str, Any] | None = None
         self.inputs: dict[int, tuple[Any, Any]] | None = None
         self.scope: Scope | None = None
         self.leads: set[Lead] = set()

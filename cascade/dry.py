@@ -17,7 +17,7 @@ from cascade.graph import text
 from cascade.graph.fold import part
 from cascade.graph.path import locate
 from cascade.graph.prospect import NEAR, Prospect, Runs, prospect
-from cascade.graph.template import Call, SlotRef
+from cascade.graph.template import Call, Key, SlotRef
 from cascade.graph.template import Mapping as Dict
 from cascade.policies import POLICIES, amount, tell
 
@@ -149,10 +149,10 @@ def dry_run(
     >>> print(cs.dry_run(ship("me").run_if(cs.Param("paid", type=bool)).with_retry(3), params={"paid": "no"}))
     2 nodes surely start, none perhaps, 1 never
     <BLANKLINE>
-    node  runs    kind         name           place        policies and reasons
-      #0  surely  param        paid           $.condition
-      #2  surely  condition                   $
-      #1  never   sync inline  __main__.ship  $            retry 3 attempts; nothing wants it
+    node  runs    kind         name              place        policies and reasons
+      #0  surely  param        paid              $.condition
+      #2  surely  condition                      $
+      #1  never   sync inline  cascade.dry.ship  $            retry 3 attempts; not needed
     <BLANKLINE>
     params and variables:
       param 'paid' = False
@@ -258,7 +258,7 @@ class _Look:
         node = self.graph.nodes[index]
         assert type(node) is Dict
         for key, ref in zip(node.keys, node.values, strict=True):
-            limit = text.literal(key) if type(key) is SlotRef else str(key.load())
+            limit = str(key.load()) if isinstance(key, Key) else text.literal(key)
             if type(ref) is SlotRef:
                 amounts[limit] = self.slots[ref.index]
             else:

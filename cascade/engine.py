@@ -236,7 +236,7 @@ class Engine(Belongings):
         if not run.ended:
             for handle in run.handles():
                 handle.cancel()
-        elif run.holds_resources:
+        elif run.baggage is not None and run.holds_resources:
             self.look_after(self._tear_down(run))
         else:
             self._end(run)

@@ -86,7 +86,7 @@ class Reporter:
 
     def run_started(self, run: Run, target: LazyResult) -> None:
         """A run was started."""
-        run.baggage.started_at = self._engine.timers.now()
+        run.pack().started_at = self._engine.timers.now()
         if kind := self._wanted.get("RunStarted"):
             name = f"{target.task.module}.{target.task.name}"
             self._emit(kind(time=self._time(), run=run.id, target=name))
@@ -98,7 +98,7 @@ class Reporter:
             self._state.forget(run.id)
         if kind := self._wanted.get("RunFinished"):
             error = run.failure() if run.errors else None
-            started_at = run.baggage.started_at
+            started_at = run.pack().started_at
             self._emit(
                 kind(
                     time=self._time(),

@@ -36,18 +36,18 @@ class Run(Evaluation):
         iterations: how many tail calls it has made.
     """
 
-    __slots__ = ("_baggage", "_engine", "_joining", "_told", "finished", "id")
+    baggage: Baggage | None
+    __slots__ = ("_engine", "_joining", "id")
 
     def __init__(
         self, engine: Engine, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(engine._scheduler, target, context, params)
+        super().__init__(engine._scheduler, target, context)
         self._engine = engine
         self.id = next(_ids)
-        self.finished = False  # it has ended, and what was set up for it is torn down
         self._joining: list[_Join] | None = None
-        self._told = False  # whether anybody has seen its outcome
-        self._baggage: Baggage | None = None
+        if params is not None:
+            self.pack().params = params
 
     def done(self) -> bool:
         """Whether it has ended: with a value, by failure, or cancelled."""
@@ -67,7 +67,7 @@ class Run(Evaluation):
         """
         if not self.finished:
             raise EngineStateError(f"run {self.id} has not ended: await it")
-        self._told = True
+        self.told = True
         if self.errors:
             raise self._error(self.errors)
         if self.stopping:
@@ -109,7 +109,7 @@ class Run(Evaluation):
         return f"<Run {self.id}: {self.doing}, {self.iterations} iterations>"
 
     def __del__(self) -> None:
-        if self.finished and self.errors and not self._told:
+        if self.finished and self.errors and not self.told:
             self._engine.report(f"the failure of run {self.id} was never looked at", self._error(self.errors))
 
     async def _join(self) -> Any:
@@ -122,45 +122,44 @@ class Run(Evaluation):
                 with self._engine._joining(self):
                     await join
             except asyncio.CancelledError as cancelled:
-                self._told = True
+                self.told = True
                 raise cancelled from (self._error(self.errors) if self.errors else None)
         return self.result()
 
     # ------------------------------------------------------------------------------------------ what belongs to it
 
-    @property
-    def baggage(self) -> Baggage:
+    def pack(self) -> Baggage:
         """What few runs have, made when it is first asked for."""
-        if self._baggage is None:
-            self._baggage = Baggage()
-        return self._baggage
+        if self.baggage is None:
+            self.baggage = Baggage()
+        return self.baggage
 
     def admit(self, specs: list[Any]) -> None:
         """Find the values of the params and variables of an expression, before any of it starts."""
         from cascade.inputs import resolve
 
-        baggage = self.baggage
+        baggage = self.pack()
         first = baggage.inputs is None
         if baggage.inputs is None:
             baggage.inputs = {}
         if len(baggage.inputs) > MOST:
             baggage.inputs.clear()  # who still needs one of them has it found again
-        for spec, value in resolve(specs, self.params, os.environ, complete=first):
+        for spec, value in resolve(specs, baggage.params, os.environ, complete=first):
             baggage.inputs[id(spec)] = spec, value
 
     def read_input(self, spec: Any) -> Any:
         """The value of a param or a variable."""
-        inputs = self.baggage.inputs
+        inputs = self.pack().inputs
         if inputs is None or id(spec) not in inputs:
             self.admit([spec])
-            inputs = self.baggage.inputs
+            inputs = self.pack().inputs
             assert inputs is not None
             return inputs.pop(id(spec))[1]  # made anew in each iteration: not to be remembered
         return inputs[id(spec)][1]
 
     def scope(self) -> Scope:
         """The resources that are set up for it."""
-        baggage = self.baggage
+        baggage = self.pack()
         if baggage.scope is None:
             from cascade.resources.scope import Scope
 
@@ -171,7 +170,7 @@ class Run(Evaluation):
     @property
     def holds_resources(self) -> bool:
         """Whether anything is set up for it."""
-        return self._baggage is not None and self._baggage.scope is not None and not self._baggage.scope.empty
+        return self.baggage is not None and self.baggage.scope is not None and not self.baggage.scope.empty
 
     async def release(self) -> None:
         """Tear down what is set up for it, now that nothing of it is running any more."""
@@ -179,29 +178,29 @@ class Run(Evaluation):
 
     def abandon_scope(self, error: BaseException) -> None:
         """Its event loop was closed: what can be torn down without it is."""
-        if self._baggage is not None and self._baggage.scope is not None:
-            self._baggage.scope.abandon(error)
+        if self.baggage is not None and self.baggage.scope is not None:
+            self.baggage.scope.abandon(error)
 
     @property
     def leads(self) -> set[Lead]:
         """The flights that it leads until expressions have their values."""
-        return self.baggage.leads
+        return self.pack().leads
 
     def end_leads(self) -> None:
         """It has ended, and will not find out what its flights are to."""
-        if self._baggage is not None:
-            for lead in self._baggage.leads:
+        if self.baggage is not None:
+            for lead in self.baggage.leads:
                 lead.failed()
 
     def give_leave(self, frame: int, at: int) -> None:
         """Note that a node has leave to start."""
-        self.baggage.leaves.add((frame, at))
+        self.pack().leaves.add((frame, at))
 
     def take_leave(self, frame: int, at: int) -> bool:
         """Whether a node has leave to start, which is good for once."""
-        if self._baggage is None or (frame, at) not in self._baggage.leaves:
+        if self.baggage is None or (frame, at) not in self.baggage.leaves:
             return False
-        self._baggage.leaves.discard((frame, at))
+        self.baggage.leaves.discard((frame, at))
         return True
 
     def failure(self) -> BaseException | None:
@@ -218,7 +217,8 @@ class Run(Evaluation):
     def _finish(self) -> None:
         """It has ended: tell who awaits it."""
         self.finished = True
-        self.end_leads()
+        if self.baggage is not None:
+            self.end_leads()
         if self._engine.reporter.listens:
             self._engine.reporter.run_finished(self)
         joining, self._joining = self._joining, None

@@ -93,7 +93,7 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     >>> "tail call" in cs.visualize(tick(3)).mermaid
     True
     """
-    from cascade.graph.text import title
+    from cascade.graph.text import heading
     from cascade.graph.visualize import picture
 
     if (shape := _as_shape(target)) is not None:
@@ -110,7 +110,7 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
                 reached.append(other)
             if other in numbers:
                 tails.append((numbers[source], numbers[other]))
-    labels = {numbers[other]: title(other.graph, other.graph.nodes[-1]) for other in reached}
+    labels = {numbers[other]: heading(other.graph, other.graph.nodes[-1]) for other in reached}
     settings = _settings(template.graph, structure(wanted)[1])
     return picture(template.graph, template.plan, tails, labels=labels, settings=settings)
 

@@ -38,11 +38,11 @@ def interpreter() -> Callable[..., str]:
     """Run code in a Python of its own and give what it prints: for memory, for stacks, for hash seeds."""
 
     def run(code: str, *, python: str = sys.executable, timeout: float = 120, **environment: str) -> str:
-        # Another Python has a Cascade of its own.
+        # Another Python has a Cascade of its own; `-P`: also if there is one in the working directory.
         places = [str(HOME), str(TESTS), os.environ.get("PYTHONPATH", "")] if python == sys.executable else [str(TESTS)]
         path = os.pathsep.join(places)
         done = subprocess.run(
-            [python, "-c", textwrap.dedent(code)],
+            [python, "-P", "-c", textwrap.dedent(code)],
             env={**os.environ, "PYTHONPATH": path, **environment},
             capture_output=True,
             text=True,
@@ -65,7 +65,7 @@ def _another_python(version: str) -> str | None:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         try:
             done = subprocess.run(
-                [python, "-c", code], env=environment, capture_output=True, text=True, timeout=30, check=False
+                [python, "-P", "-c", code], env=environment, capture_output=True, text=True, timeout=30, check=False
             )
         except OSError:
             continue

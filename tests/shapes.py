@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import combinations
 
 from values import Point
 
@@ -46,6 +47,40 @@ def expressions() -> Iterator[cs.LazyResult]:
     for _ in range(2000):
         deep = f(deep, [g()])
     yield deep
+
+
+def language() -> Iterator[cs.LazyResult]:
+    """Give expressions with all words of the graph language, and with all that a call can have beside its arguments."""
+    f, g, later, start = define("f"), define("g"), define("later", kind="async"), define("start")
+    work = define("work", mode="thread")  # which, unlike an inline task, can be given up
+
+    def injected(value: object, db: object = cs.inject("db"), bus: object = cs.inject("bus")) -> None: ...
+
+    injected.__module__, injected.__qualname__ = MODULE, "injected"
+    shared = g(1)
+    yield f(cs.Router(g(), {((1,), ()): g("a"), 7: 1, None: f(g())}, default=g("b")), cs.Router(1, {1: g()}))
+    yield f(g(1).run_if(g(), otherwise=g(3)), [f().run_if(True)], shared.run_if(shared))
+    yield f(shared).after(later(2), shared)
+    yield cs.sequence([f(), g(), f()])
+    yield cs.pipeline(1, [f, later, g])
+    yield f.map(x=g(), y=[g(), 1], k=cs.const(7), concurrency=3).after(shared)
+    yield f.map(x=[1, 2], k=cs.const(g()))
+    yield f(cs.Param("n", type=int, default=1), cs.Param("m", default=None), cs.Env("HOME", default=""))
+    yield cs.task(injected, name="injected", mode="inline")(cs.inject("db"))
+    extras: dict[str, Callable[[cs.LazyResult], cs.LazyResult]] = {
+        "retry": lambda call: call.with_retry(3),
+        "timeout": lambda call: call.with_timeout(1),
+        "cache": lambda call: call.with_cache(cs.ResultCache()),
+        "constraints": lambda call: call.with_constraints(gpu=1),
+        "demanded": lambda call: call.with_constraints(mem=g()),
+        "after": lambda call: call.after(start()),
+    }
+    for count in range(1, len(extras) + 1):
+        for names in combinations(extras, count):
+            for call in (work(1, x=g()), later(), work.map(x=[1])):
+                for name in names:
+                    call = extras[name](call)
+                yield call
 
 
 def digests() -> list[str]:

@@ -10,6 +10,7 @@ import shapes
 from descriptions import Node
 from hypothesis import given
 from hypothesis import strategies as st
+from language import CONCURRENT, Rules, programs
 from oracle import Journal
 from oracle_build import build
 from strategies import ALL_KINDS, expressions
@@ -19,10 +20,11 @@ from cascade._core.proof import Proof
 from cascade.exceptions import TemplateError
 from cascade.graph.check import check_plan
 from cascade.graph.codec import Stored
+from cascade.graph.solver import check
 from cascade.graph.store import prove
 from cascade.graph.template import GraphTemplate, PlanTemplate
 
-SAMPLES = [template_of(target) for target in [*shapes.expressions()][:-1]]
+SAMPLES = [template_of(target) for target in [*[*shapes.expressions()][:-1], *[*shapes.language()][:30]]]
 PLAIN = [sample for sample in SAMPLES if not any("\ud800" in call.qualname for call in sample[2].calls)]
 
 
@@ -38,6 +40,13 @@ def holds(key: bytes, graph: GraphTemplate, plan: PlanTemplate) -> bool:
 def test_what_was_built_is_proved(node: Node) -> None:
     key, _, graph, plan = template_of(build(node, Journal()))
     assert holds(key, graph, plan)
+
+
+@given(programs(Rules(CONCURRENT, exact=False)))
+def test_what_was_built_of_the_whole_language_is_proved(node: Node) -> None:
+    key, _, graph, plan = template_of(build(node, Journal()))
+    assert holds(key, graph, plan)
+    check(graph, plan)
 
 
 @pytest.mark.parametrize("index", range(len(SAMPLES)))

@@ -181,7 +181,7 @@ def test_the_engines_own_kinds() -> None:
             n0[/"param #39;n#39;<br/>slot 2"/]
             n1[("resource #39;db#39;")]
             n3["jobs.pay<br/>retry 3 attempts<br/>constraints gpu=1, mem"]
-            n5{"router<br/>1=slot 9"}
+            n5{"router<br/>#49;=slot 9"}
             n6{{"map of jobs.pay<br/>const k=slot 10<br/>concurrency 4"}}
             n7{"condition<br/>otherwise=slot 12"}
             n1 --> n3

@@ -36,7 +36,8 @@ def test_that_there_is_a_policy_is_structure_and_the_policy_is_data() -> None:
 
 
 def test_the_last_word_counts_and_constraints_add_up() -> None:
-    call = add(1).with_retry(max_attempts=2).with_timeout(5).with_retry(max_attempts=7)
+    later = cs.task(mode="thread", name="later")(lambda: 1)
+    call = later().with_retry(max_attempts=2).with_timeout(5).with_retry(max_attempts=7)
     assert call.policies["retry"].max_attempts == 7
     assert list(call.policies) == ["retry", "timeout"]
     assert add(1).with_constraints(a=1, b=2).with_constraints(b=3).policies["constraints"] == {"a": 1, "b": 3}

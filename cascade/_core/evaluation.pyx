@@ -48,14 +48,12 @@ cdef class Evaluation(Starting):
         scheduler: of the engine that owns the run.
         target: a lazy result.
         context: the context in which its tasks run.
-        params: values for the target's params, by name; None: none are given.
     """
 
-    def __init__(self, Scheduler scheduler not None, LazyResult target not None, context, params=None):
+    def __init__(self, Scheduler scheduler not None, LazyResult target not None, context):
         self.scheduler = scheduler
         self.target = target
         self.context = context
-        self.params = params
 
     def __dealloc__(self):
         cdef Frame frame
@@ -276,7 +274,7 @@ cdef class Evaluation(Starting):
         frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
         frame.parent = parent
         frame.parent_node = <int32_t>parent_node
-        if frame.template.inputs or frame.template.resources or (parent is None and self.params is not None):
+        if frame.template.inputs or frame.template.resources or (parent is None and self.baggage is not None):
             self.admit(frame)
         return frame
 

@@ -172,7 +172,8 @@ def from_json(text: str | bytes) -> Shape:
             raise TemplateError(f"expected format {FORMAT}, got {_short(form)} - at `$.format`")
         document = _decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise TemplateError(f"{error}") from None
+        place = "" if " - at `" in str(error) or "(byte " in str(error) else " - at `$`"
+        raise TemplateError(f"{error}{place}") from None
     (plan,) = _changed((document.plan,), _PLAIN)
     graph = GraphTemplate(
         _changed(document.graph.calls, _PLAIN), _changed(document.graph.structs, _PLAIN),

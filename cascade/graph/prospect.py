@@ -98,7 +98,7 @@ class _Search:
             why: tuple[str, ...]
             if wanted[index] == "never" or self.must_lack[index]:
                 runs.append("never")
-                why = self.must_lack[index] or ("nothing wants it",)
+                why = self.must_lack[index] or ("not needed",)
             elif wanted[index] == "perhaps" or self.may_lack[index]:
                 runs.append("perhaps")
                 why = _joined((gates[index], self.may_lack[index]))
@@ -108,7 +108,9 @@ class _Search:
             reasons.append(why)
         parts = frozenset(folded(self.graph))
         order = tuple([index for index in self._order(plan) if index not in parts and runs[index] != "never"])
-        lost = tuple([why for why in self.must_skip[-1] if why not in self.astray.values()])
+        lost = self.must_skip[-1]
+        if not set(lost).isdisjoint(self.astray.values()):
+            lost = ()  # it may fail as well
         return Prospect(
             order, tuple(runs), tuple(reasons), self.values, lost, parts, tuple(dict.fromkeys(self._wrong(wanted)))
         )

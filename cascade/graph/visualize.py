@@ -74,7 +74,7 @@ def picture(
             identifies a template is its name.
         settings: of an expression that has this template: by slot, what its policies say.
 
-    >>> from cascade.graph.template import CallSymbol
+    >>> from cascade.graph.template import Call, CallSymbol, SlotRef
     >>> step = CallSymbol("jobs", "step", "sync", "default", (), 1, ())
     >>> graph = GraphTemplate((step,), (), (Call(0, SlotRef(0), (SlotRef(1),)),), 2)
     >>> print(picture(graph, PlanTemplate((0,), (1,)), [("", "")]).mermaid)

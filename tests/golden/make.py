@@ -22,7 +22,7 @@ def main() -> None:
 
     path = GOLDEN / f"format-{FORMAT}.templates"
     path.unlink(missing_ok=True)
-    encodings = dict(map(encoding_of, list(shapes.expressions())[:-1]))
+    encodings = dict(map(encoding_of, [*list(shapes.expressions())[:-1], *shapes.language()]))
     rewrite(path, lambda _: encodings)
     Path(f"{path}.lock").unlink()
     lines = [f"{digest.hex()} {len(encoding)}\n" for digest, encoding in encodings.items()]
