@@ -347,3 +347,17 @@ async def test_cancelled_while_a_thread_works_on_it() -> None:
         with pytest.raises(asyncio.CancelledError):
             await run
         assert ended == ["thread"] and not engine.limits.snapshot()[0].in_use
+
+
+@pytest.mark.parametrize("error", [StopIteration, StopAsyncIteration])
+@pytest.mark.parametrize("mode", ["inline", "thread"])
+async def test_an_exception_that_no_future_can_carry(mode: Any, error: type[Exception]) -> None:
+    """asyncio's futures refuse StopIteration: a run must not wait for ever for who could not tell it."""
+
+    @cs.task(mode=mode)
+    def stop() -> None:
+        raise error("told")
+
+    with pytest.raises((RuntimeError, error)) as caught:
+        await cs.Engine().run(stop().with_retry(max_attempts=2))
+    assert error in (type(caught.value), type(caught.value.__cause__))
