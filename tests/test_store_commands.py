@@ -275,8 +275,8 @@ def cascade(directory: Path, *arguments: str, **environment: str) -> subprocess.
     code = "import sys; from cascade.commands.app import main; sys.exit(main())"
     path = os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-P", "-c", code, *arguments], cwd=directory, env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-P", "-c", code, *arguments], cwd=directory, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": path, **environment},
     )  # fmt: skip
 
 
