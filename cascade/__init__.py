@@ -13,6 +13,8 @@
     Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
     preload                     shapes met by other processes          cascade/templates.py, cascade/graph/store.py
     explain, visualize          pictures of them                       cascade/structure.py, cascade/graph/
+    to_json, from_json, Shape   and documents                          cascade/graph/document.py
+    dry_run, DryRun             what a run would do                    cascade/dry.py
 """
 
 from __future__ import annotations
@@ -69,14 +71,16 @@ if TYPE_CHECKING:
     from cascade.channel import Channel
     from cascade.commands.program import cli
     from cascade.connectors import LocalConnector
+    from cascade.dry import DryRun, dry_run
     from cascade.engine import Engine, run
     from cascade.events import EventConsole, EventLog, EventLogger
+    from cascade.graph.document import Shape, from_json
     from cascade.inputs import Env, Param
     from cascade.protocols import CachePolicy, CacheStore, Connector, Executor, Solver, StateBackend
     from cascade.resources.provider import resource
     from cascade.runs import Run
     from cascade.state import MemoryState
-    from cascade.structure import Picture, explain, structural_hash, visualize
+    from cascade.structure import Picture, explain, structural_hash, to_json, visualize
     from cascade.templates import Templates, TemplateStats, preload
 
 # What needs asyncio is imported when it is first asked for: to define tasks, as worker processes do, takes none of it.
@@ -86,6 +90,7 @@ _LATER = {
     "Channel": "cascade.channel",
     "Connector": "cascade.protocols",
     "DiskStore": "cascade.cache.disk",
+    "DryRun": "cascade.dry",
     "Engine": "cascade.engine",
     "Env": "cascade.inputs",
     "EventConsole": "cascade.events",
@@ -101,17 +106,21 @@ _LATER = {
     "Picture": "cascade.structure",
     "ResultCache": "cascade.cache.policy",
     "Run": "cascade.runs",
+    "Shape": "cascade.graph.document",
     "Solver": "cascade.protocols",
     "StateBackend": "cascade.protocols",
     "TemplateStats": "cascade.templates",
     "Templates": "cascade.templates",
     "cached": "cascade.cache.policy",
     "cli": "cascade.commands.program",
+    "dry_run": "cascade.dry",
     "explain": "cascade.structure",
+    "from_json": "cascade.graph.document",
     "preload": "cascade.templates",
     "resource": "cascade.resources.provider",
     "run": "cascade.engine",
     "structural_hash": "cascade.structure",
+    "to_json": "cascade.structure",
     "visualize": "cascade.structure",
 }
 
@@ -142,6 +151,7 @@ __all__ = [
     "ChannelFullError",
     "Connector",
     "DiskStore",
+    "DryRun",
     "Engine",
     "EngineClosedError",
     "EngineStateError",
@@ -170,6 +180,7 @@ __all__ = [
     "RouteError",
     "Router",
     "Run",
+    "Shape",
     "Solver",
     "StateBackend",
     "StructureError",
@@ -185,7 +196,9 @@ __all__ = [
     "cached",
     "cli",
     "const",
+    "dry_run",
     "explain",
+    "from_json",
     "gather",
     "inject",
     "pipeline",
@@ -195,6 +208,7 @@ __all__ = [
     "sequence",
     "structural_hash",
     "task",
+    "to_json",
     "visualize",
     "wait",
 ]

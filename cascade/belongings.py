@@ -46,6 +46,9 @@ class Belongings:
         seed: of its source of chance.
         state: sees each tail call's boundary.
         limits: capacities by name.
+
+    Attributes:
+        governed: whether there are rules or pauses, so that every call must be asked about.
     """
 
     templates: Templates
@@ -61,6 +64,7 @@ class Belongings:
         self.timers = timers
         self.random = random.Random(seed)
         self.reporter = Reporter(self, state)
+        self.governed = False
         self._capacities = dict(limits or {})
         self._limits: Limits | None = None
         self._resources: Registry | None = None
@@ -142,8 +146,9 @@ class Belongings:
 
     def attend(self) -> None:
         """See what there is to be asked and told: rules of limits, pauses and subscribers may have come or gone."""
-        governed = self._limits is not None and self._limits.active
-        self._scheduler.attend(governed, self.reporter.told, self.reporter.bounded)
+        self.governed = self._limits is not None and self._limits.active
+        self.reporter.attend()
+        self._scheduler.attend(self.governed, self.reporter.told, self.reporter.bounded)
 
     def wall_time(self) -> float:
         """Seconds, as the results in caches are dated."""

@@ -145,7 +145,8 @@ class Engine(Belongings):
         self._bind()
         started = Run(self, wanted, contextvars.copy_context(), params)
         self._runs.add(started)
-        self.reporter.run_started(started, wanted)
+        if self.reporter.listens:
+            self.reporter.run_started(started, wanted)
         started.begin()
         return started
 
@@ -188,7 +189,8 @@ class Engine(Belongings):
     async def _stop(self) -> None:
         """Cancel and await what still runs, and stop the workers; they start again when they are needed."""
         if self._loop is not None and self._loop.is_closed():
-            self._abandon_runs()
+            for lost in self._abandon_runs():
+                self.reporter.run_finished(lost)
         current = asyncio.current_task()
         inside = any(run.is_running or current in run.handles() for run in self._runs)
         for run in self._runs:
@@ -234,7 +236,7 @@ class Engine(Belongings):
         if not run.ended:
             for handle in run.handles():
                 handle.cancel()
-        elif run.holds_resources:
+        elif run.baggage is not None and run.holds_resources:
             self.look_after(self._tear_down(run))
         else:
             self._end(run)
@@ -259,6 +261,8 @@ class Engine(Belongings):
         """The core itself has failed: no run may hang because of it."""
         failure = InternalError("the engine failed; this is a defect in Cascade: please report it")
         failure.__cause__ = error
+        if not self._runs:
+            self.report("the engine failed when no run was left to be told so", failure)
         for run in self.runs:
             run.abandon(failure)
             self._decide(run)
@@ -307,10 +311,11 @@ class Engine(Belongings):
             raise EngineStateError("no event loop is running: use cascade.run, or await engine.run") from None
         if loop is self._loop:
             return
+        lost: tuple[Run, ...] = ()
         if self._loop is not None and self._runs:
             if not self._loop.is_closed():
                 raise EngineStateError("the engine has runs on another event loop that have not ended")
-            self._abandon_runs()
+            lost = self._abandon_runs()
         self._loop = loop
         self._thread = threading.get_ident()
         self._alarm = None
@@ -319,15 +324,20 @@ class Engine(Belongings):
         if self._limits is not None:
             self._limits.clear()
         self._abandon_scope()
+        for run in lost:
+            self.reporter.run_finished(run)
 
-    def _abandon_runs(self) -> None:
-        """The event loop was closed under its runs: they can only be told so."""
+    def _abandon_runs(self) -> tuple[Run, ...]:
+        """The event loop was closed under its runs: they can only be told so. Return them."""
+        lost = self.runs
         error = EngineStateError("the event loop was closed before the run had ended")
         for run in self.runs:
             run.abandon(error)
             run.finished = True
             self._runs.discard(run)
             run.abandon_scope(error)
+            run.end_leads()
+        return lost
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """The engine's loop, for code that runs on it."""

@@ -17,7 +17,7 @@ from cascade._core.special import input_call
 from cascade.conversion import ConversionError, check_type, convert, shown, type_name
 from cascade.exceptions import InputError
 
-__all__ = ["NOTHING", "Env", "EnvSpec", "Param", "ParamSpec", "Spec", "distinct", "resolve"]
+__all__ = ["NOTHING", "Env", "EnvSpec", "Param", "ParamSpec", "Spec", "distinct", "examine", "resolve"]
 
 
 class Nothing(Enum):
@@ -242,11 +242,30 @@ def resolve(
     param 'm': the target has no such param (it has 'n')
     """
     asked = list(specs)
-    specs = list(dict.fromkeys(asked))
-    given = _given(params)
+    values, problems = examine(asked, params, environ, complete=complete)
+    if problems:
+        cause = problems[0].__cause__ if len(problems) == 1 else None
+        raise InputError("\n".join(map(str, problems))) from cause
+    return [(spec, values[spec]) for spec in asked]
+
+
+def examine(
+    specs: Iterable[Spec], params: Mapping[str, Any] | None, environ: Mapping[str, str], *, complete: bool = True
+) -> tuple[dict[Spec, Any], list[InputError]]:
+    """Return the values that there are, by spec, and what is wrong with the others; see `resolve`.
+
+    >>> n, home = ParamSpec("n", type=int), EnvSpec("HOME")
+    >>> examine([n, home], {"n": "3"}, {})
+    ({Param('n', type=int): 3}, [InputError("environment variable 'HOME': it is not set, and it has no default")])
+    """
+    problems: list[InputError] = []
     values: dict[Spec, Any] = {}
-    problems: list[str] = []
-    cause: Exception | None = None
+    try:
+        given = _given(params)
+    except InputError as error:
+        problems.append(error)
+        given = {}
+    specs = list(dict.fromkeys(specs))
     unclear = _unclear(specs, problems)
     for spec in specs:
         if spec.kind == "param" and spec.name in unclear:
@@ -256,18 +275,17 @@ def resolve(
             try:
                 values[spec] = _value(spec, source[spec.name])
             except ConversionError as error:
-                problems.append(f"{spec.word} {spec.name!r}: {error}")
-                cause = error
+                problem = InputError(f"{spec.word} {spec.name!r}: {error}")
+                problem.__cause__ = error
+                problems.append(problem)
         elif spec.default is not NOTHING:
             values[spec] = spec.default
         else:
             missing = "no value was given" if spec.kind == "param" else "it is not set"
-            problems.append(f"{spec.word} {spec.name!r}: {missing}, and it has no default")
+            problems.append(InputError(f"{spec.word} {spec.name!r}: {missing}, and it has no default"))
     if complete:
-        problems.extend(_unknown(given, [spec.name for spec in specs if spec.kind == "param"]))
-    if problems:
-        raise InputError("\n".join(problems)) from (cause if len(problems) == 1 else None)
-    return [(spec, values[spec]) for spec in asked]
+        problems.extend(map(InputError, _unknown(given, [spec.name for spec in specs if spec.kind == "param"])))
+    return values, problems
 
 
 def distinct(specs: Iterable[Spec]) -> list[Spec]:
@@ -280,10 +298,10 @@ def distinct(specs: Iterable[Spec]) -> list[Spec]:
     [Param('n'), Env('n')]
     """
     different = list(dict.fromkeys(specs))
-    problems: list[str] = []
+    problems: list[InputError] = []
     _unclear(different, problems)
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(map(str, problems)))
     return different
 
 
@@ -295,13 +313,14 @@ def _given(params: object) -> Mapping[Any, Any]:
     return params
 
 
-def _unclear(specs: list[Spec], problems: list[str]) -> set[str]:
+def _unclear(specs: list[Spec], problems: list[InputError]) -> set[str]:
     """The names of params that are said to be different things at different places."""
     first: dict[str, Spec] = {}
     unclear = set()
     for spec in specs:
         if spec.kind == "param" and first.setdefault(spec.name, spec) is not spec:
-            problems.append(f"param {spec.name!r}: expected one meaning in a target, got {first[spec.name]} and {spec}")
+            meanings = f"{first[spec.name]} and {spec}"
+            problems.append(InputError(f"param {spec.name!r}: expected one meaning in a target, got {meanings}"))
             unclear.add(spec.name)
     return unclear
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Coroutine
+from functools import cached_property
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from cascade.exceptions import ResourceError
 
 if TYPE_CHECKING:
     from cascade.engine import Engine
+    from cascade.limits import Demand, Grant
     from cascade.runs import Run
 
 __all__ = ["Launcher"]
@@ -84,6 +86,7 @@ class Launcher:
         run: Run,
         template: Template,
         at: int,
+        frame: int,
         task: Task,
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
@@ -91,14 +94,13 @@ class Launcher:
         where: str,
     ) -> Any:
         """Start a call with all that goes with it: return its value if it has one at once, else the waiter."""
-        from cascade.steps import LATER, Step
-
-        step = Step(self._engine, run, waiter, template, at, task, arguments, keywords, policies, where)
+        steps = self._steps
+        step = steps.Step(self._engine, run, waiter, (template, at, frame), task, arguments, keywords, policies, where)
         value = step.at_once()
-        if value is not LATER:
+        if value is not steps.LATER:
             return value
         value = self.launch_async(waiter, step.perform())
-        if value is waiter and step.holds:
+        if value is waiter and not step.begun:  # it may be cancelled before it has begun, and never know
             waiter.handle.add_done_callback(step.let_go)
         return value
 
@@ -110,6 +112,13 @@ class Launcher:
         scope = run.scope()
         is_open, value = scope.open(name)
         return value if is_open else self.launch_async(waiter, scope.get(name))
+
+    @cached_property
+    def _steps(self) -> Any:
+        """The module of steps, which many programs never need."""
+        from cascade import steps
+
+        return steps
 
     # ------------------------------------------------------------------------------------------- leave to start
 
@@ -143,17 +152,20 @@ class Launcher:
         """Whether a call must ask the limits for leave."""
         return self._engine.limits.governs(f"{task.module}.{task.name}", task.name, run.id)
 
-    def may_start(self, waiter: Waiter, run: Run, task: Task) -> bool:
+    def may_start(self, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
         """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
         limits = self._engine.limits
         demand = limits.demand(f"{task.module}.{task.name}", task.name, run.id, None)
+        if run.take_leave(frame, at) and not limits.paused(demand):
+            return True  # it has waited for it
         grant = limits.try_acquire(demand)
         if grant is not None:
             grant.release()
             return True
 
         async def ask() -> None:
-            (await limits.acquire(demand)).release()
+            (await self.wait_for(demand, run, template, at)).release()
+            run.give_leave(frame, at)
 
         def answered(asked: asyncio.Task[None]) -> None:
             if asked.cancelled() or asked.exception() is not None:
@@ -164,6 +176,21 @@ class Launcher:
         waiter.handle = asyncio.Task(ask(), loop=self._engine._loop)
         waiter.handle.add_done_callback(answered)
         return False
+
+    async def wait_for(self, demand: Demand, run: Run, template: Template, at: int) -> Grant:
+        """What a node has to wait for, when its turn has come; the reporter hears of it."""
+        reporter, timers = self._engine.reporter, self._engine.timers
+        start = timers.now()
+        told = []
+
+        def blocked(reason: str) -> None:
+            told.append(reason)
+            reporter.blocked(run, template, at, reason)
+
+        grant = await self._engine.limits.acquire(demand, blocked)
+        if told:
+            reporter.unblocked(run, template, at, told[-1], (timers.now() - start) * 1e-9)
+        return grant
 
     # ----------------------------------------------------------------------------------------------- being told
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from cascade._core.lazy import LazyResult
 from cascade._core.special import Skip
@@ -27,14 +26,22 @@ class Reporter:
     Args:
         engine: the engine.
         state: what sees each tail call's boundary; None: nothing does.
+
+    Attributes:
+        listens: whether it must hear of runs.
+        told: whether somebody wants to hear of nodes.
+        bounded: whether somebody wants to hear of tail calls.
     """
 
     def __init__(self, engine: Belongings, state: StateBackend | None) -> None:
         self._engine = engine
         self._state = state
         self._events: Events | None = None
-        self._starts: dict[tuple[int, int], int] = {}  # (frame, place of a node) -> nanoseconds
-        self._places: WeakKeyDictionary[Template, dict[int, tuple[str, str]]] = WeakKeyDictionary()
+        # By run, by frame and place, of nodes that have not ended: nanoseconds at the start; None: it is not called.
+        self._starts: dict[int, dict[tuple[int, int], int | None]] = {}
+        self._wanted: dict[str, Any] = {}  # the types of events that somebody wants, by name
+        self.listens = self.bounded = state is not None
+        self.told = False
 
     @property
     def events(self) -> Events:
@@ -44,31 +51,17 @@ class Reporter:
 
             self._events = Events(self._engine.attend, self._engine.report)
             self._engine.templates.audience.join(self)
+            self.listens = True
         return self._events
 
-    @property
-    def told(self) -> bool:
-        """Whether somebody wants to hear of nodes."""
-        if self._events is None:
-            return False
-        from cascade import events
+    def attend(self) -> None:
+        """See who wants to hear of what."""
+        if self._events is not None:
+            from cascade import events
 
-        wants = self._events.wants
-        return wants(events.NodeStarted) or wants(events.NodeFinished) or wants(events.NodeSkipped)
-
-    @property
-    def bounded(self) -> bool:
-        """Whether somebody wants to hear of tail calls."""
-        return self._state is not None or self._wants("TailCall") is not None
-
-    def _wants(self, name: str) -> Any:
-        """The type of an event if somebody wants it, else None."""
-        if self._events is None:
-            return None
-        from cascade import events
-
-        kind = getattr(events, name)
-        return kind if self._events.wants(kind) else None
+            self._wanted = {kind.__name__: kind for kind in events.EVENTS if self._events.wants(kind)}
+        self.told = not self._wanted.keys().isdisjoint(("NodeStarted", "NodeFinished", "NodeSkipped"))
+        self.bounded = self._state is not None or "TailCall" in self._wanted
 
     def _emit(self, event: Any) -> None:
         assert self._events is not None
@@ -76,10 +69,7 @@ class Reporter:
 
     def _node(self, run: Run, template: Template, number: int) -> dict[str, Any]:
         """What all events of a node tell."""
-        places = self._places.setdefault(template, {})
-        if number not in places:
-            places[number] = name_and_path(template, number)
-        task, path = places[number]
+        task, path = _place(template, number)
         return {
             "time": self._time(), "run": run.id, "task": task, "path": path, "iteration": run.iterations,
             "node": number,
@@ -96,26 +86,29 @@ class Reporter:
 
     def run_started(self, run: Run, target: LazyResult) -> None:
         """A run was started."""
-        if self._events is None:
-            return
-        run.started_at = self._engine.timers.now()
-        if kind := self._wants("RunStarted"):
+        run.pack().started_at = self._engine.timers.now()
+        if kind := self._wanted.get("RunStarted"):
             name = f"{target.task.module}.{target.task.name}"
             self._emit(kind(time=self._time(), run=run.id, target=name))
 
     def run_finished(self, run: Run) -> None:
         """A run has ended, and all that was its own is released."""
+        self._starts.pop(run.id, None)
         if self._state is not None:
-            self._state.forget(run.id)
-        if kind := self._wants("RunFinished"):
-            error = run.failure()
+            try:
+                self._state.forget(run.id)
+            except Exception as fault:  # the run has its outcome
+                self.report(f"the state backend failed at the end of run {run.id}", fault)
+        if kind := self._wanted.get("RunFinished"):
+            error = run.failure() if run.errors else None
+            started_at = run.pack().started_at
             self._emit(
                 kind(
                     time=self._time(),
                     run=run.id,
                     outcome=run.outcome,
                     iterations=run.iterations,
-                    seconds=0.0 if run.started_at is None else (self._engine.timers.now() - run.started_at) * 1e-9,
+                    seconds=0.0 if started_at is None else (self._engine.timers.now() - started_at) * 1e-9,
                     error=None if error is None else text(error),
                 )
             )
@@ -128,65 +121,71 @@ class Reporter:
             digest = digest_of_key(template.structure_key).hex()
             self._state.boundary(run.id, run.iterations + 1, digest, slots)
             self._state.clear(run.id, run.iterations + 1)
-        if kind := self._wants("TailCall"):
-            target = name_and_path(template, len(template.graph.nodes) - 1)[0]
+        if kind := self._wanted.get("TailCall"):
+            target = _place(template, len(template.graph.nodes) - 1)[0]
             self._emit(kind(time=self._time(), run=run.id, iteration=run.iterations + 1, target=target))
 
     # ----------------------------------------------------------------------------------------------------- nodes
 
     def started(self, run: Run, template: Template, at: int, frame: int) -> None:
         """A node starts."""
-        if self._wants("NodeFinished"):
-            self._starts[frame, at] = self._engine.timers.now()
-        if kind := self._wants("NodeStarted"):
+        if "NodeFinished" in self._wanted:
+            self._starts.setdefault(run.id, {})[frame, at] = self._engine.timers.now()
+        if kind := self._wanted.get("NodeStarted"):
             self._emit(kind(**self._node(run, template, template.plan.order[at])))
 
     def finished(self, run: Run, template: Template, at: int, frame: int) -> None:
         """A node has its value."""
-        start = self._starts.pop((frame, at), None)
-        if kind := self._wants("NodeFinished"):
-            seconds = 0.0 if start is None else (self._engine.timers.now() - start) * 1e-9
+        now = self._engine.timers.now()
+        start = self._starts.get(run.id, {}).pop((frame, at), now)
+        if start is not None and (kind := self._wanted.get("NodeFinished")):
+            seconds = (now - start) * 1e-9
             self._emit(kind(**self._node(run, template, template.plan.order[at]), seconds=seconds))
 
     def skipped(self, run: Run, template: Template, at: int, skip: Skip) -> None:
         """A node is skipped."""
-        if kind := self._wants("NodeSkipped"):
+        if kind := self._wanted.get("NodeSkipped"):
             from cascade.launcher import describe_skip
 
-            self._emit(kind(**self._node(run, template, template.plan.order[at]), reason=describe_skip(skip)))
+            number = template.plan.order[at]
+            if template is skip.template and number == skip.number:  # the condition itself: told of what it is about
+                number = getattr(template.graph.nodes[number].operands[1], "index", number)
+            self._emit(kind(**self._node(run, template, number), reason=describe_skip(skip)))
 
     def failed(self, run: Run, template: Template, number: int, error: BaseException) -> None:
         """A node has failed, for good."""
-        if kind := self._wants("NodeFailed"):
+        if kind := self._wanted.get("NodeFailed"):
             self._emit(kind(**self._node(run, template, number), error=text(error)))
 
     def retrying(
         self, run: Run, template: Template, at: int, attempt: int, delay: float, error: BaseException
     ) -> None:
         """A call has failed, and will be made again."""
-        if kind := self._wants("NodeRetrying"):
+        if kind := self._wanted.get("NodeRetrying"):
             node = self._node(run, template, template.plan.order[at])
             self._emit(kind(**node, attempt=attempt, delay=delay, error=text(error)))
 
     def blocked(self, run: Run, template: Template, at: int, reason: str) -> None:
         """A node must wait for the limits."""
-        if kind := self._wants("NodeBlocked"):
+        if kind := self._wanted.get("NodeBlocked"):
             self._emit(kind(**self._node(run, template, template.plan.order[at]), reason=reason))
 
     def unblocked(self, run: Run, template: Template, at: int, reason: str, seconds: float) -> None:
         """A node had to wait for the limits, and need not any more."""
-        if kind := self._wants("NodeUnblocked"):
+        if kind := self._wanted.get("NodeUnblocked"):
             node = self._node(run, template, template.plan.order[at])
             self._emit(kind(**node, reason=reason, seconds=seconds))
 
-    def cache_hit(self, run: Run, template: Template, at: int, key: bytes) -> None:
-        """A call was not made, as its result is known."""
-        if kind := self._wants("CacheHit"):
+    def cache_hit(self, run: Run, template: Template, at: int, frame: int, key: bytes) -> None:
+        """A call was not made, as its result is known: it does not start, nor will it end."""
+        if "NodeFinished" in self._wanted:
+            self._starts.setdefault(run.id, {})[frame, at] = None
+        if kind := self._wanted.get("CacheHit"):
             self._emit(kind(**self._node(run, template, template.plan.order[at]), key=key.hex()))
 
     def demoted(self, task: str, seconds: float) -> None:
         """A task is not to run inline any more."""
-        if kind := self._wants("TaskDemoted"):
+        if kind := self._wanted.get("TaskDemoted"):
             self._engine.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, task=task, seconds=seconds)))
 
     # ------------------------------------------------------------------------------------------------- resources
@@ -199,12 +198,12 @@ class Reporter:
 
     def acquired(self, run: int, name: str, scope: str) -> None:
         """A resource is set up."""
-        if kind := self._wants("ResourceAcquired"):
+        if kind := self._wanted.get("ResourceAcquired"):
             self._emit(kind(time=self._time(), run=run, name=name, scope=scope))
 
     def released(self, run: int, name: str, scope: str, error: BaseException | None) -> None:
         """A resource is torn down."""
-        if kind := self._wants("ResourceReleased"):
+        if kind := self._wanted.get("ResourceReleased"):
             self._emit(
                 kind(
                     time=self._time(), run=run, name=name, scope=scope, error=None if error is None else text(error)
@@ -225,7 +224,7 @@ class Reporter:
             graph: of the template.
             since: when it was begun; of one that was built.
         """
-        if kind := self._wants(what):
+        if kind := self._wanted.get(what):
             from cascade.graph.text import title
 
             details: dict[str, Any] = {"target": title(graph, graph.nodes[-1]), "nodes": len(graph.nodes)}
@@ -234,12 +233,17 @@ class Reporter:
             self._engine.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, **details)))
 
 
-def name_and_path(template: Template, number: int) -> tuple[str, str]:
+def _place(template: Template, number: int) -> tuple[str, str]:
     """Return the name of a node's task, or what else it makes, and its path from the target."""
-    from cascade.graph.path import locate
-    from cascade.graph.text import title
+    places = template.places
+    if places is None:
+        places = template.places = {}
+    if number not in places:
+        from cascade.graph.path import locate
+        from cascade.graph.text import title
 
-    return title(template.graph, template.graph.nodes[number]), locate(template.graph, number)
+        places[number] = title(template.graph, template.graph.nodes[number]), locate(template.graph, number)
+    return places[number]
 
 
 def text(error: BaseException) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.evaluation import Evaluation
 from cascade._core.lazy import LazyResult
+from cascade.baggage import Baggage
 from cascade.exceptions import EngineStateError, TaskSkippedError
 
 if TYPE_CHECKING:
@@ -35,21 +36,18 @@ class Run(Evaluation):
         iterations: how many tail calls it has made.
     """
 
-    __slots__ = ("_engine", "_inputs", "_joining", "_leads", "_scope", "_told", "finished", "id", "started_at")
+    baggage: Baggage | None
+    __slots__ = ("_engine", "_joining", "id")
 
     def __init__(
         self, engine: Engine, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(engine._scheduler, target, context, params)
+        super().__init__(engine._scheduler, target, context)
         self._engine = engine
         self.id = next(_ids)
-        self.finished = False  # it has ended, and what was set up for it is torn down
-        self.started_at: int | None = None  # nanoseconds, if somebody wants to know
         self._joining: list[_Join] | None = None
-        self._told = False  # whether anybody has seen its outcome
-        self._inputs: dict[int, tuple[Any, Any]] | None = None  # id of a spec -> the spec and its value
-        self._scope: Scope | None = None
-        self._leads: set[Lead] | None = None
+        if params is not None:
+            self.pack().params = params
 
     def done(self) -> bool:
         """Whether it has ended: with a value, by failure, or cancelled."""
@@ -69,7 +67,7 @@ class Run(Evaluation):
         """
         if not self.finished:
             raise EngineStateError(f"run {self.id} has not ended: await it")
-        self._told = True
+        self.told = True
         if self.errors:
             raise self._error(self.errors)
         if self.stopping:
@@ -111,7 +109,7 @@ class Run(Evaluation):
         return f"<Run {self.id}: {self.doing}, {self.iterations} iterations>"
 
     def __del__(self) -> None:
-        if self.finished and self.errors and not self._told:
+        if self.finished and self.errors and not self.told:
             self._engine.report(f"the failure of run {self.id} was never looked at", self._error(self.errors))
 
     async def _join(self) -> Any:
@@ -124,64 +122,86 @@ class Run(Evaluation):
                 with self._engine._joining(self):
                     await join
             except asyncio.CancelledError as cancelled:
-                self._told = True
+                self.told = True
                 raise cancelled from (self._error(self.errors) if self.errors else None)
         return self.result()
 
     # ------------------------------------------------------------------------------------------ what belongs to it
 
+    def pack(self) -> Baggage:
+        """What few runs have, made when it is first asked for."""
+        if self.baggage is None:
+            self.baggage = Baggage()
+        return self.baggage
+
     def admit(self, specs: list[Any]) -> None:
         """Find the values of the params and variables of an expression, before any of it starts."""
         from cascade.inputs import resolve
 
-        first = self._inputs is None
-        if self._inputs is None:
-            self._inputs = {}
-        if len(self._inputs) > MOST:
-            self._inputs.clear()  # who still needs one of them has it found again
-        for spec, value in resolve(specs, self.params, os.environ, complete=first):
-            self._inputs[id(spec)] = spec, value
+        baggage = self.pack()
+        first = baggage.inputs is None
+        if baggage.inputs is None:
+            baggage.inputs = {}
+        if len(baggage.inputs) > MOST:
+            baggage.inputs.clear()  # who still needs one of them has it found again
+        for spec, value in resolve(specs, baggage.params, os.environ, complete=first):
+            baggage.inputs[id(spec)] = spec, value
 
     def read_input(self, spec: Any) -> Any:
         """The value of a param or a variable."""
-        if self._inputs is None or id(spec) not in self._inputs:
+        inputs = self.pack().inputs
+        if inputs is None or id(spec) not in inputs:
             self.admit([spec])
-            assert self._inputs is not None
-            return self._inputs.pop(id(spec))[1]  # made anew in each iteration: not to be remembered
-        return self._inputs[id(spec)][1]
+            inputs = self.pack().inputs
+            assert inputs is not None
+            return inputs.pop(id(spec))[1]  # made anew in each iteration: not to be remembered
+        return inputs[id(spec)][1]
 
     def scope(self) -> Scope:
         """The resources that are set up for it."""
-        if self._scope is None:
+        baggage = self.pack()
+        if baggage.scope is None:
             from cascade.resources.scope import Scope
 
             engine = self._engine
-            self._scope = Scope(
-                engine.resources, "run", engine.scope(), engine.reporter.hooks(self.id), self.context
-            )
-        return self._scope
+            baggage.scope = Scope(engine.resources, "run", engine.scope(), engine.reporter.hooks(self.id), self.context)
+        return baggage.scope
 
     @property
     def holds_resources(self) -> bool:
         """Whether anything is set up for it."""
-        return self._scope is not None and not self._scope.empty
+        return self.baggage is not None and self.baggage.scope is not None and not self.baggage.scope.empty
 
     async def release(self) -> None:
         """Tear down what is set up for it, now that nothing of it is running any more."""
-        assert self._scope is not None
-        await self._scope.close(None if self.outcome == "skipped" else self.failure())
+        await self.scope().close(None if self.outcome == "skipped" else self.failure())
 
     def abandon_scope(self, error: BaseException) -> None:
         """Its event loop was closed: what can be torn down without it is."""
-        if self._scope is not None:
-            self._scope.abandon(error)
+        if self.baggage is not None and self.baggage.scope is not None:
+            self.baggage.scope.abandon(error)
 
     @property
     def leads(self) -> set[Lead]:
         """The flights that it leads until expressions have their values."""
-        if self._leads is None:
-            self._leads = set()
-        return self._leads
+        return self.pack().leads
+
+    def end_leads(self) -> None:
+        """It has ended, and will not find out what its flights are to."""
+        if self.baggage is not None:
+            for lead in self.baggage.leads:
+                lead.failed()
+
+    def give_leave(self, frame: int, at: int) -> None:
+        """Note that a node has leave to start."""
+        self.pack().leaves.add((frame, at))
+
+    def take_leave(self, frame: int, at: int) -> bool:
+        """Whether a node has leave to start, which is good for once."""
+        if self.baggage is None or (frame, at) not in self.baggage.leaves:
+            return False
+        self.baggage.leaves.discard((frame, at))
+        return True
 
     def failure(self) -> BaseException | None:
         """What ended it, other than its value."""
@@ -197,12 +217,15 @@ class Run(Evaluation):
     def _finish(self) -> None:
         """It has ended: tell who awaits it."""
         self.finished = True
-        for lead in self._leads or ():
-            lead.failed()
-        self._engine.reporter.run_finished(self)
-        joining, self._joining = self._joining, None
-        for join in joining or ():
-            join.end()
+        if self.baggage is not None:
+            self.end_leads()
+        try:
+            if self._engine.reporter.listens:
+                self._engine.reporter.run_finished(self)
+        finally:
+            joining, self._joining = self._joining, None
+            for join in joining or ():
+                join.end()
 
     def _error(self, errors: list[BaseException]) -> BaseException:
         return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)

@@ -18,6 +18,7 @@ from cascade.cache.flight import Landed
 from cascade.cache.protocol import Hit
 from cascade.deadline import Deadline, pause
 from cascade.exceptions import TaskTimeoutError
+from cascade.limits.turnstile import FREE
 from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
@@ -44,18 +45,21 @@ class Step:
         engine: on which it runs.
         run: of which it is a node.
         waiter: that lands with its value if it has to be awaited.
-        template: in which the call stands...
-        at: ...at this place of the plan.
+        node: the template in which the call stands, its place in the plan, and what tells its frame from others.
         task: which is called.
         arguments: its positional arguments.
         keywords: its keyword arguments.
         policies: by role: "retry", "timeout", "cache", "constraints"; None: it has none.
         where: "inline", "thread", "process", or "async" for an async function.
+
+    Attributes:
+        begun: whether `perform` has.
     """
 
     __slots__ = (
-        "_arguments", "_attempt", "_begun", "_cache", "_constraints", "_coroutine", "_engine", "_error", "_key",
-        "_keywords", "_lead", "_node", "_retry", "_run", "_task", "_timeout", "_waiter", "_where",
+        "_arguments", "_attempt", "_cache", "_constraints", "_coroutine", "_deadline", "_engine", "_error", "_key",
+        "_keywords", "_lead", "_node", "_retry", "_run", "_started", "_task", "_time", "_timeout", "_waiter",
+        "_where", "begun",
     )  # fmt: skip
 
     def __init__(
@@ -63,8 +67,7 @@ class Step:
         engine: Engine,
         run: Run,
         waiter: Waiter,
-        template: Template,
-        at: int,
+        node: tuple[Template, int, int],
         task: Task,
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
@@ -75,7 +78,7 @@ class Step:
         self._engine = engine
         self._run = run
         self._waiter = waiter
-        self._node = template, at
+        self._node = node
         self._task = task
         self._arguments = arguments
         self._keywords = keywords
@@ -83,10 +86,13 @@ class Step:
         self._timeout: Timeout | None = policies.get("timeout")
         self._cache: CachePolicy | None = policies.get("cache")
         self._constraints: dict[str, Any] | None = policies.get("constraints")
-        # An inline call could not be given up.
+        # An inline call could not be given up: it is one by the engine's default, or by the auto rule.
         self._where = "thread" if where == "inline" and self._timeout is not None else where
+        self.begun = False
+        self._deadline: Deadline | None = None  # of all attempts
+        self._time: Deadline | None = None  # of this one
+        self._started = False  # whether the reporter knows of it
         self._attempt = 1
-        self._begun = False  # to perform
         self._error: Exception | None = None  # of the attempt before
         self._key = b""  # of this call's result in the cache
         self._lead: Lead | None = None  # of the flight for it
@@ -104,13 +110,13 @@ class Step:
             return LATER
         try:
             if self._cache is not None:
-                self._key = self._cache.key(self._task, self._arguments, self._keywords)
+                self._key = self._find_key(self._cache)
                 self._lead = self._engine.flights.try_join(self._cache, self._key)
                 if self._lead is None:
                     return LATER
                 if (hit := self._cache.load(self._key, self._engine.wall_time())) is not None:
                     return self._found(hit).value
-            if (grant := self._engine.limits.try_acquire(self._demand())) is None:
+            if (grant := self._grant_at_once()) is None:
                 return LATER
             return self._call_at_once(grant)
         except BaseException:
@@ -118,6 +124,7 @@ class Step:
             raise
 
     def _call_at_once(self, grant: Grant) -> Any:
+        self._tell_start()
         try:
             value = self._task.fn(*self._arguments, **self._keywords)
         except BaseException as error:
@@ -133,22 +140,6 @@ class Step:
             return value
         return self._keep_later(value) if type(value) is LazyResult else self._keep(value)
 
-    @property
-    def holds(self) -> bool:
-        """Whether others wait for what it has taken without waiting."""
-        return self._lead is not None or self._coroutine is not None
-
-    def let_go(self, _: object) -> None:
-        """Give back what it holds, if it was cancelled before it could begin: then nothing of `perform` ever runs."""
-        if self._begun:
-            return
-        self._abandon_flight()
-        if self._coroutine is not None:
-            coroutine, grant = self._coroutine
-            self._coroutine = None
-            grant.release()
-            coroutine.close()
-
     # --------------------------------------------------------------------------------------- from the outside in
 
     async def perform(self) -> Any:
@@ -157,7 +148,7 @@ class Step:
         Raises:
             BaseException: what the last attempt raised, as itself.
         """
-        self._begun = True
+        self.begun = True
         try:
             if self._cache is None:
                 return await self._in_total()
@@ -173,7 +164,7 @@ class Step:
         """All attempts, and the time for them."""
         if self._timeout is None or self._timeout.total is None:
             return await self._attempts()
-        deadline = Deadline(self._engine.timers, self._timeout.total)
+        deadline = self._deadline = Deadline(self._engine.timers, self._timeout.total)
         try:
             async with deadline:
                 return await self._attempts()
@@ -186,8 +177,10 @@ class Step:
         while True:
             if self._error is not None:
                 await self._pause(self._error)
+            grant = await self._room()
             try:
-                return await self._in_limits()
+                with grant:
+                    return await self._with_resources()
             except Exception as error:
                 if not self._again(error):
                     raise
@@ -197,37 +190,22 @@ class Step:
         assert self._retry is not None
         self._error = None
         seconds = self._retry.pause(self._attempt - 1, self._engine.random.random)
-        self._engine.reporter.retrying(self._run, *self._node, self._attempt, seconds, error)
+        self._engine.reporter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error)
         await pause(self._engine.timers, seconds)
 
-    async def _in_limits(self) -> Any:
-        """One attempt, when the limits have room for it."""
+    async def _room(self) -> Grant:
+        """What the limits grant for an attempt, when they have room. What they never will is not tried again."""
         if self._coroutine is not None:
-            coroutine, grant = self._coroutine
-            self._coroutine = None
-            with grant:
-                return await coroutine
-        demand = self._demand()
-        grant_now = self._engine.limits.try_acquire(demand)
-        with grant_now if grant_now is not None else await self._wait_for(demand):
-            return await self._with_resources()
-
-    async def _wait_for(self, demand: Demand) -> Grant:
-        reporter = self._engine.reporter
-        start = self._engine.timers.now()
-        told = []
-
-        def blocked(reason: str) -> None:
-            told.append(reason)
-            reporter.blocked(self._run, *self._node, reason)
-
-        grant = await self._engine.limits.acquire(demand, blocked)
-        if told:
-            reporter.unblocked(self._run, *self._node, told[-1], (self._engine.timers.now() - start) * 1e-9)
-        return grant
+            return self._coroutine[1]
+        if (grant := self._grant_at_once()) is not None:
+            return grant
+        return await self._engine.launcher.wait_for(self._demand(), self._run, *self._node[:2])
 
     async def _with_resources(self) -> Any:
         """The call, with the resources that are set up for it alone."""
+        if self._coroutine is not None:
+            coroutine, self._coroutine = self._coroutine[0], None
+            return await coroutine
         if not self._placeholders():
             return await self._in_time(self._arguments, self._keywords)
         hooks = self._engine.reporter.hooks(self._run.id)
@@ -247,9 +225,10 @@ class Step:
 
     async def _in_time(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """The call, and the time for it."""
+        self._tell_start()
         if self._timeout is None or self._timeout.seconds is None:
             return await self._call(arguments, keywords)
-        deadline = Deadline(self._engine.timers, self._timeout.seconds)
+        deadline = self._time = Deadline(self._engine.timers, self._timeout.seconds)
         try:
             async with deadline:
                 return await self._call(arguments, keywords)
@@ -269,32 +248,66 @@ class Step:
         return await value if type(value) is CoroutineType else value
 
     async def _result(self, future: Future[Any]) -> Any:
-        """What a worker gives. A run that stops waits for it; if the time is over, nobody does."""
-        outcome = asyncio.wrap_future(future)
+        """What a worker gives. Who is cancelled waits for it, as nothing stops it; if the time is over, nobody does."""
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()  # no future of asyncio's: not every exception can be put into one
+
+        def end(_: Future[Any]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(ended.set)
+
+        future.add_done_callback(end)
         cancelled: asyncio.CancelledError | None = None
-        while not outcome.done():
+        while not ended.is_set():
             try:
-                await asyncio.wait((outcome,))
+                await ended.wait()
             except asyncio.CancelledError as error:
-                if not self._run.stopping:  # so it is the timeout
+                if any(deadline is not None and deadline.expired for deadline in (self._deadline, self._time)):
+                    future.add_done_callback(_drop)
                     self._engine.abandon_in_worker(self._where, future)
-                    outcome.cancel()
                     raise
                 future.cancel()  # if it has not begun
                 cancelled = error
         if cancelled is not None:
-            if not outcome.cancelled():
-                outcome.exception()
+            _drop(future)
             raise cancelled
-        return outcome.result()
+        try:
+            return future.result()
+        except StopIteration as error:  # it could not leave a coroutine as itself, as PEP 479 has it
+            raise RuntimeError("a task raised StopIteration") from error
 
     # ------------------------------------------------------------------------------------------------- the parts
 
+    def let_go(self, _: object) -> None:
+        """It was cancelled, perhaps before it began: then what it holds by then is given back."""
+        if self.begun:
+            return
+        if self._coroutine is not None:
+            coroutine, grant = self._coroutine
+            self._coroutine = None
+            coroutine.close()
+            grant.release()
+        self._abandon_flight()
+
+    def _tell_start(self) -> None:
+        if not self._started:
+            self._started = True
+            if self._engine.reporter.told:
+                self._engine.reporter.started(self._run, *self._node)
+
     def _placeholders(self) -> bool:
+        if not self._node[0].resources:
+            return False
         return any(type(value) is Placeholder for value in (*self._arguments, *self._keywords.values()))
 
     def _name(self) -> str:
         return f"task {self._task.module}.{self._task.name}"
+
+    def _grant_at_once(self) -> Grant | None:
+        """What the limits grant, or None if it has to wait."""
+        if self._constraints is None and not self._engine.governed:
+            return FREE
+        return self._engine.limits.try_acquire(self._demand())
 
     def _demand(self) -> Demand:
         name = f"{self._task.module}.{self._task.name}"
@@ -303,6 +316,8 @@ class Step:
     def _again(self, error: BaseException) -> bool:
         """Whether a failure is followed by another attempt."""
         retry = self._retry
+        if self._run.stopping or (self._deadline is not None and self._deadline.expired):
+            return False  # a call may fail while it is being cancelled
         if retry is None or self._attempt >= retry.max_attempts or not retry.wants(error):
             return False
         assert isinstance(error, Exception)
@@ -312,10 +327,27 @@ class Step:
 
     # ------------------------------------------------------------------------------------------------- the cache
 
+    def _find_key(self, cache: CachePolicy) -> bytes:
+        """The key of this call. Resources count by their names: what they are is new in each run."""
+        template, at, _ = self._node
+        if not template.resources:
+            return cache.key(self._task, self._arguments, self._keywords)
+        from cascade.graph.template import NodeRef
+
+        nodes, calls = template.graph.nodes, template.graph.calls
+        arguments = [*self._arguments, *self._keywords.values()]
+        for index, operand in enumerate(nodes[template.plan.order[at]].operands[: len(arguments)]):
+            symbol = getattr(nodes[operand.index], "symbol", None) if type(operand) is NodeRef else None
+            if symbol is not None and calls[symbol].kind == "inject":
+                arguments[index] = Placeholder(calls[symbol].qualname)
+        positional = len(self._arguments)
+        named = dict(zip(self._keywords, arguments[positional:], strict=True))
+        return cache.key(self._task, tuple(arguments[:positional]), named)
+
     async def _look_up(self, cache: CachePolicy) -> Hit | None:
         """The result, if it is known or somebody is about to find it; else this step is the one that does."""
         if not self._key:
-            self._key = cache.key(self._task, self._arguments, self._keywords)
+            self._key = self._find_key(cache)
         joined = await self._engine.flights.join(cache, self._key)
         if isinstance(joined, Landed):
             return self._found(Hit(joined.value))
@@ -326,6 +358,7 @@ class Step:
         return None if hit is None else self._found(hit)
 
     def _found(self, hit: Hit) -> Hit:
+        self._check_hit(hit, "load")
         if self._lead is not None:
             self._lead.done(hit.value)
         self._engine.reporter.cache_hit(self._run, *self._node, self._key)
@@ -346,9 +379,16 @@ class Step:
     def _kept(self, value: Any, saved: Hit | None) -> Any:
         assert self._lead is not None
         if saved is not None:
+            self._check_hit(saved, "save")
             value = saved.value
         self._lead.done(value)
+        self._run.leads.discard(self._lead)
         return value
+
+    def _check_hit(self, hit: Any, method: str) -> None:
+        if not isinstance(hit, Hit):
+            kind = type(self._cache).__name__
+            raise TypeError(f"expected `Hit` or None from {kind}.{method}, got `{type(hit).__name__}`")
 
     def _keep_later(self, expression: LazyResult) -> LazyResult:
         """The call gave an expression: its value is what is kept."""
@@ -360,8 +400,8 @@ class Step:
     def _complete(self, waiter: Waiter, value: Any) -> Any:
         """The expression that the call gave has a value: return it, or the waiter if keeping it takes time."""
         assert self._cache is not None and self._lead is not None
-        self._run.leads.discard(self._lead)
         if type(value) is Skip:
+            self._run.leads.discard(self._lead)
             self._lead.failed()
             return value
         if self._cache.blocking:
@@ -371,3 +411,9 @@ class Step:
     def _abandon_flight(self) -> None:
         if self._lead is not None:
             self._lead.failed()
+
+
+def _drop(future: Future[Any] | asyncio.Future[Any]) -> None:
+    """Nobody looks at what a call in a worker gives: not even at a coroutine."""
+    if not future.cancelled() and future.exception() is None and type(value := future.result()) is CoroutineType:
+        value.close()

@@ -6,7 +6,7 @@ The modules of `cascade.graph` are imported when they are first needed: most pro
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cascade._core.extract import structure
 from cascade._core.symbol import symbol
@@ -15,9 +15,13 @@ from cascade._core.template import Template
 from cascade.engine import Engine, default_templates, expression
 from cascade.graph.picture import Picture
 
+if TYPE_CHECKING:
+    from cascade.graph.document import Shape
+    from cascade.graph.template import GraphTemplate
+
 MOST = 24  # templates in one picture
 
-__all__ = ["Picture", "explain", "inputs", "structural_hash", "visualize"]
+__all__ = ["Picture", "explain", "inputs", "structural_hash", "to_json", "visualize"]
 
 
 def structural_hash(target: Any) -> tuple[str, list[Any]]:
@@ -54,15 +58,15 @@ def explain(target: Any) -> str:
     """Return the template of an expression as text for people: its nodes, what they take, how urgent they are.
 
     Args:
-        target: a lazy result, or a list or tuple of them. Nothing is run.
+        target: a lazy result, or a list or tuple of them, of which nothing is run; or a `Shape`, from `from_json`.
 
     Raises:
         TargetError, StructureError: as `structural_hash` does.
     """
     from cascade.graph.explain import explain
 
-    template = default_templates.lookup(expression(target))
-    return explain(template.graph, template.plan)
+    shape = shape_of(target)
+    return explain(shape.graph, shape.plan)
 
 
 def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
@@ -72,7 +76,7 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     as boxes of their own, round to this one again if that is where they led.
 
     Args:
-        target: a lazy result, or a list or tuple of them. Nothing is run.
+        target: a lazy result, or a list or tuple of them, of which nothing is run; or a `Shape`, from `from_json`.
         engine: on which it ran, if it did; None: the one that `cascade.run` makes.
 
     Returns:
@@ -89,11 +93,14 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     >>> "tail call" in cs.visualize(tick(3)).mermaid
     True
     """
-    from cascade.graph.text import title
+    from cascade.graph.text import heading
     from cascade.graph.visualize import picture
 
+    if (shape := _as_shape(target)) is not None:
+        return picture(shape.graph, shape.plan)
     templates = default_templates if engine is None else engine.templates
-    template: Template = templates.lookup(expression(target))
+    wanted = expression(target)
+    template: Template = templates.lookup(wanted)
     numbers = {template: ""}  # of the templates that tail calls were seen to lead to, this one first
     tails = []
     for source in (reached := [template]):
@@ -103,8 +110,73 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
                 reached.append(other)
             if other in numbers:
                 tails.append((numbers[source], numbers[other]))
-    labels = {numbers[other]: title(other.graph, other.graph.nodes[-1]) for other in reached}
-    return picture(template.graph, template.plan, tails, labels=labels)
+    labels = {numbers[other]: heading(other.graph, other.graph.nodes[-1]) for other in reached}
+    settings = _settings(template.graph, structure(wanted)[1])
+    return picture(template.graph, template.plan, tails, labels=labels, settings=settings)
+
+
+def _settings(graph: GraphTemplate, slots: list[Any]) -> dict[int, str]:
+    """What the policies of an expression say, by slot."""
+    from cascade.graph.fold import part
+    from cascade.graph.template import Call, Mapping, SlotRef
+    from cascade.graph.text import beside
+    from cascade.policies import POLICIES, amount, tell
+
+    told: dict[int, str] = {}
+    for node in graph.nodes:
+        for position, ref in enumerate(node.operands if type(node) is Call else ()):
+            role = beside(graph, node, position)
+            if role not in POLICIES:
+                continue
+            if type(ref) is SlotRef:
+                told[ref.index] = tell(role, slots[ref.index])
+            elif part(graph, node, position):
+                amounts = graph.nodes[ref.index]
+                assert type(amounts) is Mapping
+                told |= {one.index: amount(slots[one.index]) for one in amounts.values if type(one) is SlotRef}
+    return told
+
+
+def to_json(target: Any) -> str:
+    """Return the template of an expression as a JSON document, of which `from_json` makes the same template again.
+
+    It holds the shape alone: no code, and none of the data.
+
+    Args:
+        target: a lazy result, or a list or tuple of them, of which nothing is run; or a `Shape`, from `from_json`.
+
+    Raises:
+        TargetError, StructureError: as `structural_hash` does.
+
+    >>> import cascade as cs
+    >>> @cs.task
+    ... def add(a, b):
+    ...     return a + b
+    >>> text = cs.to_json(add(1, add(2, 3)))
+    >>> cs.explain(cs.from_json(text)) == cs.explain(add(4, add(5, 6)))
+    True
+    """
+    from cascade.graph.document import dump
+
+    return dump(shape_of(target))
+
+
+def shape_of(target: Any) -> Shape:
+    """Return the template of an expression, as it is or looked up."""
+    from cascade.graph.document import Shape
+
+    if (shape := _as_shape(target)) is not None:
+        return shape
+    template: Template = default_templates.lookup(expression(target))
+    return Shape(template.graph, template.plan)
+
+
+def _as_shape(target: Any) -> Shape | None:
+    from cascade.graph.document import Shape
+
+    if isinstance(target, Template):
+        return Shape(target.graph, target.plan)
+    return target if type(target) is Shape else None
 
 
 def inputs(target: Any) -> list[Any]:

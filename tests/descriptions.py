@@ -207,6 +207,14 @@ def takes_policies(node: Node) -> bool:
     return takes_policies(node.node) if isinstance(node, Guard) else isinstance(node, Call | Map)
 
 
+def takes_timeouts(node: Node) -> bool:
+    """Tell whether it is a call that can be given up: one that never holds up the event loop."""
+    node = meant(node)
+    if isinstance(node, Guard):
+        return takes_timeouts(node.node)
+    return isinstance(node, Call | Map) and node.task.kind not in ("inline", "coroutine")
+
+
 def derive(node: Node, extra: Extra) -> Node:
     """Make the node that a modifier makes of a node."""
     meaning = meant(node)
@@ -325,4 +333,5 @@ class Places:
         """Give the place of a node, different for every node of every expression of a run."""
         if node.task.group is not None:
             return hash(("group", node.task.group))
-        return hash((self._path, self._origins[origin(node)]))
+        # What a later modifier has replaced is built as well, and never runs.
+        return hash((self._path, self._origins.get(origin(node), -1)))

@@ -268,7 +268,7 @@ def expressions(draw: st.DrawFn, most: int = 12) -> Any:
     for _ in range(draw(st.integers(1, most))):
         operand = st.integers(-2, len(made) - 1).map(lambda i: made[i] if i >= 0 else Literal())
         several = st.lists(operand, max_size=4)
-        kind = draw(st.sampled_from(["task", "task", "task", *COLLECTIONS, "dict", "struct"]))
+        kind = draw(st.sampled_from(["task", "task", "task", *COLLECTIONS, "dict", "struct", "own"]))
         name = draw(st.sampled_from(["a", "b", "é.\n", ""]))
         if kind == "task":
             kwargs = draw(st.dictionaries(names, operand, max_size=3))
@@ -279,6 +279,8 @@ def expressions(draw: st.DrawFn, most: int = 12) -> Any:
             task = Task(name, draw(several), kwargs, "jobs", "async" if mode == "default" else "sync", mode, injected)
             task.beside = beside
             made.append(task)
+        elif kind == "own":
+            made.append(_own(draw, draw(st.sampled_from(["router", "guard", "map", "param", "inject"])), operand))
         elif kind == "dict":
             own = draw(st.lists(keys | st.just(OPAQUE), max_size=3))
             made.append(Dict([(key, draw(operand)) for key in own]))
@@ -287,3 +289,21 @@ def expressions(draw: st.DrawFn, most: int = 12) -> Any:
         else:
             made.append(Box(kind, draw(several)))
     return made[-1]
+
+
+def _own(draw: st.DrawFn, kind: str, operand: st.SearchStrategy[Any]) -> Task:
+    """A node that the engine itself evaluates, or a map."""
+    after = [("after", draw(operand)) for _ in range(draw(st.integers(0, 1)))]
+    if kind == "router":
+        pairs = [(key, draw(operand)) for key in draw(st.lists(keys | st.just(OPAQUE), min_size=1, max_size=3))]
+        routes = draw(st.sampled_from([Dict(pairs), Literal()]))
+        return Task("router", [draw(operand), routes, *draw(st.lists(operand, max_size=1))], {}, "cascade", kind,
+                    "inline", beside=after)  # fmt: skip
+    if kind == "guard":
+        parts = [draw(operand), draw(operand), *draw(st.lists(operand, max_size=1))]
+        return Task("run_if", parts, {}, "cascade", kind, "inline")
+    if kind == "map":
+        amounts = draw(st.sampled_from([Dict([("gpu", draw(operand)), ("é,\n", draw(operand))]), Literal()]))
+        beside = [("const k", draw(operand)), ("retry", Literal()), ("constraints", amounts), *after]
+        return Task("a", [], {"x": draw(operand)}, "jobs", kind, beside=beside)
+    return Task(draw(names), [Literal()] if kind == "param" else [], {}, "cascade", kind, "inline", beside=after)

@@ -25,6 +25,7 @@ from descriptions import (
     derive,
     is_lazy,
     takes_policies,
+    takes_timeouts,
 )
 from hypothesis import strategies as st
 from strategies import Boom, Digest, Fail, Give, Pick, boxes, hashables, literal_values, names
@@ -210,9 +211,10 @@ def maps(draw: st.DrawFn, pool: Pool, rules: Rules) -> Map:
 
 
 @st.composite
-def policies(draw: st.DrawFn, pool: Pool, rules: Rules, known: bool = False) -> Extra:
+def policies(draw: st.DrawFn, pool: Pool, rules: Rules, known: bool = False, timed: bool = False) -> Extra:
     """A policy that changes neither values nor calls."""
-    role = draw(st.sampled_from(["retry", "constraints"] if rules.exact else ["retry", "constraints", "timeout"]))
+    roles = ["retry", "constraints", "timeout"] if timed and not rules.exact else ["retry", "constraints"]
+    role = draw(st.sampled_from(roles))
     if role == "retry":
         # A second attempt comes later, so that others go first.
         on = OSError if rules.exact else draw(st.sampled_from([Exception, Boom, LookupError]))
@@ -233,7 +235,7 @@ def derived(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
     node = draw(st.sampled_from(pool.lazies))
     for _ in range(draw(st.integers(1, 2))):
         if takes_policies(node) and draw(st.booleans()):
-            extra = draw(policies(pool, rules))
+            extra = draw(policies(pool, rules, timed=takes_timeouts(node)))
         else:
             extra = Extra("after", draw(st.sampled_from(pool.lazies)))
         node = derive(node, extra)

@@ -52,6 +52,7 @@ def expressions() -> Iterator[cs.LazyResult]:
 def language() -> Iterator[cs.LazyResult]:
     """Give expressions with all words of the graph language, and with all that a call can have beside its arguments."""
     f, g, later, start = define("f"), define("g"), define("later", kind="async"), define("start")
+    work = define("work", mode="thread")  # which, unlike an inline task, can be given up
 
     def injected(value: object, db: object = cs.inject("db"), bus: object = cs.inject("bus")) -> None: ...
 
@@ -76,7 +77,7 @@ def language() -> Iterator[cs.LazyResult]:
     }
     for count in range(1, len(extras) + 1):
         for names in combinations(extras, count):
-            for call in (f(1, x=g()), later(), f.map(x=[1])):
+            for call in (work(1, x=g()), later(), work.map(x=[1])):
                 for name in names:
                     call = extras[name](call)
                 yield call

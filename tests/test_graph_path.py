@@ -11,12 +11,19 @@ from cascade.graph.path import locate
 from cascade.graph.template import Key
 from cascade.graph.text import literal, printable
 
+OWN = {
+    "router": (".selector", ".routes", ".default"),
+    "guard": (".condition", "", ".otherwise"),
+}
+
 
 def step(node: object, name: object) -> str:
     match node:
         case Task():
             if isinstance(name, Role):
-                return f".{name}"
+                return f".{printable(name)}"
+            if isinstance(name, int) and node.kind in OWN:
+                return OWN[node.kind][name]
             return f".args[{name}]" if isinstance(name, int) else f".kwargs['{printable(name)}']"
         case Box(kind="list" | "tuple"):
             return f"[{name}]"

@@ -6,10 +6,11 @@ import re
 from textwrap import dedent
 
 import pytest
-from graph_shapes import Box, Dict, Literal, Task, expressions, graph_of
+from graph_shapes import Box, Dict, Literal, Role, Task, expressions, graph_of, operands_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascade.graph.fold import folded
 from cascade.graph.solver import NativeSolver
 from cascade.graph.text import printable
 from cascade.graph.visualize import Picture, picture
@@ -132,15 +133,87 @@ def test_any_name_can_be_read_back_from_its_label(name: str) -> None:
 
 @given(expressions())
 def test_every_node_and_edge_is_drawn(target: object) -> None:
-    graph = graph_of(target)[0]
+    graph, origins = graph_of(target)
     made = drawn(target)
-    edges = sum(
-        hasattr(ref, "index") and type(ref).__name__ == "NodeRef" for node in graph.nodes for ref in node.operands
-    )
-    assert len(re.findall(r"^    n\d+[\[(]", made.mermaid, re.M)) == len(graph.nodes)
-    assert len(re.findall(r"^    n\d+ -->", made.mermaid, re.M)) == edges
-    assert len(re.findall(r"^    n\d+ \[shape", made.dot, re.M)) == len(graph.nodes)
-    assert len(re.findall(r"^    n\d+ -> n\d+", made.dot, re.M)) == edges
+    belongs = folded(graph)
+    # By the expression itself: dicts of routes and constraints are drawn as edges to the node that they belong to.
+    edges = []
+    for index, origin in enumerate(origins):
+        for name, operand in () if index in belongs else operands_of(origin):
+            routes = getattr(origin, "kind", "") == "router" and name == 1
+            inside = routes or (name == "constraints" and isinstance(name, Role))
+            edges += [value for _, value in operand.pairs] if inside and isinstance(operand, Dict) else [operand]
+    count = sum(not isinstance(operand, Literal) for operand in edges)
+    assert len(re.findall(r"^    n\d+[\[({]", made.mermaid, re.M)) == len(graph.nodes) - len(belongs)
+    assert len(re.findall(r"^    n\d+ (?:-->|-\.->|--o)", made.mermaid, re.M)) == count
+    assert len(re.findall(r"^    n\d+ \[shape", made.dot, re.M)) == len(graph.nodes) - len(belongs)
+    assert len(re.findall(r"^    n\d+ -> n\d+", made.dot, re.M)) == count
+
+
+@given(expressions())
+def test_edges_lead_from_box_to_box_and_strokes_to_edges(target: object) -> None:
+    made = drawn(target)
+    boxes = set(re.findall(r"^    (n\d+)[\[({]", made.mermaid, re.M))
+    edges = re.findall(r"^    (n\d+) (-->|-\.->|--o)(?:\|\".*\"\|)? (n\d+)$", made.mermaid, re.M)
+    assert {end for one, _, other in edges for end in (one, other)} <= boxes
+    styled = re.findall(r"linkStyle ([\d,]+) ", made.mermaid)
+    told = [int(number) for numbers in styled for number in numbers.split(",")]
+    assert sorted(told) == [number for number, edge in enumerate(edges) if edge[1] == "-.->"]
+    assert len(re.findall("style=(?:dashed|dotted)", made.dot)) == len(told)
+
+
+def everything() -> Task:
+    """Of each of the engine's own kinds one."""
+    n = Task("n", [Literal()], module="cascade", kind="param", mode="inline")
+    db = Task("db", module="cascade", kind="inject", mode="inline")
+    gpu = Dict([("gpu", Literal()), ("mem", n)])
+    pay = Task("pay", [db], beside=[("retry", Literal()), ("constraints", gpu), ("after", n)])
+    routes = Dict([("a", pay), (1, Literal())])
+    router = Task("router", [n, routes, db], {}, "cascade", "router", "inline")
+    many = Task("pay", [], {"x": router}, "jobs", "map", beside=[("const k", Literal()), ("concurrency", Literal())])
+    return Task("run_if", [n, many, Literal()], {}, "cascade", "guard", "inline")
+
+
+def test_the_engines_own_kinds() -> None:
+    made = drawn(everything(), settings={7: "3 attempts", 8: "1", 11: "4"})
+    assert made.mermaid == dedent("""\
+        flowchart TD
+            n0[/"param #39;n#39;<br/>slot 2"/]
+            n1[("resource #39;db#39;")]
+            n3["jobs.pay<br/>retry 3 attempts<br/>constraints gpu=1, mem"]
+            n5{"router<br/>#49;=slot 9"}
+            n6{{"map of jobs.pay<br/>const k=slot 10<br/>concurrency 4"}}
+            n7{"condition<br/>otherwise=slot 12"}
+            n1 --> n3
+            n0 -->|"constraints mem"| n3
+            n0 --o|"after"| n3
+            n0 -->|"selector"| n5
+            n3 -.->|"#39;a#39;"| n5
+            n1 -.->|"default"| n5
+            n5 -->|"x"| n6
+            n0 -.->|"condition"| n7
+            n6 -.->|"then"| n7
+            linkStyle 4,5,8 stroke-dasharray:8 5
+            linkStyle 7 stroke-dasharray:2 4
+            style n7 stroke-width:3px""")
+    assert made.dot == dedent(r"""
+        digraph template {
+            n0 [shape=parallelogram, label="param 'n'\nslot 2"];
+            n1 [shape=cylinder, label="resource 'db'"];
+            n3 [shape=box, label="jobs.pay\nretry 3 attempts\nconstraints gpu=1, mem"];
+            n5 [shape=diamond, label="router\n1=slot 9"];
+            n6 [shape=box3d, label="map of jobs.pay\nconst k=slot 10\nconcurrency 4"];
+            n7 [shape=diamond, label="condition\notherwise=slot 12", penwidth=3];
+            n1 -> n3;
+            n0 -> n3 [label="constraints mem"];
+            n0 -> n3 [arrowhead=odot, label="after"];
+            n0 -> n5 [label="selector"];
+            n3 -> n5 [style=dashed, label="'a'"];
+            n1 -> n5 [style=dashed, label="default"];
+            n5 -> n6 [label="x"];
+            n0 -> n7 [style=dotted, label="condition"];
+            n6 -> n7 [style=dashed, label="then"];
+        }""").lstrip()
 
 
 @pytest.mark.parametrize("text", AWKWARD)

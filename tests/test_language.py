@@ -111,10 +111,10 @@ def test_a_key_is_shared_exactly_if_the_shape_is_the_same(one: Node, two: Node) 
 def test_policies_are_given_to_calls_alone(node: Node) -> None:
     lazy = build(node, Journal())
     if takes_policies(node):
-        assert lazy.with_timeout(1).policies or lazy.task.name == "run_if"
+        assert lazy.with_constraints(gpu=1).policies or lazy.task.name == "run_if"
     elif lazy.task.name != "gather":
         with pytest.raises(cs.PolicyError, match="expected a call of a task"):
-            lazy.with_timeout(1)
+            lazy.with_constraints(gpu=1)
 
 
 @settings(max_examples=60)

@@ -11,13 +11,13 @@ import pytest
 import cascade as cs
 
 FUNCTIONS = {
-    "Env", "Inject", "Param", "Router", "cached", "cli", "const", "explain", "gather", "inject", "pipeline", "preload",
-    "resource", "run", "sequence", "structural_hash", "task", "visualize", "wait",
+    "Env", "Inject", "Param", "Router", "cached", "cli", "const", "dry_run", "explain", "from_json", "gather", "inject",
+    "pipeline", "preload", "resource", "run", "sequence", "structural_hash", "task", "to_json", "visualize", "wait",
 }  # fmt: skip
 CLASSES = {
-    "Channel", "DiskStore", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit", "LazyResult",
-    "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Received", "ResultCache", "Run", "Task",
-    "TemplateStats", "Templates",
+    "Channel", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",
+    "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Received", "ResultCache", "Run",
+    "Shape", "Task", "TemplateStats", "Templates",
 }  # fmt: skip
 PROTOCOLS = {"CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"}
 EXCEPTIONS = {

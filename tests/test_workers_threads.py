@@ -61,7 +61,8 @@ def pool() -> Iterator[ThreadPool]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread is about to do."""
+    """Wait for what another thread is about to do; those of engines that other tests have forgotten end now."""
+    gc.collect()
     waiting = threading.Event()
     for _ in range(PATIENCE * 200):
         if condition():

@@ -8,7 +8,7 @@ from cascade._core.start cimport Starting
 cdef class Evaluation(Starting):
     cdef readonly object context  # in which its tasks run
     cdef readonly object target  # until it begins
-    cdef readonly object params  # values for params, by name; None: none were given
+    cdef public object baggage  # what few runs have, params among it; None: nothing
     cdef Frame top  # of the stack of frames that can go on
     cdef LazyResult expansion  # the value of the node that was just executed, if it is an expression
     cdef readonly long long iterations  # tail calls so far
@@ -17,6 +17,8 @@ cdef class Evaluation(Starting):
     cdef set failed  # their ids
     cdef readonly bint ended
     cdef bint interrupted  # from outside
+    cdef public bint finished  # it has ended, and what was set up for it is torn down
+    cdef public bint told  # somebody has seen its outcome
 
     cdef int go_on(self) except -1
     cdef int run_frames(self) except -1

@@ -1,4 +1,3 @@
-from collections.abc import Mapping
 from contextvars import Context
 from typing import Any
 
@@ -10,13 +9,12 @@ from cascade._core.start import Starting
 
 @disjoint_base
 class Evaluation(Starting):
-    def __init__(
-        self, scheduler: Scheduler, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
-    ) -> None: ...
+    baggage: Any
+    finished: bool
+    told: bool
+    def __init__(self, scheduler: Scheduler, target: LazyResult, context: Context) -> None: ...
     @property
     def context(self) -> Context: ...
-    @property
-    def params(self) -> Mapping[str, Any] | None: ...
     @property
     def target(self) -> LazyResult | None: ...
     @property

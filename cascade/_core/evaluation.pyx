@@ -48,14 +48,12 @@ cdef class Evaluation(Starting):
         scheduler: of the engine that owns the run.
         target: a lazy result.
         context: the context in which its tasks run.
-        params: values for the target's params, by name; None: none are given.
     """
 
-    def __init__(self, Scheduler scheduler not None, LazyResult target not None, context, params=None):
+    def __init__(self, Scheduler scheduler not None, LazyResult target not None, context):
         self.scheduler = scheduler
         self.target = target
         self.context = context
-        self.params = params
 
     def __dealloc__(self):
         cdef Frame frame
@@ -168,6 +166,8 @@ cdef class Evaluation(Starting):
                     self.settle(frame, waiter.node, value, completion)
                 except BaseException as failure:
                     self.fail(failure, frame, waiter.node)
+            elif type(value) is _CoroutineType:  # of a worker, and nobody is to await it
+                value.close()
         return 0
 
     cdef int run_frames(self) except -1:
@@ -232,13 +232,14 @@ cdef class Evaluation(Starting):
                 continue
             else:
                 at = frame.next
-                frame.next = at + 1
+                frame.next = <int32_t>(at + 1)
             node = &template.nodes[at]
             self.at = at
             result = self.step_aside(frame, node) if careful else self.execute(frame, node)
             if result == PENDING:
                 Py_DECREF_(result)
                 frame.awaited += 1
+                careful |= self.scheduler.attentive  # the beginning of a coroutine may have run
                 continue
             if careful and result == DEFERRED:
                 Py_DECREF_(result)
@@ -272,8 +273,8 @@ cdef class Evaluation(Starting):
         self.scheduler.extraction.run(expression)
         frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
         frame.parent = parent
-        frame.parent_node = parent_node
-        if frame.template.inputs or frame.template.resources or (parent is None and self.params is not None):
+        frame.parent_node = <int32_t>parent_node
+        if frame.template.inputs or frame.template.resources or (parent is None and self.baggage is not None):
             self.admit(frame)
         return frame
 
@@ -304,6 +305,7 @@ cdef class Evaluation(Starting):
         template = self.scheduler.table.get(self.scheduler.extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, self.scheduler.extraction)
+        self.at = template.node_count - 1
         if template.inputs or template.resources:
             self.admit(frame)
         return 0
@@ -317,6 +319,7 @@ cdef class Evaluation(Starting):
         template = self.scheduler.table.get(extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, extraction)
+        self.at = template.node_count - 1
         if template.inputs or template.resources:
             self.admit(frame)
         self.scheduler.launcher.tail_call(self, template, slots, frame.parent is None)
@@ -342,6 +345,8 @@ cdef class Evaluation(Starting):
         if frame.completion is not None:
             completion = frame.completion
             frame.completion = None
+            self.at = frame.parent_node  # where it fails, if it does
+            self.push(parent)
             waiter = new_waiter(self, parent, frame.parent_node)
             value = completion(waiter, value)
             if value is waiter:
@@ -386,7 +391,11 @@ cdef class Evaluation(Starting):
         if type(value) is LazyResult:
             self.completion = completion
             if self.is_tail(frame, &frame.template.nodes[node], node):
-                node = frame.template.node_count - 1
+                if self.scheduler.told:
+                    self.tell_last(frame, node)
+                Py_INCREF(value)
+                frame.values[frame.template.node_count - 1] = <PyObject*>value
+                return 0
             else:
                 frame.awaited += 1
                 self.completion = None

@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint32_t
 
 from cascade._core.extract cimport Extraction
 from cascade._core.template cimport Template
@@ -16,23 +16,24 @@ cdef enum:
 cdef class Frame:
     cdef Template template
     cdef PyObject** values  # owned: the results of the nodes, NULL until they are there, then the slots
-    cdef Py_ssize_t count  # of values
-    cdef Py_ssize_t room
-    cdef Py_ssize_t next  # the first node not looked at, as long as nodes start in the order of the plan
-    cdef Py_ssize_t awaited  # nodes that have started and not ended
+    # Numbers of nodes have 32 bits here: of a million agents that are parked, each has a frame.
+    cdef uint32_t count  # of values
+    cdef uint32_t room
+    cdef int32_t next  # the first node not looked at, as long as nodes start in the order of the plan
+    cdef int32_t awaited  # nodes that have started and not ended
+    cdef int32_t parent_node  # the one in `parent`
     cdef bint scattered  # nodes start as their inputs come
     cdef bint skipping  # a node was skipped
+    cdef bint stacked  # among those that can go on
     cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNWANTED: nobody wants it yet
     cdef int32_t* ready  # when scattered: a heap of nodes that lack none, the first of the plan on top
     cdef Py_ssize_t ready_count
     cdef int32_t* chosen  # by need: of each router or condition, the node whose value is its own; -1: none yet
     cdef dict maps  # by number of the node, the MapState of maps that have begun; None: none has
     cdef Frame parent  # whose node this frame's value is the value of; None: the run's
-    cdef Py_ssize_t parent_node
     cdef Py_ssize_t item  # number of the item of the parent's map, from 1 on; 0: the parent's node is none
     cdef object completion  # called with a waiter and this frame's value before the parent has it; None: nothing is
     cdef Frame below  # in the run's stack of frames that can go on
-    cdef bint stacked
 
     cdef int hydrate(self, Template template, Extraction extraction) except -1
     cdef int rehydrate(self, Extraction extraction) except -1

@@ -8,6 +8,7 @@ each node whether anybody wants it: it begins with the target and what that must
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
 from cascade._core.template cimport Node
@@ -43,20 +44,20 @@ cdef class Frame:
         if extraction.slot_count != template.slot_count:
             raise AssertionError("the slots do not fit the template")
         self.clear()
-        if count > self.room or self.room > 8 * count:
+        if count > <Py_ssize_t>self.room or <Py_ssize_t>self.room > 8 * count:
             PyMem_Free(self.values)
             self.room = 0
             self.values = <PyObject**>PyMem_Malloc(count * sizeof(PyObject*))
             if self.values is NULL:
                 raise MemoryError()
-            self.room = count
+            self.room = <uint32_t>count
         PyMem_Free(self.needs)
         self.needs = NULL
         self.template = template
         memset(self.values, 0, template.node_count * sizeof(PyObject*))
         memcpy(self.values + template.node_count, extraction.slots, template.slot_count * sizeof(PyObject*))
         extraction.slot_count = 0
-        self.count = count
+        self.count = <uint32_t>count
         self.next = 0
         self.scattered = False
         self.skipping = False

@@ -23,3 +23,4 @@ cdef class Governable:  # what can be given policies
 cdef dict check_constraints(dict amounts)
 cdef object check_cache(object policy)
 cdef int check_cached(object policy, object task) except -1
+cdef int check_timed(object task) except -1

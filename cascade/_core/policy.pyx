@@ -105,7 +105,8 @@ cdef class Governable:
             A new `LazyResult`, which fails with `TaskTimeoutError` if the time is over.
 
         Raises:
-            PolicyError: an argument is not what it should be, or this is no call of a task.
+            PolicyError: an argument is not what it should be, this is no call of a task, or the task has the mode
+                "inline": such a call holds the event loop and cannot be given up.
         """
         return self._with("timeout", Timeout(seconds, total))
 
@@ -181,4 +182,14 @@ cdef int check_cached(object policy, object task) except -1:
     check = getattr(policy, "check", None)
     if check is not None:
         check(task)
+    return 0
+
+
+cdef int check_timed(object task) except -1:
+    """Refuse a timeout for a task that is to hold the event loop while it runs: nobody could give it up."""
+    if task.mode == "inline":
+        raise PolicyError(
+            f"expected a task that can be given up for a timeout, got {task.name} of mode 'inline', which holds the "
+            f"event loop until it returns; give it another mode"
+        )
     return 0

@@ -218,19 +218,25 @@ def _is_async(fn):
     return _inspect.iscoroutinefunction(fn) or _inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))
 
 
-cdef TaskSpec _make(object fn, str name, Mode mode, Kind kind, tuple variant):
+cdef TaskSpec _named(str module, str qualname, Mode mode, Kind kind):
     cdef TaskSpec spec = TaskSpec.__new__(TaskSpec)
-    module, qualname = _names(fn)
     spec.module = module
-    spec.qualname = qualname if name is None else name
+    spec.qualname = qualname
     spec.kind = kind
     spec.mode = mode
-    spec.given_name = name
-    spec.identity = (spec.module, spec.qualname, KINDS[kind], MODES[mode], ())
-    spec.binds = hasattr(type(fn), "__get__")
-    spec.variant = variant
+    spec.identity = (module, qualname, KINDS[kind], MODES[mode], ())
     spec.sites = []
     spec.known = {}
+    return spec
+
+
+cdef TaskSpec _make(object fn, str name, Mode mode, Kind kind, tuple variant):
+    cdef TaskSpec spec
+    module, qualname = _names(fn)
+    spec = _named(module, qualname if name is None else name, mode, kind)
+    spec.given_name = name
+    spec.binds = hasattr(type(fn), "__get__")
+    spec.variant = variant
     spec.plain = variant is not None and PyFunction_Check(fn) and not variant[5]
     spec.defaults = variant[4] if variant is not None else 0
     spec.signature = _outline(fn)
@@ -280,11 +286,7 @@ cdef int _check_definition(object fn, object name, object mode) except -1:
 
 cdef TaskSpec builtin_spec(str qualname, Kind kind):
     """The spec of a task that the engine itself evaluates."""
-    cdef TaskSpec spec = _make(print, qualname, INLINE, kind, None)  # of any callable: it is not called
-    spec.module = "cascade"
-    spec.signature = None
-    spec.identity = (spec.module, qualname, KINDS[kind], "inline", ())
-    return spec
+    return _named("cascade", qualname, INLINE, kind)  # it has no callable, and any number of arguments
 
 
 cdef TaskSpec spec_of(object fn, str name, Mode mode):

@@ -3,7 +3,7 @@
 
 cdef class Skip:
     cdef readonly object template  # in which the condition stands
-    cdef readonly Py_ssize_t number  # of the node under it, in the graph
+    cdef readonly Py_ssize_t number  # of the condition, in the graph
 
 
 cdef class Placeholder:

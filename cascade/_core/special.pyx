@@ -36,6 +36,9 @@ cdef class Placeholder:
     def __init__(self, str name not None):
         self.name = name
 
+    def __repr__(self):
+        return f"<resource {self.name}>"
+
 
 cdef Task _router = builtin_task("router", ROUTER)
 cdef Task _targets = builtin_task("targets", TARGETS)

@@ -21,4 +21,5 @@ cdef class Starting(Deciding):
     cdef bint takes_placeholder(self, Frame frame, Node* node) noexcept
     cdef PyObject* call_step(self, Frame frame, Node* node) except NULL
     cdef int tell_end(self, Frame frame, Py_ssize_t node) except -1
+    cdef int tell_last(self, Frame frame, Py_ssize_t node) except -1
     cdef bint is_tail(self, Frame frame, Node* node, Py_ssize_t at) noexcept

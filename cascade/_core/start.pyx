@@ -122,28 +122,35 @@ cdef class Starting(Deciding):
                     self.scheduler.launcher.node_skipped(self, frame.template, at, <object>skip)
                 Py_INCREF_(skip)
                 return skip
-        if told and not (frame.template.by_need and (frame.chosen[at] >= 0 or (
-            frame.maps is not None and at in frame.maps
-        ))):
-            self.scheduler.launcher.node_started(self, frame.template, at, <size_t><PyObject*>frame)
         if self.scheduler.governed and node.op == CALL and not leaves:
             if node.kind == SYNC or node.kind == ASYNC:
                 leaves = self.scheduler.launcher.governs(self, <object>frame.values[node.source])
             elif (node.kind == WAIT or node.kind == RECV) and not self.may_start(frame, node):
                 Py_INCREF_(PENDING)
                 return PENDING
-        made = self.call_step(frame, node) if leaves else self.execute(frame, node)
-        if told and made != PENDING and made != DEFERRED and (Py_TYPE(made) != Lazy or self.is_tail(frame, node, at)):
+        if leaves:  # a step tells itself when it has all that it needs, and starts
+            made = self.call_step(frame, node)
+        else:
+            if told and not (frame.template.by_need and (frame.chosen[at] >= 0 or (
+                frame.maps is not None and at in frame.maps
+            ))):
+                self.scheduler.launcher.node_started(self, frame.template, at, <size_t><PyObject*>frame)
+            made = self.execute(frame, node)
+        if told and made != PENDING and made != DEFERRED:
             if Py_TYPE(made) == SkipType:
                 self.scheduler.launcher.node_skipped(self, frame.template, at, <object>made)
-            else:
+            elif Py_TYPE(made) != Lazy:
                 self.tell_end(frame, at)
+            elif self.is_tail(frame, node, at):
+                self.tell_last(frame, at)
         return made
 
     cdef bint may_start(self, Frame frame, Node* node) except -1:
         """Ask the launcher for leave to start a node that the engine evaluates itself; else it is looked at again."""
         cdef Waiter waiter = new_waiter(self, frame, self.at)
-        if self.scheduler.launcher.may_start(waiter, self, <object>frame.values[node.source]):
+        if self.scheduler.launcher.may_start(
+            waiter, self, frame.template, self.at, <size_t><PyObject*>frame, <object>frame.values[node.source]
+        ):
             return True
         self.link(waiter)
         return False
@@ -180,7 +187,8 @@ cdef class Starting(Deciding):
             where = MODES[THREAD if mode == AUTO else mode]
         self.scheduler.watch.fuel -= 1
         value = self.scheduler.launcher.launch_step(
-            waiter, self, frame.template, at, task, positional(frame, node), keywords(frame, node), policies, where
+            waiter, self, frame.template, at, <size_t><PyObject*>frame, task, positional(frame, node),
+            keywords(frame, node), policies, where
         )
         if value is waiter:
             self.link(waiter)
@@ -194,6 +202,18 @@ cdef class Starting(Deciding):
         """Tell that a call has ended well."""
         if frame.template.nodes[node].op == CALL:
             self.scheduler.launcher.node_finished(self, frame.template, node, <size_t><PyObject*>frame)
+        return 0
+
+    cdef int tell_last(self, Frame frame, Py_ssize_t node) except -1:
+        """Tell that a call has ended well whose value is the next expression, and what has chosen it."""
+        cdef Py_ssize_t last = frame.template.node_count - 1
+        cdef list ended = []
+        while last != node:
+            ended.append(last)
+            last = frame.chosen[last]
+        self.tell_end(frame, node)
+        while ended:
+            self.tell_end(frame, ended.pop())
         return 0
 
     cdef bint is_tail(self, Frame frame, Node* node, Py_ssize_t at) noexcept:

@@ -13,7 +13,7 @@ from cpython.object cimport PyObject
 
 from cascade._core cimport lazy as _lazy
 from cascade._core.lazy cimport LazyResult, new_lazy, of_shape, with_role
-from cascade._core.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints
+from cascade._core.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
 from cascade._core.spec cimport (
     ASYNC, AUTO, DEFAULT, GUARD, INLINE, PROCESS, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec, method_spec,
     spec_of,
@@ -148,6 +148,7 @@ cdef class Task:
 
     def with_timeout(self, seconds=None, total=None):
         """This task, each call of which is given up after some time: see `LazyResult.with_timeout`."""
+        check_timed(self)
         return _governed(self, "timeout", Timeout(seconds, total))
 
     def with_cache(self, policy):

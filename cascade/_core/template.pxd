@@ -65,6 +65,7 @@ cdef class Template:
     cdef bint recurs  # a tail call from this template to itself was seen
     cdef list tails  # weak references to other templates that tail calls from this one led to
     cdef PyObject* tail_places[TAILS]  # their addresses, to know them again at once
+    cdef public dict places  # by number in the graph, what an event says of where it happened; None: none was told of
     cdef object __weakref__
 
     cdef bint matches(self, Extraction extraction) noexcept

@@ -4,6 +4,7 @@ from cascade.graph.template import GraphTemplate, PlanTemplate
 
 @disjoint_base
 class Template:
+    places: dict[int, tuple[str, str]] | None
     @property
     def graph(self) -> GraphTemplate: ...
     @property

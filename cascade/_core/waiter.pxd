@@ -2,7 +2,7 @@
 
 cimport cython
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from cascade._core.frame cimport Frame
 from cascade._core.mailbox cimport Mailbox, Receiver
@@ -14,14 +14,14 @@ from cascade._core.template cimport Node
 cdef class Waiter(Receiver):
     cdef Awaiting run
     cdef Frame frame
-    cdef Py_ssize_t node  # in the order of the plan
+    cdef int32_t node  # in the order of the plan
+    cdef uint8_t landed
+    cdef uint8_t again  # the node is to be looked at again instead of having a value
     cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
     cdef object value
     cdef object error
     cdef public object completion  # for the frame of the expression that is the value
     cdef Mailbox origin  # of a message that is the value
-    cdef bint landed
-    cdef bint again  # the node is to be looked at again instead of having a value
     cdef Waiter next  # in the run's list of waiters
     cdef PyObject* previous
     cdef Waiter next_landed

@@ -94,7 +94,7 @@ cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
     cdef Waiter waiter = Waiter.__new__(Waiter)
     waiter.run = run
     waiter.frame = frame
-    waiter.node = node
+    waiter.node = <int32_t>node
     return waiter
 
 

@@ -28,7 +28,7 @@ DIGEST = b"\x00"
 AGAIN = b"\xfe"
 KNOT = b"\xff"
 
-_codes = Codes()
+_codes: Codes[bytes] = Codes()
 
 
 class _Node:

@@ -11,30 +11,33 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, Generic, TypeGuard, TypeVar
 
 from cascade.cache.leaf import ABSENT
 
-__all__ = ["Codes", "callable_code", "code_parts", "function_parts"]
+__all__ = ["Codes", "callable_code", "code_parts", "function_parts", "holds_nothing"]
 
 # Parts: a tag, the parts, and how to say where the i-th of them is.
 Parts = tuple[bytes, list[Any], Callable[[int], str]]
 
 
-class Codes:
-    """Digests of code objects that were met, for as long as these live. Code never changes."""
+D = TypeVar("D")
+
+
+class Codes(Generic[D]):
+    """What is known of code objects that were met, for as long as these live. Code never changes."""
 
     def __init__(self) -> None:
         # By id, with a reference that clears it: code objects compare all their constants when they are dict keys.
-        self._known: dict[int, tuple[weakref.ref[CodeType], bytes]] = {}
+        self._known: dict[int, tuple[weakref.ref[CodeType], D]] = {}
 
-    def get(self, code: CodeType) -> bytes | None:
-        """Return the digest of a code object, or None if it is not known."""
+    def get(self, code: CodeType) -> D | None:
+        """Return what is known of a code object, or None."""
         found = self._known.get(id(code))
         return found[1] if found is not None and found[0]() is code else None
 
-    def add(self, code: CodeType, digest: bytes) -> None:
-        """Remember the digest of a code object."""
+    def add(self, code: CodeType, fact: D) -> None:
+        """Remember something of a code object."""
         known = self._known
         place = id(code)
 
@@ -43,7 +46,7 @@ class Codes:
             if (found := known.get(place)) is not None and found[0] is reference:
                 del known[place]
 
-        known[place] = weakref.ref(code, forget), digest
+        known[place] = weakref.ref(code, forget), fact
 
     def __len__(self) -> int:
         return len(self._known)
@@ -67,6 +70,18 @@ def code_parts(code: CodeType) -> Parts:
         code.co_kwonlyargcount,
     ]
     return b"code", parts, lambda i: ".co_consts" if i == 3 else ""
+
+
+def holds_nothing(fn: Any) -> TypeGuard[FunctionType]:
+    """Whether a callable is a function that is nothing but its code and its names."""
+    return (
+        type(fn) is FunctionType
+        and not fn.__closure__
+        and not fn.__defaults__
+        and not fn.__kwdefaults__
+        and not fn.__dict__
+        and type(fn.__globals__.get("__name__")) is str
+    )
 
 
 def function_parts(fn: FunctionType) -> Parts:

@@ -29,6 +29,8 @@ from types import (
 from typing import Any
 from uuid import UUID
 
+from cascade._core.special import Placeholder
+
 SIZE = 32  # bytes of a digest
 LONG = 1024  # bytes of content; more is written as its digest
 
@@ -173,6 +175,7 @@ LEAVES: dict[type, Callable[[Any], bytes]] = {
     WindowsPath: _path,
     PureWindowsPath: _path,
     ModuleType: _module,
+    Placeholder: lambda value: leaf(b"resource", value.name.encode("utf-8", "surrogatepass")),
     type(str.upper): _describes,
     type(int.__add__): _describes,
 }

@@ -12,13 +12,15 @@ from cascade._core.clock import check_seconds
 from cascade._core.task import Task, task
 from cascade.cache.binding import bind
 from cascade.cache.fingerprint import fingerprint, write
-from cascade.cache.function import callable_code
+from cascade.cache.function import Codes, callable_code, holds_nothing
 from cascade.cache.leaf import SIZE
 from cascade.cache.memory import MemoryStore
 from cascade.cache.protocol import CacheStore, Hit
 from cascade.exceptions import PolicyError
 
 __all__ = ["ResultCache", "cached"]
+
+_identities: Codes[tuple[tuple[Any, str], bytes]] = Codes()
 
 _STORE_METHODS = ("get", "set", "delete", "clear", "close")
 
@@ -140,6 +142,19 @@ class ResultCache:
 
 def _identity(fn: Callable[..., Any], root: str) -> bytes:
     """The digest of a callable as data, and of the code that calling it runs."""
+    if not holds_nothing(fn):
+        return _find_identity(fn, root)
+    # It is all code and names, which do not change: most functions are, and each call of a task asks for it.
+    names = fn.__globals__.get("__name__"), fn.__qualname__
+    known = _identities.get(fn.__code__)
+    if known is not None and known[0] == names:
+        return known[1]
+    found = _find_identity(fn, root)
+    _identities.add(fn.__code__, (names, found))
+    return found
+
+
+def _find_identity(fn: Callable[..., Any], root: str) -> bytes:
     held = fingerprint(fn, root)
     code = callable_code(fn)
     return held if not code else fingerprint((held, *map(fingerprint, code)))

@@ -17,7 +17,7 @@ from msgspec.structs import astuple
 from cascade.exceptions import TemplateError
 from cascade.graph.template import CallSymbol, GraphTemplate, PlanTemplate, StructSymbol
 
-__all__ = ["EXPANSION", "Stored", "decode", "encode"]
+__all__ = ["EXPANSION", "Stored", "decode", "encode", "escaped", "unescaped"]
 
 EXPANSION = 32
 """A template in memory, decoded, takes at most so many times the bytes of its encoding, whatever these are."""
@@ -57,10 +57,7 @@ def encode(stored: Stored) -> bytes:
     >>> decode(encode(stored)) == stored
     True
     """
-    graph = stored.graph
-    if not _are_plain(graph):
-        graph = _mapped(graph, _escaped)
-    return _encoder.encode(Stored(graph, stored.plan, _escaped(stored.solver)))
+    return _encoder.encode(Stored(escaped(stored.graph), stored.plan, _escaped(stored.solver)))
 
 
 def decode(data: bytes, *, exact: bool = True) -> Stored:
@@ -87,10 +84,23 @@ def decode(data: bytes, *, exact: bool = True) -> Stored:
     # Whatever is longer than it need be, or has more in it than was read, or numbers that are not integers.
     if exact and _encoder.encode(stored) != data:
         raise TemplateError("not the encoding that the template has")
-    graph = stored.graph
-    if _are_plain(graph) and not _UNFIT.search(stored.solver):
+    if _are_plain(stored.graph) and not _UNFIT.search(stored.solver):
         return stored
-    return Stored(_mapped(graph, _unescaped), stored.plan, _unescaped(stored.solver))
+    return Stored(_mapped(stored.graph, _unescaped), stored.plan, _unescaped(stored.solver))
+
+
+def escaped(graph: GraphTemplate) -> GraphTemplate:
+    """Return the graph with names that any format can hold: NUL and lone surrogates are written otherwise."""
+    return graph if _are_plain(graph) else _mapped(graph, _escaped)
+
+
+def unescaped(graph: GraphTemplate) -> GraphTemplate:
+    """Return the graph that was escaped so.
+
+    Raises:
+        TemplateError: none could have been.
+    """
+    return graph if _are_plain(graph) else _mapped(graph, _unescaped)
 
 
 def _are_plain(graph: GraphTemplate) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cascade.graph.fold import folded
 from cascade.graph.template import Call, GraphTemplate, Mapping, Node, NodeRef, PlanTemplate, Record
-from cascade.graph.text import printable, reference, role, title
+from cascade.graph.text import kind, name, printable, reference, role
 
 # A longer graph loses its middle, a longer list of operands its end.
 NODES = 200
@@ -17,8 +18,9 @@ def explain(graph: GraphTemplate, plan: PlanTemplate) -> str:
     """Return the template as a table, a line for each node, in post-order: the target is the last line.
 
     The columns: the node's number; when it starts, if all were ready; its priority (larger is more urgent); its kind,
-    and the mode of a task that has one; what it makes; the slot of its task or type; its operands, "#3" a node and
-    "slot 3" a piece of data. Of more than 200 nodes the middle is left out, and a line says so.
+    and the mode of a task that has one ("routes" and "constraints" are dicts that belong to a router or a call); what
+    it makes; the slot of its task or type; its operands, "#3" a node and "slot 3" a piece of data. Of more than 200
+    nodes the middle is left out, and a line says so.
 
     Args:
         graph: a graph that was built or checked.
@@ -42,11 +44,13 @@ def explain(graph: GraphTemplate, plan: PlanTemplate) -> str:
     start = [0] * len(nodes)
     for rank, index in enumerate(plan.order):
         start[index] = rank
+    parts = folded(graph)
     rows: list[tuple[str, ...]] = [_HEADER]
     for index in shown:
         node = nodes[index]
         numbers = f"#{index}", str(start[index]), str(plan.priority[index])
-        rows.append((*numbers, _kind(graph, node), title(graph, node), _slot(node), _operands(graph, node)))
+        what = parts.get(index) or kind(graph, node)
+        rows.append((*numbers, what, name(graph, node), _slot(node), _operands(graph, node)))
     rows[-1] = (*rows[-1][:-1], f"{rows[-1][-1]}  <- target".lstrip())
     lines = _align(rows)
     if hidden:
@@ -67,13 +71,6 @@ def _summary(graph: GraphTemplate) -> str:
     return ", ".join([*parts, f"longest path {depth[-1]:,}"])
 
 
-def _kind(graph: GraphTemplate, node: Node) -> str:
-    if type(node) is Call:
-        call = graph.calls[node.symbol]
-        return call.kind if call.mode == "default" else f"{call.kind} {call.mode}"
-    return "struct" if type(node) is Record else "container"
-
-
 def _slot(node: Node) -> str:
     if type(node) is Call:
         return str(node.task.index)
@@ -84,12 +81,12 @@ def _operands(graph: GraphTemplate, node: Node) -> str:
     """Return the operands, each with its role, and after them the injected resources."""
     parts = []
     for position, ref in enumerate(node.operands[:OPERANDS]):
-        name = role(graph, node, position)
-        parts.append(f"{name}{': ' if type(node) is Mapping else '='}{reference(ref)}" if name else reference(ref))
+        what = role(graph, node, position)
+        parts.append(f"{what}{': ' if type(node) is Mapping else '='}{reference(ref)}" if what else reference(ref))
     if len(node.operands) > OPERANDS:
         parts.append(f"… {len(node.operands) - OPERANDS:,} more")
     if type(node) is Call:
-        parts.extend(f"inject {printable(name)}" for name in graph.calls[node.symbol].injected[:OPERANDS])
+        parts.extend(f"inject {printable(resource)}" for resource in graph.calls[node.symbol].injected[:OPERANDS])
     return ", ".join(parts)
 
 

@@ -16,6 +16,16 @@ _PARTS = {
     ("guard", 2): "otherwise",
 }
 
+# What nodes of the engine's own kinds are called, and whether they have a name.
+_OWN = {
+    "router": ("router", False),
+    "guard": ("condition", False),
+    "param": ("param", True),
+    "env": ("variable", True),
+    "inject": ("resource", True),
+    "targets": ("targets", False),
+}
+
 
 def printable(name: str, width: int = WIDTH) -> str:
     r"""Return `name` with what cannot be printed, and the backslash, escaped as in a Python literal.
@@ -90,6 +100,44 @@ def title(graph: GraphTemplate, node: Node) -> str:
         struct = graph.structs[node.symbol]
         return f"{printable(struct.module)}.{printable(struct.qualname)}"
     return "dict" if type(node) is Mapping else node.kind  # type: ignore[union-attr]
+
+
+def kind(graph: GraphTemplate, node: Node) -> str:
+    """Return what kind of node it is: "async", "sync thread", "map", "router", "condition", "container", "struct"."""
+    if type(node) is not Call:
+        return "struct" if type(node) is Record else "container"
+    call = graph.calls[node.symbol]
+    if call.kind in _OWN:
+        return _OWN[call.kind][0]
+    return call.kind if call.mode == "default" else f"{call.kind} {call.mode}"
+
+
+def name(graph: GraphTemplate, node: Node) -> str:
+    """Return a node's name beside its kind: "module.task", the name of a param; "" for a router or a condition."""
+    if type(node) is Call and (call := graph.calls[node.symbol]).kind in _OWN:
+        return printable(call.qualname) if _OWN[call.kind][1] else ""
+    return title(graph, node)
+
+
+def heading(graph: GraphTemplate, node: Node) -> str:
+    """Return both in a few words: "module.task", "map of module.task", "router", "param 'n'", "dict"."""
+    if type(node) is Call:
+        call = graph.calls[node.symbol]
+        if call.kind == "map":
+            return f"map of {title(graph, node)}"
+        if call.kind in _OWN:
+            word, named = _OWN[call.kind]
+            return f"{word} '{printable(call.qualname)}'" if named else word
+    return title(graph, node)
+
+
+def beside(graph: GraphTemplate, node: Node, position: int) -> str:
+    """Return what an operand is that is no argument of its call: "after", "retry", "const NAME"; "" for all others."""
+    if type(node) is not Call:
+        return ""
+    symbol = graph.calls[node.symbol]
+    position -= symbol.positional + len(symbol.names)
+    return symbol.roles[position] if position >= 0 else ""
 
 
 def role(graph: GraphTemplate, node: Node, position: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cascade.graph.template import Call, GraphTemplate, Mapping, NodeRef
-from cascade.graph.text import printable, reference, role, title
+from cascade.graph.text import heading, printable, reference, role
 
 LINES = 200
 """How many nodes are shown."""
@@ -80,4 +80,4 @@ def _head(graph: GraphTemplate, index: int) -> str:
         parts.append(f"and {len(node.operands) - 8:,} more")
     if type(node) is Call:
         parts.extend(f"inject {printable(name)}" for name in graph.calls[node.symbol].injected[:8])
-    return f"{title(graph, node)}({', '.join(parts)})"
+    return f"{heading(graph, node)}({', '.join(parts)})"

@@ -1,39 +1,54 @@
 """A template as a picture, in the words of Mermaid and of Graphviz.
 
-Data flows downwards: an arrow goes from a node to the node that takes it. What a name contains is escaped until
+Data flows downwards: an arrow goes from a node to the node that takes it. The arrows of routes are dashed, and so are
+those of what stands under a condition; that of the condition itself is dotted; one that ends in a circle is order
+without data. What a name contains is escaped until
 neither language, nor the Markdown and HTML that they read inside a label, can see anything in it but text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
-
+from cascade.graph.drawing import Box, Edge, Shape, Style, box, edges
+from cascade.graph.fold import folded
 from cascade.graph.picture import Picture
-from cascade.graph.template import Call, GraphTemplate, Node, NodeRef, PlanTemplate, SlotRef
-from cascade.graph.text import printable, reference, role, title
+from cascade.graph.template import GraphTemplate, NodeRef, PlanTemplate
+from cascade.graph.text import printable
 
 # Of more nodes that can start at once, only the first gets the back edge of a tail call.
 FIRST = 8
-SLOTS = 4
 
-
-class _Box(Struct, frozen=True, gc=False):
-    """A box: its name in the text, lines of plain text, and "task", "container" or "elsewhere"."""
-
-    name: str
-    lines: tuple[str, ...]
-    shape: str
-
-
-class _Edge(Struct, frozen=True, gc=False):
-    """An arrow between two boxes; dashed and labelled if it is a tail call."""
-
-    source: str
-    target: str
-    label: str
-    tail: bool
+_MERMAID: dict[Shape, tuple[str, str]] = {
+    "task": ("[", "]"),
+    "map": ("{{", "}}"),
+    "container": ("(", ")"),
+    "router": ("{", "}"),
+    "condition": ("{", "}"),
+    "input": ("[/", "/]"),
+    "resource": ("[(", ")]"),
+    "elsewhere": ("[[", "]]"),
+}
+_ARROWS: dict[Style, str] = {"data": "-->", "route": "-.->", "condition": "-.->", "after": "--o", "tail": "-.->"}
+# Mermaid has one kind of broken line: how long its strokes are tells dashed from dotted.
+_STROKES: dict[Style, str] = {"route": "8 5", "condition": "2 4"}
+_DOT: dict[Shape, str] = {
+    "task": "box",
+    "map": "box3d",
+    "container": "ellipse",
+    "router": "diamond",
+    "condition": "diamond",
+    "input": "parallelogram",
+    "resource": "cylinder",
+    "elsewhere": "component",
+}
+_OPTIONS: dict[Style, tuple[str, ...]] = {
+    "data": (),
+    "route": ("style=dashed",),
+    "condition": ("style=dotted",),
+    "after": ("arrowhead=odot",),
+    "tail": ("style=dashed", "constraint=false"),  # a back edge must not turn the picture upside down
+}
 
 
 def picture(
@@ -43,6 +58,7 @@ def picture(
     *,
     itself: str = "",
     labels: Mapping[str, str] | None = None,
+    settings: Mapping[int, str] | None = None,
 ) -> Picture:
     """Return a picture of the template, with the tail calls that were observed as dashed edges.
 
@@ -56,8 +72,9 @@ def picture(
         itself: what identifies this template in `tails`.
         labels: for other templates, by what identifies them, the names of their target tasks; without one, what
             identifies a template is its name.
+        settings: of an expression that has this template: by slot, what its policies say.
 
-    >>> from cascade.graph.template import CallSymbol
+    >>> from cascade.graph.template import Call, CallSymbol, SlotRef
     >>> step = CallSymbol("jobs", "step", "sync", "default", (), 1, ())
     >>> graph = GraphTemplate((step,), (), (Call(0, SlotRef(0), (SlotRef(1),)),), 2)
     >>> print(picture(graph, PlanTemplate((0,), (1,)), [("", "")]).mermaid)
@@ -66,60 +83,41 @@ def picture(
         n0 -.->|"tail call"| n0
         style n0 stroke-width:3px
     """
-    boxes = [_box(graph, index) for index in plan.order]
-    edges = [*_edges(graph)]
+    parts = folded(graph)
+    boxes = [box(graph, index, settings or {}) for index in plan.order if index not in parts]
+    arrows = [*edges(graph)]
     names = {itself: f"n{len(graph.nodes) - 1}"}
-    first = [index for index in plan.order if not any(type(ref) is NodeRef for ref in graph.nodes[index].operands)]
+    first = [index for index in plan.order if index not in parts and _starts_first(graph, index)]
     if len(first) > FIRST:
         first = first[:1]
     for source, target in dict.fromkeys(tails):
         for other in (source, target):
             if other not in names:
                 names[other] = f"t{len(names) - 1}"
-                boxes.append(_Box(names[other], (printable((labels or {}).get(other, other)),), "elsewhere"))
+                boxes.append(Box(names[other], (printable((labels or {}).get(other, other)),), "elsewhere"))
         targets = [f"n{index}" for index in first] if target == itself else [names[target]]
-        edges.extend(_Edge(names[source], name, "tail call", True) for name in targets)
-    return Picture(_mermaid(boxes, edges, names[itself]), _dot(boxes, edges, names[itself]))
+        arrows.extend(Edge(names[source], name, "tail call", "tail") for name in targets)
+    return Picture(_mermaid(boxes, arrows, names[itself]), _dot(boxes, arrows, names[itself]))
 
 
-def _box(graph: GraphTemplate, index: int) -> _Box:
-    node = graph.nodes[index]
-    data = [_labelled(graph, node, position) for position, ref in enumerate(node.operands) if type(ref) is SlotRef]
-    lines = [title(graph, node)]
-    if type(node) is Call:
-        symbol = graph.calls[node.symbol]
-        if symbol.mode != "default":
-            lines.append(f"{symbol.kind} {symbol.mode}")
-    if data:
-        lines.append(", ".join([*data[:SLOTS], "…"] if len(data) > SLOTS else data))
-    return _Box(f"n{index}", tuple(lines), "task" if type(node) is Call else "container")
+def _starts_first(graph: GraphTemplate, index: int) -> bool:
+    return not any(type(ref) is NodeRef for ref in graph.nodes[index].operands)
 
 
-def _labelled(graph: GraphTemplate, node: Node, position: int) -> str:
-    name = role(graph, node, position)
-    text = reference(node.operands[position])
-    return f"{name}={text}" if name else text
-
-
-def _edges(graph: GraphTemplate) -> Iterator[_Edge]:
-    for index, node in enumerate(graph.nodes):
-        for position, ref in enumerate(node.operands):
-            if type(ref) is NodeRef:
-                yield _Edge(f"n{ref.index}", f"n{index}", role(graph, node, position), False)
-
-
-def _mermaid(boxes: list[_Box], edges: list[_Edge], target: str) -> str:
-    shapes = {"task": ("[", "]"), "container": ("(", ")"), "elsewhere": ("[[", "]]")}
+def _mermaid(boxes: list[Box], arrows: list[Edge], target: str) -> str:
     lines = ["flowchart TD"]
-    for box in boxes:
-        left, right = shapes[box.shape]
+    for drawn in boxes:
+        left, right = _MERMAID[drawn.shape]
         # Mermaid takes no empty label.
-        label = "<br/>".join(map(_mermaid_text, box.lines)) or " "
-        lines.append(f'    {box.name}{left}"{label}"{right}')
-    for edge in edges:
-        arrow = "-.->" if edge.tail else "-->"
+        label = "<br/>".join(map(_mermaid_text, drawn.lines)) or " "
+        lines.append(f'    {drawn.name}{left}"{label}"{right}')
+    for edge in arrows:
         label = f'|"{_mermaid_text(edge.label)}"|' if edge.label else ""
-        lines.append(f"    {edge.source} {arrow}{label} {edge.target}")
+        lines.append(f"    {edge.source} {_ARROWS[edge.style]}{label} {edge.target}")
+    for style, strokes in _STROKES.items():
+        numbers = [str(number) for number, edge in enumerate(arrows) if edge.style == style]
+        if numbers:
+            lines.append(f"    linkStyle {','.join(numbers)} stroke-dasharray:{strokes}")
     lines.append(f"    style {target} stroke-width:3px")
     return "\n".join(lines)
 
@@ -134,16 +132,14 @@ def _mermaid_text(text: str) -> str:
     return "".join(out)
 
 
-def _dot(boxes: list[_Box], edges: list[_Edge], target: str) -> str:
-    shapes = {"task": "box", "container": "ellipse", "elsewhere": "component"}
+def _dot(boxes: list[Box], arrows: list[Edge], target: str) -> str:
     lines = ["digraph template {"]
-    for box in boxes:
-        bold = ", penwidth=3" if box.name == target else ""
-        label = r"\n".join(map(_dot_text, box.lines))
-        lines.append(f'    {box.name} [shape={shapes[box.shape]}, label="{label}"{bold}];')
-    for edge in edges:
-        # A back edge must not turn the picture upside down.
-        options = ["style=dashed", "constraint=false"] if edge.tail else []
+    for drawn in boxes:
+        bold = ", penwidth=3" if drawn.name == target else ""
+        label = r"\n".join(map(_dot_text, drawn.lines))
+        lines.append(f'    {drawn.name} [shape={_DOT[drawn.shape]}, label="{label}"{bold}];')
+    for edge in arrows:
+        options = [*_OPTIONS[edge.style]]
         if edge.label:
             options.append(f'label="{_dot_text(edge.label)}"')
         tail = f" [{', '.join(options)}]" if options else ""

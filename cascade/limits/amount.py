@@ -21,6 +21,8 @@ def units(number: object) -> int:
     >>> units(2), units(0.1) * 3 == units(0.3), units(1e-30)
     (2000000000, True, 1)
     """
+    if type(number) is int and number >= 0:  # as most are: the rest is about those that are not so plain
+        return number * UNIT
     if isinstance(number, bool) or not isinstance(number, Real):
         raise TypeError(f"`{type(number).__name__}`")
     if isinstance(number, Integral):

@@ -221,6 +221,11 @@ class Limits:
         demand.check()
         return demand
 
+    def paused(self, demand: Demand) -> bool:
+        """Whether a pause holds for a demand."""
+        self._turnstile.catch_up()
+        return bool(demand.found(self._rules).pauses)
+
     def try_acquire(self, demand: Demand) -> Grant | None:
         """Grant a demand, or return None if it has to wait: also behind others that do.
 
