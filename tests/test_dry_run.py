@@ -160,7 +160,8 @@ def test_settings_that_cannot_be_told_harm_nobody() -> None:
         def __repr__(self) -> str:
             raise AssertionError
 
-    target = step("a").with_cache(Awkward()).with_timeout(1, total=5)
+    patient = cs.task(mode="thread", name="patient")(lambda: None)
+    target = patient().with_cache(Awkward()).with_timeout(1, total=5)
     text = str(cs.dry_run(target))
     assert "cache Awkward" in text and "timeout 1 s an attempt, 5 s in total" in text
     assert "cache Awkward" in cs.visualize(target).dot
