@@ -261,6 +261,8 @@ class Engine(Belongings):
         """The core itself has failed: no run may hang because of it."""
         failure = InternalError("the engine failed; this is a defect in Cascade: please report it")
         failure.__cause__ = error
+        if not self._runs:
+            self.report("the engine failed when no run was left to be told so", failure)
         for run in self.runs:
             run.abandon(failure)
             self._decide(run)

@@ -95,7 +95,10 @@ class Reporter:
         """A run has ended, and all that was its own is released."""
         self._starts.pop(run.id, None)
         if self._state is not None:
-            self._state.forget(run.id)
+            try:
+                self._state.forget(run.id)
+            except Exception as fault:  # the run has its outcome
+                self.report(f"the state backend failed at the end of run {run.id}", fault)
         if kind := self._wanted.get("RunFinished"):
             error = run.failure() if run.errors else None
             started_at = run.pack().started_at

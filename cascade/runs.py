@@ -219,11 +219,13 @@ class Run(Evaluation):
         self.finished = True
         if self.baggage is not None:
             self.end_leads()
-        if self._engine.reporter.listens:
-            self._engine.reporter.run_finished(self)
-        joining, self._joining = self._joining, None
-        for join in joining or ():
-            join.end()
+        try:
+            if self._engine.reporter.listens:
+                self._engine.reporter.run_finished(self)
+        finally:
+            joining, self._joining = self._joining, None
+            for join in joining or ():
+                join.end()
 
     def _error(self, errors: list[BaseException]) -> BaseException:
         return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)

@@ -58,7 +58,8 @@ class Step:
 
     __slots__ = (
         "_arguments", "_attempt", "_cache", "_constraints", "_coroutine", "_deadline", "_engine", "_error", "_key",
-        "_keywords", "_lead", "_node", "_retry", "_run", "_started", "_task", "_timeout", "_waiter", "_where", "begun",
+        "_keywords", "_lead", "_node", "_retry", "_run", "_started", "_task", "_time", "_timeout", "_waiter",
+        "_where", "begun",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +90,7 @@ class Step:
         self._where = "thread" if where == "inline" and self._timeout is not None else where
         self.begun = False
         self._deadline: Deadline | None = None  # of all attempts
+        self._time: Deadline | None = None  # of this one
         self._started = False  # whether the reporter knows of it
         self._attempt = 1
         self._error: Exception | None = None  # of the attempt before
@@ -226,7 +228,7 @@ class Step:
         self._tell_start()
         if self._timeout is None or self._timeout.seconds is None:
             return await self._call(arguments, keywords)
-        deadline = Deadline(self._engine.timers, self._timeout.seconds)
+        deadline = self._time = Deadline(self._engine.timers, self._timeout.seconds)
         try:
             async with deadline:
                 return await self._call(arguments, keywords)
@@ -246,17 +248,21 @@ class Step:
         return await value if type(value) is CoroutineType else value
 
     async def _result(self, future: Future[Any]) -> Any:
-        """What a worker gives. A run that stops waits for it; if the time is over, nobody does."""
-        # A future of asyncio's own could not carry every exception: not StopIteration.
-        ended = asyncio.Event()
+        """What a worker gives. Who is cancelled waits for it, as nothing stops it; if the time is over, nobody does."""
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: None if loop.is_closed() else loop.call_soon_threadsafe(ended.set))
+        ended = asyncio.Event()  # no future of asyncio's: not every exception can be put into one
+
+        def end(_: Future[Any]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(ended.set)
+
+        future.add_done_callback(end)
         cancelled: asyncio.CancelledError | None = None
         while not ended.is_set():
             try:
                 await ended.wait()
             except asyncio.CancelledError as error:
-                if not self._run.stopping:  # so it is the timeout
+                if any(deadline is not None and deadline.expired for deadline in (self._deadline, self._time)):
                     future.add_done_callback(_drop)
                     self._engine.abandon_in_worker(self._where, future)
                     raise
@@ -265,7 +271,10 @@ class Step:
         if cancelled is not None:
             _drop(future)
             raise cancelled
-        return future.result()
+        try:
+            return future.result()
+        except StopIteration as error:  # it could not leave a coroutine as itself, as PEP 479 has it
+            raise RuntimeError("a task raised StopIteration") from error
 
     # ------------------------------------------------------------------------------------------------- the parts
 
@@ -349,6 +358,7 @@ class Step:
         return None if hit is None else self._found(hit)
 
     def _found(self, hit: Hit) -> Hit:
+        self._check_hit(hit, "load")
         if self._lead is not None:
             self._lead.done(hit.value)
         self._engine.reporter.cache_hit(self._run, *self._node, self._key)
@@ -369,10 +379,16 @@ class Step:
     def _kept(self, value: Any, saved: Hit | None) -> Any:
         assert self._lead is not None
         if saved is not None:
+            self._check_hit(saved, "save")
             value = saved.value
         self._lead.done(value)
         self._run.leads.discard(self._lead)
         return value
+
+    def _check_hit(self, hit: Any, method: str) -> None:
+        if not isinstance(hit, Hit):
+            kind = type(self._cache).__name__
+            raise TypeError(f"expected `Hit` or None from {kind}.{method}, got `{type(hit).__name__}`")
 
     def _keep_later(self, expression: LazyResult) -> LazyResult:
         """The call gave an expression: its value is what is kept."""
@@ -397,7 +413,7 @@ class Step:
             self._lead.failed()
 
 
-def _drop(future: Future[Any]) -> None:
+def _drop(future: Future[Any] | asyncio.Future[Any]) -> None:
     """Nobody looks at what a call in a worker gives: not even at a coroutine."""
     if not future.cancelled() and future.exception() is None and type(value := future.result()) is CoroutineType:
         value.close()

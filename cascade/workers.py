@@ -61,7 +61,11 @@ class Workers:
         Returns:
             The future of the call.
         """
-        return self._executors[mode].submit(task, arguments, keywords)
+        future = self._executors[mode].submit(task, arguments, keywords)
+        if not callable(getattr(future, "add_done_callback", None)):
+            kind = type(self._executors[mode]).__name__
+            raise TypeError(f"expected a future from {kind}.submit, got `{type(future).__name__}`")
+        return future
 
     def call_in_thread(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
         """Have a thread call a task's callable, in a copy of the context of this moment."""

@@ -47,10 +47,11 @@ async def test_a_coroutine_is_cancelled_and_awaited() -> None:
 
 @pytest.mark.parametrize("mode", ["thread", "auto", None])
 async def test_a_thread_is_replaced_and_its_result_dropped(mode: Any) -> None:
-    gate, ended = threading.Event(), threading.Event()
+    begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
 
     @cs.task(mode=mode)
     def stuck() -> str:
+        begun.set()
         gate.wait()
         ended.set()
         return "nobody sees this"
@@ -67,7 +68,7 @@ async def test_a_thread_is_replaced_and_its_result_dropped(mode: Any) -> None:
             assert await engine.run(other().with_timeout(60)) == "works" and not ended.is_set()
     finally:
         gate.set()
-    assert ended.wait(60)
+    assert ended.wait(60) or not begun.is_set()  # on a busy machine it may not even have begun in its time
 
 
 async def test_a_coroutine_that_a_thread_gives_too_late_is_closed() -> None:

@@ -154,13 +154,24 @@ cdef str _describe(object value, int depth):
 
 cdef LazyResult with_role(LazyResult lazy, str role, object operand):
     """The same call with one thing more beside its arguments, or with another one in place of that it has."""
+    cdef list conditions = []
+    cdef Py_ssize_t i
+    while (<CallShape>lazy.shape).task[2] == "guard":  # the node under all conditions is meant: they come first
+        conditions.append([<object>lazy.arguments[i] for i in range(lazy.count)])
+        lazy = <LazyResult>lazy.arguments[1]
+    lazy = _with_role(lazy, role, operand)
+    while conditions:
+        arguments = conditions.pop()
+        arguments[1] = lazy
+        lazy = _guarded(arguments)
+    return lazy
+
+
+cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
+    """The same for a node that is no condition."""
     cdef CallShape shape = <CallShape>lazy.shape
     cdef str kind = shape.task[2]
     cdef Py_ssize_t i, place = lazy.count
-    if kind == "guard":  # whatever stands under a condition: the condition comes first
-        arguments = [<object>lazy.arguments[i] for i in range(lazy.count)]
-        arguments[1] = with_role(arguments[1], role, operand)
-        return _guarded(arguments)
     if role != "after":
         if kind not in ("sync", "async", "map"):
             raise PolicyError(f"expected a call of a task to give a {role} policy to, got `{kind}`")

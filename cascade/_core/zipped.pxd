@@ -8,7 +8,7 @@ cdef class Const:
 cdef class Zipped:
     cdef tuple names
     cdef list iterators
-    cdef tuple sizes  # of each input, None: it does not tell
+    cdef Py_ssize_t size  # of the inputs that tell, which is one; -1: none does
     cdef Py_ssize_t taken
 
     cdef list take(self)

@@ -1,5 +1,7 @@
 """Zipping: the inputs of a map, taken item by item, so that none has to be held as a whole."""
 
+from types import GeneratorType as _GeneratorType
+
 from cascade.exceptions import MapError
 
 cdef object _end = object()
@@ -28,7 +30,10 @@ cdef class Zipped:
             check_zippable(name, value)
         check_sizes(names, values)
         self.names = names
-        self.sizes = tuple([_size(value) for value in values])
+        for name, value in zip(names, values):
+            if type(value) is _GeneratorType and value.gi_frame is None:
+                raise MapError(f"expected a generator with items to come, got one that is used up - at {name}=...")
+        self.size = next((size for size in map(_size, values) if size is not None), -1)
         self.iterators = [iter(value) for value in values]
 
     cdef list take(self):
@@ -41,7 +46,10 @@ cdef class Zipped:
             items.append(item)
         if not ended:
             self.taken += 1
-            return items
+            if self.size < 0 or self.taken <= self.size:
+                return items
+        if self.size >= 0 and self.taken != self.size:
+            raise MapError(f"expected {self.size} items of each input, as there were at first, got {self.taken}")
         shorter = [name for name, item in zip(self.names, items) if item is _end]
         longer = [name for name, item in zip(self.names, items) if item is not _end]
         if longer:
