@@ -85,16 +85,16 @@ async def test_a_timeout_holds_also_while_the_run_is_stopping() -> None:
 
 
 async def test_a_stray_cancellation_does_not_leave_a_call_behind() -> None:
-    gate, ended = threading.Event(), threading.Event()
+    begun, gate, ended = threading.Event(), threading.Event(), threading.Event()
 
     @cs.task(mode="thread")
     def work() -> None:
+        begun.set()
         gate.wait(60)
         ended.set()
 
     run = cs.Engine().start(work().with_retry(2))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    assert await asyncio.to_thread(begun.wait, 60)
     for handle in run.handles():
         handle.cancel()
     await asyncio.sleep(0)

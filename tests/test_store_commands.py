@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import HOME
 from template_files import encoding_of, forge
 
 import cascade as cs
@@ -197,6 +200,12 @@ several = [one, add(1, b=2)]
 class Inside:
     target = add(b=1, a=2)
 
+def made():
+    return add(1, add(2, b=3))
+
+def fails():
+    return 1 / 0
+
 wrong = 7
 """
 
@@ -212,25 +221,27 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_build(tmp_path: Path, capsys: Captured, module: str) -> None:
     out = tmp_path / "out"
-    targets = [f"{module}:{name}" for name in ("one", "several", "Inside.target")]
+    targets = [f"{module}:{name}" for name in ("one", "several", "Inside.target", "made")]
     assert main(["templates", "build", *targets, "-o", str(out)]) == 0
-    assert capsys.readouterr().out == f"3 templates in {out}\n"
+    assert capsys.readouterr().out == f"4 templates in {out}\n"
     templates = cs.Templates()
     templates.load(out, strict=True)
     program = sys.modules[module]
-    for target in (program.one, program.several, program.Inside.target):
+    for target in (program.one, program.several, program.Inside.target, program.made()):
         templates.lookup(expression(target))
-    assert (templates.stats.builds, templates.stats.loaded) == (0, 3)
+    assert (templates.stats.builds, templates.stats.loaded) == (0, 4)
 
 
 @pytest.mark.parametrize(
     ("target", "status", "message"),
     [
-        ("no_such_module:x", 2, "ModuleNotFoundError"),
-        ("{}:nothing", 2, "AttributeError"),
-        ("{}", 2, "expected module:name"),
-        (":x", 2, "expected module:name"),
-        ("{}:wrong", 1, "expected a lazy result or a list of them, got `int`"),
+        ("no_such_module:x", 2, "expected a module that can be imported, got 'no_such_module'"),
+        ("{}:nothing", 2, "expected a name in module program_of_targets, got 'nothing'"),
+        ("{}", 2, "expected MODULE:NAME"),
+        (":x", 2, "expected MODULE:NAME"),
+        ("{}:wrong", 2, "got `int`"),
+        ("{}:add", 2, "needs 'a', 'b'"),
+        ("{}:fails", 1, "ZeroDivisionError"),
     ],
 )
 def test_build_of_what_cannot_be_had(
@@ -241,3 +252,70 @@ def test_build_of_what_cannot_be_had(
     told = capsys.readouterr()
     assert told.out == "" and message in told.err and len(told.err.splitlines()) == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["build", "merge", "verify"])
+def test_nothing_given_is_refused(tmp_path: Path, capsys: Captured, command: str) -> None:
+    more = [] if command == "verify" else ["-o", str(tmp_path / "out")]
+    assert main(["templates", command, *more]) == 2
+    assert "expected at least one" in capsys.readouterr().err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_cannot_be_written_is_named(tmp_path: Path, capsys: Captured) -> None:
+    out = tmp_path / "no" / "out"
+    assert main(["templates", "merge", str(write(tmp_path / "one", leaf())), "-o", str(out)]) == 1
+    assert f"'{out}'" in capsys.readouterr().err
+
+
+# -- as a user has them --------------------------------------------------------------------------------------------
+
+
+def cascade(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from cascade.commands.app import main; sys.exit(main())"
+    path = os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code, *arguments], cwd=directory, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+    )  # fmt: skip
+
+
+def test_from_a_target_to_a_warm_start(tmp_path: Path) -> None:
+    """Build in one process, inspect, merge, prune and verify in others, and start warm in the last."""
+    (tmp_path / "app.py").write_text(PROGRAM.replace('raise SystemExit("nothing is run")', "return a + b"))
+
+    def done(*arguments: str, **environment: str) -> str:
+        ended = cascade(tmp_path, *arguments, **environment)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout
+
+    assert done("templates", "build", "app:one", "app:several", "app:made", "-o", "shapes") == "3 templates in shapes\n"
+    assert done("templates", "verify", "shapes") == "shapes: 3 templates, all right\n"
+    assert done("templates", "merge", "shapes", "-o", "other") == "3 templates in other\n"
+    assert done("templates", "prune", "other", "--count", "2", "--missing") == "2 of 3 templates kept in other\n"
+    assert done("templates", "merge", "other", "shapes", "-o", "other") == "3 templates in other\n"
+    table = done("templates", "inspect", "other").splitlines()
+    assert [line.split()[1] for line in table[1:-1]].count("app.add") == 2
+    before = (tmp_path / "other").read_bytes()
+    assert done("run", "app:several", CASCADE_TEMPLATES="other") == "[6, 3]\n"
+    assert (tmp_path / "other").read_bytes() == before  # nothing was new
+    assert done("run", "app:Inside.target", CASCADE_TEMPLATES="other") == "3\n"
+    assert count(tmp_path / "other") == 4
+    (tmp_path / "app.py").unlink()
+    assert done("templates", "prune", "other", "--missing") == "0 of 4 templates kept in other\n"
+
+
+def test_a_reader_that_goes_away(tmp_path: Path) -> None:
+    write(tmp_path / "one", *(keep(*range(number)) for number in range(2000)))
+    code = "import sys; from cascade.commands.app import main; sys.exit(main())"
+    path = os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", code, "templates", "inspect", "one"], cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline().split()[0] == "digest"
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait() == 1

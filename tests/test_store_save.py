@@ -177,6 +177,35 @@ def test_eight_processes_at_once_lose_nothing(tmp_path: Path) -> None:
     assert digests(path) == set(encodings(*range(80)))
 
 
+ENDER = """
+import sys, cascade as cs, test_store_save as t
+numbers = range(int(sys.argv[1]), int(sys.argv[2]))
+own = cs.Engine(templates=cs.Templates(sys.argv[3]))
+for number in numbers:
+    cs.run(t.keep(*range(number)))
+    cs.run(t.keep([t.keep()], *range(number)), engine=own)
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_eight_processes_that_end_at_once_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named, own = tmp_path / "named", tmp_path / "own"
+    monkeypatch.setenv("CASCADE_TEMPLATES", str(named))
+    processes = [start(ENDER, 5 * number, 5 * number + 5, own) for number in range(8)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"  # type: ignore[union-attr]
+    assert not named.exists() and not own.exists()
+    for process in processes:
+        process.stdin.close()  # type: ignore[union-attr]
+    for process in processes:
+        process.stdout.close()  # type: ignore[union-attr]
+        assert process.wait() == 0
+    assert digests(own) == {encoding_of(keep([keep()], *range(number)))[0] for number in range(40)}
+    # What an engine with a file of its own has met is new to the file of the environment, too.
+    assert digests(named) == set(encodings(*range(40))) | digests(own)
+
+
 def test_eight_threads_at_once_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "one"
     made = [[encodings(10 * thread + number) for number in range(5)] for thread in range(8)]

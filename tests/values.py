@@ -6,6 +6,8 @@ import itertools
 
 import msgspec
 
+import cascade as cs
+
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 _counter = itertools.count()
 _NUMBERS = (bool, int, float, complex)
@@ -89,4 +91,6 @@ def canonical(value: object, *, loose: bool = False) -> object:
         return (kind.__name__, value.number)  # type: ignore[attr-defined]
     if kind in (type, type(len)):
         return (kind.__name__, value.__qualname__)  # type: ignore[attr-defined]
+    if value is cs.SKIPPED:
+        return ("SKIPPED",)
     return ("object", id(value))

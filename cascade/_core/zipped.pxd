@@ -12,6 +12,7 @@ cdef class Zipped:
     cdef Py_ssize_t taken
 
     cdef list take(self)
+    cdef int refuse_change(self) except -1
 
 
 cdef int check_zippable(str name, object value) except -1

@@ -46,10 +46,9 @@ cdef class Zipped:
             items.append(item)
         if not ended:
             self.taken += 1
-            if self.size < 0 or self.taken <= self.size:
-                return items
-        if self.size >= 0 and self.taken != self.size:
-            raise MapError(f"expected {self.size} items of each input, as there were at first, got {self.taken}")
+            if self.size >= 0 and self.taken > self.size:
+                self.refuse_change()
+            return items
         shorter = [name for name, item in zip(self.names, items) if item is _end]
         longer = [name for name, item in zip(self.names, items) if item is not _end]
         if longer:
@@ -57,7 +56,12 @@ cdef class Zipped:
                 f"expected inputs of one length, got {self.taken} items of {shorter[0]!r} and at least "
                 f"{self.taken + 1} of {longer[0]!r}"
             )
+        if self.size >= 0 and self.taken != self.size:
+            self.refuse_change()
         return None
+
+    cdef int refuse_change(self) except -1:
+        raise MapError(f"expected {self.size} items of each input, as there were at first, got {self.taken}")
 
 
 def _size(value):

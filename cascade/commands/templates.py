@@ -12,6 +12,8 @@ from typing import Annotated, Any, ParamSpec
 
 from cyclopts import App, Parameter
 
+from cascade.commands.status import DONE, FAILED, UsageError, refuse, tell
+from cascade.commands.target import find_target
 from cascade.exceptions import StructureError, TargetError, TemplateError
 from cascade.graph.codec import Stored, decode
 from cascade.graph.file import Entry, TemplateFile
@@ -36,9 +38,11 @@ def _told(command: Callable[_Given, int]) -> Callable[_Given, int]:
     def run(*arguments: _Given.args, **options: _Given.kwargs) -> int:
         try:
             return command(*arguments, **options)
+        except BrokenPipeError:  # of who reads what is printed, and no failure
+            raise
         except (OSError, TemplateError, TargetError, StructureError) as error:
-            print(f"cascade: {error}", file=sys.stderr)
-            return 1
+            refuse(str(error))
+            return FAILED
 
     return run
 
@@ -68,7 +72,7 @@ def inspect(file: Path, /, *, tree: str | None = None, explain: str | None = Non
             from cascade.graph.explain import explain as told
 
             print(told(stored.graph, stored.plan))
-        return 0
+        return DONE
     rows = [_HEADER, *(_row(entry, read(opened, entry)) for entry in opened)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for digest, root, *numbers in rows:
@@ -76,7 +80,7 @@ def inspect(file: Path, /, *, tree: str | None = None, explain: str | None = Non
         print(*texts, *(number.rjust(width) for number, width in zip(numbers, widths[2:], strict=True)), sep="  ")
     by = f"written by Cascade {opened.version}" if opened.version else "empty"
     print(f"{_counted(len(opened))}, {opened.size:,} bytes, {by}")
-    return 0
+    return DONE
 
 
 def _counted(count: int) -> str:
@@ -109,11 +113,12 @@ def merge(*files: Path, output: _Output) -> int:
         files: Files of templates; all must be whole.
         output: File to write; templates that it has already stay in it.
     """
+    _some(files, "file of templates")
     encodings: Encodings = {}
     for path in files:
         encodings.update(_encodings(TemplateFile(path)))
     print(f"{_counted(rewrite(output, adding(encodings)))} in {output}")
-    return 0
+    return DONE
 
 
 def _encodings(file: TemplateFile) -> Iterator[tuple[bytes, bytes]]:
@@ -136,8 +141,7 @@ def prune(file: Path, /, *, count: int | None = None, size: int | None = None, m
             names: only for files that you trust. Tasks of `__main__` are kept.
     """
     if (count is not None and count < 0) or (size is not None and size < 0):
-        print("cascade: expected --count and --size of 0 or more", file=sys.stderr)
-        return 2
+        raise UsageError("expected --count and --size of 0 or more")
     TemplateFile(file).close()  # told if it is not there, instead of made
     before = 0
 
@@ -161,7 +165,7 @@ def prune(file: Path, /, *, count: int | None = None, size: int | None = None, m
     _beside_this_directory()
     after = rewrite(file, pruned)
     print(f"{after:,} of {_counted(before)} kept in {file}")
-    return 0
+    return DONE
 
 
 def _importable(graph: GraphTemplate) -> bool:
@@ -196,14 +200,15 @@ def verify(*files: Path) -> int:
     Args:
         files: Files of templates.
     """
-    wrong = 0
+    _some(files, "file of templates")
+    wrong = DONE
     for path in files:
         try:
             opened = TemplateFile(path)
             examine(opened)
         except (OSError, TemplateError) as error:
-            print(f"cascade: {error}", file=sys.stderr)
-            wrong = 1
+            refuse(str(error))
+            wrong = FAILED
         else:
             print(f"{path}: {_counted(len(opened))}, all right")
     return wrong
@@ -214,37 +219,35 @@ def verify(*files: Path) -> int:
 def build(*targets: str, output: _Output) -> int:
     """Make templates ahead of time, such as for a container image.
 
-    Nothing is run: a shape that only a task's result has is not among them. To have those too, run the program once
+    No task is run: a shape that only a task's result has is not among them. To have those too, run the program once
     with CASCADE_TEMPLATES set.
 
     Args:
-        targets: Expressions, as module:name of a lazy result or of a list of them.
+        targets: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments and
+            gives one. The current directory is looked into first.
         output: File to write; templates that it has already stay in it.
     """
     from cascade.engine import expression
     from cascade.templates import Templates
 
-    _beside_this_directory()
+    _some(targets, "target, such as jobs:main")
     templates = Templates(max_entries=max(1, len(targets)), max_bytes=1 << 62)
-    for target in targets:
-        try:
-            value = _attribute(target)
-        except Exception as error:
-            print(f"cascade: {target!r} cannot be had: {type(error).__name__}: {error}", file=sys.stderr)
-            return 2
-        templates.lookup(expression(value))
+    try:
+        found = [find_target(target) for target in targets]
+    except UsageError:
+        raise
+    except Exception as error:  # of the user's own module
+        tell(error, "cascade", verbose=False)
+        return FAILED
+    for target in found:
+        templates.lookup(expression(target))
     print(f"{_counted(templates.save(output))} in {output}")
-    return 0
+    return DONE
 
 
-def _attribute(target: str) -> Any:
-    module, colon, name = target.partition(":")
-    if not (module and colon and name):
-        raise ValueError("expected module:name")
-    value: Any = importlib.import_module(module)
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
+def _some(given: tuple[object, ...], what: str) -> None:
+    if not given:
+        raise UsageError(f"expected at least one {what}, got none")
 
 
 def _beside_this_directory() -> None:

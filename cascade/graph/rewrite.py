@@ -65,7 +65,11 @@ def rewrite(
 
 @contextmanager
 def _locked(place: str, patience: float) -> Iterator[None]:
-    descriptor = os.open(place + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        descriptor = os.open(place + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        error.filename = place  # which is what somebody asked for
+        raise
     try:
         end = time.monotonic() + patience
         while True:
