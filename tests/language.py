@@ -24,6 +24,7 @@ from descriptions import (
     TaskSpec,
     derive,
     is_lazy,
+    meant,
     takes_policies,
     takes_timeouts,
 )
@@ -229,12 +230,18 @@ def policies(draw: st.DrawFn, pool: Pool, rules: Rules, known: bool = False, tim
     return Extra("constraints", Box("dict", tuple(items), tuple(amounts)))
 
 
+def _is_flaky(node: Node) -> bool:
+    node = meant(node)
+    return _is_flaky(node.node) if isinstance(node, Guard) else isinstance(node.task.act, Flaky)
+
+
 @st.composite
 def derived(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
     """What a modifier makes of a node made before; or that with another modifier."""
     node = draw(st.sampled_from(pool.lazies))
     for _ in range(draw(st.integers(1, 2))):
-        if takes_policies(node) and draw(st.booleans()):
+        # What is flaky has the policy that it needs: which of two copies gives up first depends on who is first.
+        if takes_policies(node) and not _is_flaky(node) and draw(st.booleans()):
             extra = draw(policies(pool, rules, timed=takes_timeouts(node)))
         else:
             extra = Extra("after", draw(st.sampled_from(pool.lazies)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 
 from descriptions import (
     DEFAULT,
+    RESOURCES,
     Box,
     Call,
     Extra,
@@ -30,6 +31,7 @@ from descriptions import (
 from oracle import Journal, arguments, assemble, cache_key, entry, perform
 
 import cascade as cs
+from cascade._core.special import Placeholder
 from cascade.cache.protocol import Hit
 
 JOURNAL: contextvars.ContextVar[Journal] = contextvars.ContextVar("JOURNAL")
@@ -44,8 +46,9 @@ class Remember:
         self._group = group
 
     def key(self, task: cs.Task, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
-        """Give the key of a call."""
-        return cache_key(self._group, args, kwargs)
+        """Give the key of a call. What stands for a resource there is as good as the resource."""
+        given = {name: _worth(value) for name, value in kwargs.items()}
+        return cache_key(self._group, tuple(map(_worth, args)), given)
 
     def load(self, key: bytes, now: float) -> Hit | None:
         """Give the result that is kept."""
@@ -57,6 +60,10 @@ class Remember:
 
     def check(self, task: cs.Task) -> None:
         """Take any task."""
+
+
+def _worth(value: object) -> object:
+    return RESOURCES[value.name] if type(value) is Placeholder else value
 
 
 def build(target: Node, journal: Journal, path: int = 0) -> object:
