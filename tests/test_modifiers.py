@@ -41,6 +41,7 @@ def test_the_last_word_counts_and_constraints_add_up() -> None:
     assert call.policies["retry"].max_attempts == 7
     assert list(call.policies) == ["retry", "timeout"]
     assert add(1).with_constraints(a=1, b=2).with_constraints(b=3).policies["constraints"] == {"a": 1, "b": 3}
+    assert add.with_constraints(a=1, b=2).with_constraints(b=3)(1).policies["constraints"] == {"a": 1, "b": 3}
 
 
 def test_under_a_condition_it_is_the_node_that_is_meant() -> None:

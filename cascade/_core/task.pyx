@@ -274,7 +274,11 @@ cdef int _govern(Task task, dict fills, dict policies) except -1:
 
 cdef Task _governed(Task task, str role, object operand):
     cdef Task made = _new(task.fn, task.spec)
-    _govern(made, task.fills, {**(task.policies or {}), role: operand})
+    cdef dict policies = dict(task.policies or {})
+    if role == "constraints":
+        operand = {**policies.get(role, {}), **operand}
+    policies[role] = operand
+    _govern(made, task.fills, policies)
     return made
 
 
