@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -101,8 +102,13 @@ def test_threads_get_a_copy_of_the_context() -> None:
     made.close()
 
 
-def test_alone_when_all_threads_are_idle() -> None:
-    """Other tests may have left threads that are about to end: counted from what there is before."""
+@pytest.mark.parametrize("check", ["alone_when_all_threads_are_idle", "not_alone_beside_a_thread_of_others"])
+def test_who_is_alone(interpreter: Callable[..., str], check: str) -> None:
+    """In a process of its own: an engine that other tests share may have idle threads, and they count."""
+    interpreter(f"import test_workers; test_workers.{check}()")
+
+
+def alone_when_all_threads_are_idle() -> None:
     held, made = Held(), workers()
     until(made.alone)
     task = cs.task(held.call, name="held")
@@ -119,7 +125,7 @@ def test_alone_when_all_threads_are_idle() -> None:
     until(made.alone)
 
 
-def test_idle_threads_of_others_are_not_its_own() -> None:
+def not_alone_beside_a_thread_of_others() -> None:
     made, gate = workers(), threading.Event()
     until(made.alone)
     other = threading.Thread(target=gate.wait, args=(PATIENCE,))
