@@ -162,7 +162,9 @@ class _Team:
         """End when nothing is at work any more but what is abandoned."""
         with self._lock:
             self._retired = True
-            self._end_if_useless()
+            ends = self._ends()
+        if ends:
+            self._shut_down()
 
     @property
     def gone(self) -> bool:
@@ -175,21 +177,34 @@ class _Team:
             self._manager.join()
 
     def _end(self, future: Future[Any], inner: Future[Any]) -> None:
+        """A call has ended. The executor's own thread tells it, so nothing here may wait for a lock of the executor."""
         with self._lock:
             self.calls.discard(future)
             self._abandoned.discard(future)
-            self._end_if_useless()
+            ends = self._ends()
         error = inner.exception()
         if error is not None:
             future.set_exception(error)
         else:
             future.set_result(inner.result())
+        if isinstance(error, BrokenExecutor):  # it holds its lock while it tells of it
+            threading.Thread(target=self._go_on, args=(ends,), name="cascade-team", daemon=True).start()
+        else:
+            self._go_on(ends)
+
+    def _go_on(self, ends: bool) -> None:
+        if ends:
+            self._shut_down()
         self._freed()
 
-    def _end_if_useless(self) -> None:
+    def _ends(self) -> bool:
+        """Whether it is to be shut down now: nothing is wanted of it any more. Says so once."""
         if not self._retired or self._ended or not self.calls <= self._abandoned:
-            return
+            return False
         self._ended = True
+        return True
+
+    def _shut_down(self) -> None:
         self._executor.shutdown(wait=False)
         if self.calls:
             for process in tuple(self._processes.values()):
