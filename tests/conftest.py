@@ -27,6 +27,12 @@ HOME = Path(cs.__file__).parent.parent
 THIS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
+@pytest.fixture(autouse=True)
+def import_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path of its own for each test: commands put the directory on it, and worker processes are handed it."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
 @pytest.fixture
 def cold() -> Iterator[cs.Engine]:
     """An engine that has met no expression yet."""

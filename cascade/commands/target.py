@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from cascade._core.lazy import LazyResult
 from cascade.commands.status import UsageError
 
-__all__ = ["Target", "find", "find_target", "is_target"]
+__all__ = ["Target", "find", "find_target", "is_target", "look_here"]
 
 Target: TypeAlias = "LazyResult | list[LazyResult] | tuple[LazyResult, ...]"
 
@@ -83,10 +83,14 @@ def find(text: str) -> Any:
     return reduce(getattr, parts, module)
 
 
+def look_here() -> None:
+    """Have modules of the working directory importable, as `python -m` has them."""
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
 def _import(name: str) -> ModuleType:
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    look_here()
     if not all(part.isidentifier() for part in name.split(".")):
         raise UsageError(f"expected a module as `import` takes it, such as jobs.daily, got {name!r}")
     try:
@@ -94,7 +98,7 @@ def _import(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
-            hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else f" in {here} nor installed"
+            hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else f" in {os.getcwd()} nor installed"
             raise UsageError(f"expected a module that can be imported, got {name!r}: no {missing!r}{hint}") from None
         error.add_note(_whence(error, name))
         raise

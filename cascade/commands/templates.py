@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Annotated, Any, ParamSpec
 from cyclopts import App, Parameter
 
 from cascade.commands.status import DONE, FAILED, UsageError, refuse, tell
-from cascade.commands.target import find_target
+from cascade.commands.target import find_target, look_here
 from cascade.exceptions import StructureError, TargetError, TemplateError
 from cascade.graph.codec import Stored, decode
 from cascade.graph.file import Entry, TemplateFile
@@ -162,7 +160,7 @@ def prune(file: Path, /, *, count: int | None = None, size: int | None = None, m
             kept.append((digest, encoding))
         return dict(reversed(kept))
 
-    _beside_this_directory()
+    look_here()
     after = rewrite(file, pruned)
     print(f"{after:,} of {_counted(before)} kept in {file}")
     return DONE
@@ -248,9 +246,3 @@ def build(*targets: str, output: _Output) -> int:
 def _some(given: tuple[object, ...], what: str) -> None:
     if not given:
         raise UsageError(f"expected at least one {what}, got none")
-
-
-def _beside_this_directory() -> None:
-    """Have modules of the working directory importable, as `python -m` has them."""
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
