@@ -98,7 +98,8 @@ def _import(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
-            hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else f" in {os.getcwd()} nor installed"
+            here = f" in {os.getcwd()} nor installed"
+            hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else here
             raise UsageError(f"expected a module that can be imported, got {name!r}: no {missing!r}{hint}") from None
         error.add_note(_whence(error, name))
         raise
