@@ -11,6 +11,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 MODULES = [
+    "cascade._core.border",
     "cascade._core.clock",
     "cascade._core.containers",
     "cascade._core.control",

@@ -10,6 +10,7 @@
     EventLog, EventConsole      what happens, for those who listen     cascade/events/
     run, Engine, Run            what runs them                         cascade/engine.py, cascade/runs.py
     wait, Channel, Received     waiting and messages                   cascade/channel.py, cascade/_core/mailbox.pyx
+    Clock, VirtualLoop          in which time                          cascade/_core/clock.pyx, cascade/loop.py
     Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
     preload                     shapes met by other processes          cascade/templates.py, cascade/graph/store.py
     explain, visualize          pictures of them                       cascade/structure.py, cascade/graph/
@@ -30,8 +31,9 @@ except ImportError as error:
         "build it with `pip install .` in a checkout (or `make`)"
     ) from error
 
+from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
-from cascade._core.mailbox import Received, wait
+from cascade._core.mailbox import Received, select, wait
 from cascade._core.special import SKIPPED, inject
 from cascade._core.special import inject as Inject
 from cascade._core.task import Task, task
@@ -41,6 +43,7 @@ from cascade.exceptions import (
     CascadeError,
     ChannelClosedError,
     ChannelFullError,
+    DeadlockError,
     EngineClosedError,
     EngineStateError,
     InputError,
@@ -57,6 +60,7 @@ from cascade.exceptions import (
     TaskSkippedError,
     TaskTimeoutError,
     TemplateError,
+    VirtualTimeError,
 )
 from cascade.gather import gather
 from cascade.order import pipeline, sequence
@@ -76,6 +80,7 @@ if TYPE_CHECKING:
     from cascade.events import EventConsole, EventLog, EventLogger
     from cascade.graph.document import Shape, from_json
     from cascade.inputs import Env, Param
+    from cascade.loop import VirtualLoop
     from cascade.protocols import CachePolicy, CacheStore, Connector, Executor, Solver, StateBackend
     from cascade.resources.provider import resource
     from cascade.runs import Run
@@ -111,6 +116,7 @@ _LATER = {
     "StateBackend": "cascade.protocols",
     "TemplateStats": "cascade.templates",
     "Templates": "cascade.templates",
+    "VirtualLoop": "cascade.loop",
     "cached": "cascade.cache.policy",
     "cli": "cascade.commands.program",
     "dry_run": "cascade.dry",
@@ -149,7 +155,9 @@ __all__ = [
     "Channel",
     "ChannelClosedError",
     "ChannelFullError",
+    "Clock",
     "Connector",
+    "DeadlockError",
     "DiskStore",
     "DryRun",
     "Engine",
@@ -193,6 +201,8 @@ __all__ = [
     "TemplateError",
     "TemplateStats",
     "Templates",
+    "VirtualLoop",
+    "VirtualTimeError",
     "cached",
     "cli",
     "const",
@@ -205,6 +215,7 @@ __all__ = [
     "preload",
     "resource",
     "run",
+    "select",
     "sequence",
     "structural_hash",
     "task",

@@ -22,6 +22,7 @@ from cascade.timers import Timers
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from cascade._core.clock import Clock
     from cascade._core.scheduler import Scheduler
     from cascade._core.task import Task
     from cascade.cache.flight import Flights
@@ -51,6 +52,7 @@ class Belongings:
         governed: whether there are rules or pauses, so that every call must be asked about.
     """
 
+    clock: Clock
     templates: Templates
     _context: Context
     _loop: asyncio.AbstractEventLoop | None
@@ -152,7 +154,13 @@ class Belongings:
 
     def wall_time(self) -> float:
         """Seconds, as the results in caches are dated."""
-        return time.time()
+        return self.clock.time() if self.clock.is_virtual else time.time()
+
+    async def aside(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call what may block in a thread; under a virtual clock, which waits for no thread, at once."""
+        if self.clock.is_virtual:
+            return function(*arguments)
+        return await asyncio.to_thread(function, *arguments)
 
     def call_in_worker(
         self, where: str, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]

@@ -6,8 +6,8 @@ import asyncio
 import threading
 from typing import Any
 
-from cascade._core.clock import check_seconds, monotonic_seconds
-from cascade._core.mailbox import Callback, Mailbox, Received
+from cascade._core.clock import check_seconds
+from cascade._core.mailbox import Callback, Mailbox, Received, SendCallback
 from cascade.exceptions import ChannelClosedError
 
 __all__ = ["Channel"]
@@ -16,12 +16,16 @@ __all__ = ["Channel"]
 class Channel(Mailbox):
     """A queue of messages between tasks, or between tasks and plain asyncio code on the same loop.
 
-    Sending never waits. A message goes to the receiver that waits longest, or waits for one; each is received once.
+    Sending never waits, unless the channel blocks. A message goes to the receiver that waits longest, or waits for one; each is received once.
 
     Args:
         capacity: how many messages may wait; None: as many as memory holds.
         overflow: what happens to a message beyond the capacity. "error": `send` raises `ChannelFullError`;
-            "drop_oldest": the oldest message is lost; "drop_newest": this one is.
+            "block": its sender waits for room; "drop_oldest": the oldest message is lost; "drop_newest": this one is.
+
+    Attributes:
+        closed: whether it takes no more messages.
+        dropped: how many messages were lost because there was no room.
 
     >>> import cascade as cs
     >>> channel = cs.Channel()
@@ -66,7 +70,7 @@ class Channel(Mailbox):
                 future.set_exception(ChannelClosedError("received from a closed channel"))
 
         receiver = Callback(deliver)
-        start = monotonic_seconds()
+        start = loop.time()
         at_once = receiver.stand_in(self)
         try:
             await asyncio.wait((future,), timeout=timeout)
@@ -78,5 +82,52 @@ class Channel(Mailbox):
             receiver.withdraw()
             future.cancel()
         if future.cancelled():
-            return Received.make(None, True, monotonic_seconds() - start)
-        return Received.make(future.result(), False, 0.0 if at_once else monotonic_seconds() - start)
+            return Received.make(None, True, loop.time() - start, None)
+        return Received.make(future.result(), False, 0.0 if at_once else loop.time() - start, self)
+
+    async def put(self, message: Any) -> None:
+        """Send in plain asyncio code. Waits for room if the channel blocks and is full, else not at all.
+
+        Args:
+            message: anything.
+
+        Raises:
+            ChannelClosedError: the channel is closed, or was closed before there was room.
+            ChannelFullError: there is no room, and ``overflow`` is "error".
+
+        >>> import asyncio, cascade as cs
+        >>> async def main():
+        ...     channel = cs.Channel(capacity=1, overflow="block")
+        ...     await channel.put("a")
+        ...     waiting = asyncio.ensure_future(channel.put("b"))
+        ...     first = await channel.receive()
+        ...     await waiting
+        ...     return first.message, channel.drain()
+        >>> asyncio.run(main())
+        ('a', ['b'])
+        """
+        loop = asyncio.get_running_loop()
+        thread = threading.get_ident()
+        sent: asyncio.Future[None] = loop.create_future()
+
+        def tell(*taken: bool) -> None:
+            if threading.get_ident() == thread:
+                settle(*taken)
+            else:
+                loop.call_soon_threadsafe(settle, *taken)
+
+        def settle(*taken: bool) -> None:
+            if sent.done():
+                return
+            if taken:
+                sent.set_result(None)
+            else:
+                sent.set_exception(ChannelClosedError("sent to a closed channel"))
+
+        sender = SendCallback(tell, message)
+        if sender.stand_in(self):
+            return
+        try:
+            await sent
+        finally:
+            sender.withdraw()

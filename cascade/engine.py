@@ -11,7 +11,7 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -62,11 +62,14 @@ class Engine(Belongings):
         seed: of `random`; None: another one each time.
         executors: what calls sync tasks in place of the engine's own workers: "thread", "process", or both.
         state: sees each tail call's boundary; None: nothing does.
+        clock: in which time it waits, by `Clock.real` or `Clock.virtual`; None: a real one of its own.
 
     Attributes:
         templates: the shapes that it knows.
-        random: the source of chance from which the jitter of retries is drawn.
-        timers: its clock.
+        clock: what time it is for its runs.
+        random: the source of chance from which the jitter of retries is drawn, and users may draw. Seeded by ``seed``,
+            else by a virtual clock.
+        timers: its clock, for what belongs to it.
 
     Raises:
         ValueError, TypeError: an argument is not what it should be.
@@ -96,7 +99,10 @@ class Engine(Belongings):
         seed: int | None = None,
         executors: Mapping[str, Executor] | None = None,
         state: StateBackend | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        if clock is not None and not isinstance(clock, Clock):
+            raise TypeError(f"expected a clock as `Clock`, got `{type(clock).__name__}`")
         if default_mode not in _MODES:
             raise ValueError(f"expected default_mode 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
         if templates is not None and solver is not None:
@@ -106,10 +112,13 @@ class Engine(Belongings):
         if templates is not None and not isinstance(templates, Templates):
             raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
         self.templates = Templates(solver=solver) if templates is None else templates
-        self._clock = Clock()
+        self.clock = Clock.real() if clock is None else clock
         self.launcher = Launcher(self)
-        self._scheduler = Scheduler(self.templates, self._clock, self.launcher, default_mode, quantum)
-        super().__init__(ClockTimers(self._clock, self._timer_set), seed, state, limits)
+        self._scheduler = Scheduler(self.templates, self.clock, self.launcher, default_mode, quantum)
+        if seed is None:
+            seed = self.clock.seed
+        super().__init__(ClockTimers(self.clock, self._timer_set), seed, state, limits)
+        self.clock.claim()
         self._workers = Workers(max_threads, max_processes, self.launcher.demoted, executors)
         self._runs: set[Run] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -208,7 +217,7 @@ class Engine(Belongings):
         cancelled = await self._release() or cancelled
         self._workers.close()
         if len(self.templates.shelf):
-            await asyncio.to_thread(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
+            await self.aside(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
         if cancelled is not None:
             raise cancelled
 
@@ -228,7 +237,7 @@ class Engine(Belongings):
             if scheduler.end_turn():
                 self._turn_due = True
                 self._loop.call_soon(self._turn, context=self._context)  # type: ignore[union-attr]
-            elif self._clock:
+            elif len(self.clock) and not self.clock.is_virtual:
                 self._set_alarm()
 
     def _decide(self, run: Any) -> None:
@@ -268,19 +277,21 @@ class Engine(Belongings):
             self._decide(run)
 
     def _set_alarm(self) -> None:
-        """Come back when the first timer is due."""
-        deadline: int = self._clock.next_deadline()
+        """Come back when the first timer is due; the event loop of virtual time comes back by itself."""
+        deadline: int = self.clock.next_deadline()
         if self._alarm is not None:
             if self._alarm_at <= deadline:
                 return
             self._alarm.cancel()
-        delay = (deadline - self._clock.time()) * 1e-9
+        delay = max(0.0, self.clock.delay(deadline))
         self._alarm_at = deadline
-        self._alarm = self._loop.call_later(max(0.0, delay), self._ring, context=self._context)  # type: ignore[union-attr]
+        self._alarm = self._loop.call_later(delay, self._ring, context=self._context)  # type: ignore[union-attr]
 
     def _timer_set(self) -> None:
         """A timer was set, perhaps outside a turn, at whose end somebody looks."""
-        if not self._turn_due and self._loop is not None and not self._loop.is_closed() and self._clock:
+        if self._turn_due or self.clock.is_virtual or not len(self.clock):
+            return
+        if self._loop is not None and not self._loop.is_closed():
             self._set_alarm()
 
     def _ring(self) -> None:
@@ -301,6 +312,46 @@ class Engine(Belongings):
 
     # ------------------------------------------------------------------------------------------ the event loop
 
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """Make an event loop for its clock, on which plain asyncio code can run beside its runs.
+
+        Returns:
+            A `VirtualLoop` if the clock is virtual, else what asyncio makes.
+
+        >>> import asyncio, cascade as cs
+        >>> engine = cs.Engine(clock=cs.Clock.virtual())
+        >>> async def main():
+        ...     run = engine.start(cs.wait(10))
+        ...     await asyncio.sleep(4)
+        ...     return run.state, await run
+        >>> with asyncio.Runner(loop_factory=engine.new_loop) as runner:
+        ...     runner.run(main())
+        ('parked', 10.0)
+        """
+        if not self.clock.is_virtual:
+            return asyncio.new_event_loop()
+        from cascade.loop import VirtualLoop
+
+        return VirtualLoop(self.clock)
+
+    def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it has runs on an event loop."""
+        return self._loop is loop and bool(self._runs)
+
+    def take_turn(self) -> None:
+        """Have a turn, in which virtual time passes if nobody is ready."""
+        if not self._turn_due:
+            self._wake()
+
+    def tell_deadlock(self) -> bool:
+        """Nothing will ever wake the runs that are left: have them fail. Return whether there were any to tell."""
+        from cascade.deadlock import deadlock
+
+        told = False
+        for run, error in deadlock(self._runs):
+            told |= run.break_off(error)
+        return told
+
     def _bind(self) -> None:
         """Take the running event loop as the one to run on."""
         if self._closed:
@@ -311,6 +362,7 @@ class Engine(Belongings):
             raise EngineStateError("no event loop is running: use cascade.run, or await engine.run") from None
         if loop is self._loop:
             return
+        outside = self._fit(loop)
         lost: tuple[Run, ...] = ()
         if self._loop is not None and self._runs:
             if not self._loop.is_closed():
@@ -320,12 +372,28 @@ class Engine(Belongings):
         self._thread = threading.get_ident()
         self._alarm = None
         self._turn_due = False
-        self._scheduler.reset()
+        self._scheduler.reset(outside)
         if self._limits is not None:
             self._limits.clear()
         self._abandon_scope()
         for run in lost:
             self.reporter.run_finished(run)
+
+    def _fit(self, loop: asyncio.AbstractEventLoop) -> Sized | None:
+        """See that an event loop keeps the engine's time. Return what it is about to call, if that matters."""
+        clock = getattr(loop, "clock", None)
+        if not self.clock.is_virtual:
+            if isinstance(clock, Clock):
+                raise EngineStateError("the event loop keeps virtual time, the engine real time: give it loop.clock")
+            return None
+        if clock is not self.clock:
+            raise EngineStateError(
+                "an engine with a virtual clock needs an event loop of that clock: use cascade.run(target, "
+                "engine=engine), or asyncio.Runner(loop_factory=engine.new_loop)"
+            )
+        loop.join(self)  # type: ignore[attr-defined]
+        outside: Sized = loop.outside  # type: ignore[attr-defined]
+        return outside
 
     def _abandon_runs(self) -> tuple[Run, ...]:
         """The event loop was closed under its runs: they can only be told so. Return them."""
@@ -412,7 +480,8 @@ def run(
             "an event loop is running in this thread: use `await engine.run(target)` instead of cs.run"
         )
     value: list[Any] = []
-    asyncio.run(_run(wanted, params, engine, value))
+    with asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner:
+        runner.run(_run(wanted, params, engine, value))
     return value[0]
 
 
@@ -427,7 +496,7 @@ def _in_event_loop() -> bool:
 async def _run(
     target: LazyResult, params: Mapping[str, Any] | None, engine: Engine | None, value: list[Any]
 ) -> None:
-    # The value does not become the asyncio task's own: at its end `asyncio.run` writes out what the task looks like,
+    # The value does not become the asyncio task's own: at its end asyncio writes out what the task looks like,
     # which may be large, or run the user's code.
     if engine is None:
         async with Engine(templates=default_templates) as own:

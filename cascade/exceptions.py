@@ -17,6 +17,8 @@
     ├── TemplateError          (also ValueError)    a key, graph or plan is not a valid template
     ├── EngineClosedError      (also RuntimeError)  the engine was closed
     ├── EngineStateError       (also RuntimeError)  the call does not fit what the engine is doing
+    ├── DeadlockError          (also RuntimeError)  everybody waits, and for ever
+    ├── VirtualTimeError       (also RuntimeError)  what takes real time was asked for under a virtual clock
     ├── ChannelClosedError                          the channel was closed
     ├── ChannelFullError                            the channel is at its capacity
     └── InternalError                               a defect in Cascade
@@ -31,6 +33,7 @@ __all__ = [
     "CascadeError",
     "ChannelClosedError",
     "ChannelFullError",
+    "DeadlockError",
     "EngineClosedError",
     "EngineStateError",
     "InputError",
@@ -47,6 +50,7 @@ __all__ = [
     "TaskSkippedError",
     "TaskTimeoutError",
     "TemplateError",
+    "VirtualTimeError",
 ]
 
 
@@ -116,6 +120,17 @@ class EngineClosedError(CascadeError, RuntimeError):
 
 class EngineStateError(CascadeError, RuntimeError):
     """The call does not fit what the engine is doing, such as `cs.run` inside a running event loop."""
+
+
+class DeadlockError(CascadeError, RuntimeError):
+    """Everybody waits, and for ever: under a virtual clock no time can pass that would change that.
+
+    The message lists who waits for what.
+    """
+
+
+class VirtualTimeError(CascadeError, RuntimeError):
+    """What takes real time was asked for under a virtual clock: a socket, a process, a thread."""
 
 
 class ChannelClosedError(CascadeError):

@@ -48,6 +48,7 @@ class Launcher:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._stayed: set[str] = set()  # tasks that were told of
 
     # ---------------------------------------------------------------------------------------- starting, from any thread
 
@@ -62,7 +63,8 @@ class Launcher:
         if type(coroutine) is not CoroutineType and not asyncio.iscoroutine(coroutine):
             coroutine = _await(coroutine)
         loop = self._engine._loop
-        if sys.version_info >= (3, 12):
+        # Under a virtual clock coroutines begin in the order in which Python 3.11 has them begin: the same on all.
+        if sys.version_info >= (3, 12) and not self._engine.clock.is_virtual:
             task = asyncio.Task(coroutine, loop=loop, eager_start=True)
         else:
             task = asyncio.Task(coroutine, loop=loop)
@@ -229,6 +231,20 @@ class Launcher:
     def tail_call(self, run: Run, template: Template, slots: list[Any], outermost: bool) -> None:
         """A frame of a run goes on with another expression. ``outermost``: it is the frame of the run's target."""
         self._engine.reporter.tail_call(run, template, slots, outermost)
+
+    def stays(self, task: Task, mode: str) -> None:
+        """A call that was to leave the loop's thread stays, as the clock is virtual."""
+        name = f"{task.module}.{task.name}"
+        if name not in self._stayed:
+            self._stayed.add(name)
+            _logger.warning("task %s (mode=%r) runs inline under a virtual clock", name, mode)
+
+    def stands_still(self, run: Run, steps: int) -> None:
+        """Virtual time has not moved for very long."""
+        _logger.warning(
+            "virtual time stands still at %.9g s: %s runs went on at that instant, the last is %r; does somebody wait "
+            "for no time, again and again?", self._engine.clock.time(), f"{steps:,}", run
+        )  # fmt: skip
 
     def alone(self) -> bool:
         """Whether surely no other thread is running Python code now."""

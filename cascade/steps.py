@@ -354,7 +354,7 @@ class Step:
         self._lead = joined
         now = self._engine.wall_time()
         load = cache.load
-        hit = await asyncio.to_thread(load, self._key, now) if cache.blocking else load(self._key, now)
+        hit = await self._engine.aside(load, self._key, now) if cache.blocking else load(self._key, now)
         return None if hit is None else self._found(hit)
 
     def _found(self, hit: Hit) -> Hit:
@@ -374,7 +374,7 @@ class Step:
         assert self._cache is not None
         if not self._cache.blocking:
             return self._keep(value)
-        return self._kept(value, await asyncio.to_thread(self._cache.save, self._key, value, self._engine.wall_time()))
+        return self._kept(value, await self._engine.aside(self._cache.save, self._key, value, self._engine.wall_time()))
 
     def _kept(self, value: Any, saved: Hit | None) -> Any:
         assert self._lead is not None

@@ -43,7 +43,7 @@ class ClockTimers:
 
     def now(self) -> int:
         """Nanoseconds on the clock."""
-        return self._clock.time()
+        return self._clock.time_ns()
 
     def call_at(self, deadline: int, callback: Callable[[], None]) -> Alarm:
         """Have a function called on the event loop's thread at a time, in nanoseconds on the clock."""

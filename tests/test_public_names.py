@@ -12,12 +12,12 @@ import cascade as cs
 
 FUNCTIONS = {
     "Env", "Inject", "Param", "Router", "cached", "cli", "const", "dry_run", "explain", "from_json", "gather", "inject",
-    "pipeline", "preload", "resource", "run", "sequence", "structural_hash", "task", "to_json", "visualize", "wait",
+    "pipeline", "preload", "resource", "run", "select", "sequence", "structural_hash", "task", "to_json", "visualize", "wait",
 }  # fmt: skip
 CLASSES = {
-    "Channel", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",
+    "Channel", "Clock", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",
     "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Received", "ResultCache", "Run",
-    "Shape", "Task", "TemplateStats", "Templates",
+    "Shape", "Task", "TemplateStats", "Templates", "VirtualLoop",
 }  # fmt: skip
 PROTOCOLS = {"CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"}
 EXCEPTIONS = {
@@ -25,6 +25,7 @@ EXCEPTIONS = {
     "CascadeError": Exception,
     "ChannelClosedError": cs.CascadeError,
     "ChannelFullError": cs.CascadeError,
+    "DeadlockError": (cs.CascadeError, RuntimeError),
     "EngineClosedError": (cs.CascadeError, RuntimeError),
     "EngineStateError": (cs.CascadeError, RuntimeError),
     "InputError": (cs.CascadeError, ValueError),
@@ -41,6 +42,7 @@ EXCEPTIONS = {
     "TaskSkippedError": cs.CascadeError,
     "TaskTimeoutError": (cs.CascadeError, TimeoutError),
     "TemplateError": (cs.CascadeError, ValueError),
+    "VirtualTimeError": (cs.CascadeError, RuntimeError),
 }
 VALUES = {"SKIPPED"}
 ALL = FUNCTIONS | CLASSES | PROTOCOLS | VALUES | set(EXCEPTIONS)

@@ -2,6 +2,9 @@
 
 Timers stand in a binary heap on (deadline, order of setting). A timer knows its place there, so one that is no longer
 needed leaves at once instead of lying in the heap until it would have fired.
+
+Real time passes by itself, virtual time only when it is moved: to the next deadline, once nobody has anything left to
+do at this one.
 """
 
 cimport cython
@@ -30,16 +33,12 @@ cdef extern from *:
     long long cascade_monotonic() noexcept
 
 cdef double LONGEST = 9e9  # seconds, some 285 years: what 63 bits of nanoseconds hold
+cdef double FASTEST = 1e6  # times as fast as real time
 
 
 cdef int64_t monotonic() noexcept:
     """Nanoseconds of a clock that never goes back."""
     return cascade_monotonic()
-
-
-def monotonic_seconds():
-    """Seconds of the same clock."""
-    return monotonic() * 1e-9
 
 
 def check_seconds(seconds, str what):
@@ -96,7 +95,75 @@ cdef class Alarm(Timer):
 
 
 cdef class Clock:
-    """Real time: nanoseconds of the system's monotonic clock."""
+    """The time of an engine: when what waits goes on.
+
+    Made by `Clock.real` or `Clock.virtual`, and given to an `Engine`, which makes a real one for itself if it is given
+    none. A real clock belongs to one engine; engines on one event loop may share a virtual one.
+
+    Attributes:
+        is_virtual: whether time jumps to the next deadline when everybody waits, instead of passing by itself.
+        seed: of `Engine.random`, under a virtual clock; None: another one each time.
+        speed: seconds on this clock for one of real time.
+
+    >>> import cascade as cs
+    >>> engine = cs.Engine(clock=cs.Clock.virtual())
+    >>> cs.run(cs.wait(3600), engine=engine)
+    3600.0
+    >>> engine.clock.time()
+    3600.0
+    """
+
+    def __cinit__(self):
+        self.speed = 1.0
+
+    def __init__(self):
+        raise TypeError("a clock is made by Clock.real() or Clock.virtual()")
+
+    @staticmethod
+    def real(*, speed=1.0):
+        """A clock on which time passes as it does in the world, or so many times as fast.
+
+        Args:
+            speed: seconds on this clock for one of real time; above 0, at most 1e6.
+
+        Returns:
+            A new `Clock`. It begins at the seconds of the system's monotonic clock.
+
+        Raises:
+            TypeError, ValueError: ``speed`` is no number, or out of its range.
+        """
+        cdef Clock made = Clock.__new__(Clock)
+        if isinstance(speed, bool) or not isinstance(speed, (int, float)):
+            raise TypeError(f"expected a speed as a number, got `{type(speed).__name__}`")
+        if not 0 < speed <= FASTEST:
+            raise ValueError(f"expected a speed above 0 and at most {FASTEST:.0e}, got {speed!r}")
+        made.speed = speed
+        made.origin = monotonic()
+        made.scaled = made.speed != 1.0
+        return made
+
+    @staticmethod
+    def virtual(*, seed=0, start=0.0):
+        """A clock on which no time passes but by waiting: it jumps to the next deadline when everybody waits.
+
+        Args:
+            seed: of `Engine.random`, an int.
+            start: seconds at which it begins, 0 or more.
+
+        Returns:
+            A new `Clock`.
+
+        Raises:
+            TypeError, ValueError: an argument is not what it should be.
+        """
+        cdef Clock made = Clock.__new__(Clock)
+        if type(seed) is not int:
+            raise TypeError(f"expected a seed as an int, got `{type(seed).__name__}`")
+        made.instant = nanoseconds(start, "start")
+        made.is_virtual = True
+        made.seed = seed
+        made.speed = 1.0
+        return made
 
     def __dealloc__(self):
         cdef Py_ssize_t i
@@ -106,7 +173,11 @@ cdef class Clock:
         PyMem_Free(self.heap)
 
     def time(self):
-        """Nanoseconds on this clock."""
+        """Seconds on this clock."""
+        return self.now() * 1e-9
+
+    def time_ns(self):
+        """Nanoseconds on this clock, an int: what it counts in."""
         return self.now()
 
     def next_deadline(self):
@@ -117,8 +188,43 @@ cdef class Clock:
         """How many timers are set."""
         return self.count
 
+    def delay(self, int64_t deadline):
+        """Seconds of real time from now to a deadline of this clock."""
+        return (deadline - self.now()) * 1e-9 / self.speed
+
+    def claim(self):
+        """Be the clock of one more engine.
+
+        Raises:
+            ValueError: it is real, and another engine's.
+        """
+        if self.claimed and not self.is_virtual:
+            raise ValueError("expected a clock of its own for each engine, got one that another engine has")
+        self.claimed = True
+
+    def jump(self):
+        """Go to the next deadline and fire what is due then; return whether there was one. Of a virtual clock."""
+        return self.leap()
+
+    def __repr__(self):
+        if self.is_virtual:
+            return f"<Clock: virtual, {self.now() * 1e-9:g} s>"
+        return f"<Clock: real, {self.speed:g} times as fast>" if self.scaled else "<Clock: real>"
+
     cdef int64_t now(self) noexcept:
+        if self.is_virtual:
+            return self.instant
+        if self.scaled:
+            return self.origin + <int64_t>(<double>(monotonic() - self.origin) * self.speed)
         return monotonic()
+
+    cdef bint leap(self) except -1:
+        if self.count == 0:
+            return False
+        if self.heap[0].deadline > self.instant:
+            self.instant = self.heap[0].deadline
+        self.release(self.instant)
+        return True
 
     cdef int set(self, Timer timer, int64_t deadline) except -1:
         cdef Entry entry

@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t
 
 from cascade._core.lazy cimport LazyResult, with_role
 from cascade._core.special cimport Skip, skipped_member
-from cascade._core.spec cimport GUARD, INJECT, MAP, RECV, ROUTER, TARGETS, WAIT
+from cascade._core.spec cimport GUARD, INJECT, MAP, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT
 from cascade._core.template cimport Template
 from cascade._core.waiter cimport PENDING, Waiter, new_waiter
 
@@ -54,6 +54,10 @@ cdef class Deciding(Awaiting):
             return self.targets(frame, node)
         if node.kind == INJECT:
             return self.resource(frame, node, at)
+        if node.kind == SEND:
+            return self.send(frame, node, at)
+        if node.kind == SELECT:
+            return self.select(frame, node, at)
         spec = <object>frame.values[frame.template.operands[node.first_operand]]
         value = self.scheduler.launcher.read_input(self, spec)
         Py_INCREF(value)

@@ -75,6 +75,14 @@ cdef class Evaluation(Starting):
             if not self.running:
                 self.scheduler.push(self)
 
+    def break_off(self, error):
+        """Have it fail, from outside, as `interrupt` stops it. Return whether that is news to it."""
+        if self.ended or self.stopping or self.running or self.scheduler is None:
+            return False
+        self.fail(error, None, 0)
+        self.scheduler.push(self)
+        return True
+
     def abandon(self, error):
         """End it at once, with this error, awaiting nothing: its event loop or its engine has failed."""
         if self.running:
@@ -454,9 +462,7 @@ cdef class Evaluation(Starting):
         while waiter is not None:
             next = waiter.next
             if waiter.handle is None:
-                self.scheduler.clock.cancel(waiter)
-                if waiter.mailbox is not None:
-                    waiter.mailbox.leave(waiter)
+                waiter.withdraw()
                 waiter.landed = True
                 self.unlink(waiter)
             frame = waiter.frame

@@ -1,4 +1,4 @@
-"""Mailboxes: messages that wait for a receiver, or receivers that wait for a message."""
+"""Mailboxes: messages that wait for a receiver, or receivers that wait for a message; never both."""
 
 cimport cython
 from cpython.object cimport PyObject
@@ -11,6 +11,7 @@ cdef class Received:
     cdef readonly object message
     cdef readonly bint timed_out
     cdef readonly double elapsed  # seconds
+    cdef readonly object channel
 
 
 @cython.no_gc
@@ -22,19 +23,41 @@ cdef class Receiver(Timer):
 
     cdef int deliver(self, Mailbox mailbox, object message) except -1
     cdef int refuse(self) except -1
+    cdef object hand_over(self)
+
+
+@cython.no_gc
+cdef class Seat(Receiver):
+    cdef Receiver receiver
+    cdef Choice choice
+
+
+@cython.no_gc
+cdef class Choice:
+    cdef list seats
+
+    cdef int join(self, Receiver receiver, object mailboxes) except -1
+    cdef int leave(self) except -1
+    cdef bint is_over(self) noexcept
 
 
 cdef class Mailbox:
     cdef readonly object capacity  # int, None: unbounded
     cdef readonly str overflow
     cdef readonly bint closed
+    cdef readonly Py_ssize_t dropped  # messages lost because there was no room
+    cdef bint blocks  # a sender waits for room
+    cdef bint sending  # those in line wait to send, not to receive
+    cdef Py_ssize_t limit  # the capacity
     cdef list queued  # the messages that wait, from `head` on; None: nothing waits
     cdef Py_ssize_t head
     cdef Receiver first
     cdef PyObject* last
     cdef object __weakref__
 
+    cdef bint offer(self, object message) except -1
     cdef object take(self)
+    cdef int let_in(self) except -1
     cdef int put_back(self, object message) except -1
     cdef int join(self, Receiver receiver) except -1
     cdef int leave(self, Receiver receiver) except -1
@@ -43,4 +66,5 @@ cdef class Mailbox:
         return self.queued is not None
 
 
-cdef Received received(object message, bint timed_out, int64_t elapsed)
+cdef Received received(object message, bint timed_out, int64_t elapsed, object channel)
+cdef int check_channels(object channels, bint lazily) except -1

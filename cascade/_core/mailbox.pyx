@@ -1,11 +1,18 @@
-"""Mailboxes: messages that wait for a receiver, or receivers that wait for a message; never both."""
+"""Mailboxes: messages that wait for a receiver, or receivers that wait for a message; never both.
+
+Where a mailbox blocks, senders may wait for room too: they stand in the same line, as nobody waits to receive from a
+mailbox that is full.
+"""
 
 cimport cython
 
 from cascade._core.clock cimport nanoseconds
 from cascade._core.lazy cimport LazyResult
-from cascade._core.spec cimport RECV, WAIT
+from cascade._core.spec cimport RECV, SELECT, SEND, WAIT
 from cascade._core.task cimport Task, builtin_task, lazy_call
+
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
 
 from cascade.exceptions import ChannelClosedError, ChannelFullError
 
@@ -19,34 +26,37 @@ cdef class Received:
         message: what was sent; None if nothing came in time.
         timed_out: whether nothing came in time.
         elapsed: seconds that passed since it began to wait.
+        channel: from which the message came; None if nothing came in time.
     """
 
     __match_args__ = ("message", "timed_out", "elapsed")
 
     @staticmethod
-    def make(message, timed_out, elapsed):
+    def make(message, timed_out, elapsed, channel):
         """What a receiver outside the core has received."""
         cdef Received made = Received.__new__(Received)
         made.message = message
         made.timed_out = timed_out
         made.elapsed = elapsed
+        made.channel = channel
         return made
 
     def __repr__(self):
         return f"Received(message={self.message!r}, timed_out={bool(self.timed_out)}, elapsed={self.elapsed!r})"
 
 
-cdef Received received(object message, bint timed_out, int64_t elapsed):
+cdef Received received(object message, bint timed_out, int64_t elapsed, object channel):
     cdef Received made = Received.__new__(Received)
     made.message = message
     made.timed_out = timed_out
     made.elapsed = elapsed * 1e-9
+    made.channel = channel
     return made
 
 
 @cython.no_gc  # who waits is known to the engine or to the event loop: nothing for the collector to find
 cdef class Receiver(Timer):
-    """One that waits in a mailbox's line, perhaps with a deadline."""
+    """One that waits in a mailbox's line, perhaps with a deadline: for a message, or for room for one."""
 
     cdef int deliver(self, Mailbox mailbox, object message) except -1:
         return 0
@@ -55,9 +65,13 @@ cdef class Receiver(Timer):
         """The mailbox was closed."""
         return 0
 
+    cdef object hand_over(self):
+        """There is room for its message: give it."""
+        return None
+
 
 cdef class Callback(Receiver):
-    """A receiver that is not a run: calls a function with the message, or with nothing once the mailbox is closed."""
+    """One that is not a run: calls a function with the message, or with nothing once the mailbox is closed."""
 
     cdef object call
 
@@ -89,16 +103,94 @@ cdef class Callback(Receiver):
             self.mailbox.leave(self)
 
 
+cdef class SendCallback(Callback):
+    """The same of one with a message: calls a function with True once it is taken, or with nothing."""
+
+    cdef object message
+
+    def __init__(self, call, message):
+        self.call = call
+        self.message = message
+
+    cdef object hand_over(self):
+        self.call(True)
+        return self.message
+
+    def stand_in(self, Mailbox mailbox):
+        """Send the message, and return whether there was room; else join the line."""
+        if mailbox.offer(self.message):
+            return True
+        mailbox.sending = True
+        mailbox.join(self)
+        return False
+
+
+@cython.no_gc
+cdef class Seat(Receiver):
+    """The place in one mailbox's line of a receiver that stands in several."""
+
+    cdef int deliver(self, Mailbox mailbox, object message) except -1:
+        cdef Receiver receiver = self.receiver
+        self.choice.leave()
+        return receiver.deliver(mailbox, message)
+
+    cdef int refuse(self) except -1:
+        cdef Receiver receiver = self.receiver
+        if not self.choice.is_over():
+            return 0
+        self.choice.leave()
+        return receiver.refuse()
+
+
+@cython.no_gc
+cdef class Choice:
+    """The places of a receiver that waits for the first message of several mailboxes."""
+
+    cdef int join(self, Receiver receiver, object mailboxes) except -1:
+        """Put the receiver in the line of each mailbox that is open."""
+        cdef Mailbox mailbox
+        cdef Seat seat
+        self.seats = []
+        for mailbox in mailboxes:
+            if not mailbox.closed:
+                seat = Seat.__new__(Seat)
+                seat.receiver = receiver
+                seat.choice = self
+                self.seats.append(seat)
+                mailbox.join(seat)
+        return 0
+
+    cdef int leave(self) except -1:
+        """Leave all the lines, and hold on to nobody."""
+        cdef Seat seat
+        for seat in self.seats:
+            if seat.mailbox is not None:
+                seat.mailbox.leave(seat)
+            seat.receiver = None
+        self.seats = []
+        return 0
+
+    cdef bint is_over(self) noexcept:
+        """Whether all the mailboxes were closed meanwhile."""
+        cdef Seat seat
+        for seat in self.seats:
+            if seat.mailbox is not None:
+                return False
+        return True
+
+
 cdef class Mailbox:
     """The compiled part of `cascade.Channel`."""
 
     def __init__(self, capacity=None, overflow="error"):
         if capacity is not None and (type(capacity) is not int or capacity < 1):
             raise ValueError(f"expected a capacity of None or an int of at least 1, got {capacity!r}")
-        if overflow not in ("error", "drop_oldest", "drop_newest"):
-            raise ValueError(f"expected overflow 'error', 'drop_oldest' or 'drop_newest', got {overflow!r}")
+        if overflow not in ("error", "block", "drop_oldest", "drop_newest"):
+            raise ValueError(f"expected overflow 'error', 'block', 'drop_oldest' or 'drop_newest', got {overflow!r}")
         self.capacity = capacity
         self.overflow = overflow
+        self.blocks = overflow == "block"
+        self.limit = PY_SSIZE_T_MAX if capacity is None else min(capacity, PY_SSIZE_T_MAX)
 
     def __len__(self):
         """How many messages wait."""
@@ -110,26 +202,55 @@ cdef class Mailbox:
     def send(self, message):
         """Hand a message to the receiver that waits longest, or keep it until one comes. Never waits.
 
+        Where ``overflow`` is "block" it is another thing, as there may be no room: then it sends nothing at once, but
+        gives a lazy result, which sends when it is evaluated, and waits for room first if it must.
+
+        Args:
+            message: anything; on a channel that blocks a lazy result is evaluated, and its value is sent.
+
+        Returns:
+            None; on a channel that blocks, a `LazyResult` giving None.
+
         Raises:
             ChannelClosedError: if the channel is closed.
             ChannelFullError: if ``capacity`` messages wait already and ``overflow`` is "error".
+
+        >>> import cascade as cs
+        >>> channel = cs.Channel(capacity=1, overflow="block")
+        >>> _, received, _ = cs.run([channel.send("a"), channel.recv(), channel.send("b")])
+        >>> received.message, channel.drain()
+        ('a', ['b'])
         """
+        if self.blocks:
+            if self.closed:
+                raise ChannelClosedError("sent to a closed channel")
+            return lazy_call(_send, (self, message))
+        self.offer(message)
+
+    cdef bint offer(self, object message) except -1:
+        """Take a message as the rule of overflow has it; False: there must be room first."""
         cdef Receiver receiver = self.first
         if self.closed:
             raise ChannelClosedError("sent to a closed channel")
-        if receiver is not None:
+        if receiver is not None and not self.sending:
             self.leave(receiver)
             receiver.deliver(self, message)
-            return
-        if self.queued is not None and self.capacity is not None and len(self.queued) - self.head >= self.capacity:
-            if self.overflow == "drop_newest":
-                return
-            if self.overflow == "error":
-                raise ChannelFullError(f"sent to a channel at its capacity: {self.capacity} messages wait")
-            self.take()
+            return True
         if self.queued is None:
             self.queued = []
+        elif len(self.queued) - self.head >= self.limit:
+            if self.blocks:
+                return False
+            if self.overflow == "error":
+                raise ChannelFullError(f"sent to a channel at its capacity: {self.capacity} messages wait")
+            self.dropped += 1
+            if self.overflow == "drop_newest":
+                return True
+            self.take()
+            if self.queued is None:
+                self.queued = []
         self.queued.append(message)
+        return True
 
     def recv(self, timeout=None):
         """A lazy result that gives the next message.
@@ -155,10 +276,12 @@ cdef class Mailbox:
         messages = self.queued if self.head == 0 else self.queued[self.head:]
         self.queued = None
         self.head = 0
+        if self.sending:
+            self.let_in()
         return messages
 
     def close(self):
-        """Take no more messages. Those that wait can be received; receivers that wait get `ChannelClosedError`."""
+        """Take no more messages. Those that wait can be received; who waits in line gets `ChannelClosedError`."""
         cdef Receiver receiver
         self.closed = True
         while self.first is not None:
@@ -177,12 +300,25 @@ cdef class Mailbox:
         elif self.head > 64 and 2 * self.head > len(self.queued):
             del self.queued[:self.head]
             self.head = 0
+        if self.sending:
+            self.let_in()
         return message
+
+    cdef int let_in(self) except -1:
+        """There is room: take the messages of those that wait to send, as far as it goes."""
+        cdef Receiver sender
+        while self.sending and (self.queued is None or len(self.queued) - self.head < self.limit):
+            sender = self.first
+            self.leave(sender)
+            if self.queued is None:
+                self.queued = []
+            self.queued.append(sender.hand_over())
+        return 0
 
     cdef int put_back(self, object message) except -1:
         """Undo a delivery: the message is for the next receiver, before all others."""
         cdef Receiver receiver = self.first
-        if receiver is not None:
+        if receiver is not None and not self.sending:
             self.leave(receiver)
             receiver.deliver(self, message)
         elif self.queued is None:
@@ -221,10 +357,14 @@ cdef class Mailbox:
         receiver.mailbox = None
         receiver.behind = None
         receiver.ahead = NULL
+        if self.first is None:
+            self.sending = False
         return 0
 
 
 cdef Task _recv = builtin_task("recv", RECV)
+cdef Task _send = builtin_task("send", SEND)
+cdef Task _select = builtin_task("select", SELECT)
 cdef Task _wait = builtin_task("wait", WAIT)
 
 
@@ -244,3 +384,48 @@ def wait(seconds):
     if type(seconds) is not LazyResult:
         nanoseconds(seconds, "seconds")
     return lazy_call(_wait, (seconds,))
+
+
+def select(channels, *, timeout=None):
+    """A lazy result that gives the next message of any of several channels.
+
+    Where several hold messages, the first of them in the list is taken from. A channel that is closed and empty is
+    passed over as long as another one is open.
+
+    Args:
+        channels: a list or tuple of channels, or of lazy results giving them, or a lazy result giving such a list.
+        timeout: seconds to wait at most; None: as long as it takes.
+
+    Returns:
+        A `LazyResult` giving a `Received`, whose ``channel`` says where the message came from. It fails with
+        `ChannelClosedError` if all the channels are closed and empty.
+
+    Raises:
+        TypeError, ValueError: there is no channel, or something that is none; or ``timeout`` is no span of time.
+
+    >>> import cascade as cs
+    >>> orders, news = cs.Channel(), cs.Channel()
+    >>> news.send("rain")
+    >>> received = cs.run(cs.select([orders, news]))
+    >>> received.message, received.channel is news
+    ('rain', True)
+    """
+    if timeout is not None and type(timeout) is not LazyResult:
+        nanoseconds(timeout, "timeout")
+    if type(channels) is list:
+        channels = tuple(channels)  # what the caller does to the list does not matter any more
+    if type(channels) is not LazyResult:
+        check_channels(channels, True)
+    return lazy_call(_select, (channels, timeout))
+
+
+cdef int check_channels(object channels, bint lazily) except -1:
+    """Raise if these are not channels, or lazy results where they may be."""
+    if type(channels) is not list and type(channels) is not tuple:
+        raise TypeError(f"expected a list of channels, got `{type(channels).__name__}`")
+    if not channels:
+        raise ValueError("expected at least one channel to select from, got none")
+    for index, channel in enumerate(channels):
+        if not isinstance(channel, Mailbox) and not (lazily and type(channel) is LazyResult):
+            raise TypeError(f"expected a channel, got `{type(channel).__name__}` - at `channels[{index}]`")
+    return 0

@@ -32,6 +32,10 @@ cdef class Scheduler:
     cdef int64_t quantum  # nanoseconds
     cdef int64_t deadline  # nanoseconds: when the turn is over
     cdef bint yields  # at every tail call
+    cdef readonly bint virtual  # its clock is: no task leaves the loop's thread, and real time decides nothing
+    cdef object outside  # what the event loop is about to call; None under a real clock
+    cdef int64_t counted_at  # nanoseconds: the instant at which...
+    cdef Py_ssize_t counted  # ... so many runs were advanced
     cdef readonly bint governed  # calls may not start without the launcher's leave: there are rules, or a pause
     cdef readonly bint told  # the launcher wants to hear of every node
     cdef readonly bint attentive  # one of the two
@@ -44,6 +48,8 @@ cdef class Scheduler:
     cdef readonly Py_ssize_t ready  # how many runs are in the queue
     cdef Py_ssize_t left  # how many of them this turn is for, if the engine yields at every tail call
 
+    cdef bint move_time(self) except -1
+    cdef int count_instant(self, Runnable run) except -1
     cdef int push(self, Runnable run) except -1
     cdef int read_clock(self) except -1
 

@@ -10,6 +10,8 @@ from cascade.exceptions import InternalError
 
 cdef enum:
     PATIENCE = 1_000_000  # ns: how long a frame may go on if the engine yields at every tail call
+    PORTION = 4096  # calls in a turn under a virtual clock: a turn that real time ended would end elsewhere each time
+    STANDSTILL = 1_000_000  # runs advanced at one instant of virtual time before somebody is told
 
 
 cdef class Runnable:
@@ -37,6 +39,7 @@ cdef class Scheduler:
         self.default_mode = <Mode><int>MODES.index(default_mode)
         self.quantum = nanoseconds(quantum, "quantum")
         self.yields = self.quantum == 0
+        self.virtual = clock.is_virtual
         self.watch = Watch(launcher)
         self.extraction = Extraction.__new__(Extraction)
 
@@ -56,10 +59,15 @@ cdef class Scheduler:
 
     def begin_turn(self):
         """Wake what is due, and let the quantum begin."""
-        cdef int64_t now = monotonic()
+        cdef int64_t now
         self.awake = True
-        self.watch.begin(now)
         self.spent = False
+        if self.virtual:
+            self.watch.fuel = PORTION
+            self.left = self.ready
+            return
+        now = monotonic()
+        self.watch.begin(now)
         self.deadline = now + (PATIENCE if self.yields else self.quantum)
         if self.clock.count:
             self.clock.release(self.clock.now())
@@ -73,7 +81,9 @@ cdef class Scheduler:
             raise InternalError("a turn of the engine's loop began inside another; please report this")
         self.advancing = True
         try:
-            while self.first is not None and not self.spent:
+            while not self.spent:
+                if self.first is None and not self.move_time():
+                    return None
                 if self.yields:
                     if self.left == 0:
                         return None
@@ -85,6 +95,8 @@ cdef class Scheduler:
                 run.behind = None
                 run.queued = False
                 self.ready -= 1
+                if self.virtual:
+                    self.count_instant(run)
                 status = run.advance()
                 if status == READY:
                     self.push(run)
@@ -95,8 +107,14 @@ cdef class Scheduler:
         finally:
             self.advancing = False
 
-    def reset(self):
-        """Begin anew on another event loop: a turn that was on its way on the last one will not come."""
+    def reset(self, outside):
+        """Begin anew on another event loop: a turn that was on its way on the last one will not come.
+
+        Args:
+            outside: what the event loop is about to call, as far as it has a length: virtual time stands still
+                meanwhile. None under a real clock.
+        """
+        self.outside = outside
         self.awake = False
         if self.first is not None:
             self.awake = True
@@ -142,7 +160,30 @@ cdef class Scheduler:
             self.launcher.wake()
         return 0
 
+    cdef bint move_time(self) except -1:
+        """Nobody is ready. If time is virtual and the event loop idle, go to when somebody is, else return False."""
+        if not self.virtual:
+            return False
+        while self.first is None:
+            if len(self.outside) or not self.clock.leap():
+                return False
+        return not len(self.outside)  # who waited in the event loop for that instant comes first
+
+    cdef int count_instant(self, Runnable run) except -1:
+        """A run is advanced: tell if virtual time seems not to move any more."""
+        if self.clock.instant != self.counted_at:
+            self.counted_at = self.clock.instant
+            self.counted = 0
+        self.counted += 1
+        if self.counted == STANDSTILL:
+            self.launcher.stands_still(run, STANDSTILL)
+        return 0
+
     cdef int read_clock(self) except -1:
+        if self.virtual:
+            self.watch.fuel = PORTION
+            self.spent = True
+            return 0
         if self.watch.read() >= self.deadline:
             self.spent = True
         return 0

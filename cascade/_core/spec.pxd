@@ -18,6 +18,8 @@ cdef enum Kind:  # how a task is evaluated
     ENV  # a variable of the environment
     INJECT  # a resource
     TARGETS  # the list of several targets
+    SEND  # a message to a mailbox that may have no room
+    SELECT  # the first message of several mailboxes
 
 
 cdef enum Mode:  # where a sync task runs

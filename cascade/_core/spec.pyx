@@ -29,6 +29,7 @@ cdef extern from "Python.h":
 
 cdef tuple KINDS = (
     "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets",
+    "send", "select",
 )
 cdef tuple MODES = ("default", "auto", "inline", "thread", "process")
 cdef int64_t FAST = 50_000  # ns: below it a call is worth no thread hop

@@ -4,6 +4,7 @@ from cpython.object cimport PyObject
 
 from cascade._core.control cimport Deciding
 from cascade._core.frame cimport Frame
+from cascade._core.task cimport Task
 from cascade._core.template cimport Node
 
 
@@ -15,6 +16,7 @@ cdef class Starting(Deciding):
     cdef PyObject* execute(self, Frame frame, Node* node) except NULL
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL
     cdef PyObject* call_worker(self, Frame frame, Node* node, int mode) except NULL
+    cdef int stay(self, Task task, int mode) except -1
     cdef int launch(self) except -1
     cdef PyObject* step_aside(self, Frame frame, Node* node) except NULL
     cdef bint may_start(self, Frame frame, Node* node) except -1

@@ -15,7 +15,7 @@ from cascade._core.key cimport CALL
 from cascade._core.lazy cimport LazyResult
 from cascade._core.operands cimport build, call, keywords, positional
 from cascade._core.special cimport Placeholder, Skip
-from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, RECV, SYNC, THREAD, WAIT
+from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, RECV, SELECT, SEND, SYNC, THREAD, WAIT
 from cascade._core.task cimport Task
 from cascade._core.template cimport LEAVES, STAYS
 from cascade._core.waiter cimport PENDING, Waiter, new_waiter
@@ -45,10 +45,13 @@ cdef class Starting(Deciding):
             mode = node.mode
             if mode == DEFAULT:
                 mode = self.scheduler.default_mode
-            if mode == AUTO and (<Task>task).spec.runs_inline:
-                self.scheduler.watch.note((<Task>task).spec)
-            elif mode != INLINE:
-                return self.call_worker(frame, node, mode)
+            if mode != INLINE:
+                if self.scheduler.virtual:
+                    self.stay(<Task>task, mode)
+                elif mode == AUTO and (<Task>task).spec.runs_inline:
+                    self.scheduler.watch.note((<Task>task).spec)
+                else:
+                    return self.call_worker(frame, node, mode)
             self.scheduler.watch.fuel -= 1
             made = call(frame, node, <PyObject*>(<Task>task).fn)
             if Py_TYPE(made) != Coroutine:
@@ -86,6 +89,12 @@ cdef class Starting(Deciding):
         self.link(waiter)
         Py_INCREF_(PENDING)
         return PENDING
+
+    cdef int stay(self, Task task, int mode) except -1:
+        """A call runs inline, as no time passes in a worker that a virtual clock knew of. Tell it where it matters."""
+        if mode == THREAD or mode == PROCESS:
+            self.scheduler.launcher.stays(task, MODES[mode])
+        return 0
 
     cdef int launch(self) except -1:
         """Hand the calls for workers over, the most urgent first."""
@@ -125,7 +134,7 @@ cdef class Starting(Deciding):
         if self.scheduler.governed and node.op == CALL and not leaves:
             if node.kind == SYNC or node.kind == ASYNC:
                 leaves = self.scheduler.launcher.governs(self, <object>frame.values[node.source])
-            elif (node.kind == WAIT or node.kind == RECV) and not self.may_start(frame, node):
+            elif node.kind in (WAIT, RECV, SEND, SELECT) and not self.may_start(frame, node):
                 Py_INCREF_(PENDING)
                 return PENDING
         if leaves:  # a step tells itself when it has all that it needs, and starts
@@ -181,7 +190,10 @@ cdef class Starting(Deciding):
         if node.kind == SYNC:
             if mode == DEFAULT:
                 mode = self.scheduler.default_mode
-            if mode == AUTO and task.spec.runs_inline:
+            if self.scheduler.virtual:
+                self.stay(task, mode)
+                mode = INLINE
+            elif mode == AUTO and task.spec.runs_inline:
                 mode = INLINE
                 self.scheduler.watch.note(task.spec)
             where = MODES[THREAD if mode == AUTO else mode]

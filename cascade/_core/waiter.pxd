@@ -18,7 +18,7 @@ cdef class Waiter(Receiver):
     cdef uint8_t landed
     cdef uint8_t again  # the node is to be looked at again instead of having a value
     cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
-    cdef object value
+    cdef object value  # until it lands: what it waits with, a message to send or the `Choice` of a select
     cdef object error
     cdef public object completion  # for the frame of the expression that is the value
     cdef Mailbox origin  # of a message that is the value
@@ -28,6 +28,8 @@ cdef class Waiter(Receiver):
 
     cdef int land(self, object value, object error) except -1
     cdef void let_go(self) noexcept
+    cdef int withdraw(self) except -1
+    cdef int leave_lines(self) except -1
 
 
 cdef PyObject* PENDING  # instead of a value: it will come later. Compared by identity, never given to anybody
@@ -43,6 +45,9 @@ cdef class Awaiting(Runnable):
 
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef PyObject* select(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef Waiter awaiting_message(self, Frame frame, Py_ssize_t at, int64_t span)
+    cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef int link(self, Waiter waiter) except -1
     cdef int unlink(self, Waiter waiter) except -1
     cdef int return_messages(self) except -1

@@ -4,9 +4,9 @@ cimport cython
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
-from cascade._core.clock cimport nanoseconds
-from cascade._core.mailbox cimport Mailbox, Received, received
-from cascade._core.spec cimport WAIT
+from cascade._core.clock cimport after, nanoseconds
+from cascade._core.mailbox cimport Choice, Mailbox, Received, check_channels, received
+from cascade._core.spec cimport SEND, WAIT
 
 from cascade.exceptions import ChannelClosedError
 
@@ -73,20 +73,39 @@ cdef class Waiter(Receiver):
         cdef int64_t elapsed = now - self.since
         if self.frame.template.nodes[self.node].kind == WAIT:
             return self.land(elapsed * 1e-9, None)
-        self.mailbox.leave(self)
-        return self.land(received(None, True, elapsed), None)
+        self.leave_lines()
+        return self.land(received(None, True, elapsed, None), None)
 
     cdef int deliver(self, Mailbox mailbox, object message) except -1:
         self.run.scheduler.clock.cancel(self)
         self.origin = mailbox
-        value = received(message, False, self.run.scheduler.clock.now() - self.since)
+        value = received(message, False, self.run.scheduler.clock.now() - self.since, mailbox)
         if self.landed:  # its run was stopped by another thread at this very moment
             return mailbox.put_back(message)
         return self.land(value, None)
 
     cdef int refuse(self) except -1:
         self.run.scheduler.clock.cancel(self)
-        return self.land(None, ChannelClosedError("received from a closed channel"))
+        done = "sent to" if self.frame.template.nodes[self.node].kind == SEND else "received from"
+        return self.land(None, ChannelClosedError(f"{done} a closed channel"))
+
+    cdef object hand_over(self):
+        message = self.value
+        self.land(None, None)
+        return message
+
+    cdef int withdraw(self) except -1:
+        """Wait for no deadline and no mailbox any more."""
+        self.run.scheduler.clock.cancel(self)
+        return self.leave_lines()
+
+    cdef int leave_lines(self) except -1:
+        if self.mailbox is not None:
+            self.mailbox.leave(self)
+        elif type(self.value) is Choice:
+            (<Choice>self.value).leave()
+        self.value = None
+        return 0
 
 
 cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
@@ -132,7 +151,7 @@ cdef class Awaiting(Runnable):
         now = self.scheduler.clock.now()
         waiter = new_waiter(self, frame, at)
         waiter.since = now
-        self.scheduler.clock.set(waiter, now + span)
+        self.scheduler.clock.set(waiter, after(now, span))
         self.link(waiter)
         return pending()
 
@@ -149,16 +168,69 @@ cdef class Awaiting(Runnable):
         if timeout is not None:
             span = nanoseconds(timeout, "timeout")
         if mailbox.holds():
-            message = received(mailbox.take(), False, 0)
+            message = received(mailbox.take(), False, 0, mailbox)
             Py_INCREF(message)
             return <PyObject*>message
         if mailbox.closed:
             raise ChannelClosedError("received from a closed channel")
-        waiter = new_waiter(self, frame, at)
-        waiter.since = self.scheduler.clock.now()
+        waiter = self.awaiting_message(frame, at, span)
         mailbox.join(waiter)
+        return pending()
+
+    cdef PyObject* select(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """The first message that waits in one of a node's mailboxes, or park the node until one comes."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Mailbox mailbox
+        cdef Waiter waiter
+        cdef Choice choice
+        cdef int64_t span = -1
+        cdef bint is_open = False
+        if node.operands != 2:
+            raise TypeError("select() takes channels and a timeout")
+        channels = <object>frame.values[operands[0]]
+        timeout = <object>frame.values[operands[1]]
+        check_channels(channels, False)
+        if timeout is not None:
+            span = nanoseconds(timeout, "timeout")
+        for mailbox in channels:
+            if mailbox.holds():
+                message = received(mailbox.take(), False, 0, mailbox)
+                Py_INCREF(message)
+                return <PyObject*>message
+            is_open |= not mailbox.closed
+        if not is_open:
+            raise ChannelClosedError("received from a closed channel")
+        waiter = self.awaiting_message(frame, at, span)
+        choice = Choice.__new__(Choice)
+        waiter.value = choice
+        choice.join(waiter, channels)
+        return pending()
+
+    cdef Waiter awaiting_message(self, Frame frame, Py_ssize_t at, int64_t span):
+        """A waiter for a message, with a deadline if the span of time, in nanoseconds, is no less than 0."""
+        cdef Waiter waiter = new_waiter(self, frame, at)
+        waiter.since = self.scheduler.clock.now()
         if span >= 0:
-            self.scheduler.clock.set(waiter, waiter.since + span)
+            self.scheduler.clock.set(waiter, after(waiter.since, span))
+        self.link(waiter)
+        return waiter
+
+    cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """Send a message, or park the node until there is room for it."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Mailbox mailbox
+        cdef Waiter waiter
+        if node.operands != 2 or not isinstance(<object>frame.values[operands[0]], Mailbox):
+            raise TypeError("send() takes a channel and a message")
+        mailbox = <Mailbox>frame.values[operands[0]]
+        message = <object>frame.values[operands[1]]
+        if mailbox.offer(message):
+            Py_INCREF(None)
+            return <PyObject*>None
+        waiter = new_waiter(self, frame, at)
+        waiter.value = message
+        mailbox.sending = True
+        mailbox.join(waiter)
         self.link(waiter)
         return pending()
 

@@ -37,6 +37,8 @@ _POLICIES = frozenset({"retry", "timeout", "cache", "constraints"})
 _ARITIES = {
     "wait": (1, 1),
     "recv": (2, 2),
+    "send": (2, 2),
+    "select": (2, 2),
     "router": (2, 3),
     "guard": (2, 3),
     "map": (0, 0),

@@ -19,7 +19,8 @@ from msgspec import Struct
 from cascade.exceptions import TemplateError
 
 CallKind = Literal[
-    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets"
+    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets",
+    "send", "select"
 ]
 CallMode = Literal["default", "auto", "inline", "thread", "process"]
 CollectionKind = Literal["list", "tuple", "set", "frozenset"]

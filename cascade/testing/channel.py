@@ -110,12 +110,12 @@ class FakeChannel(Channel):
         if timeout is not None:
             check_seconds(timeout, "timeout")
         if self._messages:
-            return Received.make(self._messages.popleft(), False, 0.0)
+            return Received.make(self._messages.popleft(), False, 0.0, None)
         if self.closed:
             raise ChannelClosedError("received from a closed channel")
         if timeout is None:
             raise ChannelClosedError("received from a fake channel that has no message left, without a timeout")
-        return Received.make(None, True, float(timeout))
+        return Received.make(None, True, float(timeout), None)
 
     def __len__(self) -> int:
         """How many messages are left."""

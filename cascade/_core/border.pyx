@@ -1,0 +1,65 @@
+"""The border of virtual time: what a thread must not do while time stands still for it.
+
+A socket or a subprocess takes real time, and gives what no seed determines. Python tells its audit hooks before it
+opens one: the hook here refuses, in threads in which virtual time is kept. It is set when that is first so.
+"""
+
+from cpython.object cimport PyObject
+from libc.string cimport strcmp, strncmp
+
+from cascade.exceptions import VirtualTimeError
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    static __declspec(thread) int cascade_virtual = 0;
+    #else
+    static _Thread_local int cascade_virtual = 0;
+    #endif
+    """
+    int cascade_virtual
+
+cdef extern from "Python.h":
+    ctypedef int (*AuditHook "Py_AuditHookFunction")(const char*, PyObject*, void*) except -1
+    int PySys_AddAuditHook(AuditHook, void*) except -1
+
+cdef bint _set = False
+
+
+cdef int _audit(const char* event, PyObject* arguments, void* data) except -1:
+    if not cascade_virtual:
+        return 0
+    if event[0] == b"s":
+        # Names of sockets are looked up, and datagrams sent, without a connection.
+        if strncmp(event, "socket.", 7) == 0 and (
+            strcmp(event + 7, "connect") == 0 or strcmp(event + 7, "bind") == 0
+            or strncmp(event + 7, "send", 4) == 0 or strncmp(event + 7, "get", 3) == 0
+        ) and strcmp(event + 7, "gethostname") != 0:
+            raise VirtualTimeError(f"a socket cannot be used under a virtual clock ({event.decode()})")
+        if strncmp(event, "subprocess.", 11) == 0:
+            raise VirtualTimeError("a process cannot be started under a virtual clock")
+    elif event[0] == b"o" and (
+        strcmp(event, "os.system") == 0 or strcmp(event, "os.posix_spawn") == 0 or strcmp(event, "os.spawn") == 0
+        or strcmp(event, "os.fork") == 0
+    ):
+        raise VirtualTimeError(f"a process cannot be started under a virtual clock ({event.decode()})")
+    elif event[0] == b"_" and strncmp(event, "_thread.start", 13) == 0:
+        raise VirtualTimeError("a thread cannot be started under a virtual clock")
+    elif event[0] == b"t" and strcmp(event, "time.sleep") == 0:  # told from Python 3.13 on
+        raise VirtualTimeError("time.sleep() makes no virtual time pass: wait with cascade.wait or asyncio.sleep")
+    return 0
+
+
+def close_border():
+    """From now on, virtual time is kept in this thread. May be nested."""
+    global cascade_virtual, _set
+    if not _set:
+        PySys_AddAuditHook(_audit, NULL)
+        _set = True
+    cascade_virtual += 1
+
+
+def open_border():
+    """The opposite of `close_border`."""
+    global cascade_virtual
+    cascade_virtual -= 1

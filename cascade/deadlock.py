@@ -1,0 +1,27 @@
+"""Deadlocks: who waits for what, when nothing will ever wake anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from cascade.exceptions import DeadlockError
+
+if TYPE_CHECKING:
+    from cascade.runs import Run
+
+__all__ = ["deadlock"]
+
+_SHOWN = 20  # runs that an error lists
+
+
+def deadlock(runs: Iterable[Run]) -> Iterator[tuple[Run, DeadlockError]]:
+    """Give each run that waits, the oldest first, and an error of its own that lists them all."""
+    waiting = sorted((run for run in runs if not run.stopping), key=lambda run: run.id)
+    lines = [f"\n  run {run.id}: {run.doing}" for run in islice(waiting, _SHOWN)]
+    if len(waiting) > _SHOWN:
+        lines.append(f"\n  and {len(waiting) - _SHOWN} more")
+    message = f"everybody waits, and nothing will wake them:{''.join(lines)}"
+    for run in waiting:
+        yield run, DeadlockError(message)

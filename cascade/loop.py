@@ -1,0 +1,227 @@
+"""The event loop of virtual time: asyncio's own, but for its clock, and for all that takes real time.
+
+Plain asyncio code runs on it beside an engine, and waits in the same virtual time: `asyncio.sleep` and
+`asyncio.timeout` set timers on the clock that the runs wait on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import math
+import weakref
+from collections import deque
+from collections.abc import Callable, Sized
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cascade._core.border import close_border, open_border
+from cascade._core.clock import Alarm, Clock
+from cascade.exceptions import DeadlockError, VirtualTimeError
+
+if TYPE_CHECKING:
+    from cascade.engine import Engine
+
+__all__ = ["VirtualLoop"]
+
+_logger = logging.getLogger("cascade")
+
+_LONGEST = 9e9  # seconds: what a clock can hold
+_SHOWN = 20  # tasks that an error lists
+
+# What opens something to the world, which keeps no virtual time.
+_REFUSED = (
+    "add_reader", "add_signal_handler", "add_writer", "connect_accepted_socket", "connect_read_pipe",
+    "connect_write_pipe", "create_connection", "create_datagram_endpoint", "create_server", "create_unix_connection",
+    "create_unix_server", "getaddrinfo", "getnameinfo", "sendfile", "sock_accept", "sock_connect", "sock_recv",
+    "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall", "sock_sendfile", "sock_sendto",
+    "start_tls", "subprocess_exec", "subprocess_shell",
+)  # fmt: skip
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """An event loop on which no time passes but by waiting.
+
+    `cascade.run` makes one for an engine with a virtual clock. With ``asyncio.Runner(loop_factory=engine.new_loop)``
+    plain asyncio code runs on one too, beside the engine's runs.
+
+    What takes real time has no place on it: sockets, pipes and subprocesses raise `VirtualTimeError`, and what would
+    run in a thread (`asyncio.to_thread`) runs at once, in the loop's own, and the log says so.
+
+    Args:
+        clock: a virtual one.
+
+    Raises:
+        TypeError, ValueError: it is no clock, or a real one.
+
+    >>> import asyncio, cascade as cs
+    >>> clock = cs.Clock.virtual()
+    >>> async def main():
+    ...     async with asyncio.timeout(60):
+    ...         await asyncio.sleep(3600)
+    >>> with asyncio.Runner(loop_factory=lambda: cs.VirtualLoop(clock)) as runner:
+    ...     runner.run(main())
+    Traceback (most recent call last):
+        ...
+    TimeoutError
+    >>> clock.time()
+    60.0
+    """
+
+    _ready: deque[asyncio.Handle]  # asyncio's own: what is to be called
+
+    def __init__(self, clock: Clock) -> None:
+        if not isinstance(clock, Clock):
+            raise TypeError(f"expected a `Clock`, got `{type(clock).__name__}`")
+        if not clock.is_virtual:
+            raise ValueError("expected a virtual clock, got a real one")
+        super().__init__()
+        self._selector = self  # asyncio's loop asks its selector what to do when there is nothing to be called
+        self.clock = clock
+        self._engines: list[weakref.ref[Engine]] = []
+        self._told: set[str] = set()
+
+    @property
+    def outside(self) -> Sized:
+        """What is to be called, apart from an engine's turn that is being taken."""
+        return self._ready
+
+    def join(self, engine: Engine) -> None:
+        """Have an engine move time, and be told when everybody waits for ever."""
+        if all(known() is not engine for known in self._engines):
+            self._engines = [known for known in self._engines if known() is not None]
+            self._engines.append(weakref.ref(engine))
+
+    # ------------------------------------------------------------------------------------- for asyncio: time
+
+    def time(self) -> float:
+        """Seconds on the clock."""
+        return self.clock.time()
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Have a function called when so many seconds have passed on the clock."""
+        now = self.clock.time_ns()
+        return self._call_at(now + _nanoseconds(delay), now * 1e-9 + delay, callback, args, context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Have a function called at a time, in seconds on the clock."""
+        return self._call_at(_nanoseconds(when), when, callback, args, context)
+
+    def _call_at(
+        self, deadline: int, when: float, callback: Callable[..., object], args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> asyncio.TimerHandle:  # fmt: skip
+        self._check_closed()  # type: ignore[attr-defined]
+        handle = _TimerHandle(when, callback, args, self, context)
+        handle.alarm = Alarm(self.clock, partial(self._ready.append, handle))
+        handle.alarm.set(deadline)
+        return handle
+
+    # ------------------------------------------------------------------------------- for asyncio: the selector
+
+    def run_forever(self) -> None:
+        """Run until it is stopped, with nothing of real time within reach."""
+        close_border()
+        try:
+            super().run_forever()
+        finally:
+            open_border()
+
+    def select(self, timeout: float | None) -> list[Any]:
+        """There is nothing to be called (if no timeout is given): let time pass until there is."""
+        if timeout is None:
+            self._let_time_pass()
+        return []
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """There are none."""
+
+    def _write_to_self(self) -> None:
+        """It never sleeps, so it need not be woken."""
+
+    def _let_time_pass(self) -> None:
+        engines = [engine for known in self._engines if (engine := known()) is not None and engine.runs_on(self)]
+        if self.clock:
+            if engines:
+                engines[0].take_turn()  # which lets it pass if nobody is ready: in one place, so in one order
+            else:
+                self.clock.jump()
+            return
+        told = False
+        for engine in engines:
+            told |= engine.tell_deadlock()
+        if not told:
+            raise DeadlockError(_describe(self))
+
+    # -------------------------------------------------------------------------------- for asyncio: real time
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: object, function: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """Call a function at once, in this thread: no virtual time passes in another one."""
+        who = _current(self)
+        if who not in self._told:
+            self._told.add(who)
+            _logger.warning("%s asked for a worker thread: under a virtual clock the call runs inline", who)
+        future: asyncio.Future[Any] = self.create_future()
+        try:
+            future.set_result(function(*args))
+        except StopIteration as error:  # a future cannot hold it
+            future.set_exception(RuntimeError("a function raised StopIteration").with_traceback(error.__traceback__))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class _TimerHandle(asyncio.TimerHandle):
+    """What `VirtualLoop.call_at` gives: cancelled, it leaves the clock at once."""
+
+    __slots__ = ("alarm",)
+    alarm: Alarm
+
+    def cancel(self) -> None:
+        self.alarm.cancel()
+        super().cancel()
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    def refuse(self: VirtualLoop, *args: object, **options: object) -> Any:
+        raise VirtualTimeError(
+            f"{_current(self)} asked for real input or output, which keeps no virtual time: loop.{name}()"
+        )
+
+    refuse.__name__ = name
+    return refuse
+
+
+for _name in _REFUSED:
+    setattr(VirtualLoop, _name, _refusing(_name))
+
+
+def _nanoseconds(seconds: float) -> int:
+    if math.isnan(seconds):
+        raise ValueError("expected a time in seconds, got nan")
+    return round(max(0.0, min(seconds, _LONGEST)) * 1e9)
+
+
+def _current(loop: asyncio.AbstractEventLoop) -> str:
+    """Who is running, for people."""
+    task = asyncio.current_task(loop)
+    return "plain code in the event loop" if task is None else _name_of(task)
+
+
+def _name_of(task: asyncio.Task[Any]) -> str:
+    coroutine = task.get_coro()
+    return f"task {getattr(coroutine, '__qualname__', None) or task.get_name()}"
+
+
+def _describe(loop: asyncio.AbstractEventLoop) -> str:
+    waiting = sorted(_name_of(task) for task in asyncio.all_tasks(loop))
+    shown = "".join(f"\n  {name}" for name in waiting[:_SHOWN])
+    more = f"\n  and {len(waiting) - _SHOWN} more" if len(waiting) > _SHOWN else ""
+    return f"everybody waits for ever: no run is left, and nothing will wake{shown}{more}"
