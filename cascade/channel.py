@@ -16,7 +16,8 @@ __all__ = ["Channel"]
 class Channel(Mailbox):
     """A queue of messages between tasks, or between tasks and plain asyncio code on the same loop.
 
-    Sending never waits, unless the channel blocks. A message goes to the receiver that waits longest, or waits for one; each is received once.
+    Sending never waits, unless the channel blocks. A message goes to the receiver that waits longest, or waits for one;
+    each is received once.
 
     Args:
         capacity: how many messages may wait; None: as many as memory holds.

@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sized
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
 from cascade._core.border import close_border, open_border
 from cascade._core.clock import Alarm, Clock
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VirtualLoop"]
 
+_Ts = TypeVarTuple("_Ts")
 _logger = logging.getLogger("cascade")
 
 _LONGEST = 9e9  # seconds: what a clock can hold
@@ -100,15 +101,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.clock.time()
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
+        self, delay: float, callback: Callable[[Unpack[_Ts]], object], *args: Unpack[_Ts],
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:  # fmt: skip
         """Have a function called when so many seconds have passed on the clock."""
         now = self.clock.time_ns()
-        return self._call_at(now + _nanoseconds(delay), now * 1e-9 + delay, callback, args, context)
+        return self._call_at(now + _nanoseconds(delay), now / 1e9 + delay, callback, args, context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
+        self, when: float, callback: Callable[[Unpack[_Ts]], object], *args: Unpack[_Ts],
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:  # fmt: skip
         """Have a function called at a time, in seconds on the clock."""
         return self._call_at(_nanoseconds(when), when, callback, args, context)
 

@@ -76,7 +76,7 @@ class Reporter:
         }  # fmt: skip
 
     def _time(self) -> float:
-        return self._engine.timers.now() * 1e-9
+        return self._engine.timers.now() / 1e9
 
     def report(self, message: str, error: BaseException) -> None:
         """What nobody has asked for must not be lost."""

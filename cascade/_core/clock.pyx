@@ -174,7 +174,7 @@ cdef class Clock:
 
     def time(self):
         """Seconds on this clock."""
-        return self.now() * 1e-9
+        return self.now() / 1e9
 
     def time_ns(self):
         """Nanoseconds on this clock, an int: what it counts in."""
@@ -208,7 +208,7 @@ cdef class Clock:
 
     def __repr__(self):
         if self.is_virtual:
-            return f"<Clock: virtual, {self.now() * 1e-9:g} s>"
+            return f"<Clock: virtual, {self.now() / 1e9:g} s>"
         return f"<Clock: real, {self.speed:g} times as fast>" if self.scaled else "<Clock: real>"
 
     cdef int64_t now(self) noexcept:

@@ -49,7 +49,7 @@ cdef Received received(object message, bint timed_out, int64_t elapsed, object c
     cdef Received made = Received.__new__(Received)
     made.message = message
     made.timed_out = timed_out
-    made.elapsed = elapsed * 1e-9
+    made.elapsed = elapsed / 1e9
     made.channel = channel
     return made
 

@@ -72,7 +72,7 @@ cdef class Waiter(Receiver):
     cdef int fire(self, int64_t now) except -1:
         cdef int64_t elapsed = now - self.since
         if self.frame.template.nodes[self.node].kind == WAIT:
-            return self.land(elapsed * 1e-9, None)
+            return self.land(elapsed / 1e9, None)
         self.leave_lines()
         return self.land(received(None, True, elapsed, None), None)
 

@@ -1,0 +1,90 @@
+"""Virtual time for tests: an engine, its clock and its event loop, with nothing of real time in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from random import Random
+from typing import Any
+
+from cascade._core.clock import Clock
+from cascade._core.lazy import LazyResult
+from cascade.engine import Engine, expression
+
+__all__ = ["VirtualTime"]
+
+
+class VirtualTime:
+    """An engine with a virtual clock, and what runs on it.
+
+    Args:
+        seed: of `random`.
+        start: seconds at which the clock begins.
+        engine: further arguments of `Engine`.
+
+    Attributes:
+        engine: the engine. Its ``random`` is seeded.
+        clock: its clock.
+
+    Raises:
+        TypeError, ValueError: an argument is not what it should be.
+
+    >>> import cascade as cs
+    >>> from cascade.testing import VirtualTime
+    >>> virtual = VirtualTime()
+    >>> virtual.run(cs.wait(3600))
+    3600.0
+    >>> virtual.time
+    3600.0
+    >>> virtual.close()
+    """
+
+    def __init__(self, *, seed: int = 0, start: float = 0.0, **engine: Any) -> None:
+        self.clock = Clock.virtual(seed=seed, start=start)
+        self.engine = Engine(clock=self.clock, **engine)
+        self._runner: asyncio.Runner | None = None
+
+    @property
+    def time(self) -> float:
+        """Seconds on the clock."""
+        return self.clock.time()
+
+    @property
+    def random(self) -> Random:
+        """The engine's source of chance."""
+        return self.engine.random
+
+    def run(
+        self,
+        target: LazyResult | list[Any] | tuple[Any, ...] | Coroutine[Any, Any, Any],
+        *,
+        params: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a target on the engine, or a coroutine on the event loop of its clock, and return its value.
+
+        What is started and not awaited goes on with the next call.
+
+        Args:
+            target: a lazy result, a list or tuple of them, or a coroutine, in which `engine` can be used.
+            params: values for the `Param`s of the target, by name.
+
+        Raises:
+            BaseException: what the target raised.
+            DeadlockError: everybody waits, and for ever.
+            TargetError: ``target`` is nothing of the kind.
+        """
+        if self._runner is None:
+            self._runner = asyncio.Runner(loop_factory=self.engine.new_loop)
+        if asyncio.iscoroutine(target):
+            return self._runner.run(target)
+        wanted = expression(target)
+        return self._runner.run(self.engine.run(wanted, params=params))
+
+    def close(self) -> None:
+        """Cancel what still runs, and close the event loop."""
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            try:
+                runner.run(self.engine.aclose())
+            finally:
+                runner.close()
