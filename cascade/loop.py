@@ -73,11 +73,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
     _ready: deque[asyncio.Handle]  # asyncio's own: what is to be called
 
     def __init__(self, clock: Clock) -> None:
-        if not isinstance(clock, Clock):
-            raise TypeError(f"expected a `Clock`, got `{type(clock).__name__}`")
-        if not clock.is_virtual:
-            raise ValueError("expected a virtual clock, got a real one")
         super().__init__()
+        if not isinstance(clock, Clock) or not clock.is_virtual:
+            self.close()
+            if isinstance(clock, Clock):
+                raise ValueError("expected a virtual clock, got a real one")
+            raise TypeError(f"expected a `Clock`, got `{type(clock).__name__}`")
         self._selector = self  # asyncio's loop asks its selector what to do when there is nothing to be called
         self.clock = clock
         self._engines: list[weakref.ref[Engine]] = []

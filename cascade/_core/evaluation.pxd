@@ -33,6 +33,7 @@ cdef class Evaluation(Starting):
     cdef int look_again(self, Frame frame, Py_ssize_t node) except -1
     cdef int settle_landed(self) except -1
     cdef int fail(self, object error, Frame frame, Py_ssize_t node) except -1
+    cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int stop(self) except -1
 
     cdef inline void push(self, Frame frame) noexcept:

@@ -79,8 +79,8 @@ cdef class Evaluation(Starting):
         """Have it fail, from outside, as `interrupt` stops it. Return whether that is news to it."""
         if self.ended or self.stopping or self.running or self.scheduler is None:
             return False
-        self.fail(error, None, 0)
-        self.scheduler.push(self)
+        self.record(error, None, 0)
+        self.interrupt()
         return True
 
     def abandon(self, error):
@@ -427,6 +427,11 @@ cdef class Evaluation(Starting):
 
     cdef int fail(self, object error, Frame frame, Py_ssize_t node) except -1:
         """A node has failed: note where, and stop."""
+        self.record(error, frame, node)
+        return self.stop()
+
+    cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1:
+        """Note what has failed, and where."""
         if isinstance(error, (StopIteration, StopAsyncIteration)):
             # As PEP 479 has it: it could not leave a coroutine as itself.
             made = RuntimeError(f"a task raised {type(error).__name__}")
@@ -443,7 +448,6 @@ cdef class Evaluation(Starting):
         if id(error) not in self.failed:
             self.failed.add(id(error))
             self.errors.append(error)
-        self.stop()
         return 0
 
     cdef int stop(self) except -1:
