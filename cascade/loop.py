@@ -102,7 +102,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.clock.time()
 
     def call_later(
-        self, delay: float, callback: Callable[[Unpack[_Ts]], object], *args: Unpack[_Ts],
+        self, delay: float, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:  # fmt: skip
         """Have a function called when so many seconds have passed on the clock."""
@@ -110,7 +110,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._call_at(now + _nanoseconds(delay), now / 1e9 + delay, callback, args, context)
 
     def call_at(
-        self, when: float, callback: Callable[[Unpack[_Ts]], object], *args: Unpack[_Ts],
+        self, when: float, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:  # fmt: skip
         """Have a function called at a time, in seconds on the clock."""

@@ -254,7 +254,7 @@ def test_a_delay_that_is_none(virtual: VirtualTime, delay: float) -> None:
 
 def test_an_engine_needs_the_loop_of_its_clock() -> None:
     engine = cs.Engine(clock=cs.Clock.virtual())
-    with pytest.raises(cs.EngineStateError, match="asyncio.Runner"):
+    with pytest.raises(cs.EngineStateError, match=r"asyncio\.Runner"):
         asyncio.run(engine.run(keep(1)))
     with (
         asyncio.Runner(loop_factory=engine.new_loop) as runner,

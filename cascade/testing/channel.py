@@ -21,7 +21,7 @@ class FakeChannel(Channel):
 
     It gives its messages one after another. When there are none left, who has a timeout is told at once that it is
     over, and who would wait for ever gets `ChannelClosedError`. What is sent to it is kept in `sent` and received by
-    nobody.
+    nobody. `cascade.select` waits in lines, and nobody is served in this one's: give it channels.
 
     Args:
         messages: what is received from it, in this order.
