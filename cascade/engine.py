@@ -348,7 +348,7 @@ class Engine(Belongings):
         from cascade.deadlock import deadlock
 
         told = False
-        for run, error in deadlock(self._runs):
+        for run, error in deadlock(self._runs, () if self._limits is None else self._limits.snapshot()):
             told |= run.break_off(error)
         return told
 

@@ -94,9 +94,10 @@ class Run(Evaluation):
             return "tearing down its resources"
         waits = []
         for template, number, outside in self.awaits():
-            node = template.graph.nodes[number]
+            node, root = template.graph.nodes[number], template.graph.nodes[-1]
             name = template.graph.calls[node.symbol].qualname if isinstance(node, Call) else type(node).__name__
-            waits.append(f"{'running' if outside else 'waiting in'} {name}")
+            whose = f" for {template.graph.calls[root.symbol].qualname}" if isinstance(root, Call) else ""
+            waits.append(f"running {name}" if outside else f"waiting in {name}{whose if node is not root else ''}")
         if not waits:
             return self.state
         shown = ", ".join(waits[:3]) + (f" and {len(waits) - 3} more" if len(waits) > 3 else "")

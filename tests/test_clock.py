@@ -367,9 +367,17 @@ def test_a_deadlock_lists_who_waits_for_what(virtual: VirtualTime) -> None:
     errors = virtual.run(main())
     assert len(errors) == 2
     for error in errors:
-        assert "waiting in recv" in str(error)
+        assert "waiting in recv for keep" in str(error)
         assert "running " in str(error)
         assert "asleep" in str(error)
+
+
+def test_a_pause_that_nobody_ends(virtual: VirtualTime) -> None:
+    virtual.engine.limits.pause()
+    with pytest.raises(cs.DeadlockError, match=r"pause '\*': waited for by 1"):
+        virtual.run(keep(1))
+    virtual.engine.limits.resume()
+    assert virtual.run(keep(1)) == (1,)
 
 
 def test_nothing_is_left_of_a_deadlock(virtual: VirtualTime) -> None:
