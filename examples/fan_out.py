@@ -45,8 +45,8 @@ def most_common(counts: list[Counter[str]], how_many: int) -> list[tuple[str, in
     return sum(counts, Counter[str]()).most_common(how_many)
 
 
-def main() -> list[tuple[str, int]]:
-    result: list[tuple[str, int]] = cs.run(most_common(count_all(pages()), how_many=2))
+def main(engine: cs.Engine | None = None) -> list[tuple[str, int]]:
+    result: list[tuple[str, int]] = cs.run(most_common(count_all(pages()), how_many=2), engine=engine)
     for word, count in result:
         print(f"{count}  {word}")
     return result

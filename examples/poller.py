@@ -1,4 +1,4 @@
-"""Poll a job until it is done, waiting longer after each look: a loop written as a tail call.
+"""Poll jobs of a flaky service until they are done: retries with jitter, a rate limit, looks further and further apart.
 
     python examples/poller.py
 """
@@ -7,46 +7,73 @@ from __future__ import annotations
 
 import cascade as cs
 
+FIRST, LONGEST = 1.0, 8.0  # seconds between two looks at a job
+RATE = "2/s"  # requests that the service puts up with, all jobs together
 
-class Job:
-    """Stands for something slow and remote: it takes a few looks until it is done."""
+inline = cs.task(mode="inline")
 
-    def __init__(self, looks: int) -> None:
-        self.looks = looks
 
-    def status(self) -> str:
-        self.looks -= 1
-        return "done" if self.looks <= 0 else "working"
+class Service:
+    """Stands for something remote: jobs take their time, and now and then a request fails."""
+
+    def __init__(self, engine: cs.Engine, jobs: dict[str, float], failing: float = 0.3) -> None:
+        self.engine = engine
+        self.start = engine.clock.time()
+        self.jobs = jobs  # how many seconds each takes
+        self.failing = failing  # how likely that is, from 0 to 1
+        self.requests: list[tuple[float, str, str]] = []
+
+    def now(self) -> float:
+        return self.engine.clock.time() - self.start
+
+    def status(self, job: str) -> str:
+        now = self.now()
+        found = "done" if now >= self.jobs[job] else "working"
+        if self.engine.random.random() < self.failing:
+            found = "no answer"
+        self.requests.append((now, job, found))
+        print(f"{now:6.2f} s  {job}: {found}")
+        if found == "no answer":
+            raise ConnectionError(f"no answer about {job}")
+        return found
 
 
 @cs.task
-def status(job: Job) -> str:
-    """Blocks, as a request would: it starts in a worker thread."""
-    return job.status()
+def status(service: Service, job: str) -> str:
+    """May block, as a request would: it starts in a worker thread."""
+    return service.status(job)
 
 
-@cs.task(mode="inline")
-def decide(job: Job, status: str, delay: float, waited: float) -> object:
-    if status == "done":
-        return waited
-    print(f"  {status}; looking again in {delay * 1000:.0f} ms")
-    return again(job, min(delay * 2, 0.1), waited + delay, cs.wait(delay))
+stubborn = status.with_retry(max_attempts=8, delay=0.5, jitter="full", on=ConnectionError)
 
 
-@cs.task(mode="inline")
-def again(job: Job, delay: float, waited: float, _: float) -> object:
-    return poll(job, delay, waited)
+@inline
+def poll(service: Service, job: str, delay: float = FIRST) -> cs.LazyResult:
+    """One look at a job, and what follows from it."""
+    return decide(service, job, stubborn(service, job), delay)
 
 
-def poll(job: Job, delay: float = 0.005, waited: float = 0.0) -> cs.LazyResult:
-    """The expression of one look and of what follows from it."""
-    return decide(job, status(job), delay, waited)
+@inline
+def decide(service: Service, job: str, found: str, delay: float) -> object:
+    """The value is when the job was found to be done. Until then: the next look, after a while."""
+    if found == "done":
+        return service.now()
+    return poll(service, job, min(2 * delay, LONGEST)).after(cs.wait(delay))
 
 
-def main() -> float:
-    waited = cs.run(poll(Job(looks=5)))
-    print(f"done after waiting {waited * 1000:.0f} ms")
-    return float(waited)
+def watch(service: Service) -> cs.LazyResult:
+    """Poll all jobs at once. Every attempt of every one of them counts for the rate."""
+    service.engine.limits.set("task:status", rate=RATE)
+    return cs.gather(*(poll(service, job) for job in service.jobs))
+
+
+def main(engine: cs.Engine | None = None) -> dict[str, float]:
+    if engine is None:  # a real one that hurries; a test's has all the time in the world
+        engine = cs.Engine(clock=cs.Clock.real(speed=20), seed=1)
+    service = Service(engine, {"build": 5, "tests": 12, "deploy": 20})
+    found = dict(zip(service.jobs, cs.run(watch(service), engine=engine), strict=True))
+    print("seen to be done after " + ", ".join(f"{when:.1f} s: {job}" for job, when in found.items()))
+    return found
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A traffic light: three states that call each other for ever, and a button that shortens green.
+"""A traffic light at a crossing for people: states that call each other for ever, a button, and an operator.
 
     python examples/traffic_light.py
 """
@@ -6,67 +6,110 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import cascade as cs
 
-RED, GREEN, YELLOW = 0.03, 0.06, 0.01  # seconds; a real one takes its time
+RED, YELLOW = 15.0, 3.0  # seconds
+GREEN, LONGEST = 20.0, 60.0  # green lasts at least so long, and at most if nobody wants to cross
+BLINK = 1.0
 
 inline = cs.task(mode="inline")
-Show = Callable[[str], None]
+
+
+class Crossing:
+    """What the light has to do with the world: lamps, a button, and a wire to an operator."""
+
+    def __init__(self, engine: cs.Engine) -> None:
+        self.clock = engine.clock
+        self.start = self.clock.time()
+        self.button = cs.Channel(capacity=1, overflow="drop_newest")  # pressed twice is pressed
+        self.operator = cs.Channel()  # any message: from day to night, or back
+        self.log: list[tuple[float, str]] = []
+
+    def show(self, light: str) -> None:
+        now = self.clock.time() - self.start
+        self.log.append((now, light))
+        print(f"{now:6.1f} s  {light}")
 
 
 @inline
-def red(button: cs.Channel, show: Show) -> cs.LazyResult:
-    show("red")
-    return after(cs.wait(RED), green, button, show)
+def red(at: Crossing) -> cs.LazyResult:
+    """People walk. The next state begins after a while: a tail call that waits."""
+    at.show("red")
+    return green(at).after(cs.wait(RED))
 
 
 @inline
-def green(button: cs.Channel, show: Show) -> cs.LazyResult:
-    show("green")
-    button.drain()  # who pressed while it was red has waited long enough
-    return pressed(button.recv(timeout=GREEN), button, show)
+def green(at: Crossing) -> cs.LazyResult:
+    at.show("green")
+    at.button.drain()  # who pressed while it was red has crossed
+    return ready(at).after(cs.wait(GREEN))
 
 
 @inline
-def pressed(received: cs.Received, button: cs.Channel, show: Show) -> cs.LazyResult:
-    show("green ends" if received.timed_out else "somebody wants to cross")
-    return yellow(button, show)
+def ready(at: Crossing) -> cs.LazyResult:
+    """Green, until something happens; what has happened before counts."""
+    return leave_green(at, cs.select([at.operator, at.button], timeout=LONGEST - GREEN))
 
 
 @inline
-def yellow(button: cs.Channel, show: Show) -> cs.LazyResult:
-    show("yellow")
-    return after(cs.wait(YELLOW), red, button, show)
+def leave_green(at: Crossing, event: cs.Received) -> cs.LazyResult:
+    return night(at) if event.channel is at.operator else yellow(at)
 
 
 @inline
-def after(_: float, state: cs.Task, button: cs.Channel, show: Show) -> cs.LazyResult:
-    """The next state: tasks are values too."""
-    return state(button, show)
+def yellow(at: Crossing) -> cs.LazyResult:
+    at.show("yellow")
+    return red(at).after(cs.wait(YELLOW))
 
 
-async def main() -> list[str]:
-    log: list[str] = []
-    button = cs.Channel()
-    seen: asyncio.Queue[str] = asyncio.Queue()
+@inline
+def night(at: Crossing) -> cs.LazyResult:
+    at.show("yellow")
+    return leave_night(at, at.operator.recv(timeout=BLINK), dark)
 
-    def show(what: str) -> None:
-        print(what)
-        log.append(what)
-        seen.put_nowait(what)
 
-    async with cs.Engine() as engine:
-        light = engine.start(red(button, show))
-        for greens in range(3):
-            while await seen.get() != "green":
-                pass
-            if greens == 1:
-                button.send("please")
+@inline
+def dark(at: Crossing) -> cs.LazyResult:
+    at.show("dark")
+    return leave_night(at, at.operator.recv(timeout=BLINK), night)
+
+
+@inline
+def leave_night(at: Crossing, event: cs.Received, state: cs.Task) -> cs.LazyResult:
+    """Blink on, in a state that is handed over: tasks are values too."""
+    return state(at) if event.timed_out else yellow(at)
+
+
+@inline
+def send(channel: cs.Channel) -> None:
+    channel.send("now")
+
+
+async def watch(
+    engine: cs.Engine,
+    presses: tuple[float, ...] = (5, 45, 46, 110),
+    calls: tuple[float, ...] = (170, 176.5),
+    until: float = 220,
+) -> list[tuple[float, str]]:
+    """Have the button pressed and the operator call at some times, and see what the light shows."""
+    at = Crossing(engine)
+    async with engine:
+        people = [send(at.button).after(cs.wait(seconds)) for seconds in presses]
+        operator = [send(at.operator).after(cs.wait(seconds)) for seconds in calls]
+        world = engine.start([*people, *operator, cs.wait(until)])
+        light = engine.start(red(at))
+        await world
         light.cancel()  # it would never end of itself
-    return log
+    return at.log
+
+
+def main(engine: cs.Engine | None = None) -> list[tuple[float, str]]:
+    if engine is None:  # one that hurries: minutes in seconds
+        engine = cs.Engine(clock=cs.Clock.real(speed=200))
+    with asyncio.Runner(loop_factory=engine.new_loop) as runner:
+        return runner.run(watch(engine))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
