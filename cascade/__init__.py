@@ -20,6 +20,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,6 @@ from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
 from cascade._core.mailbox import Received, select, wait
 from cascade._core.special import SKIPPED, inject
-from cascade._core.special import inject as Inject
 from cascade._core.task import Task, task
 from cascade._core.zipped import Const as const
 from cascade.exceptions import (
@@ -143,6 +143,9 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
 
+
+# As the default of a parameter it stands where a value of another type is expected.
+Inject: Callable[[str], Any] = inject
 
 __version__ = "0.1.0"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cascade._core.lazy import LazyResult
@@ -14,7 +14,7 @@ __all__ = ["Router"]
 _nothing: Any = object()
 
 
-def Router(selector: object, routes: Mapping[Hashable, object], *, default: object = _nothing) -> LazyResult:
+def Router(selector: object, routes: Mapping[Any, object], *, default: object = _nothing) -> LazyResult:
     """A lazy result that is one of several, as another value says which. The others, and all only they need, never run.
 
     Args:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cascade as cs
@@ -64,7 +64,7 @@ def turn(model: Model, transcript: Transcript, steps: int) -> object:
         "multiply": multiply(argument),
     }
     mistaken = note(model, transcript, says, "user", no_such_tool(list(tools)), steps)
-    routes: dict[Hashable, object] = {"done": finish(transcript, says)}
+    routes = {"done": finish(transcript, says)}
     for name, result in tools.items():
         routes[name] = note(model, transcript, says, name, result, steps)
     return cs.Router(part(says, 0), routes, default=mistaken)

@@ -14,6 +14,7 @@ class Alarm(Timer):
 
 @disjoint_base
 class Clock:
+    def __init__(self, /, *args: object, **kwargs: object) -> None: ...  # raises
     @staticmethod
     def real(*, speed: float = 1.0) -> Clock: ...
     @staticmethod
