@@ -15,7 +15,9 @@ from cascade._core.key cimport CALL
 from cascade._core.lazy cimport LazyResult
 from cascade._core.operands cimport build, call, keywords, positional
 from cascade._core.special cimport Placeholder, Skip
-from cascade._core.spec cimport ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, RECV, SELECT, SEND, SYNC, THREAD, WAIT
+from cascade._core.spec cimport (
+    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, RECV, SELECT, SEND, SYNC, THREAD, WAIT,
+)
 from cascade._core.task cimport Task
 from cascade._core.template cimport LEAVES, STAYS
 from cascade._core.waiter cimport PENDING, Waiter, new_waiter
