@@ -7,6 +7,9 @@ import logging
 import random
 import socket
 import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,9 +22,9 @@ DAY = 86_400.0
 
 @pytest.fixture
 def virtual() -> Iterator[VirtualTime]:
-    time = VirtualTime()
-    yield time
-    time.close()
+    made = VirtualTime()
+    yield made
+    made.close()
 
 
 @cs.task(mode="inline")
@@ -337,6 +340,30 @@ def test_real_input_and_output_is_an_error_that_names_the_task(virtual: VirtualT
     with pytest.raises(cs.VirtualTimeError) as raised:
         virtual.run(target)
     assert target.task.name in raised.value.__notes__[0]
+
+
+@cs.task
+def sleep_now() -> None:
+    time.sleep(0.001)
+
+
+@cs.task
+def start_thread() -> None:
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="Python does not tell of it")
+def test_sleeping_is_an_error_where_python_tells_of_it(virtual: VirtualTime) -> None:
+    with pytest.raises(cs.VirtualTimeError, match=r"cascade\.wait"):
+        virtual.run(sleep_now())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python does not tell of it")
+def test_starting_a_thread_is_an_error_where_python_tells_of_it(virtual: VirtualTime) -> None:
+    with pytest.raises(cs.VirtualTimeError, match="a thread cannot be started"):
+        virtual.run(start_thread())
 
 
 def test_the_border_is_open_outside(virtual: VirtualTime) -> None:
