@@ -63,6 +63,10 @@ class Belongings:
     def __init__(
         self, timers: Timers, seed: int | None, state: StateBackend | None, limits: Mapping[str, float] | None
     ) -> None:
+        for method in () if state is None else ("boundary", "clear", "forget"):
+            if isinstance(state, type) or not callable(getattr(state, method, None)):
+                got = f"the class `{state.__name__}`" if isinstance(state, type) else f"`{type(state).__name__}`"
+                raise TypeError(f"expected a state backend with a method `{method}`, got {got}")
         self.timers = timers
         self.random = random.Random(seed)
         self.reporter = Reporter(self, state)

@@ -199,6 +199,13 @@ def test_what_no_call_could_have_a_key_for_is_refused_at_once() -> None:
         ResultCache(version=object())
 
 
+@pytest.mark.parametrize("wrong", [ResultCache, ResultCache().key, 3])
+def test_what_is_no_policy_is_refused_at_once(wrong: Any) -> None:
+    for give in (add.with_cache, add(1, 2).with_cache):
+        with pytest.raises(cs.PolicyError, match="expected a cache policy"):
+            give(wrong)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -67,6 +67,21 @@ async def test_unequal_lengths_tell_both() -> None:
         await cs.Engine().run(pair.map(x=[1, 2], y=(n for n in range(1))))
 
 
+async def test_a_scalar_whose_class_can_be_iterated_is_one_all_the_same() -> None:
+    class Scalar:  # such as an array of no dimension
+        def __iter__(self) -> Iterator[object]:
+            raise TypeError("iteration over a 0-d array")
+
+    for given in (Scalar(), give(Scalar())):
+        with pytest.raises(cs.MapError, match=r"got `Scalar` - at x=.*cs\.const.*, or wrap it as x=\[") as caught:
+            await cs.Engine().run(pair.map(x=given))
+        assert isinstance(caught.value.__cause__, TypeError)
+
+
+async def test_a_bound_beyond_every_number_of_items_is_none() -> None:
+    assert await cs.Engine().run(give.map(value=[1, 2], concurrency=10**30)) == [1, 2]
+
+
 @pytest.mark.parametrize("concurrency", [0, -1, 1.0, True, "2"], ids=repr)
 def test_a_concurrency_that_makes_no_sense_is_refused_at_once(concurrency: object) -> None:
     with pytest.raises(cs.MapError, match="expected concurrency"):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import cascade as cs
 from cascade.state import Boundary, MemoryState
 
 RUNS = st.integers(1, 4)
@@ -87,3 +88,9 @@ def test_it_holds_the_objects_and_nothing_dead() -> None:
 def test_what_is_no_number_of_runs_is_refused(max_runs: Any) -> None:
     with pytest.raises(ValueError, match="expected max_runs as an int of at least 1, got"):
         MemoryState(max_runs)
+
+
+@pytest.mark.parametrize(("wrong", "got"), [(3, "`int`"), (MemoryState, "the class `Mem"), (cs.MemoryStore(), "`Mem")])
+def test_what_is_no_backend_is_refused_by_an_engine(wrong: Any, got: str) -> None:
+    with pytest.raises(TypeError, match=f"expected a state backend with a method `boundary`, got {got}"):
+        cs.Engine(state=wrong)

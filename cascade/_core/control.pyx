@@ -5,6 +5,7 @@ map is looked at once for each item, and starts it as an expression of its own. 
 value, which goes on to all that take it.
 """
 
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
@@ -182,7 +183,7 @@ cdef class Deciding(Awaiting):
         for i, role in enumerate(roles, node.operands):
             value = <object>frame.values[operands[i]]
             if role == "concurrency":
-                state.bound = value
+                state.bound = min(value, PY_SSIZE_T_MAX)
             elif role.startswith("const "):
                 constant.append(role[6:])
                 state.constants.append(value)

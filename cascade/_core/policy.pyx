@@ -171,6 +171,8 @@ cdef dict check_constraints(dict amounts):
 
 cdef object check_cache(object policy):
     """Refuse what cannot be a cache policy."""
+    if isinstance(policy, type):
+        raise PolicyError(f"expected a cache policy, got the class `{policy.__name__}`")
     for method in ("key", "load", "save"):
         if not callable(getattr(policy, method, None)):
             raise PolicyError(f"expected a cache policy with a method `{method}`, got `{type(policy).__name__}`")

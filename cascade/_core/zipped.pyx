@@ -34,7 +34,7 @@ cdef class Zipped:
             if type(value) is _GeneratorType and value.gi_frame is None:
                 raise MapError(f"expected a generator with items to come, got one that is used up - at {name}=...")
         self.size = next((size for size in map(_size, values) if size is not None), -1)
-        self.iterators = [iter(value) for value in values]
+        self.iterators = [_iterator(name, value) for name, value in zip(names, values)]
 
     cdef list take(self):
         """The next item of each input; None at the end of them all."""
@@ -64,6 +64,20 @@ cdef class Zipped:
         raise MapError(f"expected {self.size} items of each input, as there were at first, got {self.taken}")
 
 
+def _iterator(name, value):
+    try:
+        return iter(value)
+    except TypeError as error:  # a scalar whose class can be iterated, as those of numpy
+        raise _no_series(name, value) from error
+
+
+def _no_series(name, value):
+    return MapError(
+        f"expected a series of items to map over, got `{type(value).__name__}` - at {name}=...: "
+        f"give every item the same value with {name}=cs.const(...), or wrap it as {name}=[...]"
+    )
+
+
 def _size(value):
     try:
         return len(value)
@@ -74,10 +88,7 @@ def _size(value):
 cdef int check_zippable(str name, object value) except -1:
     """Refuse an input that is no series of items."""
     if isinstance(value, (str, bytes, bytearray, dict, set, frozenset)) or not _iterates(value):
-        raise MapError(
-            f"expected a series of items to map over, got `{type(value).__name__}` - at {name}=...: "
-            f"give every item the same value with {name}=cs.const(...), or wrap it as {name}=[...]"
-        )
+        raise _no_series(name, value)
     return 0
 
 
