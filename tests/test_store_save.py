@@ -77,8 +77,15 @@ def test_other_files_are_left_alone(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(TemplateError, match="not a file of templates"):
         save(path, 1)
     assert path.read_bytes() == content
-    with pytest.raises((TemplateError, OSError)):
-        save(tmp_path, 1)
+
+
+@pytest.mark.parametrize("what", ["directory", "pipe"])
+def test_what_is_no_file_is_neither_waited_for_nor_given_a_lock(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "one"
+    {"directory": os.mkdir, "pipe": os.mkfifo}[what](path)
+    with pytest.raises(TemplateError, match="not a regular file - at `.*one`"):
+        save(path, 1)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["one"]
 
 
 def test_a_newer_format_is_left_alone(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -53,6 +54,7 @@ def rewrite(
             be too many templates.
     """
     place = os.path.realpath(path)
+    _expect_file(place)
     with _locked(place, patience):
         there, whole = _read(place)
         wanted = change(dict(there))
@@ -61,6 +63,13 @@ def rewrite(
         if not (whole and list(wanted) == list(there) and wanted == there):
             _write(place, wanted)
         return len(wanted)
+
+
+def _expect_file(place: str) -> None:
+    """Return if there is a file or nothing. Told before a lock is left beside it, and before a pipe is waited for."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.stat(place).st_mode):
+            raise TemplateError(f"not a regular file - at `{place}`")
 
 
 @contextmanager
