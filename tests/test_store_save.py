@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from template_files import encoding_of
 
 import cascade as cs
 from cascade.exceptions import TemplateError
-from cascade.graph.file import MAGIC, TemplateFile
+from cascade.graph.file import ENTRY, HEADER, MAGIC, TemplateFile, checksum, header
 from cascade.graph.rewrite import rewrite
 from cascade.graph.store import adding, examine
 
@@ -127,6 +128,32 @@ def test_what_is_damaged_is_dropped_and_what_is_not_stays(tmp_path: Path, caplog
     assert save(path, 5) == 1
     assert digests(path) == set(encodings(5))
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+
+
+def overlapping(path: Path) -> Path:
+    """Write a file of a thousand templates that are all the same megabyte, with every checksum right."""
+    body, start = bytes(1 << 20), HEADER.size + 1000 * ENTRY.size
+    entry = [ENTRY.pack(number.to_bytes(32, "big"), checksum(body), start, len(body)) for number in range(1000)]
+    index = b"".join(entry)
+    path.write_bytes(header(1000, start + len(body), "forged", index) + index + body)
+    return path
+
+
+def test_templates_that_overlap_take_no_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = overlapping(tmp_path / "one")
+    templates = cs.Templates()
+    assert templates.load(path) == 1000
+    templates.lookup(keep())
+    made = encodings(1)
+    tracemalloc.start()
+    try:
+        assert templates.save(tmp_path / "other") == 1
+        assert rewrite(path, adding(made)) == 1
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert digests(path) == set(made)
+    assert ["where" in record.getMessage() for record in caplog.records] == [True, True]
 
 
 def test_links_and_permissions_stay(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def merge(*files: Path, output: _Output) -> int:
 def _encodings(file: TemplateFile) -> Iterator[tuple[bytes, bytes]]:
     """All templates of a file, oldest first, checked in full."""
     examine(file)
-    for entry in sorted(file, key=lambda entry: entry.offset):
+    for entry in file.oldest_first():
         yield entry.digest, file.encoding(entry)
 
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cascade.exceptions import TemplateError
-from cascade.graph.file import ENTRY, FORMAT, HEADER, MAGIC, MOST, Entry, TemplateFile, checksum, header
+from cascade.graph.file import ENTRY, FORMAT, HEADER, MAGIC, MOST, TemplateFile, checksum, header
 
 __all__ = ["PATIENCE", "Encodings", "rewrite"]
 
@@ -99,6 +99,7 @@ def _read(place: str) -> tuple[Encodings, bool]:
     """What is there and intact; and whether that is all of a file of this format."""
     try:
         file = TemplateFile(place)
+        entries = file.oldest_first()
     except FileNotFoundError:
         return {}, False
     except TemplateError as error:
@@ -109,7 +110,7 @@ def _read(place: str) -> tuple[Encodings, bool]:
     found: Encodings = {}
     damaged = 0
     try:
-        for entry in sorted(file, key=_by_offset):
+        for entry in entries:
             try:
                 found[entry.digest] = file.encoding(entry)
             except TemplateError:
@@ -126,10 +127,6 @@ def _is_damaged(place: str) -> bool:
     with open(place, "rb") as stream:
         begin = stream.read(HEADER.size)
     return begin.startswith(MAGIC) and int.from_bytes(begin[8:12], "little") <= FORMAT
-
-
-def _by_offset(entry: Entry) -> int:
-    return entry.offset
 
 
 def _write(place: str, encodings: Encodings) -> None:

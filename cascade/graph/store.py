@@ -113,7 +113,12 @@ class Store:
         """Return what is in the files, the latest file last, but for what is damaged."""
         found: Encodings = {}
         for file in reversed(self.files):
-            for entry in sorted(file, key=lambda entry: entry.offset):
+            try:
+                entries = file.oldest_first()
+            except TemplateError as error:
+                _logger.warning("no templates of `%s` are used: %s", file.path, error)
+                continue
+            for entry in entries:
                 try:
                     found[entry.digest] = file.encoding(entry)
                 except (OSError, TemplateError) as error:
