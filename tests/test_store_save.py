@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 import tracemalloc
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_other_files_are_left_alone(tmp_path: Path, content: bytes) -> None:
 def test_what_is_no_file_is_neither_waited_for_nor_given_a_lock(tmp_path: Path, what: str) -> None:
     path = tmp_path / "one"
     {"directory": os.mkdir, "pipe": os.mkfifo}[what](path)
-    with pytest.raises(TemplateError, match="not a regular file - at `.*one`"):
+    with pytest.raises(TemplateError, match=r"not a regular file - at `.*one`"):
         save(path, 1)
     assert [entry.name for entry in tmp_path.iterdir()] == ["one"]
 
@@ -268,6 +269,27 @@ def test_others_are_not_waited_for_without_end(tmp_path: Path) -> None:
         return {**there, **encodings(3)}
 
     assert rewrite(path, inside) == 2
+
+
+def test_who_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    code = """
+        import os, sys, test_store_save as t
+        there, mine = t.encodings(1), t.encodings(2)
+        end, go = os.pipe()
+
+        def forking(_):
+            if not os.fork():
+                os.close(go)
+                os.read(end, 1)  # until the parent has ended
+                os._exit(0)
+            return there
+
+        t.rewrite(sys.argv[1], forking)
+        assert t.rewrite(sys.argv[1], t.adding(mine), patience=0) == 2
+    """
+    process = start(textwrap.dedent(code), tmp_path / "one")
+    process.communicate()
+    assert process.returncode == 0
 
 
 # -- killed ------------------------------------------------------------------------------------------------------------

@@ -211,7 +211,8 @@ class TemplateFile:
         """Return the index in the order of places: what one has to ask for before reading all templates.
 
         Raises:
-            TemplateError: the index is not as it should be; of templates that overlap, a small file could hold terabytes.
+            TemplateError: the index is not as it should be. Of templates that overlap, a small file could hold
+                terabytes.
         """
         self.check()
         return sorted(self, key=_by_place)

@@ -92,6 +92,8 @@ def _locked(place: str, patience: float) -> Iterator[None]:
                 time.sleep(_POLL)
         yield
     finally:
+        # Closed is not enough: a process that was forked meanwhile has the open file too, and would keep the lock.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 

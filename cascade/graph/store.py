@@ -116,7 +116,7 @@ class Store:
             try:
                 entries = file.oldest_first()
             except TemplateError as error:
-                _logger.warning("no templates of `%s` are used: %s", file.path, error)
+                _logger.warning("no templates are taken over: %s", error)
                 continue
             for entry in entries:
                 try:
