@@ -263,12 +263,40 @@ def test_others_are_not_waited_for_without_end(tmp_path: Path) -> None:
     path = tmp_path / "one"
     save(path, 1)
 
-    def inside(there: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    def other() -> None:
         with pytest.raises(TimeoutError, match="others have been writing for 0 s"):
             rewrite(path, adding(encodings(2)), patience=0)
+        waited.append(True)
+
+    def inside(there: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
         return {**there, **encodings(3)}
 
+    waited: list[bool] = []
     assert rewrite(path, inside) == 2
+    assert waited
+
+
+def test_garbage_that_is_collected_during_a_save_is_saved_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    code = """
+        import gc, logging, sys, cascade as cs, test_store_save as t
+
+        def collecting(there):
+            gc.collect()
+            return {**there, **made}
+
+        made = t.encodings(1)
+        gc.disable()
+        cs.run(t.keep(), engine=cs.Engine(templates=sys.argv[1]))  # with what it refers to, the engine is a cycle
+        assert t.rewrite(sys.argv[1], collecting) == 1
+    """
+    process = start(textwrap.dedent(code), path)
+    process.communicate()
+    assert process.returncode == 0
+    assert digests(path) == set(encodings(0, 1))
 
 
 def test_who_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from pathlib import Path
 from cascade.exceptions import TemplateError
 from cascade.graph.file import ENTRY, FORMAT, HEADER, MAGIC, MOST, TemplateFile, checksum, header
 
-__all__ = ["PATIENCE", "Encodings", "rewrite"]
+__all__ = ["PATIENCE", "Encodings", "NestedRewriteError", "rewrite"]
 
 PATIENCE = 30.0
 """Seconds to wait for others who write the same file."""
@@ -30,6 +31,13 @@ _logger = logging.getLogger("cascade")
 
 # Digest -> encoding, oldest first.
 Encodings = dict[bytes, bytes]
+
+# Process, thread and file of those who write or wait to. A process that was forked has those of the other, too.
+_turns: set[tuple[int, int, str]] = set()
+
+
+class NestedRewriteError(TimeoutError):
+    """This thread is in the middle of writing the file: it would wait for itself."""
 
 
 def rewrite(
@@ -54,8 +62,11 @@ def rewrite(
             be too many templates.
     """
     place = os.path.realpath(path)
+    turn = os.getpid(), threading.get_ident(), place
+    if turn in _turns:
+        raise NestedRewriteError(f"this thread is writing it already - at `{place}`")
     _expect_file(place)
-    with _locked(place, patience):
+    with _noted(turn), _locked(place, patience):
         there, whole = _read(place)
         wanted = change(dict(there))
         if len(wanted) > MOST:
@@ -70,6 +81,15 @@ def _expect_file(place: str) -> None:
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.stat(place).st_mode):
             raise TemplateError(f"not a regular file - at `{place}`")
+
+
+@contextmanager
+def _noted(turn: tuple[int, int, str]) -> Iterator[None]:
+    _turns.add(turn)
+    try:
+        yield
+    finally:
+        _turns.discard(turn)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ compute anything else than it would without it.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -217,7 +218,7 @@ class Additions:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(path)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # garbage may be collected in any line
         self._encodings: Encodings = {}
         self._size = 0
 
@@ -240,10 +241,14 @@ class Additions:
         if not encodings:
             return
         # Most processes have nothing to write.
-        from cascade.graph.rewrite import rewrite
+        from cascade.graph.rewrite import NestedRewriteError, rewrite
 
         try:
             rewrite(self.path, adding(encodings))
+        except NestedRewriteError:  # their owner was collected as garbage just then; nobody else comes again
+            with self._lock:
+                self._encodings = {**encodings, **self._encodings}
+            atexit.register(self.flush)
         except (OSError, TemplateError) as error:
             _logger.warning("%d new templates are not saved: %s", len(encodings), error)
 
