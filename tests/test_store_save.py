@@ -190,11 +190,11 @@ for number in numbers:
 """
 
 
-def start(code: str, *arguments: object) -> subprocess.Popen[str]:
+def start(code: str, *arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(HOME), str(TESTS), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=cwd,
     )
 
 
@@ -239,6 +239,35 @@ def test_eight_processes_that_end_at_once_lose_nothing(tmp_path: Path, monkeypat
     assert digests(own) == {encoding_of(keep([keep()], *range(number)))[0] for number in range(40)}
     # What an engine with a file of its own has met is new to the file of the environment, too.
     assert digests(named) == set(encodings(*range(40))) | digests(own)
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+def test_processes_of_multiprocessing_save_at_their_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    (tmp_path / "program.py").write_text(MULTIPROCESSING)
+    monkeypatch.setenv("CASCADE_TEMPLATES", str(tmp_path / "one"))
+    process = start(f"import program; program.main({how!r})", cwd=tmp_path)
+    process.communicate()
+    assert process.returncode == 0
+    assert digests(tmp_path / "one") == set(encodings(0, 1, 2, 3))
+
+
+MULTIPROCESSING = """
+import multiprocessing, cascade as cs, test_store_save as t
+
+def work(number):
+    cs.run(t.keep(*range(number)))
+
+def main(how):
+    work(0)
+    processes = [multiprocessing.get_context(how).Process(target=work, args=(number,)) for number in (1, 2, 3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+"""
 
 
 def test_eight_threads_at_once_lose_nothing(tmp_path: Path) -> None:

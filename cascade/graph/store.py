@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -221,6 +222,7 @@ class Additions:
         self._lock = threading.RLock()  # garbage may be collected in any line
         self._encodings: Encodings = {}
         self._size = 0
+        self._process = 0
 
     def __len__(self) -> int:
         """How many there are."""
@@ -230,9 +232,20 @@ class Additions:
         """Take a new template, unless there are too many to keep."""
         if self._size <= ROOM:
             encoding = encode(Stored(graph, plan, solver))
+            if self._process != os.getpid():
+                self._attend()
             with self._lock:
                 self._encodings[digest] = encoding
                 self._size += len(encoding)
+
+    def _attend(self) -> None:
+        """Have `flush` called at the end of this process also if it is one of `multiprocessing`: most skip `atexit`."""
+        self._process = os.getpid()
+        if "multiprocessing.process" in sys.modules:
+            from multiprocessing import parent_process, util
+
+            if parent_process() is not None:
+                util.Finalize(None, self.flush, exitpriority=0)
 
     def flush(self) -> None:
         """Add to the file what was taken so far. If that cannot be done, it is a warning, and they are lost."""
