@@ -173,14 +173,16 @@ def named(module: str, name: str) -> cs.LazyResult:
     return cs.task(inner)()
 
 
-def test_prune_what_can_no_longer_be_imported(tmp_path: Path) -> None:
+def test_prune_what_can_no_longer_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "script_that_ends.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
     there = [
         keep(leaf()), given(), named(__name__, "Holder.make"), named(__name__, "test_verify.<locals>.gone.by"),
         named("__main__", "anything"), keep(cs.wait(1)), cs.gather(leaf()),
     ]
     gone = [
         named("no_such_module", "task"), named(__name__, "no_such_task"), named(__name__, "Holder.no"),
-        keep(named(__name__, "nobody.<locals>.inner")),
+        keep(named(__name__, "nobody.<locals>.inner")), named("script_that_ends", "task"),
     ]
     path = write(tmp_path / "one", *there, *gone)
     assert main(["templates", "prune", str(path), "--missing"]) == 0

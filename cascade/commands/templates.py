@@ -178,7 +178,7 @@ def _is_there(call: CallSymbol) -> bool:
         return True
     try:
         found: Any = importlib.import_module(call.module)
-    except Exception:
+    except (Exception, SystemExit):  # such as of a script that ends when it is done
         return False
     everything = vars(found)
     for part in call.qualname.split(".<locals>")[0].split("."):
