@@ -44,6 +44,7 @@ LARGEST = 1 << 25
 ROOM = 1 << 26
 """How many bytes of new templates a process keeps until it writes them."""
 
+_NATIVE = "cascade.graph.solver.NativeSolver"  # which is not imported to look at a plan that it has made
 _STRUCTS = Call, Collection, Mapping, Record, SlotRef, NodeRef
 _logger = logging.getLogger("cascade")
 
@@ -138,6 +139,9 @@ def _doubt(file: TemplateFile, entry: Entry, error: Exception) -> None:
 def prove(key: bytes, stored: Stored) -> None:
     """Return if a decoded template is one of this key: its graph the one that the builder makes, its plan a plan of it.
 
+    A plan in the name of the native solver must be the very one that it makes: another would have tasks that are ready
+    together start in another order.
+
     Args:
         key: as this process writes it.
         stored: from `decode`.
@@ -146,12 +150,20 @@ def prove(key: bytes, stored: Stored) -> None:
         TemplateError: it is not; the message names the place.
     """
     proof = Proof(key, _STRUCTS)
-    if proof.holds(_spelling.call, _spelling.struct, literals, stored.graph, stored.plan):
+    if proof.holds(_spelling.call, _spelling.struct, literals, stored.graph, stored.plan, stored.solver == _NATIVE):
         return
     from cascade.graph.solver import check
 
     check(stored.graph, stored.plan)
+    _check_native(stored)
     raise TemplateError("the graph of another shape than that of its digest - at `graph`")
+
+
+def _check_native(stored: Stored) -> None:
+    from cascade.graph.solver import NativeSolver
+
+    if stored.solver == _NATIVE and stored.plan != NativeSolver().resolve(stored.graph):
+        raise TemplateError("a plan of the native solver that it does not make - at `plan`")
 
 
 def examine(file: TemplateFile, most: int = LARGEST) -> None:
@@ -187,6 +199,7 @@ def read(file: TemplateFile, entry: Entry, most: int = LARGEST) -> Stored:
     try:
         stored = decode(file.encoding(entry, most))
         check(stored.graph, stored.plan)
+        _check_native(stored)
         if digest_of(stored.graph) != entry.digest:
             raise TemplateError("a graph with another digest than the index has - at `graph`")
     except TemplateError as error:
