@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import subprocess
 import sys
 import textwrap
@@ -155,6 +156,22 @@ def test_templates_that_overlap_take_no_memory(tmp_path: Path, caplog: pytest.Lo
         tracemalloc.stop()
     assert digests(path) == set(made)
     assert ["where" in record.getMessage() for record in caplog.records] == [True, True]
+
+
+def test_a_disk_that_is_full_leaves_the_old_file_and_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    save(path, 1)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    made = encodings(2, 3, 4, 5)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"too large: '.*one'$"):
+            rewrite(path, adding(made))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert {entry.name for entry in tmp_path.iterdir()} == {"one", "one.lock"}
 
 
 def test_links_and_permissions_stay(tmp_path: Path) -> None:

@@ -72,7 +72,12 @@ def rewrite(
         if len(wanted) > MOST:
             raise TemplateError(f"{len(wanted)} templates, where a file may have {MOST} - at `{place}`")
         if not (whole and list(wanted) == list(there) and wanted == there):
-            _write(place, wanted)
+            try:
+                _write(place, wanted)
+            except OSError as error:
+                if error.filename2 is None:  # else it has the name
+                    error.filename = place  # which is what somebody asked for
+                raise
         return len(wanted)
 
 
