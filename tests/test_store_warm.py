@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,6 +239,28 @@ def test_several_files_and_what_was_loaded_is_saved_too(tmp_path: Path) -> None:
     for number in (1, 2, 3, 4):
         cs.run(of_size(number), engine=again)
     assert again.templates.stats.loaded == 4
+
+
+def test_threads_that_load_at_once_lose_nothing(tmp_path: Path) -> None:
+    paths = [saved(tmp_path / str(number), number) for number in range(8)]
+
+    def load(templates: cs.Templates, path: Path, begin: threading.Barrier) -> None:
+        begin.wait()
+        templates.load(path)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            templates, begin = cs.Templates(), threading.Barrier(8)
+            threads = [threading.Thread(target=load, args=(templates, path, begin)) for path in paths]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert {file.path for file in templates.shelf._store.files} == set(map(str, paths))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_file_that_is_loaded_again_is_read_again(tmp_path: Path) -> None:

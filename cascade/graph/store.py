@@ -55,7 +55,8 @@ class Store:
     """Files of templates that were opened to be looked into, the latest first."""
 
     def __init__(self) -> None:
-        self.files: list[TemplateFile] = []
+        self.files: list[TemplateFile] = []  # another list each time: somebody may be in the middle of one
+        self._lock = threading.Lock()
 
     def open(
         self, path: str | os.PathLike[str], *, strict: bool = False, missing: bool = False, most: int = LARGEST
@@ -88,7 +89,8 @@ class Store:
         if file.is_older:
             _logger.info("`%s` has the older format %d: no templates are loaded", file.path, file.format)
         place = os.path.realpath(path)
-        self.files = [file, *(other for other in self.files if os.path.realpath(other.path) != place)]
+        with self._lock:
+            self.files = [file, *(other for other in self.files if os.path.realpath(other.path) != place)]
         return len(file)
 
     def find(self, key: bytes, digest: bytes, most: int) -> Stored | None:
