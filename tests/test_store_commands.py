@@ -189,6 +189,15 @@ def test_prune_what_can_no_longer_be_imported(tmp_path: Path, monkeypatch: pytes
     assert {entry.digest.hex() for entry in TemplateFile(path)} == {digest(target) for target in there}
 
 
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_an_older_format_is_told(tmp_path: Path, capsys: Captured, command: str) -> None:
+    path = write(tmp_path / "one", leaf())
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + bytes(4) + data[12:])
+    assert main(["templates", command, str(path)]) == 0
+    assert "0 templates (format 0, older than 1: as good as empty)" in capsys.readouterr().out
+
+
 PROGRAM = """
 import cascade as cs
 
