@@ -44,8 +44,9 @@ class Shelf:
         """Open a file to be looked into; see `Store.open`."""
         from cascade.graph.store import LARGEST, Store
 
-        if self._store is None:
-            self._store = Store()
+        with _lock:
+            if self._store is None:
+                self._store = Store()
         return self._store.open(path, strict=strict, missing=missing, most=LARGEST if most is None else most)
 
     def keep(self, path: str | os.PathLike[str], owner: object) -> None:
@@ -76,7 +77,7 @@ class Shelf:
 
 
 _common: Shelf | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def common() -> Shelf:

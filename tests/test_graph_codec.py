@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from cascade.exceptions import TemplateError
 from cascade.graph.codec import EXPANSION, Stored, decode, encode
-from cascade.graph.solver import NativeSolver
+from cascade.graph.solver import NativeSolver, check
 from cascade.graph.template import (
     Call,
     CallSymbol,
@@ -97,6 +99,7 @@ def greedy() -> dict[str, bytes]:
     many = 20_000
     node = Call(0, SlotRef(0), ())
     names = tuple(f"{i:02}" for i in range(100)) * (many // 100)
+    unique = tuple(sorted(map("".join, itertools.product(map(chr, range(1, 30)), repeat=3))))
     graphs = {
         "slots": GraphTemplate((), (), (Call(0, SlotRef(0), (SlotRef(0),) * many),), 0),
         "big slots": GraphTemplate((), (), (Call(0, SlotRef(0), tuple(SlotRef(300 + i) for i in range(many))),), 0),
@@ -109,6 +112,8 @@ def greedy() -> dict[str, bytes]:
         "calls": GraphTemplate((), (), (node,) * many, 0),
         "keys": GraphTemplate((), (), (Mapping((Key("int", b""),) * many, ()),), 0),
         "names": GraphTemplate((CallSymbol("", "", "sync", "auto", names, 0, names),), (), (node,), 0),
+        "unique names": GraphTemplate((CallSymbol("", "", "sync", "auto", (), 0, unique),), (), (node,), 1),
+        "unique fields": GraphTemplate((), (StructSymbol("", "", unique[::-1]),), (node,), 1),
         "symbols": GraphTemplate((CallSymbol("", "", "sync", "auto", (), 0, ()),) * many, (), (node,), 0),
         "structs": GraphTemplate((), (StructSymbol("", "", ()),) * many, (node,), 0),
     }
@@ -124,6 +129,8 @@ def test_memory_is_bounded_by_the_size(name: str) -> None:
     tracemalloc.start()
     try:
         stored = decode(data)
+        with suppress(TemplateError):
+            check(stored.graph, stored.plan)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

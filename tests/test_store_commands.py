@@ -173,18 +173,29 @@ def named(module: str, name: str) -> cs.LazyResult:
     return cs.task(inner)()
 
 
-def test_prune_what_can_no_longer_be_imported(tmp_path: Path) -> None:
+def test_prune_what_can_no_longer_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "script_that_ends.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
     there = [
         keep(leaf()), given(), named(__name__, "Holder.make"), named(__name__, "test_verify.<locals>.gone.by"),
         named("__main__", "anything"), keep(cs.wait(1)), cs.gather(leaf()),
     ]
     gone = [
         named("no_such_module", "task"), named(__name__, "no_such_task"), named(__name__, "Holder.no"),
-        keep(named(__name__, "nobody.<locals>.inner")),
+        keep(named(__name__, "nobody.<locals>.inner")), named("script_that_ends", "task"),
     ]
     path = write(tmp_path / "one", *there, *gone)
     assert main(["templates", "prune", str(path), "--missing"]) == 0
     assert {entry.digest.hex() for entry in TemplateFile(path)} == {digest(target) for target in there}
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify"])
+def test_an_older_format_is_told(tmp_path: Path, capsys: Captured, command: str) -> None:
+    path = write(tmp_path / "one", leaf())
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + bytes(4) + data[12:])
+    assert main(["templates", command, str(path)]) == 0
+    assert "0 templates (format 0, older than 1: as good as empty)" in capsys.readouterr().out
 
 
 PROGRAM = """

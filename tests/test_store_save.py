@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import subprocess
 import sys
+import textwrap
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from template_files import encoding_of
 
 import cascade as cs
 from cascade.exceptions import TemplateError
-from cascade.graph.file import MAGIC, TemplateFile
+from cascade.graph.file import ENTRY, HEADER, MAGIC, TemplateFile, checksum, header
 from cascade.graph.rewrite import rewrite
 from cascade.graph.store import adding, examine
 
@@ -77,8 +80,15 @@ def test_other_files_are_left_alone(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(TemplateError, match="not a file of templates"):
         save(path, 1)
     assert path.read_bytes() == content
-    with pytest.raises((TemplateError, OSError)):
-        save(tmp_path, 1)
+
+
+@pytest.mark.parametrize("what", ["directory", "pipe"])
+def test_what_is_no_file_is_neither_waited_for_nor_given_a_lock(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "one"
+    {"directory": os.mkdir, "pipe": os.mkfifo}[what](path)
+    with pytest.raises(TemplateError, match=r"not a regular file - at `.*one`"):
+        save(path, 1)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["one"]
 
 
 def test_a_newer_format_is_left_alone(tmp_path: Path) -> None:
@@ -122,6 +132,48 @@ def test_what_is_damaged_is_dropped_and_what_is_not_stays(tmp_path: Path, caplog
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
 
 
+def overlapping(path: Path) -> Path:
+    """Write a file of a thousand templates that are all the same megabyte, with every checksum right."""
+    body, start = bytes(1 << 20), HEADER.size + 1000 * ENTRY.size
+    entry = [ENTRY.pack(number.to_bytes(32, "big"), checksum(body), start, len(body)) for number in range(1000)]
+    index = b"".join(entry)
+    path.write_bytes(header(1000, start + len(body), "forged", index) + index + body)
+    return path
+
+
+def test_templates_that_overlap_take_no_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = overlapping(tmp_path / "one")
+    templates = cs.Templates()
+    assert templates.load(path) == 1000
+    templates.lookup(keep())
+    made = encodings(1)
+    tracemalloc.start()
+    try:
+        assert templates.save(tmp_path / "other") == 1
+        assert rewrite(path, adding(made)) == 1
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert digests(path) == set(made)
+    assert ["where" in record.getMessage() for record in caplog.records] == [True, True]
+
+
+def test_a_disk_that_is_full_leaves_the_old_file_and_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    save(path, 1)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    made = encodings(2, 3, 4, 5)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"too large: '.*one'$"):
+            rewrite(path, adding(made))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert {entry.name for entry in tmp_path.iterdir()} == {"one", "one.lock"}
+
+
 def test_links_and_permissions_stay(tmp_path: Path) -> None:
     path, link = tmp_path / "one", tmp_path / "link"
     save(path, 1)
@@ -155,11 +207,11 @@ for number in numbers:
 """
 
 
-def start(code: str, *arguments: object) -> subprocess.Popen[str]:
+def start(code: str, *arguments: object, cwd: Path | None = None) -> subprocess.Popen[str]:
     path = os.pathsep.join([str(HOME), str(TESTS), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=cwd,
     )
 
 
@@ -206,6 +258,35 @@ def test_eight_processes_that_end_at_once_lose_nothing(tmp_path: Path, monkeypat
     assert digests(named) == set(encodings(*range(40))) | digests(own)
 
 
+@pytest.mark.parametrize("how", ["fork", "spawn", "forkserver"])
+def test_processes_of_multiprocessing_save_at_their_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    (tmp_path / "program.py").write_text(MULTIPROCESSING)
+    monkeypatch.setenv("CASCADE_TEMPLATES", str(tmp_path / "one"))
+    process = start(f"import program; program.main({how!r})", cwd=tmp_path)
+    process.communicate()
+    assert process.returncode == 0
+    assert digests(tmp_path / "one") == set(encodings(0, 1, 2, 3))
+
+
+MULTIPROCESSING = """
+import multiprocessing, cascade as cs, test_store_save as t
+
+def work(number):
+    cs.run(t.keep(*range(number)))
+
+def main(how):
+    work(0)
+    processes = [multiprocessing.get_context(how).Process(target=work, args=(number,)) for number in (1, 2, 3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+"""
+
+
 def test_eight_threads_at_once_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "one"
     made = [[encodings(10 * thread + number) for number in range(5)] for thread in range(8)]
@@ -228,12 +309,61 @@ def test_others_are_not_waited_for_without_end(tmp_path: Path) -> None:
     path = tmp_path / "one"
     save(path, 1)
 
-    def inside(there: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    def other() -> None:
         with pytest.raises(TimeoutError, match="others have been writing for 0 s"):
             rewrite(path, adding(encodings(2)), patience=0)
+        waited.append(True)
+
+    def inside(there: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
         return {**there, **encodings(3)}
 
+    waited: list[bool] = []
     assert rewrite(path, inside) == 2
+    assert waited
+
+
+def test_garbage_that_is_collected_during_a_save_is_saved_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    code = """
+        import gc, logging, sys, cascade as cs, test_store_save as t
+
+        def collecting(there):
+            gc.collect()
+            return {**there, **made}
+
+        made = t.encodings(1)
+        gc.disable()
+        cs.run(t.keep(), engine=cs.Engine(templates=sys.argv[1]))  # with what it refers to, the engine is a cycle
+        assert t.rewrite(sys.argv[1], collecting) == 1
+    """
+    process = start(textwrap.dedent(code), path)
+    process.communicate()
+    assert process.returncode == 0
+    assert digests(path) == set(encodings(0, 1))
+
+
+def test_who_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    code = """
+        import os, sys, test_store_save as t
+        there, mine = t.encodings(1), t.encodings(2)
+        end, go = os.pipe()
+
+        def forking(_):
+            if not os.fork():
+                os.close(go)
+                os.read(end, 1)  # until the parent has ended
+                os._exit(0)
+            return there
+
+        t.rewrite(sys.argv[1], forking)
+        assert t.rewrite(sys.argv[1], t.adding(mine), patience=0) == 2
+    """
+    process = start(textwrap.dedent(code), tmp_path / "one")
+    process.communicate()
+    assert process.returncode == 0
 
 
 # -- killed ------------------------------------------------------------------------------------------------------------

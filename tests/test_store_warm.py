@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from warm import PROGRAMS
 
 import cascade as cs
 from cascade.exceptions import TemplateError
+from cascade.graph import store
 from cascade.graph.codec import Stored, encode
 from cascade.graph.file import TemplateFile
+from cascade.graph.solver import NativeSolver
 from cascade.graph.template import PlanTemplate
+from cascade.shelf import name_of
 
 Interpreter = Callable[..., str]
 
@@ -237,6 +241,28 @@ def test_several_files_and_what_was_loaded_is_saved_too(tmp_path: Path) -> None:
     assert again.templates.stats.loaded == 4
 
 
+def test_threads_that_load_at_once_lose_nothing(tmp_path: Path) -> None:
+    paths = [saved(tmp_path / str(number), number) for number in range(8)]
+
+    def load(templates: cs.Templates, path: Path, begin: threading.Barrier) -> None:
+        begin.wait()
+        templates.load(path)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            templates, begin = cs.Templates(), threading.Barrier(8)
+            threads = [threading.Thread(target=load, args=(templates, path, begin)) for path in paths]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert {file.path for file in templates.shelf._store.files} == set(map(str, paths))
+    finally:
+        sys.setswitchinterval(before)
+
+
 def test_a_file_that_is_loaded_again_is_read_again(tmp_path: Path) -> None:
     engine = engine_with(saved(tmp_path / "one", 1))
     saved(tmp_path / "one", 2)
@@ -390,6 +416,28 @@ def test_a_swapped_plan_is_never_followed(tmp_path: Path, caplog: pytest.LogCapt
         assert cs.run(target, engine=engine) == ((((0,), {}), ((0, 1), {})), {})
         assert engine.templates.stats.builds == 1
         assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("plan", [PlanTemplate((1, 0, 2), (2, 2, 1)), PlanTemplate((0, 1, 2), (2, 3, 1))])
+def test_a_plan_in_the_name_of_the_native_solver_is_the_one_that_it_makes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, plan: PlanTemplate
+) -> None:
+    """Or else who writes a file says which of two tasks that are ready together starts first."""
+    _, digest, graph, right = template_of(keep(of_size(1), of_size(2)))
+    assert right == PlanTemplate((0, 1, 2), (2, 2, 1))
+    assert name_of(NativeSolver()) == store._NATIVE
+    for solver, loaded in ((store._NATIVE, False), ("a.Solver", True)):
+        path = forge(tmp_path / "one", [(digest, encode(Stored(graph, plan, solver)))])
+        templates = cs.Templates()
+        templates.load(path)
+        assert templates.lookup(keep(of_size(1), of_size(2))).plan.order == (0, 1, 2)
+        assert templates.stats.loaded == loaded
+        if loaded:
+            templates.load(path, strict=True)
+        else:
+            with pytest.raises(TemplateError, match="that it does not make - at `plan` - in template"):
+                templates.load(path, strict=True)
+    assert ["at `plan`" in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_a_template_that_is_too_large_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -35,3 +35,4 @@ cdef class Proof:
     cdef bint same_keys(self, tuple keys, Py_ssize_t first) except -1
     cdef bint is_slot(self, object ref, int32_t number) except -1
     cdef bint fits(self, object plan) except -1
+    cdef bint is_native(self, object plan) except -1

@@ -15,4 +15,5 @@ class Proof:
         literals: Callable[[bytes], Callable[[int], tuple[int, Key]]],
         graph: GraphTemplate,
         plan: PlanTemplate,
+        native: bool = False,
     ) -> bool: ...

@@ -50,7 +50,7 @@ cdef class Proof:
     def __dealloc__(self):
         PyMem_Free(self.room)
 
-    def holds(self, object call, object struct, object literals, object graph, object plan):
+    def holds(self, object call, object struct, object literals, object graph, object plan, bint native=False):
         """Whether ``graph`` is what the builder makes of the key, and ``plan`` is a plan of it.
 
         Args:
@@ -60,6 +60,7 @@ cdef class Proof:
                 the token after it, and the `Key`. Asked for only if there are any.
             graph: a `GraphTemplate`, whose fields have the types that they should have.
             plan: a `PlanTemplate` of the same kind.
+            native: whether the plan must be the one that the native solver makes; else any plan of the graph will do.
         """
         if self.key is None or self.size > LIMIT:
             return False
@@ -67,7 +68,10 @@ cdef class Proof:
         self.keys, self.calls, self.structs = [], [], []
         self.done = self.need_count = 0
         try:
-            return self.same_graph(call, struct, literals, graph) and self.fits(plan)
+            return (
+                self.same_graph(call, struct, literals, graph) and self.fits(plan)
+                and (not native or self.is_native(plan))
+            )
         except OverflowError:  # a number in the file that no C integer can hold
             return False
 
@@ -232,6 +236,22 @@ cdef class Proof:
             for j in range(self.first_need[index], end):
                 if not self.started[self.needs[j]]:
                     return False
+        return True
+
+    cdef bint is_native(self, object plan) except -1:
+        """Whether a plan that fits is the native solver's: post-order, and the longest paths to the target."""
+        cdef tuple order = plan.order, priorities = plan.priority
+        cdef int32_t* longest = self.operands  # of which all are read
+        cdef Py_ssize_t i, j, index, priority
+        for i in range(self.done):
+            longest[i] = 1
+        for i in range(self.done - 1, -1, -1):
+            index = order[i]
+            priority = priorities[i]
+            if index != i or priority != longest[i]:
+                return False
+            for j in range(self.first_need[i], self.first_need[i + 1]):
+                longest[self.needs[j]] = max(longest[self.needs[j]], longest[i] + 1)
         return True
 
 

@@ -14,7 +14,7 @@ from cascade.commands.status import DONE, FAILED, UsageError, refuse, tell
 from cascade.commands.target import find_target, look_here
 from cascade.exceptions import StructureError, TargetError, TemplateError
 from cascade.graph.codec import Stored, decode
-from cascade.graph.file import Entry, TemplateFile
+from cascade.graph.file import FORMAT, Entry, TemplateFile
 from cascade.graph.rewrite import Encodings, rewrite
 from cascade.graph.store import adding, examine, read
 from cascade.graph.template import CallSymbol, GraphTemplate, NodeRef
@@ -77,8 +77,14 @@ def inspect(file: Path, /, *, tree: str | None = None, explain: str | None = Non
         texts = digest.ljust(widths[0]), root.ljust(widths[1])
         print(*texts, *(number.rjust(width) for number, width in zip(numbers, widths[2:], strict=True)), sep="  ")
     by = f"written by Cascade {opened.version}" if opened.version else "empty"
-    print(f"{_counted(len(opened))}, {opened.size:,} bytes, {by}")
+    print(f"{_held(opened)}, {opened.size:,} bytes, {by}")
     return DONE
+
+
+def _held(file: TemplateFile) -> str:
+    """How much there is; of a file that is as good as empty, why."""
+    older = f" (format {file.format}, older than {FORMAT}: as good as empty)" if file.is_older else ""
+    return _counted(len(file)) + older
 
 
 def _counted(count: int) -> str:
@@ -122,7 +128,7 @@ def merge(*files: Path, output: _Output) -> int:
 def _encodings(file: TemplateFile) -> Iterator[tuple[bytes, bytes]]:
     """All templates of a file, oldest first, checked in full."""
     examine(file)
-    for entry in sorted(file, key=lambda entry: entry.offset):
+    for entry in file.oldest_first():
         yield entry.digest, file.encoding(entry)
 
 
@@ -178,7 +184,7 @@ def _is_there(call: CallSymbol) -> bool:
         return True
     try:
         found: Any = importlib.import_module(call.module)
-    except Exception:
+    except (Exception, SystemExit):  # such as of a script that ends when it is done
         return False
     everything = vars(found)
     for part in call.qualname.split(".<locals>")[0].split("."):
@@ -208,7 +214,7 @@ def verify(*files: Path) -> int:
             refuse(str(error))
             wrong = FAILED
         else:
-            print(f"{path}: {_counted(len(opened))}, all right")
+            print(f"{path}: {_held(opened)}, all right")
     return wrong
 
 

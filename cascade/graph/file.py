@@ -207,6 +207,16 @@ class TemplateFile:
         if place != self.size:
             raise self.error(f"damaged: {self.size} bytes, of which {place} are in use")
 
+    def oldest_first(self) -> list[Entry]:
+        """Return the index in the order of places: what one has to ask for before reading all templates.
+
+        Raises:
+            TemplateError: the index is not as it should be. Of templates that overlap, a small file could hold
+                terabytes.
+        """
+        self.check()
+        return sorted(self, key=_by_place)
+
 
 def _by_place(entry: Entry) -> tuple[int, int]:
     return entry.offset, entry.size

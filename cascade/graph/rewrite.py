@@ -11,15 +11,17 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cascade.exceptions import TemplateError
-from cascade.graph.file import ENTRY, FORMAT, HEADER, MAGIC, MOST, Entry, TemplateFile, checksum, header
+from cascade.graph.file import ENTRY, FORMAT, HEADER, MAGIC, MOST, TemplateFile, checksum, header
 
-__all__ = ["PATIENCE", "Encodings", "rewrite"]
+__all__ = ["PATIENCE", "Encodings", "NestedRewriteError", "rewrite"]
 
 PATIENCE = 30.0
 """Seconds to wait for others who write the same file."""
@@ -29,6 +31,13 @@ _logger = logging.getLogger("cascade")
 
 # Digest -> encoding, oldest first.
 Encodings = dict[bytes, bytes]
+
+# Process, thread and file of those who write or wait to. A process that was forked has those of the other, too.
+_turns: set[tuple[int, int, str]] = set()
+
+
+class NestedRewriteError(TimeoutError):
+    """This thread is in the middle of writing the file: it would wait for itself."""
 
 
 def rewrite(
@@ -53,14 +62,39 @@ def rewrite(
             be too many templates.
     """
     place = os.path.realpath(path)
-    with _locked(place, patience):
+    turn = os.getpid(), threading.get_ident(), place
+    if turn in _turns:
+        raise NestedRewriteError(f"this thread is writing it already - at `{place}`")
+    _expect_file(place)
+    with _noted(turn), _locked(place, patience):
         there, whole = _read(place)
         wanted = change(dict(there))
         if len(wanted) > MOST:
             raise TemplateError(f"{len(wanted)} templates, where a file may have {MOST} - at `{place}`")
         if not (whole and list(wanted) == list(there) and wanted == there):
-            _write(place, wanted)
+            try:
+                _write(place, wanted)
+            except OSError as error:
+                if error.filename2 is None:  # else it has the name
+                    error.filename = place  # which is what somebody asked for
+                raise
         return len(wanted)
+
+
+def _expect_file(place: str) -> None:
+    """Return if there is a file or nothing. Told before a lock is left beside it, and before a pipe is waited for."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.stat(place).st_mode):
+            raise TemplateError(f"not a regular file - at `{place}`")
+
+
+@contextmanager
+def _noted(turn: tuple[int, int, str]) -> Iterator[None]:
+    _turns.add(turn)
+    try:
+        yield
+    finally:
+        _turns.discard(turn)
 
 
 @contextmanager
@@ -83,6 +117,8 @@ def _locked(place: str, patience: float) -> Iterator[None]:
                 time.sleep(_POLL)
         yield
     finally:
+        # Closed is not enough: a process that was forked meanwhile has the open file too, and would keep the lock.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
@@ -90,6 +126,7 @@ def _read(place: str) -> tuple[Encodings, bool]:
     """What is there and intact; and whether that is all of a file of this format."""
     try:
         file = TemplateFile(place)
+        entries = file.oldest_first()
     except FileNotFoundError:
         return {}, False
     except TemplateError as error:
@@ -100,7 +137,7 @@ def _read(place: str) -> tuple[Encodings, bool]:
     found: Encodings = {}
     damaged = 0
     try:
-        for entry in sorted(file, key=_by_offset):
+        for entry in entries:
             try:
                 found[entry.digest] = file.encoding(entry)
             except TemplateError:
@@ -117,10 +154,6 @@ def _is_damaged(place: str) -> bool:
     with open(place, "rb") as stream:
         begin = stream.read(HEADER.size)
     return begin.startswith(MAGIC) and int.from_bytes(begin[8:12], "little") <= FORMAT
-
-
-def _by_offset(entry: Entry) -> int:
-    return entry.offset
 
 
 def _write(place: str, encodings: Encodings) -> None:

@@ -7,8 +7,10 @@ compute anything else than it would without it.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -42,6 +44,7 @@ LARGEST = 1 << 25
 ROOM = 1 << 26
 """How many bytes of new templates a process keeps until it writes them."""
 
+_NATIVE = "cascade.graph.solver.NativeSolver"  # which is not imported to look at a plan that it has made
 _STRUCTS = Call, Collection, Mapping, Record, SlotRef, NodeRef
 _logger = logging.getLogger("cascade")
 
@@ -52,7 +55,8 @@ class Store:
     """Files of templates that were opened to be looked into, the latest first."""
 
     def __init__(self) -> None:
-        self.files: list[TemplateFile] = []
+        self.files: list[TemplateFile] = []  # another list each time: somebody may be in the middle of one
+        self._lock = threading.Lock()
 
     def open(
         self, path: str | os.PathLike[str], *, strict: bool = False, missing: bool = False, most: int = LARGEST
@@ -85,7 +89,8 @@ class Store:
         if file.is_older:
             _logger.info("`%s` has the older format %d: no templates are loaded", file.path, file.format)
         place = os.path.realpath(path)
-        self.files = [file, *(other for other in self.files if os.path.realpath(other.path) != place)]
+        with self._lock:
+            self.files = [file, *(other for other in self.files if os.path.realpath(other.path) != place)]
         return len(file)
 
     def find(self, key: bytes, digest: bytes, most: int) -> Stored | None:
@@ -113,7 +118,12 @@ class Store:
         """Return what is in the files, the latest file last, but for what is damaged."""
         found: Encodings = {}
         for file in reversed(self.files):
-            for entry in sorted(file, key=lambda entry: entry.offset):
+            try:
+                entries = file.oldest_first()
+            except TemplateError as error:
+                _logger.warning("no templates are taken over: %s", error)
+                continue
+            for entry in entries:
                 try:
                     found[entry.digest] = file.encoding(entry)
                 except (OSError, TemplateError) as error:
@@ -131,6 +141,9 @@ def _doubt(file: TemplateFile, entry: Entry, error: Exception) -> None:
 def prove(key: bytes, stored: Stored) -> None:
     """Return if a decoded template is one of this key: its graph the one that the builder makes, its plan a plan of it.
 
+    A plan in the name of the native solver must be the very one that it makes: another would have tasks that are ready
+    together start in another order.
+
     Args:
         key: as this process writes it.
         stored: from `decode`.
@@ -139,12 +152,20 @@ def prove(key: bytes, stored: Stored) -> None:
         TemplateError: it is not; the message names the place.
     """
     proof = Proof(key, _STRUCTS)
-    if proof.holds(_spelling.call, _spelling.struct, literals, stored.graph, stored.plan):
+    if proof.holds(_spelling.call, _spelling.struct, literals, stored.graph, stored.plan, stored.solver == _NATIVE):
         return
     from cascade.graph.solver import check
 
     check(stored.graph, stored.plan)
+    _check_native(stored)
     raise TemplateError("the graph of another shape than that of its digest - at `graph`")
+
+
+def _check_native(stored: Stored) -> None:
+    from cascade.graph.solver import NativeSolver
+
+    if stored.solver == _NATIVE and stored.plan != NativeSolver().resolve(stored.graph):
+        raise TemplateError("a plan of the native solver that it does not make - at `plan`")
 
 
 def examine(file: TemplateFile, most: int = LARGEST) -> None:
@@ -180,6 +201,7 @@ def read(file: TemplateFile, entry: Entry, most: int = LARGEST) -> Stored:
     try:
         stored = decode(file.encoding(entry, most))
         check(stored.graph, stored.plan)
+        _check_native(stored)
         if digest_of(stored.graph) != entry.digest:
             raise TemplateError("a graph with another digest than the index has - at `graph`")
     except TemplateError as error:
@@ -212,9 +234,10 @@ class Additions:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(path)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # garbage may be collected in any line
         self._encodings: Encodings = {}
         self._size = 0
+        self._process = 0
 
     def __len__(self) -> int:
         """How many there are."""
@@ -224,9 +247,20 @@ class Additions:
         """Take a new template, unless there are too many to keep."""
         if self._size <= ROOM:
             encoding = encode(Stored(graph, plan, solver))
+            if self._process != os.getpid():
+                self._attend()
             with self._lock:
                 self._encodings[digest] = encoding
                 self._size += len(encoding)
+
+    def _attend(self) -> None:
+        """Have `flush` called at the end of this process also if it is one of `multiprocessing`: most skip `atexit`."""
+        self._process = os.getpid()
+        if "multiprocessing.process" in sys.modules:
+            from multiprocessing import parent_process, util
+
+            if parent_process() is not None:
+                util.Finalize(None, self.flush, exitpriority=0)
 
     def flush(self) -> None:
         """Add to the file what was taken so far. If that cannot be done, it is a warning, and they are lost."""
@@ -235,10 +269,14 @@ class Additions:
         if not encodings:
             return
         # Most processes have nothing to write.
-        from cascade.graph.rewrite import rewrite
+        from cascade.graph.rewrite import NestedRewriteError, rewrite
 
         try:
             rewrite(self.path, adding(encodings))
+        except NestedRewriteError:  # their owner was collected as garbage just then; nobody else comes again
+            with self._lock:
+                self._encodings = {**encodings, **self._encodings}
+            atexit.register(self.flush)
         except (OSError, TemplateError) as error:
             _logger.warning("%d new templates are not saved: %s", len(encodings), error)
 
