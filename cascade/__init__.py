@@ -9,6 +9,7 @@
     cached, ResultCache         results that are kept                  cascade/cache/
     EventLog, EventConsole      what happens, for those who listen     cascade/events/
     run, Engine, Run            what runs them                         cascade/engine.py, cascade/runs.py
+    Population, Restart         many runs at once                      cascade/population.py
     wait, Channel, Received     waiting and messages                   cascade/channel.py, cascade/_core/mailbox.pyx
     Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
     preload                     shapes met by other processes          cascade/templates.py, cascade/graph/store.py
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from cascade.events import EventConsole, EventLog, EventLogger
     from cascade.graph.document import Shape, from_json
     from cascade.inputs import Env, Param
+    from cascade.population import Population, PopulationCounts, Restart
     from cascade.protocols import CachePolicy, CacheStore, Connector, Executor, Solver, StateBackend
     from cascade.resources.provider import resource
     from cascade.runs import Run
@@ -104,6 +106,9 @@ _LATER = {
     "MemoryStore": "cascade.cache.memory",
     "Param": "cascade.inputs",
     "Picture": "cascade.structure",
+    "Population": "cascade.population",
+    "PopulationCounts": "cascade.population",
+    "Restart": "cascade.population",
     "ResultCache": "cascade.cache.policy",
     "Run": "cascade.runs",
     "Shape": "cascade.graph.document",
@@ -174,8 +179,11 @@ __all__ = [
     "Param",
     "Picture",
     "PolicyError",
+    "Population",
+    "PopulationCounts",
     "Received",
     "ResourceError",
+    "Restart",
     "ResultCache",
     "RouteError",
     "Router",

@@ -16,7 +16,8 @@ FUNCTIONS = {
 }  # fmt: skip
 CLASSES = {
     "Channel", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",
-    "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Received", "ResultCache", "Run",
+    "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Population", "PopulationCounts",
+    "Received", "Restart", "ResultCache", "Run",
     "Shape", "Task", "TemplateStats", "Templates",
 }  # fmt: skip
 PROTOCOLS = {"CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"}
