@@ -9,6 +9,7 @@
     cached, ResultCache         results that are kept                  cascade/cache/
     EventLog, EventConsole      what happens, for those who listen     cascade/events/
     run, Engine, Run            what runs them                         cascade/engine.py, cascade/runs.py
+    Population, Restart         many runs at once                      cascade/population.py
     wait, Channel, Received     waiting and messages                   cascade/channel.py, cascade/_core/mailbox.pyx
     Clock, VirtualLoop          in which time                          cascade/_core/clock.pyx, cascade/loop.py
     Templates, structural_hash  the shapes of expressions              cascade/templates.py, cascade/structure.py
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from cascade.graph.document import Shape, from_json
     from cascade.inputs import Env, Param
     from cascade.loop import VirtualLoop
+    from cascade.population import Population, PopulationCounts, Restart
     from cascade.protocols import CachePolicy, CacheStore, Connector, Executor, Solver, StateBackend
     from cascade.resources.provider import resource
     from cascade.runs import Run
@@ -109,6 +111,9 @@ _LATER = {
     "MemoryStore": "cascade.cache.memory",
     "Param": "cascade.inputs",
     "Picture": "cascade.structure",
+    "Population": "cascade.population",
+    "PopulationCounts": "cascade.population",
+    "Restart": "cascade.population",
     "ResultCache": "cascade.cache.policy",
     "Run": "cascade.runs",
     "Shape": "cascade.graph.document",
@@ -185,8 +190,11 @@ __all__ = [
     "Param",
     "Picture",
     "PolicyError",
+    "Population",
+    "PopulationCounts",
     "Received",
     "ResourceError",
+    "Restart",
     "ResultCache",
     "RouteError",
     "Router",

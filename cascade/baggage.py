@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cascade.cache.flight import Lead
+    from cascade.losses import Losses
     from cascade.resources.scope import Scope
 
 __all__ = ["Baggage"]
@@ -20,17 +21,19 @@ class Baggage:
         params: values for the target's params, by name; None: none were given.
         inputs: id of the spec of a param or variable -> the spec and its value; None: nobody has asked for any yet.
         scope: the resources that are set up for it.
-        leads: the flights that it leads until expressions have their values.
-        leaves: (frame, place) of nodes that may start, and will at once.
+        leads: the flights that it leads until expressions have their values; None: it has led none.
+        leaves: (frame, place) of nodes that may start, and will at once; None: none had to ask.
+        losses: of the population in which it has failed; None: it is in none, or has not failed.
         started_at: nanoseconds, if somebody wants to know.
     """
 
-    __slots__ = ("inputs", "leads", "leaves", "params", "scope", "started_at")
+    __slots__ = ("inputs", "leads", "leaves", "losses", "params", "scope", "started_at")
 
     def __init__(self) -> None:
         self.params: Mapping[str, Any] | None = None
         self.inputs: dict[int, tuple[Any, Any]] | None = None
         self.scope: Scope | None = None
-        self.leads: set[Lead] = set()
-        self.leaves: set[tuple[int, int]] = set()
+        self.leads: set[Lead] | None = None
+        self.leaves: set[tuple[int, int]] | None = None
+        self.losses: Losses | None = None
         self.started_at: int | None = None

@@ -11,7 +11,7 @@ from msgspec import Struct
 from cascade._core.extract import structure
 from cascade._core.template import Template
 from cascade.conversion import shown
-from cascade.engine import Engine, default_templates, expression
+from cascade.engine import Engine, default_templates
 from cascade.exceptions import LimitError, PolicyError, ResourceError
 from cascade.graph import text
 from cascade.graph.fold import part
@@ -20,6 +20,7 @@ from cascade.graph.prospect import NEAR, Prospect, Runs, prospect
 from cascade.graph.template import Call, Key, SlotRef
 from cascade.graph.template import Mapping as Dict
 from cascade.policies import POLICIES, amount, tell
+from cascade.targets import expression
 
 if TYPE_CHECKING:
     from cascade.inputs import Spec

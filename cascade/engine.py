@@ -11,25 +11,27 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sized
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sized
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
 from cascade._core.scheduler import Scheduler
-from cascade._core.special import targets_call
 from cascade.belongings import Belongings
-from cascade.exceptions import EngineClosedError, EngineStateError, InternalError, TargetError
+from cascade.exceptions import EngineClosedError, EngineStateError, InternalError
+from cascade.joins import Joins
 from cascade.launcher import Launcher
 from cascade.runs import Run
+from cascade.targets import expression
 from cascade.templates import Templates
 from cascade.timers import ClockTimers
 from cascade.workers import Workers
 
 if TYPE_CHECKING:
+    from cascade.completion import Completion
     from cascade.graph.solver import Solver
+    from cascade.population import Population, Restart
     from cascade.protocols import Executor, StateBackend
 
 __all__ = ["Engine", "default_templates", "run"]
@@ -128,7 +130,8 @@ class Engine(Belongings):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
         self._closed = False
-        self._joins: dict[asyncio.Task[Any], Run] = {}  # which run is awaited by an asyncio task
+        self._stopping = False  # at the end of `async with`
+        self._joins = Joins()
         self._idle: list[asyncio.Future[None]] = []  # each done once no run is left
 
     # ------------------------------------------------------------------------------------------------ for users
@@ -153,11 +156,74 @@ class Engine(Belongings):
         wanted = expression(target)
         self._bind()
         started = Run(self, wanted, contextvars.copy_context(), params)
-        self._runs.add(started)
-        if self.reporter.listens:
-            self.reporter.run_started(started, wanted)
-        started.begin()
+        self._begin(started, wanted)
         return started
+
+    def start_many(
+        self,
+        targets: Iterable[LazyResult | list[Any] | tuple[Any, ...]],
+        *,
+        params: Mapping[str, Any] | None = None,
+        on_failure: Literal["leave", "stop"] | Restart = "leave",
+    ) -> Population:
+        """Start a run of each of many targets, all at once, and return.
+
+        Args:
+            targets: each as `start` takes it.
+            params: values for the `Param`s of all targets, by name.
+            on_failure: what becomes of the others when one fails. "leave": nothing; "stop": they are cancelled;
+                `Restart`: nothing, and the one that failed is started again.
+
+        Returns:
+            The `Population`: await it for the end of all.
+
+        Raises:
+            TargetError: one of ``targets`` is no target; nothing was started.
+            PolicyError: ``on_failure`` is none of these.
+            EngineClosedError, EngineStateError: as `start` does.
+
+        >>> import asyncio, cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def count(n):
+        ...     return count(n - 1) if n else "done"
+        >>> async def main():
+        ...     async with cs.Engine() as engine:
+        ...         return await engine.start_many(count(n) for n in range(1000))
+        >>> asyncio.run(main()).done
+        1000
+        """
+        from cascade.population import start_many
+
+        return start_many(self, targets, params, on_failure)
+
+    def as_completed(self, runs: Population | Iterable[Run]) -> Completion:
+        """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
+
+        Args:
+            runs: a population, of each of whose members the last run is given; or runs, each of which is given once.
+
+        Returns:
+            An asynchronous iterator: runs that have ended already come first, in the order in which they were given. To
+            leave it, or to cancel who waits for the next run, does nothing to the runs.
+
+        Raises:
+            TypeError: something in ``runs`` is no run.
+            EngineStateError: a run, or the population, belongs to another engine.
+
+        >>> import asyncio, cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def count(n, name):
+        ...     return count(n - 1, name) if n else name
+        >>> async def main():
+        ...     async with cs.Engine(quantum=0) as engine:
+        ...         runs = engine.start_many([count(100, "long"), count(10, "short")])
+        ...         return [run.result() async for run in engine.as_completed(runs)]
+        >>> asyncio.run(main())
+        ['short', 'long']
+        """
+        from cascade.completion import Completion
+
+        return Completion(self, runs)
 
     async def run(
         self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
@@ -193,7 +259,11 @@ class Engine(Belongings):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._stop()
+        self._stopping = True
+        try:
+            await self._stop()
+        finally:
+            self._stopping = False
 
     async def _stop(self) -> None:
         """Cancel and await what still runs, and stop the workers; they start again when they are needed."""
@@ -256,6 +326,12 @@ class Engine(Belongings):
             await run.release()
         finally:
             self._end(run)
+
+    def _begin(self, run: Run, target: LazyResult) -> None:
+        self._runs.add(run)
+        if self.reporter.listens:
+            self.reporter.run_started(run, target)
+        run.begin()
 
     def _end(self, run: Run) -> None:
         self._runs.discard(run)
@@ -405,7 +481,13 @@ class Engine(Belongings):
             self._runs.discard(run)
             run.abandon_scope(error)
             run.end_leads()
+        for run in lost:
+            run.end_joins()
         return lost
+
+    def _lives(self) -> bool:
+        """Whether what has ended may be started again: nobody is waiting for the engine to come to its end."""
+        return not (self._closed or self._stopping or self._loop is None or self._loop.is_closed())
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """The engine's loop, for code that runs on it."""
@@ -413,39 +495,6 @@ class Engine(Belongings):
         if loop is not self._loop:
             raise EngineStateError("a run can be awaited on its engine's own event loop only")
         return loop
-
-    @contextmanager
-    def _joining(self, run: Run) -> Iterator[None]:
-        """Hold on record that the current asyncio task awaits a run, unless the run awaits that task."""
-        current = asyncio.current_task()
-        if current is None:
-            yield
-            return
-        runs = [run]
-        for awaited in runs:
-            handles = awaited.handles()
-            if current in handles or awaited.is_running:  # running: the coroutine has not got to its first suspension
-                raise EngineStateError(f"run {run.id} would await its own end")
-            for handle in handles:
-                if (other := self._joins.get(handle)) is not None and other not in runs:
-                    runs.append(other)
-        self._joins[current] = run
-        try:
-            yield
-        finally:
-            self._joins.pop(current, None)
-
-
-def expression(target: object) -> LazyResult:
-    """Return a target as one lazy result: itself, or what gives the list of their values."""
-    if type(target) is LazyResult:
-        return target
-    if type(target) is not list and type(target) is not tuple:
-        raise TargetError(f"expected a lazy result or a list of them, got `{type(target).__name__}`")
-    for index, item in enumerate(target):
-        if type(item) is not LazyResult:
-            raise TargetError(f"expected a lazy result, got `{type(item).__name__}` - at `target[{index}]`")
-    return targets_call(target)
 
 
 def run(

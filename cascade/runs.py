@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from cascade._core.evaluation import Evaluation
 from cascade._core.lazy import LazyResult
 from cascade.baggage import Baggage
 from cascade.exceptions import EngineStateError, TaskSkippedError
+from cascade.joins import Hook, Join
 
 if TYPE_CHECKING:
     from cascade.cache.flight import Lead
@@ -45,7 +46,7 @@ class Run(Evaluation):
         super().__init__(engine._scheduler, target, context)
         self._engine = engine
         self.id = next(_ids)
-        self._joining: list[_Join] | None = None
+        self._joining: Sequence[Hook] | None = None  # a tuple may be shared by many runs
         if params is not None:
             self.pack().params = params
 
@@ -111,21 +112,53 @@ class Run(Evaluation):
 
     def __del__(self) -> None:
         if self.finished and self.errors and not self.told:
-            self._engine.report(f"the failure of run {self.id} was never looked at", self._error(self.errors))
+            error = self._error(self.errors)
+            if self.baggage is not None and self.baggage.losses is not None:
+                self.baggage.losses.add(self.id, error)
+            else:
+                self._engine.report(f"the failure of run {self.id} was never looked at", error)
 
     async def _join(self) -> Any:
         if not self.finished:
-            join = _Join(self, self._engine._running_loop())
-            if self._joining is None:
-                self._joining = []
-            self._joining.append(join)
+            join = Join(self, self._engine._running_loop())
+            self.attach((join,))
             try:
-                with self._engine._joining(self):
+                with self._engine._joins.hold(self):
                     await join
             except asyncio.CancelledError as cancelled:
                 self.told = True
                 raise cancelled from (self._error(self.errors) if self.errors else None)
         return self.result()
+
+    # ------------------------------------------------------------------------------------- who is told of its end
+
+    def attach(self, hooks: tuple[Hook, ...]) -> None:
+        """Have hooks told when it has ended. Runs may share a tuple of them."""
+        if self._joining is None:
+            self._joining = hooks
+        elif isinstance(self._joining, list):
+            self._joining.extend(hooks)
+        else:
+            self._joining = [*self._joining, *hooks]
+
+    def detach(self, hook: Hook) -> None:
+        """Have a hook not told any more."""
+        self._joining = [each for each in self._joining or () if each is not hook] or None
+
+    def end_joins(self) -> None:
+        """It has ended: tell who wants to know."""
+        joining, self._joining = self._joining, None
+        for hook in joining or ():
+            hook.end(self)
+
+    @property
+    def announced(self) -> bool:
+        """Whether it has ended, and no hook is still to be told so."""
+        return self.finished and self._joining is None
+
+    def unfinished(self) -> tuple[Run, ...]:
+        """Itself, unless it has ended."""
+        return () if self.finished else (self,)
 
     # ------------------------------------------------------------------------------------------ what belongs to it
 
@@ -185,21 +218,27 @@ class Run(Evaluation):
     @property
     def leads(self) -> set[Lead]:
         """The flights that it leads until expressions have their values."""
-        return self.pack().leads
+        baggage = self.pack()
+        if baggage.leads is None:
+            baggage.leads = set()
+        return baggage.leads
 
     def end_leads(self) -> None:
         """It has ended, and will not find out what its flights are to."""
-        if self.baggage is not None:
+        if self.baggage is not None and self.baggage.leads is not None:
             for lead in self.baggage.leads:
                 lead.failed()
 
     def give_leave(self, frame: int, at: int) -> None:
         """Note that a node has leave to start."""
-        self.pack().leaves.add((frame, at))
+        baggage = self.pack()
+        if baggage.leaves is None:
+            baggage.leaves = set()
+        baggage.leaves.add((frame, at))
 
     def take_leave(self, frame: int, at: int) -> bool:
         """Whether a node has leave to start, which is good for once."""
-        if self.baggage is None or (frame, at) not in self.baggage.leaves:
+        if self.baggage is None or not self.baggage.leaves or (frame, at) not in self.baggage.leaves:
             return False
         self.baggage.leaves.discard((frame, at))
         return True
@@ -224,32 +263,7 @@ class Run(Evaluation):
             if self._engine.reporter.listens:
                 self._engine.reporter.run_finished(self)
         finally:
-            joining, self._joining = self._joining, None
-            for join in joining or ():
-                join.end()
+            self.end_joins()
 
     def _error(self, errors: list[BaseException]) -> BaseException:
         return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)
-
-
-class _Join(asyncio.Future[None]):
-    """What awaits the end of a run. Cancelling it cancels the run at once, but it is not done before the run is."""
-
-    def __init__(self, run: Run, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._run = run
-        self._cancelled = False
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        if self.done():
-            return False
-        self._cancelled = True
-        self._run.cancel()
-        return True
-
-    def end(self) -> None:
-        """The run has ended."""
-        if self._cancelled:
-            super().cancel()
-        elif not self.done():
-            self.set_result(None)

@@ -12,8 +12,9 @@ from cascade._core.extract import structure
 from cascade._core.symbol import symbol
 from cascade._core.task import Task
 from cascade._core.template import Template
-from cascade.engine import Engine, default_templates, expression
+from cascade.engine import Engine, default_templates
 from cascade.graph.picture import Picture
+from cascade.targets import expression
 
 if TYPE_CHECKING:
     from cascade.graph.document import Shape

@@ -17,8 +17,8 @@ FUNCTIONS = {
 }  # fmt: skip
 CLASSES = {
     "Channel", "Clock", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",
-    "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Received", "ResultCache", "Run",
-    "Shape", "Task", "TemplateStats", "Templates", "VirtualLoop",
+    "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Population", "PopulationCounts",
+    "Received", "Restart", "ResultCache", "Run", "Shape", "Task", "TemplateStats", "Templates", "VirtualLoop",
 }  # fmt: skip
 PROTOCOLS = {"CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"}
 EXCEPTIONS = {

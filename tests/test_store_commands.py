@@ -13,8 +13,8 @@ from template_files import encoding_of, forge
 
 import cascade as cs
 from cascade.commands.app import main
-from cascade.engine import expression
 from cascade.graph.file import TemplateFile
+from cascade.targets import expression
 
 pytest.importorskip("cyclopts", reason="needs the extra cli")
 pytest.importorskip("rich", reason="needs the extra cli")

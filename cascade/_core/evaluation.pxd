@@ -16,7 +16,7 @@ cdef class Evaluation(Starting):
     cdef readonly list errors  # what failed, in order, each once
     cdef set failed  # their ids
     cdef readonly bint ended
-    cdef bint interrupted  # from outside
+    cdef readonly bint interrupted  # from outside
     cdef public bint finished  # it has ended, and what was set up for it is torn down
     cdef public bint told  # somebody has seen its outcome
 

@@ -101,6 +101,7 @@ cdef class Scheduler:
                 if status == READY:
                     self.push(run)
                 elif status == DECIDE:
+                    self.burn(1)  # what is decided takes time, too: many that end at once must not hold up the loop
                     return run
                 self.burn(1)
             return None

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 from cascade._core.lazy import LazyResult
 from cascade.commands.status import finish
 from cascade.conversion import kind_of, shown, type_name
-from cascade.engine import Engine, expression
+from cascade.engine import Engine
 from cascade.extra import need
 from cascade.inputs import NOTHING, EnvSpec, ParamSpec, Spec, distinct
+from cascade.targets import expression
 
 if TYPE_CHECKING:
     from cyclopts import App

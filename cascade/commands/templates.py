@@ -231,7 +231,7 @@ def build(*targets: str, output: _Output) -> int:
             gives one. The current directory is looked into first.
         output: File to write; templates that it has already stay in it.
     """
-    from cascade.engine import expression
+    from cascade.targets import expression
     from cascade.templates import Templates
 
     _some(targets, "target, such as jobs:main")

@@ -9,7 +9,8 @@ from typing import Any
 
 from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
-from cascade.engine import Engine, expression
+from cascade.engine import Engine
+from cascade.targets import expression
 
 __all__ = ["VirtualTime"]
 

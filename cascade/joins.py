@@ -1,0 +1,104 @@
+"""Joins: asyncio code that awaits the ends of runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cascade.exceptions import EngineStateError
+
+if TYPE_CHECKING:
+    from cascade.runs import Run
+
+__all__ = ["Awaited", "Cancellable", "Hook", "Join", "Joins"]
+
+
+class Hook(Protocol):
+    """What is told when a run has ended. It raises nothing: others may have to be told after it."""
+
+    def end(self, run: Run, /) -> None:
+        """A run has ended."""
+
+
+class Awaited(Protocol):
+    """What is over when runs have ended."""
+
+    def unfinished(self) -> Sequence[Run]:
+        """The runs that must end before it is over."""
+
+
+class Cancellable(Protocol):
+    """What can be stopped: a run, or many."""
+
+    def cancel(self) -> None:
+        """Have them stopped."""
+
+
+class Join(asyncio.Future[None]):
+    """What awaits an end. Cancelling it cancels what is awaited at once, but it is not done before that has ended."""
+
+    def __init__(self, awaited: Cancellable, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._awaited = awaited
+        self._cancelled = False
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel what is awaited."""
+        if self.done():
+            return False
+        self._cancelled = True
+        self._awaited.cancel()
+        return True
+
+    def end(self, run: Run, /) -> None:
+        """What is awaited has ended, this run being the last of it."""
+        if self.get_loop().is_closed():  # together with whoever was waiting
+            return
+        if self._cancelled:
+            super().cancel()
+        elif not self.done():
+            self.set_result(None)
+
+
+class Joins:
+    """Which asyncio tasks await what, so that no run comes to await its own end."""
+
+    def __init__(self) -> None:
+        self._awaited: dict[asyncio.Task[Any], Awaited] = {}
+
+    @contextmanager
+    def hold(self, awaited: Awaited, *, again: bool = False) -> Iterator[None]:
+        """Hold on record that the current asyncio task awaits something.
+
+        Args:
+            awaited: what it awaits.
+            again: it has done so before; there is no need to look at it all once more.
+
+        Raises:
+            EngineStateError: that awaits the task in turn.
+        """
+        current = asyncio.current_task()
+        if current is None:
+            yield
+            return
+        if not again:
+            self._check(current, awaited)
+        self._awaited[current] = awaited
+        try:
+            yield
+        finally:
+            self._awaited.pop(current, None)
+
+    def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> None:
+        found = set(awaited.unfinished())
+        runs = list(found)
+        for run in runs:
+            handles = run.handles()
+            if current in handles or run.is_running:  # running: the coroutine has not got to its first suspension
+                raise EngineStateError(f"run {run.id} would await its own end")
+            for handle in handles:
+                if (other := self._awaited.get(handle)) is not None:
+                    runs += (more := [run for run in other.unfinished() if run not in found])
+                    found.update(more)
