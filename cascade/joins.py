@@ -92,13 +92,15 @@ class Joins:
             self._awaited.pop(current, None)
 
     def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> None:
-        found = set(awaited.unfinished())
-        runs = list(found)
+        runs = list(awaited.unfinished())
+        found: set[Run] = set()
         for run in runs:
             handles = run.handles()
             if current in handles or run.is_running:  # running: the coroutine has not got to its first suspension
                 raise EngineStateError(f"run {run.id} would await its own end")
             for handle in handles:
                 if (other := self._awaited.get(handle)) is not None:
-                    runs += (more := [run for run in other.unfinished() if run not in found])
+                    found = found or set(runs)
+                    more = [each for each in other.unfinished() if each not in found]
                     found.update(more)
+                    runs += more

@@ -147,9 +147,10 @@ class Run(Evaluation):
 
     def end_joins(self) -> None:
         """It has ended: tell who wants to know."""
-        joining, self._joining = self._joining, None
-        for hook in joining or ():
-            hook.end(self)
+        if self._joining is not None:
+            joining, self._joining = self._joining, None
+            for hook in joining:
+                hook.end(self)
 
     @property
     def announced(self) -> bool:

@@ -91,7 +91,8 @@ class _Stage:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        shutil.rmtree(self._place)  # this opens all gates
+        while self._place.exists():  # a call that begins meanwhile may leave a mark in it
+            shutil.rmtree(self._place, ignore_errors=True)  # this opens all gates
         closing = threading.Thread(target=self.executor.close, daemon=True)
         closing.start()
         closing.join(self.patience)
