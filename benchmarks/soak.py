@@ -33,9 +33,11 @@ TICK = 0.02
 """Seconds that the lag meter sleeps at a time, and from one short run to the next."""
 FEWEST = 8
 """Samples of memory from which something may be said."""
+WARM_UP = 1.5 * AUDIT * PERIOD
+"""Seconds at least in which memory may grow: all agents have done once what they do most seldom. And a quarter of the
+time, if that is more."""
 GROWTH = 0.02
-"""The most by which memory may grow after the first quarter. In ten minutes with 20,000 agents that is less than one
-byte a message."""
+"""The most by which memory may grow from then on. In ten minutes with 20,000 agents that is half a byte a message."""
 STOP = 1.0
 """The most seconds from Ctrl-C to the end of the process."""
 READY = "all agents have started"
@@ -69,10 +71,10 @@ class Record:
     """How runs ended."""
 
     def growth(self) -> tuple[float, float] | None:
-        """Bytes a second by which memory grew after the first quarter, by the median of all pairs of samples; and the
-        part of it that came so. None if there were too few samples.
+        """Bytes a second by which memory grew after the warm-up, by the median of all pairs of samples; and the part of
+        it that came so. None if there were too few samples.
         """
-        rest = [sample for sample in self.memory if sample[0] >= self.lasted / 4]
+        rest = [sample for sample in self.memory if sample[0] >= max(WARM_UP, self.lasted / 4)]
         if len(rest) < FEWEST:
             return None
         slope = statistics.median((b - a) / (after - before) for (before, a), (after, b) in combinations(rest, 2))
@@ -190,10 +192,10 @@ def verdicts(record: Record) -> Iterator[Verdict]:
         yield Verdict("agents know what they have sent", record.turns == sum(account.sent), f"{record.turns:,}")
     growth = record.growth()
     if growth is None:
-        yield Verdict("memory did not grow", None, f"{len(record.memory)} samples")
+        yield Verdict("memory did not grow", None, "too little time to tell")
     else:
         slope, part = growth
-        words = f"{quantity(record.memory[-1][1], 'B')}, {slope:+,.0f} B/s, {part:+.2%} after the first quarter"
+        words = f"{quantity(record.memory[-1][1], 'B')}, {slope:+,.0f} B/s, {part:+.2%} after the warm-up"
         yield Verdict("memory did not grow", part <= GROWTH, words)
 
 
