@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import (
+    agents,
     anatomy,
     asynchronous,
     countdown,
@@ -35,6 +36,7 @@ TOPICS: dict[str, Callable[[], Iterator[Benchmark]]] = {
     "language": language.benchmarks,
     "anatomy": anatomy.benchmarks,
     "memory": memory.benchmarks,
+    "agents": agents.benchmarks,
     "startup": startup.benchmarks,
     "warm": warm.benchmarks,
 }

@@ -43,8 +43,8 @@ def cells(row: Row) -> tuple[str, ...]:
         spread = f"{low:.3f}..{high:.3f}" if row.ratio is not None else f"{_digits(low)}..{_digits(high)}"
     budget = ""
     if row.budget is not None:
-        limit = row.budget.limit
-        budget = f"<= {limit:g} x" if row.budget.of == "ratio" else f"<= {quantity(limit, row.unit)}"
+        limit, sign = row.budget.limit, ">=" if row.budget.least else "<="
+        budget = f"{sign} {limit:g} x" if row.budget.of == "ratio" else f"{sign} {quantity(limit, row.unit)}"
     met = {None: "", True: "yes", False: "NO"}[row.met]
     return row.name, quantity(row.subject, row.unit), baseline, ratio, spread, budget, met
 

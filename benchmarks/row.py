@@ -16,13 +16,15 @@ class Budget:
 
     limit: float
     of: Literal["ratio", "subject"] = "ratio"
+    least: bool = False
+    """It is the least instead."""
 
 
 @dataclass(frozen=True)
 class Row:
     name: str
     unit: str
-    """Of subject and baseline: "ns", "ms", "B", "MB", "blocks"."""
+    """Of subject and baseline: "ns", "ms", "B", "MB", "%", "blocks", "agents"."""
     subject: float
     baseline: float | None = None
     ratio: float | None = None
@@ -38,7 +40,9 @@ class Row:
         if self.budget is None:
             return None
         measured = self.ratio if self.budget.of == "ratio" else self.subject
-        return None if measured is None else measured <= self.budget.limit
+        if measured is None:
+            return None
+        return measured >= self.budget.limit if self.budget.least else measured <= self.budget.limit
 
 
 class Benchmark(Protocol):

@@ -1,0 +1,280 @@
+"""What one fresh process measures of a population of fireflies: `python -m benchmarks.populations '{...}'`, a `Plan`
+as JSON, prints its figures as JSON.
+
+Three ways to have them: `cascade`, the agents of `cascade.fireflies`; `asyncio`, a task and a queue each; `heap`, bare
+coroutines and no event loop. Time is real, or virtual: it jumps when everybody waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import json
+import math
+import os
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+import cascade as cs
+from benchmarks.subprocesses import resident
+from benchmarks.swarm import Heap, Insect, Swarm, queues, task
+from cascade.fireflies import Firefly, Grid, Population
+
+Way: TypeAlias = Literal["cascade", "asyncio", "heap"]
+Figures: TypeAlias = dict[str, Any]
+
+PERIOD, REFRACTORY, SEED = 5.0, 1.0, 1
+TICK = 0.02
+"""Seconds that the lag meter sleeps at a time."""
+WATCHED = 1_000
+"""About so many fireflies say how late they flash."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be measured."""
+
+    way: Way
+    side: int
+    """Of the grid: there are side x side fireflies."""
+    seconds: float
+    """Of the time in question."""
+    virtual: bool
+    nudge: float = 0.2
+    """How far a flash moves those on who see it, as a fraction of the period. 0.2: soon all flash at the same instants.
+    0: all see 8 others flash in a period, and go their own way for ever.
+    """
+    tuned: bool = False
+    """Do what a process that lives long should: freeze what is there once all have started, and collect more seldom."""
+    traced: bool = False
+    """Keep each flash, and give the hash of all."""
+    turn: int = 0
+    """Which of several measurements of the same it is."""
+
+
+@cache
+def measured(plan: Plan) -> Figures:
+    """The figures of a plan, from a process of its own; once for all rows that want them."""
+    command = [sys.executable, "-m", "benchmarks.populations", json.dumps(asdict(plan))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return dict(json.loads(done.stdout))
+
+
+# ------------------------------------------------------------------------------------------- the three populations
+
+
+def populate(plan: Plan, now: Callable[[], float]) -> Population:
+    """Cascade's own."""
+    grid = Grid(plan.side)
+    return Population(grid, period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
+
+
+def swarm(plan: Plan, now: Callable[[], float]) -> Swarm:
+    """The same by hand."""
+    grid = Grid(plan.side)
+    return Swarm(grid.neighbours, len(grid), period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
+
+
+def cascade(plan: Plan, meter: Meter) -> None:
+    async def main() -> None:
+        population = populate(plan, engine.clock.time)
+        meter.made(population)
+        runs = [engine.start(target) for target in population.targets()]
+        while runs[-1].state == "ready":
+            await asyncio.sleep(0)
+        await pass_time(plan, meter)
+
+    meter.begin()
+    engine = cs.Engine(clock=cs.Clock.virtual(seed=SEED) if plan.virtual else None)
+    with asyncio.Runner(loop_factory=engine.new_loop) as runner:
+        runner.run(main())
+
+
+def tasks(plan: Plan, meter: Meter) -> None:
+    async def main() -> None:
+        crowd = swarm(plan, time.monotonic)
+        queues(crowd)
+        meter.made(crowd)
+        alive = [asyncio.create_task(task(crowd, *state)) for state in crowd.begin()]
+        await asyncio.sleep(0)
+        await pass_time(plan, meter)
+        assert not alive[-1].done()
+
+    meter.begin()
+    asyncio.run(main())
+
+
+def coroutines(plan: Plan, meter: Meter) -> None:
+    meter.begin()
+    heap = Heap()
+    crowd = swarm(plan, lambda: heap.now)
+    crowd.meet(heap.reach)
+    meter.made(crowd)
+    heap.start(crowd)
+    with meter.measuring():
+        heap.run(plan.seconds)
+    meter.end()
+
+
+WAYS: dict[Way, Callable[[Plan, Meter], None]] = {"cascade": cascade, "asyncio": tasks, "heap": coroutines}
+
+
+async def pass_time(plan: Plan, meter: Meter) -> None:
+    """All have started: measure for as long as the plan says, and be gone."""
+    with meter.measuring():
+        await (asyncio.sleep(plan.seconds) if plan.virtual else meter.watch(plan.seconds))
+    meter.end()
+
+
+# ------------------------------------------------------------------------------------------------------ the figures
+
+
+class Meter:
+    """Takes the figures of one population on its way."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.figures: Figures = {}
+        self.population: Population | Swarm
+        self.lags: list[float] = []
+        self.lateness: list[float] = []
+        self.trace: list[tuple[float, int]] = []
+
+    def begin(self) -> None:
+        """There is nothing yet but what was imported."""
+        gc.collect()
+        gc.freeze()
+        self.empty = resident()
+
+    def made(self, population: Population | Swarm) -> None:
+        """The population is there, and nobody has started."""
+        self.population = population
+        fireflies: Sequence[Firefly | Insect] = population.fireflies
+        for index, firefly in enumerate(fireflies):
+            if self.plan.traced:
+                firefly.neighbours += (self._tracer(index),)
+            elif not self.plan.virtual and index % max(1, len(fireflies) // WATCHED) == 0:
+                firefly.neighbours += (self._notice,)
+        self.started = time.perf_counter()
+
+    def _tracer(self, index: int) -> Callable[[float], object]:
+        return lambda instant: self.trace.append((instant, index))
+
+    def _notice(self, instant: float) -> None:
+        self.lateness.append(self.population.now() - instant)
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """All wait. Measure what happens from now on."""
+        figures, population = self.figures, self.population
+        size = len(population.fireflies)
+        figures["agents"] = size
+        figures["start"] = time.perf_counter() - self.started
+        gc.collect()
+        figures["memory"] = (resident() - self.empty) / size
+        figures["walked"] = len(gc.get_objects()) / size
+        if self.plan.tuned:
+            gc.freeze()
+            gc.set_threshold(10_000, 20, 100)
+        collector = Collector()
+        events, began, cpu = population.events, time.perf_counter(), time.process_time()
+        with collector:
+            yield
+        cpu = time.process_time() - cpu
+        figures["wall"] = time.perf_counter() - began
+        figures["events"] = population.events
+        figures["flashes"] = population.flashes
+        figures["cpu"] = cpu
+        figures["event"] = cpu / max(1, population.events - events)
+        figures["collection"] = collector.seconds / cpu
+        figures["collections"] = collector.collections
+        figures["longest_collection"] = collector.longest
+
+    async def watch(self, seconds: float) -> None:
+        """Let real time pass, and see how late a coroutine wakes up that sleeps a little at a time."""
+        self.lateness.clear()
+        end = time.monotonic() + seconds
+        while (before := time.monotonic()) < end:
+            await asyncio.sleep(TICK)
+            self.lags.append(time.monotonic() - before - TICK)
+
+    def end(self) -> None:
+        """Tell the figures and be gone: to stop so many agents is no part of this."""
+        figures, population = self.figures, self.population
+        if self.plan.virtual:
+            instant = population.now()
+            figures["order"] = order([firefly.due for firefly in population.fireflies], instant)
+            figures["state"] = state(population)
+        if self.plan.traced:  # who flashes at the same instant may do so in any order
+            figures["trace"] = digest([value for flash in sorted(self.trace) for value in flash])
+        for name, values in (("lag", self.lags), ("late", self.lateness)):
+            if values:
+                figures |= {
+                    f"{name}_p50": statistics.median(values),
+                    f"{name}_p99": percentile(values, 99),
+                    f"{name}_most": max(values),
+                }
+        print(json.dumps(figures), flush=True)
+        os._exit(0)
+
+
+class Collector:
+    """How much of the time Python's garbage collector takes."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.longest = 0.0
+        self.collections = [0, 0, 0]
+
+    def __enter__(self) -> None:
+        gc.callbacks.append(self._told)
+
+    def __exit__(self, *error: object) -> None:
+        gc.callbacks.remove(self._told)
+
+    def _told(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self.began = time.process_time()
+            return
+        taken = time.process_time() - self.began
+        self.seconds += taken
+        self.longest = max(self.longest, taken)
+        self.collections[info["generation"]] += 1
+
+
+def order(dues: Sequence[float], at: float) -> float:
+    """The order parameter, as `Population.order` has it."""
+    turn = 2.0 * math.pi / PERIOD
+    angles = [(at - due) * turn for due in dues]
+    return math.hypot(math.fsum(map(math.cos, angles)), math.fsum(map(math.sin, angles))) / len(angles)
+
+
+def state(population: Population | Swarm) -> str:
+    """A hash of the instants of each one's next and last flash: who differs once differs from then on."""
+    return digest([value for firefly in population.fireflies for value in (firefly.due, firefly.flashed)])
+
+
+def digest(values: Sequence[float]) -> str:
+    return hashlib.blake2b(struct.pack(f"<{len(values)}d", *values), digest_size=16).hexdigest()
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest that so many of the values do not exceed."""
+    ranked = sorted(values)
+    return ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]
+
+
+if __name__ == "__main__":
+    plan = Plan(**json.loads(sys.argv[1]))
+    for clock in (cs.Clock.real(), cs.Clock.virtual()):  # what is loaded once by all that run is nobody's agents'
+        cs.run(cs.wait(0.001), engine=cs.Engine(clock=clock))
+    WAYS[plan.way](plan, Meter(plan))

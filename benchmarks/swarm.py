@@ -1,0 +1,214 @@
+"""Fireflies by hand: what `cascade.fireflies` does, as asyncio tasks with queues and as bare coroutines on a heap.
+
+The arithmetic is that of `cascade.fireflies.agent`, operation by operation, so that on the heap every flash comes at
+the same instant as under Cascade's virtual clock, to the last bit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from heapq import heappop, heappush
+from typing import Any
+
+
+class Insect:
+    """What is known of one firefly."""
+
+    __slots__ = ("due", "flashed", "inbox", "listening", "neighbours", "send", "timer")
+
+    def __init__(self, due: float) -> None:
+        self.due = due
+        self.flashed = -float("inf")
+        self.inbox: Any = None
+        self.neighbours: tuple[Callable[[float], object], ...] = ()
+        self.listening = False
+        """Whether a message wakes it. On the heap only."""
+        self.timer = 0
+        """The number of its timer; another one in the heap is void. On the heap only."""
+        self.send: Callable[[float | None], int]
+        """Resumes it with what woke it. On the heap only."""
+
+
+class Swarm:
+    """All of them, with the first phases of `cascade.fireflies.Population` at the same seed."""
+
+    def __init__(
+        self,
+        seen: Callable[[int], tuple[int, ...]],
+        size: int,
+        *,
+        period: float,
+        refractory: float,
+        nudge: float,
+        seed: int,
+        now: Callable[[], float],
+    ) -> None:
+        self.period = period
+        self.blind = refractory / period
+        self.awake = period - refractory
+        self.nudge = nudge
+        self.now = now
+        self.seen = seen
+        self.events = 0
+        self.flashes = 0
+        begin = now()
+        draw = random.Random(seed).random
+        self.fireflies = tuple(Insect(begin + (1.0 - draw()) * period) for _ in range(size))
+
+    def meet(self, reach: Callable[[Insect], Callable[[float], object]]) -> None:
+        """Tell each who sees it, by the function that `reach` gives for each."""
+        reaches = [reach(insect) for insect in self.fireflies]
+        for index, insect in enumerate(self.fireflies):
+            insect.neighbours = tuple(reaches[other] for other in self.seen(index))
+
+    def flash(self, insect: Insect, instant: float) -> None:
+        insect.flashed = instant
+        self.flashes += 1
+        for send in insect.neighbours:
+            send(instant)
+
+    def begin(self) -> Iterator[tuple[Insect, float, float]]:
+        """Each with its phase, and the instant at which it has it."""
+        for insect in self.fireflies:
+            at = self.now()
+            yield insect, (1.0 - (insect.due - at) / self.period) % 1.0, at
+
+
+# ------------------------------------------------------------------------------------------------------- asyncio
+
+
+def queues(swarm: Swarm) -> None:
+    """Give each a queue."""
+    for insect in swarm.fireflies:
+        insect.inbox = asyncio.Queue()
+    swarm.meet(lambda insect: insect.inbox.put_nowait)
+
+
+async def task(swarm: Swarm, me: Insect, phase: float, at: float) -> None:
+    """A firefly as an asyncio task, as people write it."""
+    queue: asyncio.Queue[float] = me.inbox
+    while True:
+        due = me.due = at + (1.0 - phase) * swarm.period
+        if phase < swarm.blind:
+            await asyncio.sleep(max(0.0, due - swarm.awake - swarm.now()))
+            swarm.events += 1
+            while not queue.empty():
+                queue.get_nowait()
+            phase, at = swarm.blind, due - swarm.awake
+            continue
+        message: float | None
+        if not queue.empty():
+            message = queue.get_nowait()
+        else:
+            try:
+                message = await asyncio.wait_for(queue.get(), max(0.0, due - swarm.now()))
+            except TimeoutError:
+                message = None
+        swarm.events += 1
+        if message is None or message >= due:
+            at, phase = due, 1.0
+        else:
+            at = message
+            phase = 1.0 - (due - at) / swarm.period + swarm.nudge
+        if phase >= 1.0:
+            swarm.flash(me, at)
+            phase = 0.0
+
+
+# ---------------------------------------------------------------------------------------------------- on a heap
+
+
+class Heap:
+    """Time that jumps, and bare coroutines (in their oldest form, generators) that wait on it.
+
+    A coroutine yields the instant up to which it waits, in nanoseconds, and is sent the message that came, or None.
+    A timer that is not needed any more stays in the heap until it comes up: with `heapq` that is the cheapest way.
+    """
+
+    def __init__(self) -> None:
+        self.instant = 0
+        self.now = 0.0
+        """The same in seconds."""
+        self.order = 0
+        self.timers: list[tuple[int, int, Insect]] = []
+        self.ready: deque[tuple[Insect, float | None]] = deque()
+
+    def deadline(self, left: float) -> int:
+        return self.instant + int(left * 1e9 + 0.5) if left > 0.0 else self.instant
+
+    def settle(self) -> None:
+        """Have them all go on until everybody waits."""
+        ready, timers = self.ready, self.timers
+        while ready:
+            insect, message = ready.popleft()
+            deadline = insect.send(message)
+            self.order += 1
+            insect.timer = self.order
+            heappush(timers, (deadline, self.order, insect))
+
+    def run(self, until: float) -> None:
+        """Let time pass up to an instant, in seconds."""
+        timers, ready, end = self.timers, self.ready, int(until * 1e9 + 0.5)
+        while timers and timers[0][0] < end:
+            instant = timers[0][0]
+            self.instant, self.now = instant, instant / 1e9
+            while timers and timers[0][0] <= instant:
+                _, order, insect = heappop(timers)
+                if order == insect.timer:
+                    insect.timer = 0
+                    insect.listening = False
+                    ready.append((insect, None))
+            self.settle()
+        self.instant, self.now = end, end / 1e9
+
+    def start(self, swarm: Swarm) -> None:
+        """Begin all the coroutines of a swarm."""
+        for insect, phase, at in swarm.begin():
+            insect.send = coroutine(self, swarm, insect, phase, at).send
+            self.ready.append((insect, None))
+        self.settle()
+
+    def reach(self, insect: Insect) -> Callable[[float], object]:
+        """How to send a message to one."""
+        inbox = insect.inbox = []
+        wake = self.ready.append
+
+        def send(instant: float) -> None:
+            if insect.listening:
+                insect.listening = False
+                insect.timer = 0
+                wake((insect, instant))
+            else:
+                inbox.append(instant)
+
+        return send
+
+
+def coroutine(heap: Heap, swarm: Swarm, me: Insect, phase: float, at: float) -> Generator[int, float | None, None]:
+    """A firefly as a bare coroutine."""
+    inbox: list[float] = me.inbox
+    while True:
+        due = me.due = at + (1.0 - phase) * swarm.period
+        if phase < swarm.blind:
+            yield heap.deadline(due - swarm.awake - heap.now)
+            swarm.events += 1
+            inbox.clear()
+            phase, at = swarm.blind, due - swarm.awake
+            continue
+        if inbox:
+            message: float | None = inbox.pop(0)
+        else:
+            me.listening = True
+            message = yield heap.deadline(due - heap.now)
+        swarm.events += 1
+        if message is None or message >= due:
+            at, phase = due, 1.0
+        else:
+            at = message
+            phase = 1.0 - (due - at) / swarm.period + swarm.nudge
+        if phase >= 1.0:
+            swarm.flash(me, at)
+            phase = 0.0
