@@ -89,7 +89,7 @@ class Additive(Population[Firefly["Additive"]]):
     >>> with asyncio.Runner(loop_factory=engine.new_loop) as runner:
     ...     near, far = runner.run(distance([0.0, 0.15])), runner.run(distance([0.0, 0.5]))
     >>> near, round(far, 3)
-    (0.0, 0.4)
+    (0.0, 0.5)
     """
 
     __slots__ = ("awake", "blind", "jitter", "nudge")

@@ -38,10 +38,11 @@ def cellular_agent(me: Cell, state: int, tick: int, foreseen: bool) -> cs.LazyRe
     """
     population = me.population
     at, following = population.instant(tick), population.instant(tick + 1)
+    blink = population.blink
     me.state = state
-    me.due = population.instant(tick + (population.blink - state) % population.states)
-    if state == population.blink:
+    if state == blink:
         me.flash(at)
+    me.due = at + (blink - state) % population.states * population.tick
 
     @inline
     def move(waited: float) -> cs.LazyResult:
@@ -68,8 +69,8 @@ class Cellular(Population[Cell]):
 
     >>> from cascade.fireflies import path
     >>> cells = Cellular(path(3), period=6.0, states=6, start=[2, 3, 1], now=lambda: 0.0)
-    >>> cells.blink, cells.tick, [cell.due for cell in cells.fireflies]
-    (2, 1.0, [6.0, 5.0, 1.0])
+    >>> cells.blink, cells.tick, [cell.state for cell in cells.fireflies]
+    (2, 1.0, [2, 3, 1])
     """
 
     __slots__ = ("begun", "blink", "states", "tick")

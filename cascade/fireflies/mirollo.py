@@ -66,7 +66,7 @@ class Mirollo(Population[Firefly["Mirollo"]]):
     >>> from cascade.fireflies import path
     >>> pair = Mirollo(path(2), period=1.0, nudge=0.1, dissipation=3.0, now=lambda: 0.0)
     >>> round(pair.alpha, 9), round(pair.beta, 9)
-    (1.349858808, 0.018330936)
+    (1.349858808, 0.018331096)
     """
 
     __slots__ = ("alpha", "beta")

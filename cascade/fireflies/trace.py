@@ -23,7 +23,7 @@ class Trace:
     >>> trace = Trace(pair)
     >>> pair.fireflies[1].flash(0.5)
     >>> trace.flashes, trace.digest()
-    (1, '08b6bb3a8a0d1a56fda6a7ad02bb2fb1')
+    (1, '470e677287461e40c19b4191194e8a04')
     """
 
     def __init__(self, population: Population[Any]) -> None:
