@@ -1,4 +1,4 @@
-"""The agent, taken step by step under a clock made of a heap: what it decides, without any waiting."""
+"""The additive agent, taken step by step under a clock made of a heap: what it decides, without any waiting."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 import cascade as cs
-from cascade.fireflies.agent import firefly_agent
-from cascade.fireflies.grid import Grid
-from cascade.fireflies.population import Population
+from cascade.fireflies import Additive, additive_agent, torus8
 
 PERIOD = 1.0
 
@@ -35,8 +33,8 @@ class Stepper:
         lateness: float = 0.0,
     ) -> None:
         self.now = 0.0
-        self.population = Population(
-            Grid(side),
+        self.population = Additive(
+            torus8(side),
             period=PERIOD,
             refractory=refractory,
             nudge=nudge,
@@ -53,7 +51,7 @@ class Stepper:
 
     def start(self, phases: list[float] | None = None) -> Stepper:
         for firefly, target in zip(self.population.fireflies, self.population.targets(), strict=True):
-            self.go_on(firefly.index, firefly_agent(firefly, phases[firefly.index], 0.0) if phases else target)
+            self.go_on(firefly.index, additive_agent(firefly, phases[firefly.index], 0.0) if phases else target)
         return self
 
     def until(self, end: float) -> Stepper:
@@ -90,10 +88,10 @@ class Stepper:
             else SimpleNamespace(message=message, timed_out=message is None, elapsed=0.0)
         )
         self.go_on(index, then.task.fn(value))
-        self.ready.extend(self.population.grid.neighbours(index))
+        self.ready.extend(self.population.topology.neighbours(index))
 
     def go_on(self, index: int, step: cs.LazyResult) -> None:
-        while step.task is firefly_agent:
+        while step.task is additive_agent:
             step = step.task.fn(*step.args)
         (waits,) = step.args
         (seconds,) = (value for value in (*waits.args, *waits.kwargs.values()) if isinstance(value, float))

@@ -5,12 +5,11 @@ import statistics
 
 import pytest
 
-from cascade.fireflies.grid import Grid
-from cascade.fireflies.population import Population
+from cascade.fireflies import Additive, torus8
 
 
-def population(side: int, *, seed: int = 1, jitter: float = 0.0) -> Population:
-    return Population(Grid(side), period=4.0, refractory=1.0, nudge=0.1, jitter=jitter, seed=seed, now=lambda: 1000.0)
+def population(side: int, *, seed: int = 1, jitter: float = 0.0) -> Additive:
+    return Additive(torus8(side), period=4.0, refractory=1.0, nudge=0.1, jitter=jitter, seed=seed, now=lambda: 1000.0)
 
 
 def test_order_is_one_in_step_and_none_when_spread_evenly() -> None:

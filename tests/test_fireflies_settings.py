@@ -23,16 +23,52 @@ def problems(**asked: object) -> list[str]:
         ({"period": float("inf")}, "--period: expected seconds, more than 0, got inf"),
         ({"refractory": -0.1}, "--refractory: expected seconds, 0 or more, got -0.1"),
         ({"refractory": 5.0}, "--refractory: expected less than --period (5.0), got 5.0"),
-        (
-            {"refractory": 0.0},
-            "--refractory: expected more than 0 with a --nudge of 1/8 or more (0.2), got 0.0",
-        ),
         ({"nudge": float("nan")}, "--nudge: expected a fraction of the period, 0 or more, got nan"),
         ({"duration": "60"}, "--duration: expected seconds, more than 0, got '60'"),
         ({"jitter": -1.0}, "--jitter: expected seconds, 0 or more, got -1.0"),
         ({"jitter": 6.0}, "--jitter: expected less than --period (5.0), got 6.0"),
         ({"seed": 1.5}, "--seed: expected a whole number, got 1.5"),
         ({"quantum": -1.0}, "--quantum: expected seconds, 0 or more, got -1.0"),
+        ({"agents": 0}, "--agents: expected a whole number from 1 to 1000000, got 0"),
+        ({"side": 4, "agents": 15}, "--agents: expected 16 or none with --side 4, got 15"),
+        (
+            {"agents": 950},
+            "--agents: expected a square number for torus8 (900 and 961 are the nearest), got 950",
+        ),
+        (
+            {"topology": "torus4", "agents": 2},
+            "--agents: expected a square number for torus4 (1 and 4 are the nearest), got 2",
+        ),
+        ({"topology": "all-to-all", "side": 50}, "--agents: expected at most 2000 for all-to-all, got 2500"),
+        ({"topology": "random:9", "agents": 9}, "--agents: expected more than 9 for random:9, got 9"),
+        (
+            {"topology": "random:3", "agents": 9},
+            "--agents: expected an even number for random:3, as 3 is odd, got 9",
+        ),
+        (
+            {"topology": "cube"},
+            "--topology: expected one of torus8, torus4, ring, path, star, all-to-all, random:k (k: a number of "
+            "neighbours), got 'cube'",
+        ),
+        ({"model": "linear"}, "--model: expected one of additive, mirollo-strogatz, cellular, got 'linear'"),
+        ({"states": 6}, "--states: expected --model cellular with it, got 6"),
+        ({"dissipation": 3.0}, "--dissipation: expected --model mirollo-strogatz with it, got 3.0"),
+        (
+            {"model": "cellular", "nudge": 0.1},
+            "--nudge: expected --model additive or mirollo-strogatz with it, got 0.1",
+        ),
+        ({"model": "mirollo-strogatz", "refractory": 0.1}, "--refractory: expected --model additive with it, got 0.1"),
+        ({"model": "mirollo-strogatz", "nudge": 1.5}, "--nudge: expected a number from 0 to 1, got 1.5"),
+        (
+            {"model": "mirollo-strogatz", "dissipation": 0.0},
+            "--dissipation: expected a number, more than 0, at most 100, got 0.0",
+        ),
+        ({"model": "cellular", "states": 2}, "--states: expected a whole number from 3 to 1000, got 2"),
+        ({"speed": 0.0}, "--speed: expected a number, more than 0, at most 1000000, got 0.0"),
+        (
+            {"speed": 2.0, "virtual": True},
+            "--speed: expected none with --virtual, whose time is as fast as it goes, got 2.0",
+        ),
     ],
 )
 def test_each_setting_says_what_it_expects(asked: dict[str, object], problem: str) -> None:
@@ -61,3 +97,16 @@ def test_checking_leaves_files_as_they_are(tmp_path: Path) -> None:
 def test_what_is_unusual_but_sound_is_taken() -> None:
     Settings(side=1, refractory=0.0, nudge=0.12, jitter=0.5, seed=-3, quantum=0.0).check()
     Settings(side=1, period=3, refractory=1, nudge=0, duration=1).check()
+    Settings(side=4, agents=16, refractory=0.0, nudge=0.5, period=0.1, virtual=True, trace=True).check()
+    Settings(model="cellular", topology="random:3", agents=10, states=3, speed=10).check()
+    Settings(model="mirollo-strogatz", topology="star", agents=7, nudge=0, dissipation=0.5).check()
+
+
+def test_how_many_there_are() -> None:
+    assert [Settings().size, Settings(side=3).size, Settings(agents=7).size] == [900, 9, 7]
+
+
+def test_a_seed_is_drawn_once_if_there_is_none() -> None:
+    assert Settings(seed=0).seeded().seed == 0
+    drawn = Settings().seeded()
+    assert drawn.seed is not None and drawn.seeded().seed == drawn.seed

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cascade as cs
-from cascade.fireflies.population import Population
+from cascade.fireflies import Additive, Population
 from cascade.fireflies.sampler import Reading, View
 from cascade.fireflies.settings import Settings, SettingsError
-from cascade.fireflies.show import perform, show
+from cascade.fireflies.show import make_engine, perform, show
 
 BRIEF = Settings(side=5, period=0.2, refractory=0.04, duration=1.0, seed=4)
 
@@ -53,7 +54,7 @@ def test_the_summary_adds_up() -> None:
 def test_a_view_is_told_what_happens() -> None:
     view = Kept()
 
-    def stage(population: Population) -> AbstractContextManager[View]:
+    def stage(population: Population[Any]) -> AbstractContextManager[View]:
         return nullcontext(view)
 
     show(BRIEF, stage)
@@ -69,7 +70,8 @@ def test_nothing_starts_when_something_asked_for_cannot_be_had() -> None:
 
 
 async def test_being_cancelled_ends_it_with_a_summary() -> None:
-    task = asyncio.create_task(perform(Settings(side=3, period=0.2, refractory=0.04, duration=3600.0)))
+    settings = Settings(side=3, period=0.2, refractory=0.04, duration=3600.0)
+    task = asyncio.create_task(perform(settings, make_engine(settings)))
     await asyncio.sleep(0.3)
     task.cancel()
     outcome = await task
@@ -83,12 +85,13 @@ async def test_an_agent_that_fails_ends_the_show_with_its_error(monkeypatch: pyt
     def broken() -> None:
         raise ZeroDivisionError("broken")
 
-    def targets(self: Population) -> list[cs.LazyResult]:
+    def targets(self: Additive) -> list[cs.LazyResult]:
         return [broken()]
 
-    monkeypatch.setattr(Population, "targets", targets)
+    monkeypatch.setattr(Additive, "targets", targets)
     with pytest.raises(ZeroDivisionError, match="broken"):
-        await asyncio.wait_for(perform(Settings(side=1, duration=3600.0)), 30)
+        settings = Settings(side=1, duration=3600.0)
+        await asyncio.wait_for(perform(settings, make_engine(settings)), 30)
 
 
 def test_the_plot_is_a_png(tmp_path: Path) -> None:

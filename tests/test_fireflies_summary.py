@@ -27,7 +27,7 @@ def test_json_has_the_agreed_keys_in_order() -> None:
     read = json.loads(SUMMARY.json())
     assert " ".join(read) == (
         "agents model_s wall_s events flashes us_per_event kb_per_agent r lag_p50_ms lag_p99_ms "
-        "hits misses builds solves loaded"
+        "hits misses builds solves loaded trace"
     )
     assert read["kb_per_agent"] is None
     assert SUMMARY.json().endswith(b"}\n")

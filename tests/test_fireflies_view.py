@@ -3,12 +3,12 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
-from cascade.fireflies.grid import Grid
-from cascade.fireflies.population import Population
+from cascade.fireflies import Additive, Topology, path, torus8
 from cascade.fireflies.sampler import Reading
-from cascade.fireflies.view import LEVELS, Glow, LiveView, PlainView
+from cascade.fireflies.view import LEVELS, Glow, LiveView, PlainView, fits
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,8 +18,12 @@ pytest.importorskip("rich", reason="needs the extra cli")
 READING = Reading(model_s=3.04, r=0.98765, flashes=12, events_per_s=84.4, lag_ms=0.26, hit_rate=0.9951)
 
 
-def population(side: int) -> Population:
-    return Population(Grid(side), period=5.0, refractory=1.0, nudge=0.2, seed=1, now=lambda: 100.0)
+def population(side: int) -> Additive:
+    return lit(torus8(side))
+
+
+def lit(topology: Topology) -> Additive:
+    return Additive(topology, period=5.0, refractory=1.0, nudge=0.2, seed=1, now=lambda: 100.0)
 
 
 def screen(width: int, height: int, **kwargs: Any) -> tuple[Console, io.StringIO]:
@@ -81,3 +85,43 @@ def test_the_plain_view_is_a_line_a_reading() -> None:
     out = io.StringIO()
     PlainView(out).show(READING)
     assert out.getvalue() == ("     3.0 s  R 0.988  12 flashes  84 events/s  lag 0.3 ms  template hits 99.51 %\n")
+
+
+def test_virtual_time_knows_no_lag() -> None:
+    out = io.StringIO()
+    PlainView(out).show(msgspec.structs.replace(READING, lag_ms=None))
+    assert out.getvalue() == "     3.0 s  R 0.988  12 flashes  84 events/s  template hits 99.51 %\n"
+    console, out = screen(80, 24)
+    with LiveView(population(3), console) as view:
+        view.show(msgspec.structs.replace(READING, lag_ms=None))
+    assert "lag" not in out.getvalue()
+
+
+@pytest.mark.parametrize("colours", ["truecolor", None])
+def test_a_last_row_that_is_not_full_is_shown_so(colours: str | None) -> None:
+    console, out = screen(60, 24, force_terminal=True, color_system=colours, legacy_windows=False)
+    swarm = lit(path(100))
+    for firefly in swarm.fireflies:
+        firefly.flashed = 100.0
+    console.print(Glow(swarm))
+    lines = out.getvalue().splitlines()
+    if colours is None:
+        assert [line.count("@") for line in lines] == [60, 40]
+    else:
+        assert len(lines) == 1 and lines[0].count("\N{UPPER HALF BLOCK}") == 60
+
+
+@pytest.mark.parametrize(
+    ("side", "width", "height", "kind", "whole"),
+    [
+        (30, 80, 24, {"color_system": "truecolor"}, True),
+        (36, 80, 24, {"color_system": "truecolor"}, True),
+        (37, 80, 24, {"color_system": "truecolor"}, False),
+        (81, 80, 80, {"color_system": "truecolor"}, False),
+        (18, 80, 24, {"color_system": None}, True),
+        (19, 80, 24, {"color_system": None}, False),
+    ],
+)
+def test_a_population_fits_or_does_not(side: int, width: int, height: int, kind: dict[str, Any], whole: bool) -> None:
+    console, _ = screen(width, height, force_terminal=True, **kind)
+    assert fits(population(side), console) is whole

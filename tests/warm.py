@@ -20,8 +20,7 @@ from strategies import expressions
 from values import Hostile, HostileKey
 
 import cascade as cs
-from cascade.fireflies.grid import Grid
-from cascade.fireflies.population import Population
+from cascade.fireflies import Additive, torus8
 
 Program = Callable[[cs.Engine, bool], Awaitable[None]]
 
@@ -99,8 +98,8 @@ async def countdown(engine: cs.Engine, backwards: bool) -> None:
 
 async def fireflies(engine: cs.Engine, backwards: bool) -> None:
     loop = asyncio.get_running_loop()
-    population = Population(
-        Grid(4), period=0.02, refractory=0.004, nudge=0.1, jitter=0.0, seed=5, now=loop.time
+    population = Additive(
+        torus8(4), period=0.02, refractory=0.004, nudge=0.1, jitter=0.0, seed=5, now=loop.time
     )
     targets = population.targets()
     runs = [engine.start(target) for target in (reversed([*targets]) if backwards else targets)]

@@ -5,27 +5,36 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cascade.commands.status import FAILED, INTERRUPTED, refuse
 from cascade.fireflies.plot import need_plots, write_png
 from cascade.fireflies.sampler import View
 from cascade.fireflies.settings import Settings
 from cascade.fireflies.show import Outcome, Stage, show
-from cascade.fireflies.view import LiveView, PlainView
+from cascade.fireflies.view import LiveView, PlainView, fits
 
 if TYPE_CHECKING:
     from cascade.fireflies.population import Population
 
+
 def fireflies(
     *,
-    side: int = 30,
+    model: str = "additive",
+    topology: str = "torus8",
+    agents: int | None = None,
+    side: int | None = None,
     period: float = 5.0,
-    refractory: float = 1.0,
-    nudge: float = 0.2,
+    refractory: float | None = None,
+    nudge: float | None = None,
+    dissipation: float | None = None,
+    states: int | None = None,
     duration: float = 60.0,
-    jitter: float = 0.0,
+    jitter: float | None = None,
     seed: int | None = None,
+    virtual: bool = False,
+    speed: float | None = None,
+    trace: bool = False,
     json: Path | None = None,
     plot: Path | None = None,
     templates: Path | None = None,
@@ -33,31 +42,48 @@ def fireflies(
 ) -> int:
     """Watch a population of recursive agents fall into step.
 
-    Each firefly of a square (whose edges meet) flashes once a period. One that sees one of its 8 neighbours flash
-    hurries on by a nudge, unless it flashed itself just before. Watch R, the order parameter: 1 when all are in step.
-    With --refractory at 3/10 of the period and --nudge 0.05 it takes a dozen periods, and waves can be seen.
+    Each firefly flashes once a period. One that sees a neighbour flash hurries on by a nudge, unless it flashed itself
+    just before. Watch R, the order parameter: 1 when all are in step. With --refractory at 3/10 of the period and
+    --nudge 0.05 it takes a dozen periods, and waves can be seen.
 
     Args:
-        side: Fireflies in a row; side x side in all.
+        model: How they sway one another: additive, mirollo-strogatz or cellular.
+        topology: Who sees whom: torus8, torus4, ring, path, star, all-to-all or random:k, where all have k neighbours.
+        agents: How many fireflies; 900 if nothing is said.
+        side: The same as a side of a square: side x side.
         period: Seconds from flash to flash of a firefly that is alone.
-        refractory: Seconds after its own flash in which a firefly sees nothing.
-        nudge: How far a flash that is seen moves the phase on, as a fraction of the period.
+        refractory: Seconds after its own flash in which a firefly sees nothing (additive); a fifth of the period.
+        nudge: What a flash that is seen does; additive: how far it moves the phase on, as a fraction of the period
+            (0.2); mirollo-strogatz: how far it moves the charge on (0.1).
+        dissipation: How far the charge falls short of a straight line (mirollo-strogatz; 3).
+        states: How many states a cell has (cellular; 6).
         duration: Seconds that the show lasts. Ctrl-C ends it early, with a summary.
-        jitter: Seconds by which each cycle is longer or shorter, at most.
-        seed: Makes the first phases and the jitter the same again.
+        jitter: Seconds by which each cycle is longer or shorter, at most (additive).
+        seed: Makes the first phases, the jitter and a random topology the same again.
+        virtual: Have time pass as fast as it goes, and the same seed give the very same flashes.
+        speed: Have time pass so many times as fast as in the world.
+        trace: Tell a hash of all flashes.
         json: Write the summary to this file.
         plot: Write R over time and all flashes to this file, as PNG (needs the extra `plots`).
         templates: Start warm from this file of templates, if it is there, and add to it at the end.
         quantum: Seconds for which one agent may keep the event loop; 0: yield at every step.
     """
     settings = Settings(
+        model=model,
+        topology=topology,
+        agents=agents,
         side=side,
         period=period,
         refractory=refractory,
         nudge=nudge,
+        dissipation=dissipation,
+        states=states,
         duration=duration,
         jitter=jitter,
         seed=seed,
+        virtual=virtual,
+        speed=speed,
+        trace=trace,
         json=json,
         plot=plot,
         templates=templates,
@@ -74,13 +100,15 @@ def fireflies(
 
 
 def _stage() -> Stage:
-    """The live view where somebody looks at a terminal, lines elsewhere."""
+    """The live view where somebody looks at a terminal that is large enough, lines elsewhere."""
     from rich.console import Console
 
     console = Console()
 
-    def open_view(population: Population) -> AbstractContextManager[View]:
-        return LiveView(population, console) if console.is_terminal else nullcontext(PlainView(sys.stdout))
+    def open_view(population: Population[Any]) -> AbstractContextManager[View]:
+        if console.is_terminal and fits(population, console):
+            return LiveView(population, console)
+        return nullcontext(PlainView(sys.stdout))
 
     return open_view
 

@@ -1,12 +1,19 @@
 """Fireflies: a population of recursive agents that fall into step, the main job of the command line.
 
-Read `agent` first: it is the whole behaviour of a firefly, as one recursive expression. Around it:
+Read `additive` first: its `additive_agent` is the whole behaviour of a firefly, as one recursive expression. There are
+three models, each with its agent and with the kind of population that its agents live in:
+
+    additive    a flash that is seen moves the phase on by a fixed nudge
+    mirollo     it moves it on the more, the later in the cycle it comes (Mirollo and Strogatz)
+    cellular    whole numbers and ticks: it holds a cell back
+
+Around them:
 
     settings    what a show is asked for, checked all at once
-    grid        who sees whom
+    topology    who sees whom
     firefly     the state of one agent
-    agent       the recursive expression
-    population  all agents, their counters and the order parameter R
+    population  all agents, their counters and the order parameter R: what the models share
+    trace       a hash of all flashes
     sampler     looks at a population from outside while it runs: R, loop lag, flashes
     view        the live picture of it, or a line a second
     summary     the figures at the end
@@ -25,19 +32,49 @@ Neighbours fall into step at nearly any nudge. Of 200 seeds on a 10 x 10 torus, 
 
 from __future__ import annotations
 
-from cascade.fireflies.agent import firefly_agent
+from cascade.fireflies.additive import Additive, additive_agent
+from cascade.fireflies.cellular import Cell, Cellular, cellular_agent
 from cascade.fireflies.firefly import Firefly
-from cascade.fireflies.grid import Grid
+from cascade.fireflies.mirollo import Mirollo, mirollo_agent
 from cascade.fireflies.population import Population
 from cascade.fireflies.settings import Settings, SettingsError
 from cascade.fireflies.summary import Summary
+from cascade.fireflies.topology import (
+    Topology,
+    all_to_all,
+    make_topology,
+    of_edges,
+    path,
+    regular,
+    ring,
+    star,
+    torus4,
+    torus8,
+)
+from cascade.fireflies.trace import Trace
 
 __all__ = [
+    "Additive",
+    "Cell",
+    "Cellular",
     "Firefly",
-    "Grid",
+    "Mirollo",
     "Population",
     "Settings",
     "SettingsError",
     "Summary",
-    "firefly_agent",
+    "Topology",
+    "Trace",
+    "additive_agent",
+    "all_to_all",
+    "cellular_agent",
+    "make_topology",
+    "mirollo_agent",
+    "of_edges",
+    "path",
+    "regular",
+    "ring",
+    "star",
+    "torus4",
+    "torus8",
 ]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import cascade as cs
 
 if TYPE_CHECKING:
     from cascade.fireflies.population import Population
 
+_P = TypeVar("_P", bound="Population[Any]")
 
-class Firefly:
+
+class Firefly(Generic[_P]):
     """What the rest of the world knows of one firefly; only its own agent writes it.
 
     One number says it all: the instant at which it will flash if nobody disturbs it. Its phase at any other instant
@@ -21,10 +23,10 @@ class Firefly:
 
     __slots__ = ("channel", "due", "flashed", "index", "neighbours", "population")
 
-    def __init__(self, population: Population, index: int, due: float) -> None:
+    def __init__(self, population: _P, index: int, due: float) -> None:
         self.population = population
         self.index = index
-        """Its place in the grid."""
+        """Its place in the topology."""
         self.channel = cs.Channel()
         """Where it sees the flashes of others. A message is the instant of the flash."""
         self.due = due

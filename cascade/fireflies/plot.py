@@ -35,7 +35,7 @@ def draw(sampler: Sampler, summary: Summary) -> Figure:
     raster.scatter(sampler.flash_times, sampler.flash_places, s=marker, linewidths=0, color="black")
     raster.set_xlim(0, summary.model_s)
     raster.set_ylim(-0.5, summary.agents - 0.5)
-    raster.set_ylabel("firefly (row by row)")
+    raster.set_ylabel("firefly")
     raster.set_xlabel("model time (s)")
     return figure
 

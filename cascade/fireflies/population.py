@@ -1,24 +1,35 @@
-"""All agents of a show, their counters, and how far they are in step."""
+"""All agents of a show, their counters, and how far they are in step: what the models share."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import cascade as cs
-from cascade.fireflies.agent import firefly_agent
 from cascade.fireflies.firefly import Firefly
-from cascade.fireflies.grid import Grid
+from cascade.fireflies.topology import Topology
+
+_F = TypeVar("_F", bound=Firefly[Any])
 
 
-class Population:
-    """Fireflies on a grid, with random phases at the start.
+class Population(ABC, Generic[_F]):
+    """Fireflies in a topology, with random phases at the start. Each model has a kind of its own.
 
     Times are seconds of `now`, which is the only clock that they read; the order parameter R is 1 when all phases are
     equal and about 1/sqrt(n) when they have nothing to do with one another.
 
-    >>> population = Population(Grid(4), period=5.0, refractory=1.0, nudge=0.2, seed=7, now=lambda: 100.0)
+    Args:
+        topology: who sees whom.
+        period: seconds from flash to flash of a firefly that is alone.
+        seed: of the phases at the start, and of all else that is drawn; None: another one each time.
+        phases: at the start, 0 to 1, one for each firefly; None: random ones.
+        now: the clock: seconds, on the scale on which the engine waits.
+
+    >>> from cascade.fireflies import Additive, torus8
+    >>> population = Additive(torus8(4), period=5.0, refractory=1.0, nudge=0.2, seed=7, now=lambda: 100.0)
     >>> len(population.fireflies), len(population.fireflies[0].neighbours)
     (16, 8)
     >>> round(population.order(), 3) == round(population.order(at=102.5), 3)  # undisturbed, R stays
@@ -29,65 +40,54 @@ class Population:
     (0.75, 1.0)
     """
 
-    __slots__ = (
-        "awake",
-        "blind",
-        "events",
-        "fireflies",
-        "flashes",
-        "grid",
-        "jitter",
-        "now",
-        "nudge",
-        "period",
-        "random",
-    )
+    __slots__ = ("events", "fireflies", "flashes", "now", "period", "random", "topology")
 
     def __init__(
         self,
-        grid: Grid,
+        topology: Topology,
         *,
         period: float,
-        refractory: float,
-        nudge: float,
-        jitter: float = 0.0,
         seed: int | None = None,
+        phases: Sequence[float] | None = None,
         now: Callable[[], float],
     ) -> None:
-        self.grid = grid
+        self.topology = topology
         self.now = now
-        """The clock: seconds, on the scale on which the engine waits."""
         self.period = period
-        """Seconds from flash to flash of a firefly that is alone."""
-        self.blind = refractory / period
-        """The refractory period as a fraction of the period: below this phase nothing is seen."""
-        self.awake = period - refractory
-        """Seconds from the end of the refractory period to the flash."""
-        self.nudge = nudge
-        """How far a flash that is seen moves the phase on; a fraction of the period."""
-        self.jitter = jitter
-        """Most seconds by which a cycle is longer or shorter."""
         self.random = random.Random(seed)
         self.events = 0
         """Wake-ups of agents, by a timer or a signal."""
         self.flashes = 0
+        if phases is None:
+            phases = self.draw()
         begin = now()
-        self.fireflies = tuple(Firefly(self, index, begin + (1.0 - self.random.random()) * period) for index in grid)
+        self.fireflies: tuple[_F, ...] = tuple(
+            self.firefly(index, phase, begin + (1.0 - phase) * period)
+            for index, phase in zip(topology, phases, strict=True)
+        )
         reach = [firefly.channel.send for firefly in self.fireflies]  # one bound method each, shared by all neighbours
         for firefly in self.fireflies:
-            firefly.neighbours = tuple(reach[index] for index in grid.neighbours(firefly.index))
+            firefly.neighbours = tuple(reach[index] for index in topology.neighbours(firefly.index))
+
+    def draw(self) -> list[float]:
+        """Random phases, one for each firefly."""
+        return [self.random.random() for _ in self.topology]
+
+    @abstractmethod
+    def firefly(self, index: int, phase: float, due: float) -> _F:
+        """Make one that has a phase now, and will flash at an instant."""
+
+    @abstractmethod
+    def agent(self, firefly: _F, phase: float, at: float) -> cs.LazyResult:
+        """The endless expression of one that has a phase at an instant."""
 
     def targets(self) -> Iterator[cs.LazyResult]:
         """One endless expression per firefly."""
         for firefly in self.fireflies:
             at = self.now()
-            yield firefly_agent(firefly, self.phase(firefly, at), at)
+            yield self.agent(firefly, self.phase(firefly, at), at)
 
-    def scatter(self) -> float:
-        """The phase just after a flash where cycles jitter; uniform, and 0 on average."""
-        return self.random.uniform(-self.jitter, self.jitter) / self.period
-
-    def phase(self, firefly: Firefly, at: float) -> float:
+    def phase(self, firefly: Firefly[Any], at: float) -> float:
         """The true phase of a firefly at an instant: 0 at a flash, growing to 1.
 
         A wake-up that is late does not show: who should have flashed a moment ago is at a phase just above 0.

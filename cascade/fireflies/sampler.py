@@ -8,7 +8,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,6 +19,10 @@ TICK = 0.02
 """Seconds that the lag meter sleeps at a time."""
 _RASTER = 1000
 _SHARE = 0.05
+_LOOKS = 50
+_FEWEST = 4
+_SINES = 200_000
+_GRAIN = 1e-9  # what a clock counts in: less would be no time at all, again and again
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +32,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     r: float
     flashes: int
     events_per_s: float
-    lag_ms: float
-    """The longest lag of the loop since the last reading."""
+    lag_ms: float | None
+    """The longest lag of the loop since the last reading; None in virtual time, which knows no lag."""
     hit_rate: float
     """Iterations that found their template, 0 to 1."""
 
@@ -38,7 +42,7 @@ class View(Protocol):
     """Something that shows readings as they come."""
 
     interval: float
-    """Seconds between two of them."""
+    """Wall seconds between two of them."""
 
     def show(self, reading: Reading) -> None:
         """Show one."""
@@ -49,17 +53,29 @@ class Sampler:
     """Watches one population from a coroutine in the same loop, and keeps what it saw.
 
     The order parameter costs a sine and a cosine per agent. It is taken often (50 times a period, 20 times a second at
-    most), but no oftener than a twentieth of the time allows, so that large populations are not slowed by the look.
+    most), but no oftener than a twentieth of the time allows, so that large populations are not slowed by the look. In
+    virtual time nothing may depend on how fast this machine is: there it is taken 50 times a period, and less often,
+    down to 4 times, of more than 4,000 agents.
+
+    Args:
+        population: what to look at.
+        stats: gives the counters of the templates.
+        clock: of the engine on which the population lives.
     """
 
-    def __init__(self, population: Population, stats: Callable[[], cs.TemplateStats]) -> None:
+    def __init__(self, population: Population[Any], stats: Callable[[], cs.TemplateStats], clock: cs.Clock) -> None:
         self._population = population
         self._stats = stats
+        self._speed = clock.speed
+        self._virtual = clock.is_virtual
         self._before = stats()
         self._began = population.now()
-        self._interval = max(population.period / 50, 0.05)
+        self._interval = max(population.period / _LOOKS, 0.05 * self._speed)
+        if self._virtual:
+            looks = max(_FEWEST, min(_LOOKS, _SINES // len(population.fireflies)))
+            self._interval = population.period / looks
         self._next_order = self._began
-        self._next_shown = self._began
+        self._next_shown = time.monotonic()
         self._r = 0.0
         self._longest = 0.0
         self._events: deque[tuple[float, int]] = deque([(self._began, 0)])
@@ -101,20 +117,25 @@ class Sampler:
         now = self._population.now
         end = self._began + until
         while (before := now()) < end:
-            events, cpu = self._population.events, time.process_time()
-            nap = min(TICK, end - before)
-            await asyncio.sleep(nap)
-            woke = now()
-            if self._population.events == events:
-                self.cpu_s += time.process_time() - cpu  # nobody else did anything
-            lag = max(0.0, woke - before - nap)
-            self._longest = max(self._longest, lag)
-            self.lags.append(lag)
-            if woke >= self._next_order:
+            if self._virtual:
+                await asyncio.sleep(max(_GRAIN, min(self._next_order, end) - before))
+            else:
+                await self._nap(min(TICK, (end - before) / self._speed))
+            if now() >= self._next_order:
                 self.look()
-            if view is not None and woke >= self._next_shown:
-                self._next_shown = max(self._next_shown, woke - view.interval) + view.interval
+            if view is not None and (wall := time.monotonic()) >= self._next_shown:
+                self._next_shown = max(self._next_shown, wall - view.interval) + view.interval
                 self._show(view)
+
+    async def _nap(self, seconds: float) -> None:
+        """Sleep for a moment of real time, and see by how much it was longer than asked."""
+        events, cpu, before = self._population.events, time.process_time(), time.monotonic()
+        await asyncio.sleep(seconds)
+        lag = max(0.0, time.monotonic() - before - seconds)
+        if self._population.events == events:
+            self.cpu_s += time.process_time() - cpu  # nobody else did anything
+        self._longest = max(self._longest, lag)
+        self.lags.append(lag)
 
     def look(self) -> float:
         """Take R and the flashes since the last look; gives R."""
@@ -132,7 +153,7 @@ class Sampler:
                 self.flash_places.append(firefly.index)
         cost = time.process_time() - began
         self.cpu_s += cost
-        self._next_order = now + max(self._interval, cost / _SHARE)
+        self._next_order = now + (self._interval if self._virtual else max(self._interval, cost / _SHARE * self._speed))
         return self._r
 
     def lag_ms(self, percent: float) -> float | None:
@@ -151,7 +172,7 @@ class Sampler:
             r=self._r,
             flashes=self._population.flashes,
             events_per_s=self._rate(),
-            lag_ms=self._longest * 1000.0,
+            lag_ms=None if self._virtual else self._longest * 1000.0,
             hit_rate=counted["hits"] / asked if asked else 0.0,
         )
         self._longest = 0.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import random
+from collections.abc import Iterator
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,24 @@ from typing import Any
 import msgspec
 
 from cascade.exceptions import CascadeError, TemplateError
+from cascade.fireflies.topology import check_size, parse
 
-LARGEST_SIDE = 1000
-_SEEN_BY = 8
+MOST = 1_000_000
+"""Most agents of a show."""
+MODELS = ("additive", "mirollo-strogatz", "cellular")
+_SIDE = 30
+_FASTEST = 1e6
+_MOST_STATES = 1000
+_STEEPEST = 100  # e to its power is a number still
+
+# What only some models have.
+_OWN = {
+    "refractory": ("additive",),
+    "nudge": ("additive", "mirollo-strogatz"),
+    "jitter": ("additive",),
+    "dissipation": ("mirollo-strogatz",),
+    "states": ("cellular",),
+}
 
 
 class SettingsError(CascadeError, ValueError):
@@ -25,7 +42,7 @@ class SettingsError(CascadeError, ValueError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a show is asked for; times in seconds of model time.
+    """What a show is asked for; times in seconds of model time. Nothing that a model does not have may be asked of it.
 
     >>> Settings(side=10).check()
     >>> Settings(side=0, nudge=-1.0).check()
@@ -35,20 +52,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     --nudge: expected a fraction of the period, 0 or more, got -1.0
     """
 
-    side: int = 30
-    """Fireflies in a row of the square; `side` x `side` in all."""
+    model: str = "additive"
+    """How they sway one another: one of `MODELS`."""
+    topology: str = "torus8"
+    """Who sees whom: one of `cascade.fireflies.topology.KINDS`."""
+    agents: int | None = None
+    """How many; None: `side` x `side`."""
+    side: int | None = None
+    """The square root of how many; None: that of `agents`, or 30."""
     period: float = 5.0
     """From flash to flash of a firefly that is alone."""
-    refractory: float = 1.0
-    """How long a firefly sees nothing after its own flash; below `period`."""
-    nudge: float = 0.2
-    """How far a flash that is seen moves the phase on; a fraction of the period."""
+    refractory: float | None = None
+    """How long a firefly sees nothing after its own flash; below `period`; None: a fifth of it."""
+    nudge: float | None = None
+    """What a flash that is seen does: additive: how far it moves the phase on, a fraction of the period; None: 0.2.
+    Mirollo-Strogatz: by how much it raises f; None: 0.1."""
+    dissipation: float | None = None
+    """How far f is bent; None: 3."""
+    states: int | None = None
+    """How many states a cell has; None: 6."""
     duration: float = 60.0
     """How long the show lasts."""
-    jitter: float = 0.0
-    """By how much a cycle is longer or shorter at most."""
+    jitter: float | None = None
+    """By how much a cycle is longer or shorter at most; None: 0."""
     seed: int | None = None
-    """Of the first phases and of the jitter; None: another one each time."""
+    """Of the first phases, of the jitter and of a random topology; None: another one each time."""
+    virtual: bool = False
+    """Whether time passes as fast as it goes."""
+    speed: float | None = None
+    """Seconds of model time for one of real time; None: 1."""
+    trace: bool = False
+    """Whether to hash all flashes."""
     json: Path | None = None
     """Where the summary goes."""
     plot: Path | None = None
@@ -58,11 +92,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     quantum: float = 0.001
     """The engine's: how long one run may keep the loop; wall seconds."""
 
+    @property
+    def size(self) -> int:
+        """How many agents there are."""
+        if self.agents is not None:
+            return self.agents
+        return (_SIDE if self.side is None else self.side) ** 2
+
     def check(self) -> None:
         """Raise `SettingsError` with all that is wrong, if anything is."""
-        problems = [*_wrong_numbers(self), *_wrong_files(self)]
+        problems = [
+            problem for kind in (_wrong_population, _wrong_times, _wrong_model, _wrong_files) for problem in kind(self)
+        ]
         if problems:
             raise SettingsError(problems)
+
+    def seeded(self) -> Settings:
+        """The same with a seed, drawn if there is none."""
+        if self.seed is not None:
+            return self
+        return msgspec.structs.replace(self, seed=random.SystemRandom().getrandbits(32))
 
 
 def _is_number(value: Any) -> bool:
@@ -73,34 +122,84 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _wrong_numbers(asked: Settings) -> list[str]:
-    problems = []
+def _is_some(value: Any) -> bool:
+    """Whether it is a number of 0 or more, or left open."""
+    return value is None or (_is_number(value) and value >= 0)
 
-    def expect(option: str, holds: bool, expected: str, came: object) -> bool:
-        if not holds:
-            problems.append(f"--{option}: expected {expected}, got {came!r}")
-        return holds
 
-    side, period, nudge, refractory = asked.side, asked.period, asked.nudge, asked.refractory
-    expect("side", _is_whole(side) and 1 <= side <= LARGEST_SIDE, f"a whole number from 1 to {LARGEST_SIDE}", side)
-    beats = expect("period", _is_number(period) and period > 0, "seconds, more than 0", period)
-    rests = expect("refractory", _is_number(refractory) and refractory >= 0, "seconds, 0 or more", refractory)
-    if beats and rests:
-        rests = expect("refractory", refractory < period, f"less than --period ({period!r})", refractory)
-    nudges = expect("nudge", _is_number(nudge) and nudge >= 0, "a fraction of the period, 0 or more", nudge)
-    if rests and nudges and refractory == 0 and nudge * _SEEN_BY >= 1:
-        # Eight neighbours that flash at once would make a firefly flash again at that instant, and it them, for ever.
-        expect("refractory", False, f"more than 0 with a --nudge of 1/{_SEEN_BY} or more ({nudge!r})", refractory)
-    expect("duration", _is_number(asked.duration) and asked.duration > 0, "seconds, more than 0", asked.duration)
-    jitters = expect("jitter", _is_number(asked.jitter) and asked.jitter >= 0, "seconds, 0 or more", asked.jitter)
-    if jitters and beats:
-        expect("jitter", asked.jitter < period, f"less than --period ({period!r})", asked.jitter)
-    expect("seed", asked.seed is None or _is_whole(asked.seed), "a whole number", asked.seed)
-    expect("quantum", _is_number(asked.quantum) and asked.quantum >= 0, "seconds, 0 or more", asked.quantum)
-    return problems
+def _wrong(option: str, holds: bool, expected: str, came: object) -> Iterator[str]:
+    if not holds:
+        yield f"--{option}: expected {expected}, got {came!r}"
+
+
+def _wrong_population(asked: Settings) -> Iterator[str]:
+    """Of what is asked of how many there are, and of who sees whom."""
+    largest = math.isqrt(MOST)
+    side, agents = asked.side, asked.agents
+    sides = side is None or (_is_whole(side) and 1 <= side <= largest)
+    counted = agents is None or (_is_whole(agents) and 1 <= agents <= MOST)
+    yield from _wrong("side", sides, f"a whole number from 1 to {largest}", side)
+    yield from _wrong("agents", counted, f"a whole number from 1 to {MOST}", agents)
+    try:
+        parse(asked.topology)
+    except (ValueError, AttributeError) as error:
+        yield f"--topology: {error}"
+        return
+    if not (sides and counted):
+        return
+    if side is not None and agents is not None and side * side != agents:
+        yield f"--agents: expected {side * side} or none with --side {side}, got {agents!r}"
+        return
+    try:
+        check_size(asked.topology, asked.size)
+    except ValueError as error:
+        yield f"--agents: {error}"
+
+
+def _wrong_model(asked: Settings) -> Iterator[str]:
+    """Of what is asked of the model."""
+    if asked.model not in MODELS:
+        yield f"--model: expected one of {', '.join(MODELS)}, got {asked.model!r}"
+        return
+    for option, models in _OWN.items():
+        value = getattr(asked, option)
+        has = value is None or asked.model in models
+        yield from _wrong(option, has, f"--model {' or '.join(models)} with it", value)
+    nudge, bend, states = asked.nudge, asked.dissipation, asked.states
+    if asked.model == "additive":
+        yield from _wrong("nudge", _is_some(nudge), "a fraction of the period, 0 or more", nudge)
+    else:
+        yield from _wrong("nudge", _is_some(nudge) and (nudge or 0) <= 1, "a number from 0 to 1", nudge)
+    bends = bend is None or (_is_number(bend) and 0 < bend <= _STEEPEST)
+    yield from _wrong("dissipation", bends, f"a number, more than 0, at most {_STEEPEST}", bend)
+    changes = states is None or (_is_whole(states) and 3 <= states <= _MOST_STATES)
+    yield from _wrong("states", changes, f"a whole number from 3 to {_MOST_STATES}", states)
+
+
+def _wrong_times(asked: Settings) -> Iterator[str]:
+    """Of what is asked of time and chance."""
+    period, speed = asked.period, asked.speed
+    beats = _is_number(period) and period > 0
+    yield from _wrong("period", beats, "seconds, more than 0", period)
+    for option, value in (("refractory", asked.refractory), ("jitter", asked.jitter)):
+        lasts = _is_some(value)
+        yield from _wrong(option, lasts, "seconds, 0 or more", value)
+        if lasts and beats and value is not None:
+            yield from _wrong(option, value < period, f"less than --period ({period!r})", value)
+    yield from _wrong(
+        "duration", _is_number(asked.duration) and asked.duration > 0, "seconds, more than 0", asked.duration
+    )
+    yield from _wrong("seed", asked.seed is None or _is_whole(asked.seed), "a whole number", asked.seed)
+    if asked.virtual:
+        yield from _wrong("speed", speed is None, "none with --virtual, whose time is as fast as it goes", speed)
+    else:
+        runs = speed is None or (_is_number(speed) and 0 < speed <= _FASTEST)
+        yield from _wrong("speed", runs, f"a number, more than 0, at most {_FASTEST:.0f}", speed)
+    yield from _wrong("quantum", _is_number(asked.quantum) and asked.quantum >= 0, "seconds, 0 or more", asked.quantum)
 
 
 def _wrong_files(asked: Settings) -> list[str]:
+    """Of the files."""
     problems = []
     for option, path in (("json", asked.json), ("plot", asked.plot)):
         if path is not None and (reason := _unwritable(path)):

@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 import cascade as cs
-from cascade.fireflies.grid import Grid
+from cascade.fireflies.additive import Additive
+from cascade.fireflies.cellular import Cellular
+from cascade.fireflies.mirollo import Mirollo
 from cascade.fireflies.population import Population
 from cascade.fireflies.sampler import Sampler, View
 from cascade.fireflies.settings import Settings
 from cascade.fireflies.summary import Summary
+from cascade.fireflies.topology import make_topology
+from cascade.fireflies.trace import Trace
 
-Stage = Callable[[Population], AbstractContextManager[View]]
+_N = TypeVar("_N", int, float)
+
+Stage = Callable[[Population[Any]], AbstractContextManager[View]]
 """Opens a view of a population."""
 
 
@@ -39,39 +45,52 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 def show(settings: Settings, stage: Stage | None = None) -> Outcome:
     """Run a show to its end, or to Ctrl-C: then its figures are those of the time that it had.
 
-    >>> outcome = show(Settings(side=4, period=0.2, refractory=0.04, duration=0.1, seed=1))
-    >>> outcome.summary.agents, outcome.summary.builds <= 3, outcome.interrupted
-    (16, True, False)
+    >>> outcome = show(Settings(side=4, duration=60.0, seed=1, virtual=True))
+    >>> outcome.summary.agents, outcome.summary.model_s, outcome.summary.builds <= 3, outcome.interrupted
+    (16, 60.0, True, False)
 
     Raises:
         SettingsError: if something asked for cannot be had; nothing has started then.
     """
     settings.check()
-    return asyncio.run(perform(settings, stage))
+    settings = settings.seeded()
+    engine = make_engine(settings)
+    with asyncio.Runner(loop_factory=engine.new_loop) as runner:
+        return runner.run(perform(settings, engine, stage))
 
 
-async def perform(settings: Settings, stage: Stage | None = None) -> Outcome:
-    """The same within a running event loop. Being cancelled ends the show early, and is then taken as dealt with."""
+def make_engine(settings: Settings) -> cs.Engine:
+    """The engine of a show, with the clock that is asked for."""
+    clock = cs.Clock.real(speed=settings.speed or 1.0)
+    if settings.virtual:
+        clock = cs.Clock.virtual(seed=settings.seed or 0)
+    return cs.Engine(quantum=settings.quantum, templates=settings.templates, clock=clock)
+
+
+async def perform(settings: Settings, engine: cs.Engine, stage: Stage | None = None) -> Outcome:
+    """The same on a running event loop. Being cancelled ends the show early, and is then taken as dealt with."""
     began = time.perf_counter()
-    seed = settings.seed if settings.seed is not None else random.SystemRandom().getrandbits(32)
+    settings = settings.seeded()
     interrupted = False
-    async with cs.Engine(quantum=settings.quantum, templates=settings.templates) as engine:
+    async with engine:
         resident_before = _resident()
-        population = _populate(settings, seed)
-        sampler = Sampler(population, lambda: engine.templates.stats)
+        population = populate(settings, engine.clock.time)
+        trace = Trace(population) if settings.trace else None
+        sampler = Sampler(population, lambda: engine.templates.stats, engine.clock)
         sampler.look()
         runs = [engine.start(target) for target in population.targets()]
         while runs[-1].state == "ready":
             await asyncio.sleep(0)
         resident = _resident()
-        cpu = time.process_time()
+        cpu, events_before = time.process_time(), population.events
+        cpu_before = sampler.cpu_s
         try:
             await _look_on(population, sampler, settings.duration, stage, runs)
         except asyncio.CancelledError:
             interrupted = True
             if task := asyncio.current_task():
                 task.uncancel()
-        cpu_s = time.process_time() - cpu - sampler.cpu_s
+        cpu_s = time.process_time() - cpu - (sampler.cpu_s - cpu_before)
         r, model_s, events = sampler.look(), sampler.model_s, population.events
     kb = None
     if resident is not None and resident_before is not None:
@@ -82,30 +101,45 @@ async def perform(settings: Settings, stage: Stage | None = None) -> Outcome:
         wall_s=round(time.perf_counter() - began, 3),
         events=events,
         flashes=population.flashes,
-        us_per_event=_rounded(cpu_s * 1e6 / events if events else None),
+        us_per_event=_rounded(cpu_s * 1e6 / (events - events_before) if events > events_before else None),
         kb_per_agent=_rounded(kb),
         r=round(r, 6),
         lag_p50_ms=_rounded(sampler.lag_ms(50)),
         lag_p99_ms=_rounded(sampler.lag_ms(99)),
         **sampler.counted(),
+        trace=None if trace is None else trace.digest(),
     )
-    return Outcome(summary=summary, sampler=sampler, seed=seed, interrupted=interrupted)
+    assert settings.seed is not None
+    return Outcome(summary=summary, sampler=sampler, seed=settings.seed, interrupted=interrupted)
 
 
-def _populate(settings: Settings, seed: int) -> Population:
-    return Population(
-        Grid(settings.side),
-        period=settings.period,
-        refractory=settings.refractory,
-        nudge=settings.nudge,
-        jitter=settings.jitter,
+def populate(settings: Settings, now: Callable[[], float]) -> Population[Any]:
+    """The population that is asked for."""
+    asked, period, seed = settings, settings.period, settings.seed
+    places = make_topology(asked.topology, asked.size, seed)
+    if asked.model == "cellular":
+        return Cellular(places, period=period, states=_or(asked.states, 6), seed=seed, now=now)
+    if asked.model == "mirollo-strogatz":
+        nudge, dissipation = _or(asked.nudge, 0.1), _or(asked.dissipation, 3.0)
+        return Mirollo(places, period=period, nudge=nudge, dissipation=dissipation, seed=seed, now=now)
+    return Additive(
+        places,
+        period=period,
+        refractory=_or(asked.refractory, period / 5),
+        nudge=_or(asked.nudge, 0.2),
+        jitter=_or(asked.jitter, 0.0),
         seed=seed,
-        now=time.monotonic,
+        now=now,
     )
+
+
+def _or(asked: _N | None, default: _N) -> _N:
+    """What is asked for, 0 also, else the default."""
+    return default if asked is None else asked
 
 
 async def _look_on(
-    population: Population, sampler: Sampler, duration: float, stage: Stage | None, runs: list[cs.Run]
+    population: Population[Any], sampler: Sampler, duration: float, stage: Stage | None, runs: list[cs.Run]
 ) -> None:
     """Watch to the end; an agent that failed is noticed within a second and ends it with its error."""
     with stage(population) if stage else nullcontext() as view:

@@ -32,7 +32,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     what sampling and view took, and less that of the 20 ms spans in which no agent woke up.
 
     In real time the loop sleeps between events, and going to sleep and waking up is part of this figure: a busy
-    population costs less per event than an idle one."""
+    population costs less per event than an idle one. In virtual time it never sleeps, and this is the plain cost."""
     kb_per_agent: float | None
     """Kilobytes (1024 bytes) of memory per agent: how much the resident set of this process grew from just before the
     agents were made (channels, states) until all of them had started and were parked, over their number; garbage was
@@ -42,7 +42,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The order parameter at the end, 0 to 1, of the true phases."""
     lag_p50_ms: float | None
     """Median lag of the loop in milliseconds: how much later than asked a coroutine woke up that sleeps beside the
-    agents in the same loop, 20 ms at a time. The system's own grain (up to 1 ms on Linux) and the view are in it."""
+    agents in the same loop, 20 ms at a time. The system's own grain (up to 1 ms on Linux) and the view are in it.
+    `null` in virtual time, which knows no lag."""
     lag_p99_ms: float | None
     """Its 99th percentile."""
     hits: int
@@ -55,6 +56,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Plans solved."""
     loaded: int
     """Templates that this process had loaded from disk."""
+    trace: str | None = None
+    """A hash of all flashes, by whom and when, if it was asked for. In virtual time the same seed gives the same."""
 
     @property
     def start(self) -> str:
@@ -87,4 +90,5 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             ("  built", self.builds, ""),
             ("  solved", self.solves, ""),
             ("  loaded", self.loaded, " from disk"),
+            *([("trace", self.trace, "")] if self.trace else []),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cascade.fireflies.population import Population
 from cascade.fireflies.sampler import Reading
@@ -18,6 +18,7 @@ LEVELS = 12
 _RAMP = "  .,:;+*oO#@"
 _DARK, _BRIGHT = (14, 18, 30), (225, 255, 90)
 _LARGEST = 4
+_FIGURES = 6  # lines that are left for what stands below
 _HALF = "\N{UPPER HALF BLOCK}"
 
 
@@ -39,54 +40,79 @@ class PlainView:
         """Print one line."""
         print(
             f"{reading.model_s:8.1f} s  R {reading.r:.3f}  {reading.flashes} flashes  "
-            f"{reading.events_per_s:.0f} events/s  lag {reading.lag_ms:.1f} ms  "
+            f"{reading.events_per_s:.0f} events/s  {_lag(reading, '  ')}"
             f"template hits {100 * reading.hit_rate:.2f} %",
             file=self._out,
             flush=True,
         )
 
 
+def _lag(reading: Reading, space: str) -> str:
+    return "" if reading.lag_ms is None else f"lag {reading.lag_ms:.1f} ms{space}"
+
+
+def fits(population: Population[Any], console: Console) -> bool:
+    """Whether the whole population can be shown on a terminal."""
+    width = population.topology.width
+    rows = -(-len(population.fireflies) // width)
+    return width <= console.width and rows <= _places(max(0, console.height - _FIGURES), console, ascii_only=False)
+
+
+def _coloured(console: Console, ascii_only: bool) -> bool:
+    """Whether two places can share a character, as two colours of it."""
+    return not (console.color_system is None or console.no_color or ascii_only)
+
+
+def _places(lines: int, console: Console, ascii_only: bool) -> int:
+    """How many rows of places fit into so many lines."""
+    return 2 * lines if _coloured(console, ascii_only) else lines
+
+
 class Glow:
-    """The grid as a rich renderable: a flash is bright and fades. Enlarged or cropped to what fits.
+    """The places as a rich renderable, row by row: a flash is bright and fades. Enlarged or cropped to what fits.
 
     Two rows share a line of half blocks, so that the picture is about square; without colours or Unicode each place is
     a character. A run of equal shades is one segment, and every style is made once: the picture is drawn in the loop
     that the agents live in.
     """
 
-    def __init__(self, population: Population) -> None:
+    def __init__(self, population: Population[Any]) -> None:
         self._population = population
         self._fade = min(1.0, max(0.25, population.period / 5))
         self._styles: dict[tuple[int, int], Style] = {}
 
     def levels(self, rows: int, columns: int) -> list[list[int]]:
-        """The shade of each place of the top left corner, now."""
-        population, side = self._population, self._population.grid.side
+        """The shade of each place of the top left corner, now; -1 where there is none, at the end of the last row."""
+        population, width = self._population, self._population.topology.width
         brightest, scale = LEVELS - 1, LEVELS / self._fade
         dark = population.now() - self._fade  # who flashed before is dark
-        return [
+        shades = [
             [
                 min(brightest, int((firefly.flashed - dark) * scale)) if firefly.flashed > dark else 0
-                for firefly in population.fireflies[row * side : row * side + columns]
+                for firefly in population.fireflies[row * width : row * width + columns]
             ]
             for row in range(rows)
         ]
+        shades[-1] += [-1] * (columns - len(shades[-1]))
+        return shades
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it as large as the console and the options allow."""
-        side = self._population.grid.side
-        columns = min(side, options.max_width)
-        room = options.height or max(1, console.height - 6)
-        if console.color_system is None or console.no_color or options.ascii_only:
-            yield from self._characters(self.levels(min(side, room), columns))
+        width = self._population.topology.width
+        rows = -(-len(self._population.fireflies) // width)
+        columns = min(width, options.max_width)
+        room = _places(options.height or max(1, console.height - _FIGURES), console, options.ascii_only)
+        shades = self.levels(min(rows, room), columns)
+        if _coloured(console, options.ascii_only):
+            scale = max(1, min(options.max_width // width, room // rows, _LARGEST))
+            yield from self._half_blocks(_enlarged(shades, scale))
         else:
-            scale = max(1, min(options.max_width // side, 2 * room // side, _LARGEST))
-            yield from self._half_blocks(_enlarged(self.levels(min(side, 2 * room), columns), scale))
+            yield from self._characters(shades)
 
     def _characters(self, shades: list[list[int]]) -> list[Segment]:
         from rich.segment import Segment
 
-        return [Segment("".join(_RAMP[level] for level in line) + "\n") for line in shades]
+        return [Segment("".join(_RAMP[max(0, level)] for level in line) + "\n") for line in shades]
 
     def _half_blocks(self, shades: list[list[int]]) -> list[Segment]:
         from rich.segment import Segment
@@ -131,11 +157,11 @@ def _colour(level: int) -> tuple[float, float, float]:
 
 
 class LiveView:
-    """The grid with its flashes and the figures below, drawn anew 8 times a second; a context manager."""
+    """The places with their flashes and the figures below, drawn anew 8 times a second; a context manager."""
 
     interval = 0.125
 
-    def __init__(self, population: Population, console: Console) -> None:
+    def __init__(self, population: Population[Any], console: Console) -> None:
         from rich.live import Live
 
         self._glow = Glow(population)
@@ -160,7 +186,7 @@ class LiveView:
             f"   {reading.model_s:6.1f} s   R {reading.r:.3f} ",
             ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" * bar, "yellow"),
             ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" * (30 - bar), "bright_black"),
-            f"\n{reading.flashes} flashes   {reading.events_per_s:.0f} events/s   lag {reading.lag_ms:.1f} ms"
-            f"   template hits {100 * reading.hit_rate:.2f} %",
+            f"\n{reading.flashes} flashes   {reading.events_per_s:.0f} events/s   {_lag(reading, '   ')}"
+            f"template hits {100 * reading.hit_rate:.2f} %",
         )
         self._live.update(Group(self._glow, figures), refresh=True)

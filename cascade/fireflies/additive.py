@@ -1,0 +1,127 @@
+"""The additive model: a flash that is seen moves the phase on by a fixed nudge, but for a while after one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import cascade as cs
+from cascade.fireflies.firefly import Firefly
+from cascade.fireflies.population import Population
+from cascade.fireflies.topology import Topology
+
+# All of these are a few additions: a thread would cost more than they do.
+inline = cs.task(mode="inline")
+
+
+@inline
+def additive_agent(me: Firefly[Additive], phase: float, at: float) -> cs.LazyResult:
+    """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`.
+
+    Everything is reckoned from instants, the times of flashes, and never from the moment at which the loop came round
+    to it: a loop that lags makes fireflies late to act, but bends no phase, and lateness does not add up.
+
+    A firefly is in one of two states, refractory or watching; each is one nested task with what it needs of this
+    iteration in its closure, and no more: what a parked agent holds, the garbage collector walks.
+    """
+    population = me.population
+    due = me.due = at + (1.0 - phase) * population.period
+
+    if phase < population.blind:
+
+        @inline
+        def listen(rested: float) -> cs.LazyResult:
+            population = me.population
+            population.events += 1
+            me.channel.drain()  # what flashed in the refractory period was not seen
+            return additive_agent(me, population.blind, due - population.awake)
+
+        left = due - population.awake - population.now()
+        return listen(cs.wait(left if left > 0.0 else 0.0))
+
+    @inline
+    def react(seen: cs.Received) -> cs.LazyResult:
+        population = me.population
+        population.events += 1
+        if seen.timed_out or seen.message >= due:  # the second: a signal overtook a timer that was late
+            instant = due
+            nudged = 1.0
+        elif seen.message <= me.flashed:  # they flashed together, and nothing comes between
+            instant = at
+            nudged = phase
+        else:
+            instant = seen.message
+            nudged = 1.0 - (due - instant) / population.period + population.nudge
+        if nudged < 1.0:
+            return additive_agent(me, nudged, instant)
+        me.flash(instant)
+        return additive_agent(me, population.scatter() if population.jitter else 0.0, instant)
+
+    left = due - population.now()
+    return react(me.channel.recv(timeout=left if left > 0.0 else 0.0))
+
+
+class Additive(Population[Firefly["Additive"]]):
+    """A population of such fireflies.
+
+    Args:
+        topology: who sees whom.
+        period: seconds from flash to flash of a firefly that is alone.
+        refractory: seconds after its own flash in which a firefly sees nothing.
+        nudge: how far a flash that is seen moves the phase on; a fraction of the period.
+        jitter: most seconds by which a cycle is longer or shorter.
+        seed: of phases and jitter; None: another one each time.
+        phases: at the start; None: random ones.
+        now: the clock.
+
+    Two fireflies that see each other fall into step with probability 2 rho + eps from random phases, where rho, below
+    1/2, is the refractory period as a fraction of the period, and eps the nudge.
+
+    >>> import asyncio
+    >>> from cascade.fireflies import path
+    >>> async def distance(phases):
+    ...     pair = Additive(path(2), period=1.0, refractory=0.2, nudge=0.1, phases=phases, now=engine.clock.time)
+    ...     async with engine:
+    ...         runs = [engine.start(target) for target in pair.targets()]
+    ...         await asyncio.sleep(5.0)
+    ...     one, other = pair.fireflies
+    ...     return abs(one.flashed - other.flashed)
+    >>> engine = cs.Engine(clock=cs.Clock.virtual())
+    >>> with asyncio.Runner(loop_factory=engine.new_loop) as runner:
+    ...     near, far = runner.run(distance([0.0, 0.15])), runner.run(distance([0.0, 0.5]))
+    >>> near, round(far, 3)
+    (0.0, 0.5)
+    """
+
+    __slots__ = ("awake", "blind", "jitter", "nudge")
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        period: float,
+        refractory: float,
+        nudge: float,
+        jitter: float = 0.0,
+        seed: int | None = None,
+        phases: Sequence[float] | None = None,
+        now: Callable[[], float],
+    ) -> None:
+        super().__init__(topology, period=period, seed=seed, phases=phases, now=now)
+        self.blind = refractory / period
+        """The refractory period as a fraction of the period: below this phase nothing is seen."""
+        self.awake = period - refractory
+        """Seconds from the end of the refractory period to the flash."""
+        self.nudge = nudge
+        self.jitter = jitter
+
+    def firefly(self, index: int, phase: float, due: float) -> Firefly[Additive]:
+        """Make one that has a phase now, and will flash at an instant."""
+        return Firefly(self, index, due)
+
+    def agent(self, firefly: Firefly[Additive], phase: float, at: float) -> cs.LazyResult:
+        """The endless expression of one that has a phase at an instant."""
+        return additive_agent(firefly, phase, at)
+
+    def scatter(self) -> float:
+        """The phase just after a flash where cycles jitter; uniform, and 0 on average."""
+        return self.random.uniform(-self.jitter, self.jitter) / self.period

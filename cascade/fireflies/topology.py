@@ -1,0 +1,278 @@
+"""Who sees whom: places, and between which of them there is sight. Sight is mutual, and nobody sees itself."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator
+
+KINDS = ("torus8", "torus4", "ring", "path", "star", "all-to-all", "random:k")
+"""What `make_topology` makes, by name; `random:3` has 3 neighbours for each."""
+CROWD = 2000
+"""Most places of `all-to-all`: each holds all others, so the memory grows with the square."""
+_LINE = 60
+_TRIES = 1000
+_Edge = tuple[int, int]
+
+_CROSS = ((-1, 0), (0, -1), (0, 1), (1, 0))
+_AROUND = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0))
+
+
+class Topology:
+    """Places numbered from 0, and for each the places that see it.
+
+    Args:
+        size: how many places.
+        neighbours: gives those of a place.
+        width: how many places are drawn in a row; None: about a square of them.
+
+    >>> pair = Topology(2, lambda place: (1 - place,))
+    >>> len(pair), list(pair), pair.neighbours(0)
+    (2, [0, 1], (1,))
+    """
+
+    __slots__ = ("neighbours", "size", "width")
+
+    def __init__(self, size: int, neighbours: Callable[[int], tuple[int, ...]], width: int | None = None) -> None:
+        if size < 1:
+            raise ValueError(f"expected at least 1 place, got {size}")
+        self.size = size
+        self.neighbours = neighbours
+        """Gives the places that see a flash at a place."""
+        self.width = math.isqrt(size - 1) + 1 if width is None else width
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.size))
+
+
+def make_topology(name: str, size: int, seed: int | None = None) -> Topology:
+    """Make a topology by its name.
+
+    Args:
+        name: one of `KINDS`.
+        size: how many places.
+        seed: of `random:k`.
+
+    Raises:
+        ValueError: there is none of that name, or of that size.
+
+    >>> make_topology("ring", 5).neighbours(0)
+    (4, 1)
+    >>> make_topology("torus4", 10)
+    Traceback (most recent call last):
+        ...
+    ValueError: expected a square number for torus4 (9 and 16 are the nearest), got 10
+    """
+    kind, degree = parse(name)
+    check_size(name, size)
+    match kind:
+        case "torus8":
+            return torus8(math.isqrt(size))
+        case "torus4":
+            return torus4(math.isqrt(size))
+        case "ring":
+            return ring(size)
+        case "path":
+            return path(size)
+        case "star":
+            return star(size)
+        case "all-to-all":
+            return all_to_all(size)
+    return regular(size, degree, seed)
+
+
+def parse(name: str) -> tuple[str, int]:
+    """Take a name to pieces: the kind, and the degree if it is `random`.
+
+    >>> parse("random:3"), parse("ring")
+    (('random', 3), ('ring', 0))
+    """
+    kind, colon, degree = name.partition(":")
+    if kind == "random" and degree.isdecimal():
+        return kind, int(degree)
+    if colon or kind not in KINDS:
+        raise ValueError(f"expected one of {', '.join(KINDS)} (k: a number of neighbours), got {name!r}")
+    return kind, 0
+
+
+def check_size(name: str, size: int) -> None:
+    """Raise `ValueError` if a topology cannot have so many places."""
+    kind, degree = parse(name)
+    side = math.isqrt(size)
+    if kind.startswith("torus") and side * side != size:
+        raise ValueError(
+            f"expected a square number for {name} ({side * side} and {(side + 1) ** 2} are the nearest), got {size}"
+        )
+    if kind == "all-to-all" and size > CROWD:
+        raise ValueError(f"expected at most {CROWD} for {name}, got {size}")
+    if kind == "random" and degree >= size:
+        raise ValueError(f"expected more than {degree} for {name}, got {size}")
+    if kind == "random" and degree * size % 2:
+        raise ValueError(f"expected an even number for {name}, as {degree} is odd, got {size}")
+
+
+# ----------------------------------------------------------------------------------------------------- the kinds
+
+
+def torus8(side: int) -> Topology:
+    """A square whose edges meet, numbered row by row; each sees the 8 around it, from the top left one on.
+
+    >>> torus8(10).neighbours(0)
+    (99, 90, 91, 9, 1, 19, 10, 11)
+
+    On a small side the 8 directions meet: a place counts once, and never itself.
+
+    >>> torus8(2).neighbours(0), torus8(1).neighbours(0)
+    ((3, 2, 1), ())
+    """
+    return _torus(side, _AROUND)
+
+
+def torus4(side: int) -> Topology:
+    """The same, but each sees the 4 above, left, right and below.
+
+    >>> torus4(10).neighbours(0)
+    (90, 9, 1, 10)
+    """
+    return _torus(side, _CROSS)
+
+
+def _torus(side: int, directions: tuple[tuple[int, int], ...]) -> Topology:
+    def neighbours(place: int) -> tuple[int, ...]:
+        row, column = divmod(place, side)
+        seen = {
+            (row + down) % side * side + (column + right) % side: None  # a dict: distinct, and in order
+            for down, right in directions
+        }
+        seen.pop(place, None)
+        return tuple(seen)
+
+    return Topology(side * side, neighbours, side)
+
+
+def ring(size: int) -> Topology:
+    """A circle: each sees the one before and the one after."""
+
+    def neighbours(place: int) -> tuple[int, ...]:
+        seen = dict.fromkeys(((place - 1) % size, (place + 1) % size))
+        seen.pop(place, None)
+        return tuple(seen)
+
+    return Topology(size, neighbours, min(size, _LINE))
+
+
+def path(size: int) -> Topology:
+    """A line: as a ring that is cut open.
+
+    >>> [path(3).neighbours(place) for place in range(3)]
+    [(1,), (0, 2), (1,)]
+    """
+
+    def neighbours(place: int) -> tuple[int, ...]:
+        return tuple(other for other in (place - 1, place + 1) if 0 <= other < size)
+
+    return Topology(size, neighbours, min(size, _LINE))
+
+
+def star(size: int) -> Topology:
+    """One in the middle, 0, that sees all others and is seen by them; they see nobody else."""
+
+    def neighbours(place: int) -> tuple[int, ...]:
+        return (0,) if place else tuple(range(1, size))
+
+    return Topology(size, neighbours)
+
+
+def all_to_all(size: int) -> Topology:
+    """Everybody sees everybody else."""
+
+    def neighbours(place: int) -> tuple[int, ...]:
+        return (*range(place), *range(place + 1, size))
+
+    return Topology(size, neighbours)
+
+
+def regular(size: int, degree: int, seed: int | None = None) -> Topology:
+    """A random graph in which everybody has the same number of neighbours. Made at once, the same for the same seed.
+
+    Args:
+        size: how many places.
+        degree: how many neighbours each has: below ``size``, and one of the two is even.
+        seed: None: another one each time.
+
+    >>> graph = regular(10, 3, seed=1)
+    >>> [len(graph.neighbours(place)) for place in graph]
+    [3, 3, 3, 3, 3, 3, 3, 3, 3, 3]
+    """
+    # Not the generator that draws the phases, which would be tied to the graph.
+    source = random.Random(None if seed is None else f"topology {seed}")
+    if 2 * degree < size:
+        return of_edges(size, _regular_edges(size, degree, source))
+    # Of many neighbours those are drawn who are none: pairing would collide all the time.
+    apart = of_edges(size, _regular_edges(size, size - 1 - degree, source))
+
+    def neighbours(place: int) -> tuple[int, ...]:
+        strangers = {place, *apart.neighbours(place)}
+        return tuple(other for other in range(size) if other not in strangers)
+
+    return Topology(size, neighbours)
+
+
+def of_edges(size: int, edges: Iterable[_Edge]) -> Topology:
+    """Any graph, by the pairs that see one another.
+
+    >>> fork = of_edges(4, [(0, 1), (1, 2), (1, 3)])
+    >>> fork.neighbours(1), fork.neighbours(3)
+    ((0, 2, 3), (1,))
+    """
+    seen: list[list[int]] = [[] for _ in range(size)]
+    for one, other in edges:
+        seen[one].append(other)
+        seen[other].append(one)
+    around = [tuple(sorted(places)) for places in seen]
+    return Topology(size, around.__getitem__)
+
+
+def _regular_edges(size: int, degree: int, source: random.Random) -> list[_Edge]:
+    """Pair the ends of all edges at random, and mend what is no edge by trades with others."""
+    while True:
+        ends = [place for place in range(size) for _ in range(degree)]
+        source.shuffle(ends)
+        edges: list[_Edge] = []
+        known: set[_Edge] = set()
+        spoilt: list[_Edge] = []
+        for one, other in zip(ends[::2], ends[1::2], strict=True):
+            edge = (one, other) if one < other else (other, one)
+            if one == other or edge in known:
+                spoilt.append(edge)
+            else:
+                known.add(edge)
+                edges.append(edge)
+        if all(_mend(pair, edges, known, source) for pair in spoilt):
+            return edges
+
+
+def _mend(pair: _Edge, edges: list[_Edge], known: set[_Edge], source: random.Random) -> bool:
+    """Trade ends between a pair that is no edge and a random edge, so that both are edges; whether it could be done.
+
+    On a small graph it may be that no trade will do: then all is drawn anew.
+    """
+    one, other = pair
+    for _ in range(_TRIES if edges else 0):
+        at = source.randrange(len(edges))
+        third, fourth = edges[at]
+        first, second = (one, third), (other, fourth)
+        if source.random() < 0.5:
+            first, second = (one, fourth), (other, third)
+        first, second = (min(first), max(first)), (min(second), max(second))
+        if first[0] == first[1] or second[0] == second[1] or first == second or first in known or second in known:
+            continue
+        known.remove(edges[at])
+        known.update((first, second))
+        edges[at] = first
+        edges.append(second)
+        return True
+    return False
