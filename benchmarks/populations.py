@@ -27,7 +27,7 @@ from typing import Any, Literal, TypeAlias
 import cascade as cs
 from benchmarks.subprocesses import resident
 from benchmarks.swarm import Heap, Insect, Swarm, queues, task
-from cascade.fireflies import Firefly, Grid, Population
+from cascade.fireflies import Additive, Firefly, torus8
 
 Way: TypeAlias = Literal["cascade", "asyncio", "heap"]
 Figures: TypeAlias = dict[str, Any]
@@ -72,15 +72,15 @@ def measured(plan: Plan) -> Figures:
 # ------------------------------------------------------------------------------------------- the three populations
 
 
-def populate(plan: Plan, now: Callable[[], float]) -> Population:
+def populate(plan: Plan, now: Callable[[], float]) -> Additive:
     """Cascade's own."""
-    grid = Grid(plan.side)
-    return Population(grid, period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
+    grid = torus8(plan.side)
+    return Additive(grid, period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
 
 
 def swarm(plan: Plan, now: Callable[[], float]) -> Swarm:
     """The same by hand."""
-    grid = Grid(plan.side)
+    grid = torus8(plan.side)
     return Swarm(grid.neighbours, len(grid), period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
 
 
@@ -144,7 +144,7 @@ class Meter:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.figures: Figures = {}
-        self.population: Population | Swarm
+        self.population: Additive | Swarm
         self.lags: list[float] = []
         self.lateness: list[float] = []
         self.trace: list[tuple[float, int]] = []
@@ -155,10 +155,10 @@ class Meter:
         gc.freeze()
         self.empty = resident()
 
-    def made(self, population: Population | Swarm) -> None:
+    def made(self, population: Additive | Swarm) -> None:
         """The population is there, and nobody has started."""
         self.population = population
-        fireflies: Sequence[Firefly | Insect] = population.fireflies
+        fireflies: Sequence[Firefly[Additive] | Insect] = population.fireflies
         for index, firefly in enumerate(fireflies):
             if self.plan.traced:
                 firefly.neighbours += (self._tracer(index),)
@@ -258,7 +258,7 @@ def order(dues: Sequence[float], at: float) -> float:
     return math.hypot(math.fsum(map(math.cos, angles)), math.fsum(map(math.sin, angles))) / len(angles)
 
 
-def state(population: Population | Swarm) -> str:
+def state(population: Additive | Swarm) -> str:
     """A hash of the instants of each one's next and last flash: who differs once differs from then on."""
     return digest([value for firefly in population.fireflies for value in (firefly.due, firefly.flashed)])
 
