@@ -48,7 +48,9 @@ class LocalConnector:
     ) -> None:
         if type(capacity) is not int:
             raise ValueError(f"expected a capacity as an int of at least 1, got {capacity!r}")
-        Channel(capacity, overflow)  # refuses what is no capacity or rule
+        if overflow not in ("error", "drop_oldest", "drop_newest"):  # "block" would let a slow one hold up the others
+            raise ValueError(f"expected overflow 'error', 'drop_oldest' or 'drop_newest', got {overflow!r}")
+        Channel(capacity, overflow)  # refuses what is no capacity
         self._capacity = capacity
         self._overflow = overflow
         self._connections = 0

@@ -108,6 +108,7 @@ async def test_a_full_queue(rule: Any, kept: list[bytes]) -> None:
         ({"capacity": None}, "expected a capacity"),
         ({"capacity": True}, "expected a capacity"),
         ({"overflow": "wait"}, "expected overflow 'error', 'drop_oldest' or 'drop_newest', got 'wait'"),
+        ({"overflow": "block"}, "expected overflow 'error', 'drop_oldest' or 'drop_newest', got 'block'"),
     ],
 )
 def test_what_makes_no_connector(options: Any, message: str) -> None:
