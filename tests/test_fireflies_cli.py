@@ -12,6 +12,7 @@ import pytest
 import cascade as cs
 from cascade.commands.app import main
 from cascade.extra import MissingExtraError, need
+from cascade.fireflies.settings import Settings
 
 BRIEF = ["--side", "3", "--period", "0.2", "--refractory", "0.04", "--duration", "0.3", "--seed", "1"]
 
@@ -51,6 +52,54 @@ def test_all_that_is_wrong_is_told_before_anything_runs(capsys: pytest.CaptureFi
 
 
 @pytest.mark.usefixtures("cli")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["--model", "additive", "--topology", "torus4", "--agents", "16"],
+        ["--model", "mirollo-strogatz", "--topology", "star", "--agents", "10", "--dissipation", "2"],
+        ["--model", "cellular", "--topology", "random:3", "--agents", "10", "--states", "5"],
+    ],
+)
+def test_an_hour_of_each_model_in_virtual_time(
+    asked: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    traces = []
+    for _ in range(2):
+        path = tmp_path / "summary.json"
+        again = ["--virtual", "--trace", "--seed", "5", "--duration", "3600", "--period", "60", "--json", str(path)]
+        assert main(["fireflies", *asked, *again]) == 0
+        told = json.loads(path.read_bytes())
+        assert told["model_s"] == 3600.0 > told["wall_s"]
+        assert told["us_per_event"] > 0
+        assert told["lag_p50_ms"] is told["lag_p99_ms"] is None
+        traces.append(told["trace"])
+        assert traces[0] in capsys.readouterr().out
+    assert traces[0] == traces[1]
+
+
+@pytest.mark.usefixtures("cli")
+def test_time_ten_times_as_fast(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    assert main(["fireflies", "--side", "3", "--duration", "3", "--speed", "10", "--json", str(path)]) == 0
+    told = json.loads(path.read_bytes())
+    assert told["model_s"] >= 3.0
+    assert told["wall_s"] >= 0.3
+    assert told["wall_s"] < told["model_s"]
+    assert told["lag_p50_ms"] is not None
+
+
+@pytest.mark.usefixtures("cli")
+def test_what_does_not_go_together_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fireflies", "--virtual", "--speed", "10", "--agents", "950", "--states", "5"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert [line.removeprefix("cascade: ").split(":")[0] for line in told.err.splitlines()] == [
+        "--agents", "--speed", "--states",
+    ]  # fmt: skip
+    assert "900 and 961 are the nearest" in told.err
+
+
+@pytest.mark.usefixtures("cli")
 def test_what_is_no_number_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fireflies", "--side", "many"]) == 2
     told = capsys.readouterr()
@@ -61,7 +110,7 @@ def test_what_is_no_number_is_refused_by_name(capsys: pytest.CaptureFixture[str]
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fireflies", "--help"]) == 0
     out = capsys.readouterr().out
-    for option in ("side", "period", "refractory", "nudge", "duration", "jitter", "seed", "json", "plot", "quantum"):
+    for option in Settings.__struct_fields__:
         assert f"--{option}" in out
 
 

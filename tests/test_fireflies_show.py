@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.fireflies import Additive, Population
+from cascade.fireflies import Additive, Cellular, Mirollo, Population
 from cascade.fireflies.sampler import Reading, View
 from cascade.fireflies.settings import Settings, SettingsError
-from cascade.fireflies.show import make_engine, perform, show
+from cascade.fireflies.show import make_engine, perform, populate, show
 
 BRIEF = Settings(side=5, period=0.2, refractory=0.04, duration=1.0, seed=4)
 
@@ -49,6 +49,32 @@ def test_the_summary_adds_up() -> None:
     assert 0.0 <= summary.r <= 1.0
     assert len(outcome.sampler.flash_times) <= summary.flashes
     assert set(outcome.sampler.flash_places) <= set(range(25))
+
+
+def test_virtual_time_ends_when_it_should_and_knows_no_lag() -> None:
+    view = Kept()
+    view.interval = 0.0
+    outcome = show(Settings(agents=100, duration=42.0, seed=1, virtual=True), lambda population: nullcontext(view))
+    assert outcome.summary.model_s == 42.0
+    assert outcome.summary.lag_p50_ms is outcome.summary.lag_p99_ms is None
+    assert all(reading.lag_ms is None for reading in view.readings)
+    assert list(outcome.sampler.times)[:421] == pytest.approx([index * 0.1 for index in range(421)], abs=1e-8)
+    assert [reading.model_s for reading in view.readings[:3]] == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_what_a_show_is_asked_for_is_what_it_is() -> None:
+    def made(**asked: Any) -> Population[Any]:
+        return populate(Settings(seed=1, **asked), lambda: 0.0)
+
+    additive = made(period=2.0, side=3, jitter=0.1)
+    assert isinstance(additive, Additive)
+    assert (additive.blind, additive.nudge, additive.jitter, len(additive.fireflies)) == (0.2, 0.2, 0.1, 9)
+    assert isinstance(firm := made(refractory=0.0, nudge=0.0), Additive)
+    assert (firm.blind, firm.nudge) == (0.0, 0.0)
+    assert isinstance(curved := made(model="mirollo-strogatz", nudge=0.0, topology="path", agents=5), Mirollo)
+    assert (curved.alpha, curved.beta, len(curved.fireflies)) == (1.0, 0.0, 5)
+    assert isinstance(cells := made(model="cellular", states=4, topology="random:2", agents=5), Cellular)
+    assert (cells.states, cells.blink, {len(cell.neighbours) for cell in cells.fireflies}) == (4, 1, {2})
 
 
 def test_a_view_is_told_what_happens() -> None:

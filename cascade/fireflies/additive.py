@@ -73,8 +73,9 @@ class Additive(Population[Firefly["Additive"]]):
         phases: at the start; None: random ones.
         now: the clock.
 
-    Two fireflies that see each other fall into step with probability 2 rho + eps from random phases, where rho, below
-    1/2, is the refractory period as a fraction of the period, and eps the nudge.
+    If one of two that see each other has just flashed, and the phase of the other may be anything, they fall into step
+    with probability 2 rho + eps: rho, below 1/2, is the refractory period as a fraction of the period, eps the nudge.
+    If both phases may be anything, it is rho^2 + 1 - (1 - rho - eps)^2, as the greater one of them flashes first.
 
     >>> import asyncio
     >>> from cascade.fireflies import path

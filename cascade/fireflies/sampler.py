@@ -121,7 +121,7 @@ class Sampler:
                 await asyncio.sleep(max(_GRAIN, min(self._next_order, end) - before))
             else:
                 await self._nap(min(TICK, (end - before) / self._speed))
-            if now() >= self._next_order:
+            if now() > self._next_order - _GRAIN:
                 self.look()
             if view is not None and (wall := time.monotonic()) >= self._next_shown:
                 self._next_shown = max(self._next_shown, wall - view.interval) + view.interval
@@ -153,7 +153,10 @@ class Sampler:
                 self.flash_places.append(firefly.index)
         cost = time.process_time() - began
         self.cpu_s += cost
-        self._next_order = now + (self._interval if self._virtual else max(self._interval, cost / _SHARE * self._speed))
+        if self._virtual:
+            self._next_order += self._interval
+        else:
+            self._next_order = now + max(self._interval, cost / _SHARE * self._speed)
         return self._r
 
     def lag_ms(self, percent: float) -> float | None:
