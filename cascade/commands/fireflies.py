@@ -68,27 +68,7 @@ def fireflies(
         templates: Start warm from this file of templates, if it is there, and add to it at the end.
         quantum: Seconds for which one agent may keep the event loop; 0: yield at every step.
     """
-    settings = Settings(
-        model=model,
-        topology=topology,
-        agents=agents,
-        side=side,
-        period=period,
-        refractory=refractory,
-        nudge=nudge,
-        dissipation=dissipation,
-        states=states,
-        duration=duration,
-        jitter=jitter,
-        seed=seed,
-        virtual=virtual,
-        speed=speed,
-        trace=trace,
-        json=json,
-        plot=plot,
-        templates=templates,
-        quantum=quantum,
-    )
+    settings = Settings(**locals())  # each option is a field of its name
     if plot is not None:
         need_plots()
     outcome = show(settings, _stage())

@@ -32,6 +32,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     r: float
     flashes: int
     events_per_s: float
+    """Wake-ups a second of model time, over the last one or so."""
     lag_ms: float | None
     """The longest lag of the loop since the last reading; None in virtual time, which knows no lag."""
     hit_rate: float
