@@ -99,8 +99,8 @@ async def soak(record: Record, seconds: float) -> None:
                 await asyncio.sleep(0)
             record.started = time.monotonic() - began
             settle_down()
-            # A stall, as machines have them: nearly everybody's message lies in a channel after it, and what memory that
-            # takes is taken before any is measured.
+            # A stall, as machines have them: nearly everybody's message lies in a channel after it, and the memory for
+            # that is taken before any is measured.
             time.sleep(min(PERIOD, seconds / 4))
             print(READY, flush=True)
             await watch(engine, record, seconds)
