@@ -121,6 +121,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: contextvars.Context | None,
     ) -> asyncio.TimerHandle:  # fmt: skip
         self._check_closed()  # type: ignore[attr-defined]
+        now = self.clock.time_ns()
+        if deadline <= now and when > now / 1e9:
+            deadline = now + 1  # who waits for the least time, again and again, must get on
         handle = _TimerHandle(when, callback, args, self, context)
         handle.alarm = Alarm(self.clock, partial(self._ready.append, handle))
         handle.alarm.set(deadline)

@@ -246,13 +246,22 @@ def test_callbacks_of_plain_code_come_first_at_an_instant_and_coroutines_last(vi
     assert seen == ["callback", "run", "coroutine"]
 
 
-@pytest.mark.parametrize("delay", [float("nan")])
-def test_a_delay_that_is_none(virtual: VirtualTime, delay: float) -> None:
+def test_a_delay_that_is_none(virtual: VirtualTime) -> None:
     async def main() -> None:
         with pytest.raises(ValueError, match="nan"):
-            asyncio.get_running_loop().call_later(delay, int)
+            asyncio.get_running_loop().call_later(float("nan"), int)
 
     virtual.run(main())
+
+
+def test_who_waits_for_the_least_time_gets_on(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        loop, end = asyncio.get_running_loop(), 1 / 3  # which no number of nanoseconds is
+        while loop.time() < end:
+            await asyncio.sleep(end - loop.time())
+
+    virtual.run(main())
+    assert virtual.clock.time_ns() == 333_333_334
 
 
 def test_an_engine_needs_the_loop_of_its_clock() -> None:

@@ -10,6 +10,7 @@ do at this one.
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.math cimport llround
 
 cdef extern from *:
     """
@@ -57,7 +58,7 @@ cdef int64_t nanoseconds(object seconds, str what) except -1:
         span = float("inf")
     if not 0 <= span <= LONGEST:
         raise ValueError(f"expected {what} from 0 to {LONGEST:.0e} seconds, got {seconds!r}")
-    return <int64_t>(span * 1e9 + 0.5)
+    return llround(span * 1e9)  # a sum in its place may be rounded once or twice, as the compiler likes
 
 
 @cython.no_gc

@@ -36,6 +36,7 @@ cdef class Scheduler:
     cdef object outside  # what the event loop is about to call; None under a real clock
     cdef int64_t counted_at  # nanoseconds: the instant at which...
     cdef Py_ssize_t counted  # ... so many runs were advanced
+    cdef Py_ssize_t suspicious  # so many at one instant that the launcher is asked; 0: it has been told
     cdef readonly bint governed  # calls may not start without the launcher's leave: there are rules, or a pause
     cdef readonly bint told  # the launcher wants to hear of every node
     cdef readonly bint attentive  # one of the two

@@ -11,7 +11,7 @@ from cascade.exceptions import InternalError
 cdef enum:
     PATIENCE = 1_000_000  # ns: how long a frame may go on if the engine yields at every tail call
     PORTION = 4096  # calls in a turn under a virtual clock: a turn that real time ended would end elsewhere each time
-    STANDSTILL = 1_000_000  # runs advanced at one instant of virtual time before somebody is told
+    STANDSTILL = 1_000_000  # runs advanced at one instant of virtual time before somebody is asked
 
 
 cdef class Runnable:
@@ -40,6 +40,7 @@ cdef class Scheduler:
         self.quantum = nanoseconds(quantum, "quantum")
         self.yields = self.quantum == 0
         self.virtual = clock.is_virtual
+        self.suspicious = STANDSTILL
         self.watch = Watch(launcher)
         self.extraction = Extraction.__new__(Extraction)
 
@@ -175,9 +176,10 @@ cdef class Scheduler:
         if self.clock.instant != self.counted_at:
             self.counted_at = self.clock.instant
             self.counted = 0
+            self.suspicious = STANDSTILL
         self.counted += 1
-        if self.counted == STANDSTILL:
-            self.launcher.stands_still(run, STANDSTILL)
+        if self.counted == self.suspicious:
+            self.suspicious = self.launcher.stands_still(run, self.counted)
         return 0
 
     cdef int read_clock(self) except -1:
