@@ -33,7 +33,7 @@ class Insect:
 
 
 class Swarm:
-    """All of them, with the first phases of `cascade.fireflies.Population` at the same seed."""
+    """All of them, with the first phases of `cascade.fireflies.Additive` at the same seed."""
 
     def __init__(
         self,
