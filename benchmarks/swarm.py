@@ -1,6 +1,6 @@
 """Fireflies by hand: what `cascade.fireflies` does, as asyncio tasks with queues and as bare coroutines on a heap.
 
-The arithmetic is that of `cascade.fireflies.agent`, operation by operation, so that on the heap every flash comes at
+The arithmetic is that of `cascade.fireflies.additive`, operation by operation, so that on the heap every flash comes at
 the same instant as under Cascade's virtual clock, to the last bit.
 """
 
@@ -110,7 +110,7 @@ async def task(swarm: Swarm, me: Insect, phase: float, at: float) -> None:
         swarm.events += 1
         if message is None or message >= due:
             at, phase = due, 1.0
-        else:
+        elif message > me.flashed:  # else they flashed together, and nothing comes between
             at = message
             phase = 1.0 - (due - at) / swarm.period + swarm.nudge
         if phase >= 1.0:
@@ -206,7 +206,7 @@ def coroutine(heap: Heap, swarm: Swarm, me: Insect, phase: float, at: float) -> 
         swarm.events += 1
         if message is None or message >= due:
             at, phase = due, 1.0
-        else:
+        elif message > me.flashed:  # else they flashed together, and nothing comes between
             at = message
             phase = 1.0 - (due - at) / swarm.period + swarm.nudge
         if phase >= 1.0:
