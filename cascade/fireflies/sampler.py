@@ -77,6 +77,8 @@ class Sampler:
             self._interval = population.period / looks
         self._next_order = self._began
         self._next_shown = time.monotonic()
+        self.shown = 0
+        """How often a view was told."""
         self._r = 0.0
         self._longest = 0.0
         self._events: deque[tuple[float, int]] = deque([(self._began, 0)])
@@ -126,7 +128,7 @@ class Sampler:
                 self.look()
             if view is not None and (wall := time.monotonic()) >= self._next_shown:
                 self._next_shown = max(self._next_shown, wall - view.interval) + view.interval
-                self._show(view)
+                self.show(view)
 
     async def _nap(self, seconds: float) -> None:
         """Sleep for a moment of real time, and see by how much it was longer than asked."""
@@ -167,7 +169,9 @@ class Sampler:
         ranked = sorted(self.lags)
         return 1000.0 * ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]
 
-    def _show(self, view: View) -> None:
+    def show(self, view: View) -> None:
+        """Tell a view what was seen last."""
+        self.shown += 1
         began = time.process_time()
         counted = self.counted()
         asked = counted["hits"] + counted["misses"]

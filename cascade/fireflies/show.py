@@ -148,6 +148,8 @@ async def _look_on(
             for run in runs:
                 if run.done():
                     await run
+        if view is not None and not sampler.shown:  # it was over before anybody could look
+            sampler.show(view)
 
 
 def _resident() -> int | None:
