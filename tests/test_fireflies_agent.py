@@ -87,13 +87,13 @@ class Stepper:
             if waits.task.name == "wait"
             else SimpleNamespace(message=message, timed_out=message is None, elapsed=0.0)
         )
-        self.go_on(index, then.task.fn(value))
+        self.go_on(index, then.task.fn(*then.args[:-1], value))
         self.ready.extend(self.population.topology.neighbours(index))
 
     def go_on(self, index: int, step: cs.LazyResult) -> None:
         while step.task is additive_agent:
             step = step.task.fn(*step.args)
-        (waits,) = step.args
+        waits = step.args[-1]
         (seconds,) = (value for value in (*waits.args, *waits.kwargs.values()) if isinstance(value, float))
         assert seconds >= 0.0
         self.serial += 1

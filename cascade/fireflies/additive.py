@@ -20,44 +20,47 @@ def additive_agent(me: Firefly[Additive], phase: float, at: float) -> cs.LazyRes
     Everything is reckoned from instants, the times of flashes, and never from the moment at which the loop came round
     to it: a loop that lags makes fireflies late to act, but bends no phase, and lateness does not add up.
 
-    A firefly is in one of two states, refractory or watching; each is one nested task with what it needs of this
-    iteration in its closure, and no more: what a parked agent holds, the garbage collector walks.
+    A firefly is in one of two states, refractory or watching; each is one nested task, which is given what it needs of
+    this iteration. What a parked agent holds, the garbage collector walks: functions made anew in each iteration, with
+    their closures, would be twice as much, and would keep it busy for half of the time.
     """
     population = me.population
     due = me.due = at + (1.0 - phase) * population.period
-
     if phase < population.blind:
-
-        @inline
-        def listen(rested: float) -> cs.LazyResult:
-            population = me.population
-            population.events += 1
-            me.channel.drain()  # what flashed in the refractory period was not seen
-            return additive_agent(me, population.blind, due - population.awake)
-
         left = due - population.awake - population.now()
-        return listen(cs.wait(left if left > 0.0 else 0.0))
-
-    @inline
-    def react(seen: cs.Received) -> cs.LazyResult:
-        population = me.population
-        population.events += 1
-        if seen.timed_out or seen.message >= due:  # the second: a signal overtook a timer that was late
-            instant = due
-            nudged = 1.0
-        elif seen.message <= me.flashed:  # they flashed together, and nothing comes between
-            instant = at
-            nudged = phase
-        else:
-            instant = seen.message
-            nudged = 1.0 - (due - instant) / population.period + population.nudge
-        if nudged < 1.0:
-            return additive_agent(me, nudged, instant)
-        me.flash(instant)
-        return additive_agent(me, population.scatter() if population.jitter else 0.0, instant)
-
+        return listen(me, cs.wait(left if left > 0.0 else 0.0))
     left = due - population.now()
-    return react(me.channel.recv(timeout=left if left > 0.0 else 0.0))
+    return react(me, phase, at, me.channel.recv(timeout=left if left > 0.0 else 0.0))
+
+
+@inline
+def listen(me: Firefly[Additive], rested: float) -> cs.LazyResult:
+    """The refractory period is over."""
+    population = me.population
+    population.events += 1
+    me.channel.drain()  # what flashed in the refractory period was not seen
+    return additive_agent(me, population.blind, me.due - population.awake)
+
+
+@inline
+def react(me: Firefly[Additive], phase: float, at: float, seen: cs.Received) -> cs.LazyResult:
+    """A flash was seen, or it is time for one."""
+    population = me.population
+    population.events += 1
+    due = me.due
+    if seen.timed_out or seen.message >= due:  # the second: a signal overtook a timer that was late
+        instant = due
+        nudged = 1.0
+    elif seen.message <= me.flashed:  # they flashed together, and nothing comes between
+        instant = at
+        nudged = phase
+    else:
+        instant = seen.message
+        nudged = 1.0 - (due - instant) / population.period + population.nudge
+    if nudged < 1.0:
+        return additive_agent(me, nudged, instant)
+    me.flash(instant)
+    return additive_agent(me, population.scatter() if population.jitter else 0.0, instant)
 
 
 class Additive(Population[Firefly["Additive"]]):
