@@ -80,10 +80,10 @@ def test_an_hour_of_each_model_in_virtual_time(
 @pytest.mark.usefixtures("cli")
 def test_time_ten_times_as_fast(tmp_path: Path) -> None:
     path = tmp_path / "summary.json"
-    assert main(["fireflies", "--side", "3", "--duration", "3", "--speed", "10", "--json", str(path)]) == 0
+    assert main(["fireflies", "--side", "3", "--duration", "20", "--speed", "10", "--json", str(path)]) == 0
     told = json.loads(path.read_bytes())
-    assert told["model_s"] >= 3.0
-    assert told["wall_s"] >= 0.3
+    assert told["model_s"] >= 20.0
+    assert told["wall_s"] >= 2.0
     assert told["wall_s"] < told["model_s"]
     assert told["lag_p50_ms"] is not None
 
