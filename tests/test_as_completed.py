@@ -7,6 +7,7 @@ import gc
 
 import pytest
 from observation import settle
+from population_parts import flaky
 
 import cascade as cs
 from cascade.events import RunFinished
@@ -25,20 +26,6 @@ def heard(received: cs.Received) -> object:
 @cs.task(mode="inline")
 def fail() -> None:
     raise ValueError("so")
-
-
-def attempts(failures: int) -> cs.LazyResult:
-    """An expression that fails so many times, and then gives how often it was evaluated."""
-    calls: list[None] = []
-
-    @cs.task(mode="inline")
-    def attempt() -> int:
-        calls.append(None)
-        if len(calls) <= failures:
-            raise LookupError(f"attempt {len(calls)}")
-        return len(calls)
-
-    return attempt()
 
 
 def queues() -> int:
@@ -95,7 +82,7 @@ async def test_runs_of_any_kind_and_each_once() -> None:
 
 async def test_of_a_member_that_was_started_again_the_last_run() -> None:
     engine = cs.Engine()
-    population = engine.start_many([attempts(0), attempts(2), attempts(9)], on_failure=cs.Restart(limit=3))
+    population = engine.start_many([flaky(0), flaky(2), flaky(9)], on_failure=cs.Restart(limit=3))
     first = population.runs
     each = [run async for run in engine.as_completed(first)]
     found = [run async for run in engine.as_completed(population)]
@@ -118,7 +105,7 @@ async def test_begun_in_the_middle_of_an_end(many: bool) -> None:
         iterations.append(engine.as_completed(population if many else population.runs))
 
     engine.events.subscribe(RunFinished, begin)
-    population = engine.start_many([count(1), attempts(1), count(2)], on_failure=cs.Restart())
+    population = engine.start_many([count(1), flaky(1), count(2)], on_failure=cs.Restart())
     await population
     assert len(iterations) == 4
     for ends in iterations:
