@@ -88,6 +88,12 @@ def test_a_real_clock_is_one_engines() -> None:
         cs.Engine(clock=clock)
 
 
+def test_a_real_clock_is_not_moved() -> None:
+    clock = cs.Clock.real()
+    with pytest.raises(ValueError, match="expected a virtual clock to move"):
+        clock.jump()
+
+
 def test_what_a_clock_looks_like() -> None:
     assert repr(cs.Clock.virtual(start=1.5)) == "<Clock: virtual, 1.5 s>"
     assert repr(cs.Clock.real()) == "<Clock: real>"

@@ -204,7 +204,13 @@ cdef class Clock:
         self.claimed = True
 
     def jump(self):
-        """Go to the next deadline and fire what is due then; return whether there was one. Of a virtual clock."""
+        """Go to the next deadline of a virtual clock and fire what is due then; return whether there was one.
+
+        Raises:
+            ValueError: the clock is real.
+        """
+        if not self.is_virtual:
+            raise ValueError("expected a virtual clock to move, got a real one, whose time passes by itself")
         return self.leap()
 
     def __repr__(self):
@@ -213,10 +219,12 @@ cdef class Clock:
         return f"<Clock: real, {self.speed:g} times as fast>" if self.scaled else "<Clock: real>"
 
     cdef int64_t now(self) noexcept:
+        cdef double passed
         if self.is_virtual:
             return self.instant
         if self.scaled:
-            return self.origin + <int64_t>(<double>(monotonic() - self.origin) * self.speed)
+            passed = min(<double>(monotonic() - self.origin) * self.speed, LONGEST * 1e9)
+            return after(self.origin, <int64_t>passed)
         return monotonic()
 
     cdef bint leap(self) except -1:

@@ -5,14 +5,12 @@ mailbox that is full.
 """
 
 cimport cython
+from cpython.pyport cimport PY_SSIZE_T_MAX
 
 from cascade._core.clock cimport nanoseconds
 from cascade._core.lazy cimport LazyResult
 from cascade._core.spec cimport RECV, SELECT, SEND, WAIT
 from cascade._core.task cimport Task, builtin_task, lazy_call
-
-cdef extern from "Python.h":
-    Py_ssize_t PY_SSIZE_T_MAX
 
 from cascade.exceptions import ChannelClosedError, ChannelFullError
 
