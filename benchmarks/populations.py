@@ -25,8 +25,8 @@ from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import cascade as cs
+from benchmarks.crowd import Crowd, Heap, Insect, queues, task
 from benchmarks.subprocesses import resident
-from benchmarks.swarm import Heap, Insect, Swarm, queues, task
 from cascade.fireflies import Additive, Firefly, torus8
 
 Way: TypeAlias = Literal["cascade", "asyncio", "heap"]
@@ -78,10 +78,10 @@ def populate(plan: Plan, now: Callable[[], float]) -> Additive:
     return Additive(grid, period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
 
 
-def swarm(plan: Plan, now: Callable[[], float]) -> Swarm:
+def by_hand(plan: Plan, now: Callable[[], float]) -> Crowd:
     """The same by hand."""
     grid = torus8(plan.side)
-    return Swarm(grid.neighbours, len(grid), period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
+    return Crowd(grid.neighbours, len(grid), period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
 
 
 def cascade(plan: Plan, meter: Meter) -> None:
@@ -101,7 +101,7 @@ def cascade(plan: Plan, meter: Meter) -> None:
 
 def tasks(plan: Plan, meter: Meter) -> None:
     async def main() -> None:
-        crowd = swarm(plan, time.monotonic)
+        crowd = by_hand(plan, time.monotonic)
         queues(crowd)
         meter.made(crowd)
         alive = [asyncio.create_task(task(crowd, *state)) for state in crowd.begin()]
@@ -116,7 +116,7 @@ def tasks(plan: Plan, meter: Meter) -> None:
 def coroutines(plan: Plan, meter: Meter) -> None:
     meter.begin()
     heap = Heap()
-    crowd = swarm(plan, lambda: heap.now)
+    crowd = by_hand(plan, lambda: heap.now)
     crowd.meet(heap.reach)
     meter.made(crowd)
     heap.start(crowd)
@@ -144,7 +144,7 @@ class Meter:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.figures: Figures = {}
-        self.population: Additive | Swarm
+        self.population: Additive | Crowd
         self.lags: list[float] = []
         self.lateness: list[float] = []
         self.trace: list[tuple[float, int]] = []
@@ -155,7 +155,7 @@ class Meter:
         gc.freeze()
         self.empty = resident()
 
-    def made(self, population: Additive | Swarm) -> None:
+    def made(self, population: Additive | Crowd) -> None:
         """The population is there, and nobody has started."""
         self.population = population
         fireflies: Sequence[Firefly[Additive] | Insect] = population.fireflies
@@ -252,13 +252,13 @@ class Collector:
 
 
 def order(dues: Sequence[float], at: float) -> float:
-    """The order parameter, as `Population.order` has it."""
+    """The order parameter, as `cascade.fireflies.Swarm.order` has it."""
     turn = 2.0 * math.pi / PERIOD
     angles = [(at - due) * turn for due in dues]
     return math.hypot(math.fsum(map(math.cos, angles)), math.fsum(map(math.sin, angles))) / len(angles)
 
 
-def state(population: Additive | Swarm) -> str:
+def state(population: Additive | Crowd) -> str:
     """A hash of the instants of each one's next and last flash: who differs once differs from then on."""
     return digest([value for firefly in population.fireflies for value in (firefly.due, firefly.flashed)])
 

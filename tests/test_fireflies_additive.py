@@ -122,7 +122,7 @@ def test_two_that_stay_apart_keep_their_distance(rho: float, eps: float) -> None
 
 @pytest.mark.parametrize("size", [4, 25])
 def test_order_of_independent_agents_has_a_mean_square_of_one_over_n(size: int) -> None:
-    """As many populations as seeds, of which nobody sees anybody, some periods after the start."""
+    """As many swarms as seeds, of which nobody sees anybody, some periods after the start."""
     seeds = 20_000 // size
     engine = cs.Engine(clock=cs.Clock.virtual())
     alone = of_edges(size, [])
@@ -165,7 +165,7 @@ def test_no_refractory_period_and_a_great_nudge_is_no_endless_cascade() -> None:
 
 
 def traced(side: int, seed: int, seconds: float, **more: float) -> tuple[str, int, int]:
-    """The hash of all flashes, their number, and that of events, of a population with the defaults of a show."""
+    """The hash of all flashes, their number, and that of events, of a swarm with the defaults of a show."""
     traces: list[Trace] = []
 
     def make(now: Now) -> Additive:

@@ -33,7 +33,7 @@ class Stepper:
         lateness: float = 0.0,
     ) -> None:
         self.now = 0.0
-        self.population = Additive(
+        self.swarm = Additive(
             torus8(side),
             period=PERIOD,
             refractory=refractory,
@@ -50,7 +50,7 @@ class Stepper:
         self.serial = 0
 
     def start(self, phases: list[float] | None = None) -> Stepper:
-        for firefly, target in zip(self.population.fireflies, self.population.targets(), strict=True):
+        for firefly, target in zip(self.swarm.fireflies, self.swarm.targets(), strict=True):
             self.go_on(firefly.index, additive_agent(firefly, phases[firefly.index], 0.0) if phases else target)
         return self
 
@@ -67,7 +67,7 @@ class Stepper:
 
     def signal(self, index: int, *instants: float) -> None:
         for instant in instants:
-            self.population.fireflies[index].channel.send(instant)
+            self.swarm.fireflies[index].channel.send(instant)
         self.ready.append(index)
         self.deliver()
 
@@ -75,9 +75,9 @@ class Stepper:
         while self.ready:
             index = self.ready.popleft()
             if self.hears(index):
-                first, *others = self.population.fireflies[index].channel.drain()
+                first, *others = self.swarm.fireflies[index].channel.drain()
                 for message in others:
-                    self.population.fireflies[index].channel.send(message)
+                    self.swarm.fireflies[index].channel.send(message)
                 self.wake(index, first)
 
     def wake(self, index: int, message: object) -> None:
@@ -88,7 +88,7 @@ class Stepper:
             else SimpleNamespace(message=message, timed_out=message is None, elapsed=0.0)
         )
         self.go_on(index, then.task.fn(*then.args[:-1], value))
-        self.ready.extend(self.population.topology.neighbours(index))
+        self.ready.extend(self.swarm.topology.neighbours(index))
 
     def go_on(self, index: int, step: cs.LazyResult) -> None:
         while step.task is additive_agent:
@@ -103,23 +103,23 @@ class Stepper:
             self.ready.append(index)
 
     def hears(self, index: int) -> bool:
-        return self.parked[index][1].task.name != "wait" and len(self.population.fireflies[index].channel) > 0
+        return self.parked[index][1].task.name != "wait" and len(self.swarm.fireflies[index].channel) > 0
 
     def phases(self) -> list[float]:
-        return [self.population.phase(firefly, self.now) for firefly in self.population.fireflies]
+        return [self.swarm.phase(firefly, self.now) for firefly in self.swarm.fireflies]
 
 
 def test_a_lone_firefly_flashes_once_a_period() -> None:
     stepper = Stepper(1).start([0.25]).until(10.0)
-    assert stepper.population.flashes == 10
-    assert stepper.population.events == 20  # the end of the refractory period, and the flash
-    assert stepper.population.fireflies[0].flashed == pytest.approx(9.75)
+    assert stepper.swarm.flashes == 10
+    assert stepper.swarm.events == 20  # the end of the refractory period, and the flash
+    assert stepper.swarm.fireflies[0].flashed == pytest.approx(9.75)
 
 
 def test_lateness_does_not_add_up() -> None:
     stepper = Stepper(1, lateness=0.1).start([0.0]).until(1000.5)
-    assert stepper.population.flashes == 1000
-    assert stepper.population.fireflies[0].flashed == pytest.approx(1000.0)
+    assert stepper.swarm.flashes == 1000
+    assert stepper.swarm.fireflies[0].flashed == pytest.approx(1000.0)
     assert stepper.phases() == [pytest.approx(0.5)]
 
 
@@ -136,29 +136,29 @@ def test_two_signals_at_once_nudge_twice_and_one_too_many_flashes_at_once() -> N
     stepper = Stepper(1, nudge=0.2).start([0.5])
     stepper.signal(0, 0.0, 0.0)
     stepper.until(0.01)
-    assert stepper.population.flashes == 0
+    assert stepper.swarm.flashes == 0
     assert stepper.phases() == pytest.approx([0.91])
     stepper.signal(0, 0.01)
     stepper.until(0.02)
-    assert stepper.population.flashes == 1
+    assert stepper.swarm.flashes == 1
     assert stepper.phases() == pytest.approx([0.01])
 
 
 def test_what_is_seen_in_the_refractory_period_is_ignored_and_not_kept() -> None:
     stepper = Stepper(1).start([0.0])
-    channel = stepper.population.fireflies[0].channel
+    channel = stepper.swarm.fireflies[0].channel
     stepper.signal(0, 0.0, 0.1, 0.15)
     stepper.until(0.5)
     assert len(channel) == 0
     assert stepper.phases() == pytest.approx([0.5])
-    assert stepper.population.events == 1
+    assert stepper.swarm.events == 1
 
 
 def test_a_signal_that_overtakes_a_late_timer_changes_nothing() -> None:
     stepper = Stepper(1).start([0.9])
     stepper.now = 0.3  # the loop hung; the flash was due at 0.1
     stepper.signal(0, 0.2)
-    assert stepper.population.fireflies[0].flashed == pytest.approx(0.1)
+    assert stepper.swarm.fireflies[0].flashed == pytest.approx(0.1)
     assert stepper.phases() == pytest.approx([0.2])
 
 
@@ -167,7 +167,7 @@ def test_jitter_makes_cycles_uneven_but_bounded() -> None:
     flashes: list[float] = []
     for beat in range(200):
         stepper.until(beat * 0.5)
-        flashed = stepper.population.fireflies[0].flashed
+        flashed = stepper.swarm.fireflies[0].flashed
         if flashed >= 0.0 and (not flashes or flashed != flashes[-1]):
             flashes.append(flashed)
     cycles = [later - earlier for earlier, later in itertools.pairwise(flashes)]
@@ -179,20 +179,20 @@ def test_jitter_makes_cycles_uneven_but_bounded() -> None:
 def test_a_hundred_fall_into_step_at_the_default_nudge(seed: int) -> None:
     """Refractory 1/5 and nudge 0.2: 200 of 200 seeds of a plain simulation did within one period."""
     stepper = Stepper(10, seed=seed).start()
-    assert stepper.population.order(0.0) < 0.3
-    assert stepper.until(6.3).population.order() > 0.95
+    assert stepper.swarm.order(0.0) < 0.3
+    assert stepper.until(6.3).swarm.order() > 0.95
 
 
 def test_a_hundred_fall_into_step_slowly_at_a_small_nudge() -> None:
     """Refractory 3/10 and nudge 0.05: 99 of 100 seeds did within 27 periods, half of them in 6."""
     stepper = Stepper(10, refractory=0.3, nudge=0.05, seed=3).start()
-    orders = [stepper.until(float(time)).population.order() for time in range(31)]
+    orders = [stepper.until(float(time)).swarm.order() for time in range(31)]
     assert orders[0] < 0.3
     assert orders[-1] > 0.95
 
 
 def test_a_late_loop_does_not_keep_them_from_it() -> None:
-    assert Stepper(10, seed=2, lateness=0.002).start().until(10.3).population.order() > 0.95
+    assert Stepper(10, seed=2, lateness=0.002).start().until(10.3).swarm.order() > 0.95
 
 
 def test_two_fireflies_fall_into_step_from_the_phases_that_theory_says() -> None:
@@ -201,9 +201,9 @@ def test_two_fireflies_fall_into_step_from_the_phases_that_theory_says() -> None
     merged = 0
     for step in range(differences):
         stepper = Stepper(2, refractory=rho, nudge=eps)
-        for firefly in stepper.population.fireflies[2:]:  # two of the four see nobody, and nobody sees them
+        for firefly in stepper.swarm.fireflies[2:]:  # two of the four see nobody, and nobody sees them
             firefly.neighbours = ()
-        first, second = stepper.population.fireflies[:2]
+        first, second = stepper.swarm.fireflies[:2]
         first.neighbours, second.neighbours = (second.channel.send,), (first.channel.send,)
         stepper.start([0.0, (step + 0.5) / differences, 0.0, 0.0]).until(30.5)
         difference = abs(stepper.phases()[0] - stepper.phases()[1])

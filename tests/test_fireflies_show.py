@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.fireflies import Additive, Cellular, Mirollo, Population
+from cascade.fireflies import Additive, Cellular, Mirollo, Swarm
 from cascade.fireflies.sampler import Reading, View
 from cascade.fireflies.settings import Settings, SettingsError
-from cascade.fireflies.show import make_engine, perform, populate, show
+from cascade.fireflies.show import make_engine, make_swarm, perform, show
 
 BRIEF = Settings(side=5, period=0.2, refractory=0.04, duration=1.0, seed=4)
 
@@ -54,7 +54,7 @@ def test_the_summary_adds_up() -> None:
 def test_virtual_time_ends_when_it_should_and_knows_no_lag() -> None:
     view = Kept()
     view.interval = 0.0
-    outcome = show(Settings(agents=100, duration=42.0, seed=1, virtual=True), lambda population: nullcontext(view))
+    outcome = show(Settings(agents=100, duration=42.0, seed=1, virtual=True), lambda swarm: nullcontext(view))
     assert outcome.summary.model_s == 42.0
     assert outcome.summary.lag_p50_ms is outcome.summary.lag_p99_ms is None
     assert all(reading.lag_ms is None for reading in view.readings)
@@ -63,8 +63,8 @@ def test_virtual_time_ends_when_it_should_and_knows_no_lag() -> None:
 
 
 def test_what_a_show_is_asked_for_is_what_it_is() -> None:
-    def made(**asked: Any) -> Population[Any]:
-        return populate(Settings(seed=1, **asked), lambda: 0.0)
+    def made(**asked: Any) -> Swarm[Any]:
+        return make_swarm(Settings(seed=1, **asked), lambda: 0.0)
 
     additive = made(period=2.0, side=3, jitter=0.1)
     assert isinstance(additive, Additive)
@@ -80,7 +80,7 @@ def test_what_a_show_is_asked_for_is_what_it_is() -> None:
 def test_a_view_is_told_what_happens() -> None:
     view = Kept()
 
-    def stage(population: Population[Any]) -> AbstractContextManager[View]:
+    def stage(swarm: Swarm[Any]) -> AbstractContextManager[View]:
         return nullcontext(view)
 
     show(BRIEF, stage)
@@ -112,11 +112,11 @@ async def test_an_agent_that_fails_ends_the_show_with_its_error(monkeypatch: pyt
         raise ZeroDivisionError("broken")
 
     def targets(self: Additive) -> list[cs.LazyResult]:
-        return [broken()]
+        return [broken(), *(cs.wait(3600.0) for _ in range(3))]
 
     monkeypatch.setattr(Additive, "targets", targets)
     with pytest.raises(ZeroDivisionError, match="broken"):
-        settings = Settings(side=1, duration=3600.0)
+        settings = Settings(side=2, duration=3600.0)
         await asyncio.wait_for(perform(settings, make_engine(settings)), 30)
 
 

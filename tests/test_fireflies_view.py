@@ -18,7 +18,7 @@ pytest.importorskip("rich", reason="needs the extra cli")
 READING = Reading(model_s=3.04, r=0.98765, flashes=12, events_per_s=84.4, lag_ms=0.26, hit_rate=0.9951)
 
 
-def population(side: int) -> Additive:
+def made(side: int) -> Additive:
     return lit(torus8(side))
 
 
@@ -34,7 +34,7 @@ def screen(width: int, height: int, **kwargs: Any) -> tuple[Console, io.StringIO
 
 
 def test_a_flash_is_bright_and_fades() -> None:
-    swarm = population(2)
+    swarm = made(2)
     for firefly, age in zip(swarm.fireflies, (0.0, 0.5, 0.99, 1.5), strict=True):
         firefly.flashed = 100.0 - age
     ((now, half), (late, never)) = Glow(swarm).levels(2, 2)
@@ -43,7 +43,7 @@ def test_a_flash_is_bright_and_fades() -> None:
 
 def test_two_rows_share_a_line_where_there_are_colours() -> None:
     console, out = screen(9, 24, force_terminal=True, color_system="truecolor")
-    swarm = population(5)
+    swarm = made(5)
     swarm.fireflies[0].flashed = 100.0
     console.print(Glow(swarm))
     lines = out.getvalue().splitlines()
@@ -54,7 +54,7 @@ def test_two_rows_share_a_line_where_there_are_colours() -> None:
 
 def test_a_small_grid_is_enlarged_where_there_is_room() -> None:
     console, out = screen(80, 20, force_terminal=True, color_system="truecolor")
-    swarm = population(9)
+    swarm = made(9)
     console.print(Glow(swarm))
     lines = out.getvalue().splitlines()
     assert len(lines) == 14  # 9 rows of 3 half lines each fit into 14 lines
@@ -64,7 +64,7 @@ def test_a_small_grid_is_enlarged_where_there_is_room() -> None:
 @pytest.mark.parametrize("kind", [{"force_terminal": False}, {"force_terminal": True, "no_color": True}])
 def test_places_are_characters_where_there_are_none(kind: dict[str, bool]) -> None:
     console, out = screen(80, 24, **kind)
-    swarm = population(4)
+    swarm = made(4)
     swarm.fireflies[5].flashed = 100.0
     console.print(Glow(swarm))
     assert out.getvalue().splitlines() == ["    ", " @  ", "    ", "    "]
@@ -73,7 +73,7 @@ def test_places_are_characters_where_there_are_none(kind: dict[str, bool]) -> No
 @pytest.mark.parametrize("colours", ["truecolor", None])
 def test_the_picture_is_cropped_to_what_fits(colours: str | None) -> None:
     console, out = screen(20, 12, force_terminal=True, color_system=colours, legacy_windows=False)
-    swarm = population(40)
+    swarm = made(40)
     with LiveView(swarm, console) as view:
         view.show(READING)
     assert "R 0.988" in out.getvalue()
@@ -92,7 +92,7 @@ def test_virtual_time_knows_no_lag() -> None:
     PlainView(out).show(msgspec.structs.replace(READING, lag_ms=None))
     assert out.getvalue() == "     3.0 s  R 0.988  12 flashes  84 events/s  template hits 99.51 %\n"
     console, out = screen(80, 24)
-    with LiveView(population(3), console) as view:
+    with LiveView(made(3), console) as view:
         view.show(msgspec.structs.replace(READING, lag_ms=None))
     assert "lag" not in out.getvalue()
 
@@ -124,4 +124,4 @@ def test_a_last_row_that_is_not_full_is_shown_so(colours: str | None) -> None:
 )
 def test_a_population_fits_or_does_not(side: int, width: int, height: int, kind: dict[str, Any], whole: bool) -> None:
     console, _ = screen(width, height, force_terminal=True, **kind)
-    assert fits(population(side), console) is whole
+    assert fits(made(side), console) is whole

@@ -98,12 +98,12 @@ async def countdown(engine: cs.Engine, backwards: bool) -> None:
 
 async def fireflies(engine: cs.Engine, backwards: bool) -> None:
     loop = asyncio.get_running_loop()
-    population = Additive(
+    swarm = Additive(
         torus8(4), period=0.02, refractory=0.004, nudge=0.1, jitter=0.0, seed=5, now=loop.time
     )
-    targets = population.targets()
+    targets = swarm.targets()
     runs = [engine.start(target) for target in (reversed([*targets]) if backwards else targets)]
-    while population.flashes < 200:
+    while swarm.flashes < 200:
         await asyncio.sleep(0.005)
         for run in runs:
             assert not run.done()

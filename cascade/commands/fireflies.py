@@ -15,7 +15,7 @@ from cascade.fireflies.show import Outcome, Stage, show
 from cascade.fireflies.view import LiveView, PlainView, fits
 
 if TYPE_CHECKING:
-    from cascade.fireflies.population import Population
+    from cascade.fireflies.swarm import Swarm
 
 
 def fireflies(
@@ -40,7 +40,7 @@ def fireflies(
     templates: Path | None = None,
     quantum: float = 0.001,
 ) -> int:
-    """Watch a population of recursive agents fall into step.
+    """Watch a swarm of recursive agents fall into step.
 
     Each firefly flashes once a period. One that sees a neighbour flash hurries on by a nudge, unless it flashed itself
     just before. Watch R, the order parameter: 1 when all are in step. With --refractory at 3/10 of the period and
@@ -85,9 +85,9 @@ def _stage() -> Stage:
 
     console = Console()
 
-    def open_view(population: Population[Any]) -> AbstractContextManager[View]:
-        if console.is_terminal and fits(population, console):
-            return LiveView(population, console)
+    def open_view(swarm: Swarm[Any]) -> AbstractContextManager[View]:
+        if console.is_terminal and fits(swarm, console):
+            return LiveView(swarm, console)
         return nullcontext(PlainView(sys.stdout))
 
     return open_view

@@ -1,7 +1,7 @@
-"""Fireflies: a population of recursive agents that fall into step, the main job of the command line.
+"""Fireflies: a swarm of recursive agents that fall into step, the main job of the command line.
 
 Read `additive` first: its `additive_agent` is the whole behaviour of a firefly, as one recursive expression. There are
-three models, each with its agent and with the kind of population that its agents live in:
+three models, each with its agent and with the kind of swarm that its agents live in:
 
     additive    a flash that is seen moves the phase on by a fixed nudge
     mirollo     it moves it on the more, the later in the cycle it comes (Mirollo and Strogatz)
@@ -12,9 +12,9 @@ Around them:
     settings    what a show is asked for, checked all at once
     topology    who sees whom
     firefly     the state of one agent
-    population  all agents, their counters and the order parameter R: what the models share
+    swarm       all agents, their counters and the order parameter R: what the models share
     trace       a hash of all flashes
-    sampler     looks at a population from outside while it runs: R, loop lag, flashes
+    sampler     looks at a swarm from outside while it runs: R, loop lag, flashes
     view        the live picture of it, or a line a second
     summary     the figures at the end
     plot        the figures as a picture
@@ -36,9 +36,9 @@ from cascade.fireflies.additive import Additive, additive_agent
 from cascade.fireflies.cellular import Cell, Cellular, cellular_agent
 from cascade.fireflies.firefly import Firefly
 from cascade.fireflies.mirollo import Mirollo, mirollo_agent
-from cascade.fireflies.population import Population
 from cascade.fireflies.settings import Settings, SettingsError
 from cascade.fireflies.summary import Summary
+from cascade.fireflies.swarm import Swarm
 from cascade.fireflies.topology import (
     Topology,
     all_to_all,
@@ -59,10 +59,10 @@ __all__ = [
     "Cellular",
     "Firefly",
     "Mirollo",
-    "Population",
     "Settings",
     "SettingsError",
     "Summary",
+    "Swarm",
     "Topology",
     "Trace",
     "additive_agent",

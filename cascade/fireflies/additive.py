@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import cascade as cs
 from cascade.fireflies.firefly import Firefly
-from cascade.fireflies.population import Population
+from cascade.fireflies.swarm import Swarm
 from cascade.fireflies.topology import Topology
 
 # All of these are a few additions: a thread would cost more than they do.
@@ -24,29 +24,29 @@ def additive_agent(me: Firefly[Additive], phase: float, at: float) -> cs.LazyRes
     this iteration. What a parked agent holds, the garbage collector walks: functions made anew in each iteration, with
     their closures, would be twice as much, and would keep it busy for half of the time.
     """
-    population = me.population
-    due = me.due = at + (1.0 - phase) * population.period
-    if phase < population.blind:
-        left = due - population.awake - population.now()
+    swarm = me.swarm
+    due = me.due = at + (1.0 - phase) * swarm.period
+    if phase < swarm.blind:
+        left = due - swarm.awake - swarm.now()
         return listen(me, cs.wait(left if left > 0.0 else 0.0))
-    left = due - population.now()
+    left = due - swarm.now()
     return react(me, phase, at, me.channel.recv(timeout=left if left > 0.0 else 0.0))
 
 
 @inline
 def listen(me: Firefly[Additive], rested: float) -> cs.LazyResult:
     """The refractory period is over."""
-    population = me.population
-    population.events += 1
+    swarm = me.swarm
+    swarm.events += 1
     me.channel.drain()  # what flashed in the refractory period was not seen
-    return additive_agent(me, population.blind, me.due - population.awake)
+    return additive_agent(me, swarm.blind, me.due - swarm.awake)
 
 
 @inline
 def react(me: Firefly[Additive], phase: float, at: float, seen: cs.Received) -> cs.LazyResult:
     """A flash was seen, or it is time for one."""
-    population = me.population
-    population.events += 1
+    swarm = me.swarm
+    swarm.events += 1
     due = me.due
     if seen.timed_out or seen.message >= due:  # the second: a signal overtook a timer that was late
         instant = due
@@ -56,15 +56,15 @@ def react(me: Firefly[Additive], phase: float, at: float, seen: cs.Received) -> 
         nudged = phase
     else:
         instant = seen.message
-        nudged = 1.0 - (due - instant) / population.period + population.nudge
+        nudged = 1.0 - (due - instant) / swarm.period + swarm.nudge
     if nudged < 1.0:
         return additive_agent(me, nudged, instant)
     me.flash(instant)
-    return additive_agent(me, population.scatter() if population.jitter else 0.0, instant)
+    return additive_agent(me, swarm.scatter() if swarm.jitter else 0.0, instant)
 
 
-class Additive(Population[Firefly["Additive"]]):
-    """A population of such fireflies.
+class Additive(Swarm[Firefly["Additive"]]):
+    """A swarm of such fireflies.
 
     Args:
         topology: who sees whom.

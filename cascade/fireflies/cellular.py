@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import cascade as cs
 from cascade.fireflies.firefly import Firefly
-from cascade.fireflies.population import Population
+from cascade.fireflies.swarm import Swarm
 from cascade.fireflies.topology import Topology
 
 inline = cs.task(mode="inline")
@@ -23,8 +23,8 @@ class Cell(Firefly["Cellular"]):
 
     __slots__ = ("state",)
 
-    def __init__(self, population: Cellular, index: int, due: float, state: int) -> None:
-        super().__init__(population, index, due)
+    def __init__(self, swarm: Cellular, index: int, due: float, state: int) -> None:
+        super().__init__(swarm, index, due)
         self.state = state
         """Where it is since the last tick, 0 to k - 1."""
 
@@ -36,28 +36,28 @@ def cellular_agent(me: Cell, state: int, tick: int, foreseen: bool) -> cs.LazyRe
     Cells whose tick has come move one after another. One that sees a neighbour blink in the next tick, before it has
     moved itself, keeps that in mind: `foreseen` tells whether it has seen one blink in this tick already.
     """
-    population = me.population
-    at, following = population.instant(tick), population.instant(tick + 1)
-    blink = population.blink
+    swarm = me.swarm
+    at, following = swarm.instant(tick), swarm.instant(tick + 1)
+    blink = swarm.blink
     me.state = state
     if state == blink:
         me.flash(at)
-    me.due = at + (blink - state) % population.states * population.tick
+    me.due = at + (blink - state) % swarm.states * swarm.tick
 
     @inline
     def move(waited: float) -> cs.LazyResult:
-        population = me.population
-        population.events += 1
+        swarm = me.swarm
+        swarm.events += 1
         seen = me.channel.drain()
-        held = state > population.blink and (foreseen or at in seen)
-        return cellular_agent(me, state if held else (state + 1) % population.states, tick + 1, following in seen)
+        held = state > swarm.blink and (foreseen or at in seen)
+        return cellular_agent(me, state if held else (state + 1) % swarm.states, tick + 1, following in seen)
 
-    left = following - population.now()
+    left = following - swarm.now()
     return move(cs.wait(left if left > 0.0 else 0.0))
 
 
-class Cellular(Population[Cell]):
-    """A population of such cells.
+class Cellular(Swarm[Cell]):
+    """A swarm of such cells.
 
     Args:
         topology: who sees whom.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import cascade as cs
 from cascade.fireflies.firefly import Firefly
-from cascade.fireflies.population import Population
+from cascade.fireflies.swarm import Swarm
 from cascade.fireflies.topology import Topology
 
 inline = cs.task(mode="inline")
@@ -22,13 +22,13 @@ inline = cs.task(mode="inline")
 @inline
 def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResult:
     """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`, reckoned from instants alone."""
-    population = me.population
-    due = me.due = at + (1.0 - phase) * population.period
+    swarm = me.swarm
+    due = me.due = at + (1.0 - phase) * swarm.period
 
     @inline
     def react(seen: cs.Received) -> cs.LazyResult:
-        population = me.population
-        population.events += 1
+        swarm = me.swarm
+        swarm.events += 1
         if seen.timed_out:
             instant = due
             pulsed = 1.0
@@ -41,18 +41,18 @@ def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResul
             pulsed = phase
         else:
             instant = seen.message
-            pulsed = population.alpha * (1.0 - (due - instant) / population.period) + population.beta
+            pulsed = swarm.alpha * (1.0 - (due - instant) / swarm.period) + swarm.beta
         if pulsed < 1.0:
             return mirollo_agent(me, pulsed, instant)
         me.flash(instant)
         return mirollo_agent(me, 0.0, instant)
 
-    left = due - population.now()
+    left = due - swarm.now()
     return react(me.channel.recv(timeout=left if left > 0.0 else 0.0))
 
 
-class Mirollo(Population[Firefly["Mirollo"]]):
-    """A population of such fireflies.
+class Mirollo(Swarm[Firefly["Mirollo"]]):
+    """A swarm of such fireflies.
 
     Args:
         topology: who sees whom. With `all_to_all` they fall into step from almost all phases, as the paper proves.

@@ -1,4 +1,4 @@
-"""Looks at a population while it runs. The agents know nothing of it."""
+"""Looks at a swarm while it runs. The agents know nothing of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 import cascade as cs
-from cascade.fireflies.population import Population
+from cascade.fireflies.swarm import Swarm
 
 TICK = 0.02
 """Seconds that the lag meter sleeps at a time."""
@@ -26,7 +26,7 @@ _GRAIN = 1e-9  # what a clock counts in: less would be no time at all, again and
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at a population."""
+    """One look at a swarm."""
 
     model_s: float
     r: float
@@ -51,30 +51,30 @@ class View(Protocol):
 
 
 class Sampler:
-    """Watches one population from a coroutine in the same loop, and keeps what it saw.
+    """Watches one swarm from a coroutine in the same loop, and keeps what it saw.
 
     The order parameter costs a sine and a cosine per agent. It is taken often (50 times a period, 20 times a second at
-    most), but no oftener than a twentieth of the time allows, so that large populations are not slowed by the look. In
+    most), but no oftener than a twentieth of the time allows, so that large swarms are not slowed by the look. In
     virtual time nothing may depend on how fast this machine is: there it is taken 50 times a period, and less often,
     down to 4 times, of more than 4,000 agents.
 
     Args:
-        population: what to look at.
+        swarm: what to look at.
         stats: gives the counters of the templates.
-        clock: of the engine on which the population lives.
+        clock: of the engine on which the swarm lives.
     """
 
-    def __init__(self, population: Population[Any], stats: Callable[[], cs.TemplateStats], clock: cs.Clock) -> None:
-        self._population = population
+    def __init__(self, swarm: Swarm[Any], stats: Callable[[], cs.TemplateStats], clock: cs.Clock) -> None:
+        self._swarm = swarm
         self._stats = stats
         self._speed = clock.speed
         self._virtual = clock.is_virtual
         self._before = stats()
-        self._began = population.now()
-        self._interval = max(population.period / _LOOKS, 0.05 * self._speed)
+        self._began = swarm.now()
+        self._interval = max(swarm.period / _LOOKS, 0.05 * self._speed)
         if self._virtual:
-            looks = max(_FEWEST, min(_LOOKS, _SINES // len(population.fireflies)))
-            self._interval = population.period / looks
+            looks = max(_FEWEST, min(_LOOKS, _SINES // len(swarm.fireflies)))
+            self._interval = swarm.period / looks
         self._next_order = self._began
         self._next_shown = time.monotonic()
         self.shown = 0
@@ -83,8 +83,8 @@ class Sampler:
         self._longest = 0.0
         self._events: deque[tuple[float, int]] = deque([(self._began, 0)])
         # The raster shows evenly spaced fireflies if there are too many for a picture.
-        every = -(-len(population.fireflies) // _RASTER)
-        self._watched = population.fireflies[::every]
+        every = -(-len(swarm.fireflies) // _RASTER)
+        self._watched = swarm.fireflies[::every]
         self._flashed = [firefly.flashed for firefly in self._watched]
         self.lags = array("d")
         """Lag of the loop in seconds, one for each tick."""
@@ -102,7 +102,7 @@ class Sampler:
     @property
     def model_s(self) -> float:
         """Model seconds since the start."""
-        return self._population.now() - self._began
+        return self._swarm.now() - self._began
 
     def counted(self) -> dict[str, int]:
         """The counters of the template cache since the start; `loaded` of the whole process."""
@@ -117,7 +117,7 @@ class Sampler:
 
     async def watch(self, until: float, view: View | None) -> None:
         """Look on up to a model time, telling the view what is seen."""
-        now = self._population.now
+        now = self._swarm.now
         end = self._began + until
         while (before := now()) < end:
             if self._virtual:
@@ -132,10 +132,10 @@ class Sampler:
 
     async def _nap(self, seconds: float) -> None:
         """Sleep for a moment of real time, and see by how much it was longer than asked."""
-        events, cpu, before = self._population.events, time.process_time(), time.monotonic()
+        events, cpu, before = self._swarm.events, time.process_time(), time.monotonic()
         await asyncio.sleep(seconds)
         lag = max(0.0, time.monotonic() - before - seconds)
-        if self._population.events == events:
+        if self._swarm.events == events:
             self.cpu_s += time.process_time() - cpu  # nobody else did anything
         self._longest = max(self._longest, lag)
         self.lags.append(lag)
@@ -143,8 +143,8 @@ class Sampler:
     def look(self) -> float:
         """Take R and the flashes since the last look; gives R."""
         began = time.process_time()
-        now = self._population.now()
-        self._r = self._population.order(now)
+        now = self._swarm.now()
+        self._r = self._swarm.order(now)
         self.times.append(now - self._began)
         self.orders.append(self._r)
         known = self._flashed
@@ -178,7 +178,7 @@ class Sampler:
         reading = Reading(
             model_s=self.model_s,
             r=self._r,
-            flashes=self._population.flashes,
+            flashes=self._swarm.flashes,
             events_per_s=self._rate(),
             lag_ms=None if self._virtual else self._longest * 1000.0,
             hit_rate=counted["hits"] / asked if asked else 0.0,
@@ -189,7 +189,7 @@ class Sampler:
 
     def _rate(self) -> float:
         """Events a second over the last second or so."""
-        now, events, past = self._population.now(), self._population.events, self._events
+        now, events, past = self._swarm.now(), self._swarm.events, self._events
         past.append((now, events))
         while len(past) > 2 and now - past[1][0] >= 1.0:
             past.popleft()

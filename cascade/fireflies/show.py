@@ -17,17 +17,17 @@ import cascade as cs
 from cascade.fireflies.additive import Additive
 from cascade.fireflies.cellular import Cellular
 from cascade.fireflies.mirollo import Mirollo
-from cascade.fireflies.population import Population
 from cascade.fireflies.sampler import Sampler, View
 from cascade.fireflies.settings import Settings
 from cascade.fireflies.summary import Summary
+from cascade.fireflies.swarm import Swarm
 from cascade.fireflies.topology import make_topology
 from cascade.fireflies.trace import Trace
 
 _N = TypeVar("_N", int, float)
 
-Stage = Callable[[Population[Any]], AbstractContextManager[View]]
-"""Opens a view of a population."""
+Stage = Callable[[Swarm[Any]], AbstractContextManager[View]]
+"""Opens a view of a swarm."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,33 +74,34 @@ async def perform(settings: Settings, engine: cs.Engine, stage: Stage | None = N
     interrupted = False
     async with engine:
         resident_before = _resident()
-        population = populate(settings, engine.clock.time)
-        trace = Trace(population) if settings.trace else None
-        sampler = Sampler(population, lambda: engine.templates.stats, engine.clock)
+        swarm = make_swarm(settings, engine.clock.time)
+        trace = Trace(swarm) if settings.trace else None
+        sampler = Sampler(swarm, lambda: engine.templates.stats, engine.clock)
         sampler.look()
-        runs = [engine.start(target) for target in population.targets()]
-        while runs[-1].state == "ready":
+        agents = engine.start_many(swarm.targets(), on_failure="stop")
+        last = agents.runs[-1]
+        while last.state == "ready":
             await asyncio.sleep(0)
         resident = _resident()
-        cpu, events_before = time.process_time(), population.events
+        cpu, events_before = time.process_time(), swarm.events
         cpu_before = sampler.cpu_s
         try:
-            await _look_on(population, sampler, settings.duration, stage, runs)
+            await _look_on(swarm, sampler, settings.duration, stage, agents)
         except asyncio.CancelledError:
             interrupted = True
             if task := asyncio.current_task():
                 task.uncancel()
         cpu_s = time.process_time() - cpu - (sampler.cpu_s - cpu_before)
-        r, model_s, events = sampler.look(), sampler.model_s, population.events
+        r, model_s, events = sampler.look(), sampler.model_s, swarm.events
     kb = None
     if resident is not None and resident_before is not None:
-        kb = (resident - resident_before) / 1024 / len(population.fireflies)
+        kb = (resident - resident_before) / 1024 / len(swarm.fireflies)
     summary = Summary(
-        agents=len(population.fireflies),
+        agents=len(swarm.fireflies),
         model_s=round(model_s, 3),
         wall_s=round(time.perf_counter() - began, 3),
         events=events,
-        flashes=population.flashes,
+        flashes=swarm.flashes,
         us_per_event=_rounded(cpu_s * 1e6 / (events - events_before) if events > events_before else None),
         kb_per_agent=_rounded(kb),
         r=round(r, 6),
@@ -113,8 +114,8 @@ async def perform(settings: Settings, engine: cs.Engine, stage: Stage | None = N
     return Outcome(summary=summary, sampler=sampler, seed=settings.seed, interrupted=interrupted)
 
 
-def populate(settings: Settings, now: Callable[[], float]) -> Population[Any]:
-    """The population that is asked for."""
+def make_swarm(settings: Settings, now: Callable[[], float]) -> Swarm[Any]:
+    """The swarm that is asked for."""
     asked, period, seed = settings, settings.period, settings.seed
     places = make_topology(asked.topology, asked.size, seed)
     if asked.model == "cellular":
@@ -139,15 +140,14 @@ def _or(asked: _N | None, default: _N) -> _N:
 
 
 async def _look_on(
-    population: Population[Any], sampler: Sampler, duration: float, stage: Stage | None, runs: list[cs.Run]
+    swarm: Swarm[Any], sampler: Sampler, duration: float, stage: Stage | None, agents: cs.Population
 ) -> None:
-    """Watch to the end; an agent that failed is noticed within a second and ends it with its error."""
-    with stage(population) if stage else nullcontext() as view:
+    """Watch to the end; an agent that fails stops all, which is noticed within a second and ends it with its error."""
+    with stage(swarm) if stage else nullcontext() as view:
         while sampler.model_s < duration:
             await sampler.watch(min(sampler.model_s + 1.0, duration), view)
-            for run in runs:
-                if run.done():
-                    await run
+            if agents.done():
+                await agents
         if view is not None and not sampler.shown:  # it was over before anybody could look
             sampler.show(view)
 

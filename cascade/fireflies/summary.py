@@ -32,7 +32,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     what sampling and view took, and less that of the 20 ms spans in which no agent woke up.
 
     In real time the loop sleeps between events, and going to sleep and waking up is part of this figure: a busy
-    population costs less per event than an idle one. In virtual time it never sleeps, and this is the plain cost."""
+    swarm costs less per event than an idle one. In virtual time it never sleeps, and this is the plain cost."""
     kb_per_agent: float | None
     """Kilobytes (1024 bytes) of memory per agent: how much the resident set of this process grew from just before the
     agents were made (channels, states) until all of them had started and were parked, over their number; garbage was

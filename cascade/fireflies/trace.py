@@ -7,13 +7,13 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any
 
-from cascade.fireflies.population import Population
+from cascade.fireflies.swarm import Swarm
 
 _FLASH = struct.Struct("<Qd").pack  # the same bytes on every machine
 
 
 class Trace:
-    """The flashes of a population from now on, by who flashed and at what instant, in the order in which they came.
+    """The flashes of a swarm from now on, by who flashed and at what instant, in the order in which they came.
 
     It is one more neighbour of each firefly, so it costs nothing where there is none. Instants are taken to the last
     bit. Under a virtual clock the same seed gives the same trace, on every machine and every version of Python.
@@ -26,11 +26,11 @@ class Trace:
     (1, '470e677287461e40c19b4191194e8a04')
     """
 
-    def __init__(self, population: Population[Any]) -> None:
+    def __init__(self, swarm: Swarm[Any]) -> None:
         self.flashes = 0
         """How many there were."""
         self._hash = blake2b(digest_size=16)
-        for firefly in population.fireflies:
+        for firefly in swarm.fireflies:
             firefly.neighbours += (partial(self._add, firefly.index),)
 
     def digest(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TextIO
 
-from cascade.fireflies.population import Population
 from cascade.fireflies.sampler import Reading
+from cascade.fireflies.swarm import Swarm
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -51,10 +51,10 @@ def _lag(reading: Reading, space: str) -> str:
     return "" if reading.lag_ms is None else f"lag {reading.lag_ms:.1f} ms{space}"
 
 
-def fits(population: Population[Any], console: Console) -> bool:
-    """Whether the whole population can be shown on a terminal."""
-    width = population.topology.width
-    rows = -(-len(population.fireflies) // width)
+def fits(swarm: Swarm[Any], console: Console) -> bool:
+    """Whether the whole swarm can be shown on a terminal."""
+    width = swarm.topology.width
+    rows = -(-len(swarm.fireflies) // width)
     return width <= console.width and rows <= _places(max(0, console.height - _FIGURES), console, ascii_only=False)
 
 
@@ -76,20 +76,20 @@ class Glow:
     that the agents live in.
     """
 
-    def __init__(self, population: Population[Any]) -> None:
-        self._population = population
-        self._fade = min(1.0, max(0.25, population.period / 5))
+    def __init__(self, swarm: Swarm[Any]) -> None:
+        self._swarm = swarm
+        self._fade = min(1.0, max(0.25, swarm.period / 5))
         self._styles: dict[tuple[int, int], Style] = {}
 
     def levels(self, rows: int, columns: int) -> list[list[int]]:
         """The shade of each place of the top left corner, now; -1 where there is none, at the end of the last row."""
-        population, width = self._population, self._population.topology.width
+        swarm, width = self._swarm, self._swarm.topology.width
         brightest, scale = LEVELS - 1, LEVELS / self._fade
-        dark = population.now() - self._fade  # who flashed before is dark
+        dark = swarm.now() - self._fade  # who flashed before is dark
         shades = [
             [
                 min(brightest, int((firefly.flashed - dark) * scale)) if firefly.flashed > dark else 0
-                for firefly in population.fireflies[row * width : row * width + columns]
+                for firefly in swarm.fireflies[row * width : row * width + columns]
             ]
             for row in range(rows)
         ]
@@ -98,8 +98,8 @@ class Glow:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it as large as the console and the options allow."""
-        width = self._population.topology.width
-        rows = -(-len(self._population.fireflies) // width)
+        width = self._swarm.topology.width
+        rows = -(-len(self._swarm.fireflies) // width)
         columns = min(width, options.max_width)
         room = _places(options.height or max(1, console.height - _FIGURES), console, options.ascii_only)
         shades = self.levels(min(rows, room), columns)
@@ -161,11 +161,11 @@ class LiveView:
 
     interval = 0.125
 
-    def __init__(self, population: Population[Any], console: Console) -> None:
+    def __init__(self, swarm: Swarm[Any], console: Console) -> None:
         from rich.live import Live
 
-        self._glow = Glow(population)
-        self._agents = len(population.fireflies)
+        self._glow = Glow(swarm)
+        self._agents = len(swarm.fireflies)
         self._live: Live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
     def __enter__(self) -> LiveView:

@@ -15,7 +15,7 @@ from cascade.fireflies.topology import Topology
 _F = TypeVar("_F", bound=Firefly[Any])
 
 
-class Population(ABC, Generic[_F]):
+class Swarm(ABC, Generic[_F]):
     """Fireflies in a topology, with random phases at the start. Each model has a kind of its own.
 
     Times are seconds of `now`, which is the only clock that they read; the order parameter R is 1 when all phases are
@@ -29,14 +29,14 @@ class Population(ABC, Generic[_F]):
         now: the clock: seconds, on the scale on which the engine waits.
 
     >>> from cascade.fireflies import Additive, torus8
-    >>> population = Additive(torus8(4), period=5.0, refractory=1.0, nudge=0.2, seed=7, now=lambda: 100.0)
-    >>> len(population.fireflies), len(population.fireflies[0].neighbours)
+    >>> swarm = Additive(torus8(4), period=5.0, refractory=1.0, nudge=0.2, seed=7, now=lambda: 100.0)
+    >>> len(swarm.fireflies), len(swarm.fireflies[0].neighbours)
     (16, 8)
-    >>> round(population.order(), 3) == round(population.order(at=102.5), 3)  # undisturbed, R stays
+    >>> round(swarm.order(), 3) == round(swarm.order(at=102.5), 3)  # undisturbed, R stays
     True
-    >>> for firefly in population.fireflies:
+    >>> for firefly in swarm.fireflies:
     ...     firefly.due = 101.25
-    >>> population.phase(population.fireflies[0], at=100.0), population.order()
+    >>> swarm.phase(swarm.fireflies[0], at=100.0), swarm.order()
     (0.75, 1.0)
     """
 

@@ -1,7 +1,8 @@
 """Fireflies by hand: what `cascade.fireflies` does, as asyncio tasks with queues and as bare coroutines on a heap.
 
 The arithmetic is that of `cascade.fireflies.additive`, operation by operation, so that on the heap every flash comes at
-the same instant as under Cascade's virtual clock, to the last bit.
+the same instant as under Cascade's virtual clock, to the last bit. What the two of them have in common is written out
+in each: a call for it would make them slower than people write them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Insect:
         """Resumes it with what woke it. On the heap only."""
 
 
-class Swarm:
+class Crowd:
     """All of them, with the first phases of `cascade.fireflies.Additive` at the same seed."""
 
     def __init__(
@@ -80,41 +81,41 @@ class Swarm:
 # ------------------------------------------------------------------------------------------------------- asyncio
 
 
-def queues(swarm: Swarm) -> None:
+def queues(crowd: Crowd) -> None:
     """Give each a queue."""
-    for insect in swarm.fireflies:
+    for insect in crowd.fireflies:
         insect.inbox = asyncio.Queue()
-    swarm.meet(lambda insect: insect.inbox.put_nowait)
+    crowd.meet(lambda insect: insect.inbox.put_nowait)
 
 
-async def task(swarm: Swarm, me: Insect, phase: float, at: float) -> None:
+async def task(crowd: Crowd, me: Insect, phase: float, at: float) -> None:
     """A firefly as an asyncio task, as people write it."""
     queue: asyncio.Queue[float] = me.inbox
     while True:
-        due = me.due = at + (1.0 - phase) * swarm.period
-        if phase < swarm.blind:
-            await asyncio.sleep(max(0.0, due - swarm.awake - swarm.now()))
-            swarm.events += 1
+        due = me.due = at + (1.0 - phase) * crowd.period
+        if phase < crowd.blind:
+            await asyncio.sleep(max(0.0, due - crowd.awake - crowd.now()))
+            crowd.events += 1
             while not queue.empty():
                 queue.get_nowait()
-            phase, at = swarm.blind, due - swarm.awake
+            phase, at = crowd.blind, due - crowd.awake
             continue
         message: float | None
         if not queue.empty():
             message = queue.get_nowait()
         else:
             try:
-                message = await asyncio.wait_for(queue.get(), max(0.0, due - swarm.now()))
+                message = await asyncio.wait_for(queue.get(), max(0.0, due - crowd.now()))
             except TimeoutError:
                 message = None
-        swarm.events += 1
+        crowd.events += 1
         if message is None or message >= due:
             at, phase = due, 1.0
         elif message > me.flashed:  # else they flashed together, and nothing comes between
             at = message
-            phase = 1.0 - (due - at) / swarm.period + swarm.nudge
+            phase = 1.0 - (due - at) / crowd.period + crowd.nudge
         if phase >= 1.0:
-            swarm.flash(me, at)
+            crowd.flash(me, at)
             phase = 0.0
 
 
@@ -164,10 +165,10 @@ class Heap:
             self.settle()
         self.instant, self.now = end, end / 1e9
 
-    def start(self, swarm: Swarm) -> None:
-        """Begin all the coroutines of a swarm."""
-        for insect, phase, at in swarm.begin():
-            insect.send = coroutine(self, swarm, insect, phase, at).send
+    def start(self, crowd: Crowd) -> None:
+        """Begin all the coroutines of a crowd."""
+        for insect, phase, at in crowd.begin():
+            insect.send = coroutine(self, crowd, insect, phase, at).send
             self.ready.append((insect, None))
         self.settle()
 
@@ -187,28 +188,28 @@ class Heap:
         return send
 
 
-def coroutine(heap: Heap, swarm: Swarm, me: Insect, phase: float, at: float) -> Generator[int, float | None, None]:
+def coroutine(heap: Heap, crowd: Crowd, me: Insect, phase: float, at: float) -> Generator[int, float | None, None]:
     """A firefly as a bare coroutine."""
     inbox: list[float] = me.inbox
     while True:
-        due = me.due = at + (1.0 - phase) * swarm.period
-        if phase < swarm.blind:
-            yield heap.deadline(due - swarm.awake - heap.now)
-            swarm.events += 1
+        due = me.due = at + (1.0 - phase) * crowd.period
+        if phase < crowd.blind:
+            yield heap.deadline(due - crowd.awake - heap.now)
+            crowd.events += 1
             inbox.clear()
-            phase, at = swarm.blind, due - swarm.awake
+            phase, at = crowd.blind, due - crowd.awake
             continue
         if inbox:
             message: float | None = inbox.pop(0)
         else:
             me.listening = True
             message = yield heap.deadline(due - heap.now)
-        swarm.events += 1
+        crowd.events += 1
         if message is None or message >= due:
             at, phase = due, 1.0
         elif message > me.flashed:  # else they flashed together, and nothing comes between
             at = message
-            phase = 1.0 - (due - at) / swarm.period + swarm.nudge
+            phase = 1.0 - (due - at) / crowd.period + crowd.nudge
         if phase >= 1.0:
-            swarm.flash(me, at)
+            crowd.flash(me, at)
             phase = 0.0
