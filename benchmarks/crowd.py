@@ -18,11 +18,12 @@ from typing import Any
 class Insect:
     """What is known of one firefly."""
 
-    __slots__ = ("due", "flashed", "inbox", "listening", "neighbours", "send", "timer")
+    __slots__ = ("blind_until", "due", "flashed", "inbox", "listening", "neighbours", "send", "timer")
 
     def __init__(self, due: float) -> None:
         self.due = due
         self.flashed = -float("inf")
+        self.blind_until = -float("inf")
         self.inbox: Any = None
         self.neighbours: tuple[Callable[[float], object], ...] = ()
         self.listening = False
@@ -94,11 +95,12 @@ async def task(crowd: Crowd, me: Insect, phase: float, at: float) -> None:
     while True:
         due = me.due = at + (1.0 - phase) * crowd.period
         if phase < crowd.blind:
-            await asyncio.sleep(max(0.0, due - crowd.awake - crowd.now()))
+            me.blind_until = due - crowd.awake
+            await asyncio.sleep(max(0.0, me.blind_until - crowd.now()))
             crowd.events += 1
             while not queue.empty():
                 queue.get_nowait()
-            phase, at = crowd.blind, due - crowd.awake
+            phase, at = crowd.blind, me.blind_until
             continue
         message: float | None
         if not queue.empty():
@@ -111,11 +113,12 @@ async def task(crowd: Crowd, me: Insect, phase: float, at: float) -> None:
         crowd.events += 1
         if message is None or message >= due:
             at, phase = due, 1.0
-        elif message > me.flashed:  # else they flashed together, and nothing comes between
+        elif message > me.blind_until:
             at = message
             phase = 1.0 - (due - at) / crowd.period + crowd.nudge
         if phase >= 1.0:
             crowd.flash(me, at)
+            me.blind_until = at
             phase = 0.0
 
 
@@ -194,10 +197,11 @@ def coroutine(heap: Heap, crowd: Crowd, me: Insect, phase: float, at: float) -> 
     while True:
         due = me.due = at + (1.0 - phase) * crowd.period
         if phase < crowd.blind:
-            yield heap.deadline(due - crowd.awake - heap.now)
+            me.blind_until = due - crowd.awake
+            yield heap.deadline(me.blind_until - heap.now)
             crowd.events += 1
             inbox.clear()
-            phase, at = crowd.blind, due - crowd.awake
+            phase, at = crowd.blind, me.blind_until
             continue
         if inbox:
             message: float | None = inbox.pop(0)
@@ -207,9 +211,10 @@ def coroutine(heap: Heap, crowd: Crowd, me: Insect, phase: float, at: float) -> 
         crowd.events += 1
         if message is None or message >= due:
             at, phase = due, 1.0
-        elif message > me.flashed:  # else they flashed together, and nothing comes between
+        elif message > me.blind_until:
             at = message
             phase = 1.0 - (due - at) / crowd.period + crowd.nudge
         if phase >= 1.0:
             crowd.flash(me, at)
+            me.blind_until = at
             phase = 0.0

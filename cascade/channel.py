@@ -89,6 +89,9 @@ class Channel(Mailbox):
     async def put(self, message: Any) -> None:
         """Send in plain asyncio code. Waits for room if the channel blocks and is full, else not at all.
 
+        Cancelled while it waits, it has sent nothing, unless its message is taken before the cancellation gets to it:
+        both may come in the same turn of the event loop.
+
         Args:
             message: anything.
 

@@ -46,7 +46,7 @@ cdef class Awaiting(Runnable):
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* select(self, Frame frame, Node* node, Py_ssize_t at) except NULL
-    cdef Waiter awaiting_message(self, Frame frame, Py_ssize_t at, int64_t span)
+    cdef Waiter parked(self, Frame frame, Py_ssize_t at, int64_t span)
     cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef int link(self, Waiter waiter) except -1
     cdef int unlink(self, Waiter waiter) except -1

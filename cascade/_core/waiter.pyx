@@ -142,17 +142,10 @@ cdef class Awaiting(Runnable):
 
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """Park a node until some time has passed."""
-        cdef Waiter waiter
-        cdef int64_t now
         if node.operands != 1:
             raise TypeError(f"wait() takes 1 argument but {node.operands} were given")
         seconds = <object>frame.values[frame.template.operands[node.first_operand]]
-        span = nanoseconds(seconds, "seconds")
-        now = self.scheduler.clock.now()
-        waiter = new_waiter(self, frame, at)
-        waiter.since = now
-        self.scheduler.clock.set(waiter, after(now, span))
-        self.link(waiter)
+        self.parked(frame, at, nanoseconds(seconds, "seconds"))
         return pending()
 
     cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
@@ -173,7 +166,7 @@ cdef class Awaiting(Runnable):
             return <PyObject*>message
         if mailbox.closed:
             raise ChannelClosedError("received from a closed channel")
-        waiter = self.awaiting_message(frame, at, span)
+        waiter = self.parked(frame, at, span)
         mailbox.join(waiter)
         return pending()
 
@@ -200,14 +193,14 @@ cdef class Awaiting(Runnable):
             is_open |= not mailbox.closed
         if not is_open:
             raise ChannelClosedError("received from a closed channel")
-        waiter = self.awaiting_message(frame, at, span)
+        waiter = self.parked(frame, at, span)
         choice = Choice.__new__(Choice)
         waiter.value = choice
         choice.join(waiter, channels)
         return pending()
 
-    cdef Waiter awaiting_message(self, Frame frame, Py_ssize_t at, int64_t span):
-        """A waiter for a message, with a deadline if the span of time, in nanoseconds, is no less than 0."""
+    cdef Waiter parked(self, Frame frame, Py_ssize_t at, int64_t span):
+        """A waiter from now on, with a deadline if the span of time, in nanoseconds, is no less than 0."""
         cdef Waiter waiter = new_waiter(self, frame, at)
         waiter.since = self.scheduler.clock.now()
         if span >= 0:

@@ -64,7 +64,8 @@ def fireflies(
         speed: Have time pass so many times as fast as in the world.
         trace: Tell a hash of all flashes.
         json: Write the summary to this file.
-        plot: Write R over time and all flashes to this file, as PNG (needs the extra `plots`).
+        plot: Draw R over time and the flashes, of 1,000 fireflies at most, to this file, as PNG (needs the extra
+            `plots`).
         templates: Start warm from this file of templates, if it is there, and add to it at the end.
         quantum: Seconds for which one agent may keep the event loop; 0: yield at every step.
     """

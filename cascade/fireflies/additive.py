@@ -13,8 +13,19 @@ from cascade.fireflies.topology import Topology
 inline = cs.task(mode="inline")
 
 
+class AdditiveFirefly(Firefly["Additive"]):
+    """A firefly that sees nothing for a while after its own flash."""
+
+    __slots__ = ("blind_until",)
+
+    def __init__(self, swarm: Additive, index: int, due: float) -> None:
+        super().__init__(swarm, index, due)
+        self.blind_until = -float("inf")
+        """The end of its last refractory period: no flash up to that instant is seen, however late one hears of it."""
+
+
 @inline
-def additive_agent(me: Firefly[Additive], phase: float, at: float) -> cs.LazyResult:
+def additive_agent(me: AdditiveFirefly, phase: float, at: float) -> cs.LazyResult:
     """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`.
 
     Everything is reckoned from instants, the times of flashes, and never from the moment at which the loop came round
@@ -27,23 +38,24 @@ def additive_agent(me: Firefly[Additive], phase: float, at: float) -> cs.LazyRes
     swarm = me.swarm
     due = me.due = at + (1.0 - phase) * swarm.period
     if phase < swarm.blind:
-        left = due - swarm.awake - swarm.now()
+        me.blind_until = due - swarm.awake
+        left = me.blind_until - swarm.now()
         return listen(me, cs.wait(left if left > 0.0 else 0.0))
     left = due - swarm.now()
     return react(me, phase, at, me.channel.recv(timeout=left if left > 0.0 else 0.0))
 
 
 @inline
-def listen(me: Firefly[Additive], rested: float) -> cs.LazyResult:
+def listen(me: AdditiveFirefly, rested: float) -> cs.LazyResult:
     """The refractory period is over."""
     swarm = me.swarm
     swarm.events += 1
     me.channel.drain()  # what flashed in the refractory period was not seen
-    return additive_agent(me, swarm.blind, me.due - swarm.awake)
+    return additive_agent(me, swarm.blind, me.blind_until)
 
 
 @inline
-def react(me: Firefly[Additive], phase: float, at: float, seen: cs.Received) -> cs.LazyResult:
+def react(me: AdditiveFirefly, phase: float, at: float, seen: cs.Received) -> cs.LazyResult:
     """A flash was seen, or it is time for one."""
     swarm = me.swarm
     swarm.events += 1
@@ -51,7 +63,7 @@ def react(me: Firefly[Additive], phase: float, at: float, seen: cs.Received) -> 
     if seen.timed_out or seen.message >= due:  # the second: a signal overtook a timer that was late
         instant = due
         nudged = 1.0
-    elif seen.message <= me.flashed:  # they flashed together, and nothing comes between
+    elif seen.message <= me.blind_until:  # a signal that was late itself
         instant = at
         nudged = phase
     else:
@@ -60,10 +72,11 @@ def react(me: Firefly[Additive], phase: float, at: float, seen: cs.Received) -> 
     if nudged < 1.0:
         return additive_agent(me, nudged, instant)
     me.flash(instant)
+    me.blind_until = instant  # those that flash together do not see one another
     return additive_agent(me, swarm.scatter() if swarm.jitter else 0.0, instant)
 
 
-class Additive(Swarm[Firefly["Additive"]]):
+class Additive(Swarm[AdditiveFirefly]):
     """A swarm of such fireflies.
 
     Args:
@@ -75,6 +88,9 @@ class Additive(Swarm[Firefly["Additive"]]):
         seed: of phases and jitter; None: another one each time.
         phases: at the start; None: random ones.
         now: the clock.
+
+    Raises:
+        ValueError: one of these is out of its range.
 
     If one of two that see each other has just flashed, and the phase of the other may be anything, they fall into step
     with probability 2 rho + eps: rho, below 1/2, is the refractory period as a fraction of the period, eps the nudge.
@@ -110,6 +126,10 @@ class Additive(Swarm[Firefly["Additive"]]):
         phases: Sequence[float] | None = None,
         now: Callable[[], float],
     ) -> None:
+        if not 0 <= refractory < period:
+            raise ValueError(f"expected refractory from 0 to less than the period, {period!r}, got {refractory!r}")
+        if not nudge >= 0 or not jitter >= 0:
+            raise ValueError(f"expected nudge and jitter of 0 or more, got {nudge!r} and {jitter!r}")
         super().__init__(topology, period=period, seed=seed, phases=phases, now=now)
         self.blind = refractory / period
         """The refractory period as a fraction of the period: below this phase nothing is seen."""
@@ -118,11 +138,11 @@ class Additive(Swarm[Firefly["Additive"]]):
         self.nudge = nudge
         self.jitter = jitter
 
-    def firefly(self, index: int, phase: float, due: float) -> Firefly[Additive]:
+    def firefly(self, index: int, phase: float, due: float) -> AdditiveFirefly:
         """Make one that has a phase now, and will flash at an instant."""
-        return Firefly(self, index, due)
+        return AdditiveFirefly(self, index, due)
 
-    def agent(self, firefly: Firefly[Additive], phase: float, at: float) -> cs.LazyResult:
+    def agent(self, firefly: AdditiveFirefly, phase: float, at: float) -> cs.LazyResult:
         """The endless expression of one that has a phase at an instant."""
         return additive_agent(firefly, phase, at)
 

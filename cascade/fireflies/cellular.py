@@ -67,6 +67,9 @@ class Cellular(Swarm[Cell]):
         start: the states at the start; None: random ones.
         now: the clock.
 
+    Raises:
+        ValueError: one of these is out of its range.
+
     >>> from cascade.fireflies import path
     >>> cells = Cellular(path(3), period=6.0, states=6, start=[2, 3, 1], now=lambda: 0.0)
     >>> cells.blink, cells.tick, [cell.state for cell in cells.fireflies]
@@ -85,6 +88,11 @@ class Cellular(Swarm[Cell]):
         start: Sequence[int] | None = None,
         now: Callable[[], float],
     ) -> None:
+        if states < 3:
+            raise ValueError(f"expected at least 3 states, got {states!r}")
+        for place, state in enumerate(start or ()):
+            if not 0 <= state < states:
+                raise ValueError(f"expected a state from 0 to {states - 1}, got {state!r} - at `start[{place}]`")
         self.states = states
         self.blink = (states - 1) // 2
         self.tick = period / states

@@ -21,7 +21,10 @@ inline = cs.task(mode="inline")
 
 @inline
 def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResult:
-    """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`, reckoned from instants alone."""
+    """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`, reckoned from instants alone.
+
+    A loop that lags may bring it signals out of order: they are reckoned in the order in which they come.
+    """
     swarm = me.swarm
     due = me.due = at + (1.0 - phase) * swarm.period
 
@@ -63,6 +66,9 @@ class Mirollo(Swarm[Firefly["Mirollo"]]):
         phases: at the start; None: random ones.
         now: the clock.
 
+    Raises:
+        ValueError: one of these is out of its range.
+
     >>> from cascade.fireflies import path
     >>> pair = Mirollo(path(2), period=1.0, nudge=0.1, dissipation=3.0, now=lambda: 0.0)
     >>> round(pair.alpha, 9), round(pair.beta, 9)
@@ -82,6 +88,10 @@ class Mirollo(Swarm[Firefly["Mirollo"]]):
         phases: Sequence[float] | None = None,
         now: Callable[[], float],
     ) -> None:
+        if not 0 <= nudge <= 1 or not dissipation > 0:
+            raise ValueError(
+                f"expected nudge from 0 to 1 and dissipation above 0, got {nudge!r} and {dissipation!r}"
+            )
         super().__init__(topology, period=period, seed=seed, phases=phases, now=now)
         self.alpha = math.exp(dissipation * nudge)
         self.beta = math.expm1(dissipation * nudge) / math.expm1(dissipation)

@@ -7,7 +7,8 @@ import math
 import time
 from array import array
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -62,9 +63,13 @@ class Sampler:
         swarm: what to look at.
         stats: gives the counters of the templates.
         clock: of the engine on which the swarm lives.
+        raster: whether to keep the flashes, for a picture: all of up to 1,000 fireflies, else those of so many that
+            stand evenly among the others. It is one more neighbour of each of them.
     """
 
-    def __init__(self, swarm: Swarm[Any], stats: Callable[[], cs.TemplateStats], clock: cs.Clock) -> None:
+    def __init__(
+        self, swarm: Swarm[Any], stats: Callable[[], cs.TemplateStats], clock: cs.Clock, *, raster: bool = False
+    ) -> None:
         self._swarm = swarm
         self._stats = stats
         self._speed = clock.speed
@@ -82,10 +87,6 @@ class Sampler:
         self._r = 0.0
         self._longest = 0.0
         self._events: deque[tuple[float, int]] = deque([(self._began, 0)])
-        # The raster shows evenly spaced fireflies if there are too many for a picture.
-        every = -(-len(swarm.fireflies) // _RASTER)
-        self._watched = swarm.fireflies[::every]
-        self._flashed = [firefly.flashed for firefly in self._watched]
         self.lags = array("d")
         """Lag of the loop in seconds, one for each tick."""
         self.times = array("d")
@@ -93,11 +94,14 @@ class Sampler:
         self.orders = array("d")
         """R at those times."""
         self.flash_times = array("d")
-        """Model seconds since the start, of each flash of the fireflies in the raster."""
+        """Model seconds since the start, of each flash in the raster."""
         self.flash_places = array("L")
         """Who flashed."""
         self.cpu_s = 0.0
         """Processor seconds spent on looking and showing, and on waking up for it while no agent did."""
+        if raster:
+            for firefly in _spread(swarm):
+                firefly.neighbours += (partial(self._flash, firefly.index),)
 
     @property
     def model_s(self) -> float:
@@ -115,11 +119,17 @@ class Sampler:
             "loaded": stats.loaded,
         }
 
-    async def watch(self, until: float, view: View | None) -> None:
-        """Look on up to a model time, telling the view what is seen."""
+    async def watch(self, duration: float, view: View | None, over: Callable[[], bool]) -> None:
+        """Look on, telling the view what is seen, until so many model seconds have passed since the start.
+
+        Args:
+            duration: so many.
+            view: what is told; None: nobody.
+            over: asked now and then whether there is nothing to be seen any more.
+        """
         now = self._swarm.now
-        end = self._began + until
-        while (before := now()) < end:
+        end = self._began + duration
+        while (before := now()) < end and not over():
             if self._virtual:
                 await asyncio.sleep(max(_GRAIN, min(self._next_order, end) - before))
             else:
@@ -140,20 +150,17 @@ class Sampler:
         self._longest = max(self._longest, lag)
         self.lags.append(lag)
 
+    def _flash(self, index: int, instant: float) -> None:
+        self.flash_times.append(instant - self._began)
+        self.flash_places.append(index)
+
     def look(self) -> float:
-        """Take R and the flashes since the last look; gives R."""
+        """Take R, and give it."""
         began = time.process_time()
         now = self._swarm.now()
         self._r = self._swarm.order(now)
         self.times.append(now - self._began)
         self.orders.append(self._r)
-        known = self._flashed
-        for place, firefly in enumerate(self._watched):
-            flashed = firefly.flashed
-            if flashed != known[place]:
-                known[place] = flashed
-                self.flash_times.append(flashed - self._began)
-                self.flash_places.append(firefly.index)
         cost = time.process_time() - began
         self.cpu_s += cost
         if self._virtual:
@@ -194,3 +201,11 @@ class Sampler:
         while len(past) > 2 and now - past[1][0] >= 1.0:
             past.popleft()
         return (events - past[0][1]) / max(now - past[0][0], 1e-9)
+
+
+def _spread(swarm: Swarm[Any]) -> Iterator[Any]:
+    """Fireflies for the raster: as many as a picture can show, not all in the same columns of a square."""
+    every = -(-len(swarm.fireflies) // _RASTER)
+    while math.gcd(every, swarm.topology.width) > 1:
+        every += 1
+    return iter(swarm.fireflies[::every])

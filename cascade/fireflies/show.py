@@ -61,9 +61,10 @@ def show(settings: Settings, stage: Stage | None = None) -> Outcome:
 
 def make_engine(settings: Settings) -> cs.Engine:
     """The engine of a show, with the clock that is asked for."""
-    clock = cs.Clock.real(speed=settings.speed or 1.0)
     if settings.virtual:
         clock = cs.Clock.virtual(seed=settings.seed or 0)
+    else:
+        clock = cs.Clock.real(speed=settings.speed or 1.0)
     return cs.Engine(quantum=settings.quantum, templates=settings.templates, clock=clock)
 
 
@@ -76,7 +77,7 @@ async def perform(settings: Settings, engine: cs.Engine, stage: Stage | None = N
         resident_before = _resident()
         swarm = make_swarm(settings, engine.clock.time)
         trace = Trace(swarm) if settings.trace else None
-        sampler = Sampler(swarm, lambda: engine.templates.stats, engine.clock)
+        sampler = Sampler(swarm, lambda: engine.templates.stats, engine.clock, raster=settings.plot is not None)
         sampler.look()
         agents = engine.start_many(swarm.targets(), on_failure="stop")
         last = agents.runs[-1]
@@ -142,12 +143,11 @@ def _or(asked: _N | None, default: _N) -> _N:
 async def _look_on(
     swarm: Swarm[Any], sampler: Sampler, duration: float, stage: Stage | None, agents: cs.Population
 ) -> None:
-    """Watch to the end; an agent that fails stops all, which is noticed within a second and ends it with its error."""
+    """Watch to the end; an agent that fails stops all, and this at its next look with its error."""
     with stage(swarm) if stage else nullcontext() as view:
-        while sampler.model_s < duration:
-            await sampler.watch(min(sampler.model_s + 1.0, duration), view)
-            if agents.done():
-                await agents
+        await sampler.watch(duration, view, agents.done)
+        if agents.done():
+            await agents
         if view is not None and not sampler.shown:  # it was over before anybody could look
             sampler.show(view)
 

@@ -28,6 +28,9 @@ class Swarm(ABC, Generic[_F]):
         phases: at the start, 0 to 1, one for each firefly; None: random ones.
         now: the clock: seconds, on the scale on which the engine waits.
 
+    Raises:
+        ValueError: one of these is out of its range.
+
     >>> from cascade.fireflies import Additive, torus8
     >>> swarm = Additive(torus8(4), period=5.0, refractory=1.0, nudge=0.2, seed=7, now=lambda: 100.0)
     >>> len(swarm.fireflies), len(swarm.fireflies[0].neighbours)
@@ -51,6 +54,8 @@ class Swarm(ABC, Generic[_F]):
         phases: Sequence[float] | None = None,
         now: Callable[[], float],
     ) -> None:
+        if not period > 0:
+            raise ValueError(f"expected a period above 0, got {period!r}")
         self.topology = topology
         self.now = now
         self.period = period
@@ -60,6 +65,11 @@ class Swarm(ABC, Generic[_F]):
         self.flashes = 0
         if phases is None:
             phases = self.draw()
+        if len(phases) != len(topology):
+            raise ValueError(f"expected a start for each of {len(topology)} fireflies, got {len(phases)}")
+        for place, phase in enumerate(phases):
+            if not 0 <= phase <= 1:
+                raise ValueError(f"expected a phase from 0 to 1, got {phase!r} - at `phases[{place}]`")
         begin = now()
         self.fireflies: tuple[_F, ...] = tuple(
             self.firefly(index, phase, begin + (1.0 - phase) * period)

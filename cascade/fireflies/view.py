@@ -19,6 +19,8 @@ _RAMP = "  .,:;+*oO#@"
 _DARK, _BRIGHT = (14, 18, 30), (225, 255, 90)
 _LARGEST = 4
 _FIGURES = 6  # lines that are left for what stands below
+_NARROWEST = 40  # columns: in fewer it would not
+_BAR = 30
 _HALF = "\N{UPPER HALF BLOCK}"
 
 
@@ -55,7 +57,8 @@ def fits(swarm: Swarm[Any], console: Console) -> bool:
     """Whether the whole swarm can be shown on a terminal."""
     width = swarm.topology.width
     rows = -(-len(swarm.fireflies) // width)
-    return width <= console.width and rows <= _places(max(0, console.height - _FIGURES), console, ascii_only=False)
+    room = _places(max(0, console.height - _FIGURES), console, console.options.ascii_only)
+    return max(width, _NARROWEST) <= console.width and rows <= room
 
 
 def _coloured(console: Console, ascii_only: bool) -> bool:
@@ -180,12 +183,15 @@ class LiveView:
         from rich.console import Group
         from rich.text import Text
 
-        bar = round(reading.r * 30)
+        done = round(reading.r * _BAR)
+        full = rest = "\N{BOX DRAWINGS HEAVY HORIZONTAL}"
+        if not _coloured(self._live.console, self._live.console.options.ascii_only):
+            full, rest = "#", "-"
         figures = Text.assemble(
             (f"{self._agents} fireflies", "bold"),
             f"   {reading.model_s:6.1f} s   R {reading.r:.3f} ",
-            ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" * bar, "yellow"),
-            ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" * (30 - bar), "bright_black"),
+            (full * done, "yellow"),
+            (rest * (_BAR - done), "bright_black"),
             f"\n{reading.flashes} flashes   {reading.events_per_s:.0f} events/s   {_lag(reading, '   ')}"
             f"template hits {100 * reading.hit_rate:.2f} %",
         )
