@@ -33,7 +33,7 @@ class Baggage:
         self.params: Mapping[str, Any] | None = None
         self.inputs: dict[int, tuple[Any, Any]] | None = None
         self.scope: Scope | None = None
-        self.leads: set[Lead] | None = None
+        self.leads: dict[Lead, None] | None = None
         self.leaves: set[tuple[int, int]] | None = None
         self.losses: Losses | None = None
         self.started_at: int | None = None

@@ -22,7 +22,7 @@ class Bound(Belongings):
 
     _alarm: asyncio.TimerHandle | None
     _closed: bool
-    _runs: set[Run]
+    _runs: dict[Run, None]
     _stopping: bool
     _turn_due: bool
 
@@ -65,6 +65,8 @@ class Bound(Belongings):
         """Take the running event loop as the one to run on."""
         if self._closed:
             raise EngineClosedError("the engine is closed")
+        if self._stopping:  # it would never come to its end, if whoever ends could leave an heir
+            raise EngineStateError("the engine ends its runs, at the end of `async with`: nothing can be started now")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -111,7 +113,7 @@ class Bound(Belongings):
         for run in lost:
             run.abandon(error)
             run.finished = True
-            self._runs.discard(run)
+            self._runs.pop(run, None)
             run.abandon_scope(error)
             run.end_leads()
         for run in lost:

@@ -120,9 +120,8 @@ class Engine(Bound):
         if seed is None:
             seed = self.clock.seed
         super().__init__(ClockTimers(self.clock, self._timer_set), seed, state, limits)
-        self.clock.claim()
         self._workers = Workers(max_threads, max_processes, self.launcher.demoted, executors)
-        self._runs: set[Run] = set()
+        self._runs: dict[Run, None] = {}  # in the order in which they were started
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._context = contextvars.Context()
@@ -133,6 +132,7 @@ class Engine(Bound):
         self._stopping = False  # at the end of `async with`
         self._joins = Joins()
         self._idle: list[asyncio.Future[None]] = []  # each done once no run is left
+        self.clock.claim()  # last: an engine that could not be made has no clock
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -151,7 +151,8 @@ class Engine(Bound):
         Raises:
             TargetError: ``target`` is nothing of the kind.
             EngineClosedError: the engine was closed.
-            EngineStateError: no event loop is running, or the engine has runs on another one.
+            EngineStateError: no event loop is running; the engine has runs on another one; or it is at the end of
+                its `async with`, and ends its runs.
         """
         wanted = expression(target)
         self._bind()
@@ -328,13 +329,13 @@ class Engine(Bound):
             self._end(run)
 
     def _begin(self, run: Run, target: LazyResult) -> None:
-        self._runs.add(run)
+        self._runs[run] = None
         if self.reporter.listens:
             self.reporter.run_started(run, target)
         run.begin()
 
     def _end(self, run: Run) -> None:
-        self._runs.discard(run)
+        self._runs.pop(run, None)
         run._finish()
         if not self._runs:
             while self._idle:

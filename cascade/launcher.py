@@ -28,7 +28,7 @@ __all__ = ["Launcher"]
 
 _logger = logging.getLogger("cascade")
 
-_STEPS_AT_ONCE = 100  # of each run at one instant of virtual time, and nobody wonders
+_STEPS_AT_ONCE = 400  # of each run at one instant of virtual time, and nobody wonders
 
 # What nodes of the engine's own kinds are called.
 _OWN = {
@@ -242,13 +242,13 @@ class Launcher:
             _logger.warning("task %s (mode=%r) runs inline under a virtual clock", name, mode)
 
     def stands_still(self, run: Run, steps: int) -> int:
-        """Virtual time has not moved for so many steps of runs. Return at how many to ask again; 0: never."""
+        """Virtual time has not moved for so many steps. Return at how many to ask again; 0: never."""
         enough = _STEPS_AT_ONCE * len(self._engine.runs)  # of very many runs each may have something to do
         if steps < enough:
             return enough
         _logger.warning(
-            "virtual time stands still at %.9g s: %s runs went on at that instant, the last is %r; does somebody wait "
-            "for no time, again and again?", self._engine.clock.time(), f"{steps:,}", run
+            "virtual time stands still at %.9g s: runs took %s steps at that instant, the last of them %r; does somebody "
+            "wait for no time, again and again?", self._engine.clock.time(), f"{steps:,}", run
         )  # fmt: skip
         return 0
 

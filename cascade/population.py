@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from cascade._core.lazy import LazyResult
-from cascade.exceptions import InternalError, PolicyError, TargetError, TaskSkippedError
+from cascade.exceptions import InternalError, PolicyError, TargetError
 from cascade.joins import Hook, Join
 from cascade.losses import Losses
 from cascade.runs import Run
@@ -77,7 +77,8 @@ class Population:
 
     Await it for the end of all. They go on whether or not it is awaited; cancelling who awaits it cancels them all. To
     await it gives its last `counts`; if it was started with ``on_failure="stop"`` and a member has failed, it raises
-    that failure as itself, or an `ExceptionGroup` of several.
+    that failure as itself, or an `ExceptionGroup` of several. What ends the process, `KeyboardInterrupt` or
+    `SystemExit`, stops all of any population, and is raised.
 
     A failure that nobody has looked at is not lost: once the population and its runs are gone, all of them together are
     reported in one line. To look at it is to read `failed`, or to await the run.
@@ -148,7 +149,7 @@ class Population:
                 else:
                     parked += 1
             elif run.errors:
-                if _is_skipped(run):
+                if run.skipped:
                     skipped += 1
                 else:
                     failed += 1
@@ -198,11 +199,14 @@ class Population:
 
     def _failure(self) -> BaseException | None:
         """What awaiting it raises."""
-        if not self._stops or not self._failed:
-            return None
-        errors = [error for run in self.failed if (error := run.failure()) is not None]
-        if len(errors) == 1:
-            return errors[0]
+        raised = [run for run in self._failed if _ends_process(run)] or (self._failed if self._stops else [])
+        errors = []
+        for run in raised:
+            run.told = True
+            if (error := run.failure()) is not None:
+                errors.append(error)
+        if len(errors) < 2:
+            return errors[0] if errors else None
         return BaseExceptionGroup(f"{len(errors):,} runs of a population failed", errors)
 
     # -------------------------------------------------------------------------------------------- for the engine
@@ -217,14 +221,14 @@ class Population:
     def end(self, run: Run, /) -> None:
         """A member's run has ended."""
         if run.errors:
-            if _is_skipped(run):
+            if run.skipped:
                 run.told = True  # nothing went wrong
             elif self._start_again(run):
                 return
             else:
                 run.pack().losses = self._losses
                 self._failed.append(run)
-                if self._stops and not self._cancelled:
+                if not self._cancelled and (self._stops or _ends_process(run)):
                     self.cancel()
         self._left -= 1
         for watching in self._watching:
@@ -291,7 +295,10 @@ class _Restarting:
         if self._places is None:
             self._places = {each: place for place, each in enumerate(runs)}
         place = self._places[run]
-        return None if self._times.get(place, 0) >= self._limit else place
+        if self._times.get(place, 0) >= self._limit:
+            return None
+        del self._places[run]  # with its failure, and all that hangs on that
+        return place
 
     def start(self, place: int, engine: Engine) -> Run:
         """Return another run of a member."""
@@ -319,5 +326,6 @@ def start_many(
     return population
 
 
-def _is_skipped(run: Run) -> bool:
-    return run.errors is not None and len(run.errors) == 1 and isinstance(run.errors[0], TaskSkippedError)
+def _ends_process(run: Run) -> bool:
+    """Whether a run has failed with what is meant for the process, not for whoever awaits the run."""
+    return any(isinstance(error, (KeyboardInterrupt, SystemExit)) for error in run.errors or ())

@@ -106,7 +106,7 @@ class Reporter:
                 kind(
                     time=self._time(),
                     run=run.id,
-                    outcome=run.outcome,
+                    outcome=run.state,
                     iterations=run.iterations,
                     seconds=0.0 if started_at is None else (self._engine.timers.now() - started_at) * 1e-9,
                     error=None if error is None else text(error),

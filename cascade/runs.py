@@ -77,9 +77,11 @@ class Run(Evaluation):
 
     @property
     def state(self) -> str:
-        """"ready", "running", "parked", "done", "failed" or "cancelled"."""
+        """"ready", "running", "parked"; "done", "failed", "cancelled", or "skipped" if the target was skipped."""
         if self.finished:
-            return "failed" if self.errors else "cancelled" if self.stopping else "done"
+            if self.errors:
+                return "skipped" if self.skipped else "failed"
+            return "cancelled" if self.stopping else "done"
         if self.is_running:
             return "running"
         return "ready" if self.is_ready else "parked"
@@ -209,7 +211,7 @@ class Run(Evaluation):
 
     async def release(self) -> None:
         """Tear down what is set up for it, now that nothing of it is running any more."""
-        await self.scope().close(None if self.outcome == "skipped" else self.failure())
+        await self.scope().close(None if self.skipped else self.failure())
 
     def abandon_scope(self, error: BaseException) -> None:
         """Its event loop was closed: what can be torn down without it is."""
@@ -217,11 +219,11 @@ class Run(Evaluation):
             self.baggage.scope.abandon(error)
 
     @property
-    def leads(self) -> set[Lead]:
+    def leads(self) -> dict[Lead, None]:
         """The flights that it leads until expressions have their values."""
         baggage = self.pack()
         if baggage.leads is None:
-            baggage.leads = set()
+            baggage.leads = {}
         return baggage.leads
 
     def end_leads(self) -> None:
@@ -251,9 +253,9 @@ class Run(Evaluation):
         return asyncio.CancelledError(f"run {self.id} was cancelled") if self.stopping else None
 
     @property
-    def outcome(self) -> str:
-        """"done", "failed", "cancelled", or "skipped" if the target was skipped."""
-        return "skipped" if isinstance(self.failure(), TaskSkippedError) else self.state
+    def skipped(self) -> bool:
+        """Whether it has no value because its target was skipped: nothing went wrong."""
+        return self.errors is not None and len(self.errors) == 1 and isinstance(self.errors[0], TaskSkippedError)
 
     def _finish(self) -> None:
         """It has ended: tell who awaits it."""

@@ -382,7 +382,7 @@ class Step:
             self._check_hit(saved, "save")
             value = saved.value
         self._lead.done(value)
-        self._run.leads.discard(self._lead)
+        self._run.leads.pop(self._lead, None)
         return value
 
     def _check_hit(self, hit: Any, method: str) -> None:
@@ -393,7 +393,7 @@ class Step:
     def _keep_later(self, expression: LazyResult) -> LazyResult:
         """The call gave an expression: its value is what is kept."""
         assert self._lead is not None
-        self._run.leads.add(self._lead)
+        self._run.leads[self._lead] = None
         self._waiter.completion = self._complete
         return expression
 
@@ -401,7 +401,7 @@ class Step:
         """The expression that the call gave has a value: return it, or the waiter if keeping it takes time."""
         assert self._cache is not None and self._lead is not None
         if type(value) is Skip:
-            self._run.leads.discard(self._lead)
+            self._run.leads.pop(self._lead, None)
             self._lead.failed()
             return value
         if self._cache.blocking:

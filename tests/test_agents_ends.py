@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
+from cascade.events import RunFinished
 from cascade.testing import VirtualTime
 
 OVERFLOWS = ("error", "block", "drop_oldest", "drop_newest")
@@ -155,3 +157,59 @@ def test_an_agent_that_receives_from_a_closed_channel_is_told_and_the_others_go_
     assert virtual.run(main()) == [0, 1, 2, "closed", 4, 5, 6, "closed", 8, 9]
     assert virtual.time == 10
     virtual.close()
+
+
+async def test_nobody_leaves_an_heir_when_the_engine_ends() -> None:
+    refused: list[str] = []
+    estate = cs.Channel()
+
+    @cs.task
+    async def agent() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            try:
+                engine.start(estate.recv())
+            except cs.EngineStateError as error:
+                refused.append(str(error))
+
+    async with asyncio.timeout(30):
+        async with cs.Engine() as engine:
+            engine.start_many(agent() for _ in range(3))
+            await asyncio.sleep(0.01)
+        assert len(refused) == 3 and "nothing can be started now" in refused[0]
+        assert engine.runs == ()
+        async with engine:  # and then again
+            assert await engine.run([cs.wait(0)]) is not None
+
+
+async def test_a_supervisor_does_not_keep_the_engine_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    started: list[cs.Run] = []
+    channel = cs.Channel()
+
+    def start_another(event: RunFinished) -> None:
+        started.append(engine.start(channel.recv()))
+
+    async with asyncio.timeout(30), cs.Engine() as engine:
+        engine.events.subscribe(RunFinished, start_another)
+        await engine.run(cs.wait(0))
+        assert len(started) == 1
+    assert len(started) == 1 and started[0].state == "cancelled"
+    assert "nothing can be started now" in caplog.text
+
+
+async def test_all_are_stopped_in_the_order_in_which_they_were_started() -> None:
+    ended: list[int] = []
+
+    @cs.task
+    async def agent(number: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(number)
+
+    async with cs.Engine() as engine:
+        engine.start_many(agent(number) for number in range(40))
+        await asyncio.sleep(0.01)
+        assert [run.id for run in engine.runs] == sorted(run.id for run in engine.runs)
+    assert ended == list(range(40))

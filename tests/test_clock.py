@@ -88,6 +88,13 @@ def test_a_real_clock_is_one_engines() -> None:
         cs.Engine(clock=clock)
 
 
+def test_an_engine_that_could_not_be_made_leaves_its_clock() -> None:
+    clock = cs.Clock.real()
+    with pytest.raises(ValueError, match="max_threads"):
+        cs.Engine(clock=clock, max_threads=-1)
+    assert cs.Engine(clock=clock).clock is clock
+
+
 def test_a_real_clock_is_not_moved() -> None:
     clock = cs.Clock.real()
     with pytest.raises(ValueError, match="expected a virtual clock to move"):
@@ -489,10 +496,24 @@ def test_a_standstill_is_told_of(virtual: VirtualTime, caplog: pytest.LogCapture
         return spin(n - 1, cs.wait(0)) if n else None
 
     with caplog.at_level(logging.WARNING, "cascade"):
-        virtual.run(spin(999_000))
+        virtual.run(spin(3_000_000))
         virtual.run(cs.wait(1))
         assert not caplog.records
-        virtual.run(spin(1_001_000))
+        virtual.run(spin(4_000_000))
     assert [record.getMessage() for record in caplog.records] == [caplog.records[0].getMessage()]
     assert "virtual time stands still at 1 s" in caplog.text
-    assert "spin" in caplog.text or "Run" in caplog.text
+    assert "Run" in caplog.text
+
+
+def test_a_loop_that_never_waits_is_told_of(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
+    @cs.task(mode="inline")
+    def ask(left: int) -> object:
+        return ask(left - 1) if left else "enough"
+
+    with caplog.at_level(logging.WARNING, "cascade"):
+        virtual.run(ask(4_900_000))
+        virtual.run(cs.wait(1))
+        assert not caplog.records
+        virtual.run(ask(5_100_000))
+    (record,) = caplog.records
+    assert "virtual time stands still at 1 s" in record.getMessage()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
+import itertools
 from collections import deque
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,3 +159,34 @@ def test_any_agents_follow_the_rules(scripts: list[list[tuple[object, ...]]]) ->
 def test_any_agents_give_the_same_trace_again_whatever_the_quantum(scripts: list[list[tuple[object, ...]]]) -> None:
     assert play(scripts, 0.001) == play(scripts, 1e-9)
     assert play(scripts, 0) == play(scripts, 0)
+
+
+@pytest.mark.parametrize(("nodes", "steps"), [(1, 2), (2, 3), (3, 4), (12, 13)])
+def test_a_run_goes_on_for_4096_calls_and_tail_calls(nodes: int, steps: int) -> None:
+    """Two endless loops take turns, and plain code goes in between."""
+    virtual = VirtualTime()
+    course: list[str] = []
+
+    @cs.task(mode="inline")
+    def give(*_: object) -> None: ...
+
+    @cs.task(mode="inline")
+    def loop(name: str, left: int, *_: object) -> object:
+        course.append(name)
+        return loop(name, left - 1, *(give() for _ in range(nodes - 1))) if left else None
+
+    async def main() -> None:
+        runs = [virtual.engine.start(loop(name, 20_000)) for name in ("first", "second")]
+        for _ in range(4):
+            await asyncio.sleep(0)
+            course.append("plain")
+        for run in runs:
+            run.cancel()
+
+    virtual.run(main())
+    virtual.close()
+    turns = [(name, len(list(same))) for name, same in itertools.groupby(course)]
+    assert [name for name, _ in turns[:5]] == ["first", "plain", "second", "plain", "first"]
+    for name, calls in turns[:5]:
+        if name != "plain":
+            assert abs(calls - 4096 / steps) < 2

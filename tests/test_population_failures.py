@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import weakref
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from observation import settle
@@ -225,3 +228,40 @@ async def test_who_has_failed_is_not_started_again_once_all_is_to_end(stop: Call
     await population
     assert states(population) == {"failed": 1}
     assert population.failed
+
+
+async def test_a_member_that_fails_for_ever_leaves_nothing_of_its_failures() -> None:
+    class Data:
+        """Something large."""
+
+    left: list[weakref.ref[Data]] = []
+
+    @cs.task(mode="inline")
+    def member(_: object) -> None:
+        data = Data()
+        left.append(weakref.ref(data))
+        raise LookupError(data)
+
+    async with cs.Engine() as engine:
+        population = engine.start_many([parked(), member(cs.wait(0))], on_failure=cs.Restart(limit=50))
+        while not population.counts().failed:
+            await asyncio.sleep(0)
+        gc.collect()
+        assert len(left) == 51
+        assert sum(data() is not None for data in left) == 1  # the last one, which nobody has looked at
+        assert population.failed
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("policy", ["leave", "stop", cs.Restart(limit=5)], ids=["leave", "stop", "restart"])
+async def test_what_ends_the_process_stops_any_population_and_is_raised(end: type[BaseException], policy: Any) -> None:
+    @cs.task(mode="inline")
+    def ends() -> None:
+        raise end("of it all")
+
+    first = fail("left alone") if policy == "leave" else parked()
+    population = cs.Engine().start_many([first, parked(), ends(), parked()], on_failure=policy)
+    with pytest.raises(end, match="of it all"):
+        await population
+    assert states(population)["cancelled"] == 2 + (policy != "leave")
+    assert type(population.failed[-1].failure()) is end

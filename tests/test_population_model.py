@@ -100,9 +100,7 @@ async def check(model: Model, policy: object) -> None:
         ends = [run async for run in completion]
     runs = population.runs
     assert nonzero(population.counts()) == model.counts(parked="cancelled")
-    assert [run.state for run in runs] == [
-        {"parked": "cancelled", "skipped": "failed"}.get(state, state) for state in model.state
-    ]
+    assert [run.state for run in runs] == [{"parked": "cancelled"}.get(state, state) for state in model.state]
     assert ends[: len(model.ends)] == [runs[member] for member in model.ends]
     assert len(ends) == len(set(ends)) == len(runs)
     assert population.failed == tuple(runs[member] for member in model.failed)

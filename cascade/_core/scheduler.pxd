@@ -50,7 +50,6 @@ cdef class Scheduler:
     cdef Py_ssize_t left  # how many of them this turn is for, if the engine yields at every tail call
 
     cdef bint move_time(self) except -1
-    cdef int count_instant(self, Runnable run) except -1
     cdef int push(self, Runnable run) except -1
     cdef int read_clock(self) except -1
 

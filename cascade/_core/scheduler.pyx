@@ -10,8 +10,8 @@ from cascade.exceptions import InternalError
 
 cdef enum:
     PATIENCE = 1_000_000  # ns: how long a frame may go on if the engine yields at every tail call
-    PORTION = 4096  # calls in a turn under a virtual clock: a turn that real time ended would end elsewhere each time
-    STANDSTILL = 1_000_000  # runs advanced at one instant of virtual time before somebody is asked
+    PORTION = 4096  # steps in a turn under a virtual clock: a turn that real time ended would end elsewhere each time
+    STANDSTILL = 10_000_000  # steps at one instant of virtual time before somebody is asked
 
 
 cdef class Runnable:
@@ -96,9 +96,9 @@ cdef class Scheduler:
                 run.behind = None
                 run.queued = False
                 self.ready -= 1
-                if self.virtual:
-                    self.count_instant(run)
                 status = run.advance()
+                if self.suspicious and self.counted >= self.suspicious:
+                    self.suspicious = self.launcher.stands_still(run, self.counted)
                 if status == READY:
                     self.push(run)
                 elif status == DECIDE:
@@ -171,21 +171,15 @@ cdef class Scheduler:
                 return False
         return not len(self.outside)  # who waited in the event loop for that instant comes first
 
-    cdef int count_instant(self, Runnable run) except -1:
-        """A run is advanced: tell if virtual time seems not to move any more."""
-        if self.clock.instant != self.counted_at:
-            self.counted_at = self.clock.instant
-            self.counted = 0
-            self.suspicious = STANDSTILL
-        self.counted += 1
-        if self.counted == self.suspicious:
-            self.suspicious = self.launcher.stands_still(run, self.counted)
-        return 0
-
     cdef int read_clock(self) except -1:
         if self.virtual:
             self.watch.fuel = PORTION
             self.spent = True
+            if self.clock.instant != self.counted_at:
+                self.counted_at = self.clock.instant
+                self.counted = 0
+                self.suspicious = STANDSTILL
+            self.counted += PORTION
             return 0
         if self.watch.read() >= self.deadline:
             self.spent = True
