@@ -24,6 +24,9 @@ KINDS = {"in step": 0.2, "apart": 0.0}
 SAME = ("events", "flashes", "order", "state", "trace")
 MOST_LAG, MOST_LAG_OF_99 = 0.005, 0.05
 TUNED = ", tuned"
+WAYS: tuple[Way, ...] = ("cascade", "heap")
+QUICK_SECONDS = 5.0
+"""Of real time: a whole period, so that each side has the same to do wherever its measurement begins."""
 
 
 def kept_time(figures: Figures) -> bool:
@@ -71,14 +74,14 @@ class Virtual:
             return
         seconds = 20.0 if effort.quick else 300.0 if self.kind == "in step" or self.side < SIDES[-1] else 100.0
         plan = Plan("cascade", self.side, seconds, virtual=True, nudge=KINDS[self.kind])
-        default, tuned, heap = list[Figures](), list[Figures](), list[Figures]()
+        default = list[Figures](), list[Figures]()
+        tuned = list[Figures](), list[Figures]()
         for turn in range(1 if effort.quick else ROUNDS[self.side]):
-            default.append(measured(replace(plan, turn=turn)))
-            heap.append(measured(replace(plan, turn=turn, way="heap")))
-            tuned.append(measured(replace(plan, turn=turn, tuned=True)))
-        for figures in (*default, *tuned):
-            check_same(self.name, figures, heap[0])
-        yield from rows_of(self.name, (default, heap), (tuned, heap))
+            for tune, sides in ((False, default), (True, tuned)):
+                for way, side in zip(WAYS, sides, strict=True):
+                    side.append(measured(replace(plan, turn=turn, way=way, tuned=tune)))
+                    check_same(self.name, side[-1], default[0][0])
+        yield from rows_of(self.name, default, tuned)
 
 
 @dataclass(frozen=True)
@@ -114,12 +117,13 @@ class Real:
     def run(self, effort: Effort) -> Iterator[Row]:
         if effort.quick and self.side not in QUICK_SIDES:
             return
-        plan = Plan("cascade", self.side, 2.0 if effort.quick else 20.0, virtual=False)
+        plan = Plan("cascade", self.side, QUICK_SECONDS if effort.quick else 20.0, virtual=False)
         other = replace(plan, way="asyncio")
         tuned = replace(plan, tuned=True), replace(other, tuned=True)
         default = [measured(plan)], [measured(other)]
         yield from rows_of(self.name, default, [[measured(plan)] for plan in tuned])
         (ours,), (theirs,) = default
+        yield row_of_pairs(f"{self.name}: events", [ours["meanwhile"]], [theirs["meanwhile"]], unit="events")
         for what, key in (("loop lag", "lag"), ("a flash is late", "late")):
             for word, part in (("median", "p50"), ("99 %", "p99"), ("most", "most")):
                 name = f"{self.name}: {what}, {word}"
@@ -160,7 +164,7 @@ class Largest:
     def climb(self, way: Way, effort: Effort) -> Figures | None:
         """The figures of the highest rung that holds, found by halving; a rung that does not is tried once more."""
         rungs = QUICK_LADDER if effort.quick else LADDER
-        seconds = 2.0 if effort.quick else 20.0
+        seconds = QUICK_SECONDS if effort.quick else 20.0
         best: Figures | None = None
         low, high = 0, len(rungs)
         while low < high:

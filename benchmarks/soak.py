@@ -2,8 +2,9 @@
 
 Agents exchange numbered messages (`benchmarks.exchange`) under a limit and a rule, short runs come and go beside them,
 and subscribers count what the engine tells. At the end it says whether every message came once and in turn, whether
-memory grew, and whether what was told adds up. Then a soak in a process of its own is stopped by Ctrl-C, and must end
-within a second. The exit status is 1 if a verdict fails. Ctrl-C ends it early, with verdicts on the time that it had.
+memory grew, and whether what was told adds up. All the while another soak goes on in a process of its own, which at
+the end is stopped by Ctrl-C, and must be gone within a second. The exit status is 1 if a verdict fails. Ctrl-C ends it
+early, with verdicts on the time that it had.
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ async def soak(record: Record, seconds: float) -> None:
         society = record.society = Society(record.agents, engine.clock)
         reader = asyncio.create_task(society.read())
         try:
-            runs = [engine.start(target) for target in society.targets()]
-            while runs[-1].state == "ready":
+            population = engine.start_many(society.targets(), on_failure="stop")
+            while population.counts().ready:
                 await asyncio.sleep(0)
             record.started = time.monotonic() - began
             settle_down()
@@ -105,8 +106,8 @@ async def soak(record: Record, seconds: float) -> None:
             print(READY, flush=True)
             await watch(engine, record, seconds)
             society.closing = True
-            for run in runs:
-                record.turns += await run
+            await population
+            record.turns = sum(run.result() for run in population.runs)
         except asyncio.CancelledError:
             record.interrupted = True
             if task := asyncio.current_task():
@@ -215,44 +216,57 @@ def figures(record: Record) -> str:
     )
 
 
-def interrupted(agents: int) -> Verdict:
-    """Stop a soak in a process of its own by Ctrl-C."""
-    command = [sys.executable, "-m", "benchmarks.soak", "--agents", str(agents), "--seconds", "600", "--alone"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        while (line := process.stdout.readline()) and line.strip() != READY:
+class Other:
+    """A soak in a process of its own, which is to be stopped by Ctrl-C once this one has come to its end."""
+
+    def __init__(self, agents: int, seconds: float) -> None:
+        size, longer = str(agents), str(2 * seconds + 600)
+        command = [sys.executable, "-m", "benchmarks.soak", "--agents", size, "--seconds", longer, "--alone"]
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.read()
+
+    def read(self) -> None:
+        """Wait until all its agents have started."""
+        assert self.process.stdout is not None
+        while (line := self.process.stdout.readline()) and line.strip() != READY:
             pass
-        time.sleep(1.5 * PERIOD)
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
-        status = process.wait()
+
+    def stop(self) -> Verdict:
+        time.sleep(1.5 * PERIOD)  # alone once more, with messages on their way
+        lived, began = time.monotonic() - self.began, time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        rest, _ = self.process.communicate()
         taken = time.monotonic() - began
-    if status:
-        return Verdict("Ctrl-C stops it cleanly", False, f"exit status {status}\n{rest}")
-    return Verdict(f"Ctrl-C stops it cleanly, within {STOP:g} s", taken <= STOP, f"{taken:.2f} s to the process's end")
+        if self.process.returncode:
+            return Verdict("Ctrl-C stops it cleanly", False, f"exit status {self.process.returncode}\n{rest}")
+        name = f"Ctrl-C stops it cleanly, within {STOP:g} s"
+        return Verdict(name, taken <= STOP, f"{taken:.2f} s to the end of a process that had lived {lived:.0f} s")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description="Run agents for a long time.")
     parser.add_argument("--seconds", type=float, default=600.0, help="how long (default: 600)")
     parser.add_argument("--agents", type=int, default=20_000, help="how many (default: 20000)")
-    parser.add_argument("--alone", action="store_true", help="without the second soak, which is stopped by Ctrl-C")
+    parser.add_argument("--alone", action="store_true", help="without the other soak, which is stopped by Ctrl-C")
     options = parser.parse_args(arguments)
     if options.agents < 1 or options.seconds <= 0:
         parser.error("expected at least one agent, and a time above 0")
     record = Record(options.agents)
+    other = None if options.alone else Other(options.agents, options.seconds)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(soak(record, options.seconds))
     if not record.lasted or not record.lags:
         print("stopped before there was anything to see")
+        if other is not None:
+            other.process.kill()
         return 1
     found = list(verdicts(record))
     print(figures(record))
     for verdict in found:
         print(verdict, flush=True)
-    if not options.alone and not record.interrupted:
-        found.append(interrupted(options.agents))
+    if other is not None:  # where a terminal's Ctrl-C ended this one, it ended that one too
+        found.append(other.stop())
         print(found[-1])
     return int(any(verdict.holds is False for verdict in found))
 

@@ -247,8 +247,8 @@ class Launcher:
         if steps < enough:
             return enough
         _logger.warning(
-            "virtual time stands still at %.9g s: runs took %s steps at that instant, the last of them %r; does somebody "
-            "wait for no time, again and again?", self._engine.clock.time(), f"{steps:,}", run
+            "virtual time stands still at %.9g s: runs took %s steps at that instant, the last of them %r; "
+            "does somebody wait for no time, again and again?", self._engine.clock.time(), f"{steps:,}", run
         )  # fmt: skip
         return 0
 

@@ -89,6 +89,7 @@ class Run(Evaluation):
     @property
     def doing(self) -> str:
         """What it is doing now, in words."""
+        from cascade.graph.path import consumer
         from cascade.graph.template import Call
 
         if self.finished:
@@ -97,10 +98,10 @@ class Run(Evaluation):
             return "tearing down its resources"
         waits = []
         for template, number, outside in self.awaits():
-            node, root = template.graph.nodes[number], template.graph.nodes[-1]
+            node = template.graph.nodes[number]
             name = template.graph.calls[node.symbol].qualname if isinstance(node, Call) else type(node).__name__
-            whose = f" for {template.graph.calls[root.symbol].qualname}" if isinstance(root, Call) else ""
-            waits.append(f"running {name}" if outside else f"waiting in {name}{whose if node is not root else ''}")
+            whose = None if outside else consumer(template.graph, number)
+            waits.append(f"running {name}" if outside else f"waiting in {name}{f' for {whose}' if whose else ''}")
         if not waits:
             return self.state
         shown = ", ".join(waits[:3]) + (f" and {len(waits) - 3} more" if len(waits) > 3 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 from cascade.exceptions import InternalError
 from cascade.graph.template import Call, Collection, GraphTemplate, Mapping, NodeRef, Record
@@ -46,12 +47,44 @@ def locate(graph: GraphTemplate, node: int) -> str:
     >>> locate(graph, 0), locate(graph, 2)
     ("$.kwargs['of'][0]", '$')
     """
-    nodes = graph.nodes
-    if not 0 <= node < len(nodes):
-        raise IndexError(f"no such node: {node} of {len(nodes)}")
     first: list[tuple[int, int]] = []
     last: deque[tuple[int, int]] = deque(maxlen=STEPS)
     count = 0
+    for step in _way(graph, node):
+        (first if count < STEPS else last).append(step)
+        count += 1
+    hidden = count - len(first) - len(last)
+    head = "$" + "".join(_step(graph, *step) for step in first)
+    tail = "".join(_step(graph, *step) for step in last)
+    return f"{head} … {hidden:,} steps … {tail}" if hidden else head + tail
+
+
+def consumer(graph: GraphTemplate, node: int) -> str | None:
+    """Return the qualified name of the task that waits for a node: for its value, or to be called after it.
+
+    Args:
+        graph: a graph that was built or checked.
+        node: index into `graph.nodes`.
+
+    Returns:
+        The name, or None if there is no such task: the value of the graph is the node's, or a container of it.
+
+    Raises:
+        IndexError: the graph has no such node.
+    """
+    found = None
+    for at, _ in _way(graph, node):
+        above = graph.nodes[at]
+        if type(above) is Call and graph.calls[above.symbol].kind in ("sync", "async"):
+            found = graph.calls[above.symbol].qualname
+    return found
+
+
+def _way(graph: GraphTemplate, node: int) -> Iterator[tuple[int, int]]:
+    """The nodes on the way from the target to a node, each with the position of the operand by which it goes on."""
+    nodes = graph.nodes
+    if not 0 <= node < len(nodes):
+        raise IndexError(f"no such node: {node} of {len(nodes)}")
     at = len(nodes) - 1
     while at != node:
         # Post-order: all that was first met below an operand has numbers up to the operand's own, and above those of
@@ -66,13 +99,8 @@ def locate(graph: GraphTemplate, node: int) -> str:
         )
         if below == at:
             raise InternalError(f"node {node} is not below node {at}")
-        (first if count < STEPS else last).append((at, step))
-        count += 1
+        yield at, step
         at = below
-    hidden = count - len(first) - len(last)
-    head = "$" + "".join(_step(graph, *step) for step in first)
-    tail = "".join(_step(graph, *step) for step in last)
-    return f"{head} … {hidden:,} steps … {tail}" if hidden else head + tail
 
 
 def _step(graph: GraphTemplate, index: int, position: int) -> str:
