@@ -28,7 +28,7 @@ __all__ = ["VirtualLoop"]
 _Ts = TypeVarTuple("_Ts")
 _logger = logging.getLogger("cascade")
 
-_LONGEST = 9e9  # seconds: what a clock can hold
+_BEYOND = 1e10  # seconds: past the end of any clock's time, and yet a number of nanoseconds, as infinity is not
 _SHOWN = 20  # tasks that an error lists
 
 # What opens something to the world, which keeps no virtual time.
@@ -74,6 +74,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
+        self._alarms: set[Alarm] = set()  # those that are set
         if not isinstance(clock, Clock) or not clock.is_virtual:
             self.close()
             if isinstance(clock, Clock):
@@ -125,9 +126,24 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if deadline <= now and when > now / 1e9:
             deadline = now + 1  # who waits for the least time, again and again, must get on
         handle = _TimerHandle(when, callback, args, self, context)
-        handle.alarm = Alarm(self.clock, partial(self._ready.append, handle))
-        handle.alarm.set(deadline)
+        handle.alarm = Alarm(self.clock, deadline, partial(self._ring, handle))
+        self._alarms.add(handle.alarm)
         return handle
+
+    def _ring(self, handle: _TimerHandle) -> None:
+        self._alarms.discard(handle.alarm)
+        self._ready.append(handle)
+
+    def _timer_handle_cancelled(self, handle: _TimerHandle) -> None:
+        """It leaves the clock at once."""
+        self._alarms.discard(handle.alarm)
+        handle.alarm.cancel()
+
+    def close(self) -> None:
+        """Be used no more. What is still to be called leaves the clock, on which time may go on."""
+        super().close()
+        while self._alarms:
+            self._alarms.pop().cancel()
 
     # ------------------------------------------------------------------------------- for asyncio: the selector
 
@@ -186,14 +202,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 class _TimerHandle(asyncio.TimerHandle):
-    """What `VirtualLoop.call_at` gives: cancelled, it leaves the clock at once."""
+    """What `VirtualLoop.call_at` gives: it knows its timer on the clock."""
 
     __slots__ = ("alarm",)
     alarm: Alarm
-
-    def cancel(self) -> None:
-        self.alarm.cancel()
-        super().cancel()
 
 
 def _refusing(name: str) -> Callable[..., Any]:
@@ -211,9 +223,10 @@ for _name in _REFUSED:
 
 
 def _nanoseconds(seconds: float) -> int:
+    """A time or a span as asyncio allows it: what is past is now, and there may be no end to it."""
     if math.isnan(seconds):
         raise ValueError("expected a time in seconds, got nan")
-    return round(max(0.0, min(seconds, _LONGEST)) * 1e9)
+    return round(max(0.0, min(seconds, _BEYOND)) * 1e9)
 
 
 def _current(loop: asyncio.AbstractEventLoop) -> str:

@@ -14,7 +14,7 @@ cdef class Timer:
 
 cdef class Alarm(Timer):
     cdef Clock clock
-    cdef object call
+    cdef object call  # None once it was called or cancelled
 
 
 ctypedef struct Entry:  # of the heap; the deadline stands here too, so that comparing touches no timer

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from typing_extensions import disjoint_base
 
@@ -8,8 +8,7 @@ class Timer: ...
 
 @disjoint_base
 class Alarm(Timer):
-    def __init__(self, clock: Clock, call: Callable[[], object]) -> None: ...
-    def set(self, deadline: int) -> None: ...
+    def __new__(cls, clock: Clock, deadline: int, call: Callable[[], object]) -> Self: ...
     def cancel(self) -> None: ...
 
 @disjoint_base
