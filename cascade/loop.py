@@ -148,12 +148,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # ------------------------------------------------------------------------------- for asyncio: the selector
 
     def run_forever(self) -> None:
-        """Run until it is stopped, with nothing of real time within reach."""
+        """Run until it is stopped, with nothing of real time within reach.
+
+        Raises:
+            EngineStateError: another loop is running on the clock.
+        """
+        self._check_running()  # type: ignore[attr-defined]
+        self.clock.take()
         close_border()
         try:
             super().run_forever()
         finally:
             open_border()
+            self.clock.give_back()
 
     def select(self, timeout: float | None) -> list[Any]:
         """There is nothing to be called (if no timeout is given): let time pass until there is."""

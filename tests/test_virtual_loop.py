@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from collections.abc import Iterator
 
@@ -168,3 +169,59 @@ def test_policies_wait_to_the_end_of_time(virtual: VirtualTime) -> None:
 
     virtual.run(cs.wait(9e9))
     assert virtual.run(slow().with_timeout(1e9)) == "there"
+
+
+# -- one clock, one loop at a time
+
+
+def test_a_clock_has_one_loop_at_a_time() -> None:
+    clock = cs.Clock.virtual()
+    begun, over = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        begun.set()
+        over.wait()  # real time, in which nobody else may move the clock
+        await asyncio.sleep(1)
+
+    def first() -> None:
+        with asyncio.Runner(loop_factory=lambda: cs.VirtualLoop(clock)) as runner:
+            runner.run(hold())
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    begun.wait()
+    loop = cs.VirtualLoop(clock)
+    try:
+        with pytest.raises(cs.EngineStateError, match="another event loop is running on this virtual clock"):
+            loop.run_forever()
+    finally:
+        over.set()
+        thread.join()
+    assert clock.time() == 1.0
+    loop.run_until_complete(nap(1))
+    loop.close()
+    assert clock.time() == 2.0
+
+
+def test_a_clock_is_given_back_by_a_loop_that_ends_in_an_error() -> None:
+    virtual = VirtualTime()
+
+    async def forgotten() -> None:
+        await asyncio.Event().wait()
+
+    for _ in range(2):
+        with pytest.raises(cs.DeadlockError):
+            virtual.run(forgotten())
+    virtual.close()
+
+
+def test_a_loop_that_runs_is_not_run_again(loop: cs.VirtualLoop) -> None:
+    async def main() -> None:
+        for again in (loop, cs.VirtualLoop(loop.clock)):
+            with pytest.raises(RuntimeError, match="running") as raised:
+                again.run_forever()
+            assert not isinstance(raised.value, cs.EngineStateError), "asyncio says it better"
+            if again is not loop:
+                again.close()
+
+    loop.run_until_complete(main())

@@ -33,6 +33,7 @@ cdef class Clock:
     cdef readonly double speed  # seconds for one of real time
     cdef bint scaled  # not as fast as real time
     cdef bint claimed  # an engine has it
+    cdef bint taken  # an event loop is running on it
     cdef int64_t origin  # nanoseconds of real time, where a scaled clock shows the same
     cdef int64_t instant  # nanoseconds: where virtual time stands
 

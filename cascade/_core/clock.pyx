@@ -12,6 +12,8 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport llround
 
+from cascade.exceptions import EngineStateError
+
 cdef extern from *:
     """
     #ifdef _WIN32
@@ -202,6 +204,20 @@ cdef class Clock:
         if self.claimed and not self.is_virtual:
             raise ValueError("expected a clock of its own for each engine, got one that another engine has")
         self.claimed = True
+
+    def take(self):
+        """For the event loop: be moved by one, and by no other before `give_back`.
+
+        Raises:
+            EngineStateError: another one has it.
+        """
+        if self.taken:
+            raise EngineStateError("another event loop is running on this virtual clock: one clock, one loop at a time")
+        self.taken = True
+
+    def give_back(self):
+        """The opposite of `take`."""
+        self.taken = False
 
     def jump(self):
         """For the event loop: go to the next deadline of a virtual clock and fire what is due; whether there was one.
