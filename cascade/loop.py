@@ -82,6 +82,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise TypeError(f"expected a `Clock`, got `{type(clock).__name__}`")
         self._selector = self  # asyncio's loop asks its selector what to do when there is nothing to be called
         self.clock = clock
+        self.slow_callback_duration = math.inf  # asyncio's debug mode measures in this loop's time, which jumps
         self._engines: list[weakref.ref[Engine]] = []
         self._told: set[str] = set()
 
@@ -122,6 +123,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: contextvars.Context | None,
     ) -> asyncio.TimerHandle:  # fmt: skip
         self._check_closed()  # type: ignore[attr-defined]
+        if self.get_debug():
+            self._check_thread()  # type: ignore[attr-defined]
+            self._check_callback(callback, "call_at")  # type: ignore[attr-defined]
         now = self.clock.time_ns()
         if deadline <= now and when > now / 1e9:
             deadline = now + 1  # who waits for the least time, again and again, must get on
@@ -194,6 +198,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, executor: object, function: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         """Call a function at once, in this thread: no virtual time passes in another one."""
+        self._check_closed()  # type: ignore[attr-defined]
+        if self.get_debug():
+            self._check_callback(function, "run_in_executor")  # type: ignore[attr-defined]
         who = _current(self)
         if who not in self._told:
             self._told.add(who)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -30,6 +31,11 @@ def loop() -> Iterator[cs.VirtualLoop]:
     made = cs.VirtualLoop(cs.Clock.virtual())
     yield made
     made.close()
+
+
+@cs.task(mode="inline")
+def tick(n: int, _: object = None) -> object:
+    return tick(n - 1, cs.wait(1)) if n else "done"
 
 
 async def nap(seconds: float) -> None:
@@ -225,3 +231,52 @@ def test_a_loop_that_runs_is_not_run_again(loop: cs.VirtualLoop) -> None:
                 again.close()
 
     loop.run_until_complete(main())
+
+
+# -- asyncio's debug mode
+
+
+def test_jumps_of_time_are_no_slow_callbacks(caplog: pytest.LogCaptureFixture) -> None:
+    engine = cs.Engine(clock=cs.Clock.virtual())
+
+    async def main() -> object:
+        await asyncio.sleep(DAY)
+        return await engine.run(tick(3))
+
+    with (
+        caplog.at_level(logging.WARNING, "asyncio"),
+        asyncio.Runner(debug=True, loop_factory=engine.new_loop) as runner,
+    ):
+        assert runner.run(main()) == "done"
+    assert engine.clock.time() == DAY + 3
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("given", [None, nap])
+def test_what_cannot_be_called_is_refused_in_debug_mode(loop: cs.VirtualLoop, given: Callable[..., object]) -> None:
+    loop.set_debug(True)
+    for method, call in (
+        ("call_at", lambda: loop.call_at(1, given)),
+        ("call_at", lambda: loop.call_later(1, given)),
+        ("run_in_executor", lambda: loop.run_in_executor(None, given)),
+    ):
+        with pytest.raises(TypeError, match=rf"{method}\(\)"):
+            call()
+    assert len(loop.clock) == 0
+
+
+# -- closed
+
+
+def test_a_closed_loop_calls_nothing(loop: cs.VirtualLoop) -> None:
+    called: list[int] = []
+    loop.close()
+    for call in (
+        lambda: loop.run_in_executor(None, called.append, 1),
+        lambda: loop.call_later(1, called.append, 1),
+        lambda: loop.call_at(1, called.append, 1),
+    ):
+        with pytest.raises(RuntimeError, match="Event loop is closed"):
+            call()
+    assert not called
+    assert len(loop.clock) == 0
