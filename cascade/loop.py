@@ -28,7 +28,7 @@ __all__ = ["VirtualLoop"]
 _Ts = TypeVarTuple("_Ts")
 _logger = logging.getLogger("cascade")
 
-_LONGEST = 9e9  # seconds: what a clock can hold
+_BEYOND = 1e10  # seconds: past the end of any clock's time, and yet a number of nanoseconds, as infinity is not
 _SHOWN = 20  # tasks that an error lists
 
 # What opens something to the world, which keeps no virtual time.
@@ -74,6 +74,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
+        self._alarms: set[Alarm] = set()  # those that are set
         if not isinstance(clock, Clock) or not clock.is_virtual:
             self.close()
             if isinstance(clock, Clock):
@@ -81,6 +82,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise TypeError(f"expected a `Clock`, got `{type(clock).__name__}`")
         self._selector = self  # asyncio's loop asks its selector what to do when there is nothing to be called
         self.clock = clock
+        self.slow_callback_duration = math.inf  # asyncio's debug mode measures in this loop's time, which jumps
         self._engines: list[weakref.ref[Engine]] = []
         self._told: set[str] = set()
 
@@ -121,23 +123,48 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: contextvars.Context | None,
     ) -> asyncio.TimerHandle:  # fmt: skip
         self._check_closed()  # type: ignore[attr-defined]
+        if self.get_debug():
+            self._check_thread()  # type: ignore[attr-defined]
+            self._check_callback(callback, "call_at")  # type: ignore[attr-defined]
         now = self.clock.time_ns()
         if deadline <= now and when > now / 1e9:
             deadline = now + 1  # who waits for the least time, again and again, must get on
         handle = _TimerHandle(when, callback, args, self, context)
-        handle.alarm = Alarm(self.clock, partial(self._ready.append, handle))
-        handle.alarm.set(deadline)
+        handle.alarm = Alarm(self.clock, deadline, partial(self._ring, handle))
+        self._alarms.add(handle.alarm)
         return handle
+
+    def _ring(self, handle: _TimerHandle) -> None:
+        self._alarms.discard(handle.alarm)
+        self._ready.append(handle)
+
+    def _timer_handle_cancelled(self, handle: _TimerHandle) -> None:
+        """It leaves the clock at once."""
+        self._alarms.discard(handle.alarm)
+        handle.alarm.cancel()
+
+    def close(self) -> None:
+        """Be used no more. What is still to be called leaves the clock, on which time may go on."""
+        super().close()
+        while self._alarms:
+            self._alarms.pop().cancel()
 
     # ------------------------------------------------------------------------------- for asyncio: the selector
 
     def run_forever(self) -> None:
-        """Run until it is stopped, with nothing of real time within reach."""
+        """Run until it is stopped, with nothing of real time within reach.
+
+        Raises:
+            EngineStateError: another loop is running on the clock.
+        """
+        self._check_running()  # type: ignore[attr-defined]
+        self.clock.take()
         close_border()
         try:
             super().run_forever()
         finally:
             open_border()
+            self.clock.give_back()
 
     def select(self, timeout: float | None) -> list[Any]:
         """There is nothing to be called (if no timeout is given): let time pass until there is."""
@@ -171,6 +198,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, executor: object, function: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         """Call a function at once, in this thread: no virtual time passes in another one."""
+        self._check_closed()  # type: ignore[attr-defined]
+        if self.get_debug():
+            self._check_callback(function, "run_in_executor")  # type: ignore[attr-defined]
         who = _current(self)
         if who not in self._told:
             self._told.add(who)
@@ -186,14 +216,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 class _TimerHandle(asyncio.TimerHandle):
-    """What `VirtualLoop.call_at` gives: cancelled, it leaves the clock at once."""
+    """What `VirtualLoop.call_at` gives: it knows its timer on the clock."""
 
     __slots__ = ("alarm",)
     alarm: Alarm
-
-    def cancel(self) -> None:
-        self.alarm.cancel()
-        super().cancel()
 
 
 def _refusing(name: str) -> Callable[..., Any]:
@@ -211,9 +237,10 @@ for _name in _REFUSED:
 
 
 def _nanoseconds(seconds: float) -> int:
+    """A time or a span as asyncio allows it: what is past is now, and there may be no end to it."""
     if math.isnan(seconds):
         raise ValueError("expected a time in seconds, got nan")
-    return round(max(0.0, min(seconds, _LONGEST)) * 1e9)
+    return round(max(0.0, min(seconds, _BEYOND)) * 1e9)
 
 
 def _current(loop: asyncio.AbstractEventLoop) -> str:

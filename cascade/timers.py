@@ -47,7 +47,6 @@ class ClockTimers:
 
     def call_at(self, deadline: int, callback: Callable[[], None]) -> Alarm:
         """Have a function called on the event loop's thread at a time, in nanoseconds on the clock."""
-        alarm = Alarm(self._clock, callback)
-        alarm.set(deadline)
+        alarm = Alarm(self._clock, deadline, callback)
         self._changed()
         return alarm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import socket
 import subprocess
@@ -357,7 +358,26 @@ def spawn_now() -> None:
     subprocess.run(["true"], check=False)
 
 
-@pytest.mark.parametrize("target", [connect(), spawn(), connect_now(), spawn_now()])
+@cs.task
+def fork_now() -> None:
+    process, terminal = os.forkpty()
+    if process == 0:
+        os._exit(0)
+    os.waitpid(process, 0)
+    os.close(terminal)
+
+
+@cs.task
+def become_another() -> None:
+    os.execv("/nowhere/at/all", ["all"])
+
+
+targets = [connect(), spawn(), connect_now(), spawn_now(), become_another()]
+if hasattr(os, "forkpty"):
+    targets.append(fork_now())
+
+
+@pytest.mark.parametrize("target", targets)
 def test_real_input_and_output_is_an_error_that_names_the_task(virtual: VirtualTime, target: cs.LazyResult) -> None:
     with pytest.raises(cs.VirtualTimeError) as raised:
         virtual.run(target)

@@ -40,7 +40,7 @@ cdef int _audit(const char* event, PyObject* arguments, void* data) except -1:
             raise VirtualTimeError("a process cannot be started under a virtual clock")
     elif event[0] == b"o" and (
         strcmp(event, "os.system") == 0 or strcmp(event, "os.posix_spawn") == 0 or strcmp(event, "os.spawn") == 0
-        or strcmp(event, "os.fork") == 0
+        or strcmp(event, "os.fork") == 0 or strcmp(event, "os.forkpty") == 0 or strcmp(event, "os.exec") == 0
     ):
         raise VirtualTimeError(f"a process cannot be started under a virtual clock ({event.decode()})")
     elif event[0] == b"_" and strncmp(event, "_thread.start", 13) == 0:

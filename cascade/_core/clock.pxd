@@ -14,7 +14,7 @@ cdef class Timer:
 
 cdef class Alarm(Timer):
     cdef Clock clock
-    cdef object call
+    cdef object call  # None once it was called or cancelled
 
 
 ctypedef struct Entry:  # of the heap; the deadline stands here too, so that comparing touches no timer
@@ -33,6 +33,7 @@ cdef class Clock:
     cdef readonly double speed  # seconds for one of real time
     cdef bint scaled  # not as fast as real time
     cdef bint claimed  # an engine has it
+    cdef bint taken  # an event loop is running on it
     cdef int64_t origin  # nanoseconds of real time, where a scaled clock shows the same
     cdef int64_t instant  # nanoseconds: where virtual time stands
 

@@ -12,6 +12,8 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport llround
 
+from cascade.exceptions import EngineStateError
+
 cdef extern from *:
     """
     #ifdef _WIN32
@@ -70,28 +72,28 @@ cdef class Timer:
 
 
 cdef class Alarm(Timer):
-    """A timer that calls a function, for code outside the core.
+    """A timer that calls a function once, for code outside the core. It is set when it is made.
 
     Args:
         clock: on which it is set.
-        call: what to call.
+        deadline: when to call, in nanoseconds on the clock; the end of time if it lies beyond.
+        call: what to call, without arguments.
     """
 
-    def __init__(self, Clock clock not None, call):
+    def __cinit__(self, Clock clock not None, deadline, call):
         self.clock = clock
         self.call = call
-
-    def set(self, int64_t deadline):
-        """Have the function called at a time, in nanoseconds on the clock, instead of any other time."""
-        self.clock.cancel(self)
-        self.clock.set(self, deadline)
+        clock.set(self, INT64_MAX if deadline > INT64_MAX else deadline)
 
     def cancel(self):
         """Have it not called."""
         self.clock.cancel(self)
+        self.call = None
 
     cdef int fire(self, int64_t now) except -1:
-        self.call()
+        cdef object call = self.call
+        self.call = None  # whoever has set it may hold it, and would be held by it
+        call()
         return 0
 
 
@@ -182,7 +184,7 @@ cdef class Clock:
         return self.now()
 
     def next_deadline(self):
-        """When the first timer is due, in nanoseconds on this clock; None if there is none."""
+        """For the engine: when the first timer is due, in nanoseconds on this clock; None if there is none."""
         return None if self.count == 0 else self.heap[0].deadline
 
     def __len__(self):
@@ -190,11 +192,11 @@ cdef class Clock:
         return self.count
 
     def delay(self, int64_t deadline):
-        """Seconds of real time from now to a deadline of this clock."""
+        """For the engine: seconds of real time from now to a deadline, given in nanoseconds on this clock."""
         return (deadline - self.now()) * 1e-9 / self.speed
 
     def claim(self):
-        """Be the clock of one more engine.
+        """For the engine: be the clock of one more.
 
         Raises:
             ValueError: it is real, and another engine's.
@@ -203,8 +205,22 @@ cdef class Clock:
             raise ValueError("expected a clock of its own for each engine, got one that another engine has")
         self.claimed = True
 
+    def take(self):
+        """For the event loop: be moved by one, and by no other before `give_back`.
+
+        Raises:
+            EngineStateError: another one has it.
+        """
+        if self.taken:
+            raise EngineStateError("another event loop is running on this virtual clock: one clock, one loop at a time")
+        self.taken = True
+
+    def give_back(self):
+        """The opposite of `take`."""
+        self.taken = False
+
     def jump(self):
-        """Go to the next deadline of a virtual clock and fire what is due then; return whether there was one.
+        """For the event loop: go to the next deadline of a virtual clock and fire what is due; whether there was one.
 
         Raises:
             ValueError: the clock is real.
