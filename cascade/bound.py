@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from cascade._core.clock import Clock
 from cascade.belongings import Belongings
-from cascade.exceptions import EngineClosedError, EngineStateError
+from cascade.exceptions import DeadlockError, EngineClosedError, EngineStateError
 
 if TYPE_CHECKING:
+    from cascade.limits.state import LimitState
     from cascade.runs import Run
 
 __all__ = ["Bound"]
@@ -52,14 +53,16 @@ class Bound(Belongings):
         """Whether it has runs on an event loop."""
         return self._loop is loop and bool(self._runs)
 
-    def tell_deadlock(self) -> bool:
+    def tell_deadlock(self, message: str) -> bool:
         """Nothing will ever wake the runs that are left: have them fail. Return whether there were any to tell."""
-        from cascade.deadlock import deadlock
-
         told = False
-        for run, error in deadlock(self._runs, () if self._limits is None else self._limits.snapshot()):
-            told |= run.break_off(error)
+        for run in self._runs:
+            told |= run.break_off(DeadlockError(message))
         return told
+
+    def waited_for(self) -> list[LimitState]:
+        """The limits for which calls wait."""
+        return [] if self._limits is None else [limit for limit in self._limits.snapshot() if limit.waiting]
 
     def _bind(self) -> None:
         """Take the running event loop as the one to run on."""

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from cascade.exceptions import DeadlockError
-
 if TYPE_CHECKING:
-    from cascade.limits.state import LimitState
-    from cascade.runs import Run
+    from cascade.engine import Engine
 
-__all__ = ["deadlock"]
+__all__ = ["describe"]
 
-_SHOWN = 20  # runs that an error lists
+_SHOWN = 20  # of a kind
 
 
-def deadlock(runs: Iterable[Run], limits: Iterable[LimitState]) -> Iterator[tuple[Run, DeadlockError]]:
-    """Give each run that waits, the oldest first, and an error of its own that lists them all.
+def describe(engines: Sequence[Engine], tasks: Iterable[str]) -> str:
+    """Return the message of a deadlock: a line for each run, the oldest first, each limit and each task that waits.
 
     Args:
-        runs: of the engine.
-        limits: how its limits stand: calls may wait for one that nobody gives back, or for the end of a pause.
+        engines: that have runs on the event loop.
+        tasks: plain asyncio code, by name.
     """
-    waiting = sorted((run for run in runs if not run.stopping), key=lambda run: run.id)
-    lines = [f"\n  run {run.id}: {run.doing}" for run in islice(waiting, _SHOWN)]
-    if len(waiting) > _SHOWN:
-        lines.append(f"\n  and {len(waiting) - _SHOWN} more")
-    lines += [
-        f"\n  {limit.kind} {limit.name!r}: waited for by {limit.waiting}" for limit in limits if limit.waiting
+    runs = sorted((run for engine in engines for run in engine.runs), key=lambda run: run.id)
+    lines = [
+        *_cut([f"run {run.id}: {run.doing}" for run in runs[:_SHOWN]], len(runs)),
+        *(limit for engine in engines for limit in _limits(engine)),
+        *_cut(sorted(tasks)),
     ]
-    message = f"everybody waits, and nothing will wake them:{''.join(lines)}"
-    for run in waiting:
-        yield run, DeadlockError(message)
+    return "\n  ".join(["everybody waits, and nothing will wake them:", *lines])
+
+
+def _limits(engine: Engine) -> Iterator[str]:
+    """What calls wait for that nobody gives back, or for the end of a pause."""
+    for limit in engine.waited_for():
+        yield f"{limit.kind} {limit.name!r}: waited for by {limit.waiting}"
+
+
+def _cut(lines: list[str], count: int | None = None) -> list[str]:
+    """As many as one reads, and how many more there are of so many in all."""
+    more = (len(lines) if count is None else count) - _SHOWN
+    return [*lines[:_SHOWN], f"and {more} more"] if more > 0 else lines

@@ -68,6 +68,10 @@ class Joins:
     def __init__(self) -> None:
         self._awaited: dict[asyncio.Task[Any], Awaited] = {}
 
+    def __contains__(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a task awaits runs."""
+        return task in self._awaited
+
     @contextmanager
     def hold(self, awaited: Awaited, *, again: bool = False) -> Iterator[None]:
         """Hold on record that the current asyncio task awaits something.

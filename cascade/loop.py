@@ -12,7 +12,7 @@ import logging
 import math
 import weakref
 from collections import deque
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterator, Sized
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
@@ -29,7 +29,7 @@ _Ts = TypeVarTuple("_Ts")
 _logger = logging.getLogger("cascade")
 
 _BEYOND = 1e10  # seconds: past the end of any clock's time, and yet a number of nanoseconds, as infinity is not
-_SHOWN = 20  # tasks that an error lists
+_STANDSTILL = 1_000_000  # rounds of the loop at one instant before somebody is asked
 
 # What opens something to the world, which keeps no virtual time.
 _REFUSED = (
@@ -85,6 +85,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.slow_callback_duration = math.inf  # asyncio's debug mode measures in this loop's time, which jumps
         self._engines: list[weakref.ref[Engine]] = []
         self._told: set[str] = set()
+        self._counted_at = -1
+        self._rounds = 0
+        """How often it had something to call, at that instant."""
 
     @property
     def outside(self) -> Sized:
@@ -170,6 +173,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """There is nothing to be called (if no timeout is given): let time pass until there is."""
         if timeout is None:
             self._let_time_pass()
+        else:
+            self._count_round()
         return []
 
     def _process_events(self, event_list: list[Any]) -> None:
@@ -177,6 +182,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """It never sleeps, so it need not be woken."""
+
+    def _count_round(self) -> None:
+        """There is something to be called: tell if virtual time seems not to move any more."""
+        now = self.clock.time_ns()
+        if now != self._counted_at:
+            self._counted_at, self._rounds = now, 0
+        self._rounds += 1
+        if self._rounds == _STANDSTILL:
+            _logger.warning(
+                "virtual time stands still at %.9g s: the event loop came round %s times at that instant; "
+                "does somebody wait for no time, again and again?", self.time(), f"{_STANDSTILL:,}"
+            )  # fmt: skip
 
     def _let_time_pass(self) -> None:
         engines = [engine for known in self._engines if (engine := known()) is not None and engine.runs_on(self)]
@@ -186,11 +203,18 @@ class VirtualLoop(asyncio.BaseEventLoop):
             else:
                 self.clock.jump()
             return
-        told = False
-        for engine in engines:
-            told |= engine.tell_deadlock()
-        if not told:
-            raise DeadlockError(_describe(self))
+        from cascade.deadlock import describe
+
+        message = describe(engines, map(_name_of, self._plain_tasks(engines)))
+        if not [engine for engine in engines if engine.tell_deadlock(message)]:
+            raise DeadlockError(message)
+
+    def _plain_tasks(self, engines: list[Engine]) -> Iterator[asyncio.Task[Any]]:
+        """Those that no engine has started, and that await no run."""
+        started = {handle for engine in engines for run in engine.runs for handle in run.handles()}
+        for task in asyncio.all_tasks(self) - started:
+            if not any(task in engine._joins for engine in engines):
+                yield task
 
     # -------------------------------------------------------------------------------- for asyncio: real time
 
@@ -252,10 +276,3 @@ def _current(loop: asyncio.AbstractEventLoop) -> str:
 def _name_of(task: asyncio.Task[Any]) -> str:
     coroutine = task.get_coro()
     return f"task {getattr(coroutine, '__qualname__', None) or task.get_name()}"
-
-
-def _describe(loop: asyncio.AbstractEventLoop) -> str:
-    waiting = sorted(_name_of(task) for task in asyncio.all_tasks(loop))
-    shown = "".join(f"\n  {name}" for name in waiting[:_SHOWN])
-    more = f"\n  and {len(waiting) - _SHOWN} more" if len(waiting) > _SHOWN else ""
-    return f"everybody waits for ever: no run is left, and nothing will wake{shown}{more}"

@@ -1,0 +1,220 @@
+"""Everybody waits for ever, or time does not move: under a virtual clock that is seen, and told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+import cascade as cs
+from cascade.testing import VirtualTime
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def virtual() -> Iterator[VirtualTime]:
+    made = VirtualTime()
+    yield made
+    made.close()
+
+
+@cs.task(mode="inline")
+def keep(*values: object) -> object:
+    return values
+
+
+def test_a_deadlock_lists_who_waits_for_what(virtual: VirtualTime) -> None:
+    channel = cs.Channel()
+
+    @cs.task
+    async def asleep() -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> list[BaseException]:
+        runs = [virtual.engine.start(keep(channel.recv())), virtual.engine.start(asleep())]
+        done, _ = await asyncio.wait([asyncio.ensure_future(joined(run)) for run in runs])
+        return [future.result() for future in done]
+
+    async def joined(run: cs.Run) -> BaseException:
+        with pytest.raises(cs.DeadlockError) as raised:
+            await run
+        return raised.value
+
+    errors = virtual.run(main())
+    assert len(errors) == 2
+    for error in errors:
+        assert "waiting in recv for keep" in str(error)
+        assert "running " in str(error)
+        assert "asleep" in str(error)
+
+
+def test_a_pause_that_nobody_ends(virtual: VirtualTime) -> None:
+    virtual.engine.limits.pause()
+    with pytest.raises(cs.DeadlockError, match=r"pause '\*': waited for by 1"):
+        virtual.run(keep(1))
+    virtual.engine.limits.resume()
+    assert virtual.run(keep(1)) == (1,)
+
+
+def test_nothing_is_left_of_a_deadlock(virtual: VirtualTime) -> None:
+    channel = cs.Channel()
+    with pytest.raises(cs.DeadlockError):
+        virtual.run([channel.recv(), cs.wait(5)])
+    assert virtual.time == 5.0
+    channel.send("late")
+    assert channel.drain() == ["late"]
+
+
+def test_resources_are_torn_down_after_a_deadlock(virtual: VirtualTime) -> None:
+    seen = []
+
+    @cs.resource(scope="run")
+    def held() -> Iterator[str]:
+        seen.append("up")
+        try:
+            yield "resource"
+        finally:
+            seen.append("down")
+
+    virtual.engine.register(held)
+    with pytest.raises(cs.DeadlockError):
+        virtual.run(keep(cs.inject("held"), cs.Channel().recv()))
+    assert seen == ["up", "down"]
+
+
+def test_a_long_list_of_those_who_wait_is_cut(virtual: VirtualTime) -> None:
+    channel = cs.Channel()
+    with pytest.raises(cs.DeadlockError) as raised:
+
+        async def main() -> None:
+            runs = [virtual.engine.start(keep(channel.recv())) for _ in range(50)]
+            for run in runs[1:]:
+                with pytest.raises(cs.DeadlockError):
+                    await run
+            await runs[0]
+
+        virtual.run(main())
+    assert "and 30 more" in str(raised.value)
+
+
+def test_plain_code_that_waits_for_ever(virtual: VirtualTime) -> None:
+    async def forgotten() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(cs.DeadlockError, match="forgotten"):
+        virtual.run(forgotten())
+
+
+def test_one_who_may_be_woken_is_no_deadlock(virtual: VirtualTime) -> None:
+    channel = cs.Channel()
+
+    async def main() -> object:
+        run = virtual.engine.start(channel.recv())
+        await asyncio.sleep(DAY)
+        channel.send("morning")
+        return await run
+
+    assert virtual.run(main()).elapsed == DAY
+
+
+def test_a_standstill_is_told_of(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
+    @cs.task(mode="inline")
+    def spin(n: int, _: object = None) -> object:
+        return spin(n - 1, cs.wait(0)) if n else None
+
+    with caplog.at_level(logging.WARNING, "cascade"):
+        virtual.run(spin(3_000_000))
+        virtual.run(cs.wait(1))
+        assert not caplog.records
+        virtual.run(spin(4_000_000))
+    assert [record.getMessage() for record in caplog.records] == [caplog.records[0].getMessage()]
+    assert "virtual time stands still at 1 s" in caplog.text
+    assert "Run" in caplog.text
+
+
+def test_a_loop_that_never_waits_is_told_of(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
+    @cs.task(mode="inline")
+    def ask(left: int) -> object:
+        return ask(left - 1) if left else "enough"
+
+    with caplog.at_level(logging.WARNING, "cascade"):
+        virtual.run(ask(4_900_000))
+        virtual.run(cs.wait(1))
+        assert not caplog.records
+        virtual.run(ask(5_100_000))
+    (record,) = caplog.records
+    assert "virtual time stands still at 1 s" in record.getMessage()
+
+
+def test_a_coroutine_that_sleeps_for_no_time_is_told_of(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
+    async def spin(rounds: int) -> None:
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+
+    with caplog.at_level(logging.WARNING, "cascade"):
+        virtual.run(spin(900_000))
+        virtual.run(asyncio.sleep(1))
+        assert not caplog.records
+        virtual.run(spin(1_001_000))
+    (record,) = caplog.records
+    assert "virtual time stands still at 1 s: the event loop came round 1,000,000 times" in record.getMessage()
+
+
+@cs.task(mode="inline")
+def agent(name: str, *_: object) -> str:
+    return name
+
+
+@cs.task(mode="inline")
+def starter(channel: cs.Channel) -> object:
+    return agent("in the middle", channel.recv(), [channel.recv()])
+
+
+def test_it_says_which_task_waits_also_in_a_list_and_below_another(virtual: VirtualTime) -> None:
+    inbox, other = cs.Channel(), cs.Channel()
+    with pytest.raises(cs.DeadlockError) as raised:
+        virtual.run([agent("ada", inbox.recv()), keep(starter(other)), agent("late").after(other.recv())])
+    lines = str(raised.value).splitlines()
+    assert lines[1].endswith(
+        ": waiting in recv for agent, waiting in recv for agent, waiting in recv for agent and 1 more"
+    )
+
+
+def test_all_engines_and_all_plain_code_are_in_one_list(virtual: VirtualTime) -> None:
+    async def forgotten() -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> list[object]:
+        another = cs.Engine(clock=virtual.clock)
+        lost = asyncio.ensure_future(forgotten())
+        runs = [engine.start(agent("one", cs.Channel().recv())) for engine in (virtual.engine, another)]
+        ends: list[object] = await asyncio.gather(*runs, return_exceptions=True)
+        lost.cancel()
+        return [*ends, runs]
+
+    first, second, runs = virtual.run(main())
+    assert str(first) == str(second)
+    lines = str(first).splitlines()[1:]
+    assert [line.partition(":")[0].strip() for line in lines[:2]] == [f"run {run.id}" for run in runs]
+    here = "task test_all_engines_and_all_plain_code_are_in_one_list.<locals>"
+    assert [line.strip() for line in lines[2:]] == [f"{here}.forgotten", f"{here}.main"]
+
+
+def test_a_run_that_does_not_let_itself_be_stopped_is_in_the_list(virtual: VirtualTime) -> None:
+    @cs.task
+    async def stubborn() -> None:
+        while not free.is_set():
+            with suppress(asyncio.CancelledError):
+                await free.wait()
+
+    async def let_go() -> None:
+        free.set()
+
+    free = asyncio.Event()
+    with pytest.raises(cs.DeadlockError, match=r"(?s)run [0-9]+: stopping: running .*stubborn"):
+        virtual.run(stubborn())
+    virtual.run(let_go())
