@@ -33,17 +33,21 @@ def problems(**asked: object) -> list[str]:
         ({"side": 4, "agents": 15}, "--agents: expected 16 or none with --side 4, got 15"),
         (
             {"agents": 950},
-            "--agents: expected a square number for torus8 (900 and 961 are the nearest), got 950",
+            "--agents: expected a square number of places for torus8 (900 and 961 are the nearest), got 950",
         ),
         (
             {"topology": "torus4", "agents": 2},
-            "--agents: expected a square number for torus4 (1 and 4 are the nearest), got 2",
+            "--agents: expected a square number of places for torus4 (1 and 4 are the nearest), got 2",
         ),
-        ({"topology": "all-to-all", "side": 50}, "--agents: expected at most 2000 for all-to-all, got 2500"),
-        ({"topology": "random:9", "agents": 9}, "--agents: expected more than 9 for random:9, got 9"),
+        ({"topology": "all-to-all", "side": 50}, "--agents: expected at most 2000 places for all-to-all, got 2500"),
+        ({"topology": "random:9", "agents": 9}, "--agents: expected more than 9 places for random:9, got 9"),
         (
             {"topology": "random:3", "agents": 9},
-            "--agents: expected an even number for random:3, as 3 is odd, got 9",
+            "--agents: expected an even number of places for random:3, as 3 is odd, got 9",
+        ),
+        (
+            {"topology": "random:999998", "agents": 1_000_000},
+            "--agents: expected at most 10000000 neighbours in all for random:999998, got 1000000 times 999998",
         ),
         (
             {"topology": "cube"},
