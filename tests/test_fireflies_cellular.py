@@ -144,6 +144,12 @@ def test_the_longest_times_on_paths_are_the_known_ones(k: int, expected: list[in
     assert slowest == expected
 
 
+@pytest.mark.parametrize(("k", "expected"), [(5, [10, 20, 30, 40, 50]), (6, [15, 27, 39, 51, 63])])
+def test_the_longest_times_on_paths_with_more_states(k: int, expected: list[int]) -> None:
+    """On the array alone, which the agents follow; a page of the documentation waits for 51 ticks."""
+    assert [longest(path(size), k) for size in range(2, 7)] == expected
+
+
 @pytest.mark.parametrize("k", [3, 4, 5, 6])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])
 def test_a_tree_falls_into_step_from_every_start_exactly_if_its_degree_is_below_k(size: int, k: int) -> None:

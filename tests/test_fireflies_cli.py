@@ -147,10 +147,34 @@ def test_a_package_that_is_there_but_broken_says_so_itself(monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("cli")
-def test_interrupted_it_still_tells_what_it_saw(tmp_path: Path) -> None:
+def test_the_picture_is_a_png(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra plots")
+    path = tmp_path / "show"
+    assert main(["fireflies", *BRIEF, "--plot", str(path)]) == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("cli")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_summary_that_cannot_be_written_is_told_and_the_picture_is_still_drawn(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="needs the extra plots")
+    path = tmp_path / "show.png"
+    assert main(["fireflies", *BRIEF, "--json", "/dev/full", "--plot", str(path)]) == 1
+    told = capsys.readouterr()
+    assert "seed 1\n" in told.out
+    assert told.err.startswith("cascade: --json: ") and told.err.count("\n") == 1
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("cli")
+@pytest.mark.parametrize("speed", ["1", "0.000001"])
+def test_interrupted_it_still_tells_what_it_saw(tmp_path: Path, speed: str) -> None:
     path = tmp_path / "summary.json"
     home = str(Path(cs.__file__).parent.parent)
-    command = [sys.executable, "-m", "cascade", "fireflies", *BRIEF[:-4], "--duration", "3600", "--json", str(path)]
+    asked = [*BRIEF[:-4], "--duration", "3600", "--speed", speed, "--json", str(path)]
+    command = [sys.executable, "-m", "cascade", "fireflies", *asked]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

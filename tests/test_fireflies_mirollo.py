@@ -8,6 +8,7 @@ import random
 
 import pytest
 from fireflies_alive import Now, keep_flashes, lived
+from fireflies_steps import Stepper
 
 from cascade.fireflies import Mirollo, all_to_all, path
 
@@ -153,3 +154,25 @@ def test_without_a_nudge_nothing_happens() -> None:
     _, flashes = pair(3.0, 0.0, 0.6, 5.5)
     assert flashes[0] == pytest.approx([1, 2, 3, 4, 5])
     assert flashes[1] == pytest.approx([0.4, 1.4, 2.4, 3.4, 4.4, 5.4])
+
+
+@pytest.mark.parametrize(("b", "eps"), CASES)
+def test_a_signal_that_overtakes_a_late_timer_is_reckoned_after_the_flash(b: float, eps: float) -> None:
+    alpha, beta, _ = constants(b, eps)
+    stepper = Stepper(lambda now: Mirollo(path(1), period=PERIOD, nudge=eps, dissipation=b, phases=[0.9], now=now))
+    stepper.start()
+    stepper.now = 0.3  # the loop hung; the flash was due at 0.1
+    stepper.signal(0, 0.2)
+    (firefly,) = stepper.swarm.fireflies
+    assert (stepper.swarm.flashes, firefly.flashed) == (1, pytest.approx(0.1))
+    assert stepper.swarm.phase(firefly, 0.2) == pytest.approx(alpha * 0.1 + beta)
+
+
+def test_a_signal_of_the_very_instant_of_a_late_timer_is_not_seen() -> None:
+    stepper = Stepper(lambda now: Mirollo(path(1), period=PERIOD, nudge=0.1, dissipation=3.0, phases=[0.75], now=now))
+    stepper.start()
+    stepper.now = 0.3
+    stepper.signal(0, 0.25)
+    stepper.until(0.5)
+    assert (stepper.swarm.flashes, stepper.swarm.fireflies[0].flashed) == (1, 0.25)
+    assert stepper.phases() == pytest.approx([0.25])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,31 +20,40 @@ def problems(**asked: object) -> list[str]:
         ({"side": 0}, "--side: expected a whole number from 1 to 1000, got 0"),
         ({"side": 2.5}, "--side: expected a whole number from 1 to 1000, got 2.5"),
         ({"side": True}, "--side: expected a whole number from 1 to 1000, got True"),
-        ({"period": 0.0}, "--period: expected seconds, more than 0, got 0.0"),
-        ({"period": float("inf")}, "--period: expected seconds, more than 0, got inf"),
+        ({"period": 0.0}, "--period: expected seconds from 1e-06 to 1e+09, got 0.0"),
+        ({"period": float("inf")}, "--period: expected seconds from 1e-06 to 1e+09, got inf"),
+        ({"period": 1e300}, "--period: expected seconds from 1e-06 to 1e+09, got 1e+300"),
+        ({"period": 1e-10, "virtual": True}, "--period: expected seconds from 1e-06 to 1e+09, got 1e-10"),
         ({"refractory": -0.1}, "--refractory: expected seconds, 0 or more, got -0.1"),
         ({"refractory": 5.0}, "--refractory: expected less than --period (5.0), got 5.0"),
         ({"nudge": float("nan")}, "--nudge: expected a fraction of the period, 0 or more, got nan"),
-        ({"duration": "60"}, "--duration: expected seconds, more than 0, got '60'"),
+        ({"duration": "60"}, "--duration: expected seconds, more than 0, at most 1e+09, got '60'"),
+        ({"duration": 0.0}, "--duration: expected seconds, more than 0, at most 1e+09, got 0.0"),
+        ({"duration": 1e10}, "--duration: expected seconds, more than 0, at most 1e+09, got 10000000000.0"),
         ({"jitter": -1.0}, "--jitter: expected seconds, 0 or more, got -1.0"),
         ({"jitter": 6.0}, "--jitter: expected less than --period (5.0), got 6.0"),
         ({"seed": 1.5}, "--seed: expected a whole number, got 1.5"),
-        ({"quantum": -1.0}, "--quantum: expected seconds, 0 or more, got -1.0"),
+        ({"quantum": -1.0}, "--quantum: expected seconds from 0 to 1e+09, got -1.0"),
+        ({"quantum": 1e300}, "--quantum: expected seconds from 0 to 1e+09, got 1e+300"),
         ({"agents": 0}, "--agents: expected a whole number from 1 to 1000000, got 0"),
         ({"side": 4, "agents": 15}, "--agents: expected 16 or none with --side 4, got 15"),
         (
             {"agents": 950},
-            "--agents: expected a square number for torus8 (900 and 961 are the nearest), got 950",
+            "--agents: expected a square number of places for torus8 (900 and 961 are the nearest), got 950",
         ),
         (
             {"topology": "torus4", "agents": 2},
-            "--agents: expected a square number for torus4 (1 and 4 are the nearest), got 2",
+            "--agents: expected a square number of places for torus4 (1 and 4 are the nearest), got 2",
         ),
-        ({"topology": "all-to-all", "side": 50}, "--agents: expected at most 2000 for all-to-all, got 2500"),
-        ({"topology": "random:9", "agents": 9}, "--agents: expected more than 9 for random:9, got 9"),
+        ({"topology": "all-to-all", "side": 50}, "--agents: expected at most 2000 places for all-to-all, got 2500"),
+        ({"topology": "random:9", "agents": 9}, "--agents: expected more than 9 places for random:9, got 9"),
         (
             {"topology": "random:3", "agents": 9},
-            "--agents: expected an even number for random:3, as 3 is odd, got 9",
+            "--agents: expected an even number of places for random:3, as 3 is odd, got 9",
+        ),
+        (
+            {"topology": "random:999998", "agents": 1_000_000},
+            "--agents: expected at most 10000000 neighbours in all for random:999998, got 1000000 times 999998",
         ),
         (
             {"topology": "cube"},
@@ -64,7 +74,9 @@ def problems(**asked: object) -> list[str]:
             "--dissipation: expected a number, more than 0, at most 100, got 0.0",
         ),
         ({"model": "cellular", "states": 2}, "--states: expected a whole number from 3 to 1000, got 2"),
-        ({"speed": 0.0}, "--speed: expected a number, more than 0, at most 1000000, got 0.0"),
+        ({"speed": 0.0}, "--speed: expected a number from 1e-06 to 1e+06, got 0.0"),
+        ({"speed": 1e-200}, "--speed: expected a number from 1e-06 to 1e+06, got 1e-200"),
+        ({"speed": 1e7}, "--speed: expected a number from 1e-06 to 1e+06, got 10000000.0"),
         (
             {"speed": 2.0, "virtual": True},
             "--speed: expected none with --virtual, whose time is as fast as it goes, got 2.0",
@@ -82,22 +94,40 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert "Is a directory" in told[4]
 
 
-def test_one_file_cannot_hold_both(tmp_path: Path) -> None:
-    assert problems(json=tmp_path / "x", plot=tmp_path / "x")[0].startswith("--plot: expected another file than --json")
+@pytest.mark.parametrize(("first", "second"), [("json", "plot"), ("json", "templates"), ("plot", "templates")])
+def test_one_file_cannot_hold_both(tmp_path: Path, first: str, second: str) -> None:
+    (tmp_path / "link").symlink_to("x")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "x", tmp_path / "folder" / ".." / "x", tmp_path / "link"):
+        told = problems(**{first: tmp_path / "x", second: path})
+        assert told == [f"--{second}: expected another file than --{first}, got {str(path)!r}"]
+    assert {path.name for path in tmp_path.iterdir()} == {"link", "folder"}
 
 
 def test_checking_leaves_files_as_they_are(tmp_path: Path) -> None:
-    kept, new = tmp_path / "kept.json", tmp_path / "new.png"
+    kept, new, link = tmp_path / "kept.json", tmp_path / "new.png", tmp_path / "link"
     kept.write_text("kept")
-    Settings(json=kept, plot=new).check()
+    link.symlink_to("not there")
+    Settings(json=kept, plot=new, templates=link).check()
     assert kept.read_text() == "kept"
-    assert not new.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"kept.json", "link"}
+
+
+def test_a_file_may_be_a_pipe(interpreter: Callable[..., str]) -> None:
+    assert "ok" in interpreter("""
+        from pathlib import Path
+        from cascade.fireflies import Settings
+        Settings(json=Path("/dev/stdout")).check()
+        print("ok")
+    """)
 
 
 def test_what_is_unusual_but_sound_is_taken() -> None:
     Settings(side=1, refractory=0.0, nudge=0.12, jitter=0.5, seed=-3, quantum=0.0).check()
     Settings(side=1, period=3, refractory=1, nudge=0, duration=1).check()
     Settings(side=4, agents=16, refractory=0.0, nudge=0.5, period=0.1, virtual=True, trace=True).check()
+    Settings(period=1e9, duration=1e9, quantum=1e9, speed=1e-6).check()
+    Settings(period=1e-6, duration=1e-12, speed=1e6).check()
     Settings(model="cellular", topology="random:3", agents=10, states=3, speed=10).check()
     Settings(model="mirollo-strogatz", topology="star", agents=7, nudge=0, dissipation=0.5).check()
 

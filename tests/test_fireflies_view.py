@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,6 +32,20 @@ def screen(width: int, height: int, **kwargs: Any) -> tuple[Console, io.StringIO
 
     out = io.StringIO()
     return Console(file=out, width=width, height=height, **kwargs), out
+
+
+def encoded(encoding: str, **kwargs: Any) -> tuple[Console, io.BytesIO]:
+    """A terminal of 80 x 24 that takes no other characters."""
+    from rich.console import Console
+
+    out = io.BytesIO()
+    file = io.TextIOWrapper(out, encoding=encoding, write_through=True)
+    return Console(file=file, width=80, height=24, force_terminal=True, legacy_windows=False, **kwargs), out
+
+
+def plain(text: str) -> str:
+    """What is left of it without colours and moves of the cursor."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
 def test_a_flash_is_bright_and_fades() -> None:
@@ -120,8 +135,46 @@ def test_a_last_row_that_is_not_full_is_shown_so(colours: str | None) -> None:
         (81, 80, 80, {"color_system": "truecolor"}, False),
         (18, 80, 24, {"color_system": None}, True),
         (19, 80, 24, {"color_system": None}, False),
+        (19, 80, 24, {"color_system": "truecolor", "no_color": True}, False),
+        (3, 40, 24, {"color_system": "truecolor"}, True),
+        (3, 39, 24, {"color_system": "truecolor"}, False),
+        (3, 80, 6, {"color_system": "truecolor"}, False),
     ],
 )
 def test_a_population_fits_or_does_not(side: int, width: int, height: int, kind: dict[str, Any], whole: bool) -> None:
     console, _ = screen(width, height, force_terminal=True, **kind)
     assert fits(made(side), console) is whole
+
+
+@pytest.mark.parametrize(("encoding", "most"), [("utf-8", 36), ("ascii", 18), ("latin-1", 18)])
+def test_where_there_are_no_half_blocks_half_as_many_rows_fit(encoding: str, most: int) -> None:
+    console, _ = encoded(encoding, color_system="truecolor")
+    assert fits(made(most), console)
+    assert not fits(made(most + 1), console)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_without_unicode_all_is_of_plain_characters(encoding: str) -> None:
+    console, out = encoded(encoding, color_system="truecolor")
+    swarm = made(4)
+    swarm.fireflies[5].flashed = 100.0
+    with LiveView(swarm, console) as view:
+        view.show(msgspec.structs.replace(READING, r=0.8))
+    lines = plain(out.getvalue().decode("ascii")).splitlines()
+    assert lines[:4] == ["    ", " @  ", "    ", "    "]
+    assert lines[4].endswith("R 0.800 " + "#" * 24 + "-" * 6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bar"),
+    [
+        ({"color_system": "truecolor"}, "\N{BOX DRAWINGS HEAVY HORIZONTAL}" * 30),
+        ({"color_system": "truecolor", "no_color": True}, "#" * 24 + "-" * 6),
+        ({"color_system": None}, "#" * 24 + "-" * 6),
+    ],
+)
+def test_the_bar_can_be_read_without_colours(kind: dict[str, Any], bar: str) -> None:
+    console, out = screen(80, 24, force_terminal=True, legacy_windows=False, **kind)
+    with LiveView(made(4), console) as view:
+        view.show(msgspec.structs.replace(READING, r=0.8))
+    assert "R 0.800 " + bar in plain(out.getvalue())

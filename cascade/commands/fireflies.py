@@ -95,13 +95,17 @@ def _stage() -> Stage:
 
 
 def _write(outcome: Outcome, settings: Settings) -> bool:
-    """Write what was asked for; whether all of it could be written."""
-    try:
-        if settings.json is not None:
-            settings.json.write_bytes(outcome.summary.json())
-        if settings.plot is not None:
-            write_png(settings.plot, outcome.sampler, outcome.summary)
-    except OSError as error:
-        refuse(str(error))
-        return False
-    return True
+    """Write what was asked for, each whether or not the other could be; whether all of it could be written."""
+    written = True
+    for option, path, write in (
+        ("json", settings.json, lambda path: path.write_bytes(outcome.summary.json())),
+        ("plot", settings.plot, lambda path: write_png(path, outcome.sampler, outcome.summary)),
+    ):
+        if path is None:
+            continue
+        try:
+            write(path)
+        except OSError as error:
+            refuse(f"--{option}: {error}")
+            written = False
+    return written

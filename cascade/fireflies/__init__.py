@@ -21,13 +21,14 @@ Around them:
     extra       what to say when an optional package is missing
     show        all of it on one engine: `show.show(settings)`
 
-Neighbours fall into step at nearly any nudge. Of 200 seeds on a 10 x 10 torus, R > 0.95 was reached
+Neighbours fall into step at nearly any nudge. On a 10 x 10 torus, R > 0.95 was reached by each of the seeds 1 to 30
 
-    refractory 0.2, nudge 0.2 (the defaults)   by 200 within 1 period
-    refractory 0.2, nudge 0.1                  by 199 within 4 periods, half of them in 1.5
-    refractory 0.3, nudge 0.05                 by 99 of 100 within 27 periods, half of them in 6: the prettiest to watch
+    refractory 0.2, nudge 0.2 (the defaults)   within 1 period
+    refractory 0.2, nudge 0.1                  within 4 periods, by half of them in 1.5
+    refractory 0.3, nudge 0.05                 within 22 periods, by half of them in 7: the prettiest to watch
 
-(refractory as a fraction of the period; no jitter). The others end in waves that travel round the torus for ever.
+(refractory as a fraction of the period; no jitter). At a smaller nudge some end in waves that travel round the torus:
+docs/fireflies.md has the figures.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ MOST = 1_000_000
 """Most agents of a show."""
 MODELS = ("additive", "mirollo-strogatz", "cellular")
 _SIDE = 30
-_FASTEST = 1e6
+_SHORTEST, _LONGEST = 1e-6, 1e9  # seconds that a clock of whole nanoseconds can tell apart, and can count up to
+_SLOWEST, _FASTEST = 1e-6, 1e6
 _MOST_STATES = 1000
 _STEEPEST = 100  # e to its power is a number still
 
@@ -179,36 +180,40 @@ def _wrong_model(asked: Settings) -> Iterator[str]:
 def _wrong_times(asked: Settings) -> Iterator[str]:
     """Of what is asked of time and chance."""
     period, speed = asked.period, asked.speed
-    beats = _is_number(period) and period > 0
-    yield from _wrong("period", beats, "seconds, more than 0", period)
+    beats = _is_number(period) and _SHORTEST <= period <= _LONGEST
+    yield from _wrong("period", beats, f"seconds from {_SHORTEST:g} to {_LONGEST:g}", period)
     for option, value in (("refractory", asked.refractory), ("jitter", asked.jitter)):
         lasts = _is_some(value)
         yield from _wrong(option, lasts, "seconds, 0 or more", value)
         if lasts and beats and value is not None:
             yield from _wrong(option, value < period, f"less than --period ({period!r})", value)
-    yield from _wrong(
-        "duration", _is_number(asked.duration) and asked.duration > 0, "seconds, more than 0", asked.duration
-    )
+    ends = _is_number(asked.duration) and 0 < asked.duration <= _LONGEST
+    yield from _wrong("duration", ends, f"seconds, more than 0, at most {_LONGEST:g}", asked.duration)
     yield from _wrong("seed", asked.seed is None or _is_whole(asked.seed), "a whole number", asked.seed)
     if asked.virtual:
         yield from _wrong("speed", speed is None, "none with --virtual, whose time is as fast as it goes", speed)
     else:
-        runs = speed is None or (_is_number(speed) and 0 < speed <= _FASTEST)
-        yield from _wrong("speed", runs, f"a number, more than 0, at most {_FASTEST:.0f}", speed)
-    yield from _wrong("quantum", _is_number(asked.quantum) and asked.quantum >= 0, "seconds, 0 or more", asked.quantum)
+        runs = speed is None or (_is_number(speed) and _SLOWEST <= speed <= _FASTEST)
+        yield from _wrong("speed", runs, f"a number from {_SLOWEST:g} to {_FASTEST:g}", speed)
+    yields = _is_number(asked.quantum) and 0 <= asked.quantum <= _LONGEST
+    yield from _wrong("quantum", yields, f"seconds from 0 to {_LONGEST:g}", asked.quantum)
 
 
-def _wrong_files(asked: Settings) -> list[str]:
+def _wrong_files(asked: Settings) -> Iterator[str]:
     """Of the files."""
-    problems = []
-    for option, path in (("json", asked.json), ("plot", asked.plot)):
-        if path is not None and (reason := _unwritable(path)):
-            problems.append(f"--{option}: expected a file that can be written, got {str(path)!r}: {reason}")
-    if asked.templates is not None and (reason := _unusable(asked.templates)):
-        problems.append(f"--templates: expected a file of templates or no file, got {str(asked.templates)!r}: {reason}")
-    if asked.json is not None and asked.plot is not None and asked.json.absolute() == asked.plot.absolute():
-        problems.append(f"--plot: expected another file than --json, got {str(asked.plot)!r} for both")
-    return problems
+    taken: dict[str, str] = {}
+    for option, expected, reason_against in (
+        ("json", "a file that can be written", _unwritable),
+        ("plot", "a file that can be written", _unwritable),
+        ("templates", "a file of templates or no file", _unusable),
+    ):
+        path: Path | None = getattr(asked, option)
+        if path is None:
+            continue
+        if reason := reason_against(path):
+            yield f"--{option}: expected {expected}, got {str(path)!r}: {reason}"
+        other = taken.setdefault(os.path.realpath(path), option)
+        yield from _wrong(option, other == option, f"another file than --{other}", str(path))
 
 
 def _unusable(path: Path) -> str | None:
@@ -227,12 +232,13 @@ def _unusable(path: Path) -> str | None:
 
 def _unwritable(path: Path) -> str | None:
     """Why a file cannot be written, or None; leaves nothing behind and changes nothing."""
-    there = os.path.lexists(path)
     try:
-        with path.open("ab"):
-            pass
-        if not there:
-            path.unlink()
+        if path.exists():
+            path.open("ab").close()
+        else:
+            target = Path(os.path.realpath(path))  # of a link to nothing: what writing would make
+            target.open("xb").close()
+            target.unlink()
     except OSError as error:
         return error.strerror or str(error)
     return None

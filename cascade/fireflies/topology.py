@@ -10,6 +10,8 @@ KINDS = ("torus8", "torus4", "ring", "path", "star", "all-to-all", "random:k")
 """What `make_topology` makes, by name; `random:3` has 3 neighbours for each."""
 CROWD = 2000
 """Most places of `all-to-all`: each holds all others, so the memory grows with the square."""
+SIGHTS = 10_000_000
+"""Most neighbours of all places of `random:k` together: they take memory, too."""
 _LINE = 60
 _TRIES = 1000
 _Edge = tuple[int, int]
@@ -26,6 +28,9 @@ class Topology:
         neighbours: gives those of a place.
         width: how many places are drawn in a row; None: about a square of them.
 
+    Raises:
+        ValueError: there is no place at all.
+
     >>> pair = Topology(2, lambda place: (1 - place,))
     >>> len(pair), list(pair), pair.neighbours(0)
     (2, [0, 1], (1,))
@@ -34,8 +39,7 @@ class Topology:
     __slots__ = ("neighbours", "size", "width")
 
     def __init__(self, size: int, neighbours: Callable[[int], tuple[int, ...]], width: int | None = None) -> None:
-        if size < 1:
-            raise ValueError(f"expected at least 1 place, got {size}")
+        _check_some(size)
         self.size = size
         self.neighbours = neighbours
         """Gives the places that see a flash at a place."""
@@ -64,7 +68,7 @@ def make_topology(name: str, size: int, seed: int | None = None) -> Topology:
     >>> make_topology("torus4", 10)
     Traceback (most recent call last):
         ...
-    ValueError: expected a square number for torus4 (9 and 16 are the nearest), got 10
+    ValueError: expected a square number of places for torus4 (9 and 16 are the nearest), got 10
     """
     kind, degree = parse(name)
     check_size(name, size)
@@ -101,17 +105,24 @@ def parse(name: str) -> tuple[str, int]:
 def check_size(name: str, size: int) -> None:
     """Raise `ValueError` if a topology cannot have so many places."""
     kind, degree = parse(name)
+    _check_some(size)
     side = math.isqrt(size)
     if kind.startswith("torus") and side * side != size:
-        raise ValueError(
-            f"expected a square number for {name} ({side * side} and {(side + 1) ** 2} are the nearest), got {size}"
-        )
+        near = f"{side * side} and {(side + 1) ** 2} are the nearest"
+        raise ValueError(f"expected a square number of places for {name} ({near}), got {size}")
     if kind == "all-to-all" and size > CROWD:
-        raise ValueError(f"expected at most {CROWD} for {name}, got {size}")
+        raise ValueError(f"expected at most {CROWD} places for {name}, got {size}")
     if kind == "random" and degree >= size:
-        raise ValueError(f"expected more than {degree} for {name}, got {size}")
+        raise ValueError(f"expected more than {degree} places for {name}, got {size}")
+    if kind == "random" and degree * size > SIGHTS:
+        raise ValueError(f"expected at most {SIGHTS} neighbours in all for {name}, got {size} times {degree}")
     if kind == "random" and degree * size % 2:
-        raise ValueError(f"expected an even number for {name}, as {degree} is odd, got {size}")
+        raise ValueError(f"expected an even number of places for {name}, as {degree} is odd, got {size}")
+
+
+def _check_some(size: int) -> None:
+    if size < 1:
+        raise ValueError(f"expected at least 1 place, got {size}")
 
 
 # ----------------------------------------------------------------------------------------------------- the kinds
@@ -119,6 +130,12 @@ def check_size(name: str, size: int) -> None:
 
 def torus8(side: int) -> Topology:
     """A square whose edges meet, numbered row by row; each sees the 8 around it, from the top left one on.
+
+    Args:
+        side: how many places there are in a row, and rows.
+
+    Raises:
+        ValueError: it is below 1.
 
     >>> torus8(10).neighbours(0)
     (99, 90, 91, 9, 1, 19, 10, 11)
@@ -134,6 +151,12 @@ def torus8(side: int) -> Topology:
 def torus4(side: int) -> Topology:
     """The same, but each sees the 4 above, left, right and below.
 
+    Args:
+        side: how many places there are in a row, and rows.
+
+    Raises:
+        ValueError: it is below 1.
+
     >>> torus4(10).neighbours(0)
     (90, 9, 1, 10)
     """
@@ -141,6 +164,9 @@ def torus4(side: int) -> Topology:
 
 
 def _torus(side: int, directions: tuple[tuple[int, int], ...]) -> Topology:
+    if side < 1:
+        raise ValueError(f"expected a side of at least 1 place, got {side}")
+
     def neighbours(place: int) -> tuple[int, ...]:
         row, column = divmod(place, side)
         seen = {
@@ -154,7 +180,17 @@ def _torus(side: int, directions: tuple[tuple[int, int], ...]) -> Topology:
 
 
 def ring(size: int) -> Topology:
-    """A circle: each sees the one before and the one after."""
+    """A circle: each sees the one before and the one after.
+
+    Args:
+        size: how many places.
+
+    Raises:
+        ValueError: there is no place at all.
+
+    >>> ring(5).neighbours(0)
+    (4, 1)
+    """
 
     def neighbours(place: int) -> tuple[int, ...]:
         seen = dict.fromkeys(((place - 1) % size, (place + 1) % size))
@@ -167,6 +203,12 @@ def ring(size: int) -> Topology:
 def path(size: int) -> Topology:
     """A line: as a ring that is cut open.
 
+    Args:
+        size: how many places.
+
+    Raises:
+        ValueError: there is no place at all.
+
     >>> [path(3).neighbours(place) for place in range(3)]
     [(1,), (0, 2), (1,)]
     """
@@ -178,7 +220,17 @@ def path(size: int) -> Topology:
 
 
 def star(size: int) -> Topology:
-    """One in the middle, 0, that sees all others and is seen by them; they see nobody else."""
+    """One in the middle, 0, that sees all others and is seen by them; they see nobody else.
+
+    Args:
+        size: how many places.
+
+    Raises:
+        ValueError: there is no place at all.
+
+    >>> star(4).neighbours(0), star(4).neighbours(3)
+    ((1, 2, 3), (0,))
+    """
 
     def neighbours(place: int) -> tuple[int, ...]:
         return (0,) if place else tuple(range(1, size))
@@ -187,7 +239,18 @@ def star(size: int) -> Topology:
 
 
 def all_to_all(size: int) -> Topology:
-    """Everybody sees everybody else."""
+    """Everybody sees everybody else.
+
+    Args:
+        size: how many places; at most `CROWD`.
+
+    Raises:
+        ValueError: there can be no such number of places.
+
+    >>> all_to_all(4).neighbours(1)
+    (0, 2, 3)
+    """
+    check_size("all-to-all", size)
 
     def neighbours(place: int) -> tuple[int, ...]:
         return (*range(place), *range(place + 1, size))
@@ -200,13 +263,17 @@ def regular(size: int, degree: int, seed: int | None = None) -> Topology:
 
     Args:
         size: how many places.
-        degree: how many neighbours each has: below ``size``, and one of the two is even.
+        degree: how many neighbours each has: below ``size``, and one of the two is even; at most `SIGHTS` in all.
         seed: None: another one each time.
+
+    Raises:
+        ValueError: there is no such graph, or it is too large.
 
     >>> graph = regular(10, 3, seed=1)
     >>> [len(graph.neighbours(place)) for place in graph]
     [3, 3, 3, 3, 3, 3, 3, 3, 3, 3]
     """
+    check_size(f"random:{degree}", size)
     # Not the generator that draws the phases, which would be tied to the graph.
     source = random.Random(None if seed is None else f"topology {seed}")
     if 2 * degree < size:
@@ -224,15 +291,25 @@ def regular(size: int, degree: int, seed: int | None = None) -> Topology:
 def of_edges(size: int, edges: Iterable[_Edge]) -> Topology:
     """Any graph, by the pairs that see one another.
 
+    Args:
+        size: how many places.
+        edges: two different places each, in any order. A pair that is named twice counts once.
+
+    Raises:
+        ValueError: there is no place at all, or no such edge.
+
     >>> fork = of_edges(4, [(0, 1), (1, 2), (1, 3)])
     >>> fork.neighbours(1), fork.neighbours(3)
     ((0, 2, 3), (1,))
     """
     seen: list[list[int]] = [[] for _ in range(size)]
-    for one, other in edges:
+    for number, (one, other) in enumerate(edges):
+        if one == other or not (0 <= one < size and 0 <= other < size):
+            expected = f"expected two different places, each from 0 to {size - 1}"
+            raise ValueError(f"{expected}, got {one} and {other} - at `edges[{number}]`")
         seen[one].append(other)
         seen[other].append(one)
-    around = [tuple(sorted(places)) for places in seen]
+    around = [tuple(sorted(set(places))) for places in seen]
     return Topology(size, around.__getitem__)
 
 
