@@ -1,6 +1,6 @@
 from collections.abc import Sized
 
-from typing_extensions import disjoint_base
+from typing_extensions import Self, disjoint_base
 
 from cascade._core.clock import Clock
 from cascade._core.evaluation import Evaluation
@@ -12,9 +12,9 @@ class Runnable: ...
 
 @disjoint_base
 class Scheduler:
-    def __init__(
-        self, table: TemplateTable, clock: Clock, launcher: object, default_mode: str, quantum: float
-    ) -> None: ...
+    def __new__(
+        cls, table: TemplateTable, clock: Clock, launcher: object, default_mode: str, quantum: float
+    ) -> Self: ...
     @property
     def table(self) -> TemplateTable: ...
     @property
