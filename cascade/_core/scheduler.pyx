@@ -32,7 +32,9 @@ cdef class Scheduler:
         quantum: seconds; 0: yield at every tail call.
     """
 
-    def __cinit__(self, TemplateTable table not None, Clock clock not None, launcher, str default_mode not None, quantum):
+    def __cinit__(
+        self, TemplateTable table not None, Clock clock not None, launcher, str default_mode not None, quantum
+    ):
         self.table = table
         self.clock = clock
         self.launcher = launcher
