@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 
 import pytest
 from observation import settle
@@ -89,3 +91,102 @@ async def test_a_message_that_comes_behind_the_error_that_stops_its_run_is_put_b
     with pytest.raises(ValueError, match="failed"):
         await cs.Engine().run(keep(channel.recv(), fail()))
     assert channel.drain() == ["kept"]
+
+
+# -- event loops that were closed ------------------------------------------------------------------------------
+
+
+def left_behind(*coroutines: object) -> list[asyncio.Task[object]]:
+    """Begin coroutines and close their event loop without cancelling them."""
+    loop = asyncio.new_event_loop()
+    tasks = [loop.create_task(coroutine) for coroutine in coroutines]
+    loop.run_until_complete(settle())
+    loop.close()
+    for task in tasks:
+        task._log_destroy_pending = False  # that they are left behind is what this is about
+    return tasks
+
+
+@pytest.mark.parametrize("from_thread", [False, True])
+def test_a_receive_on_a_closed_loop_is_passed_over(from_thread: bool) -> None:
+    channel = cs.Channel()
+    left = left_behind(channel.receive(), channel.receive())
+
+    def send(message: str) -> None:
+        if from_thread:
+            thread = threading.Thread(target=channel.send, args=(message,))
+            thread.start()
+            thread.join()
+        else:
+            channel.send(message)
+
+    async def listen() -> object:
+        waiting = asyncio.ensure_future(channel.receive())
+        await settle()
+        send("for the next in line")
+        return (await waiting).message
+
+    assert asyncio.run(listen()) == "for the next in line"
+    left += left_behind(channel.receive())
+    send("kept")
+    assert channel.drain() == ["kept"]
+    assert len(left) == 3
+
+
+@pytest.mark.parametrize("from_thread", [False, True])
+def test_draining_gives_all_messages_though_the_loop_of_a_sender_is_closed(from_thread: bool) -> None:
+    channel = cs.Channel(capacity=1, overflow="block")
+    left = left_behind(channel.put("a"), channel.put("b"), channel.put("c"))
+    drained: list[list[object]] = []
+    for _ in range(2):
+        if from_thread:
+            thread = threading.Thread(target=lambda: drained.append(channel.drain()))
+            thread.start()
+            thread.join()
+        else:
+            drained.append(channel.drain())
+    assert drained == [["a"], ["b"]]
+    assert asyncio.run(channel.receive()).message == "c"
+    assert len(left) == 3
+
+
+async def test_closing_tells_those_who_can_be_told() -> None:
+    channel = cs.Channel()
+    left = await asyncio.to_thread(left_behind, channel.receive())
+    waiting = asyncio.ensure_future(channel.receive())
+    await settle()
+    channel.close()
+    with pytest.raises(cs.ChannelClosedError):
+        await waiting
+    assert len(left) == 1
+
+
+def test_a_message_on_its_way_to_a_loop_that_is_closed_is_put_back_once_nobody_holds_the_receiver() -> None:
+    channel = cs.Channel()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(channel.receive())
+    loop.run_until_complete(settle())
+    channel.send("kept")
+    loop.close()
+    assert len(channel) == 0
+    task._log_destroy_pending = False
+    del task
+    gc.collect()
+    assert channel.drain() == ["kept"]
+
+
+def test_a_run_left_behind_gives_its_message_back_when_its_engine_is_closed() -> None:
+    channel, engine = cs.Channel(), cs.Engine()
+
+    async def abandon() -> cs.Run:
+        run = engine.start(channel.recv())
+        await settle()
+        return run
+
+    run = asyncio.run(abandon())
+    channel.send("kept")
+    assert len(channel) == 0
+    asyncio.run(engine.aclose())
+    assert channel.drain() == ["kept"]
+    with pytest.raises(cs.EngineStateError, match="closed before the run had ended"):
+        run.result()

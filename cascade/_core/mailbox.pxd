@@ -21,7 +21,7 @@ cdef class Receiver(Timer):
     cdef PyObject* ahead  # a borrowed Receiver
     cdef int64_t since  # nanoseconds, when it began to wait
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1
     cdef int refuse(self) except -1
     cdef object hand_over(self)
 
@@ -56,6 +56,7 @@ cdef class Mailbox:
     cdef object __weakref__
 
     cdef bint offer(self, object message) except -1
+    cdef bint hand_out(self, object message) except -1
     cdef object take(self)
     cdef int let_in(self) except -1
     cdef int put_back(self, object message) except -1
@@ -64,6 +65,9 @@ cdef class Mailbox:
 
     cdef inline bint holds(self) noexcept:
         return self.queued is not None
+
+    cdef inline bint is_full(self) noexcept:
+        return self.queued is not None and len(self.queued) - self.head >= self.limit
 
 
 cdef Received received(object message, bint timed_out, int64_t elapsed, object channel)

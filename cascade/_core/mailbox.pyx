@@ -56,8 +56,9 @@ cdef Received received(object message, bint timed_out, int64_t elapsed, object c
 cdef class Receiver(Timer):
     """One that waits in a mailbox's line, perhaps with a deadline: for a message, or for room for one."""
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1:
-        return 0
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
+        """Take a message; False: it cannot, and the message is for another."""
+        return False
 
     cdef int refuse(self) except -1:
         """The mailbox was closed."""
@@ -69,16 +70,20 @@ cdef class Receiver(Timer):
 
 
 cdef class Callback(Receiver):
-    """One that is not a run: calls a function with the message, or with nothing once the mailbox is closed."""
+    """One that is not a run and waits for a message.
+
+    Args:
+        call: called with the message, or with nothing once the mailbox is closed. It returns whether there is still
+            somebody to take the message; if not, the message is for another.
+    """
 
     cdef object call
 
     def __init__(self, call):
         self.call = call
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1:
-        self.call(message)
-        return 0
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
+        return self.call(message)
 
     cdef int refuse(self) except -1:
         self.call()
@@ -127,7 +132,7 @@ cdef class SendCallback(Callback):
 cdef class Seat(Receiver):
     """The place in one mailbox's line of a receiver that stands in several."""
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1:
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
         cdef Receiver receiver = self.receiver
         self.choice.leave()
         return receiver.deliver(mailbox, message)
@@ -227,16 +232,11 @@ cdef class Mailbox:
 
     cdef bint offer(self, object message) except -1:
         """Take a message as the rule of overflow has it; False: there must be room first."""
-        cdef Receiver receiver = self.first
         if self.closed:
             raise ChannelClosedError("sent to a closed channel")
-        if receiver is not None and not self.sending:
-            self.leave(receiver)
-            receiver.deliver(self, message)
+        if self.hand_out(message):
             return True
-        if self.queued is None:
-            self.queued = []
-        elif len(self.queued) - self.head >= self.limit:
+        if self.is_full():
             if self.blocks:
                 return False
             if self.overflow == "error":
@@ -245,10 +245,20 @@ cdef class Mailbox:
             if self.overflow == "drop_newest":
                 return True
             self.take()
-            if self.queued is None:
-                self.queued = []
+        if self.queued is None:
+            self.queued = []
         self.queued.append(message)
         return True
+
+    cdef bint hand_out(self, object message) except -1:
+        """Give a message to the first in line who can take it; False: there is none."""
+        cdef Receiver receiver
+        while self.first is not None and not self.sending:
+            receiver = self.first
+            self.leave(receiver)
+            if receiver.deliver(self, message):
+                return True
+        return False
 
     def recv(self, timeout=None):
         """A lazy result that gives the next message.
@@ -305,7 +315,7 @@ cdef class Mailbox:
     cdef int let_in(self) except -1:
         """There is room: take the messages of those that wait to send, as far as it goes."""
         cdef Receiver sender
-        while self.sending and (self.queued is None or len(self.queued) - self.head < self.limit):
+        while self.sending and not self.is_full():
             sender = self.first
             self.leave(sender)
             if self.queued is None:
@@ -315,11 +325,9 @@ cdef class Mailbox:
 
     cdef int put_back(self, object message) except -1:
         """Undo a delivery: the message is for the next receiver, before all others."""
-        cdef Receiver receiver = self.first
-        if receiver is not None and not self.sending:
-            self.leave(receiver)
-            receiver.deliver(self, message)
-        elif self.queued is None:
+        if self.hand_out(message):
+            return 0
+        if self.queued is None:
             self.queued = [message]
         elif self.head:
             self.head -= 1

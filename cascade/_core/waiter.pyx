@@ -76,13 +76,14 @@ cdef class Waiter(Receiver):
         self.leave_lines()
         return self.land(received(None, True, elapsed, None), None)
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1:
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
         self.run.scheduler.clock.cancel(self)
-        self.origin = mailbox
         value = received(message, False, self.run.scheduler.clock.now() - self.since, mailbox)
         if self.landed:  # its run was stopped by another thread at this very moment
-            return mailbox.put_back(message)
-        return self.land(value, None)
+            return False
+        self.origin = mailbox
+        self.land(value, None)
+        return True
 
     cdef int refuse(self) except -1:
         self.run.scheduler.clock.cancel(self)
