@@ -26,6 +26,22 @@ async def fail_after(event: asyncio.Event) -> None:
 # -- put back --------------------------------------------------------------------------------------------------
 
 
+async def test_messages_put_back_exceed_the_capacity_until_drop_oldest_makes_room() -> None:
+    channel = cs.Channel(capacity=2, overflow="drop_oldest")
+    engine = cs.Engine()
+    runs = [engine.start(channel.recv()) for _ in range(50)]
+    await settle()
+    for number in range(51):
+        channel.send(number)
+    for run in runs:
+        run.cancel()
+    await asyncio.gather(*runs, return_exceptions=True)
+    assert len(channel) == 51
+    channel.send("new")
+    assert channel.dropped == 50
+    assert channel.drain() == [50, "new"]
+
+
 @pytest.mark.parametrize("overflow", ["error", "block", "drop_oldest", "drop_newest"])
 def test_a_message_that_is_put_back_finds_room_and_comes_first(overflow: str) -> None:
     channel = cs.Channel(capacity=1, overflow=overflow)

@@ -241,10 +241,12 @@ cdef class Mailbox:
                 return False
             if self.overflow == "error":
                 raise ChannelFullError(f"sent to a channel at its capacity: {self.capacity} messages wait")
-            self.dropped += 1
             if self.overflow == "drop_newest":
+                self.dropped += 1
                 return True
-            self.take()
+            while self.is_full():  # more than once if messages were put back
+                self.take()
+                self.dropped += 1
         if self.queued is None:
             self.queued = []
         self.queued.append(message)
