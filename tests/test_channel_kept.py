@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
+import pickle
 import threading
 
 import pytest
@@ -21,6 +23,11 @@ def keep(*args: object) -> object:
 async def fail_after(event: asyncio.Event) -> None:
     await event.wait()
     raise ValueError("failed")
+
+
+@cs.task(mode="process")
+def describe(received: cs.Received) -> object:
+    return received.message, received.timed_out, received.channel
 
 
 # -- put back --------------------------------------------------------------------------------------------------
@@ -206,3 +213,25 @@ def test_a_run_left_behind_gives_its_message_back_when_its_engine_is_closed() ->
     assert channel.drain() == ["kept"]
     with pytest.raises(cs.EngineStateError, match="closed before the run had ended"):
         run.result()
+
+
+# -- on a journey ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_what_was_received_travels_without_its_channel(protocol: int) -> None:
+    channel = cs.Channel()
+    channel.send({"a": 1})
+    received = cs.run(channel.recv())
+    assert received.channel is channel
+    late = cs.run(channel.recv(timeout=0.001))
+    for one in (received, late):
+        for other in (pickle.loads(pickle.dumps(one, protocol)), copy.copy(one), copy.deepcopy(one)):
+            assert repr(other) == repr(one)
+            assert other.channel is None
+
+
+def test_what_was_received_is_an_argument_of_a_task_in_a_process() -> None:
+    channel = cs.Channel()
+    channel.send("far")
+    assert cs.run(describe(channel.recv())) == ("far", False, None)

@@ -24,7 +24,8 @@ cdef class Received:
         message: what was sent; None if nothing came in time.
         timed_out: whether nothing came in time.
         elapsed: seconds that passed since it began to wait.
-        channel: from which the message came; None if nothing came in time.
+        channel: from which the message came; None if nothing came in time. It does not travel: what was pickled or
+            copied has none.
     """
 
     __match_args__ = ("message", "timed_out", "elapsed")
@@ -38,6 +39,9 @@ cdef class Received:
         made.elapsed = elapsed
         made.channel = channel
         return made
+
+    def __reduce__(self):
+        return Received.make, (self.message, bool(self.timed_out), self.elapsed, None)
 
     def __repr__(self):
         return f"Received(message={self.message!r}, timed_out={bool(self.timed_out)}, elapsed={self.elapsed!r})"
