@@ -154,12 +154,12 @@ cdef class Choice:
     """The places of a receiver that waits for the first message of several mailboxes."""
 
     cdef int join(self, Receiver receiver, object mailboxes) except -1:
-        """Put the receiver in the line of each mailbox that is open."""
+        """Put the receiver in the line of each mailbox from which a message may come."""
         cdef Mailbox mailbox
         cdef Seat seat
         self.seats = []
         for mailbox in mailboxes:
-            if not mailbox.closed:
+            if mailbox.may_bring():
                 seat = Seat.__new__(Seat)
                 seat.receiver = receiver
                 seat.choice = self
@@ -372,6 +372,23 @@ cdef class Mailbox:
         if self.first is None:
             self.sending = False
         return 0
+
+
+def expect_nothing(Mailbox mailbox not None):
+    """Have nobody wait in a mailbox: what it holds is all that comes. For channels that stand in for others in tests.
+
+    Args:
+        mailbox: one that nobody sends to. Who finds it empty is told at once that the time is over, or, without a
+            timeout, that there is nothing.
+    """
+    mailbox.unserved = True
+
+
+cdef Received nothing(int64_t span):
+    """What comes at once of receiving where nobody waits: the span of time, in nanoseconds, seems to have passed."""
+    if span < 0:
+        raise ChannelClosedError("received from a fake channel that has no message left, without a timeout")
+    return received(None, True, span, None)
 
 
 cdef Task _recv = builtin_task("recv", RECV)

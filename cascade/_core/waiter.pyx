@@ -5,7 +5,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
 from cascade._core.clock cimport after, nanoseconds
-from cascade._core.mailbox cimport Choice, Mailbox, Received, check_channels, received
+from cascade._core.mailbox cimport Choice, Mailbox, Received, check_channels, nothing, received
 from cascade._core.spec cimport SEND, WAIT
 
 from cascade.exceptions import ChannelClosedError
@@ -167,6 +167,10 @@ cdef class Awaiting(Runnable):
             return <PyObject*>message
         if mailbox.closed:
             raise ChannelClosedError("received from a closed channel")
+        if mailbox.unserved:
+            message = nothing(span)
+            Py_INCREF(message)
+            return <PyObject*>message
         waiter = self.parked(frame, at, span)
         mailbox.join(waiter)
         return pending()
@@ -179,6 +183,7 @@ cdef class Awaiting(Runnable):
         cdef Choice choice
         cdef int64_t span = -1
         cdef bint is_open = False
+        cdef bint may_come = False
         if node.operands != 2:
             raise TypeError("select() takes channels and a timeout")
         channels = <object>frame.values[operands[0]]
@@ -192,8 +197,13 @@ cdef class Awaiting(Runnable):
                 Py_INCREF(message)
                 return <PyObject*>message
             is_open |= not mailbox.closed
+            may_come |= mailbox.may_bring()
         if not is_open:
             raise ChannelClosedError("received from a closed channel")
+        if not may_come:
+            message = nothing(span)
+            Py_INCREF(message)
+            return <PyObject*>message
         waiter = self.parked(frame, at, span)
         choice = Choice.__new__(Choice)
         waiter.value = choice
