@@ -29,6 +29,10 @@ class Channel(Mailbox):
         closed: whether it takes no more messages.
         dropped: how many messages were lost because there was no room.
 
+    Raises:
+        TypeError: ``capacity`` is no int, or ``overflow`` no str.
+        ValueError: ``capacity`` is less than 1, or ``overflow`` none of these.
+
     >>> import cascade as cs
     >>> channel = cs.Channel()
     >>> channel.send("hello")

@@ -93,7 +93,7 @@ cdef class Callback(Receiver):
         self.call()
         return 0
 
-    def stand_in(self, Mailbox mailbox):
+    def stand_in(self, Mailbox mailbox not None):
         """Take the message that waits, and return whether there was one; else join the line."""
         if mailbox.holds():
             self.call(mailbox.take())
@@ -111,7 +111,12 @@ cdef class Callback(Receiver):
 
 
 cdef class SendCallback(Callback):
-    """The same of one with a message: calls a function with True once it is taken, or with nothing."""
+    """One that is not a run and waits for room for its message.
+
+    Args:
+        call: called with True once the message is taken, or with nothing once the mailbox is closed.
+        message: anything.
+    """
 
     cdef object message
 
@@ -123,7 +128,7 @@ cdef class SendCallback(Callback):
         self.call(True)
         return self.message
 
-    def stand_in(self, Mailbox mailbox):
+    def stand_in(self, Mailbox mailbox not None):
         """Send the message, and return whether there was room; else join the line."""
         if mailbox.offer(self.message):
             return True
@@ -190,8 +195,12 @@ cdef class Mailbox:
     """The compiled part of `cascade.Channel`."""
 
     def __init__(self, capacity=None, overflow="error"):
-        if capacity is not None and (type(capacity) is not int or capacity < 1):
-            raise ValueError(f"expected a capacity of None or an int of at least 1, got {capacity!r}")
+        if capacity is not None and type(capacity) is not int:
+            raise TypeError(f"expected capacity as an int or None, got `{type(capacity).__name__}`")
+        if capacity is not None and capacity < 1:
+            raise ValueError(f"expected a capacity of at least 1, got {capacity!r}")
+        if type(overflow) is not str:
+            raise TypeError(f"expected overflow as a str, got `{type(overflow).__name__}`")
         if overflow not in ("error", "block", "drop_oldest", "drop_newest"):
             raise ValueError(f"expected overflow 'error', 'block', 'drop_oldest' or 'drop_newest', got {overflow!r}")
         self.capacity = capacity
@@ -274,13 +283,29 @@ cdef class Mailbox:
 
         Returns:
             A `LazyResult` giving a `Received`. It fails with `ChannelClosedError` if the channel is closed and empty.
+
+        Raises:
+            TypeError, ValueError: ``timeout`` is no span of time.
         """
         if timeout is not None and type(timeout) is not LazyResult:
             nanoseconds(timeout, "timeout")
         return lazy_call(_recv, (self, timeout))
 
     def unreceive(self, message):
-        """Put back, before all others, a message whose receiver was cancelled before it could take it."""
+        """Put back a message that was received and is not used: it is the next to be received, before all others.
+
+        It finds room also where ``capacity`` messages wait already, or the channel is closed.
+
+        Args:
+            message: anything.
+
+        >>> import cascade as cs
+        >>> channel = cs.Channel()
+        >>> channel.send("later")
+        >>> channel.unreceive("first")
+        >>> channel.drain()
+        ['first', 'later']
+        """
         self.put_back(message)
 
     def drain(self):
@@ -405,6 +430,9 @@ def wait(seconds):
 
     Returns:
         A `LazyResult` giving the seconds that really passed.
+
+    Raises:
+        TypeError, ValueError: ``seconds`` is no span of time.
 
     >>> import cascade as cs
     >>> cs.run(cs.wait(0.01)) >= 0.01
