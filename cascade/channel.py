@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from cascade._core.clock import check_seconds
@@ -27,6 +28,10 @@ class Channel(Mailbox):
     Attributes:
         closed: whether it takes no more messages.
         dropped: how many messages were lost because there was no room.
+
+    Raises:
+        TypeError: ``capacity`` is no int, or ``overflow`` no str.
+        ValueError: ``capacity`` is less than 1, or ``overflow`` none of these.
 
     >>> import cascade as cs
     >>> channel = cs.Channel()
@@ -52,14 +57,7 @@ class Channel(Mailbox):
         if timeout is not None:
             check_seconds(timeout, "timeout")
         loop = asyncio.get_running_loop()
-        thread = threading.get_ident()
         future: asyncio.Future[Any] = loop.create_future()
-
-        def deliver(*message: Any) -> None:
-            if threading.get_ident() == thread:
-                settle(*message)
-            else:
-                loop.call_soon_threadsafe(settle, *message)
 
         def settle(*message: Any) -> None:
             if future.done():  # given up while the message was on its way from another thread
@@ -70,12 +68,12 @@ class Channel(Mailbox):
             else:
                 future.set_exception(ChannelClosedError("received from a closed channel"))
 
-        receiver = Callback(deliver)
+        receiver = Callback(_on(loop, settle))
         start = loop.time()
         at_once = receiver.stand_in(self)
         try:
             await asyncio.wait((future,), timeout=timeout)
-        except asyncio.CancelledError:
+        except BaseException:  # also where its event loop was closed and it will not go on
             if future.done() and future.exception() is None:
                 self.unreceive(future.result())
             raise
@@ -111,14 +109,7 @@ class Channel(Mailbox):
         ('a', ['b'])
         """
         loop = asyncio.get_running_loop()
-        thread = threading.get_ident()
         sent: asyncio.Future[None] = loop.create_future()
-
-        def tell(*taken: bool) -> None:
-            if threading.get_ident() == thread:
-                settle(*taken)
-            else:
-                loop.call_soon_threadsafe(settle, *taken)
 
         def settle(*taken: bool) -> None:
             if sent.done():
@@ -128,10 +119,29 @@ class Channel(Mailbox):
             else:
                 sent.set_exception(ChannelClosedError("sent to a closed channel"))
 
-        sender = SendCallback(tell, message)
+        sender = SendCallback(_on(loop, settle), message)
         if sender.stand_in(self):
             return
         try:
             await sent
         finally:
             sender.withdraw()
+
+
+def _on(loop: asyncio.AbstractEventLoop, settle: Callable[..., None]) -> Callable[..., bool]:
+    """Have a function called on the running event loop, from any thread. What is returned tells whether it can be."""
+    thread = threading.get_ident()
+
+    def call(*outcome: Any) -> bool:
+        if loop.is_closed():
+            return False
+        if threading.get_ident() == thread:
+            settle(*outcome)
+            return True
+        try:
+            loop.call_soon_threadsafe(settle, *outcome)
+        except RuntimeError:  # closed meanwhile
+            return False
+        return True
+
+    return call

@@ -60,10 +60,21 @@ def test_overflow_is_an_error_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"overflow": "bend"}, {"capacity": -1}, {"capacity": "1"}, {"capacity": 1.5}, {"size": 1}]
+    ("options", "error", "match"),
+    [
+        ({"overflow": "bend"}, ValueError, "expected overflow 'error', 'block', .* got 'bend'"),
+        ({"overflow": ""}, ValueError, "expected overflow 'error', 'block', .* got ''"),
+        ({"overflow": None}, TypeError, "expected overflow as a str, got `NoneType`"),
+        ({"capacity": -1}, ValueError, "expected a capacity of at least 1, got -1"),
+        ({"capacity": 0}, ValueError, "expected a capacity of at least 1, got 0"),
+        ({"capacity": "1"}, TypeError, "expected capacity as an int or None, got `str`"),
+        ({"capacity": 1.5}, TypeError, "expected capacity as an int or None, got `float`"),
+        ({"capacity": True}, TypeError, "expected capacity as an int or None, got `bool`"),
+        ({"size": 1}, TypeError, "size"),
+    ],
 )
-def test_settings_are_checked(options: dict[str, object]) -> None:
-    with pytest.raises((TypeError, ValueError)):
+def test_settings_are_checked(options: dict[str, object], error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
         cs.Channel(**options)
 
 

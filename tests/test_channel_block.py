@@ -185,9 +185,3 @@ def test_what_is_dropped_is_counted() -> None:
     assert oldest.drain() == [3, 4]
     assert newest.drain() == [0, 1]
     assert (oldest.dropped, newest.dropped) == (3, 3)
-
-
-@pytest.mark.parametrize("overflow", ["blocks", "", None, 1])
-def test_an_overflow_that_is_none(overflow: object) -> None:
-    with pytest.raises(ValueError, match="expected overflow 'error', 'block'"):
-        cs.Channel(1, overflow)

@@ -9,6 +9,7 @@ import pytest
 from observation import settle
 
 import cascade as cs
+from cascade._core.mailbox import Callback, SendCallback
 
 
 @cs.task(mode="inline")
@@ -111,6 +112,12 @@ async def test_a_message_to_a_receive_that_is_cancelled_at_once_is_not_lost() ->
     found = await asyncio.gather(waiting, return_exceptions=True)
     got = [one.message for one in found if isinstance(one, cs.Received)]
     assert got + channel.drain() == ["precious"]
+
+
+@pytest.mark.parametrize("place", [Callback(print), SendCallback(print, "message")])
+def test_a_place_in_a_line_needs_a_mailbox(place: Callback) -> None:
+    with pytest.raises(TypeError, match=r"expected .*Mailbox, got NoneType"):
+        place.stand_in(None)
 
 
 async def test_receive_inside_an_async_task() -> None:

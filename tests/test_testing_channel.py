@@ -81,6 +81,64 @@ def test_putting_back_and_draining() -> None:
     assert channel.drain() == []
 
 
+async def test_what_is_put_is_sent() -> None:
+    channel = FakeChannel()
+    await channel.put("x")
+    assert channel.sent == ["x"] and len(channel) == 0
+    channel.close()
+    with pytest.raises(cs.ChannelClosedError, match="sent to a closed channel"):
+        await channel.put("too late")
+    with pytest.raises(cs.ChannelClosedError, match="sent to a closed channel"):
+        channel.preload("too late")
+
+
+async def test_what_is_received_tells_its_channel() -> None:
+    channel = FakeChannel(1, 2)
+    engine = cs.Engine()
+    assert (await engine.run(channel.recv())).channel is channel
+    assert (await channel.receive()).channel is channel
+    assert (await engine.run(channel.recv(timeout=1))).channel is None
+    assert (await channel.receive(timeout=1)).channel is None
+
+
+@cs.task(mode="inline")
+def came(received: cs.Received) -> tuple[Any, Any]:
+    return received.message, received.channel
+
+
+def test_select_takes_from_the_first_that_has_a_message() -> None:
+    one, two = FakeChannel(), FakeChannel(1, 2)
+    assert cs.run([came(cs.select([one, two])), came(cs.select([two, one]))]) == [(1, two), (2, two)]
+
+
+def test_select_among_empty_ones_does_not_wait() -> None:
+    channels = [FakeChannel(), FakeChannel()]
+    received = cs.run(cs.select(channels, timeout=3600))
+    assert (received.message, received.timed_out, received.elapsed, received.channel) == (None, True, 3600.0, None)
+    with pytest.raises(cs.ChannelClosedError, match="fake channel that has no message left, without a timeout"):
+        cs.run(cs.select(channels))
+    channels[0].close()
+    assert cs.run(cs.select(channels, timeout=1)).timed_out
+    channels[1].close()
+    with pytest.raises(cs.ChannelClosedError, match="received from a closed channel"):
+        cs.run(cs.select(channels, timeout=1))
+
+
+def test_select_waits_for_a_real_one_beside_it() -> None:
+    fake, real = FakeChannel("first"), cs.Channel()
+
+    @cs.task(mode="inline")
+    def send(_: object) -> None:
+        real.send("second")
+
+    @cs.task(mode="inline")
+    def both(received: cs.Received, heard: tuple[Any, ...] = ()) -> Any:
+        heard = (*heard, received.message)
+        return heard if len(heard) == 2 else both(cs.select([fake, real]), heard)
+
+    assert cs.run([both(cs.select([fake, real])), send(cs.wait(0.001))])[0] == ("first", "second")
+
+
 async def test_in_plain_asyncio_code() -> None:
     channel = FakeChannel("a")
     turns: list[int] = []

@@ -55,6 +55,43 @@ def test_lists_and_params(virtual: VirtualTime) -> None:
         virtual.run(5)
 
 
+def test_closed_without_a_run() -> None:
+    time = VirtualTime()
+    time.close()
+    with pytest.raises(cs.EngineClosedError), asyncio.Runner(loop_factory=time.engine.new_loop) as runner:
+        runner.run(time.engine.run(tick(1)))
+
+
+@pytest.mark.parametrize("ran", [False, True])
+def test_nothing_runs_once_it_is_closed(ran: bool) -> None:
+    time = VirtualTime()
+    if ran:
+        time.run(tick(1))
+    time.close()
+    with pytest.raises(cs.EngineClosedError, match="the virtual time is closed"):
+        time.run(tick(1))
+    with pytest.raises(cs.EngineClosedError, match="the virtual time is closed"):
+        time.run(asyncio.sleep(1))
+
+
+def test_a_coroutine_has_no_params(virtual: VirtualTime) -> None:
+    with pytest.raises(TypeError, match="expected no params for a coroutine"):
+        virtual.run(asyncio.sleep(1), params={"n": 3})
+
+
+async def test_inside_an_event_loop_nothing_is_begun() -> None:
+    time = VirtualTime()
+    for refused in (lambda: time.run(tick(1)), lambda: time.run(asyncio.sleep(1)), time.close):
+        with pytest.raises(cs.EngineStateError, match="an event loop is running in this thread"):
+            refused()
+    await asyncio.to_thread(time.close)
+
+
+def test_it_has_a_clock_of_its_own() -> None:
+    with pytest.raises(TypeError, match="expected no clock: VirtualTime makes a virtual one"):
+        VirtualTime(clock=cs.Clock.virtual())
+
+
 def test_arguments_of_the_engine() -> None:
     time = VirtualTime(seed=4, start=10, limits={"gpu": 1})
     assert time.random.random() == cs.Engine(seed=4).random.random()

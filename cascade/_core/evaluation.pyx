@@ -155,8 +155,6 @@ cdef class Evaluation(Starting):
         """Take what has arrived, in the order of arrival."""
         cdef Waiter waiter
         cdef Frame frame
-        if self.stopping:
-            self.return_messages()
         while self.first_landed is not None:
             waiter = self.first_landed
             self.first_landed = waiter.next_landed
@@ -451,7 +449,11 @@ cdef class Evaluation(Starting):
         return 0
 
     cdef int stop(self) except -1:
-        """Start nothing more. Timers and mailboxes are left at once; futures are for the launcher to cancel."""
+        """Start nothing more. Timers and mailboxes are left at once; futures are for the launcher to cancel.
+
+        What has landed and was not looked at yet, perhaps behind the very error that stops the run, is not a value of
+        it any more: messages among that go back.
+        """
         cdef Waiter waiter = self.waiters
         cdef Waiter next
         cdef Frame frame
@@ -478,7 +480,7 @@ cdef class Evaluation(Starting):
             frame.below = None
             frame.stacked = False
             _let_go(frame)
-        return 0
+        return self.return_messages()
 
 
 cdef int _let_go(Frame frame) except -1:

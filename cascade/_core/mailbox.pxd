@@ -21,7 +21,7 @@ cdef class Receiver(Timer):
     cdef PyObject* ahead  # a borrowed Receiver
     cdef int64_t since  # nanoseconds, when it began to wait
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1
     cdef int refuse(self) except -1
     cdef object hand_over(self)
 
@@ -48,6 +48,7 @@ cdef class Mailbox:
     cdef readonly Py_ssize_t dropped  # messages lost because there was no room
     cdef bint blocks  # a sender waits for room
     cdef bint sending  # those in line wait to send, not to receive
+    cdef bint unserved  # nobody sends to it: who finds it empty does not wait
     cdef Py_ssize_t limit  # the capacity
     cdef list queued  # the messages that wait, from `head` on; None: nothing waits
     cdef Py_ssize_t head
@@ -56,6 +57,7 @@ cdef class Mailbox:
     cdef object __weakref__
 
     cdef bint offer(self, object message) except -1
+    cdef bint hand_out(self, object message) except -1
     cdef object take(self)
     cdef int let_in(self) except -1
     cdef int put_back(self, object message) except -1
@@ -65,6 +67,14 @@ cdef class Mailbox:
     cdef inline bint holds(self) noexcept:
         return self.queued is not None
 
+    cdef inline bint is_full(self) noexcept:
+        return self.queued is not None and len(self.queued) - self.head >= self.limit
+
+    cdef inline bint may_bring(self) noexcept:
+        """Whether it is of use to wait for a message."""
+        return not (self.closed or self.unserved)
+
 
 cdef Received received(object message, bint timed_out, int64_t elapsed, object channel)
+cdef Received nothing(int64_t span)
 cdef int check_channels(object channels, bint lazily) except -1

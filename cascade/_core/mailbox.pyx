@@ -24,7 +24,8 @@ cdef class Received:
         message: what was sent; None if nothing came in time.
         timed_out: whether nothing came in time.
         elapsed: seconds that passed since it began to wait.
-        channel: from which the message came; None if nothing came in time.
+        channel: from which the message came; None if nothing came in time. It does not travel: what was pickled or
+            copied has none.
     """
 
     __match_args__ = ("message", "timed_out", "elapsed")
@@ -38,6 +39,9 @@ cdef class Received:
         made.elapsed = elapsed
         made.channel = channel
         return made
+
+    def __reduce__(self):
+        return Received.make, (self.message, bool(self.timed_out), self.elapsed, None)
 
     def __repr__(self):
         return f"Received(message={self.message!r}, timed_out={bool(self.timed_out)}, elapsed={self.elapsed!r})"
@@ -56,8 +60,9 @@ cdef Received received(object message, bint timed_out, int64_t elapsed, object c
 cdef class Receiver(Timer):
     """One that waits in a mailbox's line, perhaps with a deadline: for a message, or for room for one."""
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1:
-        return 0
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
+        """Take a message; False: it cannot, and the message is for another."""
+        return False
 
     cdef int refuse(self) except -1:
         """The mailbox was closed."""
@@ -69,22 +74,26 @@ cdef class Receiver(Timer):
 
 
 cdef class Callback(Receiver):
-    """One that is not a run: calls a function with the message, or with nothing once the mailbox is closed."""
+    """One that is not a run and waits for a message.
+
+    Args:
+        call: called with the message, or with nothing once the mailbox is closed. It returns whether there is still
+            somebody to take the message; if not, the message is for another.
+    """
 
     cdef object call
 
     def __init__(self, call):
         self.call = call
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1:
-        self.call(message)
-        return 0
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
+        return self.call(message)
 
     cdef int refuse(self) except -1:
         self.call()
         return 0
 
-    def stand_in(self, Mailbox mailbox):
+    def stand_in(self, Mailbox mailbox not None):
         """Take the message that waits, and return whether there was one; else join the line."""
         if mailbox.holds():
             self.call(mailbox.take())
@@ -102,7 +111,12 @@ cdef class Callback(Receiver):
 
 
 cdef class SendCallback(Callback):
-    """The same of one with a message: calls a function with True once it is taken, or with nothing."""
+    """One that is not a run and waits for room for its message.
+
+    Args:
+        call: called with True once the message is taken, or with nothing once the mailbox is closed.
+        message: anything.
+    """
 
     cdef object message
 
@@ -114,7 +128,7 @@ cdef class SendCallback(Callback):
         self.call(True)
         return self.message
 
-    def stand_in(self, Mailbox mailbox):
+    def stand_in(self, Mailbox mailbox not None):
         """Send the message, and return whether there was room; else join the line."""
         if mailbox.offer(self.message):
             return True
@@ -127,7 +141,7 @@ cdef class SendCallback(Callback):
 cdef class Seat(Receiver):
     """The place in one mailbox's line of a receiver that stands in several."""
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1:
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
         cdef Receiver receiver = self.receiver
         self.choice.leave()
         return receiver.deliver(mailbox, message)
@@ -145,12 +159,12 @@ cdef class Choice:
     """The places of a receiver that waits for the first message of several mailboxes."""
 
     cdef int join(self, Receiver receiver, object mailboxes) except -1:
-        """Put the receiver in the line of each mailbox that is open."""
+        """Put the receiver in the line of each mailbox from which a message may come."""
         cdef Mailbox mailbox
         cdef Seat seat
         self.seats = []
         for mailbox in mailboxes:
-            if not mailbox.closed:
+            if mailbox.may_bring():
                 seat = Seat.__new__(Seat)
                 seat.receiver = receiver
                 seat.choice = self
@@ -181,8 +195,12 @@ cdef class Mailbox:
     """The compiled part of `cascade.Channel`."""
 
     def __init__(self, capacity=None, overflow="error"):
-        if capacity is not None and (type(capacity) is not int or capacity < 1):
-            raise ValueError(f"expected a capacity of None or an int of at least 1, got {capacity!r}")
+        if capacity is not None and type(capacity) is not int:
+            raise TypeError(f"expected capacity as an int or None, got `{type(capacity).__name__}`")
+        if capacity is not None and capacity < 1:
+            raise ValueError(f"expected a capacity of at least 1, got {capacity!r}")
+        if type(overflow) is not str:
+            raise TypeError(f"expected overflow as a str, got `{type(overflow).__name__}`")
         if overflow not in ("error", "block", "drop_oldest", "drop_newest"):
             raise ValueError(f"expected overflow 'error', 'block', 'drop_oldest' or 'drop_newest', got {overflow!r}")
         self.capacity = capacity
@@ -227,28 +245,35 @@ cdef class Mailbox:
 
     cdef bint offer(self, object message) except -1:
         """Take a message as the rule of overflow has it; False: there must be room first."""
-        cdef Receiver receiver = self.first
         if self.closed:
             raise ChannelClosedError("sent to a closed channel")
-        if receiver is not None and not self.sending:
-            self.leave(receiver)
-            receiver.deliver(self, message)
+        if self.hand_out(message):
             return True
-        if self.queued is None:
-            self.queued = []
-        elif len(self.queued) - self.head >= self.limit:
+        if self.is_full():
             if self.blocks:
                 return False
             if self.overflow == "error":
                 raise ChannelFullError(f"sent to a channel at its capacity: {self.capacity} messages wait")
-            self.dropped += 1
             if self.overflow == "drop_newest":
+                self.dropped += 1
                 return True
-            self.take()
-            if self.queued is None:
-                self.queued = []
+            while self.is_full():  # more than once if messages were put back
+                self.take()
+                self.dropped += 1
+        if self.queued is None:
+            self.queued = []
         self.queued.append(message)
         return True
+
+    cdef bint hand_out(self, object message) except -1:
+        """Give a message to the first in line who can take it; False: there is none."""
+        cdef Receiver receiver
+        while self.first is not None and not self.sending:
+            receiver = self.first
+            self.leave(receiver)
+            if receiver.deliver(self, message):
+                return True
+        return False
 
     def recv(self, timeout=None):
         """A lazy result that gives the next message.
@@ -258,13 +283,29 @@ cdef class Mailbox:
 
         Returns:
             A `LazyResult` giving a `Received`. It fails with `ChannelClosedError` if the channel is closed and empty.
+
+        Raises:
+            TypeError, ValueError: ``timeout`` is no span of time.
         """
         if timeout is not None and type(timeout) is not LazyResult:
             nanoseconds(timeout, "timeout")
         return lazy_call(_recv, (self, timeout))
 
     def unreceive(self, message):
-        """Put back, before all others, a message whose receiver was cancelled before it could take it."""
+        """Put back a message that was received and is not used: it is the next to be received, before all others.
+
+        It finds room also where ``capacity`` messages wait already, or the channel is closed.
+
+        Args:
+            message: anything.
+
+        >>> import cascade as cs
+        >>> channel = cs.Channel()
+        >>> channel.send("later")
+        >>> channel.unreceive("first")
+        >>> channel.drain()
+        ['first', 'later']
+        """
         self.put_back(message)
 
     def drain(self):
@@ -305,7 +346,7 @@ cdef class Mailbox:
     cdef int let_in(self) except -1:
         """There is room: take the messages of those that wait to send, as far as it goes."""
         cdef Receiver sender
-        while self.sending and (self.queued is None or len(self.queued) - self.head < self.limit):
+        while self.sending and not self.is_full():
             sender = self.first
             self.leave(sender)
             if self.queued is None:
@@ -315,11 +356,9 @@ cdef class Mailbox:
 
     cdef int put_back(self, object message) except -1:
         """Undo a delivery: the message is for the next receiver, before all others."""
-        cdef Receiver receiver = self.first
-        if receiver is not None and not self.sending:
-            self.leave(receiver)
-            receiver.deliver(self, message)
-        elif self.queued is None:
+        if self.hand_out(message):
+            return 0
+        if self.queued is None:
             self.queued = [message]
         elif self.head:
             self.head -= 1
@@ -360,6 +399,23 @@ cdef class Mailbox:
         return 0
 
 
+def expect_nothing(Mailbox mailbox not None):
+    """Have nobody wait in a mailbox: what it holds is all that comes. For channels that stand in for others in tests.
+
+    Args:
+        mailbox: one that nobody sends to. Who finds it empty is told at once that the time is over, or, without a
+            timeout, that there is nothing.
+    """
+    mailbox.unserved = True
+
+
+cdef Received nothing(int64_t span):
+    """What comes at once of receiving where nobody waits: the span of time, in nanoseconds, seems to have passed."""
+    if span < 0:
+        raise ChannelClosedError("received from a fake channel that has no message left, without a timeout")
+    return received(None, True, span, None)
+
+
 cdef Task _recv = builtin_task("recv", RECV)
 cdef Task _send = builtin_task("send", SEND)
 cdef Task _select = builtin_task("select", SELECT)
@@ -374,6 +430,9 @@ def wait(seconds):
 
     Returns:
         A `LazyResult` giving the seconds that really passed.
+
+    Raises:
+        TypeError, ValueError: ``seconds`` is no span of time.
 
     >>> import cascade as cs
     >>> cs.run(cs.wait(0.01)) >= 0.01

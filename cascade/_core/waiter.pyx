@@ -5,7 +5,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
 from cascade._core.clock cimport after, nanoseconds
-from cascade._core.mailbox cimport Choice, Mailbox, Received, check_channels, received
+from cascade._core.mailbox cimport Choice, Mailbox, Received, check_channels, nothing, received
 from cascade._core.spec cimport SEND, WAIT
 
 from cascade.exceptions import ChannelClosedError
@@ -76,13 +76,14 @@ cdef class Waiter(Receiver):
         self.leave_lines()
         return self.land(received(None, True, elapsed, None), None)
 
-    cdef int deliver(self, Mailbox mailbox, object message) except -1:
+    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
         self.run.scheduler.clock.cancel(self)
-        self.origin = mailbox
         value = received(message, False, self.run.scheduler.clock.now() - self.since, mailbox)
         if self.landed:  # its run was stopped by another thread at this very moment
-            return mailbox.put_back(message)
-        return self.land(value, None)
+            return False
+        self.origin = mailbox
+        self.land(value, None)
+        return True
 
     cdef int refuse(self) except -1:
         self.run.scheduler.clock.cancel(self)
@@ -166,6 +167,10 @@ cdef class Awaiting(Runnable):
             return <PyObject*>message
         if mailbox.closed:
             raise ChannelClosedError("received from a closed channel")
+        if mailbox.unserved:
+            message = nothing(span)
+            Py_INCREF(message)
+            return <PyObject*>message
         waiter = self.parked(frame, at, span)
         mailbox.join(waiter)
         return pending()
@@ -178,6 +183,7 @@ cdef class Awaiting(Runnable):
         cdef Choice choice
         cdef int64_t span = -1
         cdef bint is_open = False
+        cdef bint may_come = False
         if node.operands != 2:
             raise TypeError("select() takes channels and a timeout")
         channels = <object>frame.values[operands[0]]
@@ -191,8 +197,13 @@ cdef class Awaiting(Runnable):
                 Py_INCREF(message)
                 return <PyObject*>message
             is_open |= not mailbox.closed
+            may_come |= mailbox.may_bring()
         if not is_open:
             raise ChannelClosedError("received from a closed channel")
+        if not may_come:
+            message = nothing(span)
+            Py_INCREF(message)
+            return <PyObject*>message
         waiter = self.parked(frame, at, span)
         choice = Choice.__new__(Choice)
         waiter.value = choice

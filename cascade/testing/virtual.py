@@ -10,6 +10,7 @@ from typing import Any
 from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
 from cascade.engine import Engine
+from cascade.exceptions import EngineClosedError, EngineStateError
 from cascade.targets import expression
 
 __all__ = ["VirtualTime"]
@@ -21,7 +22,7 @@ class VirtualTime:
     Args:
         seed: of `random`.
         start: seconds at which the clock begins.
-        engine: further arguments of `Engine`.
+        engine: further arguments of `Engine`, but for its clock.
 
     Attributes:
         engine: the engine. Its ``random`` is seeded.
@@ -41,9 +42,12 @@ class VirtualTime:
     """
 
     def __init__(self, *, seed: int = 0, start: float = 0.0, **engine: Any) -> None:
+        if "clock" in engine:
+            raise TypeError("expected no clock: VirtualTime makes a virtual one, see `seed` and `start`")
         self.clock = Clock.virtual(seed=seed, start=start)
         self.engine = Engine(clock=self.clock, **engine)
         self._runner: asyncio.Runner | None = None
+        self._closed = False
 
     @property
     def time(self) -> float:
@@ -67,25 +71,49 @@ class VirtualTime:
 
         Args:
             target: a lazy result, a list or tuple of them, or a coroutine, in which `engine` can be used.
-            params: values for the `Param`s of the target, by name.
+            params: values for the `Param`s of the target, by name. A coroutine has none.
 
         Raises:
             BaseException: what the target raised.
             DeadlockError: everybody waits, and for ever.
             TargetError: ``target`` is nothing of the kind.
+            TypeError: ``params`` were given for a coroutine.
+            EngineClosedError: it was closed.
+            EngineStateError: an event loop is running in this thread already.
         """
-        if self._runner is None:
-            self._runner = asyncio.Runner(loop_factory=self.engine.new_loop)
-        if asyncio.iscoroutine(target):
-            return self._runner.run(target)
-        wanted = expression(target)
-        return self._runner.run(self.engine.run(wanted, params=params))
+        if not asyncio.iscoroutine(target):
+            wanted = expression(target)
+            return self._open().run(self.engine.run(wanted, params=params))
+        try:
+            if params is not None:
+                raise TypeError("expected no params for a coroutine: they are for the targets that it runs")
+            runner = self._open()
+        except BaseException:
+            target.close()  # it will not run, and Python need not tell of that, too
+            raise
+        return runner.run(target)
 
     def close(self) -> None:
-        """Cancel what still runs, and close the event loop."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            try:
-                runner.run(self.engine.aclose())
-            finally:
-                runner.close()
+        """Cancel what still runs, and close the engine and the event loop. Nothing can be run any more.
+
+        Raises:
+            EngineStateError: an event loop is running in this thread.
+        """
+        if self._closed:
+            return
+        runner = self._open()
+        self._closed = True
+        try:
+            runner.run(self.engine.aclose())
+        finally:
+            runner.close()
+
+    def _open(self) -> asyncio.Runner:
+        """What runs coroutines on the event loop of the clock, if it may be used."""
+        if self._closed:
+            raise EngineClosedError("the virtual time is closed")
+        if asyncio._get_running_loop() is not None:
+            raise EngineStateError("an event loop is running in this thread: virtual time has one of its own")
+        if self._runner is None:
+            self._runner = asyncio.Runner(loop_factory=self.engine.new_loop)
+        return self._runner
