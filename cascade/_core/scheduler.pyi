@@ -1,6 +1,7 @@
 from collections.abc import Sized
+from typing import Self
 
-from typing_extensions import Self, disjoint_base
+from typing_extensions import disjoint_base
 
 from cascade._core.clock import Clock
 from cascade._core.evaluation import Evaluation
