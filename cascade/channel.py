@@ -24,13 +24,14 @@ class Channel(Mailbox):
         capacity: how many messages may wait; None: as many as memory holds.
         overflow: what happens to a message beyond the capacity. "error": `send` raises `ChannelFullError`;
             "block": its sender waits for room; "drop_oldest": the oldest message is lost; "drop_newest": this one is.
+        name: what it is called where it is told who waits for what; None: nothing.
 
     Attributes:
         closed: whether it takes no more messages.
         dropped: how many messages were lost because there was no room.
 
     Raises:
-        TypeError: ``capacity`` is no int, or ``overflow`` no str.
+        TypeError: ``capacity`` is no int, or ``overflow`` or ``name`` no str.
         ValueError: ``capacity`` is less than 1, or ``overflow`` none of these.
 
     >>> import cascade as cs
@@ -43,6 +44,10 @@ class Channel(Mailbox):
     """
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        called = "" if self.name is None else f" {self.name!r}"
+        return f"<{type(self).__name__}{called}: {len(self)} messages wait{', closed' if self.closed else ''}>"
 
     async def receive(self, timeout: float | None = None) -> Received:
         """Receive in plain asyncio code: what `recv` is in an expression.

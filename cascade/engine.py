@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -385,7 +386,8 @@ class Engine(Bound):
         if threading.get_ident() == self._thread:
             loop.call_soon(self._turn, context=self._context)
         else:
-            loop.call_soon_threadsafe(self._turn, context=self._context)
+            with suppress(RuntimeError):  # closed meanwhile
+                loop.call_soon_threadsafe(self._turn, context=self._context)
 
     def take_turn(self) -> None:
         """Have a turn, in which virtual time passes if nobody is ready."""

@@ -97,11 +97,15 @@ class Run(Evaluation):
         if self.ended:
             return "tearing down its resources"
         waits = []
-        for template, number, outside in self.awaits():
+        for template, number, mailboxes in self.awaits():
             node = template.graph.nodes[number]
             name = template.graph.calls[node.symbol].qualname if isinstance(node, Call) else type(node).__name__
-            whose = None if outside else consumer(template.graph, number)
-            waits.append(f"running {name}" if outside else f"waiting in {name}{f' for {whose}' if whose else ''}")
+            if mailboxes is None:
+                waits.append(f"running {name}")
+                continue
+            names = ", ".join(repr(mailbox.name) for mailbox in mailboxes if mailbox.name is not None)
+            whose = consumer(template.graph, number)
+            waits.append(f"waiting in {name}{names and f' on {names}'}{f' for {whose}' if whose else ''}")
         if not waits:
             return self.state
         shown = ", ".join(waits[:3]) + (f" and {len(waits) - 3} more" if len(waits) > 3 else "")

@@ -184,6 +184,25 @@ def test_it_says_which_task_waits_also_in_a_list_and_below_another(virtual: Virt
     )
 
 
+def test_it_says_on_which_channels_if_they_have_names(virtual: VirtualTime) -> None:
+    red, blue, nameless = cs.Channel(name="red"), cs.Channel(1, "block", name="blue"), cs.Channel()
+    virtual.run(blue.send("first"))
+    with pytest.raises(cs.DeadlockError) as raised:
+        virtual.run(agent("", red.recv(), cs.select([red, nameless, cs.Channel(name="green")]), blue.send("second")))
+    told = str(raised.value).splitlines()[1].partition(": ")[2].split(" for agent")[:3]
+    assert sorted(part.strip(", ") for part in told) == [
+        "waiting in recv on 'red'",
+        "waiting in select on 'red', 'green'",
+        "waiting in send on 'blue'",
+    ]
+    assert repr(red) == "<Channel 'red': 0 messages wait>"
+    blue.close()
+    assert repr(blue) == "<Channel 'blue': 1 messages wait, closed>"
+    assert nameless.name is None
+    with pytest.raises(TypeError, match="expected name as a str or None, got `int`"):
+        cs.Channel(name=1)  # type: ignore[arg-type]
+
+
 def test_all_engines_and_all_plain_code_are_in_one_list(virtual: VirtualTime) -> None:
     async def forgotten() -> None:
         await asyncio.Event().wait()

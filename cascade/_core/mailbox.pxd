@@ -39,11 +39,13 @@ cdef class Choice:
     cdef int join(self, Receiver receiver, object mailboxes) except -1
     cdef int leave(self) except -1
     cdef bint is_over(self) noexcept
+    cdef tuple mailboxes(self)
 
 
 cdef class Mailbox:
     cdef readonly object capacity  # int, None: unbounded
     cdef readonly str overflow
+    cdef readonly str name
     cdef readonly bint closed
     cdef readonly Py_ssize_t dropped  # messages lost because there was no room
     cdef bint blocks  # a sender waits for room

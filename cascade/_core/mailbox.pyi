@@ -43,8 +43,14 @@ class Choice: ...
 @disjoint_base
 class Mailbox:
     def __init__(
-        self, capacity: int | None = None, overflow: Literal["error", "block", "drop_oldest", "drop_newest"] = "error"
+        self,
+        capacity: int | None = None,
+        overflow: Literal["error", "block", "drop_oldest", "drop_newest"] = "error",
+        *,
+        name: str | None = None,
     ) -> None: ...
+    @property
+    def name(self) -> str | None: ...
     @property
     def dropped(self) -> int: ...
     @property

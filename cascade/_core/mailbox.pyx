@@ -182,6 +182,11 @@ cdef class Choice:
         self.seats = []
         return 0
 
+    cdef tuple mailboxes(self):
+        """Those in whose lines it still stands."""
+        cdef Seat seat
+        return tuple([seat.mailbox for seat in self.seats if seat.mailbox is not None])
+
     cdef bint is_over(self) noexcept:
         """Whether all the mailboxes were closed meanwhile."""
         cdef Seat seat
@@ -194,7 +199,7 @@ cdef class Choice:
 cdef class Mailbox:
     """The compiled part of `cascade.Channel`."""
 
-    def __init__(self, capacity=None, overflow="error"):
+    def __init__(self, capacity=None, overflow="error", *, name=None):
         if capacity is not None and type(capacity) is not int:
             raise TypeError(f"expected capacity as an int or None, got `{type(capacity).__name__}`")
         if capacity is not None and capacity < 1:
@@ -203,8 +208,11 @@ cdef class Mailbox:
             raise TypeError(f"expected overflow as a str, got `{type(overflow).__name__}`")
         if overflow not in ("error", "block", "drop_oldest", "drop_newest"):
             raise ValueError(f"expected overflow 'error', 'block', 'drop_oldest' or 'drop_newest', got {overflow!r}")
+        if name is not None and type(name) is not str:
+            raise TypeError(f"expected name as a str or None, got `{type(name).__name__}`")
         self.capacity = capacity
         self.overflow = overflow
+        self.name = name
         self.blocks = overflow == "block"
         self.limit = PY_SSIZE_T_MAX if capacity is None else min(capacity, PY_SSIZE_T_MAX)
 

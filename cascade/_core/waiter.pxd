@@ -29,6 +29,7 @@ cdef class Waiter(Receiver):
     cdef int land(self, object value, object error) except -1
     cdef void let_go(self) noexcept
     cdef int withdraw(self) except -1
+    cdef object lines(self)
     cdef int leave_lines(self) except -1
 
 

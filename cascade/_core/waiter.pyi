@@ -4,7 +4,7 @@ from typing import Any
 
 from typing_extensions import disjoint_base
 
-from cascade._core.mailbox import Receiver
+from cascade._core.mailbox import Mailbox, Receiver
 from cascade._core.scheduler import Runnable
 from cascade._core.template import Template
 
@@ -20,4 +20,4 @@ class Awaiting(Runnable):
     @property
     def stopping(self) -> bool: ...
     def handles(self) -> list[Any]: ...
-    def awaits(self) -> list[tuple[Template, int, bool]]: ...
+    def awaits(self) -> list[tuple[Template, int, tuple[Mailbox, ...] | None]]: ...

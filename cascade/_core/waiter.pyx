@@ -100,6 +100,14 @@ cdef class Waiter(Receiver):
         self.run.scheduler.clock.cancel(self)
         return self.leave_lines()
 
+    cdef object lines(self):
+        """The mailboxes in whose lines it stands; None: it is something outside the engine that it waits for."""
+        if self.handle is not None:
+            return None
+        if self.mailbox is not None:
+            return (self.mailbox,)
+        return (<Choice>self.value).mailboxes() if type(self.value) is Choice else ()
+
     cdef int leave_lines(self) except -1:
         if self.mailbox is not None:
             self.mailbox.leave(self)
@@ -132,12 +140,15 @@ cdef class Awaiting(Runnable):
         return found
 
     def awaits(self):
-        """What it waits for: (template, number of the node in its graph, whether outside the engine) of each node."""
+        """What it waits for, of each node: (template, number of the node in its graph, mailboxes or None).
+
+        None: it waits for something outside the engine.
+        """
         cdef Waiter waiter = self.waiters
         found = []
         while waiter is not None:
             template = waiter.frame.template
-            found.append((template, template.plan.order[waiter.node], waiter.handle is not None))
+            found.append((template, template.plan.order[waiter.node], waiter.lines()))
             waiter = waiter.next
         return found
 
