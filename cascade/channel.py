@@ -62,32 +62,23 @@ class Channel(Mailbox):
         if timeout is not None:
             check_seconds(timeout, "timeout")
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-
-        def settle(*message: Any) -> None:
-            if future.done():  # given up while the message was on its way from another thread
-                if message:
-                    self.unreceive(message[0])
-            elif message:
-                future.set_result(message[0])
-            else:
-                future.set_exception(ChannelClosedError("received from a closed channel"))
-
-        receiver = Callback(_on(loop, settle))
+        future: asyncio.Future[None] = loop.create_future()
+        receiver = Callback(_waking(future))
         start = loop.time()
         at_once = receiver.stand_in(self)
         try:
             await asyncio.wait((future,), timeout=timeout)
         except BaseException:  # also where its event loop was closed and it will not go on
-            if future.done() and future.exception() is None:
-                self.unreceive(future.result())
+            receiver.give_back()
             raise
         finally:
-            receiver.withdraw()
             future.cancel()
-        if future.cancelled():
-            return Received.make(None, True, loop.time() - start, None)
-        return Received.make(future.result(), False, 0.0 if at_once else loop.time() - start, self)
+        taken = receiver.take()
+        if taken is not None:
+            return Received.make(taken[0], False, 0.0 if at_once else loop.time() - start, self)
+        if receiver.refused:
+            raise ChannelClosedError("received from a closed channel")
+        return Received.make(None, True, loop.time() - start, None)
 
     async def put(self, message: Any) -> None:
         """Send in plain asyncio code. Waits for room if the channel blocks and is full, else not at all.
@@ -113,40 +104,37 @@ class Channel(Mailbox):
         >>> asyncio.run(main())
         ('a', ['b'])
         """
-        loop = asyncio.get_running_loop()
-        sent: asyncio.Future[None] = loop.create_future()
-
-        def settle(*taken: bool) -> None:
-            if sent.done():
-                return
-            if taken:
-                sent.set_result(None)
-            else:
-                sent.set_exception(ChannelClosedError("sent to a closed channel"))
-
-        sender = SendCallback(_on(loop, settle), message)
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sender = SendCallback(_waking(sent), message)
         if sender.stand_in(self):
             return
         try:
             await sent
         finally:
             sender.withdraw()
+        if sender.refused:
+            raise ChannelClosedError("sent to a closed channel")
 
 
-def _on(loop: asyncio.AbstractEventLoop, settle: Callable[..., None]) -> Callable[..., bool]:
-    """Have a function called on the running event loop, from any thread. What is returned tells whether it can be."""
+def _waking(future: asyncio.Future[None]) -> Callable[[], bool]:
+    """What wakes a coroutine that awaits a future, from any thread. It returns whether that can be."""
+    loop = future.get_loop()
     thread = threading.get_ident()
 
-    def call(*outcome: Any) -> bool:
+    def settle() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    def wake() -> bool:
         if loop.is_closed():
             return False
         if threading.get_ident() == thread:
-            settle(*outcome)
+            settle()
             return True
         try:
-            loop.call_soon_threadsafe(settle, *outcome)
+            loop.call_soon_threadsafe(settle)
         except RuntimeError:  # closed meanwhile
             return False
         return True
 
-    return call
+    return wake

@@ -19,7 +19,7 @@ cdef class Receiver(Timer):
     cdef Mailbox mailbox  # in whose line it stands, None: in none
     cdef Receiver behind
     cdef PyObject* ahead  # a borrowed Receiver
-    cdef int64_t since  # nanoseconds, when it began to wait
+    cdef int64_t since  # nanoseconds, when it began to wait; once a message has come, the number of its delivery
 
     cdef bint deliver(self, Mailbox mailbox, object message) except -1
     cdef int refuse(self) except -1
@@ -45,7 +45,7 @@ cdef class Choice:
 cdef class Mailbox:
     cdef readonly object capacity  # int, None: unbounded
     cdef readonly str overflow
-    cdef readonly str name
+    cdef public str name
     cdef readonly bint closed
     cdef readonly Py_ssize_t dropped  # messages lost because there was no room
     cdef bint blocks  # a sender waits for room
@@ -62,7 +62,8 @@ cdef class Mailbox:
     cdef bint hand_out(self, object message) except -1
     cdef object take(self)
     cdef int let_in(self) except -1
-    cdef int put_back(self, object message) except -1
+    cdef int put_back(self, object message, int64_t delivery) except -1
+    cdef int serve(self) except -1
     cdef int join(self, Receiver receiver) except -1
     cdef int leave(self, Receiver receiver) except -1
 
@@ -79,4 +80,5 @@ cdef class Mailbox:
 
 cdef Received received(object message, bint timed_out, int64_t elapsed, object channel)
 cdef Received nothing(int64_t span)
+cdef int64_t next_delivery() noexcept
 cdef int check_channels(object channels, bint lazily) except -1

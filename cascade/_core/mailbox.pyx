@@ -77,35 +77,64 @@ cdef class Callback(Receiver):
     """One that is not a run and waits for a message.
 
     Args:
-        call: called with the message, or with nothing once the mailbox is closed. It returns whether there is still
-            somebody to take the message; if not, the message is for another.
+        wake: called, in any thread, once there is something to `take`. It returns whether there is still somebody to
+            do so; if not, the message is for another.
     """
 
-    cdef object call
+    cdef object wake
+    cdef Mailbox origin  # of the message that it has; None: it has none
+    cdef object message
+    cdef bint over  # it waits no more
+    cdef readonly bint refused  # the mailbox was closed
 
-    def __init__(self, call):
-        self.call = call
+    def __init__(self, wake):
+        self.wake = wake
 
     cdef bint deliver(self, Mailbox mailbox, object message) except -1:
-        return self.call(message)
+        if self.over:
+            return False
+        self.message = message
+        self.origin = mailbox
+        self.since = next_delivery()
+        if self.wake() or self.origin is None:  # taken already, from another thread
+            return True
+        self.message = self.origin = None
+        return False
 
     cdef int refuse(self) except -1:
-        self.call()
+        self.refused = True
+        self.wake()
         return 0
 
     def stand_in(self, Mailbox mailbox not None):
         """Take the message that waits, and return whether there was one; else join the line."""
         if mailbox.holds():
-            self.call(mailbox.take())
-            return True
+            return self.deliver(mailbox, mailbox.take())
         if mailbox.closed:
-            self.call()
+            self.refuse()
             return True
         mailbox.join(self)
         return False
 
+    def take(self):
+        """Wait no more. Return a tuple of the message that has come, or None if there is none."""
+        self.withdraw()
+        if self.origin is None:
+            return None
+        self.origin = None
+        return (self.message,)
+
+    def give_back(self):
+        """Wait no more. A message that has come is for another."""
+        cdef Mailbox origin = self.origin
+        taken = self.take()
+        if taken is not None:
+            origin.put_back(taken[0], self.since)
+            origin.serve()
+
     def withdraw(self):
         """Leave the line."""
+        self.over = True
         if self.mailbox is not None:
             self.mailbox.leave(self)
 
@@ -114,18 +143,16 @@ cdef class SendCallback(Callback):
     """One that is not a run and waits for room for its message.
 
     Args:
-        call: called with True once the message is taken, or with nothing once the mailbox is closed.
+        wake: called, in any thread, once the message is taken or the mailbox closed.
         message: anything.
     """
 
-    cdef object message
-
-    def __init__(self, call, message):
-        self.call = call
+    def __init__(self, wake, message):
+        self.wake = wake
         self.message = message
 
     cdef object hand_over(self):
-        self.call(True)
+        self.wake()
         return self.message
 
     def stand_in(self, Mailbox mailbox not None):
@@ -194,6 +221,24 @@ cdef class Choice:
             if seat.mailbox is not None:
                 return False
         return True
+
+
+@cython.final
+cdef class _Returned:
+    """A message that was delivered, and put back. Only the first ones in a queue are such."""
+
+    cdef object message
+    cdef int64_t delivery
+
+
+cdef int64_t _deliveries = 0
+
+
+cdef int64_t next_delivery() noexcept:
+    """A number for a delivery, larger than that of any before."""
+    global _deliveries
+    _deliveries += 1
+    return _deliveries
 
 
 cdef class Mailbox:
@@ -314,13 +359,18 @@ cdef class Mailbox:
         >>> channel.drain()
         ['first', 'later']
         """
-        self.put_back(message)
+        self.put_back(message, 0)
+        self.serve()
 
     def drain(self):
         """Take all messages that wait: a list, the oldest first."""
+        cdef Py_ssize_t i = 0
         if self.queued is None:
             return []
         messages = self.queued if self.head == 0 else self.queued[self.head:]
+        while i < len(messages) and type(messages[i]) is _Returned:
+            messages[i] = (<_Returned>messages[i]).message
+            i += 1
         self.queued = None
         self.head = 0
         if self.sending:
@@ -349,7 +399,7 @@ cdef class Mailbox:
             self.head = 0
         if self.sending:
             self.let_in()
-        return message
+        return (<_Returned>message).message if type(message) is _Returned else message
 
     cdef int let_in(self) except -1:
         """There is room: take the messages of those that wait to send, as far as it goes."""
@@ -362,17 +412,28 @@ cdef class Mailbox:
             self.queued.append(sender.hand_over())
         return 0
 
-    cdef int put_back(self, object message) except -1:
-        """Undo a delivery: the message is for the next receiver, before all others."""
-        if self.hand_out(message):
-            return 0
+    cdef int put_back(self, object message, int64_t delivery) except -1:
+        """Undo a delivery: the message goes before all others but those of earlier deliveries. `serve` follows."""
+        cdef _Returned returned = _Returned.__new__(_Returned)
+        cdef Py_ssize_t at = self.head
+        returned.message = message
+        returned.delivery = delivery
         if self.queued is None:
-            self.queued = [message]
-        elif self.head:
-            self.head -= 1
-            self.queued[self.head] = message
-        else:
-            self.queued.insert(0, message)
+            self.queued = []
+        while at < len(self.queued):
+            other = self.queued[at]
+            if type(other) is not _Returned or (<_Returned>other).delivery >= delivery:
+                break
+            at += 1
+        self.queued.insert(at, returned)
+        return 0
+
+    cdef int serve(self) except -1:
+        """Messages were put back: they are for those in line, if anybody is."""
+        while self.queued is not None and self.first is not None and not self.sending:
+            message = self.take()
+            if not self.hand_out(message):
+                return self.put_back(message, 0)
         return 0
 
     cdef int join(self, Receiver receiver) except -1:

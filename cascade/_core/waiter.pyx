@@ -5,7 +5,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
 from cascade._core.clock cimport after, nanoseconds
-from cascade._core.mailbox cimport Choice, Mailbox, Received, check_channels, nothing, received
+from cascade._core.mailbox cimport Choice, Mailbox, Received, check_channels, next_delivery, nothing, received
 from cascade._core.spec cimport SEND, WAIT
 
 from cascade.exceptions import ChannelClosedError
@@ -82,6 +82,7 @@ cdef class Waiter(Receiver):
         if self.landed:  # its run was stopped by another thread at this very moment
             return False
         self.origin = mailbox
+        self.since = next_delivery()
         self.land(value, None)
         return True
 
@@ -271,15 +272,16 @@ cdef class Awaiting(Runnable):
         return 0
 
     cdef int return_messages(self) except -1:
-        """Give back what was delivered and will not be looked at, the latest first."""
+        """Give back what was delivered and will not be looked at: all of it, before anybody gets it."""
         cdef Waiter waiter = self.first_landed
-        cdef list delivered = []
+        cdef Mailbox origin
+        cdef list origins = []
         while waiter is not None:
             if waiter.origin is not None:
-                delivered.append(waiter)
+                waiter.origin.put_back((<Received>waiter.value).message, waiter.since)
+                origins.append(waiter.origin)
+                waiter.origin = None
             waiter = waiter.next_landed
-        while delivered:
-            waiter = delivered.pop()
-            waiter.origin.put_back((<Received>waiter.value).message)
-            waiter.origin = None
+        for origin in origins:
+            origin.serve()
         return 0
