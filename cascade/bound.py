@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sized
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cascade._core.clock import Clock
 from cascade.belongings import Belongings
 from cascade.exceptions import DeadlockError, EngineClosedError, EngineStateError
 
 if TYPE_CHECKING:
+    from cascade.joins import Joins
     from cascade.limits.state import LimitState
     from cascade.runs import Run
 
@@ -23,8 +24,10 @@ class Bound(Belongings):
 
     _alarm: asyncio.TimerHandle | None
     _closed: bool
+    _joins: Joins
     _runs: dict[Run, None]
-    _stopping: bool
+    _leaving: bool
+    _refusing: bool
     _turn_due: bool
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
@@ -60,6 +63,10 @@ class Bound(Belongings):
             told |= run.break_off(DeadlockError(message))
         return told
 
+    def awaits(self, task: asyncio.Task[Any]) -> bool:
+        """Whether an asyncio task awaits runs of it."""
+        return self._joins.has(task)
+
     def waited_for(self) -> list[LimitState]:
         """The limits for which calls wait."""
         return [] if self._limits is None else [limit for limit in self._limits.snapshot() if limit.waiting]
@@ -68,7 +75,7 @@ class Bound(Belongings):
         """Take the running event loop as the one to run on."""
         if self._closed:
             raise EngineClosedError("the engine is closed")
-        if self._stopping:  # it would never come to its end, if whoever ends could leave an heir
+        if self._refusing:  # it would never come to an end, if whoever ends could leave an heir
             raise EngineStateError("the engine ends its runs, at the end of `async with`: nothing can be started now")
         try:
             loop = asyncio.get_running_loop()
@@ -125,7 +132,7 @@ class Bound(Belongings):
 
     def _lives(self) -> bool:
         """Whether what has ended may be started again: nobody is waiting for the engine to come to its end."""
-        return not (self._closed or self._stopping or self._loop is None or self._loop.is_closed())
+        return not (self._closed or self._leaving or self._loop is None or self._loop.is_closed())
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         """The engine's loop, for code that runs on it."""

@@ -21,7 +21,7 @@ from cascade._core.lazy import LazyResult
 from cascade._core.scheduler import Scheduler
 from cascade.bound import Bound
 from cascade.exceptions import EngineClosedError, EngineStateError, InternalError
-from cascade.joins import Joins
+from cascade.joins import Ends, Joins
 from cascade.launcher import Launcher
 from cascade.runs import Run
 from cascade.targets import expression
@@ -130,9 +130,9 @@ class Engine(Bound):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
         self._closed = False
-        self._stopping = False  # at the end of `async with`
+        self._leaving = False  # at the end of `async with`: nobody is started again
+        self._refusing = False  # and nobody is started at all
         self._joins = Joins()
-        self._idle: list[asyncio.Future[None]] = []  # each done once no run is left
         self.clock.claim()  # last: an engine that could not be made has no clock
 
     # ------------------------------------------------------------------------------------------------ for users
@@ -261,11 +261,11 @@ class Engine(Bound):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stopping = True
+        self._leaving = True
         try:
             await self._stop()
         finally:
-            self._stopping = False
+            self._leaving = False
 
     async def _stop(self) -> None:
         """Cancel and await what still runs, and stop the workers; they start again when they are needed."""
@@ -273,25 +273,37 @@ class Engine(Bound):
             for lost in self._abandon_runs():
                 self.reporter.run_finished(lost)
         current = asyncio.current_task()
-        inside = any(run.is_running or current in run.handles() for run in self._runs)
-        for run in self._runs:
-            run.cancel()
-        cancelled: asyncio.CancelledError | None = None
-        while self._runs:
-            idle = self._running_loop().create_future()
-            self._idle.append(idle)
-            try:
-                await idle
-            except asyncio.CancelledError as error:
-                if inside:  # a task of this engine: it is itself among what is being awaited
-                    raise
-                cancelled = error  # what has started must be awaited all the same
+        if any(run.is_running or current in run.handles() for run in self._runs):
+            for run in self._runs:
+                run.cancel()
+            return  # a task of this engine: whoever awaited all runs in it would await itself
+        cancelled = await self._end_runs()  # who ends may run something to clean up...
+        self._refusing = True
+        try:
+            cancelled = await self._end_runs() or cancelled  # ...but what it leaves behind ends, and leaves nothing
+        finally:
+            self._refusing = False
         cancelled = await self._release() or cancelled
         self._workers.close()
         if len(self.templates.shelf):
             await self.aside(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
         if cancelled is not None:
             raise cancelled
+
+    async def _end_runs(self) -> asyncio.CancelledError | None:
+        """Cancel and await the runs that there are now. Return what cancelled this meanwhile: they must end first."""
+        cancelled: asyncio.CancelledError | None = None
+        if self._runs:
+            runs = self.runs
+            ends = Ends(runs, self._running_loop())
+            for run in runs:
+                run.cancel()
+            while not ends.done():
+                try:
+                    await asyncio.wait((ends,))
+                except asyncio.CancelledError as error:
+                    cancelled = error
+        return cancelled
 
     # -------------------------------------------------------------------------------------------- the working loop
 
@@ -338,11 +350,6 @@ class Engine(Bound):
     def _end(self, run: Run) -> None:
         self._runs.pop(run, None)
         run._finish()
-        if not self._runs:
-            while self._idle:
-                idle = self._idle.pop()
-                if not idle.done():
-                    idle.set_result(None)
 
     def _give_up(self, error: Exception) -> None:
         """The core itself has failed: no run may hang because of it."""

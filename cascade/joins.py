@@ -12,7 +12,7 @@ from cascade.exceptions import EngineStateError
 if TYPE_CHECKING:
     from cascade.runs import Run
 
-__all__ = ["Awaited", "Cancellable", "Hook", "Join", "Joins"]
+__all__ = ["Awaited", "Cancellable", "Ends", "Hook", "Join", "Joins"]
 
 
 class Hook(Protocol):
@@ -62,14 +62,38 @@ class Join(asyncio.Future[None]):
             self.set_result(None)
 
 
+class Ends(asyncio.Future[None]):
+    """Done once all of some runs have ended.
+
+    Args:
+        runs: that have not.
+        loop: the one that they are on.
+    """
+
+    def __init__(self, runs: Sequence[Run], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._left = len(runs)
+        hooks = (self,)
+        for run in runs:
+            run.attach(hooks)
+        if not runs:
+            self.set_result(None)
+
+    def end(self, run: Run, /) -> None:
+        """One of them has ended."""
+        self._left -= 1
+        if not self._left and not self.done() and not self.get_loop().is_closed():
+            self.set_result(None)
+
+
 class Joins:
     """Which asyncio tasks await what, so that no run comes to await its own end."""
 
     def __init__(self) -> None:
         self._awaited: dict[asyncio.Task[Any], Awaited] = {}
 
-    def __contains__(self, task: asyncio.Task[Any]) -> bool:
-        """Whether a task awaits runs."""
+    def has(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a task awaits anything."""
         return task in self._awaited
 
     @contextmanager

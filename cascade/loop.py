@@ -12,7 +12,7 @@ import logging
 import math
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Sized
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
@@ -87,7 +87,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._told: set[str] = set()
         self._counted_at = -1
         self._rounds = 0
-        """How often it had something to call, at that instant."""
+        """How often it came round, at that instant."""
 
     @property
     def outside(self) -> Sized:
@@ -171,10 +171,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def select(self, timeout: float | None) -> list[Any]:
         """There is nothing to be called (if no timeout is given): let time pass until there is."""
+        self._count_round()
         if timeout is None:
             self._let_time_pass()
-        else:
-            self._count_round()
         return []
 
     def _process_events(self, event_list: list[Any]) -> None:
@@ -184,7 +183,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """It never sleeps, so it need not be woken."""
 
     def _count_round(self) -> None:
-        """There is something to be called: tell if virtual time seems not to move any more."""
+        """Tell if virtual time seems not to move any more."""
         now = self.clock.time_ns()
         if now != self._counted_at:
             self._counted_at, self._rounds = now, 0
@@ -205,16 +204,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
             return
         from cascade.deadlock import describe
 
-        message = describe(engines, map(_name_of, self._plain_tasks(engines)))
-        if not [engine for engine in engines if engine.tell_deadlock(message)]:
-            raise DeadlockError(message)
-
-    def _plain_tasks(self, engines: list[Engine]) -> Iterator[asyncio.Task[Any]]:
-        """Those that no engine has started, and that await no run."""
         started = {handle for engine in engines for run in engine.runs for handle in run.handles()}
-        for task in asyncio.all_tasks(self) - started:
-            if not any(task in engine._joins for engine in engines):
-                yield task
+        plain = asyncio.all_tasks(self) - started
+        message = describe(engines, [_name_of(task) for task in plain if not any(e.awaits(task) for e in engines)])
+        if not [engine for engine in engines if engine.tell_deadlock(message)]:
+            for task in plain:  # whoever goes on with the loop must not find them in line for messages
+                task.cancel()
+            raise DeadlockError(message)
 
     # -------------------------------------------------------------------------------- for asyncio: real time
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
@@ -159,25 +160,21 @@ def test_an_agent_that_receives_from_a_closed_channel_is_told_and_the_others_go_
     virtual.close()
 
 
-async def test_nobody_leaves_an_heir_when_the_engine_ends() -> None:
-    refused: list[str] = []
-    estate = cs.Channel()
+async def test_who_leaves_an_heir_does_not_keep_the_engine_from_its_end() -> None:
+    heirs: list[cs.Run] = []
 
     @cs.task
-    async def agent() -> None:
+    async def agent(generation: int) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            try:
-                engine.start(estate.recv())
-            except cs.EngineStateError as error:
-                refused.append(str(error))
+            heirs.append(engine.start(agent(generation + 1)))
 
     async with asyncio.timeout(30):
         async with cs.Engine() as engine:
-            engine.start_many(agent() for _ in range(3))
+            engine.start_many(agent(0) for _ in range(3))
             await asyncio.sleep(0.01)
-        assert len(refused) == 3 and "nothing can be started now" in refused[0]
+        assert 3 <= len(heirs) and all(heir.done() for heir in heirs)
         assert engine.runs == ()
         async with engine:  # and then again
             assert await engine.run([cs.wait(0)]) is not None
@@ -194,8 +191,69 @@ async def test_a_supervisor_does_not_keep_the_engine_from_its_end(caplog: pytest
         engine.events.subscribe(RunFinished, start_another)
         await engine.run(cs.wait(0))
         assert len(started) == 1
-    assert len(started) == 1 and started[0].state == "cancelled"
+    assert [run.state for run in started] == ["cancelled", "cancelled"]
     assert "nothing can be started now" in caplog.text
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01])
+async def test_who_is_stopped_may_run_something_to_clean_up(seconds: float) -> None:
+    cleaned: list[object] = []
+
+    @cs.task
+    async def agent() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append(await engine.run(cs.wait(seconds)))
+
+    async with asyncio.timeout(30), cs.Engine() as engine:
+        engine.start_many(agent() for _ in range(3))
+        await asyncio.sleep(0.01)
+    assert len(cleaned) == 3
+
+
+async def test_a_resource_may_run_something_when_it_is_torn_down() -> None:
+    seen: list[object] = []
+
+    @cs.resource(scope="engine")
+    async def held() -> AsyncIterator[str]:
+        yield "resource"
+        seen.append(await engine.run([cs.wait(0)]))
+
+    @cs.task(mode="inline")
+    def use(held: str) -> str:
+        return held
+
+    async with asyncio.timeout(30), cs.Engine() as engine:
+        engine.register(held)
+        assert await engine.run(use(cs.inject("held"))) == "resource"
+    assert len(seen) == 1
+
+
+async def test_an_engine_that_is_left_inside_one_of_its_tasks_ends() -> None:
+    @cs.task
+    async def agent() -> None:
+        async with engine:
+            await asyncio.sleep(3600)
+
+    async with asyncio.timeout(30):
+        async with cs.Engine() as engine:
+            run = engine.start(agent())
+            await asyncio.sleep(0.01)
+        assert run.state == "cancelled"
+        async with engine:
+            run = engine.start(leaves(engine))
+            other = engine.start(cs.wait(3600))
+            await asyncio.wait([asyncio.ensure_future(other)])
+            assert other.state == "cancelled"
+        assert run.state == "cancelled"
+
+
+@cs.task
+async def leaves(engine: cs.Engine) -> None:
+    async with engine:
+        pass
+    await asyncio.sleep(3600)
 
 
 async def test_all_are_stopped_in_the_order_in_which_they_were_started() -> None:
