@@ -70,10 +70,10 @@ def measured(plan: Plan) -> Figures:
     return dict(json.loads(done.stdout))
 
 
-# ------------------------------------------------------------------------------------------- the three populations
+# ---------------------------------------------------------------------------------------------- the three swarms
 
 
-def populate(plan: Plan, now: Callable[[], float]) -> Additive:
+def own(plan: Plan, now: Callable[[], float]) -> Additive:
     """Cascade's own."""
     grid = torus8(plan.side)
     return Additive(grid, period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
@@ -87,9 +87,9 @@ def by_hand(plan: Plan, now: Callable[[], float]) -> Crowd:
 
 def cascade(plan: Plan, meter: Meter) -> None:
     async def main() -> None:
-        population = populate(plan, engine.clock.time)
-        meter.made(population)
-        agents: Population = engine.start_many(population.targets())
+        swarm = own(plan, engine.clock.time)
+        meter.made(swarm)
+        agents: Population = engine.start_many(swarm.targets())
         last = agents.runs[-1]
         while last.state == "ready":
             await asyncio.sleep(0)

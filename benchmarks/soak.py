@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from pathlib import Path
 
 import cascade as cs
 from benchmarks.exchange import AUDIT, PERIOD, Society, visit
@@ -42,6 +43,13 @@ GROWTH = 0.02
 STOP = 1.0
 """The most seconds from Ctrl-C to the end of the process."""
 READY = "all agents have started"
+CODE = f"""
+import sys
+sys.path.append({str(Path(__file__).parent.parent)!r})
+from benchmarks.soak import main
+sys.exit(main())
+"""
+"""The same from wherever it is called, and with the same `cascade`."""
 
 
 @dataclass
@@ -221,9 +229,10 @@ class Other:
 
     def __init__(self, agents: int, seconds: float) -> None:
         size, longer = str(agents), str(2 * seconds + 600)
-        command = [sys.executable, "-m", "benchmarks.soak", "--agents", size, "--seconds", longer, "--alone"]
+        command = [sys.executable, "-P", "-c", CODE, "--agents", size, "--seconds", longer, "--alone"]
         self.began = time.monotonic()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        # In a session of its own: a terminal's Ctrl-C is for this one, which then has that one stopped.
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         self.read()
 
     def read(self) -> None:
@@ -234,6 +243,8 @@ class Other:
 
     def stop(self) -> Verdict:
         time.sleep(1.5 * PERIOD)  # alone once more, with messages on their way
+        if self.process.poll() is not None:
+            return Verdict("Ctrl-C stops it cleanly", False, "it had ended before")
         lived, began = time.monotonic() - self.began, time.monotonic()
         self.process.send_signal(signal.SIGINT)
         rest, _ = self.process.communicate()
@@ -252,20 +263,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.agents < 1 or options.seconds <= 0:
         parser.error("expected at least one agent, and a time above 0")
+    if options.alone:
+        return judge(options, None)
+    other = Other(options.agents, options.seconds)
+    try:
+        return judge(options, other)
+    finally:
+        other.process.kill()
+
+
+def judge(options: argparse.Namespace, other: Other | None) -> int:
+    """Have a soak, and say what there is to be said."""
     record = Record(options.agents)
-    other = None if options.alone else Other(options.agents, options.seconds)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(soak(record, options.seconds))
     if not record.lasted or not record.lags:
         print("stopped before there was anything to see")
-        if other is not None:
-            other.process.kill()
         return 1
     found = list(verdicts(record))
     print(figures(record))
     for verdict in found:
         print(verdict, flush=True)
-    if other is not None:  # where a terminal's Ctrl-C ended this one, it ended that one too
+    if other is not None:
         found.append(other.stop())
         print(found[-1])
     return int(any(verdict.holds is False for verdict in found))

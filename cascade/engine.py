@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cascade.population import Population, Restart
     from cascade.protocols import Executor, StateBackend
 
-__all__ = ["Engine", "default_templates", "run"]
+__all__ = ["Engine", "default_templates", "in_event_loop", "run"]
 
 Mode = Literal["auto", "inline", "thread", "process"]
 
@@ -429,7 +429,7 @@ def run(
     6
     """
     wanted = expression(target)
-    if _in_event_loop():
+    if in_event_loop():
         raise EngineStateError(
             "an event loop is running in this thread: use `await engine.run(target)` instead of cs.run"
         )
@@ -439,7 +439,8 @@ def run(
     return value[0]
 
 
-def _in_event_loop() -> bool:
+def in_event_loop() -> bool:
+    """Whether an event loop is running in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -78,7 +78,7 @@ class Population:
     Await it for the end of all. They go on whether or not it is awaited; cancelling who awaits it cancels them all. To
     await it gives its last `counts`; if it was started with ``on_failure="stop"`` and a member has failed, it raises
     that failure as itself, or an `ExceptionGroup` of several. What ends the process, `KeyboardInterrupt` or
-    `SystemExit`, stops all of any population, and is raised.
+    `SystemExit`, stops all of any population, and is raised to who awaits it.
 
     A failure that nobody has looked at is not lost: once the population and its runs are gone, all of them together are
     reported in one line. To look at it is to read `failed`, or to await the run.
@@ -328,4 +328,5 @@ def start_many(
 
 def _ends_process(run: Run) -> bool:
     """Whether a run has failed with what is meant for the process, not for whoever awaits the run."""
-    return any(isinstance(error, (KeyboardInterrupt, SystemExit)) for error in run.errors or ())
+    failures = BaseExceptionGroup("", run.errors) if run.errors else None
+    return failures is not None and failures.subgroup((KeyboardInterrupt, SystemExit)) is not None

@@ -16,6 +16,8 @@ from cascade.exceptions import EngineStateError, TaskSkippedError
 from cascade.joins import Hook, Join
 
 if TYPE_CHECKING:
+    from cascade._core.mailbox import Mailbox
+    from cascade._core.template import Template
     from cascade.cache.flight import Lead
     from cascade.engine import Engine
     from cascade.resources.scope import Scope
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 _ids = itertools.count(1)
+_SHOWN = 3  # things that it waits for, in words
 MOST = 1000  # values of params and variables that a run remembers
 
 
@@ -89,27 +92,15 @@ class Run(Evaluation):
     @property
     def doing(self) -> str:
         """What it is doing now, in words."""
-        from cascade.graph.path import consumer
-        from cascade.graph.template import Call
-
         if self.finished:
             return self.state
         if self.ended:
             return "tearing down its resources"
-        waits = []
-        for template, number, mailboxes in self.awaits():
-            node = template.graph.nodes[number]
-            name = template.graph.calls[node.symbol].qualname if isinstance(node, Call) else type(node).__name__
-            if mailboxes is None:
-                waits.append(f"running {name}")
-                continue
-            names = ", ".join(repr(mailbox.name) for mailbox in mailboxes if mailbox.name is not None)
-            whose = consumer(template.graph, number)
-            waits.append(f"waiting in {name}{names and f' on {names}'}{f' for {whose}' if whose else ''}")
-        if not waits:
+        awaits = self.awaits()
+        if not awaits:
             return self.state
-        shown = ", ".join(waits[:3]) + (f" and {len(waits) - 3} more" if len(waits) > 3 else "")
-        return f"stopping: {shown}" if self.stopping else shown
+        waits = _listed([_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
+        return f"stopping: {waits}" if self.stopping else waits
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._join().__await__()
@@ -275,3 +266,26 @@ class Run(Evaluation):
 
     def _error(self, errors: list[BaseException]) -> BaseException:
         return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)
+
+
+def _wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None) -> str:
+    """What a run waits for at a node of a template, in words. Mailboxes: as `awaits` has them."""
+    from cascade.graph.path import consumer
+    from cascade.graph.template import Call
+
+    node = template.graph.nodes[number]
+    if not isinstance(node, Call):
+        return f"running {type(node).__name__}"
+    symbol = template.graph.calls[node.symbol]
+    if mailboxes is None:  # a recv and its like run nothing themselves: a rule or a pause holds them up
+        held = symbol.kind in ("wait", "recv", "send", "select")
+        return f"waiting to start {symbol.qualname}" if held else f"running {symbol.qualname}"
+    names = [repr(mailbox.name) for mailbox in mailboxes if mailbox.name is not None]
+    where = f" on {_listed(names[:_SHOWN], len(names))}" if names else ""
+    whose = consumer(template.graph, number)
+    return f"waiting in {symbol.qualname}{where}{f' for {whose}' if whose else ''}"
+
+
+def _listed(shown: list[str], count: int) -> str:
+    """Some of so many things."""
+    return ", ".join(shown) + (f" and {count - len(shown)} more" if count > len(shown) else "")

@@ -235,3 +235,67 @@ def test_what_was_received_is_an_argument_of_a_task_in_a_process() -> None:
     channel = cs.Channel()
     channel.send("far")
     assert cs.run(describe(channel.recv())) == ("far", False, None)
+
+
+# -- in order --------------------------------------------------------------------------------------------------
+
+
+async def test_what_one_run_puts_back_goes_to_those_in_line_in_its_order() -> None:
+    channel = cs.Channel()
+    engine = cs.Engine()
+    run = engine.start(keep(channel.recv(), channel.recv()))
+    await settle()
+    waiting = [asyncio.ensure_future(channel.receive()) for _ in range(2)]
+    await settle()
+    channel.send("first")
+    channel.send("second")
+    run.cancel()
+    assert [received.message for received in await asyncio.gather(*waiting)] == ["first", "second"]
+
+
+async def test_a_select_gets_the_first_of_what_is_put_back() -> None:
+    channel = cs.Channel()
+    engine = cs.Engine()
+    run = engine.start(keep(channel.recv(), channel.recv(), channel.recv()))
+    await settle()
+    waiting = engine.start(cs.select([cs.Channel(), channel]))
+    await settle()
+    for number in range(3):
+        channel.send(number)
+    run.cancel()
+    assert (await waiting).message == 0
+    assert channel.drain() == [1, 2]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]])
+@pytest.mark.parametrize("plain", [False, True])
+async def test_what_many_put_back_keeps_its_order_whoever_ends_first(order: list[int], plain: bool) -> None:
+    channel = cs.Channel()
+    engine = cs.Engine()
+    waiting = [
+        asyncio.ensure_future(channel.receive() if plain else engine.run(keep(channel.recv()))) for _ in range(5)
+    ]
+    await settle()
+    for number in range(8):
+        channel.send(number)
+    for place in order:
+        waiting[place].cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert len(channel) == 8
+    assert (await channel.receive()).message == 0
+    assert channel.drain() == list(range(1, 8))
+
+
+def test_a_message_from_a_thread_is_kept_if_the_loop_is_closed_before_it_is_told() -> None:
+    channel = cs.Channel()
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(channel.receive())
+    loop.run_until_complete(asyncio.sleep(0))
+    thread = threading.Thread(target=channel.send, args=("precious",))
+    thread.start()
+    thread.join()
+    loop.close()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    del task
+    gc.collect()
+    assert channel.drain() == ["precious"]

@@ -237,3 +237,57 @@ def test_a_run_that_does_not_let_itself_be_stopped_is_in_the_list(virtual: Virtu
     with pytest.raises(cs.DeadlockError, match=r"(?s)run [0-9]+: stopping: running .*stubborn"):
         virtual.run(stubborn())
     virtual.run(let_go())
+
+
+def test_many_names_are_cut_and_what_may_not_start_is_not_running(virtual: VirtualTime) -> None:
+    crowd = [cs.Channel(name=f"channel {number}") for number in range(1000)]
+    with pytest.raises(cs.DeadlockError, match="on 'channel 0', 'channel 1', 'channel 2' and 997 more"):
+        virtual.run(cs.select(crowd))
+    virtual.engine.limits.pause()
+    with pytest.raises(cs.DeadlockError, match="waiting to start recv"):
+        virtual.run(crowd[0].recv())
+    virtual.engine.limits.resume()
+
+
+def test_plain_code_that_waits_for_ever_takes_nothing_of_what_runs_next(virtual: VirtualTime) -> None:
+    channel = cs.Channel()
+    went_on = []
+
+    async def first() -> None:
+        await channel.receive()
+        went_on.append("first")
+
+    async def later() -> int:
+        channel.send("message")
+        await asyncio.sleep(1)
+        return len(channel)
+
+    with pytest.raises(cs.DeadlockError, match=r"task .*first"):
+        virtual.run(first())
+    assert virtual.run(later()) == 1
+    assert not went_on
+
+
+def test_a_callback_that_sets_itself_for_no_time_is_told_of(
+    virtual: VirtualTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = 1_100_000
+
+    async def main() -> None:
+        def again() -> None:
+            nonlocal left
+            left -= 1
+            if left:
+                loop.call_later(0, again)
+            else:
+                done.set_result(None)
+
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        again()
+        await done
+
+    with caplog.at_level(logging.WARNING, "cascade"):
+        virtual.run(main())
+    (record,) = caplog.records
+    assert "virtual time stands still" in record.getMessage()

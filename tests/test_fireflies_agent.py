@@ -84,12 +84,34 @@ def test_what_is_seen_in_the_refractory_period_is_ignored_and_not_kept() -> None
     assert stepper.swarm.events == 1
 
 
-def test_a_signal_that_overtakes_a_late_timer_changes_nothing() -> None:
+def test_a_signal_that_overtakes_a_late_timer_is_reckoned_after_it() -> None:
+    stepper = additive(1, [0.9]).start()
+    stepper.now = 0.45  # the loop hung; the flash was due at 0.1, and the refractory period ended at 0.3
+    stepper.signal(0, 0.4)
+    stepper.until(0.45)
+    assert stepper.swarm.fireflies[0].flashed == pytest.approx(0.1)
+    assert stepper.phases() == [pytest.approx(0.55)]
+
+
+def test_a_signal_that_overtakes_a_late_timer_into_the_refractory_period_changes_nothing() -> None:
     stepper = additive(1, [0.9]).start()
     stepper.now = 0.3  # the loop hung; the flash was due at 0.1
     stepper.signal(0, 0.2)
     assert stepper.swarm.fireflies[0].flashed == pytest.approx(0.1)
     assert stepper.phases() == pytest.approx([0.2])
+
+
+@pytest.mark.parametrize("lateness", [0.0, 0.05])
+def test_what_flashes_after_the_refractory_period_is_seen_however_late_the_loop(lateness: float) -> None:
+    stepper = additive(1, [0.0]).start()  # sees nothing until 0.2
+    if lateness:
+        stepper.now = 0.2 + lateness  # the loop hung: two signals are there before the timer has come up
+    for instant in (0.1, 0.21, 0.22):
+        if not lateness:
+            stepper.until(instant)
+        stepper.signal(0, instant)
+    stepper.until(0.3)
+    assert stepper.phases() == [pytest.approx(0.7)]
 
 
 @pytest.mark.parametrize("instant", [0.1, 0.25])

@@ -25,8 +25,8 @@ HANGS = 120
 
 
 @contextmanager
-def soak(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-P", "-c", CODE, *arguments, "--alone"]
+def soak(*arguments: str, alone: bool = True) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-P", "-c", CODE, *arguments, *(["--alone"] if alone else [])]
     path = os.pathsep.join([str(Path(cs.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(
         command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -50,6 +50,13 @@ def test_it_ends_by_itself() -> None:
         output, _ = process.communicate(timeout=HANGS)
     assert "ended by itself" in output, output
     assert judged(output)[:4] == [*KEPT, "agents know what they have sent"], output
+
+
+def test_another_goes_on_beside_it_and_is_stopped_by_control_c() -> None:
+    with soak("--seconds", "2", "--agents", "50", alone=False) as process:
+        output, _ = process.communicate(timeout=HANGS)
+    assert "Ctrl-C stops it cleanly" in output and "had ended before" not in output, output
+    assert "exit status" not in output, output
 
 
 def test_control_c_stops_it_and_nothing_is_lost() -> None:

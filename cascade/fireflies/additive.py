@@ -50,7 +50,11 @@ def listen(me: AdditiveFirefly, rested: float) -> cs.LazyResult:
     """The refractory period is over."""
     swarm = me.swarm
     swarm.events += 1
-    me.channel.drain()  # what flashed in the refractory period was not seen
+    heard = me.channel.drain()  # what flashed in the refractory period was not seen...
+    if heard and max(heard) > me.blind_until:  # ...but if the loop is late, there is more
+        for instant in reversed(heard):
+            if instant > me.blind_until:
+                me.channel.unreceive(instant)
     return additive_agent(me, swarm.blind, me.blind_until)
 
 
@@ -60,7 +64,11 @@ def react(me: AdditiveFirefly, phase: float, at: float, seen: cs.Received) -> cs
     swarm = me.swarm
     swarm.events += 1
     due = me.due
-    if seen.timed_out or seen.message >= due:  # the second: a signal overtook a timer that was late
+    if seen.timed_out:
+        instant = due
+        nudged = 1.0
+    elif seen.message >= due:  # a signal overtook a timer that was late: first things first
+        me.channel.unreceive(seen.message)
         instant = due
         nudged = 1.0
     elif seen.message <= me.blind_until:  # a signal that was late itself

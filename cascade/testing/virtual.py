@@ -9,7 +9,7 @@ from typing import Any
 
 from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
-from cascade.engine import Engine
+from cascade.engine import Engine, in_event_loop
 from cascade.exceptions import EngineClosedError, EngineStateError
 from cascade.targets import expression
 
@@ -29,7 +29,7 @@ class VirtualTime:
         clock: its clock.
 
     Raises:
-        TypeError, ValueError: an argument is not what it should be.
+        TypeError, ValueError: an argument is not what it should be, or a clock.
 
     >>> import cascade as cs
     >>> from cascade.testing import VirtualTime
@@ -112,7 +112,7 @@ class VirtualTime:
         """What runs coroutines on the event loop of the clock, if it may be used."""
         if self._closed:
             raise EngineClosedError("the virtual time is closed")
-        if asyncio._get_running_loop() is not None:
+        if in_event_loop():
             raise EngineStateError("an event loop is running in this thread: virtual time has one of its own")
         if self._runner is None:
             self._runner = asyncio.Runner(loop_factory=self.engine.new_loop)
