@@ -104,7 +104,8 @@ async def soak(record: Record, seconds: float) -> None:
         reader = asyncio.create_task(society.read())
         try:
             population = engine.start_many(society.targets(), on_failure="stop")
-            while population.counts().ready:
+            last = population.runs[-1]
+            while last.state == "ready":
                 await asyncio.sleep(0)
             record.started = time.monotonic() - began
             settle_down()
