@@ -12,6 +12,9 @@ from cascade.fireflies.topology import Topology
 # All of these are a few additions: a thread would cost more than they do.
 inline = cs.task(mode="inline")
 
+GRAIN = 1e-9
+"""Seconds: what the engine's clock counts in. A timer that is no later than that is not late."""
+
 
 class AdditiveFirefly(Firefly["Additive"]):
     """A firefly that sees nothing for a while after its own flash."""
@@ -51,7 +54,7 @@ def listen(me: AdditiveFirefly, rested: float) -> cs.LazyResult:
     swarm = me.swarm
     swarm.events += 1
     heard = me.channel.drain()  # what flashed in the refractory period was not seen...
-    if heard and max(heard) > me.blind_until:  # ...but if the loop is late, there is more
+    if heard and swarm.now() > me.blind_until + GRAIN:  # ...but if the loop is late, there may be more
         for instant in reversed(heard):
             if instant > me.blind_until:
                 me.channel.unreceive(instant)
