@@ -12,6 +12,8 @@ from setuptools import Extension, setup
 
 MODULES = [
     "cascade._core.border",
+    "cascade._core.callback",
+    "cascade._core.choice",
     "cascade._core.clock",
     "cascade._core.containers",
     "cascade._core.control",

@@ -35,7 +35,8 @@ except ImportError as error:
 
 from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
-from cascade._core.mailbox import Received, select, wait
+from cascade._core.choice import select
+from cascade._core.mailbox import Received, wait
 from cascade._core.special import SKIPPED, inject
 from cascade._core.task import Task, task
 from cascade._core.zipped import Const as const

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from cascade._core.callback import Callback, SendCallback
 from cascade._core.clock import check_seconds
-from cascade._core.mailbox import Callback, Mailbox, Received, SendCallback
+from cascade._core.mailbox import Mailbox, Received
 from cascade.exceptions import ChannelClosedError
 
 __all__ = ["Channel"]

@@ -39,7 +39,7 @@ cdef class Clock:
 
     cdef int64_t now(self) noexcept
     cdef int set(self, Timer timer, int64_t deadline) except -1
-    cdef int cancel(self, Timer timer) except -1
+    cdef void cancel(self, Timer timer) noexcept
     cdef int release(self, int64_t now) except -1
     cdef bint leap(self) except -1
     cdef void up(self, Py_ssize_t at, Entry entry) noexcept

@@ -272,12 +272,12 @@ cdef class Clock:
         self.up(self.count - 1, entry)
         return 0
 
-    cdef int cancel(self, Timer timer) except -1:
+    cdef void cancel(self, Timer timer) noexcept:
         """Take a timer out; one that is not set is let be."""
         cdef Py_ssize_t at = timer.place - 1
         cdef Entry last
         if at < 0:
-            return 0
+            return
         timer.place = 0
         self.count -= 1
         last = self.heap[self.count]
@@ -287,7 +287,6 @@ cdef class Clock:
             else:
                 self.down(at, last)
         Py_DECREF(timer)
-        return 0
 
     cdef int release(self, int64_t now) except -1:
         """Fire what is due, in order."""

@@ -56,12 +56,9 @@ cdef class Evaluation(Starting):
         self.context = context
 
     def __dealloc__(self):
-        cdef Frame frame
-        while self.top is not None:
-            frame = self.top
-            self.top = frame.below
-            frame.below = None
-            _let_go(frame)
+        cdef Frame stack = self.top
+        self.top = None
+        _let_go_stack(stack)
 
     def begin(self):
         """Stand in the queue."""
@@ -87,10 +84,16 @@ cdef class Evaluation(Starting):
         """End it at once, with this error, awaiting nothing: its event loop or its engine has failed."""
         if self.running:
             raise InternalError("a run was to be abandoned by one of its own tasks")
+        cdef Waiter waiter
         if not self.ended:
             self.fail(error, None, 0)
             self.settle_landed()
             self.ended = True
+            while self.waiters is not None:  # what they wait for may still be there, and hold them for ever
+                waiter = self.waiters
+                waiter.landed = True
+                self.unlink(waiter)
+                waiter.let_go()
 
     @property
     def is_ready(self):
@@ -109,8 +112,8 @@ cdef class Evaluation(Starting):
         cdef int status
         if self.ended:
             return PARKED
-        self.running = True
         PyContext_Enter(self.context)
+        self.running = True
         try:
             status = self.go_on()
         finally:
@@ -159,6 +162,8 @@ cdef class Evaluation(Starting):
             waiter = self.first_landed
             self.first_landed = waiter.next_landed
             waiter.next_landed = None
+            if self.first_landed is None:
+                self.last_landed = None
             frame, value, error, completion = waiter.frame, waiter.value, waiter.error, waiter.completion
             waiter.let_go()
             if error is not None:
@@ -357,7 +362,8 @@ cdef class Evaluation(Starting):
             value = completion(waiter, value)
             if value is waiter:
                 parent.awaited += 1
-                return self.link(waiter)
+                self.link(waiter)
+                return 0
         if frame.item:
             return self.settle_item(parent, frame.parent_node, frame.item, value)
         return self.settle(parent, frame.parent_node, value, None)
@@ -453,42 +459,55 @@ cdef class Evaluation(Starting):
 
         What has landed and was not looked at yet, perhaps behind the very error that stops the run, is not a value of
         it any more: messages among that go back.
+
+        The walk over the waiters only moves pointers. What was unlinked goes back to others after it, and is let go of
+        last: by then whatever the end of a value does to this run's channels or to the run finds it as it is to be.
         """
         cdef Waiter waiter = self.waiters
-        cdef Waiter next
-        cdef Frame frame
+        cdef Waiter next, withdrawn = None
+        cdef Frame stack
+        cdef object target, expansion, launches
         if self.stopping:
             return 0
         self.stopping = True
+        target, expansion, launches = self.target, self.expansion, self.launches
         self.target = None
         self.expansion = None
-        if self.launches is not None:
-            self.launch()
-            waiter = self.waiters
+        self.launches = None
         while waiter is not None:
             next = waiter.next
-            if waiter.handle is None:
+            self.push(waiter.frame)
+            if waiter.handle is None:  # a timer, a mailbox, or a call that no worker has been given yet
                 waiter.withdraw()
                 waiter.landed = True
                 self.unlink(waiter)
-            frame = waiter.frame
+                waiter.next = withdrawn
+                withdrawn = waiter
             waiter = next
-            _let_go(frame)
-        while self.top is not None:
-            frame = self.top
-            self.top = frame.below
-            frame.below = None
-            frame.stacked = False
-            _let_go(frame)
-        return self.return_messages()
+        stack = self.top
+        self.top = None
+        try:
+            self.return_messages()
+        finally:
+            while withdrawn is not None:
+                waiter = withdrawn
+                withdrawn = waiter.next
+                waiter.next = None
+                waiter.let_go()
+            _let_go_stack(stack)
+        return 0
 
 
-cdef int _let_go(Frame frame) except -1:
-    """Empty a frame and its parents, one after the other: freed by reference they would recurse."""
-    cdef Frame parent
-    while frame is not None:
-        parent = frame.parent
-        frame.parent = None
-        frame.clear()
-        frame = parent
-    return 0
+cdef void _let_go_stack(Frame stack) noexcept:
+    """Empty frames and their parents, one after the other: freed by reference they would recurse."""
+    cdef Frame frame, parent
+    while stack is not None:
+        frame = stack
+        stack = frame.below
+        frame.below = None
+        frame.stacked = False
+        while frame is not None:
+            parent = frame.parent
+            frame.parent = None
+            frame.clear()
+            frame = parent

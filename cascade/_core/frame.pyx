@@ -91,6 +91,7 @@ cdef class Frame:
     cdef void clear(self) noexcept:
         cdef Py_ssize_t i = self.count
         cdef PyObject** values = self.values
+        cdef dict maps = self.maps
         self.maps = None
         self.count = 0  # a destructor may run: it must find the frame empty
         while i:
@@ -132,11 +133,12 @@ cdef class Frame:
     cdef int begin_by_need(self) except -1:
         """Want the target, and nothing but what that must have."""
         cdef Py_ssize_t i
+        cdef dict maps = self.maps  # let go of once the frame is whole
+        self.maps = None
         self.allot(3)
         for i in range(self.template.node_count):
             self.needs[i] = UNWANTED
             self.chosen[i] = -1
-        self.maps = None
         self.scattered = True
         self.want(self.template.node_count - 1)
         return 0

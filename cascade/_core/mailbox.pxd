@@ -16,30 +16,24 @@ cdef class Received:
 
 @cython.no_gc
 cdef class Receiver(Timer):
-    cdef Mailbox mailbox  # in whose line it stands, None: in none
+    cdef Mailbox mailbox  # in whose line it stands or has stood; None: it never stood in one, or was let go of
     cdef Receiver behind
-    cdef PyObject* ahead  # a borrowed Receiver
+    cdef PyObject* ahead  # a borrowed Receiver; NULL: it is the first, or stands in no line
     cdef int64_t since  # nanoseconds, when it began to wait; once a message has come, the number of its delivery
 
-    cdef bint deliver(self, Mailbox mailbox, object message) except -1
-    cdef int refuse(self) except -1
-    cdef object hand_over(self)
+    cdef Receiver whom(self)
+    cdef bint alone(self) noexcept
+    cdef Received prepare(self)
+    cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept
+    cdef object refusal(self, Mailbox mailbox)
+    cdef void refuse(self, object error) noexcept
+    cdef object outgoing(self)
+    cdef void sent(self) noexcept
+    cdef bint notify(self) except -1
 
-
-@cython.no_gc
-cdef class Seat(Receiver):
-    cdef Receiver receiver
-    cdef Choice choice
-
-
-@cython.no_gc
-cdef class Choice:
-    cdef list seats
-
-    cdef int join(self, Receiver receiver, object mailboxes) except -1
-    cdef int leave(self) except -1
-    cdef bint is_over(self) noexcept
-    cdef tuple mailboxes(self)
+    cdef inline bint stands(self) noexcept:
+        """Whether it stands in its mailbox's line."""
+        return self.mailbox is not None and (self.ahead is not NULL or self.mailbox.first is self)
 
 
 cdef class Mailbox:
@@ -52,7 +46,7 @@ cdef class Mailbox:
     cdef bint sending  # those in line wait to send, not to receive
     cdef bint unserved  # nobody sends to it: who finds it empty does not wait
     cdef Py_ssize_t limit  # the capacity
-    cdef list queued  # the messages that wait, from `head` on; None: nothing waits
+    cdef list queued  # the messages that wait, from `head` on; None: nothing waits, as may be so where it is empty
     cdef Py_ssize_t head
     cdef Receiver first
     cdef PyObject* last
@@ -60,15 +54,19 @@ cdef class Mailbox:
 
     cdef bint offer(self, object message) except -1
     cdef bint hand_out(self, object message) except -1
+    cdef Received poll(self)
     cdef object take(self)
+    cdef object pop(self)
+    cdef int make_queue(self) except -1
+    cdef int restore(self, list messages) except -1
     cdef int let_in(self) except -1
     cdef int put_back(self, object message, int64_t delivery) except -1
     cdef int serve(self) except -1
-    cdef int join(self, Receiver receiver) except -1
-    cdef int leave(self, Receiver receiver) except -1
+    cdef void join(self, Receiver receiver) noexcept
+    cdef void leave(self, Receiver receiver) noexcept
 
     cdef inline bint holds(self) noexcept:
-        return self.queued is not None
+        return self.queued is not None and self.head < len(self.queued)
 
     cdef inline bint is_full(self) noexcept:
         return self.queued is not None and len(self.queued) - self.head >= self.limit
@@ -81,4 +79,4 @@ cdef class Mailbox:
 cdef Received received(object message, bint timed_out, int64_t elapsed, object channel)
 cdef Received nothing(int64_t span)
 cdef int64_t next_delivery() noexcept
-cdef int check_channels(object channels, bint lazily) except -1
+cdef int notify_all(Receiver first) except -1

@@ -9,7 +9,7 @@ from cpython.pyport cimport PY_SSIZE_T_MAX
 
 from cascade._core.clock cimport nanoseconds
 from cascade._core.lazy cimport LazyResult
-from cascade._core.spec cimport RECV, SELECT, SEND, WAIT
+from cascade._core.spec cimport RECV, SEND, WAIT
 from cascade._core.task cimport Task, builtin_task, lazy_call
 
 from cascade.exceptions import ChannelClosedError, ChannelFullError
@@ -56,170 +56,49 @@ cdef Received received(object message, bint timed_out, int64_t elapsed, object c
     return made
 
 
-@cython.no_gc  # who waits is known to the engine or to the event loop: nothing for the collector to find
+@cython.no_gc  # a waiter is known to the engine or to the event loop: nothing for the collector to find
 cdef class Receiver(Timer):
-    """One that waits in a mailbox's line, perhaps with a deadline: for a message, or for room for one."""
+    """A place in a mailbox's line: of one that waits for a message, or for room for one.
 
-    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
-        """Take a message; False: it cannot, and the message is for another."""
-        return False
+    A mailbox serves it in steps, so that each of its own changes is whole before anything outside is called:
 
-    cdef int refuse(self) except -1:
-        """The mailbox was closed."""
-        return 0
+        prepare, refusal    allocate what it will need. The collector may run, and with it any code: look again after it
+        deliver, refuse,    change pointers and nothing else: nothing is called, nothing fails, nothing is let go of
+        outgoing, sent      whose end might call something
+        notify              wake it, at last: may call anything, in any thread
+    """
 
-    cdef object hand_over(self):
-        """There is room for its message: give it."""
+    cdef Receiver whom(self):
+        """The one that stands here: itself, or the one for which it keeps a place."""
+        return self
+
+    cdef bint alone(self) noexcept:
+        """Whether, out of this line, it stands in no other."""
+        return True
+
+    cdef Received prepare(self):
+        """What it needs to take a message, if anything."""
         return None
 
+    cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept:
+        """Leave the line with a message."""
 
-cdef class Callback(Receiver):
-    """One that is not a run and waits for a message.
+    cdef object refusal(self, Mailbox mailbox):
+        """What it needs to be told that the mailbox was closed, if anything."""
+        return None
 
-    Args:
-        wake: called, in any thread, once there is something to `take`. It returns whether there is still somebody to
-            do so; if not, the message is for another.
-    """
+    cdef void refuse(self, object error) noexcept:
+        """The mailbox was closed. It has left the line."""
 
-    cdef object wake
-    cdef Mailbox origin  # of the message that it has; None: it has none
-    cdef object message
-    cdef bint over  # it waits no more
-    cdef readonly bint refused  # the mailbox was closed
+    cdef object outgoing(self):
+        """The message for which it wants room."""
+        return None
 
-    def __init__(self, wake):
-        self.wake = wake
+    cdef void sent(self) noexcept:
+        """There was room for its message. It has left the line."""
 
-    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
-        if self.over:
-            return False
-        self.message = message
-        self.origin = mailbox
-        self.since = next_delivery()
-        if self.wake() or self.origin is None:  # taken already, from another thread
-            return True
-        self.message = self.origin = None
-        return False
-
-    cdef int refuse(self) except -1:
-        self.refused = True
-        self.wake()
-        return 0
-
-    def stand_in(self, Mailbox mailbox not None):
-        """Take the message that waits, and return whether there was one; else join the line."""
-        if mailbox.holds():
-            return self.deliver(mailbox, mailbox.take())
-        if mailbox.closed:
-            self.refuse()
-            return True
-        mailbox.join(self)
-        return False
-
-    def take(self):
-        """Wait no more. Return a tuple of the message that has come, or None if there is none."""
-        self.withdraw()
-        if self.origin is None:
-            return None
-        self.origin = None
-        return (self.message,)
-
-    def give_back(self):
-        """Wait no more. A message that has come is for another."""
-        cdef Mailbox origin = self.origin
-        taken = self.take()
-        if taken is not None:
-            origin.put_back(taken[0], self.since)
-            origin.serve()
-
-    def withdraw(self):
-        """Leave the line."""
-        self.over = True
-        if self.mailbox is not None:
-            self.mailbox.leave(self)
-
-
-cdef class SendCallback(Callback):
-    """One that is not a run and waits for room for its message.
-
-    Args:
-        wake: called, in any thread, once the message is taken or the mailbox closed.
-        message: anything.
-    """
-
-    def __init__(self, wake, message):
-        self.wake = wake
-        self.message = message
-
-    cdef object hand_over(self):
-        self.wake()
-        return self.message
-
-    def stand_in(self, Mailbox mailbox not None):
-        """Send the message, and return whether there was room; else join the line."""
-        if mailbox.offer(self.message):
-            return True
-        mailbox.sending = True
-        mailbox.join(self)
-        return False
-
-
-@cython.no_gc
-cdef class Seat(Receiver):
-    """The place in one mailbox's line of a receiver that stands in several."""
-
-    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
-        cdef Receiver receiver = self.receiver
-        self.choice.leave()
-        return receiver.deliver(mailbox, message)
-
-    cdef int refuse(self) except -1:
-        cdef Receiver receiver = self.receiver
-        if not self.choice.is_over():
-            return 0
-        self.choice.leave()
-        return receiver.refuse()
-
-
-@cython.no_gc
-cdef class Choice:
-    """The places of a receiver that waits for the first message of several mailboxes."""
-
-    cdef int join(self, Receiver receiver, object mailboxes) except -1:
-        """Put the receiver in the line of each mailbox from which a message may come."""
-        cdef Mailbox mailbox
-        cdef Seat seat
-        self.seats = []
-        for mailbox in mailboxes:
-            if mailbox.may_bring():
-                seat = Seat.__new__(Seat)
-                seat.receiver = receiver
-                seat.choice = self
-                self.seats.append(seat)
-                mailbox.join(seat)
-        return 0
-
-    cdef int leave(self) except -1:
-        """Leave all the lines, and hold on to nobody."""
-        cdef Seat seat
-        for seat in self.seats:
-            if seat.mailbox is not None:
-                seat.mailbox.leave(seat)
-            seat.receiver = None
-        self.seats = []
-        return 0
-
-    cdef tuple mailboxes(self):
-        """Those in whose lines it still stands."""
-        cdef Seat seat
-        return tuple([seat.mailbox for seat in self.seats if seat.mailbox is not None])
-
-    cdef bint is_over(self) noexcept:
-        """Whether all the mailboxes were closed meanwhile."""
-        cdef Seat seat
-        for seat in self.seats:
-            if seat.mailbox is not None:
-                return False
+    cdef bint notify(self) except -1:
+        """Wake it; False: it cannot be woken, and gives back what was delivered."""
         return True
 
 
@@ -298,33 +177,42 @@ cdef class Mailbox:
 
     cdef bint offer(self, object message) except -1:
         """Take a message as the rule of overflow has it; False: there must be room first."""
-        if self.closed:
-            raise ChannelClosedError("sent to a closed channel")
-        if self.hand_out(message):
-            return True
-        if self.is_full():
-            if self.blocks:
+        cdef object dropped
+        while True:
+            if self.closed:
+                raise ChannelClosedError("sent to a closed channel")
+            if self.first is not None and not self.sending:
+                if self.hand_out(message):
+                    return True
+                continue
+            if self.blocks and (self.sending or self.is_full()):
                 return False
-            if self.overflow == "error":
-                raise ChannelFullError(f"sent to a channel at its capacity: {self.capacity} messages wait")
-            if self.overflow == "drop_newest":
+            if self.overflow != "drop_oldest" and self.is_full():
+                if self.overflow == "error":
+                    raise ChannelFullError(f"sent to a channel at its capacity: {self.capacity} messages wait")
                 self.dropped += 1
                 return True
-            while self.is_full():  # more than once if messages were put back
-                self.take()
-                self.dropped += 1
-        if self.queued is None:
-            self.queued = []
+            if self.queued is not None:
+                break
+            self.make_queue()
         self.queued.append(message)
+        while self.queued is not None and len(self.queued) - self.head > self.limit:
+            self.dropped += 1
+            dropped = self.pop()  # its end may call anything: what waits is looked at anew
         return True
 
     cdef bint hand_out(self, object message) except -1:
-        """Give a message to the first in line who can take it; False: there is none."""
-        cdef Receiver receiver
+        """Give a message to the first in line that can take it; False: there is none."""
+        cdef Receiver place, receiver
+        cdef Received made
         while self.first is not None and not self.sending:
-            receiver = self.first
-            self.leave(receiver)
-            if receiver.deliver(self, message):
+            place = self.first
+            receiver = place.whom()
+            made = receiver.prepare()
+            if self.first is not place:
+                continue
+            receiver.deliver(self, message, made)
+            if receiver.notify():
                 return True
         return False
 
@@ -364,62 +252,126 @@ cdef class Mailbox:
 
     def drain(self):
         """Take all messages that wait: a list, the oldest first."""
+        cdef list messages = self.queued
         cdef Py_ssize_t i = 0
-        if self.queued is None:
+        if messages is None:
             return []
-        messages = self.queued if self.head == 0 else self.queued[self.head:]
+        del messages[:self.head]
+        self.queued = None  # first: what is called from here on finds that they are taken
+        self.head = 0
         while i < len(messages) and type(messages[i]) is _Returned:
             messages[i] = (<_Returned>messages[i]).message
             i += 1
-        self.queued = None
-        self.head = 0
-        if self.sending:
+        try:
             self.let_in()
+        except BaseException:
+            self.restore(messages)
+            raise
         return messages
+
+    cdef int restore(self, list messages) except -1:
+        """Put messages that were taken before those that have come since."""
+        if self.queued is None:
+            self.queued = messages
+        else:
+            self.queued[self.head:self.head] = messages
+        return 0
 
     def close(self):
         """Take no more messages. Those that wait can be received; who waits in line gets `ChannelClosedError`."""
-        cdef Receiver receiver
+        cdef Receiver place, receiver
+        cdef object failure = None
         self.closed = True
         while self.first is not None:
-            receiver = self.first
-            self.leave(receiver)
-            receiver.refuse()
+            place = self.first
+            receiver = place.whom()
+            error = receiver.refusal(self)
+            if self.first is not place:
+                continue
+            self.leave(place)
+            if place.alone():
+                receiver.refuse(error)
+                try:
+                    receiver.notify()
+                except BaseException as raised:  # the others must hear of it too
+                    failure = raised if failure is None else failure
+        if failure is not None:
+            raise failure
+
+    cdef Received poll(self):
+        """The oldest message as one that was received at once; None: nothing waits."""
+        cdef Received made
+        if not self.holds():
+            return None
+        made = Received.__new__(Received)
+        if not self.holds():
+            return None
+        made.message = self.take()
+        made.channel = self
+        return made
 
     cdef object take(self):
         """The oldest message. Only if one waits."""
-        message = self.queued[self.head]
-        self.queued[self.head] = None
+        message = self.pop()
+        if self.sending:
+            try:
+                self.let_in()
+            except BaseException:
+                self.put_back(message, 0)
+                raise
+        return message
+
+    cdef object pop(self):
+        """The oldest message, and nothing else changed. Only if one waits."""
+        cdef list queued = self.queued
+        if self.head > 64 and 2 * self.head > len(queued):
+            del queued[:self.head]
+            self.head = 0
+        message = queued[self.head]
+        queued[self.head] = None
         self.head += 1
-        if self.head == len(self.queued):
+        if self.head == len(queued):
             self.queued = None  # most mailboxes are empty most of the time
             self.head = 0
-        elif self.head > 64 and 2 * self.head > len(self.queued):
-            del self.queued[:self.head]
-            self.head = 0
-        if self.sending:
-            self.let_in()
         return (<_Returned>message).message if type(message) is _Returned else message
+
+    cdef int make_queue(self) except -1:
+        """Have a queue. The collector may run: who calls this looks again at what it has found before."""
+        queue = []
+        if self.queued is None:
+            self.queued = queue
+        return 0
 
     cdef int let_in(self) except -1:
         """There is room: take the messages of those that wait to send, as far as it goes."""
-        cdef Receiver sender
-        while self.sending and not self.is_full():
-            sender = self.first
-            self.leave(sender)
-            if self.queued is None:
-                self.queued = []
-            self.queued.append(sender.hand_over())
+        cdef Receiver sender, first = None, last = None
+        try:
+            while self.sending and not self.is_full():
+                if self.queued is None:
+                    self.make_queue()
+                    continue
+                sender = self.first
+                self.queued.append(sender.outgoing())
+                self.leave(sender)
+                sender.sent()
+                if last is None:
+                    first = sender
+                else:
+                    last.behind = sender  # in no line any more: the link is free for this chain
+                last = sender
+        finally:
+            notify_all(first)
         return 0
 
     cdef int put_back(self, object message, int64_t delivery) except -1:
         """Undo a delivery: the message goes before all others but those of earlier deliveries. `serve` follows."""
         cdef _Returned returned = _Returned.__new__(_Returned)
-        cdef Py_ssize_t at = self.head
+        cdef Py_ssize_t at
         returned.message = message
         returned.delivery = delivery
-        if self.queued is None:
-            self.queued = []
+        while self.queued is None:
+            self.make_queue()
+        at = self.head
         while at < len(self.queued):
             other = self.queued[at]
             if type(other) is not _Returned or (<_Returned>other).delivery >= delivery:
@@ -430,13 +382,21 @@ cdef class Mailbox:
 
     cdef int serve(self) except -1:
         """Messages were put back: they are for those in line, if anybody is."""
-        while self.queued is not None and self.first is not None and not self.sending:
-            message = self.take()
-            if not self.hand_out(message):
-                return self.put_back(message, 0)
+        cdef Receiver place, receiver
+        cdef Received made
+        while self.first is not None and not self.sending and self.holds():
+            place = self.first
+            receiver = place.whom()
+            made = receiver.prepare()
+            if self.first is not place or not self.holds():
+                continue
+            message = self.pop()
+            receiver.deliver(self, message, made)
+            if not receiver.notify():
+                self.put_back(message, 0)
         return 0
 
-    cdef int join(self, Receiver receiver) except -1:
+    cdef void join(self, Receiver receiver) noexcept:
         """Put a receiver at the end of the line."""
         receiver.mailbox = self
         receiver.behind = None
@@ -447,25 +407,41 @@ cdef class Mailbox:
             receiver.ahead = self.last
             (<Receiver>self.last).behind = receiver
         self.last = <PyObject*>receiver
-        return 0
 
-    cdef int leave(self, Receiver receiver) except -1:
-        """Take a receiver out of the line."""
+    cdef void leave(self, Receiver receiver) noexcept:
+        """Take a receiver out of the line, if it stands in it. It keeps its mailbox alive until it is let go of."""
         cdef Receiver behind = receiver.behind
-        if receiver.ahead is NULL:
+        if receiver.ahead is not NULL:
+            (<Receiver>receiver.ahead).behind = behind
+        elif self.first is receiver:
             self.first = behind
         else:
-            (<Receiver>receiver.ahead).behind = behind
+            return
         if behind is None:
             self.last = receiver.ahead
         else:
             behind.ahead = receiver.ahead
-        receiver.mailbox = None
         receiver.behind = None
         receiver.ahead = NULL
         if self.first is None:
             self.sending = False
-        return 0
+
+
+cdef int notify_all(Receiver first) except -1:
+    """Notify a chain of those that have left the line. All are, whatever notifying one of them raises."""
+    cdef Receiver receiver
+    cdef object failure = None
+    while first is not None:
+        receiver = first
+        first = receiver.behind
+        receiver.behind = None
+        try:
+            receiver.notify()
+        except BaseException as raised:
+            failure = raised if failure is None else failure
+    if failure is not None:
+        raise failure
+    return 0
 
 
 def expect_nothing(Mailbox mailbox not None):
@@ -487,7 +463,6 @@ cdef Received nothing(int64_t span):
 
 cdef Task _recv = builtin_task("recv", RECV)
 cdef Task _send = builtin_task("send", SEND)
-cdef Task _select = builtin_task("select", SELECT)
 cdef Task _wait = builtin_task("wait", WAIT)
 
 
@@ -510,48 +485,3 @@ def wait(seconds):
     if type(seconds) is not LazyResult:
         nanoseconds(seconds, "seconds")
     return lazy_call(_wait, (seconds,))
-
-
-def select(channels, *, timeout=None):
-    """A lazy result that gives the next message of any of several channels.
-
-    Where several hold messages, the first of them in the list is taken from. A channel that is closed and empty is
-    passed over as long as another one is open.
-
-    Args:
-        channels: a list or tuple of channels, or of lazy results giving them, or a lazy result giving such a list.
-        timeout: seconds to wait at most; None: as long as it takes.
-
-    Returns:
-        A `LazyResult` giving a `Received`, whose ``channel`` says where the message came from. It fails with
-        `ChannelClosedError` if all the channels are closed and empty.
-
-    Raises:
-        TypeError, ValueError: there is no channel, or something that is none; or ``timeout`` is no span of time.
-
-    >>> import cascade as cs
-    >>> orders, news = cs.Channel(), cs.Channel()
-    >>> news.send("rain")
-    >>> received = cs.run(cs.select([orders, news]))
-    >>> received.message, received.channel is news
-    ('rain', True)
-    """
-    if timeout is not None and type(timeout) is not LazyResult:
-        nanoseconds(timeout, "timeout")
-    if type(channels) is list:
-        channels = tuple(channels)  # what the caller does to the list does not matter any more
-    if type(channels) is not LazyResult:
-        check_channels(channels, True)
-    return lazy_call(_select, (channels, timeout))
-
-
-cdef int check_channels(object channels, bint lazily) except -1:
-    """Raise if these are not channels, or lazy results where they may be."""
-    if type(channels) is not list and type(channels) is not tuple:
-        raise TypeError(f"expected a list of channels, got `{type(channels).__name__}`")
-    if not channels:
-        raise ValueError("expected at least one channel to select from, got none")
-    for index, channel in enumerate(channels):
-        if not isinstance(channel, Mailbox) and not (lazily and type(channel) is LazyResult):
-            raise TypeError(f"expected a channel, got `{type(channel).__name__}` - at `channels[{index}]`")
-    return 0

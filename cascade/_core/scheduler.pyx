@@ -161,7 +161,11 @@ cdef class Scheduler:
         self.ready += 1
         if not self.awake:
             self.awake = True
-            self.launcher.wake()
+            try:
+                self.launcher.wake()
+            except BaseException:
+                self.awake = False  # no turn is on its way: the next push tries again
+                raise
         return 0
 
     cdef bint move_time(self) except -1:

@@ -105,9 +105,6 @@ cdef class Starting(Deciding):
         self.launches = None
         launches.sort(key=_urgency)
         for _, waiter, task, arguments, keywords, mode in launches:
-            if self.stopping:
-                waiter.land(None, None)
-                continue
             try:
                 self.scheduler.launcher.launch_worker(waiter, task, arguments, keywords, mode)
             except BaseException as error:

@@ -27,10 +27,10 @@ cdef class Waiter(Receiver):
     cdef Waiter next_landed
 
     cdef int land(self, object value, object error) except -1
+    cdef void arrive(self, object value, object error) noexcept
     cdef void let_go(self) noexcept
-    cdef int withdraw(self) except -1
+    cdef void withdraw(self) noexcept
     cdef object lines(self)
-    cdef int leave_lines(self) except -1
 
 
 cdef PyObject* PENDING  # instead of a value: it will come later. Compared by identity, never given to anybody
@@ -48,9 +48,10 @@ cdef class Awaiting(Runnable):
     cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* select(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef Waiter parked(self, Frame frame, Py_ssize_t at, int64_t span)
+    cdef int park(self, Waiter waiter, int64_t span) except -1
     cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL
-    cdef int link(self, Waiter waiter) except -1
-    cdef int unlink(self, Waiter waiter) except -1
+    cdef void link(self, Waiter waiter) noexcept
+    cdef void unlink(self, Waiter waiter) noexcept
     cdef int return_messages(self) except -1
 
 

@@ -5,7 +5,8 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
 from cascade._core.clock cimport after, nanoseconds
-from cascade._core.mailbox cimport Choice, Mailbox, Received, check_channels, next_delivery, nothing, received
+from cascade._core.choice cimport Choice, check_channels, new_choice
+from cascade._core.mailbox cimport Mailbox, Received, next_delivery, nothing, received
 from cascade._core.spec cimport SEND, WAIT
 
 from cascade.exceptions import ChannelClosedError
@@ -43,9 +44,17 @@ cdef class Waiter(Receiver):
         self.land(None, None)
 
     cdef int land(self, object value, object error) except -1:
+        """It has a value or has failed: its run is to look at it. Called in any thread, perhaps for nothing."""
+        if not self.landed and self.run is not None:
+            self.arrive(value, error)
+            self.notify()
+        return 0
+
+    cdef void arrive(self, object value, object error) noexcept:
+        """Go from the run's list of waiters to that of the landed, and wake nobody. Only if it has not landed."""
         cdef Awaiting run = self.run
-        if self.landed or run is None:
-            return 0
+        cdef object handle = self.handle  # what it holds by now is let go of once all is in its place
+        cdef object waited_with = self.value
         self.landed = True
         self.handle = None  # a future may hold on to the waiter for ever
         self.value = value
@@ -56,14 +65,21 @@ cdef class Waiter(Receiver):
         else:
             run.last_landed.next_landed = self
         run.last_landed = self
-        if not run.running:
+
+    cdef bint notify(self) except -1:
+        cdef Awaiting run = self.run
+        if run is not None and not run.running:
             run.scheduler.push(run)
-        return 0
+        return True
 
     cdef void let_go(self) noexcept:
-        """It has been looked at: whoever still holds it holds nothing else."""
+        """It has been looked at, or never will be: whoever still holds it holds nothing else."""
+        run, frame, handle, mailbox = self.run, self.frame, self.handle, self.mailbox
+        value, error, completion, origin = self.value, self.error, self.completion, self.origin
         self.run = None
         self.frame = None
+        self.handle = None
+        self.mailbox = None
         self.value = None
         self.error = None
         self.completion = None
@@ -71,35 +87,48 @@ cdef class Waiter(Receiver):
 
     cdef int fire(self, int64_t now) except -1:
         cdef int64_t elapsed = now - self.since
+        cdef Received made
         if self.frame.template.nodes[self.node].kind == WAIT:
             return self.land(elapsed / 1e9, None)
-        self.leave_lines()
-        return self.land(received(None, True, elapsed, None), None)
+        made = received(None, True, elapsed, None)
+        if not self.landed and self.run is not None:  # a message may have come while room was made for its absence
+            self.withdraw()
+            self.land(made, None)
+        return 0
 
-    cdef bint deliver(self, Mailbox mailbox, object message) except -1:
-        self.run.scheduler.clock.cancel(self)
-        value = received(message, False, self.run.scheduler.clock.now() - self.since, mailbox)
-        if self.landed:  # its run was stopped by another thread at this very moment
-            return False
+    cdef Received prepare(self):
+        return Received.__new__(Received)
+
+    cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept:
+        made.message = message
+        made.channel = mailbox
+        made.elapsed = (self.run.scheduler.clock.now() - self.since) / 1e9
+        self.withdraw()
         self.origin = mailbox
         self.since = next_delivery()
-        self.land(value, None)
-        return True
+        self.arrive(made, None)
 
-    cdef int refuse(self) except -1:
-        self.run.scheduler.clock.cancel(self)
-        done = "sent to" if self.frame.template.nodes[self.node].kind == SEND else "received from"
-        return self.land(None, ChannelClosedError(f"{done} a closed channel"))
+    cdef object refusal(self, Mailbox mailbox):
+        done = "sent to" if mailbox.sending else "received from"
+        return ChannelClosedError(f"{done} a closed channel")
 
-    cdef object hand_over(self):
-        message = self.value
-        self.land(None, None)
-        return message
+    cdef void refuse(self, object error) noexcept:
+        self.withdraw()
+        self.arrive(None, error)
 
-    cdef int withdraw(self) except -1:
+    cdef object outgoing(self):
+        return self.value
+
+    cdef void sent(self) noexcept:
+        self.arrive(None, None)
+
+    cdef void withdraw(self) noexcept:
         """Wait for no deadline and no mailbox any more."""
         self.run.scheduler.clock.cancel(self)
-        return self.leave_lines()
+        if self.mailbox is not None:
+            self.mailbox.leave(self)
+        elif type(self.value) is Choice:
+            (<Choice>self.value).leave()
 
     cdef object lines(self):
         """The mailboxes in whose lines it stands; None: it is something outside the engine that it waits for."""
@@ -108,14 +137,6 @@ cdef class Waiter(Receiver):
         if self.mailbox is not None:
             return (self.mailbox,)
         return (<Choice>self.value).mailboxes() if type(self.value) is Choice else ()
-
-    cdef int leave_lines(self) except -1:
-        if self.mailbox is not None:
-            self.mailbox.leave(self)
-        elif type(self.value) is Choice:
-            (<Choice>self.value).leave()
-        self.value = None
-        return 0
 
 
 cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
@@ -173,8 +194,8 @@ cdef class Awaiting(Runnable):
         timeout = <object>frame.values[operands[1]]
         if timeout is not None:
             span = nanoseconds(timeout, "timeout")
-        if mailbox.holds():
-            message = received(mailbox.take(), False, 0, mailbox)
+        message = mailbox.poll()
+        if message is not None:
             Py_INCREF(message)
             return <PyObject*>message
         if mailbox.closed:
@@ -191,44 +212,55 @@ cdef class Awaiting(Runnable):
         """The first message that waits in one of a node's mailboxes, or park the node until one comes."""
         cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef Mailbox mailbox
-        cdef Waiter waiter
-        cdef Choice choice
+        cdef Waiter waiter = None
+        cdef Choice choice = None
         cdef int64_t span = -1
-        cdef bint is_open = False
-        cdef bint may_come = False
+        cdef bint is_open, may_come
         if node.operands != 2:
             raise TypeError("select() takes channels and a timeout")
         channels = <object>frame.values[operands[0]]
         timeout = <object>frame.values[operands[1]]
+        if type(channels) is list:
+            channels = tuple(channels)  # a list of the user's may change meanwhile
         check_channels(channels, False)
         if timeout is not None:
             span = nanoseconds(timeout, "timeout")
-        for mailbox in channels:
-            if mailbox.holds():
-                message = received(mailbox.take(), False, 0, mailbox)
+        while True:
+            is_open = may_come = False
+            for mailbox in <tuple>channels:
+                message = mailbox.poll()
+                if message is not None:
+                    Py_INCREF(message)
+                    return <PyObject*>message
+                is_open |= not mailbox.closed
+                may_come |= mailbox.may_bring()
+            if not is_open:
+                raise ChannelClosedError("received from a closed channel")
+            if not may_come:
+                message = nothing(span)
                 Py_INCREF(message)
                 return <PyObject*>message
-            is_open |= not mailbox.closed
-            may_come |= mailbox.may_bring()
-        if not is_open:
-            raise ChannelClosedError("received from a closed channel")
-        if not may_come:
-            message = nothing(span)
-            Py_INCREF(message)
-            return <PyObject*>message
-        waiter = self.parked(frame, at, span)
-        choice = Choice.__new__(Choice)
+            if choice is not None:
+                break
+            waiter = new_waiter(self, frame, at)
+            choice = new_choice(waiter, <tuple>channels)  # the collector may run, and something come: look again
         waiter.value = choice
-        choice.join(waiter, channels)
+        self.park(waiter, span)
+        choice.join()
         return pending()
 
-    cdef Waiter parked(self, Frame frame, Py_ssize_t at, int64_t span):
-        """A waiter from now on, with a deadline if the span of time, in nanoseconds, is no less than 0."""
-        cdef Waiter waiter = new_waiter(self, frame, at)
+    cdef int park(self, Waiter waiter, int64_t span) except -1:
+        """Have a waiter wait from now on, with a deadline if the span of time, in nanoseconds, is no less than 0."""
         waiter.since = self.scheduler.clock.now()
         if span >= 0:
             self.scheduler.clock.set(waiter, after(waiter.since, span))
         self.link(waiter)
+        return 0
+
+    cdef Waiter parked(self, Frame frame, Py_ssize_t at, int64_t span):
+        """A waiter of a node, parked as `park` has it."""
+        cdef Waiter waiter = new_waiter(self, frame, at)
+        self.park(waiter, span)
         return waiter
 
     cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
@@ -250,17 +282,16 @@ cdef class Awaiting(Runnable):
         self.link(waiter)
         return pending()
 
-    cdef int link(self, Waiter waiter) except -1:
+    cdef void link(self, Waiter waiter) noexcept:
         if waiter.landed:  # already, while it was being launched
-            return 0
+            return
         waiter.next = self.waiters
         waiter.previous = NULL
         if self.waiters is not None:
             self.waiters.previous = <PyObject*>waiter
         self.waiters = waiter
-        return 0
 
-    cdef int unlink(self, Waiter waiter) except -1:
+    cdef void unlink(self, Waiter waiter) noexcept:
         if waiter.next is not None:
             waiter.next.previous = waiter.previous
         if waiter.previous is not NULL:
@@ -269,19 +300,22 @@ cdef class Awaiting(Runnable):
             self.waiters = waiter.next
         waiter.next = None
         waiter.previous = NULL
-        return 0
 
     cdef int return_messages(self) except -1:
         """Give back what was delivered and will not be looked at: all of it, before anybody gets it."""
         cdef Waiter waiter = self.first_landed
         cdef Mailbox origin
-        cdef list origins = []
+        cdef list origins = None
         while waiter is not None:
             if waiter.origin is not None:
-                waiter.origin.put_back((<Received>waiter.value).message, waiter.since)
-                origins.append(waiter.origin)
+                if origins is None:
+                    origins = []
+                origin = waiter.origin
+                origins.append(origin)
+                origin.put_back((<Received>waiter.value).message, waiter.since)
                 waiter.origin = None
             waiter = waiter.next_landed
-        for origin in origins:
-            origin.serve()
+        if origins is not None:
+            for origin in origins:
+                origin.serve()
         return 0
