@@ -1,5 +1,6 @@
 """The scheduler: which runs can go on, and for how long they may."""
 
+cimport cython
 from libc.stdint cimport int64_t
 
 from cascade._core.clock cimport Clock
@@ -15,6 +16,7 @@ cdef enum Status:  # of a run that has just been advanced
     DECIDE  # its launcher has something to decide: it has ended, or is to be stopped
 
 
+@cython.no_gc_clear
 cdef class Runnable:
     cdef Runnable behind  # in the queue
     cdef bint queued
@@ -22,6 +24,7 @@ cdef class Runnable:
     cdef int advance(self) except -1
 
 
+@cython.no_gc_clear
 cdef class Scheduler:
     cdef readonly TemplateTable table
     cdef readonly Clock clock
@@ -51,6 +54,7 @@ cdef class Scheduler:
 
     cdef bint move_time(self) except -1
     cdef int push(self, Runnable run) except -1
+    cdef int wake(self) except -1
     cdef int read_clock(self) except -1
 
     cdef inline int burn(self, Py_ssize_t calls) except -1:

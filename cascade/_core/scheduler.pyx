@@ -1,5 +1,7 @@
 """The scheduler: which runs can go on, and for how long they may."""
 
+cimport cython
+
 from cascade._core.clock cimport monotonic, nanoseconds
 from cascade._core.frame cimport Frame
 from cascade._core.lazy cimport LazyResult
@@ -14,6 +16,7 @@ cdef enum:
     STANDSTILL = 10_000_000  # steps at one instant of virtual time before somebody is asked
 
 
+@cython.no_gc_clear  # the scheduler takes its queue apart, run by run: a chain of them would be freed recursively
 cdef class Runnable:
     """What stands in the queue of the ready: a run."""
 
@@ -21,6 +24,7 @@ cdef class Runnable:
         raise NotImplementedError
 
 
+@cython.no_gc_clear
 cdef class Scheduler:
     """The compiled part of an engine: the queue of runs that are ready, the clock, and what all runs share.
 
@@ -45,6 +49,13 @@ cdef class Scheduler:
         self.suspicious = STANDSTILL
         self.watch = Watch(launcher)
         self.extraction = Extraction.__new__(Extraction)
+
+    def __dealloc__(self):
+        cdef Runnable run
+        while self.first is not None:
+            run = self.first
+            self.first = run.behind
+            run.behind = None
 
     def attend(self, governed, told, bounded):
         """Say what the launcher wants to be asked or told.
@@ -121,8 +132,7 @@ cdef class Scheduler:
         self.outside = outside
         self.awake = False
         if self.first is not None:
-            self.awake = True
-            self.launcher.wake()
+            self.wake()
 
     def end_turn(self):
         """Whether another turn is due at once."""
@@ -160,12 +170,17 @@ cdef class Scheduler:
         self.last = run
         self.ready += 1
         if not self.awake:
-            self.awake = True
-            try:
-                self.launcher.wake()
-            except BaseException:
-                self.awake = False  # no turn is on its way: the next push tries again
-                raise
+            self.wake()
+        return 0
+
+    cdef int wake(self) except -1:
+        """Have the launcher see to it that a turn comes."""
+        self.awake = True
+        try:
+            self.launcher.wake()
+        except BaseException:
+            self.awake = False  # no turn is on its way: the next push tries again
+            raise
         return 0
 
     cdef bint move_time(self) except -1:

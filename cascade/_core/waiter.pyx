@@ -167,11 +167,15 @@ cdef class Awaiting(Runnable):
         None: it waits for something outside the engine.
         """
         cdef Waiter waiter = self.waiters
-        found = []
-        while waiter is not None:
-            template = waiter.frame.template
-            found.append((template, template.plan.order[waiter.node], waiter.lines()))
+        cdef list found = []
+        cdef list waiting = []
+        while waiter is not None:  # to the end at once: what is made of them may run the collector, and so land some
+            waiting.append(waiter)
             waiter = waiter.next
+        for waiter in waiting:
+            if not waiter.landed:
+                template = waiter.frame.template
+                found.append((template, template.plan.order[waiter.node], waiter.lines()))
         return found
 
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
