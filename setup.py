@@ -54,6 +54,10 @@ DIRECTIVES = {
 # Added to the flags that the interpreter itself was built with.
 FLAGS = [] if sys.platform == "win32" else ["-O2", "-Wno-unused-function"]
 
+# The core makes its objects from C, one base's constructor inside another's; a constructor that takes its arguments as a
+# vectorcall, which is quicker from Python, costs each of those a detour.
+MACROS = [("CYTHON_VECTORCALL_TPNEW", "0")]
+
 ANNOTATE = os.environ.get("CASCADE_ANNOTATE") == "1"
 
 if os.environ.get("CASCADE_EXTENSIONS") == "0":
@@ -61,7 +65,10 @@ if os.environ.get("CASCADE_EXTENSIONS") == "0":
 
 setup(
     ext_modules=cythonize(
-        [Extension(name, [name.replace(".", "/") + ".pyx"], extra_compile_args=FLAGS) for name in MODULES],
+        [
+            Extension(name, [name.replace(".", "/") + ".pyx"], define_macros=MACROS, extra_compile_args=FLAGS)
+            for name in MODULES
+        ],
         # Away from the sources: no generated C can get into an archive.
         build_dir="build/cython",
         compiler_directives=DIRECTIVES,

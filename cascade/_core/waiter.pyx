@@ -74,9 +74,7 @@ cdef class Waiter(Receiver):
 
     cdef void let_go(self) noexcept:
         """It has been looked at, or never will be: whoever still holds it holds nothing else."""
-        run, frame, handle, mailbox = self.run, self.frame, self.handle, self.mailbox
-        value, error, completion, origin = self.value, self.error, self.completion, self.origin
-        self.run = None
+        self.run = None  # first: without a run it does nothing, whatever the end of the others calls
         self.frame = None
         self.handle = None
         self.mailbox = None
