@@ -160,15 +160,14 @@ cdef class Scheduler:
 
     cdef int push(self, Runnable run) except -1:
         """Put a run at the end of the queue."""
-        if run.queued:
-            return 0
-        run.queued = True
-        if self.first is None:
-            self.first = run
-        else:
-            self.last.behind = run
-        self.last = run
-        self.ready += 1
+        if not run.queued:
+            run.queued = True
+            if self.first is None:
+                self.first = run
+            else:
+                self.last.behind = run
+            self.last = run
+            self.ready += 1
         if not self.awake:
             self.wake()
         return 0
