@@ -84,7 +84,7 @@ def _another_python(version: str) -> str | None:
     return None
 
 
-@pytest.fixture(params=[version for version in ("3.11", "3.12", "3.13") if version != THIS])
+@pytest.fixture(params=[version for version in ("3.11", "3.12", "3.13", "3.14", "3.15") if version != THIS])
 def another_python(request: pytest.FixtureRequest) -> str:
     """An interpreter of each other version that has Cascade and hypothesis: in CASCADE_PYTHONS, or on the path."""
     python = _another_python(request.param)

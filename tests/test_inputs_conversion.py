@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ids import case_name
 
 from cascade.conversion import ConversionError, check_type, convert, shown, type_name
 
@@ -130,7 +131,7 @@ SAMPLES: list[tuple[Any, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "type", "expected"), SAMPLES, ids=str)
+@pytest.mark.parametrize(("value", "type", "expected"), SAMPLES, ids=case_name)
 def test_what_converts(value: Any, type: Any, expected: Any) -> None:
     got = convert(value, type)
     assert got == expected
@@ -223,13 +224,13 @@ def test_values_are_shown_shortly() -> None:
     assert "\n" not in shown("a\nb") and "\n" not in shown(Point.__doc__)
 
 
-@pytest.mark.parametrize("type", ["int", 3, lambda text: text, list["int"], dict[str, 3]], ids=str)
+@pytest.mark.parametrize("type", ["int", 3, lambda text: text, list["int"], dict[str, 3]], ids=case_name)
 def test_what_is_no_type(type: Any) -> None:
     with pytest.raises(TypeError, match=r"expected a type, got .* - at `type`"):
         check_type(type)
 
 
-@pytest.mark.parametrize("type", [type for _, type, _ in SAMPLES], ids=str)
+@pytest.mark.parametrize("type", [type for _, type, _ in SAMPLES], ids=case_name)
 def test_what_is_a_type(type: Any) -> None:
     check_type(type)
 

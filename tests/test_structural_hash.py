@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from descriptions import Node
 from hypothesis import given
+from ids import case_name
 from oracle import Journal
 from oracle_build import build
 from oracle_shape import literals, shape
@@ -90,7 +91,7 @@ def test_several_targets() -> None:
     assert digest not in (cs.structural_hash(f(1))[0], cs.structural_hash([f(1)])[0])
 
 
-@pytest.mark.parametrize("target", [None, 1, "x", [1], f, object(), {"a": 1}], ids=repr)
+@pytest.mark.parametrize("target", [None, 1, "x", [1], f, object(), {"a": 1}], ids=case_name)
 def test_what_is_no_target_is_refused(target: object) -> None:
     with pytest.raises(cs.TargetError):
         cs.structural_hash(target)
