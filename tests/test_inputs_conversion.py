@@ -158,7 +158,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     ("1,2,3", tuple[int, str], "expected `tuple[int, str]`, got `str` '1,2,3': 3 items instead of 2"),
     (3, list[int], "expected `list[int]`, got `int` 3"),
     ("abc", list[int], "expected `int`, got `str` 'abc' - at item 0"),
-    ([[1]], set[list], "expected `set[list]`, got `list` [[1]]: unhashable type: 'list'"),
+    ([[1]], set[list], "expected `set[list]`, got `list` [[1]]: "),  # Python's words
     ("{x", dict[str, int], "expected `dict[str, int]`, got `str` '{x': JSON is malformed"),
     ("[1]", dict[str, int], "expected `dict[str, int]`, got `str` '[1]'"),
     ('{"a": "b"}', dict[str, int], "expected `int`, got `str` 'b' - at key 'a'"),
@@ -219,7 +219,7 @@ def test_what_is_no_failure_of_a_value_goes_on() -> None:
 
 def test_values_are_shown_shortly() -> None:
     assert len(shown("x" * 10**6)) <= 60
-    assert shown(10**10_000) == "<int>"
+    assert shown(10**10_000) == "<int>" and shown([1, 10**10_000]) == "[1, <int>]"
     assert len(shown([list(range(100))] * 100)) < 200
     assert "\n" not in shown("a\nb") and "\n" not in shown(Point.__doc__)
 
