@@ -457,3 +457,31 @@ def test_as_a_model_has_it(max_threads: int, steps: list[tuple[str, int]]) -> No
         else:
             with pytest.raises(CancelledError):
                 future.result(0)
+
+
+def test_an_idle_thread_keeps_nothing_of_the_context_that_it_was_started_in(interpreter: Callable[..., str]) -> None:
+    """Also where Python hands that on to threads: an option from 3.14 on, the default of free-threaded builds."""
+    printed = interpreter(
+        """
+        import contextvars, gc, weakref
+        from cascade.processes import ProcessPool
+        from cascade.threads import ThreadPool
+
+        class Thing: ...
+
+        if __name__ == "__main__":
+            variable = contextvars.ContextVar("variable")
+            for pool in ThreadPool(max_threads=1), ProcessPool(1):
+                thing = Thing()
+                kept = weakref.ref(thing)
+                token = variable.set(thing)
+                pool.submit(abs, -1).result(60)
+                variable.reset(token)
+                del thing, token
+                gc.collect()
+                print(kept())
+                pool.close()
+        """,
+        PYTHON_THREAD_INHERIT_CONTEXT="1",
+    )
+    assert printed == "None\nNone\n"

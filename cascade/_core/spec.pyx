@@ -180,8 +180,8 @@ cdef int _check_arguments(TaskSpec spec, Py_ssize_t positional, tuple kwnames) e
 
 # ------------------------------------------------------------------------------------------------ signatures
 
-# From Python 3.14 on annotations are evaluated when they are asked for, and `inspect.signature` asks: of names that exist
-# for type checkers only it then makes forward references, if told to.
+# From Python 3.14 on annotations are evaluated when they are asked for, and `inspect.signature` asks: of names that
+# exist for type checkers only it then makes forward references, if told to.
 cdef bint _evaluated_late = _sys.version_info >= (3, 14)
 cdef dict _unevaluated = {}
 if _evaluated_late:
