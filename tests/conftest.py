@@ -75,7 +75,7 @@ def _another_python(version: str) -> str | None:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         try:
             done = subprocess.run(
-                [python, "-P", "-c", code], env=environment, capture_output=True, text=True, timeout=30, check=False
+                [python, "-P", "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
             )
         except OSError:
             continue
