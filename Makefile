@@ -4,18 +4,21 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CORE := $(wildcard cascade/_core/*.pyx cascade/_core/*.pxd)
+# As many processes as there are cores; PYTEST="-n 0 ..." for one, with the output of each test as it comes.
+SPREAD := -n auto --dist worksteal
 FIREFLIES ?= --side 30 --period 5 --refractory 1 --nudge 0.2 --duration 60
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help fireflies test lint types pytest test-all bench build annotate sdist wheel clean
+.PHONY: help fireflies test lint types pytest test-long test-all bench build annotate sdist wheel clean
 
 help:
 	@echo 'make fireflies  900 recursive agents in the terminal; FIREFLIES="--side 10 ..." for other options'
 	@echo 'make test       all of these: make lint (ruff, cython-lint), make types (mypy, stubtest), make pytest'
 	@echo '                PYTEST="-k name ..." for options of pytest'
+	@echo 'make test-long  the tests that take minutes, which make pytest leaves out'
 	@echo 'make test-all   pytest on every supported Python here, against the built package'
 	@echo 'make bench      the benchmarks; BENCH="--quick ..." for other options'
 	@echo 'make build      the compiled modules, in place'
@@ -26,9 +29,9 @@ help:
 # --- environments -----------------------------------------------------------------------------------------------------
 
 $(VENV)/.made: pyproject.toml .ci/requires
-	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
-	    "Cascade needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ". Name another: make PYTHON=...")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	    "Cascade needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=...")'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || .ci/environment $(PYTHON) $(VENV)
 	@$(BIN)/python .ci/requires build run >$(VENV)/requirements.txt
 	$(PIP) install --requirement $(VENV)/requirements.txt
 	@touch $@
@@ -73,14 +76,17 @@ types: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/python -m mypy.stubtest --allowlist .ci/stubtest-allowlist cascade
 
 pytest: $(VENV)/.built $(VENV)/.tools
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest $(SPREAD) $(PYTEST)
+
+test-long: $(VENV)/.built $(VENV)/.tools
+	$(BIN)/pytest $(SPREAD) -m long $(PYTEST)
 
 # All of them, whatever the ones before found.
 test: $(VENV)/.built $(VENV)/.tools
 	@$(MAKE) --no-print-directory --keep-going lint types pytest
 
 test-all: sdist
-	PYTEST="$(PYTEST)" EXCEPT="$(EXCEPT)" .ci/test-all dist/cascade_engine-*.tar.gz $(PYTHON)
+	PYTEST="$(SPREAD) $(PYTEST)" EXCEPT="$(EXCEPT)" .ci/test-all dist/cascade_engine-*.tar.gz $(PYTHON)
 
 bench: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/python -m benchmarks $(BENCH)

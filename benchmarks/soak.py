@@ -43,6 +43,7 @@ GROWTH = 0.02
 STOP = 1.0
 """The most seconds from Ctrl-C to the end of the process."""
 READY = "all agents have started"
+UNDER_WAY = "messages are on their way"
 CODE = f"""
 import sys
 sys.path.append({str(Path(__file__).parent.parent)!r})
@@ -113,7 +114,7 @@ async def soak(record: Record, seconds: float) -> None:
             # that is taken before any is measured.
             time.sleep(min(PERIOD, seconds / 4))
             print(READY, flush=True)
-            await watch(engine, record, seconds)
+            await watch(engine, record, society, seconds)
             society.closing = True
             await population
             record.turns = sum(run.result() for run in population.runs)
@@ -148,10 +149,10 @@ def listen(engine: cs.Engine, record: Record) -> None:
     engine.events.subscribe(RunFinished, ended)
 
 
-async def watch(engine: cs.Engine, record: Record, seconds: float) -> None:
+async def watch(engine: cs.Engine, record: Record, society: Society, seconds: float) -> None:
     """Look on: sample memory, see how late the loop is, and let short runs come and go."""
     began, cpu = time.monotonic(), time.process_time()
-    sample = 0.0
+    sample, under_way = 0.0, False
     try:
         while (now := time.monotonic() - began) < seconds:
             if now >= sample:
@@ -162,6 +163,8 @@ async def watch(engine: cs.Engine, record: Record, seconds: float) -> None:
             await asyncio.sleep(TICK)
             record.lags.append(time.monotonic() - before - TICK)
             record.visits += await engine.run(visit(1))
+            if not under_way and (under_way := any(society.account.sent)):
+                print(UNDER_WAY, flush=True)
     finally:
         record.lasted = time.monotonic() - began
         record.cpu = time.process_time() - cpu

@@ -25,14 +25,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-try:
-    from cascade._core import lazy as _lazy  # noqa: F401
-except ImportError as error:
-    raise ImportError(
-        "the compiled core of Cascade is missing or does not fit this Python: "
-        "build it with `pip install .` in a checkout (or `make`)"
-    ) from error
-
+from cascade import loading as _loading  # noqa: F401  first of all: it loads the compiled core
 from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
 from cascade._core.choice import select

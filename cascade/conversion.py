@@ -41,7 +41,20 @@ _SERIES: tuple[tuple[type, type], ...] = (
 _EXACT = ("int", "float", "scalar")
 _Class = type
 
-_short = reprlib.Repr()
+
+
+class _Short(reprlib.Repr):
+    """`reprlib`, with one word for numbers that Python refuses to write: it has their address, or no text at all."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            repr(x)
+        except ValueError:
+            return f"<{type(x).__name__}>"
+        return super().repr_int(x, level)
+
+
+_short = _Short()
 _short.maxstring = _short.maxother = 60
 _short.maxlong = 40
 
@@ -155,7 +168,7 @@ def shown(value: Any) -> str:
     """
     try:
         text = _short.repr(value)
-    except Exception:  # reprlib guards against most of what a `__repr__` may do, not against huge numbers
+    except Exception:  # reprlib guards against most of what a `__repr__` may do, but not all
         return f"<{type(value).__name__}>"
     return " ".join(text.split()) if "\n" in text else text
 

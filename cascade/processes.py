@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextvars import Context
 from functools import partial
 from typing import Any
 
@@ -143,7 +144,7 @@ class _Team:
 
     def call(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Make a call."""
-        inner = self._executor.submit(fn, *args)
+        inner = Context().run(self._executor.submit, fn, *args)  # it may start threads, which keep their context
         self._processes = getattr(self._executor, "_processes", None) or self._processes
         self._manager = getattr(self._executor, "_executor_manager_thread", None) or self._manager
         with self._lock:
@@ -188,7 +189,8 @@ class _Team:
         else:
             future.set_result(inner.result())
         if isinstance(error, BrokenExecutor):  # it holds its lock while it tells of it
-            threading.Thread(target=self._go_on, args=(ends,), name="cascade-team", daemon=True).start()
+            thread = threading.Thread(target=self._go_on, args=(ends,), name="cascade-team", daemon=True)
+            Context().run(thread.start)
         else:
             self._go_on(ends)
 

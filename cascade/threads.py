@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import Context
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -263,7 +264,7 @@ class _Line:
         self._starting += 1
         self.threads.add(thread)
         try:
-            thread.start()
+            Context().run(thread.start)  # it keeps nothing alive that happens to be in the context of this call
         except RuntimeError as error:  # the system has no more of them, or the interpreter is about to exit
             self._idle -= 1
             self.threads.discard(thread)

@@ -75,7 +75,7 @@ def _another_python(version: str) -> str | None:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         try:
             done = subprocess.run(
-                [python, "-P", "-c", code], env=environment, capture_output=True, text=True, timeout=30, check=False
+                [python, "-P", "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
             )
         except OSError:
             continue
@@ -84,7 +84,7 @@ def _another_python(version: str) -> str | None:
     return None
 
 
-@pytest.fixture(params=[version for version in ("3.11", "3.12", "3.13") if version != THIS])
+@pytest.fixture(params=[version for version in ("3.11", "3.12", "3.13", "3.14", "3.15") if version != THIS])
 def another_python(request: pytest.FixtureRequest) -> str:
     """An interpreter of each other version that has Cascade and hypothesis: in CASCADE_PYTHONS, or on the path."""
     python = _another_python(request.param)

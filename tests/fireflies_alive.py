@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import cascade as cs
 from cascade.fireflies import Swarm
+from cascade.fireflies.sampler import Reading
 
 _S = TypeVar("_S", bound=Swarm[Any])
 _T = TypeVar("_T")
@@ -54,3 +55,31 @@ def keep_flashes(swarm: Swarm[Any]) -> list[list[float]]:
     for firefly, kept in zip(swarm.fireflies, flashes, strict=True):
         firefly.neighbours += (kept.append,)
     return flashes
+
+
+class Curtain:
+    """A view that keeps what it is shown, and that can end a show on a real clock, which any time may be too short for.
+
+    Args:
+        enough: tells of the flashes of each firefly so far whether the show may end; None: it ends by itself.
+    """
+
+    interval = 0.0
+
+    def __init__(self, enough: Callable[[list[list[float]]], bool] | None = None) -> None:
+        self.readings: list[Reading] = []
+        self._enough = enough
+        self._flashes: list[list[float]] = []
+
+    @contextmanager
+    def stage(self, swarm: Swarm[Any]) -> Iterator[Curtain]:
+        """As a show takes it."""
+        self._flashes = keep_flashes(swarm)
+        yield self
+
+    def show(self, reading: Reading) -> None:
+        self.readings.append(reading)
+        if self._enough is not None and self._enough(self._flashes):
+            current = asyncio.current_task()
+            assert current is not None
+            current.cancel()  # as Ctrl-C does

@@ -98,5 +98,15 @@ def _literals(node: Node, seen: set[Node], found: list[object]) -> Generator:
         found.append(constant(node))
     elif node not in seen:
         seen.add(node)
-        for child in children(node):
+        keys = node.keys if isinstance(node, Box) and node.kind == "dict" else ()
+        for place, child in enumerate(children(node)):
+            if place < len(keys) and not is_plain_key(keys[place]):
+                found.append(keys[place])
             yield _literals(child, seen, found)
+
+
+def is_plain_key(key: object) -> bool:
+    """Tell whether a dict's key is a part of the structure; any other is a literal."""
+    if type(key) is tuple:
+        return all(map(is_plain_key, key))
+    return key is None or (type(key) in (bool, int, str, bytes, float) and key == key)  # a NaN is found by identity

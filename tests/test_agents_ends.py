@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from observation import settle
 
 import cascade as cs
 from cascade.events import RunFinished
 from cascade.testing import VirtualTime
 
 OVERFLOWS = ("error", "block", "drop_oldest", "drop_newest")
+
+
+async def begun(runs: Sequence[cs.Run]) -> None:
+    """Wait until each waits for something."""
+    while any(run.state == "ready" for run in runs):
+        await asyncio.sleep(0)
+    await settle()  # that may be a coroutine, which then has yet to begin
 
 
 @given(
@@ -172,8 +180,7 @@ async def test_who_leaves_an_heir_does_not_keep_the_engine_from_its_end() -> Non
 
     async with asyncio.timeout(30):
         async with cs.Engine() as engine:
-            engine.start_many(agent(0) for _ in range(3))
-            await asyncio.sleep(0.01)
+            await begun(engine.start_many(agent(0) for _ in range(3)).runs)
         assert len(heirs) >= 3 and all(heir.done() for heir in heirs)
         assert engine.runs == ()
         async with engine:  # and then again
@@ -207,8 +214,7 @@ async def test_who_is_stopped_may_run_something_to_clean_up(seconds: float) -> N
             cleaned.append(await engine.run(cs.wait(seconds)))
 
     async with asyncio.timeout(30), cs.Engine() as engine:
-        engine.start_many(agent() for _ in range(3))
-        await asyncio.sleep(0.01)
+        await begun(engine.start_many(agent() for _ in range(3)).runs)
     assert len(cleaned) == 3
 
 
@@ -239,7 +245,7 @@ async def test_an_engine_that_is_left_inside_one_of_its_tasks_ends() -> None:
     async with asyncio.timeout(30):
         async with cs.Engine() as engine:
             run = engine.start(agent())
-            await asyncio.sleep(0.01)
+            await begun([run])
         assert run.state == "cancelled"
         async with engine:
             run = engine.start(leaves(engine))
@@ -267,7 +273,6 @@ async def test_all_are_stopped_in_the_order_in_which_they_were_started() -> None
             ended.append(number)
 
     async with cs.Engine() as engine:
-        engine.start_many(agent(number) for number in range(40))
-        await asyncio.sleep(0.01)
+        await begun(engine.start_many(agent(number) for number in range(40)).runs)
         assert [run.id for run in engine.runs] == sorted(run.id for run in engine.runs)
     assert ended == list(range(40))

@@ -1,4 +1,4 @@
-"""Shows on a real engine: short ones, and nothing is asserted of how fast they are."""
+"""Shows, most of them in virtual time; those on a real clock last until they have shown what is asked of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fireflies_alive import Curtain
 
 import cascade as cs
 from cascade.fireflies import Additive, Cellular, Mirollo, Swarm
@@ -16,34 +17,28 @@ from cascade.fireflies.sampler import Reading, View
 from cascade.fireflies.settings import Settings, SettingsError
 from cascade.fireflies.show import make_engine, make_swarm, perform, show
 
-BRIEF = Settings(side=5, period=0.2, refractory=0.04, duration=1.0, seed=4)
+BRIEF = Settings(side=5, period=0.2, refractory=0.04, duration=1.0, seed=4, virtual=True)
+ENDLESS = Settings(side=5, period=0.02, refractory=0.004, duration=3600.0, seed=4)
+"""On a real clock."""
 
 
-class Kept:
-    """A view that keeps what it is shown."""
-
-    interval = 0.1
-
-    def __init__(self) -> None:
-        self.readings: list[Reading] = []
-
-    def show(self, reading: Reading) -> None:
-        self.readings.append(reading)
+def twice(flashes: list[list[float]]) -> bool:
+    return all(len(kept) >= 2 for kept in flashes)
 
 
 def test_a_small_grid_falls_into_step() -> None:
-    """Many more periods than it takes, so that a machine that stutters does not matter."""
-    outcome = show(Settings(side=5, period=0.2, refractory=0.04, duration=1.5, seed=4))
+    outcome = show(Settings(side=5, period=0.2, refractory=0.04, duration=1.5, seed=4, virtual=True))
     assert outcome.sampler.orders[0] < 0.5
     assert outcome.summary.r > 0.95
 
 
-def test_the_summary_adds_up() -> None:
-    outcome = show(BRIEF)
+@pytest.mark.parametrize("virtual", [True, False])
+def test_the_summary_adds_up(virtual: bool) -> None:
+    outcome = show(BRIEF) if virtual else show(ENDLESS, Curtain(twice).stage)
     summary = outcome.summary
     assert summary.agents == 25
-    assert (outcome.seed, outcome.interrupted) == (4, False)
-    assert 1.0 <= summary.model_s <= summary.wall_s
+    assert (outcome.seed, outcome.interrupted) == (4, not virtual)
+    assert summary.model_s == 1.0 if virtual else 0.0 < summary.model_s <= summary.wall_s
     assert summary.events >= 2 * summary.flashes - 25 > 0
     assert summary.hits + summary.misses >= summary.events
     assert summary.misses == summary.builds == summary.solves <= 3
@@ -51,9 +46,8 @@ def test_the_summary_adds_up() -> None:
 
 
 def test_virtual_time_ends_when_it_should_and_knows_no_lag() -> None:
-    view = Kept()
-    view.interval = 0.0
-    outcome = show(Settings(agents=100, duration=42.0, seed=1, virtual=True), lambda swarm: nullcontext(view))
+    view = Curtain()
+    outcome = show(Settings(agents=100, duration=42.0, seed=1, virtual=True), view.stage)
     assert outcome.summary.model_s == 42.0
     assert outcome.summary.lag_p50_ms is outcome.summary.lag_p99_ms is None
     assert all(reading.lag_ms is None for reading in view.readings)
@@ -76,13 +70,10 @@ def test_what_a_show_is_asked_for_is_what_it_is() -> None:
     assert (cells.states, cells.blink, {len(cell.neighbours) for cell in cells.fireflies}) == (4, 1, {2})
 
 
-def test_a_view_is_told_what_happens() -> None:
-    view = Kept()
-
-    def stage(swarm: Swarm[Any]) -> AbstractContextManager[View]:
-        return nullcontext(view)
-
-    show(BRIEF, stage)
+@pytest.mark.parametrize("settings", [BRIEF, ENDLESS], ids=["virtual", "real"])
+def test_a_view_is_told_what_happens(settings: Settings) -> None:
+    view = Curtain(lambda flashes: len(view.readings) >= 2)
+    show(settings, view.stage)
     assert len(view.readings) >= 2
     assert all(0.0 <= reading.r <= 1.0 and 0.0 <= reading.hit_rate <= 1.0 for reading in view.readings)
     flashes = [reading.flashes for reading in view.readings]
@@ -95,7 +86,7 @@ def test_time_is_as_fast_as_asked() -> None:
 
     def stage(swarm: Swarm[Any]) -> AbstractContextManager[View]:
         class Bracket:
-            interval = 0.1
+            interval = 0.0
 
             def show(self, reading: Reading) -> None:
                 before, model = time.monotonic(), swarm.now()
@@ -103,7 +94,7 @@ def test_time_is_as_fast_as_asked() -> None:
 
         return nullcontext(Bracket())
 
-    show(Settings(side=3, duration=10.0, speed=10.0), stage)
+    show(Settings(side=3, duration=2.0, speed=10.0), stage)
     (first_before, first, first_after), (last_before, last, last_after) = looks[0], looks[-1]
     slack = 1e-6  # both clocks are rounded to less
     assert 10.0 * (last_before - first_after) - slack <= last - first <= 10.0 * (last_after - first_before) + slack
@@ -117,14 +108,22 @@ def test_nothing_starts_when_something_asked_for_cannot_be_had() -> None:
 
 
 async def test_being_cancelled_ends_it_with_a_summary() -> None:
+    shown = asyncio.Event()
+
+    class Bell:
+        interval = 0.0
+
+        def show(self, reading: Reading) -> None:
+            shown.set()
+
     settings = Settings(side=3, period=0.2, refractory=0.04, duration=3600.0)
-    task = asyncio.create_task(perform(settings, make_engine(settings)))
-    await asyncio.sleep(0.3)
+    task = asyncio.create_task(perform(settings, make_engine(settings), lambda swarm: nullcontext(Bell())))
+    await shown.wait()
     task.cancel()
     outcome = await task
     assert outcome.interrupted
     assert outcome.summary.agents == 9
-    assert outcome.summary.model_s < 60.0
+    assert outcome.summary.model_s < 3600.0
 
 
 async def test_an_agent_that_fails_ends_the_show_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ids import case_name
 
 from cascade.conversion import ConversionError, check_type, convert, shown, type_name
 
@@ -130,7 +131,7 @@ SAMPLES: list[tuple[Any, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "type", "expected"), SAMPLES, ids=str)
+@pytest.mark.parametrize(("value", "type", "expected"), SAMPLES, ids=case_name)
 def test_what_converts(value: Any, type: Any, expected: Any) -> None:
     got = convert(value, type)
     assert got == expected
@@ -157,7 +158,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     ("1,2,3", tuple[int, str], "expected `tuple[int, str]`, got `str` '1,2,3': 3 items instead of 2"),
     (3, list[int], "expected `list[int]`, got `int` 3"),
     ("abc", list[int], "expected `int`, got `str` 'abc' - at item 0"),
-    ([[1]], set[list], "expected `set[list]`, got `list` [[1]]: unhashable type: 'list'"),
+    ([[1]], set[list], "expected `set[list]`, got `list` [[1]]: "),  # Python's words
     ("{x", dict[str, int], "expected `dict[str, int]`, got `str` '{x': JSON is malformed"),
     ("[1]", dict[str, int], "expected `dict[str, int]`, got `str` '[1]'"),
     ('{"a": "b"}', dict[str, int], "expected `int`, got `str` 'b' - at key 'a'"),
@@ -218,18 +219,18 @@ def test_what_is_no_failure_of_a_value_goes_on() -> None:
 
 def test_values_are_shown_shortly() -> None:
     assert len(shown("x" * 10**6)) <= 60
-    assert shown(10**10_000) == "<int>"
+    assert shown(10**10_000) == "<int>" and shown([1, 10**10_000]) == "[1, <int>]"
     assert len(shown([list(range(100))] * 100)) < 200
     assert "\n" not in shown("a\nb") and "\n" not in shown(Point.__doc__)
 
 
-@pytest.mark.parametrize("type", ["int", 3, lambda text: text, list["int"], dict[str, 3]], ids=str)
+@pytest.mark.parametrize("type", ["int", 3, lambda text: text, list["int"], dict[str, 3]], ids=case_name)
 def test_what_is_no_type(type: Any) -> None:
     with pytest.raises(TypeError, match=r"expected a type, got .* - at `type`"):
         check_type(type)
 
 
-@pytest.mark.parametrize("type", [type for _, type, _ in SAMPLES], ids=str)
+@pytest.mark.parametrize("type", [type for _, type, _ in SAMPLES], ids=case_name)
 def test_what_is_a_type(type: Any) -> None:
     check_type(type)
 

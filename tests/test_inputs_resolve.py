@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ids import case_name
 
 import cascade as cs
 from cascade.inputs import NOTHING, EnvSpec, ParamSpec, Spec, distinct, resolve
@@ -56,13 +57,13 @@ DIFFERENT: list[tuple[Any, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=str)
+@pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=case_name)
 def test_defaults_that_could_be_told_apart_make_different_specs(one: Any, other: Any) -> None:
     assert ParamSpec("n", one) != ParamSpec("n", other)
     assert ParamSpec("n", one) == ParamSpec("n", one)
 
 
-@pytest.mark.parametrize("default", [float("nan"), [1, {"a": (2.0,)}], "x", {1, 2}, NeverEqual()], ids=str)
+@pytest.mark.parametrize("default", [float("nan"), [1, {"a": (2.0,)}], "x", {1, 2}, NeverEqual()], ids=case_name)
 def test_equal_defaults_make_equal_specs(default: Any) -> None:
     again = default if isinstance(default, NeverEqual) else copy.deepcopy(default)
     assert ParamSpec("n", default) == ParamSpec("n", again)

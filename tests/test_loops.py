@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+from ids import case_name
 from observation import settle
 
 import cascade as cs
@@ -204,7 +205,7 @@ def test_start_outside_a_loop_is_a_clear_error() -> None:
         cs.Engine().start(keep(1))
 
 
-@pytest.mark.parametrize("target", [None, 1, keep, [1], [keep(1), 2], {"a": keep(1)}, object(), len], ids=repr)
+@pytest.mark.parametrize("target", [None, 1, keep, [1], [keep(1), 2], {"a": keep(1)}, object(), len], ids=case_name)
 async def test_what_is_no_target_is_refused(target: object) -> None:
     engine = cs.Engine()
     with pytest.raises(cs.TargetError):

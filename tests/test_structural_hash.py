@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 
 import pytest
-from descriptions import Node
-from hypothesis import given
+from descriptions import Box, Call, Node, TaskSpec
+from hypothesis import example, given
+from ids import case_name
 from oracle import Journal
 from oracle_build import build
 from oracle_shape import literals, shape
 from shapes import digests
-from strategies import ALL_KINDS, expressions
-from values import Point, canonical
+from strategies import ALL_KINDS, Digest, expressions
+from values import HostileKey, Point, canonical
 
 import cascade as cs
 
@@ -90,13 +92,19 @@ def test_several_targets() -> None:
     assert digest not in (cs.structural_hash(f(1))[0], cs.structural_hash([f(1)])[0])
 
 
-@pytest.mark.parametrize("target", [None, 1, "x", [1], f, object(), {"a": 1}], ids=repr)
+@pytest.mark.parametrize("target", [None, 1, "x", [1], f, object(), {"a": 1}], ids=case_name)
 def test_what_is_no_target_is_refused(target: object) -> None:
     with pytest.raises(cs.TargetError):
         cs.structural_hash(target)
 
 
+OPAQUE = [HostileKey(), math.nan, ..., (1, HostileKey()), (math.nan,)]
+PLAIN = ["a", 2, True, 1.5, None, b"a", (), (1, ("a", None))]
+LEAF = Call(TaskSpec("leaf", Digest(), "inline"), (), {})
+
+
 @given(expressions(ALL_KINDS))
+@example(Call(TaskSpec("f", Digest(), "inline"), (Box("dict", (LEAF,) * 13, (*OPAQUE, *PLAIN)),), {}))
 def test_random_expressions_give_their_literals(node: Node) -> None:
     _, slots = cs.structural_hash(build(node, Journal()))
     found = [slot for slot in slots if not isinstance(slot, cs.Task) and slot is not Point]

@@ -7,6 +7,7 @@ import functools
 import inspect
 
 import pytest
+from ids import case_name
 
 import cascade as cs
 
@@ -173,7 +174,7 @@ def test_names_of_nested_functions() -> None:
     assert nested.name == "test_names_of_nested_functions.<locals>.nested"
 
 
-@pytest.mark.parametrize("thing", [None, 1, "name", [], classmethod(plain), object()], ids=repr)
+@pytest.mark.parametrize("thing", [None, 1, "name", [], classmethod(plain), object()], ids=case_name)
 def test_what_cannot_be_called_is_refused(thing: object) -> None:
     with pytest.raises(cs.TaskDefinitionError):
         cs.task(mode="inline")(thing)

@@ -1,4 +1,6 @@
+from collections.abc import Callable
 from inspect import Signature
+from typing import Any
 
 from typing_extensions import disjoint_base
 
@@ -22,3 +24,5 @@ class TaskSpec:
     @property
     def runs_inline(self) -> bool: ...
     def measured(self, ns: int) -> bool: ...
+
+def signature_of(fn: Callable[..., Any], *, follow_wrapped: bool = True, annotated: bool = False) -> Signature: ...

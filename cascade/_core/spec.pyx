@@ -7,6 +7,8 @@ the defaults and the bound instance belong to the task, never to the spec.
 
 import functools as _functools
 import inspect as _inspect
+import sys as _sys
+import types as _types
 import weakref as _weakref
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -176,6 +178,65 @@ cdef int _check_arguments(TaskSpec spec, Py_ssize_t positional, tuple kwnames) e
     return 0
 
 
+# ------------------------------------------------------------------------------------------------ signatures
+
+# From Python 3.14 on annotations are evaluated when they are asked for, and `inspect.signature` asks: of names that
+# exist for type checkers only it then makes forward references, if told to.
+cdef bint _evaluated_late = _sys.version_info >= (3, 14)
+cdef dict _unevaluated = {}
+if _evaluated_late:
+    from annotationlib import Format as _Format
+    _unevaluated = {"annotation_format": _Format.FORWARDREF}
+
+
+def signature_of(fn, *, follow_wrapped=True, annotated=False):
+    """The signature of a callable, whatever its annotations are: none fails, or is evaluated without need.
+
+    Args:
+        fn: the callable.
+        follow_wrapped: whether that of what a decorator has wrapped is meant.
+        annotated: whether annotations are wanted; they are left out, all of them, if one cannot be evaluated. Without
+            it, those that have not been evaluated yet are left out.
+
+    Raises:
+        TypeError, ValueError: it has none, as some built-in callables.
+    """
+    if not _evaluated_late:
+        return _inspect.signature(fn, follow_wrapped=follow_wrapped)
+    if annotated:
+        try:
+            return _inspect.signature(fn, follow_wrapped=follow_wrapped, **_unevaluated)
+        except Exception:  # of an annotation; if it is the callable's, it comes again
+            pass
+    return _inspect.signature(_bare(fn, follow_wrapped), follow_wrapped=follow_wrapped, **_unevaluated)
+
+
+def _bare(fn, follow_wrapped):
+    """The same callable without annotations, where they can be had away; for its signature only."""
+    if isinstance(fn, _types.MethodType):
+        return _types.MethodType(_bare(fn.__func__, follow_wrapped), fn.__self__)
+    if follow_wrapped:
+        inner = _inspect.unwrap(fn, stop=_is_no_wrapper)
+        if inner is not fn:
+            return _bare(inner, follow_wrapped)
+    if getattr(fn, "__signature__", None) is not None:  # that tells all
+        return fn
+    if isinstance(fn, _functools.partial):
+        return _functools.partial(_bare(fn.func, follow_wrapped), *fn.args, **fn.keywords)
+    if PyFunction_Check(fn):
+        bare = _types.FunctionType(fn.__code__, fn.__globals__, fn.__name__, fn.__defaults__, fn.__closure__)
+        bare.__kwdefaults__ = fn.__kwdefaults__
+        bare.__dict__.update(fn.__dict__)
+        return bare
+    call = getattr(type(fn), "__call__", None)
+    return _types.MethodType(_bare(call, follow_wrapped), fn) if PyFunction_Check(call) else fn
+
+
+def _is_no_wrapper(fn):
+    """Whether `inspect.signature` looks no further into what was wrapped."""
+    return hasattr(fn, "__signature__") or isinstance(fn, _types.MethodType)
+
+
 # ------------------------------------------------------------------------------------------------ finding a spec
 
 cdef tuple _variant(object fn, str name, Mode mode):
@@ -185,7 +246,7 @@ cdef tuple _variant(object fn, str name, Mode mode):
     if isinstance(inner, _functools.partial):
         extra = ("partial", len(inner.args), tuple(sorted(inner.keywords)))
         inner = inner.func
-    if isinstance(inner, _inspect.types.MethodType):
+    if isinstance(inner, _types.MethodType):
         extra += ("bound",)
         inner = inner.__func__
     if not PyFunction_Check(inner):
@@ -257,7 +318,7 @@ _given = _Given()
 def _outline(fn):
     """The signature without what belongs to one function alone; None where there is none."""
     try:
-        signature = _inspect.signature(fn, follow_wrapped=False)
+        signature = signature_of(fn, follow_wrapped=False)
     except (ValueError, TypeError):  # some built-in callables do not tell
         return None
     empty = _inspect.Parameter.empty

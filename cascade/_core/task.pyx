@@ -4,7 +4,6 @@ Calling a task is the hottest thing that users do, once a node and iteration, so
 over (an array of arguments and the call site's own tuple of names) and checks a call site only the first time.
 """
 
-from inspect import signature as _signature
 from sys import modules as _sys_modules
 from types import MethodType as _MethodType
 
@@ -21,6 +20,7 @@ from cascade._core.spec cimport (
 from cascade._core.symbol cimport CallShape, call_shape
 from cascade._core.zipped cimport Const, check_sizes, check_zippable
 
+from cascade._core.spec import signature_of as _signature_of
 from cascade.exceptions import MapError, TaskDefinitionError
 
 cdef extern from "Python.h":
@@ -109,7 +109,7 @@ cdef class Task:
     @property
     def __signature__(self):
         try:
-            return _signature(self.fn)
+            return _signature_of(self.fn, annotated=True)
         except (ValueError, TypeError):
             raise AttributeError("__signature__") from None
 

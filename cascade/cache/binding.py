@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import FunctionType, MethodType
 from typing import Any
 
+from cascade._core.spec import signature_of
+
 __all__ = ["Bound", "bind"]
 
 CO_VARARGS = inspect.CO_VARARGS
@@ -101,7 +103,7 @@ def _without(bound: Bound, skip: int) -> Bound:
 
 def _bind_signature(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Bound | None:
     try:
-        taken = inspect.signature(fn, follow_wrapped=False).bind(*args, **kwargs)
+        taken = signature_of(fn, follow_wrapped=False).bind(*args, **kwargs)
     except (TypeError, ValueError):
         return None
     given = set(taken.arguments)

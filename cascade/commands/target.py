@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from cascade._core.lazy import LazyResult
+from cascade._core.spec import signature_of
 from cascade.commands.status import UsageError
 
 __all__ = ["Target", "find", "find_target", "is_target", "look_here"]
@@ -121,7 +122,7 @@ def _whence(error: BaseException, name: str) -> str:
 
 def _call(found: Callable[..., Any], text: str) -> Any:
     try:
-        signature = inspect.signature(found)
+        signature = signature_of(found)
     except (TypeError, ValueError):  # Python tells none of some built-in functions
         signature = inspect.Signature()
     needed = [

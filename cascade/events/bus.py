@@ -12,6 +12,7 @@ from types import CoroutineType, TracebackType
 from typing import Any, Generic, NoReturn, TypeVar
 
 from cascade._core.lazy import LazyResult
+from cascade._core.spec import signature_of
 from cascade.events.event import Event
 
 __all__ = ["Events", "Subscription"]
@@ -269,7 +270,7 @@ def _check_function(fn: Callable[[E], object]) -> Callable[[E], object]:
         if inspect.isgeneratorfunction(candidate):
             raise TypeError(f"expected a plain function, got the generator function {_name(fn)} - at `fn`")
     try:
-        signature = inspect.signature(fn)
+        signature = signature_of(fn, annotated=True)
     except Exception:  # a callable need not have one
         return fn
     try:

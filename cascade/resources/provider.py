@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, overload
 
 from cascade._core.lazy import LazyResult
+from cascade._core.spec import signature_of
 from cascade._core.special import injected_name
 
 __all__ = ["Kind", "Resource", "ScopeKind", "Value", "resource"]
@@ -173,7 +174,7 @@ def _kind_of(fn: Callable[..., Any]) -> Kind:
 
 def _parameters_of(fn: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
-        found = inspect.signature(fn).parameters.values()
+        found = signature_of(fn).parameters.values()
     except ValueError:  # some builtins do not say what they take
         return []
     return [p for p in found if p.kind is not p.VAR_POSITIONAL and p.kind is not p.VAR_KEYWORD]
