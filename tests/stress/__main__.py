@@ -14,12 +14,13 @@ import argparse
 import faulthandler
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-PATIENCE = 60  # seconds for one round of destructors, of which most take a tenth of one
+PATIENCE = 30  # seconds for one round of destructors, of which most take a tenth of one
 SHOWN = 60  # lines of what a crash or a hang has to say
 TESTS = ("destructors", "channels")
 
@@ -27,7 +28,7 @@ TESTS = ("destructors", "channels")
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/stress", description="Use the core at once from everywhere.")
     parser.add_argument("tests", nargs="*", metavar="TEST", help=f"of {', '.join(TESTS)}; all if none is named")
-    parser.add_argument("--seconds", type=float, default=60, help="for each test")
+    parser.add_argument("--seconds", type=float, default=60, help="for all tests together")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=1_000_000, help="of destructors, at most")
     parser.add_argument("--messages", type=int, default=10_000_000, help="of channels, at most")
@@ -48,7 +49,7 @@ def main() -> int:
 
             return channels.main(options.messages, options.seconds, options.seed)
         return rounds(options, (f"{options.seed}.{each}" for each in range(options.here, options.rounds)))
-    return max([supervise(test, options) for test in tests])
+    return max([supervise(test, options, options.seconds / len(tests)) for test in tests])
 
 
 def rounds(options: argparse.Namespace, names: object) -> int:
@@ -63,16 +64,20 @@ def rounds(options: argparse.Namespace, names: object) -> int:
             break
         print(f"round {name}", flush=True)
         faulthandler.dump_traceback_later(PATIENCE, exit=True)
-        for problem in World(name, without).run():
+        world = World(name, without)
+        watchman = threading.Timer(PATIENCE - 5, lambda world=world: print("\n".join(world.unfinished()), flush=True))
+        watchman.start()
+        for problem in world.run():
             print(f"problem {problem}", flush=True)
             failed = 1
+        watchman.cancel()
     faulthandler.cancel_dump_traceback_later()
     return failed
 
 
-def supervise(test: str, options: argparse.Namespace) -> int:
+def supervise(test: str, options: argparse.Namespace, seconds: float) -> int:
     """Run a test in processes of its own until the time is over. Return 1 if there was any problem."""
-    end = time.monotonic() + options.seconds
+    end = time.monotonic() + seconds
     first = played = failed = 0
     while (left := end - time.monotonic()) > 0 and first < options.rounds:
         command = [sys.executable, "-P", __file__, test, "--here", str(first), "--seed", str(options.seed)]

@@ -59,7 +59,7 @@ def unreceive(world: World) -> None:
 
 def _attend(world: World, coroutine: object) -> None:
     """Have a coroutine run, if an event loop runs in this thread and is the world's."""
-    if len(world.tasks) > 30 or not world.in_thread() or not _looping():
+    if not world.attending or len(world.tasks) > 30 or not world.in_thread() or not _looping():
         coroutine.close()  # type: ignore[attr-defined]
         return
     task = asyncio.ensure_future(coroutine)  # type: ignore[arg-type]

@@ -84,7 +84,11 @@ class Book:
         if error is None:
             self._problems.append(what)
         elif not allowed(error):
-            self._problems.append(f"{what}: {''.join(traceback.format_exception(error))}")
+            self.fail(what, error)
+
+    def fail(self, what: str, error: BaseException) -> None:
+        """Note an error, whatever it is."""
+        self._problems.append(f"{what}: {''.join(traceback.format_exception(error))}")
 
     def close(self, channels: Iterable[cs.Channel]) -> list[str]:
         """The round is over, and the channels are empty: return what is wrong."""

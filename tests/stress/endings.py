@@ -78,7 +78,7 @@ def _suspend() -> Generator[None, None, None]:
 
 
 def coroutine(call: Call) -> object:
-    """The `finally` of a suspended coroutine."""
+    """The `finally` of a suspended coroutine: not by itself, as a coroutine that a task returns is awaited."""
 
     async def suspended() -> None:
         try:
@@ -88,7 +88,7 @@ def coroutine(call: Call) -> object:
 
     value = suspended()
     value.send(None)
-    return value
+    return Thing(value)
 
 
 def async_generator(call: Call) -> object:

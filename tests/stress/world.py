@@ -62,6 +62,7 @@ class World:
         self.watched: list[tuple[cs.Run, int]] = []  # with the number of messages that each may hold when it is stopped
         self.populations: list[cs.Population] = []
         self.tasks = dict[asyncio.Task[None], None]()
+        self.attending = False  # new tasks are taken
         left_out = without | ({"cancel_run"} if self.strict else set())
         self.actions = [each for each in actions.ACTIONS if each.__name__ not in left_out]
         self.scenes = [each for each in SCENES if not self.strict or each not in (many, mapped, failing)]
@@ -194,7 +195,9 @@ class World:
             self.act()
 
     async def drive(self, engines: list[cs.Engine], *, leave: bool) -> None:
+        """Use engines, and close them, or have the event loop closed under them."""
         self.engines = engines
+        self.attending = True
         asyncio.get_running_loop().set_exception_handler(self._unhandled)
         async with contextlib.AsyncExitStack() as stack:
             if leave:
@@ -208,13 +211,18 @@ class World:
                 await asyncio.sleep(self.choose([0, 0, 0, 0.0005, 0.003]))
                 if self.chance(0.5) and self.runs:
                     self.choose(self.runs).cancel()
-        for task in [*self.tasks]:
-            task.cancel()
-        if self.tasks:
-            await asyncio.wait([*self.tasks])
+            self.attending = False
+            for task in [*self.tasks]:
+                task.cancel()
+            if self.tasks:
+                await asyncio.wait([*self.tasks])
+        if leave:
+            for engine in engines:
+                await engine.aclose()
 
     def _unhandled(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self.book.note(context["message"], context.get("exception"))
+        if context["message"] != "Task was destroyed but it is pending!":  # the event loop was closed under it
+            self.book.note(context["message"], context.get("exception"))
 
     def loops(self) -> None:
         """Give the engines one event loop, or two of which the first ends while runs wait on it."""
@@ -232,17 +240,20 @@ class World:
             try:
                 self.loops()
             except BaseException as error:
-                self.book.note("the event loop failed", error)
+                self.book.fail("the event loop failed", error)
             for thread in self.threads:
                 thread.stop()
             self._finish()
         return self.book.close([*self.channels, *self.closed])
 
+    def unfinished(self) -> list[str]:
+        """The runs that have not ended."""
+        return [f"{run!r} has not ended" for engine in self.engines for run in engine.runs]
+
     def _finish(self) -> None:
         self.over = True
-        for engine in self.engines:
-            if engine.runs:
-                self.book.note(f"{engine.runs!r} have not ended")
+        for what in self.unfinished():
+            self.book.note(what)
         for run, held in self.watched:
             if not run.done():
                 continue
