@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from scenes import Scene, drop, keep, listening, nesting, ticking
+from scenes import Scene, drop, keep, listening, nesting, sending, ticking
 
 import cascade as cs
 
@@ -118,14 +118,16 @@ def cancel_run(world: World) -> None:
 
 
 def start_run(world: World) -> None:
-    world.start(world.choose(world.scenes))
+    if world.in_thread():  # from another one it would be an error, or take the engine there
+        world.start(world.choose(world.scenes))
 
 
 def start_many(world: World) -> None:
     engine = world.choose(world.engines)
-    if len(engine.runs) > 30:
+    if len(engine.runs) > 30 or not world.in_thread():
         return
-    scenes: list[Scene] = [world.choose(world.scenes) for _ in range(1 + world.below(4))]
+    # What is started again would send the same messages again.
+    scenes = [scene for scene in (world.choose(world.scenes) for _ in range(1 + world.below(4))) if scene is not sending]
     policy = world.choose(["leave", "stop", cs.Restart(limit=2)] if not world.strict else ["leave"])
     population = engine.start_many([scene(world) for scene in scenes], on_failure=policy)
     for run, scene in zip(population.runs, scenes, strict=True):
@@ -157,7 +159,7 @@ def look(world: World) -> None:
         len(channel)
     for engine in world.engines:
         for run in engine.runs[:10]:
-            run.state, run.doing, repr(run)  # noqa: B018
+            run.state, run.doing, repr(run)
         repr(engine)
         engine.templates.stats  # noqa: B018
     for population in world.populations[-2:]:
@@ -180,7 +182,7 @@ def run_in_thread(world: World) -> None:
 def _run_elsewhere(world: World) -> None:
     if world.over:
         return
-    scene = world.choose([listening, ticking, nesting])
+    scene = world.choose([ticking, nesting] if world.strict else [listening, ticking, nesting])
     engine = world.new_engine(cs.Clock.real())
     try:
         asyncio.run(_at_most(world, engine, scene))
