@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CORE := $(wildcard cascade/_core/*.pyx cascade/_core/*.pxd)
 # As many processes as there are cores; PYTEST="-n 0 ..." for one, with the output of each test as it comes.
 SPREAD := -n auto --dist worksteal
+SECONDS ?= 600
 FIREFLIES ?= --side 30 --period 5 --refractory 1 --nudge 0.2 --duration 60
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help fireflies test lint types pytest test-long test-all bench build annotate sdist wheel clean
+.PHONY: help fireflies test lint types pytest test-long test-all stress sanitize bench build annotate sdist wheel clean
 
 help:
 	@echo 'make fireflies  900 recursive agents in the terminal; FIREFLIES="--side 10 ..." for other options'
@@ -20,6 +21,8 @@ help:
 	@echo '                PYTEST="-k name ..." for options of pytest'
 	@echo 'make test-long  the tests that take minutes, which make pytest leaves out'
 	@echo 'make test-all   pytest on every supported Python here, against the built package'
+	@echo 'make stress     use the core from everywhere at once, for SECONDS=600; STRESS="--seed 1 ..." for other options'
+	@echo 'make sanitize   its tests and make stress with AddressSanitizer and UBSan; needs gcc; about 20 minutes'
 	@echo 'make bench      the benchmarks; BENCH="--quick ..." for other options'
 	@echo 'make build      the compiled modules, in place'
 	@echo 'make annotate   annotated C of the compiled modules, in build/cython'
@@ -60,6 +63,27 @@ $(VENV)/.tools: $(VENV)/.made
 	$(PIP) install --requirement $(VENV)/requirements.txt
 	@touch $@
 
+# A copy of the package whose core is built with AddressSanitizer and UBSan. The interpreter is not: the runtime must be
+# loaded before it, and it must take its memory from malloc, where the runtime sees it. It never gives back all of it.
+SANITIZED := $(VENV)/sanitized
+SANITIZERS := PYTHONPATH="$(abspath $(SANITIZED))/lib" PYTHONSAFEPATH=1 PYTHONMALLOC=malloc \
+    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
+    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+# The tests of the core: those in which expressions are extracted, evaluated and freed, on channels and clocks.
+SANITIZED_TESTS = $(wildcard $(addsuffix .py,$(addprefix tests/test_,cancellation channel* clock* core_* dataflow \
+    expressions failure* fairness awkward_* language* lazy_* leaks loops modes* population* run scale_* select state steps_* \
+    structur* task_* templates virtual_loop wait)))
+
+$(SANITIZED)/.flags: setup.py | $(VENV)/.made
+	@rm -rf $(SANITIZED)
+	@mkdir -p $(SANITIZED)/lib
+	@touch $@
+
+$(SANITIZED)/.built: $(SANITIZED)/.flags $(CORE) $(shell find cascade -name '*.py')
+	@find $(SANITIZED)/lib -name '*.py' -delete
+	CASCADE_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
+	@touch $@
+
 # --- what one does with them ------------------------------------------------------------------------------------------
 
 build: $(VENV)/.built
@@ -87,6 +111,14 @@ test: $(VENV)/.built $(VENV)/.tools
 
 test-all: sdist
 	PYTEST="$(SPREAD) $(PYTEST)" EXCEPT="$(EXCEPT)" .ci/test-all dist/cascade_engine-*.tar.gz $(PYTHON)
+
+stress: $(VENV)/.built
+	$(BIN)/python -P tests/stress --seconds $(SECONDS) $(STRESS)
+
+# A child of a fork may hang in AddressSanitizer itself, as another thread was in it.
+sanitize: $(VENV)/.built $(VENV)/.tools $(SANITIZED)/.built
+	$(SANITIZERS) $(BIN)/python -m pytest -p no:cacheprovider $(SANITIZED_TESTS) $(PYTEST)
+	$(SANITIZERS) $(BIN)/python tests/stress --seconds $(SECONDS) --without fork $(STRESS)
 
 bench: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/python -m benchmarks $(BENCH)
