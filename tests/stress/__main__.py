@@ -1,11 +1,11 @@
 """`python tests/stress [destructors] [channels] [--seconds N] [--seed N]`: use the core at once from everywhere.
 
-destructors: rounds in which values of every kind send, close, drain, receive, cancel, start, collect and fork as they end,
-    in engines with all that an engine has; see `world.py`.
+destructors: rounds in which values of every kind send, close, drain, receive, cancel, start, collect and fork as they
+    end, in engines with all that an engine has; see `world.py`.
 channels: eight threads send and receive in every way; see `channels.py`.
 
-Either runs in processes of its own, so that a crash and a hang are told like any other problem, and the next round goes on.
-Ends with 1 if there was any. `--round NAME` plays one round of destructors again, in this process.
+Each test runs in processes of its own, so that a crash and a hang are reported like any other problem, and the next
+round goes on. The exit status is 1 if there was any. `--round NAME` plays one round of destructors again, in this process.
 """
 
 from __future__ import annotations

@@ -126,8 +126,9 @@ def start_many(world: World) -> None:
     engine = world.choose(world.engines)
     if len(engine.runs) > 30 or not world.in_thread():
         return
-    # What is started again would send the same messages again.
-    scenes = [scene for scene in (world.choose(world.scenes) for _ in range(1 + world.below(4))) if scene is not sending]
+    # A run that is started again would send the same messages again.
+    scenes: list[Scene] = [world.choose(world.scenes) for _ in range(1 + world.below(4))]
+    scenes = [scene for scene in scenes if scene is not sending]
     policy = world.choose(["leave", "stop", cs.Restart(limit=2)] if not world.strict else ["leave"])
     population = engine.start_many([scene(world) for scene in scenes], on_failure=policy)
     for run, scene in zip(population.runs, scenes, strict=True):
@@ -238,6 +239,6 @@ def _child(world: World) -> None:
 
 
 ACTIONS: list[Action] = [
-    send, send, send, send, close, drain, unreceive, receive, receive, put, cancel_task, cancel_run, start_run, start_run,
-    start_many, collect, make_lazy, look, give_to_thread, run_in_thread, fork,
+    send, send, send, send, close, drain, unreceive, receive, receive, put, cancel_task, cancel_run, start_run,
+    start_run, start_many, collect, make_lazy, look, give_to_thread, run_in_thread, fork,
 ]  # fmt: skip

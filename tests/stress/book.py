@@ -41,7 +41,9 @@ class Message:
 
 
 class Book:
-    """Each entry is one call that the interpreter lock makes atomic: destructors and threads write it in the middle of all.
+    """What happened to each message.
+
+    An entry is one call that the interpreter lock makes atomic, as destructors and threads write at any time.
 
     Attributes:
         excused: how many messages may be missing, for they had become values of runs that were stopped.
@@ -108,8 +110,8 @@ class Book:
         dropped = sum(channel.dropped for channel in channels)
         if len(missing) > dropped + sum(self.excused):
             problems.append(
-                f"{len(missing)} of {len(sent)} messages are missing, {dropped} were dropped, and runs that were stopped "
-                f"may have had {sum(self.excused)}: {sorted(missing)[:10]}"
+                f"{len(missing)} of {len(sent)} messages are missing, {dropped} were dropped, and runs that were "
+                f"stopped may have had {sum(self.excused)}: {sorted(missing)[:10]}"
             )
         if dropped > len(missing) + len(set(self._unsure) - set(received)):
             problems.append(f"{dropped} messages count as dropped, but only {len(missing)} are missing")

@@ -1,9 +1,9 @@
 """Channels from any thread: eight threads send and receive, and every message is accounted for.
 
-A trial has two channels of one overflow mode, four threads that send numbered messages and four that receive in every way
-there is. Afterwards each message was received once, or dropped where the mode drops; and no receiver got the messages of one
-sender out of order. Where receivers are cancelled, a message that is put back may come late: then there are at most as many
-late ones as there were cancellations.
+A trial has two channels of one overflow mode, four threads that send numbered messages and four that receive in every
+way there is. Afterwards each message was received once, or dropped where the mode drops; and no receiver got the
+messages of one sender out of order. Where receivers are cancelled, a message that is put back may come late: then there
+are at most as many late ones as there were cancellations.
 """
 
 from __future__ import annotations
@@ -311,9 +311,7 @@ def main(messages: int, seconds: float, seed: int, modes: Sequence[str] = MODES)
     end = time.monotonic() + seconds
     problems, done, trials = 0, 0, 0
     while done < messages and time.monotonic() < end:
-        trial = Trial(
-            f"{seed}.{trials}", modes[trials % len(modes)], size, cancelling=bool(trials // len(modes) % 2)
-        )
+        trial = Trial(f"{seed}.{trials}", modes[trials % len(modes)], size, cancelling=bool(trials // len(modes) % 2))
         for problem in trial.run():
             print(f"trial {trial.seed}: {problem}", flush=True)
             problems += 1

@@ -37,8 +37,8 @@ class World:
         without: names of actions that are left out.
 
     Attributes:
-        strict: whether each message must be accounted for: no run is stopped by an action, and none receives several messages
-            at once. Else what runs held as they were stopped is excused.
+        strict: whether each message must be accounted for: no run that receives is stopped. Else those that runs may
+            have held as they were stopped are excused.
     """
 
     def __init__(self, seed: str, without: frozenset[str] = frozenset()) -> None:
@@ -64,6 +64,7 @@ class World:
         self.populations: list[cs.Population] = []
         self.tasks = dict[asyncio.Task[None], None]()
         self.attending = False  # new tasks are taken
+        self.loop: asyncio.AbstractEventLoop | None = None
         left_out = without | ({"cancel_run"} if self.strict else set())
         self.actions = [each for each in actions.ACTIONS if each.__name__ not in left_out]
         self.scenes = [each for each in SCENES if not self.strict or each not in (many, mapped, failing)]
@@ -201,7 +202,8 @@ class World:
         """Use engines, and close them, or have the event loop closed under them."""
         self.engines = engines
         self.attending = True
-        asyncio.get_running_loop().set_exception_handler(self._unhandled)
+        self.loop = asyncio.get_running_loop()
+        self.loop.set_exception_handler(self._unhandled)
         async with contextlib.AsyncExitStack() as stack:
             if leave:
                 for engine in engines:
@@ -259,8 +261,11 @@ class World:
         return self.book.close([*self.channels, *self.closed])
 
     def unfinished(self) -> list[str]:
-        """The runs that have not ended."""
-        return [f"{run!r} has not ended" for engine in self.engines for run in engine.runs]
+        """The runs that have not ended, and the tasks of an event loop that has not."""
+        runs = [f"{run!r} has not ended" for engine in self.engines for run in engine.runs]
+        if self.loop is None or self.loop.is_closed():
+            return runs
+        return [*runs, *(f"{task!r} has not ended" for task in asyncio.all_tasks(self.loop))]
 
     def _finish(self) -> None:
         self.over = True
