@@ -5,7 +5,8 @@ destructors: rounds in which values of every kind send, close, drain, receive, c
 channels: eight threads send and receive in every way; see `channels.py`.
 
 Each test runs in processes of its own, so that a crash and a hang are reported like any other problem, and the next
-round goes on. The exit status is 1 if there was any. `--round NAME` plays one round of destructors again, in this process.
+round goes on. The exit status is 1 if there was any. `--round NAME` plays one round of destructors again, in this
+process.
 """
 
 from __future__ import annotations
