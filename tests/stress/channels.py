@@ -22,6 +22,7 @@ import cascade as cs
 SENDERS, RECEIVERS = 4, 4
 MODES = ("error", "block", "drop_oldest", "drop_newest")
 PATIENCE = 60  # seconds without any message before a trial counts as hung
+PAUSE = 0.00005  # seconds in which a sender lets the receivers go on
 TURNS = 40  # messages that a thread sends or receives in one way before it chooses the next way
 
 # A message is one number: the place in its sender's order, the channel, and the sender.
@@ -40,7 +41,7 @@ class Trial:
         self.random = random.Random(seed)
         self.mode = mode
         self.cancelling = cancelling
-        self.capacity = self.random.choice([1, 2, 16, 1000] if mode != "error" else [2, 16, 1000, None])
+        self.capacity = self.random.choice([1, 2, 16, 1000] if mode != "error" else [8, 16, 1000, None])
         self.channels = [cs.Channel(capacity=self.capacity, overflow=mode) for _ in range(2)]
         self.quota = messages // SENDERS
         self.senders = [Sender(self, number) for number in range(SENDERS)]
@@ -50,7 +51,7 @@ class Trial:
     def run(self) -> list[str]:
         """Return what went wrong."""
         before = sys.getswitchinterval()
-        sys.setswitchinterval(self.random.choice([1e-5, 1e-4, before]))
+        sys.setswitchinterval(self.random.choice([1e-5, 1e-4]))
         try:
             receiving = [threading.Thread(target=self._safely, args=(each,)) for each in self.receivers]
             sending = [threading.Thread(target=self._safely, args=(each,)) for each in self.senders]
@@ -81,6 +82,9 @@ class Trial:
             lambda _loop, context: self.problems.append(f"{context['message']}: {context.get('exception')!r}")
         )
         await part.main()
+
+    def is_full(self, channel: int) -> bool:
+        return self.capacity is not None and len(self.channels[channel]) >= self.capacity
 
     def _await(self, threads: list[threading.Thread]) -> None:
         """Wait for the end of threads, as long as anything moves."""
@@ -162,10 +166,11 @@ class Sender:
                     self.trial.channels[channel].send(message)
                     break
                 except cs.ChannelFullError:
-                    time.sleep(0)  # lets the receivers go on
+                    time.sleep(PAUSE)
             self.sent.append(message)
-            if turn % TURNS == 0:
-                time.sleep(0)
+            # Where the mode drops, most would be dropped if the receivers were not given time.
+            if turn % TURNS == 0 or (self.trial.is_full(channel) and self.random.random() < 0.9):
+                time.sleep(PAUSE)
 
     def new(self, channel: int) -> int:
         self.next[channel] += 1
