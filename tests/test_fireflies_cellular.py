@@ -175,12 +175,12 @@ def test_agents_on_trees_of_six_fall_into_step_when_they_should(k: int) -> None:
     draw = random.Random(k)
     for tree in trees(6):
         known = times(tree, k)
-        starts = draw.sample(sorted(known), 40)
-        starts += draw.sample([start for start in known if known[start] is None] or [(0,) * 6], 1)
-        course = trajectories(tree, starts, k, max(50 * k, longest(tree, k)))
-        for copy, start in enumerate(starts):
-            steps = [len(set(states[copy])) == 1 for states in course]
-            assert (steps.index(True) if True in steps else None) == known[start]
+        never = draw.sample([start for start in known if known[start] is None] or [(0,) * 6], 1)
+        for starts, ticks in ((draw.sample(sorted(known), 40), longest(tree, k)), (never, 50 * k)):
+            course = trajectories(tree, starts, k, ticks)
+            for copy, start in enumerate(starts):
+                steps = [len(set(states[copy])) == 1 for states in course]
+                assert (steps.index(True) if True in steps else None) == known[start]
 
 
 @pytest.mark.parametrize("k", [3, 4, 5, 6])

@@ -11,6 +11,7 @@ from observation import settle
 
 import cascade as cs
 from cascade.events import NodeBlocked, NodeFinished, NodeStarted, NodeUnblocked
+from cascade.testing import VirtualTime
 
 
 async def holds(condition: Callable[[], object]) -> None:
@@ -234,23 +235,29 @@ async def test_cancelled_while_it_is_paused(kind: str) -> None:
         assert free(engine) and not engine.runs
 
 
-async def test_a_pause_that_expires_lets_all_go_on_in_their_order() -> None:
+def test_a_pause_that_expires_lets_all_go_on_in_their_order() -> None:
     seen: list[int] = []
+    virtual = VirtualTime(limits={"gpu": 1})
 
     @cs.task(mode="inline")
     def note(x: int) -> int:
         seen.append(x)
         return x
 
-    async with cs.Engine(limits={"gpu": 1}) as engine:
-        engine.limits.pause(ttl=0.01)
+    async def main() -> None:
+        engine = virtual.engine
+        engine.limits.pause(ttl=10)
         runs = [engine.start(note(x).with_constraints(gpu=1)) for x in range(5)]
         runs += [engine.start(note(x).with_retry()) for x in range(5, 8)]
-        await settle(20)
+        await asyncio.sleep(9)
         assert not seen
         for run in runs:
             await run
+        assert virtual.time == 10
         assert [x for x in seen if x < 5] == [0, 1, 2, 3, 4] and len(seen) == 8 and not engine.limits.active
+
+    virtual.run(main())
+    virtual.close()
 
 
 # -- cancelled in the middle of acquiring ------------------------------------------------------------------------
