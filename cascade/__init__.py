@@ -62,6 +62,7 @@ from cascade.exceptions import (
     TaskTimeoutError,
     TemplateError,
     VirtualTimeError,
+    WorkerError,
 )
 from cascade.gather import gather
 from cascade.order import pipeline, sequence
@@ -214,6 +215,7 @@ __all__ = [
     "Templates",
     "VirtualLoop",
     "VirtualTimeError",
+    "WorkerError",
     "cached",
     "cli",
     "const",

@@ -143,13 +143,13 @@ class ProcessExecutor:
             Exception: an argument cannot be pickled.
         """
         _check_name(task)
-        # Pickled here, for an error at once, and unpickled by the call itself: what fails to arrive fails alone.
+        # Pickled here, for an error at once, and unpickled by the call itself: see `cascade.parcel`.
         call = pickle.dumps((task, arguments, keywords))
         if self._pool is None:
             from cascade.processes import ProcessPool  # not needed by most programs, slow to import
 
             self._pool = ProcessPool(self._max_processes)
-        return self._pool.submit(_call_by_name, call)
+        return self._pool.submit(call)
 
     def abandon(self, future: Future[Any]) -> None:
         """Give up a call: drop it if it has not begun, else its result; other processes take later calls.
@@ -186,10 +186,3 @@ def _check_name(task: Task) -> None:
             f"a task that runs in a worker process must be importable by its name; "
             f"`{task.module}.{task.name}` does not lead to it"
         )
-
-
-def _call_by_name(call: bytes) -> Any:
-    found, arguments, keywords = pickle.loads(call)
-    # The name leads to the task if it was made with the decorator, else to the function that it was made of.
-    function = found.fn if isinstance(found, Task) else found
-    return function(*arguments, **keywords)

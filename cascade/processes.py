@@ -12,6 +12,9 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
+from cascade.failures import another
+from cascade.parcel import make_call, unpack
+
 __all__ = ["ProcessPool"]
 
 
@@ -29,24 +32,23 @@ class ProcessPool:
 
     def __init__(self, max_processes: int | None = None) -> None:
         self._max_processes = default_processes() if max_processes is None else max_processes
-        self._waiting: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._waiting: deque[tuple[Future[Any], bytes]] = deque()
         self._team: _Team | None = None
         self._retired: set[_Team] = set()
         self._lock = threading.RLock()  # a call may fail as it is handed over, and who hears of it submit another
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Have a process call a function.
+    def submit(self, call: bytes) -> Future[Any]:
+        """Have a process make a call.
 
         Args:
-            fn: the function, which can be imported by its name.
-            args: its arguments, which can be pickled.
+            call: as `cascade.parcel.make_call` takes it.
 
         Returns:
             The `concurrent.futures.Future` of the call.
         """
         future: Future[Any] = Future()
         with self._lock:
-            self._waiting.append((future, fn, args))
+            self._waiting.append((future, call))
         self._feed()
         return future
 
@@ -74,7 +76,7 @@ class ProcessPool:
             if self._team is not None:
                 self._retire(self._team)
             teams, self._retired = self._retired, set()
-        for future, _, _ in waiting:
+        for future, _ in waiting:
             if future.cancel():
                 future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would wait on
         for team in teams:
@@ -93,22 +95,22 @@ class ProcessPool:
         """
         with self._lock:
             while self._waiting and (self._team is None or len(self._team.calls) < self._max_processes):
-                future, fn, args = self._waiting.popleft()
+                future, call = self._waiting.popleft()
                 if future.set_running_or_notify_cancel():
                     try:
-                        self._hand_over(future, fn, args)
+                        self._hand_over(future, call)
                     except Exception as error:  # no process can be started
                         future.set_exception(error)
 
-    def _hand_over(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _hand_over(self, future: Future[Any], call: bytes) -> None:
         if self._team is not None:
             try:
-                self._team.call(future, fn, args)
+                self._team.call(future, call)
                 return
             except BrokenExecutor:  # a process died
                 self._retire(self._team)
         team = _Team(self._max_processes, self._feed)
-        team.call(future, fn, args)
+        team.call(future, call)
         self._team = team
 
 
@@ -141,9 +143,9 @@ class _Team:
         self._manager: threading.Thread | None = None
         self._lock = threading.RLock()
 
-    def call(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def call(self, future: Future[Any], call: bytes) -> None:
         """Make a call."""
-        inner = self._executor.submit(fn, *args)
+        inner = self._executor.submit(make_call, call)
         self._processes = getattr(self._executor, "_processes", None) or self._processes
         self._manager = getattr(self._executor, "_executor_manager_thread", None) or self._manager
         with self._lock:
@@ -183,10 +185,14 @@ class _Team:
             self._abandoned.discard(future)
             ends = self._ends()
         error = inner.exception()
-        if error is not None:
-            future.set_exception(error)
+        if error is None:
+            value, failure = unpack(inner.result())
         else:
-            future.set_result(inner.result())
+            value, failure = None, another(error)  # all calls at work are given the same one
+        if failure is None:
+            future.set_result(value)
+        else:
+            future.set_exception(failure)
         if isinstance(error, BrokenExecutor):  # it holds its lock while it tells of it
             threading.Thread(target=self._go_on, args=(ends,), name="cascade-team", daemon=True).start()
         else:
