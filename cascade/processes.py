@@ -6,16 +6,20 @@ import multiprocessing
 import os
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from functools import partial
+from multiprocessing.util import Finalize
 from typing import Any
 
 from cascade.failures import another
+from cascade.forks import begins_anew
 from cascade.parcel import make_call, unpack
 
 __all__ = ["ProcessPool"]
+
 
 
 class ProcessPool:
@@ -25,6 +29,7 @@ class ProcessPool:
     process fails only the calls that were at work. The processes of such an executor cannot be had one by one, so a
     call that is abandoned takes its *team* with it: the others of the team finish the calls at work and take no more, a
     new team takes the calls that wait, and when all that is at work in the old one is abandoned, it is killed.
+    In a process that was forked, it begins anew, without processes and calls.
 
     Args:
         max_processes: how many processes in a team; None: one for each processor.
@@ -32,6 +37,10 @@ class ProcessPool:
 
     def __init__(self, max_processes: int | None = None) -> None:
         self._max_processes = default_processes() if max_processes is None else max_processes
+        self._begin()
+        begins_anew(self)
+
+    def _begin(self) -> None:
         self._waiting: deque[tuple[Future[Any], bytes]] = deque()
         self._team: _Team | None = None
         self._retired: set[_Team] = set()
@@ -120,6 +129,43 @@ def default_processes() -> int:
     return min(61, processors) if sys.platform == "win32" else processors  # Windows cannot wait for more
 
 
+class _Exit:
+    """The end of this process: its executors end before.
+
+    A process that multiprocessing has made waits at its end for its own processes, but does not tell them to end.
+    """
+
+    def __init__(self) -> None:
+        self._inherited: list[object] = []
+        self._executors: weakref.WeakSet[ProcessPoolExecutor] = weakref.WeakSet()
+        self._begin()
+        begins_anew(self)
+
+    def _begin(self) -> None:
+        # Those of the process that this one was forked from are kept: freed here, they would take locks that may be held
+        # for ever. Their processes are no children of this one.
+        for executor in self._executors:
+            self._inherited.append(executor)
+            for process in tuple((getattr(executor, "_processes", None) or {}).values()):
+                getattr(multiprocessing.process, "_children", set()).discard(process)
+        self._executors = weakref.WeakSet()
+        self._finalizer: Finalize | None = None
+
+    def add(self, executor: ProcessPoolExecutor) -> None:
+        """Have an executor end, too."""
+        self._executors.add(executor)
+        if self._finalizer is None or not self._finalizer.still_active():
+            # The higher the priority, the earlier; the queues of an executor have 10.
+            self._finalizer = Finalize(None, self._end, exitpriority=100)
+
+    def _end(self) -> None:
+        for executor in tuple(self._executors):
+            executor.shutdown()
+
+
+_exit = _Exit()
+
+
 class _Team:
     """Some processes, and the calls at work in them.
 
@@ -142,6 +188,7 @@ class _Team:
         self._processes: dict[int, Any] = getattr(self._executor, "_processes", None) or {}
         self._manager: threading.Thread | None = None
         self._lock = threading.RLock()
+        _exit.add(self._executor)
 
     def call(self, future: Future[Any], call: bytes) -> None:
         """Make a call."""
