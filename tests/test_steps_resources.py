@@ -124,9 +124,13 @@ async def test_a_teardown_that_raises_loses_nothing(scope: str, fails: bool, asy
             with pytest.raises(ValueError, match="broken"):
                 await run
         else:
-            assert (await run)[0] == ["bad"]
+            with pytest.raises(OSError, match="teardown") as caught:
+                await run
+            assert caught.value.__notes__[0] == "in the teardown of resource `bad`"
+            assert caught.value.__notes__[1].endswith(f"iteration 0 of run {run.id}") and run.state == "failed"
         assert [event.error for event in released if event.name == "bad"] == ["OSError: teardown"]
-        assert [context["message"] for context in reports] == ["resource `bad` failed in its teardown"]
+        told = ["resource `bad` failed in its teardown"] if fails else []
+        assert [context["message"] for context in reports] == told
         assert log.count("open") == log.count("close")
 
 

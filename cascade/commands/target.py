@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from cascade._core.lazy import LazyResult
 from cascade.commands.status import UsageError
+from cascade.failures import add_note
 
 __all__ = ["Target", "find", "find_target", "is_target", "look_here"]
 
@@ -101,10 +102,10 @@ def _import(name: str) -> ModuleType:
             here = f" in {os.getcwd()} nor installed"
             hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else here
             raise UsageError(f"expected a module that can be imported, got {name!r}: no {missing!r}{hint}") from None
-        error.add_note(_whence(error, name))
+        add_note(error, _whence(error, name))
         raise
     except Exception as error:
-        error.add_note(_whence(error, name))
+        add_note(error, _whence(error, name))
         raise
 
 
@@ -135,7 +136,7 @@ def _call(found: Callable[..., Any], text: str) -> Any:
     try:
         return found()
     except Exception as error:
-        error.add_note(f"while calling {text}()")
+        add_note(error, f"while calling {text}()")
         raise
 
 
