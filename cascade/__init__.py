@@ -56,6 +56,7 @@ from cascade.exceptions import (
     TaskTimeoutError,
     TemplateError,
     VirtualTimeError,
+    WorkerError,
 )
 from cascade.gather import gather
 from cascade.order import pipeline, sequence
@@ -208,6 +209,7 @@ __all__ = [
     "Templates",
     "VirtualLoop",
     "VirtualTimeError",
+    "WorkerError",
     "cached",
     "cli",
     "const",

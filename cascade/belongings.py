@@ -16,6 +16,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from cascade.exceptions import EngineStateError
+from cascade.failures import add_note, describe, exc_info
 from cascade.reporter import Reporter
 from cascade.timers import Timers
 
@@ -164,7 +165,10 @@ class Belongings:
         """Call what may block in a thread; under a virtual clock, which waits for no thread, at once."""
         if self.clock.is_virtual:
             return function(*arguments)
-        return await asyncio.to_thread(function, *arguments)
+        value, error = await asyncio.to_thread(_attempt, function, *arguments)
+        if error is not None:
+            raise error
+        return value
 
     def call_in_worker(
         self, where: str, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]
@@ -195,10 +199,14 @@ class Belongings:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_exception_handler({"message": message, "exception": error})
         else:
-            _logger.error(message, exc_info=error)
+            _logger.error(message, exc_info=exc_info(error))
 
-    async def _release(self) -> asyncio.CancelledError | None:
-        """Wait for what runs beside the runs, and tear down what is set up for the engine as a whole."""
+    async def _release(self) -> tuple[asyncio.CancelledError | None, BaseException | None]:
+        """Wait for what runs beside the runs, and tear down what is set up for the engine as a whole.
+
+        Returns:
+            What cancelled this meanwhile, and what went wrong in a teardown.
+        """
         cancelled = None
         while self._tended:
             try:
@@ -206,15 +214,33 @@ class Belongings:
             except asyncio.CancelledError as error:
                 cancelled = error
         scope, self._scope = self._scope, None
+        wrong = None
         if scope is not None:
             try:
-                await scope.close(None)
+                wrong = await scope.close(None)
             except asyncio.CancelledError as error:
                 cancelled = error
-        return cancelled
+        return cancelled, wrong
+
+    def _tell_wrong(self, wrong: BaseException | None, failure: BaseException | None) -> None:
+        """Raise what went wrong in a teardown of the engine; report and note it where there is a failure already."""
+        if wrong is None:
+            return
+        if failure is None:
+            raise wrong
+        add_note(failure, f"a resource of the engine failed in its teardown: {describe(wrong)}")
+        self.report("a resource of the engine failed in its teardown", wrong)
 
     def _abandon_scope(self) -> None:
         """The event loop was closed with resources set up for the engine: what can be torn down without it is."""
         scope, self._scope = self._scope, None
         if scope is not None:
             scope.abandon(EngineStateError("the event loop was closed before the engine's resources were torn down"))
+
+
+def _attempt(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
+    """What a call comes to, as a value: not every exception can be put into a future of asyncio's."""
+    try:
+        return function(*arguments), None
+    except BaseException as error:
+        return None, error

@@ -119,8 +119,8 @@ class Bound(Belongings):
     def _abandon_runs(self) -> tuple[Run, ...]:
         """The event loop was closed under its runs: they can only be told so. Return them."""
         lost = tuple(self._runs)
-        error = EngineStateError("the event loop was closed before the run had ended")
         for run in lost:
+            error = EngineStateError("the event loop was closed before the run had ended")
             run.abandon(error)
             run.finished = True
             self._runs.pop(run, None)

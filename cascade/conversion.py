@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import inspect
 
+from cascade.failures import message
+
 __all__ = ["ConversionError", "check_type", "convert", "kind_of", "shown", "type_name"]
 
 Kind = Literal[
@@ -443,7 +445,7 @@ def _part(type: Any, value: Any) -> Any:
 
 
 def _said(error: Exception) -> str:
-    said = str(error)
+    said = message(error)
     if isinstance(error, msgspec.MsgspecError) or (said and _Class(error) is ValueError):
         return said if said[1:2].isupper() else said[:1].lower() + said[1:]
     return f"{_Class(error).__name__}: {said}" if said else _Class(error).__name__

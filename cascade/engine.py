@@ -21,6 +21,7 @@ from cascade._core.lazy import LazyResult
 from cascade._core.scheduler import Scheduler
 from cascade.bound import Bound
 from cascade.exceptions import EngineClosedError, EngineStateError, InternalError
+from cascade.failures import another
 from cascade.joins import Ends, Joins
 from cascade.launcher import Launcher
 from cascade.runs import Run
@@ -249,9 +250,13 @@ class Engine(Bound):
         return tuple(self._runs)
 
     async def aclose(self) -> None:
-        """Cancel and await what still runs, and stop the workers. Nothing can be started any more."""
+        """Cancel and await what still runs, and stop the workers. Nothing can be started any more.
+
+        Raises:
+            BaseException: what a resource of the engine raised in its teardown. By then all else has ended.
+        """
         self._closed = True
-        await self._stop()
+        await self._stop(None)
 
     async def __aenter__(self) -> Engine:
         if self._closed:
@@ -263,12 +268,16 @@ class Engine(Bound):
     ) -> None:
         self._leaving = True
         try:
-            await self._stop()
+            await self._stop(error)
         finally:
             self._leaving = False
 
-    async def _stop(self) -> None:
-        """Cancel and await what still runs, and stop the workers; they start again when they are needed."""
+    async def _stop(self, failure: BaseException | None) -> None:
+        """Cancel and await what still runs, and stop the workers; they start again when they are needed.
+
+        Args:
+            failure: what has ended the ``async with`` block.
+        """
         if self._loop is not None and self._loop.is_closed():
             for lost in self._abandon_runs():
                 self.reporter.run_finished(lost)
@@ -283,10 +292,12 @@ class Engine(Bound):
             cancelled = await self._end_runs() or cancelled  # ...but what it leaves behind ends, and leaves nothing
         finally:
             self._refusing = False
-        cancelled = await self._release() or cancelled
+        interrupted, wrong = await self._release()
+        cancelled = cancelled if interrupted is None else interrupted
         self._workers.close()
         if len(self.templates.shelf):
             await self.aside(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
+        self._tell_wrong(wrong, failure if cancelled is None else cancelled)
         if cancelled is not None:
             raise cancelled
 
@@ -358,7 +369,7 @@ class Engine(Bound):
         if not self._runs:
             self.report("the engine failed when no run was left to be told so", failure)
         for run in self.runs:
-            run.abandon(failure)
+            run.abandon(another(failure))
             self._decide(run)
 
     def _set_alarm(self) -> None:
@@ -434,8 +445,11 @@ def run(
             "an event loop is running in this thread: use `await engine.run(target)` instead of cs.run"
         )
     value: list[Any] = []
+    failure: list[BaseException] = []
     with asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner:
-        runner.run(_run(wanted, params, engine, value))
+        runner.run(_run(wanted, params, engine, value, failure))
+    if failure:
+        raise failure.pop()
     return value[0]
 
 
@@ -449,15 +463,33 @@ def in_event_loop() -> bool:
 
 
 async def _run(
-    target: LazyResult, params: Mapping[str, Any] | None, engine: Engine | None, value: list[Any]
+    target: LazyResult,
+    params: Mapping[str, Any] | None,
+    engine: Engine | None,
+    value: list[Any],
+    failure: list[BaseException],
 ) -> None:
-    # The value does not become the asyncio task's own: at its end asyncio writes out what the task looks like,
-    # which may be large, or run the user's code.
+    # Neither becomes the asyncio task's own: at its end asyncio writes out what the task looks like, which may be
+    # large, or run the user's code.
+    try:
+        value.append(await _evaluate(target, params, engine))
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):  # these are asyncio's to deal with
+        raise
+    except BaseException as error:
+        failure.append(error)
+
+
+async def _evaluate(target: LazyResult, params: Mapping[str, Any] | None, engine: Engine | None) -> Any:
     if engine is None:
         async with Engine(templates=default_templates) as own:
-            value.append(await own.run(target, params=params))
-        return
+            return await own.run(target, params=params)
     try:
-        value.append(await engine.run(target, params=params))
-    finally:
-        await engine._release()  # what is set up for the engine cannot outlive its event loop
+        value = await engine.run(target, params=params)
+    except BaseException as error:
+        engine._tell_wrong((await engine._release())[1], error)
+        raise
+    cancelled, wrong = await engine._release()  # what is set up for the engine cannot outlive its event loop
+    engine._tell_wrong(wrong, cancelled)
+    if cancelled is not None:
+        raise cancelled
+    return value

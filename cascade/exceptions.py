@@ -19,11 +19,13 @@
     ├── EngineStateError       (also RuntimeError)  the call does not fit what the engine is doing
     ├── DeadlockError          (also RuntimeError)  everybody waits, and for ever
     ├── VirtualTimeError       (also RuntimeError)  what takes real time was asked for under a virtual clock
+    ├── WorkerError            (also RuntimeError)  a result or failure cannot leave its worker process as itself
     ├── ChannelClosedError                          the channel was closed
     ├── ChannelFullError                            the channel is at its capacity
     └── InternalError                               a defect in Cascade
 
-What a task raises is never wrapped in one of these: it leaves the run as itself, with a note that says where.
+What a task raises is never wrapped in one of these: it leaves the run as itself, with a note that says where. Only a
+failure in a worker process whose class cannot be imported here is replaced, by a `WorkerError`.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ __all__ = [
     "TaskTimeoutError",
     "TemplateError",
     "VirtualTimeError",
+    "WorkerError",
 ]
 
 
@@ -131,6 +134,14 @@ class DeadlockError(CascadeError, RuntimeError):
 
 class VirtualTimeError(CascadeError, RuntimeError):
     """What takes real time was asked for under a virtual clock: a socket, a process, a thread."""
+
+
+class WorkerError(CascadeError, RuntimeError):
+    """A result or failure of a worker process cannot be pickled there, or not be unpickled here; the message says why.
+
+    One that stands for a failure whose class cannot be imported here is an instance of the nearest base of that class
+    that can be, too, and has those of its attributes that can be pickled.
+    """
 
 
 class ChannelClosedError(CascadeError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.task import Task, import_task
 from cascade.exceptions import TaskDefinitionError
+from cascade.forks import begins_anew
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -51,8 +52,12 @@ class ThreadExecutor:
         self._max_threads = max_threads
         self._demoted = demoted
         self._pool: ThreadPool | None = None
-        self._calling = 0  # calls at work, abandoned ones included; changed under the lock
-        self._lock = threading.Lock()
+        self._begin()
+        begins_anew(self)
+
+    def _begin(self) -> None:
+        """Forked, it has no call at work; its pool sees to itself."""
+        self._calling: set[int] = set()  # threads with a call at work, abandoned ones included
 
     def submit(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
         """Have a thread call a task's callable.
@@ -96,8 +101,8 @@ class ThreadExecutor:
 
     def _call(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         function: Callable[..., Any] = task.fn
-        with self._lock:
-            self._calling += 1
+        me = threading.get_ident()
+        self._calling.add(me)
         start = time.perf_counter_ns()
         try:
             return function(*arguments, **keywords)
@@ -105,8 +110,7 @@ class ThreadExecutor:
             took = time.perf_counter_ns() - start
             if task.measured(took) and self._demoted is not None:
                 self._demoted(task.module, task.name, took * 1e-9)
-            with self._lock:
-                self._calling -= 1
+            self._calling.discard(me)
 
 
 class ProcessExecutor:
@@ -143,13 +147,13 @@ class ProcessExecutor:
             Exception: an argument cannot be pickled.
         """
         _check_name(task)
-        # Pickled here, for an error at once, and unpickled by the call itself: what fails to arrive fails alone.
+        # Pickled here, for an error at once, and unpickled by the call itself: see `cascade.parcel`.
         call = pickle.dumps((task, arguments, keywords))
         if self._pool is None:
             from cascade.processes import ProcessPool  # not needed by most programs, slow to import
 
             self._pool = ProcessPool(self._max_processes)
-        return self._pool.submit(_call_by_name, call)
+        return self._pool.submit(call)
 
     def abandon(self, future: Future[Any]) -> None:
         """Give up a call: drop it if it has not begun, else its result; other processes take later calls.
@@ -186,10 +190,3 @@ def _check_name(task: Task) -> None:
             f"a task that runs in a worker process must be importable by its name; "
             f"`{task.module}.{task.name}` does not lead to it"
         )
-
-
-def _call_by_name(call: bytes) -> Any:
-    found, arguments, keywords = pickle.loads(call)
-    # The name leads to the task if it was made with the decorator, else to the function that it was made of.
-    function = found.fn if isinstance(found, Task) else found
-    return function(*arguments, **keywords)

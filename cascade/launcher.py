@@ -18,6 +18,7 @@ from cascade._core.task import Task
 from cascade._core.template import Template
 from cascade._core.waiter import Waiter
 from cascade.exceptions import ResourceError
+from cascade.failures import add_note
 
 if TYPE_CHECKING:
     from cascade.engine import Engine
@@ -201,16 +202,8 @@ class Launcher:
     def annotate(self, error: BaseException, run: Run, template: Template | None, number: int) -> None:
         """Note on an exception which task raised it, where in the graph, and in which iteration."""
         what = "the target" if template is None else describe(template, number, len(run.errors or ()) < 100)
-        note = f"{what}, iteration {run.iterations} of run {run.id}"
-        try:
-            notes = getattr(error, "__notes__", [])
-            for index, known in enumerate(notes):
-                if type(known) is str and known.startswith(f"{what}, iteration "):
-                    notes[index] = note  # one exception object raised again and again
-                    return
-            error.add_note(note)
-        except Exception:
-            _logger.debug("%s does not take notes: %s", type(error).__name__, note)
+        kind, owner = f"{what}, iteration ", f" of run {run.id}"
+        add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
         if template is not None:
             self._engine.reporter.failed(run, template, number, error)
 

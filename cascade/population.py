@@ -11,6 +11,7 @@ import msgspec
 
 from cascade._core.lazy import LazyResult
 from cascade.exceptions import InternalError, PolicyError, TargetError
+from cascade.failures import singles
 from cascade.joins import Hook, Join
 from cascade.losses import Losses
 from cascade.runs import Run
@@ -328,5 +329,5 @@ def start_many(
 
 def _ends_process(run: Run) -> bool:
     """Whether a run has failed with what is meant for the process, not for whoever awaits the run."""
-    failures = BaseExceptionGroup("", run.errors) if run.errors else None
-    return failures is not None and failures.subgroup((KeyboardInterrupt, SystemExit)) is not None
+    found = (each for error in run.errors or () for each in singles(error))
+    return any(isinstance(each, (KeyboardInterrupt, SystemExit)) for each in found)

@@ -6,14 +6,21 @@ import multiprocessing
 import os
 import sys
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextvars import Context
 from functools import partial
+from multiprocessing.util import Finalize
 from typing import Any
 
+from cascade.failures import another
+from cascade.forks import begins_anew
+from cascade.parcel import make_call, unpack
+
 __all__ = ["ProcessPool"]
+
 
 
 class ProcessPool:
@@ -23,6 +30,7 @@ class ProcessPool:
     process fails only the calls that were at work. The processes of such an executor cannot be had one by one, so a
     call that is abandoned takes its *team* with it: the others of the team finish the calls at work and take no more, a
     new team takes the calls that wait, and when all that is at work in the old one is abandoned, it is killed.
+    In a process that was forked, it begins anew, without processes and calls.
 
     Args:
         max_processes: how many processes in a team; None: one for each processor.
@@ -30,24 +38,27 @@ class ProcessPool:
 
     def __init__(self, max_processes: int | None = None) -> None:
         self._max_processes = default_processes() if max_processes is None else max_processes
-        self._waiting: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._begin()
+        begins_anew(self)
+
+    def _begin(self) -> None:
+        self._waiting: deque[tuple[Future[Any], bytes]] = deque()
         self._team: _Team | None = None
         self._retired: set[_Team] = set()
         self._lock = threading.RLock()  # a call may fail as it is handed over, and who hears of it submit another
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        """Have a process call a function.
+    def submit(self, call: bytes) -> Future[Any]:
+        """Have a process make a call.
 
         Args:
-            fn: the function, which can be imported by its name.
-            args: its arguments, which can be pickled.
+            call: as `cascade.parcel.make_call` takes it.
 
         Returns:
             The `concurrent.futures.Future` of the call.
         """
         future: Future[Any] = Future()
         with self._lock:
-            self._waiting.append((future, fn, args))
+            self._waiting.append((future, call))
         self._feed()
         return future
 
@@ -75,7 +86,7 @@ class ProcessPool:
             if self._team is not None:
                 self._retire(self._team)
             teams, self._retired = self._retired, set()
-        for future, _, _ in waiting:
+        for future, _ in waiting:
             if future.cancel():
                 future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would wait on
         for team in teams:
@@ -94,22 +105,22 @@ class ProcessPool:
         """
         with self._lock:
             while self._waiting and (self._team is None or len(self._team.calls) < self._max_processes):
-                future, fn, args = self._waiting.popleft()
+                future, call = self._waiting.popleft()
                 if future.set_running_or_notify_cancel():
                     try:
-                        self._hand_over(future, fn, args)
+                        self._hand_over(future, call)
                     except Exception as error:  # no process can be started
                         future.set_exception(error)
 
-    def _hand_over(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _hand_over(self, future: Future[Any], call: bytes) -> None:
         if self._team is not None:
             try:
-                self._team.call(future, fn, args)
+                self._team.call(future, call)
                 return
             except BrokenExecutor:  # a process died
                 self._retire(self._team)
         team = _Team(self._max_processes, self._feed)
-        team.call(future, fn, args)
+        team.call(future, call)
         self._team = team
 
 
@@ -117,6 +128,43 @@ def default_processes() -> int:
     """Return how many processes a pool has that was not told: one for each processor."""
     processors = int(getattr(os, "process_cpu_count", os.cpu_count)() or 1)
     return min(61, processors) if sys.platform == "win32" else processors  # Windows cannot wait for more
+
+
+class _Exit:
+    """The end of this process: its executors end before.
+
+    A process that multiprocessing has made waits at its end for its own processes, but does not tell them to end.
+    """
+
+    def __init__(self) -> None:
+        self._inherited: list[object] = []
+        self._executors: weakref.WeakSet[ProcessPoolExecutor] = weakref.WeakSet()
+        self._begin()
+        begins_anew(self)
+
+    def _begin(self) -> None:
+        # Those of the process that this one was forked from are kept: freed here, they would take locks that may be
+        # held for ever. Their processes are no children of this one.
+        for executor in self._executors:
+            self._inherited.append(executor)
+            for process in tuple((getattr(executor, "_processes", None) or {}).values()):
+                getattr(multiprocessing.process, "_children", set()).discard(process)
+        self._executors = weakref.WeakSet()
+        self._finalizer: Finalize | None = None
+
+    def add(self, executor: ProcessPoolExecutor) -> None:
+        """Have an executor end, too."""
+        self._executors.add(executor)
+        if self._finalizer is None or not self._finalizer.still_active():
+            # The higher the priority, the earlier; the queues of an executor have 10.
+            self._finalizer = Finalize(None, self._end, exitpriority=100)
+
+    def _end(self) -> None:
+        for executor in tuple(self._executors):
+            executor.shutdown()
+
+
+_exit = _Exit()
 
 
 class _Team:
@@ -141,15 +189,28 @@ class _Team:
         self._processes: dict[int, Any] = getattr(self._executor, "_processes", None) or {}
         self._manager: threading.Thread | None = None
         self._lock = threading.RLock()
+        _exit.add(self._executor)
 
-    def call(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def call(self, future: Future[Any], call: bytes) -> None:
         """Make a call."""
-        inner = Context().run(self._executor.submit, fn, *args)  # it may start threads, which keep their context
+        before = len(self._processes)
+        inner = Context().run(self._executor.submit, make_call, call)  # it may start threads, which keep their context
         self._processes = getattr(self._executor, "_processes", None) or self._processes
         self._manager = getattr(self._executor, "_executor_manager_thread", None) or self._manager
+        if len(self._processes) > before:
+            self._watch_all()
         with self._lock:
             self.calls.add(future)
         inner.add_done_callback(partial(self._end, future))
+
+    def _watch_all(self) -> None:
+        """Have the executor see its new process die: it may have looked which it has before that was among them."""
+        lock, wakeup = (
+            getattr(self._executor, name, None) for name in ("_shutdown_lock", "_executor_manager_thread_wakeup")
+        )
+        if lock is not None and wakeup is not None:
+            with lock:
+                wakeup.wakeup()
 
     def give_up(self, future: Future[Any]) -> bool:
         """Return whether a call was at work here, which is abandoned now."""
@@ -184,10 +245,14 @@ class _Team:
             self._abandoned.discard(future)
             ends = self._ends()
         error = inner.exception()
-        if error is not None:
-            future.set_exception(error)
+        if error is None:
+            value, failure = unpack(inner.result())
         else:
-            future.set_result(inner.result())
+            value, failure = None, another(error)  # all calls at work are given the same one
+        if failure is None:
+            future.set_result(value)
+        else:
+            future.set_exception(failure)
         if isinstance(error, BrokenExecutor):  # it holds its lock while it tells of it
             thread = threading.Thread(target=self._go_on, args=(ends,), name="cascade-team", daemon=True)
             Context().run(thread.start)

@@ -248,6 +248,6 @@ def _place(template: Template, number: int) -> tuple[str, str]:
 
 def text(error: BaseException) -> str:
     """Return an error as the text of an event."""
-    from cascade.events.failure import describe
+    from cascade.failures import describe
 
     return describe(error)

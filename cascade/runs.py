@@ -206,8 +206,12 @@ class Run(Evaluation):
         return self.baggage is not None and self.baggage.scope is not None and not self.baggage.scope.empty
 
     async def release(self) -> None:
-        """Tear down what is set up for it, now that nothing of it is running any more."""
-        await self.scope().close(None if self.skipped else self.failure())
+        """Tear down what is set up for it, now that nothing of it is running any more; it fails if that does."""
+        if self.errors and len(self.errors) > 1:
+            self.errors[:] = [self._error(self.errors)]  # one exception, which takes notes
+        wrong = await self.scope().close(None if self.skipped else self.failure())
+        if wrong is not None:
+            self.spoil(wrong)
 
     def abandon_scope(self, error: BaseException) -> None:
         """Its event loop was closed: what can be torn down without it is."""

@@ -18,6 +18,7 @@ from cascade.cache.flight import Landed
 from cascade.cache.protocol import Hit
 from cascade.deadline import Deadline, pause
 from cascade.exceptions import TaskTimeoutError
+from cascade.failures import result_of
 from cascade.limits.turnstile import FREE
 from cascade.resources.scope import Scope
 
@@ -217,7 +218,12 @@ class Step:
         except BaseException as error:
             await scope.close(error)
             raise
-        await scope.close(None)
+        wrong = await scope.close(None)
+        if wrong is not None:  # what commits after its `yield` and fails is a failure of the call
+            try:
+                raise wrong
+            finally:
+                del wrong  # its traceback leads to this frame
         return value
 
     async def _resource(self, scope: Scope, value: Any) -> Any:
@@ -272,7 +278,7 @@ class Step:
             _drop(future)
             raise cancelled
         try:
-            return future.result()
+            return result_of(future)
         except StopIteration as error:  # it could not leave a coroutine as itself, as PEP 479 has it
             raise RuntimeError("a task raised StopIteration") from error
 

@@ -11,6 +11,8 @@ from contextvars import Context
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from cascade.forks import begins_anew
+
 __all__ = ["ThreadPool"]
 
 T = TypeVar("T")
@@ -47,17 +49,10 @@ class ThreadPool:
         self._max_threads = default_threads() if max_threads is None else max_threads
         self._name = name
         self._begin()
+        begins_anew(self)
 
     def _begin(self) -> None:
-        self._process = os.getpid()
-        self._line = _Line(self, self._max_threads, self._name)
-
-    @property
-    def line(self) -> _Line:
-        """What it shares with its threads."""
-        if self._process != os.getpid():  # forked: the threads are in the other process
-            self._begin()
-        return self._line
+        self._line = _Line(self, self._max_threads, self._name)  # what it shares with its threads
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Have a thread call a function.
@@ -74,7 +69,7 @@ class ThreadPool:
             RuntimeError: the pool is closed, or there is no thread and none can be started.
         """
         future: Future[T] = Future()
-        self.line.add(_Call(future, fn, args, kwargs))
+        self._line.add(_Call(future, fn, args, kwargs))
         return future
 
     def abandon(self, future: Future[Any]) -> None:
@@ -86,7 +81,7 @@ class ThreadPool:
             future: of a call of this pool. If it has ended, nothing happens.
         """
         if not future.cancel():
-            self.line.give_up(future)
+            self._line.give_up(future)
 
     def close(self, wait: bool = True) -> None:
         """Take no more calls, and cancel those that have not begun.
@@ -94,17 +89,17 @@ class ThreadPool:
         Args:
             wait: whether to wait for the calls at work, save those that are abandoned before or meanwhile.
         """
-        self.line.close(wait)
+        self._line.close(wait)
 
     @property
     def threads(self) -> int:
         """How many threads it has, those of abandoned calls not counted."""
-        return len(self.line.threads)
+        return len(self._line.threads)
 
     @property
     def idle(self) -> int:
         """How many of them wait for a call."""
-        return self.line.idle_and_alive()
+        return self._line.idle_and_alive()
 
     def __repr__(self) -> str:
         return f"<ThreadPool {self._name}: {self.threads} of {self._max_threads} threads, {self.idle} idle>"

@@ -44,6 +44,7 @@ EXCEPTIONS = {
     "TaskTimeoutError": (cs.CascadeError, TimeoutError),
     "TemplateError": (cs.CascadeError, ValueError),
     "VirtualTimeError": (cs.CascadeError, RuntimeError),
+    "WorkerError": (cs.CascadeError, RuntimeError),
 }
 VALUES = {"SKIPPED"}
 ALL = FUNCTIONS | CLASSES | PROTOCOLS | VALUES | set(EXCEPTIONS)

@@ -115,9 +115,9 @@ async def test_what_is_sync_needs_no_event_loop_turn() -> None:
     assert returns_at_once(lives.step.get("b")) == "ab"
     assert lives.step.open("b") == (True, "ab")
     returns_at_once(lives.run.close(None))
-    assert lives.engine.close_now(None)
+    returns_at_once(lives.engine.close(None))
     assert log == ["+a", "-a"]
-    assert lives.engine.close_now(None)
+    returns_at_once(lives.engine.close(None))
 
 
 async def test_opening_without_awaiting() -> None:
@@ -133,7 +133,6 @@ async def test_opening_without_awaiting() -> None:
     assert log == ["+c"]
     await lives.run.get("b")
     assert lives.run.open("a") == lives.run.open("b") == (True, "a")
-    assert not lives.run.close_now(None)
     await lives.run.close(None)
     assert log == ["+c", "(a", "+a", "-a", "-c"]
 
@@ -210,7 +209,7 @@ async def test_any_failure_may_be_swallowed_or_let_through(asynchronous: bool, f
     assert [event[3] for event in lives.told.events[2:]] == [None, None]
 
 
-async def test_another_error_is_reported_with_the_failure_in_its_chain() -> None:
+async def test_the_first_failing_teardown_is_the_failure_and_any_other_is_reported_with_that_in_its_chain() -> None:
     log: list[str] = []
 
     @resource
@@ -235,13 +234,20 @@ async def test_another_error_is_reported_with_the_failure_in_its_chain() -> None
         lives.run = lives.new_run()
         for name in ("a", "sync_teardown", "async_teardown", "z"):
             await lives.run.get(name)
-        await lives.run.close(failure)
-        assert log[-1] == "-a"
-        assert [message for message, _ in lives.told.reports] == [
-            "resource `async_teardown` failed in its teardown", "resource `sync_teardown` failed in its teardown"
-        ]  # fmt: skip
-        assert all(type(error) is KeyError and error.__context__ is failure for _, error in lives.told.reports)
-        assert [event[3] for event in lives.told.events[-3:-1]] == [error for _, error in lives.told.reports]
+        wrong = await lives.run.close(failure)
+        assert log[-2:] == ["!a KeyError" if failure is None else "!a Expected", "-a"]
+        told = [message for message, _ in lives.told.reports]
+        assert told[-1] == "resource `sync_teardown` failed in its teardown"
+        if failure is None:
+            assert wrong is not None and wrong.args == ("async",) and len(told) == 1
+            noted = wrong
+        else:
+            assert wrong is None and told[0] == "resource `async_teardown` failed in its teardown"
+            noted = failure
+        assert noted.__notes__[-1] == "resource `sync_teardown` failed in its teardown: KeyError: 'sync'"
+        assert all(type(error) is KeyError and error.__context__ is noted for _, error in lives.told.reports)
+        errors = [error for _, error in lives.told.reports]
+        assert [event[3] for event in lives.told.events[-3:-1]] == ([wrong, *errors] if failure is None else errors)
 
 
 async def test_a_task_group_in_a_resource() -> None:
@@ -322,16 +328,14 @@ async def test_an_interrupt_in_a_teardown_is_let_out_after_the_others(interrupt)
         yield
         raise interrupt
 
-    for close in ("close", "close_now"):
-        lives = Lives(sync_one("a", log), interrupted)
-        await lives.run.get("a")
-        await lives.run.get("interrupted")
-        with pytest.raises(interrupt):
-            result = getattr(lives.run, close)(None)
-            await result
-        assert log[-1] == "-a"
-        assert lives.run.empty
-        assert lives.told.reports == []
+    lives = Lives(sync_one("a", log), interrupted)
+    await lives.run.get("a")
+    await lives.run.get("interrupted")
+    with pytest.raises(interrupt):
+        await lives.run.close(None)
+    assert log[-1] == "-a"
+    assert lives.run.empty
+    assert lives.told.reports == []
 
 
 async def test_a_failing_set_up_is_told_to_all_and_tried_again() -> None:
@@ -447,12 +451,12 @@ async def test_not_one_yield() -> None:
         with pytest.raises(cs.ResourceError, match=f"^expected one `yield`, got none - at resource `{name}`$"):
             await lives.run.get(name)
     for name in ("two", "two_later"):
-        await lives.run.get(name)
-    await lives.run.close(None)
-    assert closed == ["two_later", "two"]
-    assert [str(error) for _, error in lives.told.reports] == [
-        f"expected one `yield`, got a second one - at resource `{name}`" for name in ("two_later", "two")
-    ]
+        run = lives.new_run()
+        await run.get(name)
+        wrong = await run.close(None)
+        assert str(wrong) == f"expected one `yield`, got a second one - at resource `{name}`"
+    assert closed == ["two", "two_later"]
+    assert lives.told.reports == []
 
 
 async def test_a_second_yield_after_a_failure_and_one_that_will_not_end() -> None:

@@ -95,6 +95,12 @@ cdef class Evaluation(Starting):
                 self.unlink(waiter)
                 waiter.let_go()
 
+    def spoil(self, error):
+        """It has ended, but what was set up for it could not be torn down: it has failed, and has no value."""
+        self.errors = None
+        self.value = None
+        self.record(error, None, 0)
+
     @property
     def is_ready(self):
         """Whether it stands in the queue."""

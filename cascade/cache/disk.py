@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from cascade.cache.memory import check_bound
 from cascade.cache.protocol import Hit
 from cascade.exceptions import PolicyError
+from cascade.failures import describe
 
 __all__ = ["DiskStore"]
 
@@ -124,7 +125,7 @@ class DiskStore:
         try:
             return Hit(pickle.loads(data))
         except Exception as error:  # whatever the classes of the value raise
-            self._drop(key, f"cannot be unpickled: {type(error).__name__}: {error}")
+            self._drop(key, f"cannot be unpickled: {describe(error)}")
             return None
 
     def set(self, key: bytes, value: Any, expires: float | None, now: float) -> None:
@@ -132,7 +133,7 @@ class DiskStore:
         try:
             data = pickle.dumps(value, protocol=5)
         except Exception as error:  # whatever the classes of the value raise
-            self._say("value", f"a `{type(value).__name__}` cannot be pickled and is not kept: {error}")
+            self._say("value", f"a `{type(value).__name__}` cannot be pickled and is not kept: {describe(error)}")
             self.delete(key)
             return
         size = len(key) + len(data)

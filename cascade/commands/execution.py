@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -16,6 +16,9 @@ from cascade.engine import Engine
 from cascade.exceptions import InputError
 from cascade.inputs import resolve
 from cascade.structure import inputs
+
+if TYPE_CHECKING:
+    from cascade.events import EventLog
 
 __all__ = ["Log", "execute"]
 
@@ -65,25 +68,23 @@ def execute(
     return DONE
 
 
-@contextmanager
-def _logged(engine: Engine, log: Log, verbose: bool) -> Iterator[None]:
-    """Have the events of an engine written on standard error."""
-    if log == "none":
-        yield
-    elif log == "text":
+def _logged(engine: Engine, log: Log, verbose: bool) -> ExitStack:
+    """Have the events of an engine written on standard error, until the stack is left."""
+    stack = ExitStack()
+    if log == "text":
         from cascade.events import EventConsole
 
-        with EventConsole(verbose=verbose).attach(engine):
-            yield
-    else:
+        stack.enter_context(EventConsole(verbose=verbose).attach(engine))
+    elif log != "none":
         from cascade.events import EventLog
 
-        events = EventLog(sys.stderr).attach(engine)
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # nobody reads standard error: no reason to lose the value
-                events.close()
+        stack.callback(_close, EventLog(sys.stderr).attach(engine))
+    return stack
+
+
+def _close(events: EventLog) -> None:
+    with suppress(OSError):  # nobody reads standard error: no reason to lose the value
+        events.close()
 
 
 def _text(value: Any, json: bool) -> str:

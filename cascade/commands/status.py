@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
+from cascade import failures
 from cascade.exceptions import CascadeError
 from cascade.extra import MissingExtraError
 from cascade.fireflies.settings import SettingsError
@@ -74,35 +75,20 @@ def describe(error: BaseException) -> str:
     "two tasks failed: ZeroDivisionError: division by zero (task jobs.divide at $, iteration 3 of run 1); KeyError: 'x'"
     """
     if isinstance(error, BaseExceptionGroup):
-        single = _single(error)
+        single = list(failures.singles(error))
         told = [describe(one) for one in single[:_SHOWN]]
         if len(single) > _SHOWN:
             told.append(f"and {len(single) - _SHOWN} more")
         return _plain(f"{error.message}{_notes(error)}: {'; '.join(told)}")
-    try:
-        message = str(error)
-    except Exception:  # an exception whose text cannot be had is still told by its type
-        message = ""
+    message = failures.message(error)
     kind = type(error).__qualname__
     return _plain(f"{kind}: {message}{_notes(error)}" if message else f"{kind}{_notes(error)}")
 
 
 def _notes(error: BaseException) -> str:
-    notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+    known = failures.fields(error).get("__notes__")
+    notes = [note for note in known if isinstance(note, str)] if type(known) is list else []
     return f" ({'; '.join(notes[:_SHOWN])})" if notes else ""
-
-
-def _single(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    """The exceptions in a group and in the groups in it, however deep."""
-    single: list[BaseException] = []
-    rest: list[BaseException] = [group]
-    while rest:
-        error = rest.pop()
-        if isinstance(error, BaseExceptionGroup):
-            rest.extend(reversed(error.exceptions))
-        else:
-            single.append(error)
-    return single
 
 
 def _plain(text: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from cascade._core.lazy import LazyResult
 from cascade._core.spec import signature_of
 from cascade.commands.status import UsageError
+from cascade.failures import add_note
 
 __all__ = ["Target", "find", "find_target", "is_target", "look_here"]
 
@@ -102,10 +103,10 @@ def _import(name: str) -> ModuleType:
             here = f" in {os.getcwd()} nor installed"
             hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else here
             raise UsageError(f"expected a module that can be imported, got {name!r}: no {missing!r}{hint}") from None
-        error.add_note(_whence(error, name))
+        add_note(error, _whence(error, name))
         raise
     except Exception as error:
-        error.add_note(_whence(error, name))
+        add_note(error, _whence(error, name))
         raise
 
 
@@ -136,7 +137,7 @@ def _call(found: Callable[..., Any], text: str) -> Any:
     try:
         return found()
     except Exception as error:
-        error.add_note(f"while calling {text}()")
+        add_note(error, f"while calling {text}()")
         raise
 
 

@@ -41,7 +41,7 @@ from cascade.events.event import (
     TemplateEvicted,
     TemplateLoaded,
 )
-from cascade.events.failure import describe
+from cascade.failures import describe
 
 if TYPE_CHECKING:
     from cascade.events.console import EventConsole

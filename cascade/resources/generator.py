@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 from cascade.exceptions import ResourceError
+from cascade.failures import cause_of, members, set_traceback
 
 __all__ = ["begin", "begin_async", "end", "end_async"]
 
@@ -63,7 +64,7 @@ def end(generator: Generator[Any, Any, Any], failure: BaseException | None, name
         return None if _is_only(raised, failure) else raised
     finally:
         if failure is not None:  # that it came by here is of no use to who reads it
-            failure.__traceback__ = traceback
+            set_traceback(failure, traceback)
     wrong = ResourceError(_yields(name, "a second one"))
     try:
         generator.close()
@@ -88,7 +89,7 @@ async def end_async(generator: AsyncGenerator[Any, Any], failure: BaseException 
         return None if _is_only(raised, failure) else raised
     finally:
         if failure is not None:
-            failure.__traceback__ = traceback
+            set_traceback(failure, traceback)
     wrong = ResourceError(_yields(name, "a second one"))
     try:
         await generator.aclose()
@@ -101,14 +102,14 @@ def _is_only(raised: BaseException, failure: BaseException | None) -> bool:
     """Whether what a generator has raised is but the failure that was raised in it."""
     if failure is None:
         return False
-    if isinstance(failure, StopIteration | StopAsyncIteration) and raised.__cause__ is failure:
+    if isinstance(failure, StopIteration | StopAsyncIteration) and cause_of(raised) is failure:
         return True  # Python lets neither out of a generator as itself
     pending = [raised]
     for error in pending:
         if error is not failure:
             if not isinstance(error, BaseExceptionGroup):
                 return False
-            pending.extend(error.exceptions)  # a task group in the generator has wrapped the failure
+            pending.extend(members(error))  # a task group in the generator has wrapped the failure
     return True
 
 

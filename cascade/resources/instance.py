@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from asyncio import CancelledError
 from collections.abc import Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cascade.exceptions import ResourceError
+from cascade.failures import add_note, another
 from cascade.resources.generator import begin, begin_async, end, end_async
 from cascade.resources.provider import Resource
 
@@ -22,8 +22,6 @@ __all__ = ["URGENT", "Instance"]
 
 URGENT: Final = (KeyboardInterrupt, SystemExit)  # never kept back: they are for the whole program
 State = Literal["opening", "ready", "ending", "gone"]
-
-_logger = logging.getLogger("cascade")
 
 
 class Instance:
@@ -37,11 +35,12 @@ class Instance:
     Attributes:
         state: "opening"; "ready": `value` is there; "ending"; "gone": torn down, or it never came about.
         error: why it never came about; None if nobody wanted it any more.
+        wrong: what went wrong in its teardown, at the end of its scope.
     """
 
     __slots__ = (
-        "_abandoned", "_context", "_generator", "_keeper", "_parked", "_provider", "_scope", "_waiting",
-        "binding", "error", "state", "value",
+        "_abandoned", "_context", "_copies", "_generator", "_keeper", "_parked", "_provider", "_scope", "_waiting",
+        "binding", "error", "state", "value", "wrong",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, binding: Binding, provider: Resource, context: Context) -> None:
@@ -49,6 +48,8 @@ class Instance:
         self.state: State = "opening"
         self.value: Any = None
         self.error: BaseException | None = None
+        self.wrong: BaseException | None = None
+        self._copies: list[BaseException] = []  # of the error: each that waits has one of its own, for its own notes
         self._scope = scope
         self._provider = provider
         self._context = context
@@ -155,13 +156,18 @@ class Instance:
         self._scope.forget(self)
         if not self._abandoned:
             self.error = self._not_cancelled(error) if isinstance(error, CancelledError) else error
+            self._copies = [another(self.error) for _ in self._waiting[1:]]
         elif not isinstance(error, CancelledError) and not isinstance(error, URGENT):
             self._scope.hooks.report(f"giving up the set-up of resource `{self.binding.name}` failed", error)
         self._wake()
 
-    def _not_cancelled(self, error: CancelledError) -> ResourceError:
-        """What is raised instead of a cancellation in the set-up, as nobody who waits for it was cancelled."""
-        wrong = ResourceError(f"the set-up of resource `{self.binding.name}` was cancelled")
+    def failure(self) -> BaseException | None:
+        """What is raised to one that has waited for it."""
+        return self._copies.pop() if self._copies else self.error
+
+    def _not_cancelled(self, error: CancelledError, what: str = "set-up") -> ResourceError:
+        """What is raised instead of a cancellation in the set-up or teardown, as nothing that waits was cancelled."""
+        wrong = ResourceError(f"the {what} of resource `{self.binding.name}` was cancelled")
         wrong.__cause__ = error
         return wrong
 
@@ -170,10 +176,7 @@ class Instance:
         if isinstance(error, StopIteration | StopAsyncIteration):
             return RuntimeError(f"resource `{self.binding.name}` raised {type(error).__name__}")
         if not isinstance(error, ResourceError | CancelledError):
-            try:
-                error.add_note(f"in the set-up of resource `{self.binding.name}`")
-            except Exception:
-                _logger.debug("%s does not take notes", type(error).__name__)
+            add_note(error, f"in the set-up of resource `{self.binding.name}`")
         return error
 
     # --------------------------------------------------------------------------------------------------- waiting
@@ -265,5 +268,9 @@ class Instance:
             return
         self.state = "gone"
         self._generator = None
+        if isinstance(wrong, CancelledError):
+            wrong = self._not_cancelled(wrong, "teardown")
+        elif wrong is not None and not isinstance(wrong, ResourceError):
+            add_note(wrong, f"in the teardown of resource `{self.binding.name}`")
         self._scope.closed(self, wrong, early=early)
         self._wake()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -75,7 +75,7 @@ class Registry:
         check_name(name)
         if name not in self._registered:
             raise ResourceError(self._unknown([name]))
-        return self._overriding((name, self._provider_of(provider, name)))
+        return _Override(self, (name, self._provider_of(provider, name)))
 
     def check(self, names: Iterable[str]) -> None:
         """Raise unless all of them, with all that they need, can be set up.
@@ -164,17 +164,16 @@ class Registry:
         place = f" - at {' -> '.join(path)}" if len(path) > 1 else ""
         return f"expected a registered resource, got `{path[-1]}`{hint}{place}"
 
-    @contextmanager
-    def _overriding(self, layer: tuple[str, Resource | Value]) -> Iterator[None]:
+    def put_over(self, layer: tuple[str, Resource | Value]) -> None:
+        """Have an override begin."""
         self._overrides.append(layer)
         self._changed()
-        try:
-            yield
-        finally:
-            # Not the last one, if overrides end in another order than they began.
-            index = max(index for index, found in enumerate(self._overrides) if found is layer)
-            del self._overrides[index]
-            self._changed()
+
+    def take_away(self, layer: tuple[str, Resource | Value]) -> None:
+        """Have an override end: not the last one, if overrides end in another order than they began."""
+        index = max(index for index, found in enumerate(self._overrides) if found is layer)
+        del self._overrides[index]
+        self._changed()
 
     def _changed(self) -> None:
         self.version += 1
@@ -196,3 +195,20 @@ class Registry:
         # Registered again under its name it is the same resource, and not connected a second time.
         fresh = (given, Resource(connected(given), name, "engine"))
         return self._connectors.setdefault((id(given), name), fresh)[1]
+
+
+class _Override(AbstractContextManager[None]):
+    """A ``with`` block in which a name stands for something else.
+
+    A class: a generator of `contextlib` would set attributes of exceptions, and some refuse that.
+    """
+
+    def __init__(self, registry: Registry, layer: tuple[str, Resource | Value]) -> None:
+        self._registry = registry
+        self._layer = layer
+
+    def __enter__(self) -> None:
+        self._registry.put_over(self._layer)
+
+    def __exit__(self, *exc: object) -> None:
+        self._registry.take_away(self._layer)

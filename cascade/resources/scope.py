@@ -9,6 +9,7 @@ from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
 from cascade.exceptions import EngineStateError, InternalError, ResourceError
+from cascade.failures import add_note, describe
 from cascade.resources.binding import Binding
 from cascade.resources.instance import URGENT, Instance
 from cascade.resources.provider import Resource, ScopeKind, Value
@@ -127,8 +128,11 @@ class Scope:
                 await instance.wait()
             if instance.state == "ready":
                 return instance.value
-            if instance.error is not None:
-                raise instance.error
+            if (error := instance.failure()) is not None:
+                try:
+                    raise error
+                finally:
+                    del error  # its traceback leads to this frame
             # Whoever wanted it was cancelled, or it ended by itself: once more.
 
     def _bind(self, name: str) -> Binding:
@@ -221,75 +225,71 @@ class Scope:
 
     # -------------------------------------------------------------------------------------------------- teardown
 
-    def close_now(self, error: BaseException | None) -> bool:
-        """Tear down as `close` does if nothing needs to be awaited; return whether all is torn down.
-
-        If not, what was set up last may be torn down already; `close` does the rest.
-        """
-        if self._closed is None:
-            return True
-        if self._closing or any(instance.state == "opening" for instance in self._instances.values()):
-            return False
-        self._closing = True
-        urgent: list[BaseException] = []
-        while self._order:
-            if not self._end_last(error, urgent):
-                self._closing = False
-                break
-        else:
-            self._has_closed()
-        if urgent:
-            raise urgent[0]
-        return self._closed is None
-
-    async def close(self, error: BaseException | None) -> None:
+    async def close(self, error: BaseException | None) -> BaseException | None:
         """Tear down all that is set up here, the last first. Nothing may use any of it any more.
 
-        What goes wrong in a teardown is reported, and the others follow. Cancelling does not stop it, but is let out at
-        the end. Nothing is awaited if nothing needs to be.
+        A teardown that fails keeps no other from being done. The first failure of a scope that had none is its failure
+        from then on, and is raised in the generators that follow; any other is reported, and noted on that failure.
+        Cancelling does not stop it, but is let out at the end. Nothing is awaited if nothing needs to be.
 
         Args:
             error: what the run or step has failed with, which is raised in the generators; None: it has not.
+
+        Returns:
+            The failure of a teardown, if ``error`` is None: the run or step has failed with it.
         """
-        cancelled = None
         if self._closing:
-            cancelled = await self._wait_closed()
-        else:
-            self._closing = True
-            urgent: list[BaseException] = []
-            opening = [instance for instance in self._instances.values() if instance.state == "opening"]
-            for instance in opening:
-                instance.abandon()
-            for instance in opening:
-                cancelled = await instance.outlast("opening") or cancelled
-            while self._order:
-                instance = self._order[-1]
-                if not self._end_last(error, urgent):
-                    instance.end_later(error)
-                    cancelled = await instance.outlast("ready", "ending") or cancelled
-            self._has_closed()
-            if urgent:
-                raise urgent[0]
+            if (cancelled := await self._wait_closed()) is not None:
+                raise cancelled
+            return None
+        self._closing = True
+        cancelled = None
+        urgent: list[BaseException] = []
+        opening = [instance for instance in self._instances.values() if instance.state == "opening"]
+        for instance in opening:
+            instance.abandon()
+        for instance in opening:
+            cancelled = await instance.outlast("opening") or cancelled
+        first: Instance | None = None  # whose teardown has failed, if nothing had before
+        failure = error
+        while self._order:
+            instance = self._order[-1]
+            if not instance.end_now(failure):
+                instance.end_later(failure)
+                cancelled = await instance.outlast("ready", "ending") or cancelled
+            if instance.wrong is None:
+                continue
+            if isinstance(instance.wrong, URGENT):
+                urgent.append(instance.wrong)
+            elif failure is None:
+                first, failure = instance, instance.wrong
+            else:
+                self._report(instance)
+                name = instance.binding.name
+                add_note(failure, f"resource `{name}` failed in its teardown: {describe(instance.wrong)}")
+        self._has_closed()
+        if first is not None and (urgent or cancelled is not None):
+            self._report(first)
+        if urgent:
+            raise urgent[0]
         if cancelled is not None:
             raise cancelled
+        return None if first is None else first.wrong
 
     def abandon(self, error: BaseException) -> None:
         """The event loop was closed: tear down what needs nothing awaited, report the rest as lost."""
         self._closing = True
         for instance in [*self._order[::-1], *self._instances.values()]:
-            if instance.state == "ready" and instance.end_now(error):
-                continue
-            instance.lose(error)
+            if instance.state != "ready" or not instance.end_now(error):
+                instance.lose(error)
+            if instance.wrong is not None:
+                self._report(instance)
+                instance.wrong = None
         self._closed = None
 
-    def _end_last(self, error: BaseException | None, urgent: list[BaseException]) -> bool:
-        """Tear down what was set up last, if nothing needs to be awaited."""
-        instance = self._order[-1]
-        if not instance.end_now(error):
-            return False
-        if isinstance(instance.error, URGENT):
-            urgent.append(instance.error)
-        return True
+    def _report(self, instance: Instance) -> None:
+        assert instance.wrong is not None
+        self.hooks.report(f"resource `{instance.binding.name}` failed in its teardown", instance.wrong)
 
     def closed(self, instance: Instance, wrong: BaseException | None, *, early: bool) -> None:
         """An instance is torn down.
@@ -303,11 +303,10 @@ class Scope:
         self.forget(instance)
         if instance in self._order:
             self._order.remove(instance)
-        if isinstance(wrong, URGENT):
-            instance.error = wrong
-        elif wrong is not None:
-            what = f"ended before its {self.kind} did" if early else "failed in its teardown"
-            self.hooks.report(f"resource `{name}` {what}", wrong)
+        if not early:
+            instance.wrong = wrong
+        elif wrong is not None and not isinstance(wrong, URGENT):
+            self.hooks.report(f"resource `{name}` ended before its {self.kind} did", wrong)
         self.hooks.released(name, self.kind, wrong)
 
     async def _wait_closed(self) -> CancelledError | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,8 +11,25 @@ if TYPE_CHECKING:
 __all__ = ["override"]
 
 
-@contextmanager
-def override(engine: Engine, /, **providers: Any) -> Iterator[None]:
+class _Overrides(AbstractContextManager[None]):
+    """A class: a generator of `contextlib` would set attributes of exceptions, and some refuse that."""
+
+    def __init__(self, engine: Engine, providers: dict[str, Any]) -> None:
+        self._engine = engine
+        self._providers = providers
+        self._stack = ExitStack()
+
+    def __enter__(self) -> None:
+        with ExitStack() as stack:
+            for name, provider in self._providers.items():
+                stack.enter_context(self._engine.override(name, provider))
+            self._stack = stack.pop_all()
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+
+def override(engine: Engine, /, **providers: Any) -> AbstractContextManager[None]:
     """Have resources stand in for others while the context lasts: `Engine.override` for several at once.
 
     Args:
@@ -26,7 +42,4 @@ def override(engine: Engine, /, **providers: Any) -> Iterator[None]:
     Raises:
         ResourceError: no resource of such a name is registered; then none is overridden.
     """
-    with ExitStack() as stack:
-        for name, provider in providers.items():
-            stack.enter_context(engine.override(name, provider))
-        yield
+    return _Overrides(engine, providers)

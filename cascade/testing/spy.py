@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,8 +11,26 @@ if TYPE_CHECKING:
 __all__ = ["spy"]
 
 
-@contextmanager
-def spy(engine: Engine, *types: type[Any]) -> Iterator[list[Any]]:
+class _Spy(AbstractContextManager[list[Any]]):
+    """A class: a generator of `contextlib` would set attributes of exceptions, and some refuse that."""
+
+    def __init__(self, engine: Engine, types: tuple[type[Any], ...]) -> None:
+        self._engine = engine
+        self._types = types
+        self._stack = ExitStack()
+
+    def __enter__(self) -> list[Any]:
+        from cascade.events import Event
+
+        seen: list[Any] = []
+        self._stack.enter_context(self._engine.events.subscribe(self._types or (Event,), seen.append))
+        return seen
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+
+def spy(engine: Engine, *types: type[Any]) -> AbstractContextManager[list[Any]]:
     """Collect the events of an engine while the context lasts.
 
     Args:
@@ -40,8 +57,4 @@ def spy(engine: Engine, *types: type[Any]) -> Iterator[list[Any]]:
     >>> asyncio.run(main())
     [1, 2]
     """
-    from cascade.events import Event
-
-    seen: list[Any] = []
-    with engine.events.subscribe(types or (Event,), seen.append):
-        yield seen
+    return _Spy(engine, types)

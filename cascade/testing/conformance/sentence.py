@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NoReturn
 
+from cascade.failures import describe
+
 __all__ = ["Sentence", "complete", "shown"]
 
 
@@ -63,7 +65,7 @@ class Sentence:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, AssertionError):
-            self.broken(f"it raised {type(error).__name__}: {error}", error)
+            self.broken(f"it raised {describe(error)}", error)
 
 
 def complete(implementation: Any, protocol: type[Any]) -> None:
