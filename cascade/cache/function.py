@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import Any, Generic, TypeGuard, TypeVar
 
 from cascade.cache.leaf import ABSENT
+from cascade.cache.origin import module_name
 
 __all__ = ["Codes", "callable_code", "code_parts", "function_parts", "holds_nothing"]
 
@@ -68,6 +69,8 @@ def code_parts(code: CodeType) -> Parts:
         code.co_argcount,
         code.co_posonlyargcount,
         code.co_kwonlyargcount,
+        code.co_name,
+        code.co_qualname,
     ]
     return b"code", parts, lambda i: ".co_consts" if i == 3 else ""
 
@@ -88,10 +91,10 @@ def function_parts(fn: FunctionType) -> Parts:
     """Return a function's code, where it finds its globals, and the data that it holds."""
     names = fn.__code__.co_freevars
     kwdefaults = sorted(fn.__kwdefaults__.items()) if fn.__kwdefaults__ else []
-    parts: list[Any] = [fn.__code__, fn.__globals__.get("__name__"), fn.__qualname__, fn.__defaults__]
-    labels = ["", ".__globals__['__name__']", ".__qualname__", ".__defaults__"]
-    if type(parts[1]) is not str:
-        parts[1] = ABSENT
+    module = fn.__globals__.get("__name__")
+    module = module_name(module) if type(module) is str else ABSENT
+    parts: list[Any] = [fn.__code__, module, fn.__qualname__, fn.__name__, fn.__defaults__]
+    labels = ["", ".__globals__['__name__']", ".__qualname__", ".__name__", ".__defaults__"]
     attributes = sorted(fn.__dict__.items(), key=lambda item: str(item[0]))
     for kind, items in (("kwdefaults", kwdefaults), ("dict", attributes)):
         parts.append(len(items))
@@ -129,8 +132,14 @@ def partial_parts(value: partial[Any]) -> Parts:
     return b"partial", parts, (".func", ".args", ".keywords", ".__dict__").__getitem__
 
 
-def callable_code(fn: Any) -> list[CodeType]:
-    """Return the code that calling `fn` runs and that `fn`, as data, does not hold.
+def lru_parts(value: Any) -> Parts:
+    """Return what an `functools.lru_cache`d function calls, and how it tells arguments apart."""
+    own = {name: item for name, item in vars(value).items() if name != "cache_parameters"}
+    return b"lru_cache", [own, value.cache_parameters()], (".__dict__", ".cache_parameters()").__getitem__
+
+
+def callable_code(fn: Any) -> list[FunctionType]:
+    """Return the functions that calling `fn` runs and that `fn`, as data, does not hold.
 
     A class is data by its name, and so is the class of an instance. Where the thing called is one, the code of its
     methods counts.
@@ -141,6 +150,6 @@ def callable_code(fn: Any) -> list[CodeType]:
         methods = []
     else:
         methods = [type(fn).__call__]
-    return [method.__code__ for method in methods if isinstance(method, FunctionType)]
+    return [method for method in methods if isinstance(method, FunctionType)]
 
 

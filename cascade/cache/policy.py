@@ -12,15 +12,14 @@ from cascade._core.clock import check_seconds
 from cascade._core.task import Task, task
 from cascade.cache.binding import bind
 from cascade.cache.fingerprint import fingerprint, write
-from cascade.cache.function import Codes, callable_code, holds_nothing
+from cascade.cache.identity import identity
 from cascade.cache.leaf import SIZE
 from cascade.cache.memory import MemoryStore
+from cascade.cache.origin import module_name
 from cascade.cache.protocol import CacheStore, Hit
 from cascade.exceptions import PolicyError
 
 __all__ = ["ResultCache", "cached"]
-
-_identities: Codes[tuple[tuple[Any, str], bytes]] = Codes()
 
 _STORE_METHODS = ("get", "set", "delete", "clear", "close")
 
@@ -86,7 +85,7 @@ class ResultCache:
         self._key = key
         self._settings = fingerprint(("ResultCache", self.ttl, fingerprint(version, "version"), key is None))
         if key is not None:
-            _identity(key, "key")
+            identity(key, "key")
 
     @property
     def blocking(self) -> bool:
@@ -111,14 +110,14 @@ class ResultCache:
         """
         # What is joined is of known length, or written so that it is not the beginning of anything else.
         digest = blake2b(self._settings, digest_size=SIZE)
-        digest.update(write(task.module) + write(task.name) + _identity(task.fn, task.name))
+        digest.update(write(module_name(task.module)) + write(task.name) + identity(task.fn, task.name))
         if self._key is None:
             bound = bind(task.fn, args, kwargs)
             digest.update(len(bound.names).to_bytes(8, "big"))
             digest.update(b"".join(map(write, bound.names)))
             digest.update(b"".join(map(write, bound.values, bound.origins)))
         else:
-            digest.update(_identity(self._key, "key"))
+            digest.update(identity(self._key, "key"))
             digest.update(write(self._key(*args, **kwargs), "key(...)"))
         return digest.digest()
 
@@ -132,32 +131,12 @@ class ResultCache:
 
     def check(self, task: Task) -> None:
         """Raise `CacheKeyError` if the task holds what cannot be hashed, so that no call of it could have a key."""
-        _identity(task.fn, task.name)
+        identity(task.fn, task.name)
 
     def __repr__(self) -> str:
         given = [("ttl", self.ttl), ("key", self._key), ("version", self.version)]
         shown = [f"{name}={value!r}" for name, value in given if value is not None]
         return f"ResultCache({', '.join([*shown, f'store={self.store!r}'])})"
-
-
-def _identity(fn: Callable[..., Any], root: str) -> bytes:
-    """The digest of a callable as data, and of the code that calling it runs."""
-    if not holds_nothing(fn):
-        return _find_identity(fn, root)
-    # It is all code and names, which do not change: most functions are, and each call of a task asks for it.
-    names = fn.__globals__.get("__name__"), fn.__qualname__
-    known = _identities.get(fn.__code__)
-    if known is not None and known[0] == names:
-        return known[1]
-    found = _find_identity(fn, root)
-    _identities.add(fn.__code__, (names, found))
-    return found
-
-
-def _find_identity(fn: Callable[..., Any], root: str) -> bytes:
-    held = fingerprint(fn, root)
-    code = callable_code(fn)
-    return held if not code else fingerprint((held, *map(fingerprint, code)))
 
 
 _shared: MemoryStore | None = None
