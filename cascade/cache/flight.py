@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from cascade.cache.making import Making
 from cascade.cache.protocol import CachePolicy
 
 __all__ = ["Flights", "Landed", "Lead"]
@@ -37,13 +38,17 @@ class Lead:
     """The right, and the duty, to make the call. To end it, call `done` or `failed`, or leave the ``with`` block.
 
     Later calls of either do nothing. Left without `done`, the block ends with `failed`.
+
+    Attributes:
+        making: what else is to be told if the call has failed; None: nothing.
     """
 
-    __slots__ = ("_flights", "_name")
+    __slots__ = ("_flights", "_name", "making")
 
     def __init__(self, flights: Flights, name: tuple[int, bytes]) -> None:
         self._flights: Flights | None = flights
         self._name = name
+        self.making: Making | None = None
 
     def done(self, value: Any) -> None:
         """The call has given a result: all who wait get it."""
@@ -53,6 +58,8 @@ class Lead:
 
     def failed(self) -> None:
         """The call has failed or was cancelled: the one that waits longest leads the next."""
+        if self.making is not None:
+            self.making.failed()
         if (flights := self._flights) is not None:
             self._flights = None
             flights._pass_on(self._name)

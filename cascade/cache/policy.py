@@ -17,6 +17,7 @@ from cascade.cache.leaf import SIZE
 from cascade.cache.memory import MemoryStore
 from cascade.cache.origin import module_name
 from cascade.cache.protocol import CacheStore, Hit
+from cascade.cache.provided import Provided
 from cascade.exceptions import PolicyError
 
 __all__ = ["ResultCache", "cached"]
@@ -108,6 +109,9 @@ class ResultCache:
         Raises:
             CacheKeyError: an argument, or something that the task holds, cannot be hashed soundly.
         """
+        for given in (*args, *kwargs.values()):
+            if type(given) is Provided:
+                given.outlives = self.blocking
         # What is joined is of known length, or written so that it is not the beginning of anything else.
         digest = blake2b(self._settings, digest_size=SIZE)
         digest.update(write(module_name(task.module)) + write(task.name) + identity(task.fn, task.name))
@@ -120,6 +124,10 @@ class ResultCache:
             digest.update(identity(self._key, "key"))
             digest.update(write(self._key(*args, **kwargs), "key(...)"))
         return digest.digest()
+
+    def __cascade_content__(self) -> dict[str, Any]:
+        """For `fingerprint`: the settings. Where results are kept changes none."""
+        return {"settings": self._settings, "key": self._key}
 
     def load(self, key: bytes, now: float) -> Hit | None:
         """Return the result under a key, if the store has one that holds at ``now`` (seconds since 1970)."""
