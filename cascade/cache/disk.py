@@ -34,8 +34,8 @@ from cascade.exceptions import PolicyError
 
 __all__ = ["FORMAT", "DiskStore"]
 
-PATIENCE = 1.25  # seconds to wait for another process that writes, to write; after it was in vain: none, until it is not
-READ_PATIENCE = 0.1  # and to read, which waits for nobody who writes as we do
+PATIENCE = 1.25  # seconds to wait for another process that writes; after a wait in vain none, until one is not
+READ_PATIENCE = 0.1  # and to read, which seldom has to wait
 TOUCHED = 64  # hits to remember before they are written down
 
 T = TypeVar("T")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from hashlib import blake2b
 from inspect import iscoroutinefunction
@@ -147,16 +146,14 @@ class ResultCache:
         return f"ResultCache({', '.join([*shown, f'store={self.store!r}'])})"
 
 
-_shared: MemoryStore | None = None
-_sharing = threading.Lock()
+_shared: list[MemoryStore] = []
 
 
 def _shared_store() -> MemoryStore:
-    global _shared
-    with _sharing:
-        if _shared is None:
-            _shared = MemoryStore()
-        return _shared
+    if not _shared:
+        # Two threads may both get here: the first one in the list is the one, and no lock is held across a fork.
+        _shared.append(MemoryStore())
+    return _shared[0]
 
 
 @overload
