@@ -12,14 +12,19 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from cascade.cache.flight import Needs
 from cascade.cache.making import Making
 from cascade.cache.protocol import Hit, NoResult
+from cascade.exceptions import CacheKeyError, InputError, ResourceError
 
 if TYPE_CHECKING:
+    from cascade.cache.flight import Lead
     from cascade.cache.protocol import CachePolicy
     from cascade.engine import Engine
+    from cascade.runs import Run
 
 __all__ = ["begin", "load", "load_later", "save", "save_later"]
 
@@ -42,35 +47,80 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_threads)
 
 
-def load(engine: Engine, policy: CachePolicy, key: bytes) -> Hit | None:
+def load(engine: Engine, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
     """Look a result up.
 
     Raises:
         TypeError: the policy has given something else than a `Hit` or None.
     """
-    return _ask(policy, "load", key, engine.wall_time())
-
-
-async def load_later(engine: Engine, policy: CachePolicy, key: bytes) -> Hit | None:
-    """Look a result up, where that may take long."""
-    hit: Hit | None = await _aside(engine, policy, "load", _ask, policy, "load", key, engine.wall_time())
+    hit = _ask(policy, "load", key, engine.wall_time())
+    if hit is not None and type(hit.value) is Needs:
+        second = _second_key(engine, policy, key, run, hit.value)
+        return None if second is None else _ask(policy, "load", second, engine.wall_time())
     return hit
 
 
-def save(engine: Engine, policy: CachePolicy, key: bytes, value: Any, making: Making | None) -> Hit | None:
+async def load_later(engine: Engine, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
+    """Look a result up, where that may take long."""
+    hit: Hit | None = await _aside(engine, policy, "load", _ask, policy, "load", key, engine.wall_time())
+    if hit is not None and type(hit.value) is Needs:
+        second = _second_key(engine, policy, key, run, hit.value)
+        if second is None:
+            return None
+        hit = await _aside(engine, policy, "load", _ask, policy, "load", second, engine.wall_time())
+    return hit
+
+
+def save(engine: Engine, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
     """Keep a result.
 
     Raises:
         NoResult: the policy finds that there is none.
         TypeError: the policy has given something else than a `Hit` or None.
     """
-    return _save(policy, key, value, engine.wall_time(), making)
+    return _save(policy, _entries(engine, policy, key, value, run, lead), engine.wall_time(), lead.making)
 
 
-async def save_later(engine: Engine, policy: CachePolicy, key: bytes, value: Any, making: Making | None) -> Hit | None:
+async def save_later(engine: Engine, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
     """Keep a result, where that may take long."""
-    hit: Hit | None = await _aside(engine, policy, "save", _save, policy, key, value, engine.wall_time(), making)
+    entries = _entries(engine, policy, key, value, run, lead)
+    hit: Hit | None = await _aside(engine, policy, "save", _save, policy, entries, engine.wall_time(), lead.making)
     return hit
+
+
+def _entries(
+    engine: Engine, policy: Any, key: bytes, value: Any, run: Run, lead: Lead
+) -> list[tuple[bytes, Any]]:
+    """What is to be kept for a result, under which keys: it comes first."""
+    if lead.needs is None or not getattr(policy, "depends", False):
+        return [(key, value)]
+    second = _second_key(engine, policy, key, run, lead.needs)
+    return [] if second is None else [(second, value), (key, lead.needs)]
+
+
+def _second_key(engine: Engine, policy: Any, key: bytes, run: Run, needs: Needs) -> bytes | None:
+    """The key of a result in this run; None: there is none, and the log says why."""
+    from cascade.cache.fingerprint import write
+    from cascade.cache.provided import Provided
+    from cascade.resources.scope import Scope
+
+    digest = blake2b(key, digest_size=32)
+    try:
+        if needs.resources:
+            outer = run.scope()
+            scope = Scope(engine.resources, "step", outer, outer.hooks)
+            for name in needs.resources:
+                given = Provided(name, scope.binding(name))
+                given.outlives = policy.blocking
+                digest.update(write(given, name))
+        for spec in needs.inputs:
+            digest.update(write(f"{spec.kind} {spec.name}") + write(run.read_input(spec), spec.name))
+    except (InputError, ResourceError):
+        return None  # this run has not what the former one had
+    except CacheKeyError as error:
+        _tell(policy, "key", error, f"a result is not kept: {error}")
+        return None
+    return digest.digest()
 
 
 async def begin(engine: Engine, policy: Any, key: bytes) -> Making | None:
@@ -84,11 +134,11 @@ async def begin(engine: Engine, policy: Any, key: bytes) -> Making | None:
     return Making(await _aside(engine, policy, "save", policy.begin, key))
 
 
-def _save(policy: CachePolicy, key: bytes, value: Any, now: float, making: Making | None) -> Hit | None:
-    saved = _ask(policy, "save", key, value, now)
+def _save(policy: CachePolicy, entries: list[tuple[bytes, Any]], now: float, making: Making | None) -> Hit | None:
+    saved = [_ask(policy, "save", key, value, now) for key, value in entries]
     if making is not None:
         making.done()
-    return saved
+    return saved[0] if saved else None
 
 
 def _ask(policy: CachePolicy, method: str, *arguments: Any) -> Hit | None:
@@ -98,16 +148,21 @@ def _ask(policy: CachePolicy, method: str, *arguments: Any) -> Hit | None:
     except NoResult:
         raise
     except Exception as error:
-        what = type(policy), method, type(error)
-        if what not in _told:
-            _told.add(what)
-            kind = type(policy).__name__
-            _logger.warning("result cache: %s.%s has failed, and its calls run uncached", kind, method, exc_info=error)
+        kind = type(policy).__name__
+        _tell(policy, method, error, f"{kind}.{method} has failed, and its calls run uncached")
         return None
     if hit is not None and not isinstance(hit, Hit):
         kind = type(policy).__name__
         raise TypeError(f"expected `Hit` or None from {kind}.{method}, got `{type(hit).__name__}`")
     return hit
+
+
+def _tell(policy: CachePolicy, method: str, error: Exception, text: str) -> None:
+    """Say what is wrong with a cache, once for each kind of error."""
+    what = type(policy), method, type(error)
+    if what not in _told:
+        _told.add(what)
+        _logger.warning("result cache: %s", text, exc_info=None if isinstance(error, CacheKeyError) else error)
 
 
 async def _aside(engine: Engine, policy: Any, pool: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -117,7 +117,7 @@ class Step:
                 self._lead = self._engine.flights.try_join(self._cache, self._key)
                 if self._lead is None:
                     return LATER
-                if (hit := cached_call.load(self._engine, self._cache, self._key)) is not None:
+                if (hit := cached_call.load(self._engine, self._cache, self._key, self._run)) is not None:
                     return self._found(hit).value
             if (grant := self._grant_at_once()) is None:
                 return LATER
@@ -366,9 +366,9 @@ class Step:
             return self._found(Hit(joined.value))
         self._lead = joined
         if cache.blocking:
-            hit = await cached_call.load_later(self._engine, cache, self._key)
+            hit = await cached_call.load_later(self._engine, cache, self._key, self._run)
         else:
-            hit = cached_call.load(self._engine, cache, self._key)
+            hit = cached_call.load(self._engine, cache, self._key, self._run)
         return None if hit is None else self._found(hit)
 
     def _found(self, hit: Hit) -> Hit:
@@ -380,15 +380,16 @@ class Step:
     def _keep(self, value: Any) -> Any:
         """Keep a value, and let those have it who wait for it; return it as the cache gives it from now on."""
         assert self._cache is not None and self._lead is not None
-        return self._kept(value, cached_call.save(self._engine, self._cache, self._key, value, self._lead.making))
+        saved = cached_call.save(self._engine, self._cache, self._key, value, self._run, self._lead)
+        return self._kept(value, saved)
 
     async def _keep_blocking(self, value: Any) -> Any:
         """The same, where it may take long."""
         assert self._cache is not None and self._lead is not None
         if not self._cache.blocking:
             return self._keep(value)
-        making = self._lead.making
-        return self._kept(value, await cached_call.save_later(self._engine, self._cache, self._key, value, making))
+        call = self._engine, self._cache, self._key, value, self._run, self._lead
+        return self._kept(value, await cached_call.save_later(*call))
 
     def _kept(self, value: Any, saved: Hit | None) -> Any:
         assert self._lead is not None

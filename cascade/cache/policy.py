@@ -58,6 +58,8 @@ class ResultCache:
 
     __slots__ = ("_key", "_settings", "store", "ttl", "version")
 
+    depends = True  # on resources and inputs that an expression asks for which the task has given
+
     def __init__(
         self,
         *,
