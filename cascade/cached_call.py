@@ -104,6 +104,8 @@ def _second_key(engine: Engine, policy: Any, key: bytes, run: Run, needs: Needs)
     from cascade.cache.provided import Provided
     from cascade.resources.scope import Scope
 
+    for lead in run.leads if run.baggage is not None and run.baggage.leads else ():
+        lead.ask(needs.resources, needs.inputs)  # what depends on this result depends on it, too
     digest = blake2b(key, digest_size=32)
     try:
         if needs.resources:

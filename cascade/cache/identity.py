@@ -73,7 +73,7 @@ class _Known:
 
 def _is_held(value: Any, held: Any) -> bool:
     if type(held) is weakref.ref:
-        return held() is value
+        return value is not None and held() is value  # of what is gone it gives None
     return type(held) is _OfType and type(value) is held.type
 
 
