@@ -377,7 +377,8 @@ def test_numpy_data(tmp_path: pathlib.Path) -> None:
         *[np.sin, np.cos, np.float64, np.ndarray],
         np.zeros(1, np.dtype([("a", "<i4"), ("b", "<f8")], align=True)),
         *[np.zeros(1, np.dtype((np.record, [("a", "<i4"), ("b", "<f8")]))), np.dtype("<i4", metadata={"unit": "m"})],
-        *[np.array([0], "M8[2s]"), np.array([0], "m8[s]"), np.datetime64("NaT"), np.array(b"a", "V1"), np.array([b"a"], "V1")],
+        *[np.array([0], "M8[2s]"), np.array([0], "m8[s]"), np.datetime64("NaT")],
+        *[np.array(b"a", "V1"), np.array([b"a"], "V1")],
         frozen,
     ]
     assert len({fingerprint(value) for value in different}) == len(different)
@@ -402,7 +403,7 @@ def test_types_of_elements_that_say_less_than_they_should() -> None:
     types_ = pytest.importorskip("ml_dtypes")
     for kind in (types_.bfloat16, types_.float8_e4m3fn, types_.float8_e5m2):
         for value in (np.zeros(1, kind), np.dtype(kind), kind(0)):
-            with pytest.raises(cs.CacheKeyError, match="extension type of numpy|got `"):
+            with pytest.raises(cs.CacheKeyError, match=r"extension type of numpy|got `"):
                 fingerprint(value)
 
 
@@ -433,8 +434,9 @@ def test_a_member_of_an_enum_with_more_to_it() -> None:
 
 def test_data_that_differs_beneath() -> None:
     different = [
-        *[dt.timezone.utc, dt.timezone(dt.timedelta(0), "UTC"), dt.timezone(dt.timedelta(hours=1))],
-        *[memoryview(b"abcd")[::2], memoryview(b"ac"), memoryview(b"abcd").cast("b", [2, 2]), memoryview(b"abcd").cast("b")],
+        *[dt.UTC, dt.timezone(dt.timedelta(0), "UTC"), dt.timezone(dt.timedelta(hours=1))],
+        *[memoryview(b"abcd")[::2], memoryview(b"ac"), memoryview(b"abcd").cast("b", [2, 2])],
+        memoryview(b"abcd").cast("b"),
         *[tuple[int, ...], tuple[int], next(iter(tuple[int])), msgspec.UNSET, None],
         *[functools.lru_cache(maxsize=size, typed=typed)(len_of) for size in (1, 2) for typed in (True, False)],
     ]

@@ -113,7 +113,7 @@ def test_what_it_changes_or_what_cannot_be_told_does_not(program: Any) -> None:
 
 def test_reads_and_changes() -> None:
     def f(x: Any) -> Any:
-        global assigned  # noqa: PLW0603
+        global assigned
         assigned = 1
         stored[0] += 1  # type: ignore[name-defined] # noqa: F821
         kept[x if x else 1][2] = read[x]  # type: ignore[name-defined] # noqa: F821

@@ -79,7 +79,7 @@ def test_a_function_is_its_code_and_what_it_holds(policy: cs.ResultCache) -> Non
 
 def test_what_a_resource_needs_counts(policy: cs.ResultCache) -> None:
     @cs.resource
-    def db(host: str = cs.Inject("host")) -> Iterator[Client]:  # type: ignore[assignment]  # noqa: B008
+    def db(host: str = cs.Inject("host")) -> Iterator[Client]:  # type: ignore[assignment]
         yield Client(host)
 
     engine = engine_with(db)

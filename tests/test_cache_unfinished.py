@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -111,9 +110,6 @@ async def test_a_thread_that_goes_on_when_its_time_is_over(tmp_path: Path) -> No
             assert (await engine.run(kept(hangs, path))).read_text() == "header\nrow\n"
         assert len(ran) == 3
         go.set()
-        for thread in threading.enumerate():
-            if thread.name.startswith("cascade") and thread is not threading.current_thread():
-                thread.join(0)
         while marks(tmp_path):  # ...and it has to be made once more, when the thread has ended
             await engine.run(kept(hangs, path))
         count = len(ran)
@@ -235,4 +231,3 @@ def test_a_place_where_no_mark_can_be(tmp_path: Path) -> None:
     path = tmp_path / "file" / "report"
     with pytest.raises(OSError):
         cs.run(kept(fails, path))
-    assert os.listdir(tmp_path) == ["file", *marks(tmp_path)] or len(os.listdir(tmp_path)) == 2

@@ -247,7 +247,9 @@ class DiskStore:
         self._writing = True
         try:
             identity = identify(self.path)
-            if identity is not None and identity in self._unusable:
+            if identity is None:
+                self._unusable.clear()  # a new file may get the number of one that is gone
+            elif identity in self._unusable:
                 return False
             if self._writer is not None and self._writer.identity != identity:
                 writer, self._writer = self._writer, None
