@@ -20,10 +20,10 @@ from typing import Any, cast
 
 from cascade._core.lazy import LazyResult
 from cascade.cache.function import Codes
-from cascade.cache.leaf import ABSENT, SIZE, Unhashable, function_name, opaque
+from cascade.cache.leaf import ABSENT, SIZE, Unhashable, Used, function_name, opaque
 from cascade.cache.names import Path, changed_cells, find_globals
 from cascade.cache.origin import is_installed
-from cascade.cache.parts import SETS, Used, encode, parts_of
+from cascade.cache.parts import SETS, encode, parts_of
 from cascade.exceptions import CacheKeyError
 
 __all__ = ["Walk", "fingerprint", "write"]

@@ -6,6 +6,7 @@ the file it stands in. What a function finds in its module by name is not in it.
 
 from __future__ import annotations
 
+import re
 import sys
 import weakref
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Generic, TypeGuard, TypeVar
 
-from cascade.cache.leaf import ABSENT
+from cascade.cache.leaf import ABSENT, Used
 from cascade.cache.origin import module_name
 
 __all__ = ["Codes", "callable_code", "code_parts", "function_parts", "holds_nothing"]
+
+ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
 
 # Parts: a tag, the parts, and how to say where the i-th of them is.
 Parts = tuple[bytes, list[Any], Callable[[int], str]]
@@ -93,8 +96,10 @@ def function_parts(fn: FunctionType) -> Parts:
     kwdefaults = sorted(fn.__kwdefaults__.items()) if fn.__kwdefaults__ else []
     module = fn.__globals__.get("__name__")
     module = module_name(module) if type(module) is str else ABSENT
-    parts: list[Any] = [fn.__code__, module, fn.__qualname__, fn.__name__, fn.__defaults__]
-    labels = ["", ".__globals__['__name__']", ".__qualname__", ".__name__", ".__defaults__"]
+    # Who is given a function may read what it says of itself, as one does who offers it to a model as a tool.
+    said = Used([module_name(fn.__module__), fn.__doc__, _annotations(fn)])
+    parts: list[Any] = [fn.__code__, module, fn.__qualname__, fn.__name__, said, fn.__defaults__]
+    labels = ["", ".__globals__['__name__']", ".__qualname__", ".__name__", "", ".__defaults__"]
     attributes = sorted(fn.__dict__.items(), key=lambda item: str(item[0]))
     for kind, items in (("kwdefaults", kwdefaults), ("dict", attributes)):
         parts.append(len(items))
@@ -109,6 +114,21 @@ def function_parts(fn: FunctionType) -> Parts:
             parts.append(ABSENT)
         labels.append(f".__closure__[{name!r}]")
     return b"function", parts, labels.__getitem__
+
+
+def _annotations(fn: FunctionType) -> Any:
+    """What stands for the annotations of a function, which are not evaluated for this."""
+    if (annotate := getattr(fn, "__annotate__", None)) is not None:  # from Python 3.14 on
+        return annotate
+    return [(name, _shown(given)) for name, given in fn.__annotations__.items()]
+
+
+def _shown(annotation: Any) -> str:
+    """The text of an annotation, without where in memory its parts lie."""
+    try:
+        return annotation if type(annotation) is str else ADDRESS.sub("", repr(annotation))
+    except Exception:  # whatever its class raises
+        return type(annotation).__qualname__
 
 
 def method_parts(method: MethodType) -> Parts:

@@ -15,9 +15,8 @@ from typing import Any
 from cascade._core.task import Task
 from cascade.cache.fingerprint import Walk, fingerprint
 from cascade.cache.function import Codes, callable_code, holds_nothing
-from cascade.cache.leaf import LEAVES
+from cascade.cache.leaf import LEAVES, Used
 from cascade.cache.names import find_globals
-from cascade.cache.parts import Used
 
 __all__ = ["identity"]
 
@@ -94,7 +93,7 @@ def identity(fn: Callable[..., Any], root: str) -> bytes:
         code = callable_code(fn)
         held = fingerprint(fn, root)
         return held if not code else fingerprint((held, *map(Used, code)))
-    names = fn.__globals__.get("__name__"), fn.__qualname__, fn.__name__
+    names = fn.__globals__.get("__name__"), fn.__qualname__, fn.__name__, fn.__doc__
     known = _known.get(fn.__code__)
     if known is not None and known.holds(fn, names):
         return known.digest

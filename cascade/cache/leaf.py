@@ -49,6 +49,18 @@ class Absent:
 ABSENT = Absent()
 
 
+class Used:
+    """What a function uses without holding it: a global that it reads.
+
+    It counts as far as it can be told: what cannot be hashed is an object of its class, and no reason to refuse.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 def leaf(tag: bytes, content: bytes | bytearray = b"") -> bytes:
     r"""Return the bytes of a leaf. Its first byte is from 1 to 127, the length of the tag.
 

@@ -45,23 +45,10 @@ from cascade.cache.function import (
     method_parts,
     partial_parts,
 )
-from cascade.cache.leaf import ABSENT, LEAVES, Unhashable, builtin, class_
+from cascade.cache.leaf import ABSENT, LEAVES, Unhashable, Used, builtin, class_
 from cascade.cache.origin import module_name
 
-__all__ = ["SETS", "Used", "encode", "parts_of"]
-
-
-class Used:
-    """What a function uses without holding it: a global that it reads.
-
-    It counts as far as it can be told: what cannot be hashed is an object of its class, and no reason to refuse.
-    """
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
+__all__ = ["SETS", "encode", "parts_of"]
 
 SETS = (b"set", b"frozenset")  # tags of what has no order
 

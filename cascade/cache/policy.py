@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from hashlib import blake2b
 from inspect import iscoroutinefunction
@@ -14,12 +15,14 @@ from cascade.cache.fingerprint import fingerprint, write
 from cascade.cache.identity import identity
 from cascade.cache.leaf import SIZE
 from cascade.cache.memory import MemoryStore
-from cascade.cache.origin import module_name
+from cascade.cache.origin import is_nameless, module_name
 from cascade.cache.protocol import CacheStore, Hit
 from cascade.cache.provided import Provided
 from cascade.exceptions import PolicyError
 
 __all__ = ["ResultCache", "cached"]
+
+_logger = logging.getLogger("cascade")
 
 _STORE_METHODS = ("get", "set", "delete", "clear", "close")
 
@@ -140,12 +143,25 @@ class ResultCache:
 
     def check(self, task: Task) -> None:
         """Raise `CacheKeyError` if the task holds what cannot be hashed, so that no call of it could have a key."""
+        if self.blocking and is_nameless(task.module):
+            _tell_nameless(task)
         identity(task.fn, task.name)
 
     def __repr__(self) -> str:
         given = [("ttl", self.ttl), ("key", self._key), ("version", self.version)]
         shown = [f"{name}={value!r}" for name, value in given if value is not None]
         return f"ResultCache({', '.join([*shown, f'store={self.store!r}'])})"
+
+
+_told: set[str] = set()
+
+
+def _tell_nameless(task: Task) -> None:
+    if task.name not in _told:
+        _told.add(task.name)
+        _logger.warning(
+            "result cache: %s was typed in, and no later process will find its results; put it into a module", task.name
+        )
 
 
 _shared: list[MemoryStore] = []
