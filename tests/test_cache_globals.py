@@ -166,6 +166,13 @@ def test_the_key_of_a_task_follows(program: Any) -> None:
     assert policy.key(task, (1,), {}) == before
 
 
+def test_what_is_known_is_not_looked_at_again(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["direct", "deep", "by_module", "by_class", "by_task", "inside", "locked", "counting"]
+    digests = {name: identity(vars(program)[name], "f") for name in names}
+    monkeypatch.setattr("cascade.cache.identity.Walk", None)
+    assert {name: identity(vars(program)[name], "f") for name in names} == digests
+
+
 SCRIPT = """
 import cascade as cs, sys
 RATE = {rate}

@@ -38,13 +38,17 @@ def _main() -> str:
         return spec.name
     file = getattr(module, "__file__", None)
     if type(file) is str and not file.startswith("<"):
-        return f"__main__ of {os.path.realpath(file)}"
+        known = _files.get(file)
+        if known is None:  # once: the process may be in another directory later
+            known = _files[file] = f"__main__ of {os.path.realpath(file)}"
+        return known
     given = sys.orig_argv
     if "-c" in given[:-1] and not sys.flags.interactive:
         return f"__main__ of {given[given.index('-c') + 1]}"
     return f"__main__ of process {_token}"
 
 
+_files: dict[str, str] = {}
 _installed: dict[str, bool] = {}
 
 
