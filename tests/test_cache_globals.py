@@ -32,7 +32,11 @@ SOURCE = """
 
     class Config:
         LIMIT = 3
-        def top(self): return 1
+        def __init__(self): self.rate = 1
+        def top(self, x): return x
+
+    config = Config()
+    state = Config()
 
     def helper(x):
         return x * RATE
@@ -51,6 +55,8 @@ SOURCE = """
     def by_table(x): return TABLE["a"]
     def by_module(x): return settings.RATE
     def by_class(x): return Config.LIMIT
+    def by_object(x): return config.rate
+    def by_method(x): return config.top(x)
     def by_task(x): return work(x)
     def inside(x): return [y * RATE for y in (lambda: range(x))()]
     def locked(x):
@@ -58,6 +64,7 @@ SOURCE = """
             return x
     def counting(x):
         global count
+        state.seen = state.rate
         count += 1
         calls.append(x)
         calls[0] = TABLE.setdefault
@@ -82,6 +89,8 @@ CHANGES: dict[str, tuple[list[str], Callable[[Any], object]]] = {
     "a table": (["by_table"], lambda m: m.TABLE["a"].append(1)),
     "a module's": (["by_module"], lambda m: setattr(m.settings, "RATE", 3)),
     "a class's": (["by_class"], lambda m: setattr(m.Config, "LIMIT", 4)),
+    "an object's": (["by_object"], lambda m: setattr(m.config, "rate", 2)),
+    "a method's": (["by_method"], lambda m: setattr(m.Config, "top", m.direct)),
     "the code of a helper": (["deep", "again", "by_task"], lambda m: setattr(m.helper, "__code__", m.locked.__code__)),
     "another helper": (["deep", "again", "by_task"], lambda m: setattr(m, "helper", m.locked)),
     "a default of a helper": (["deep", "by_task"], lambda m: setattr(m.helper, "__defaults__", (1,))),
@@ -106,6 +115,7 @@ def test_what_it_changes_or_what_cannot_be_told_does_not(program: Any) -> None:
     program.count = 7
     program.calls.append(1)
     program.calls[0] = object()
+    program.state.seen = 7
     assert [identity(fn, "f") for fn in (program.counting, program.locked)] == before
     program.LOCK = None  # this is another kind of thing
     assert identity(program.locked, "f") != before[1]
@@ -167,7 +177,7 @@ def test_the_key_of_a_task_follows(program: Any) -> None:
 
 
 def test_what_is_known_is_not_looked_at_again(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["direct", "deep", "by_module", "by_class", "by_task", "inside", "locked", "counting"]
+    names = ["direct", "deep", "by_module", "by_class", "by_object", "by_method", "by_task", "inside", "locked"]
     digests = {name: identity(vars(program)[name], "f") for name in names}
     monkeypatch.setattr("cascade.cache.identity.Walk", None)
     assert {name: identity(vars(program)[name], "f") for name in names} == digests

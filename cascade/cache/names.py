@@ -94,12 +94,27 @@ def _find(fn: FunctionType, path: Path) -> Any:
     for name in path[1:]:
         if type(value) is ModuleType and not is_installed(value.__name__):
             value = vars(value).get(name, ABSENT)
-        elif isinstance(value, type) and not is_installed(value.__module__):
-            value = next((vars(base)[name] for base in value.__mro__ if name in vars(base)), ABSENT)
-            value = getattr(value, "__func__", value) if type(value) in (classmethod, staticmethod) else value
         else:
-            return ABSENT
+            value = _attribute(value, name)
+        if value is ABSENT:
+            break
     return value
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """What an object or a class holds under a name, without running any code of theirs."""
+    kind = value if isinstance(value, type) else type(value)
+    if kind is not value and kind.__dictoffset__:
+        try:
+            own = object.__getattribute__(value, "__dict__")
+        except (AttributeError, TypeError):
+            own = None
+        if type(own) is dict and name in own:
+            return own[name]
+    if is_installed(type.__getattribute__(kind, "__module__")):
+        return ABSENT
+    found: Any = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), ABSENT)
+    return found.__func__ if isinstance(found, (classmethod, staticmethod)) else found
 
 
 class _Flow:
