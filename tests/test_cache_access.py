@@ -143,7 +143,7 @@ def test_what_happens_to_an_open_file(
 
 
 READ_ONLY = """
-    import encodings.idna, os, pickle, sqlite3
+    import encodings.idna, os, pickle, sqlite3, urllib.parse  # which that user may not be able to read
     from cascade.cache.disk import DiskStore
     if os.getuid() == 0:
         os.setuid(65534)  # root may write anywhere

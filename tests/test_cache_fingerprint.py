@@ -377,7 +377,7 @@ def test_numpy_data(tmp_path: pathlib.Path) -> None:
         *[np.sin, np.cos, np.float64, np.ndarray],
         np.zeros(1, np.dtype([("a", "<i4"), ("b", "<f8")], align=True)),
         *[np.zeros(1, np.dtype((np.record, [("a", "<i4"), ("b", "<f8")]))), np.dtype("<i4", metadata={"unit": "m"})],
-        *[np.array([0], "M8[2s]"), np.array([0], "m8[s]"), np.datetime64("NaT")],
+        *[np.array([0], "M8[2s]"), np.array([0], "m8[s]"), np.datetime64("NaT", "s")],
         *[np.array(b"a", "V1"), np.array([b"a"], "V1")],
         frozen,
     ]
