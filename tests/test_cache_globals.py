@@ -121,6 +121,23 @@ def test_what_it_changes_or_what_cannot_be_told_does_not(program: Any) -> None:
     assert identity(program.locked, "f") != before[1]
 
 
+def test_what_must_not_be_looked_at(program: Any) -> None:
+    class Proxy:
+        """Of an object that is only there while a request is served."""
+
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError("outside of a request")
+
+    program.config = Proxy()
+    for name in ("by_object", "by_method"):
+        assert len(identity(vars(program)[name], "f")) == 32
+    program.TABLE = {"again": []}
+    program.TABLE["again"].append(program.TABLE)
+    program.HANDLERS = {program.direct, program.deep}
+    exec("def loop(x): return HANDLERS, TABLE\nHANDLERS.add(loop)", vars(program))
+    assert identity(program.loop, "f") == identity(program.loop, "f")
+
+
 def test_reads_and_changes() -> None:
     def f(x: Any) -> Any:
         global assigned

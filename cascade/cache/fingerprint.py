@@ -168,7 +168,7 @@ class Walk:
             return self._begin(value, False)
         try:
             return self._begin(value, True)
-        except Unhashable:
+        except Exception:  # also what a class of its raises: it was not meant to be looked at
             return opaque(value)
 
     def _begin(self, value: Any, used: bool) -> bytes | _Node:

@@ -145,7 +145,8 @@ def opaque(value: Any) -> bytes:
     """Return the leaf of what counts as an object of its class, whatever it holds."""
     kind = type(value)
     module, qualname = type.__getattribute__(kind, "__module__"), type.__getattribute__(kind, "__qualname__")
-    name = type.__getattribute__(value, "__qualname__") if isinstance(value, type) else ""
+    # By the type: a proxy says of itself that it is of another class, or fails where it has none yet.
+    name = type.__getattribute__(value, "__qualname__") if issubclass(kind, type) else ""
     return leaf(b"object", f"{module_name(module)}\0{qualname}\0{name}".encode("utf-8", "surrogatepass"))
 
 

@@ -84,7 +84,7 @@ def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
     for path in reads:
         value = _find(fn, path)
         # An object of which it changes a part is its own. A module or a class is only the place of that part.
-        if isinstance(value, (ModuleType, type, FunctionType)) or not any(_is_within(one, path) for one in changes):
+        if issubclass(type(value), (ModuleType, type, FunctionType)) or not any(_is_within(one, path) for one in changes):
             found.append((path, value))
     return found
 
@@ -103,7 +103,7 @@ def _find(fn: FunctionType, path: Path) -> Any:
 
 def _attribute(value: Any, name: str) -> Any:
     """What an object or a class holds under a name, without running any code of theirs."""
-    kind = value if isinstance(value, type) else type(value)
+    kind: type = value if issubclass(type(value), type) else type(value)
     if kind is not value and kind.__dictoffset__:
         try:
             own = object.__getattribute__(value, "__dict__")
