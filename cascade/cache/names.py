@@ -84,7 +84,8 @@ def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
     for path in reads:
         value = _find(fn, path)
         # An object of which it changes a part is its own. A module or a class is only the place of that part.
-        if issubclass(type(value), (ModuleType, type, FunctionType)) or not any(_is_within(one, path) for one in changes):
+        is_place = issubclass(type(value), (ModuleType, type, FunctionType))
+        if is_place or not any(_is_within(one, path) for one in changes):
             found.append((path, value))
     return found
 
