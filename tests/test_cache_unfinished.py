@@ -200,6 +200,21 @@ def test_a_link_and_what_it_leads_to(tmp_path: Path, replaced: bool) -> None:
     assert len(ran) <= 3
 
 
+def test_a_failure_before_there_is_a_file_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "report"
+
+    @cs.task(mode="inline")
+    def early() -> None:
+        assert len(marks(tmp_path)) == 1
+        raise OSError("nothing to report")
+
+    with pytest.raises(OSError, match="nothing to report"):
+        cs.run(early().with_cache(FileExists(path)))
+    with pytest.raises(FileNotFoundError):
+        cs.run(cs.task(mode="inline")(lambda: None)().with_cache(FileExists(path)))
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_was_there_before_counts(tmp_path: Path) -> None:
     path = tmp_path / "report"
     path.write_text("by hand")

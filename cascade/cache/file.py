@@ -123,7 +123,7 @@ class FileExists:
             OSError: the marks cannot be made.
         """
         marks = Marks(msgspec.msgpack.decode(key, type=_Files).made)
-        return lambda whole: marks.remove() if whole else marks.close()
+        return lambda whole: marks.remove() if whole else marks.leave()
 
     def save(self, key: bytes, value: Any, now: float) -> Hit:
         """Return the path or paths, which stand for what the task has returned.

@@ -44,7 +44,7 @@ class Marks:
                 places = _places(target)
                 # The nearest directory that is there: others may be the task's to make.
                 here = next(place for place in places if os.path.isdir(os.path.dirname(place)))
-                self._marks += [_Mark(place) for place in places if place == here or os.path.lexists(place)]
+                self._marks += [_Mark(target, place) for place in places if place == here or os.path.lexists(place)]
         except BaseException:
             self.close()
             raise
@@ -53,6 +53,12 @@ class Marks:
         """The files are made: take the marks away, but for those of files that another one was at work on, too."""
         for mark in self._marks:
             mark.remove()
+        self.close()
+
+    def leave(self) -> None:
+        """Work has ended before its end: the marks stay, but for those of files that were not even begun."""
+        for mark in self._marks:
+            mark.leave()
         self.close()
 
     def close(self) -> None:
@@ -64,7 +70,8 @@ class Marks:
 class _Mark:
     """One mark, and the lock on it."""
 
-    def __init__(self, place: bytes) -> None:
+    def __init__(self, target: bytes, place: bytes) -> None:
+        self._target = target
         self._place = place
         self._file = -1
         for _ in range(TRIES):
@@ -81,6 +88,11 @@ class _Mark:
                 raise
             self.close()
         raise OSError(f"the mark {os.fsdecode(place)} is removed again and again")
+
+    def leave(self) -> None:
+        with suppress(OSError):
+            if not os.path.lexists(self._target) and _lock(self._file, "LOCK_EX") and self._is_there():
+                os.unlink(self._place)
 
     def remove(self) -> None:
         with suppress(OSError):
