@@ -147,6 +147,9 @@ class Launcher:
                         f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
                         f"got it inside something else"
                     )
+        if run.baggage is not None and run.baggage.leads:
+            for lead in run.baggage.leads:
+                lead.ask(template.resources, specs)
         run.admit(specs)
 
     def read_input(self, run: Run, spec: Any) -> Any:

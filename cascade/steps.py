@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from cascade import cached_call
 from cascade._core.lazy import LazyResult
 from cascade._core.special import Placeholder, Skip
 from cascade.cache.flight import Landed
@@ -107,7 +108,9 @@ class Step:
         Raises:
             BaseException: what the call raised, as itself.
         """
-        if self._where != "inline" or (self._cache is not None and self._cache.blocking) or self._placeholders():
+        if self._where != "inline" or self._placeholders():
+            return LATER
+        if self._cache is not None and (self._cache.blocking or hasattr(self._cache, "begin")):
             return LATER
         try:
             if self._cache is not None:
@@ -115,7 +118,7 @@ class Step:
                 self._lead = self._engine.flights.try_join(self._cache, self._key)
                 if self._lead is None:
                     return LATER
-                if (hit := self._cache.load(self._key, self._engine.wall_time())) is not None:
+                if (hit := cached_call.load(self._engine, self._cache, self._key, self._run)) is not None:
                     return self._found(hit).value
             if (grant := self._grant_at_once()) is None:
                 return LATER
@@ -155,6 +158,8 @@ class Step:
                 return await self._in_total()
             if self._lead is None and (hit := await self._look_up(self._cache)) is not None:
                 return hit.value
+            assert self._lead is not None
+            self._lead.making = await cached_call.begin(self._engine, self._cache, self._key)
             value = await self._in_total()
             return self._keep_later(value) if type(value) is LazyResult else await self._keep_blocking(value)
         except BaseException:
@@ -270,6 +275,8 @@ class Step:
             except asyncio.CancelledError as error:
                 if any(deadline is not None and deadline.expired for deadline in (self._deadline, self._time)):
                     future.add_done_callback(_drop)
+                    if self._lead is not None and self._lead.making is not None:
+                        self._lead.making.leave(future)
                     self._engine.abandon_in_worker(self._where, future)
                     raise
                 future.cancel()  # if it has not begun
@@ -296,6 +303,8 @@ class Step:
         self._abandon_flight()
 
     def _tell_start(self) -> None:
+        if self._lead is not None and self._lead.making is not None:
+            self._lead.making.attempt()
         if not self._started:
             self._started = True
             if self._engine.reporter.told:
@@ -334,18 +343,22 @@ class Step:
     # ------------------------------------------------------------------------------------------------- the cache
 
     def _find_key(self, cache: CachePolicy) -> bytes:
-        """The key of this call. Resources count by their names: what they are is new in each run."""
+        """The key of this call. Resources count by what provides them: what they are is new in each run."""
         template, at, _ = self._node
         if not template.resources:
             return cache.key(self._task, self._arguments, self._keywords)
+        from cascade.cache.provided import Provided
         from cascade.graph.template import NodeRef
 
+        run = self._run.scope()
+        scope = Scope(self._engine.resources, "step", run, run.hooks)
         nodes, calls = template.graph.nodes, template.graph.calls
         arguments = [*self._arguments, *self._keywords.values()]
         for index, operand in enumerate(nodes[template.plan.order[at]].operands[: len(arguments)]):
             symbol = getattr(nodes[operand.index], "symbol", None) if type(operand) is NodeRef else None
             if symbol is not None and calls[symbol].kind == "inject":
-                arguments[index] = Placeholder(calls[symbol].qualname)
+                name = calls[symbol].qualname
+                arguments[index] = Provided(name, scope.binding(name))
         positional = len(self._arguments)
         named = dict(zip(self._keywords, arguments[positional:], strict=True))
         return cache.key(self._task, tuple(arguments[:positional]), named)
@@ -358,13 +371,13 @@ class Step:
         if isinstance(joined, Landed):
             return self._found(Hit(joined.value))
         self._lead = joined
-        now = self._engine.wall_time()
-        load = cache.load
-        hit = await self._engine.aside(load, self._key, now) if cache.blocking else load(self._key, now)
+        if cache.blocking:
+            hit = await cached_call.load_later(self._engine, cache, self._key, self._run)
+        else:
+            hit = cached_call.load(self._engine, cache, self._key, self._run)
         return None if hit is None else self._found(hit)
 
     def _found(self, hit: Hit) -> Hit:
-        self._check_hit(hit, "load")
         if self._lead is not None:
             self._lead.done(hit.value)
         self._engine.reporter.cache_hit(self._run, *self._node, self._key)
@@ -372,29 +385,25 @@ class Step:
 
     def _keep(self, value: Any) -> Any:
         """Keep a value, and let those have it who wait for it; return it as the cache gives it from now on."""
-        assert self._cache is not None
-        return self._kept(value, self._cache.save(self._key, value, self._engine.wall_time()))
+        assert self._cache is not None and self._lead is not None
+        saved = cached_call.save(self._engine, self._cache, self._key, value, self._run, self._lead)
+        return self._kept(value, saved)
 
     async def _keep_blocking(self, value: Any) -> Any:
         """The same, where it may take long."""
-        assert self._cache is not None
+        assert self._cache is not None and self._lead is not None
         if not self._cache.blocking:
             return self._keep(value)
-        return self._kept(value, await self._engine.aside(self._cache.save, self._key, value, self._engine.wall_time()))
+        call = self._engine, self._cache, self._key, value, self._run, self._lead
+        return self._kept(value, await cached_call.save_later(*call))
 
     def _kept(self, value: Any, saved: Hit | None) -> Any:
         assert self._lead is not None
         if saved is not None:
-            self._check_hit(saved, "save")
             value = saved.value
         self._lead.done(value)
         self._run.leads.pop(self._lead, None)
         return value
-
-    def _check_hit(self, hit: Any, method: str) -> None:
-        if not isinstance(hit, Hit):
-            kind = type(self._cache).__name__
-            raise TypeError(f"expected `Hit` or None from {kind}.{method}, got `{type(hit).__name__}`")
 
     def _keep_later(self, expression: LazyResult) -> LazyResult:
         """The call gave an expression: its value is what is kept."""

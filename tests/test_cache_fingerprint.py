@@ -11,6 +11,7 @@ import decimal
 import enum
 import fractions
 import functools
+import io
 import math
 import operator
 import pathlib
@@ -361,10 +362,12 @@ def test_digests_are_the_same_in_every_process(interpreter: Callable[..., str]) 
     assert len({interpreter(SAMPLE, PYTHONHASHSEED=seed) for seed in ("0", "1", "4242")}) == 1
 
 
-def test_numpy_data() -> None:
+def test_numpy_data(tmp_path: pathlib.Path) -> None:
     np = pytest.importorskip("numpy")
     a = np.arange(6, dtype="<i4")
     record = np.dtype([("a", "<i4"), ("b", "<f8")])
+    frozen = np.arange(6, dtype="<i4")
+    frozen.flags.writeable = False
     different = [
         *[a, a.reshape(2, 3), a.reshape(3, 2), a.astype("<i8"), a.astype(">i4"), a.astype("<u4"), a.tolist()],
         *[np.zeros(2), -np.zeros(2), np.array(1.0), np.float64(1), 1.0, np.float32(1), np.int64(1), 1, np.bool_(True)],
@@ -373,6 +376,10 @@ def test_numpy_data() -> None:
         *[np.dtype([("a", "<i4"), ("c", "<f8")]), np.dtype("<i4"), np.dtype(("<i4", (2,)))],
         *[np.sin, np.cos, np.float64, np.ndarray],
         np.zeros(1, np.dtype([("a", "<i4"), ("b", "<f8")], align=True)),
+        *[np.zeros(1, np.dtype((np.record, [("a", "<i4"), ("b", "<f8")]))), np.dtype("<i4", metadata={"unit": "m"})],
+        *[np.array([0], "M8[2s]"), np.array([0], "m8[s]"), np.datetime64("NaT", "s")],
+        *[np.array(b"a", "V1"), np.array([b"a"], "V1")],
+        frozen,
     ]
     assert len({fingerprint(value) for value in different}) == len(different)
     assert fingerprint(np.arange(12)[::2]) == fingerprint(np.arange(12)[::2].copy())
@@ -384,6 +391,64 @@ def test_numpy_data() -> None:
     refused = [np.array([object()]), np.array([(1, None)], dtype=[("a", "i4"), ("b", "O")]), np.zeros(2).view(Sub)]
     if hasattr(np.dtypes, "StringDType"):
         refused.append(np.array(["a"], np.dtypes.StringDType()))
+    refused += [np.rec.array([(1,)], dtype=[("a", "i4")]), np.memmap(tmp_path / "m", "i4", "w+", shape=1)]
     for value in [*refused, np.random.default_rng(1), np.ma.array([1])]:
         with pytest.raises(cs.CacheKeyError, match="expected data that can be hashed"):
             fingerprint([value])
+
+
+def test_types_of_elements_that_say_less_than_they_should() -> None:
+    """Extension types look like any two bytes in all that numpy tells of them."""
+    np = pytest.importorskip("numpy")
+    types_ = pytest.importorskip("ml_dtypes")
+    for kind in (types_.bfloat16, types_.float8_e4m3fn, types_.float8_e5m2):
+        for value in (np.zeros(1, kind), np.dtype(kind), kind(0)):
+            with pytest.raises(cs.CacheKeyError, match=r"extension type of numpy|got `"):
+                fingerprint(value)
+
+
+def test_a_type_of_elements_with_a_number_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    np = pytest.importorskip("numpy")
+    fingerprint(np.dtype("<i4"))
+    monkeypatch.setattr("cascade.cache.arrays.OWN", range(5))
+    with pytest.raises(cs.CacheKeyError, match="an extension type of numpy, `int32` - at `value`"):
+        fingerprint(np.zeros(1, "<i4"))
+
+
+class Planet(enum.Enum):
+    EARTH = 1
+
+    def __init__(self, number: int) -> None:
+        self.mass = number
+
+
+def test_a_member_of_an_enum_with_more_to_it() -> None:
+    before = fingerprint(Planet.EARTH)
+    Planet.EARTH.mass = 2
+    assert fingerprint(Planet.EARTH) != before
+    Planet.EARTH.mass = 1
+    assert fingerprint(Planet.EARTH) == before
+    before = fingerprint(Mask.READ)
+    assert ~Mask.READ is not None and fingerprint(Mask.READ) == before  # what the class remembers for itself
+
+
+def test_data_that_differs_beneath() -> None:
+    different = [
+        *[dt.UTC, dt.timezone(dt.timedelta(0), "UTC"), dt.timezone(dt.timedelta(hours=1))],
+        *[memoryview(b"abcd")[::2], memoryview(b"ac"), memoryview(b"abcd").cast("b", [2, 2])],
+        memoryview(b"abcd").cast("b"),
+        *[tuple[int, ...], tuple[int], next(iter(tuple[int])), msgspec.UNSET, None],
+        *[functools.lru_cache(maxsize=size, typed=typed)(len_of) for size in (1, 2) for typed in (True, False)],
+    ]
+    assert len({fingerprint(value) for value in different}) == len(different)
+    zone = zoneinfo.ZoneInfo.from_file(io.BytesIO(NO_ZONE), key="Europe/Berlin")
+    with pytest.raises(cs.CacheKeyError, match="a `ZoneInfo` made of a file"):
+        fingerprint(zone)
+
+
+# The smallest file of a time zone: version 1, one type, no transitions.
+NO_ZONE = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + bytes(6) + b"UTC\0"
+
+
+def len_of(x: Any) -> int:
+    return len(x)

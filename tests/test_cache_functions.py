@@ -106,6 +106,19 @@ def test_attributes_of_a_function_count() -> None:
     assert fingerprint(f) != before
 
 
+def test_what_a_function_says_of_itself_counts() -> None:
+    def tool(kind: Any, doc: str) -> Callable[..., Any]:
+        def f(x: Any) -> None: ...
+
+        f.__doc__ = doc
+        f.__annotations__ = {"x": kind}
+        return f
+
+    said = [tool(int, "a"), tool(str, "a"), tool(int, "b"), tool(Any, "a"), tool(list[int], "a"), tool(list[str], "a")]
+    assert len({fingerprint(f) for f in said}) == len(said)
+    assert [fingerprint(f) for f in said] == [fingerprint(f) for f in said]
+
+
 @dataclasses.dataclass
 class Model:
     weight: float

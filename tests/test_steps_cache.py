@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from observation import settle
 
 import cascade as cs
+from cascade.cache.protocol import Hit
 from cascade.events import CacheHit, NodeFinished, NodeStarted
 
 made: list[object] = []
@@ -170,39 +172,88 @@ def zero(x: object) -> float:
 
 
 class Failing(cs.MemoryStore):
-    """A store that is full for the first result."""
+    """A store that fails at the first result that it is to give or to keep."""
 
-    failures = 1
-
-    def __init__(self, blocking: bool) -> None:
+    def __init__(self, blocking: bool, method: str, error: BaseException) -> None:
         super().__init__()
         self.slow = blocking
+        self.failing = method
+        self.error = error
 
     @property
     def blocking(self) -> bool:  # type: ignore[override]
         return self.slow
 
+    def fail(self, method: str) -> None:
+        if self.failing == method:
+            self.failing = ""
+            raise self.error
+
+    def get(self, *arguments: Any, **keywords: Any) -> Hit | None:
+        self.fail("get")
+        return super().get(*arguments, **keywords)
+
     def set(self, *arguments: Any, **keywords: Any) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise OSError("full")
+        self.fail("set")
         super().set(*arguments, **keywords)
 
 
+class Falsy(Exception):
+    def __bool__(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("error", [OSError("full"), StopIteration(), Falsy(), KeyError("x"), MemoryError()])
+@pytest.mark.parametrize("method", ["get", "set"])
 @pytest.mark.parametrize("blocking", [False, True])
 @pytest.mark.parametrize("kind", ["inline", "async", "expression"])
-async def test_a_store_that_fails_fails_the_run_and_nobody_else(blocking: bool, kind: str) -> None:
+async def test_a_store_that_fails_is_none(blocking: bool, kind: str, method: str, error: Exception) -> None:
     gate.set()
     target: Any = {"inline": one(1), "async": gated(1), "expression": expression(1)}[kind]
-    call = target.with_cache(cs.ResultCache(store=Failing(blocking)))
+    call = target.with_cache(cs.ResultCache(store=Failing(blocking, method, error)))
     async with cs.Engine() as engine:
-        other = engine.start(cs.wait(3600))
-        with pytest.raises(OSError, match="full") as caught:
-            await engine.run(call if kind == "async" else echo(call))
-        assert not isinstance(caught.value, cs.InternalError) and not other.done()
-        async with asyncio.timeout(20):
-            await engine.run(call)
-        other.cancel()
+        values = [await engine.run(echo(call)) for _ in range(3)]
+    assert values == [[VALUE if kind == "expression" else 1]] * 3
+    # After the one failure, the next result is kept, or that of the first call was.
+    assert made.count(1) == (2 if method == "set" else 1)
+
+
+async def test_a_store_that_fails_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(cs.MemoryStore):
+        def get(self, key: bytes, now: float) -> Hit | None:
+            raise ConnectionError("no route to host")
+
+    class Policy(cs.ResultCache):
+        pass
+
+    call = one(1).with_cache(Policy(store=Broken()))
+    async with cs.Engine() as engine:
+        assert [await engine.run(call) for _ in range(3)] == [1, 1, 1]
+    (record,) = [record for record in caplog.records if "result cache" in record.getMessage()]
+    assert record.getMessage() == "result cache: Policy.load has failed, and its calls run uncached"
+    assert record.exc_info and isinstance(record.exc_info[1], ConnectionError)
+
+
+async def test_a_load_does_not_wait_behind_saves() -> None:
+    class Slow(cs.MemoryStore):
+        blocking = True
+
+        def set(self, *arguments: Any, **keywords: Any) -> None:
+            saving.append(1)
+            if len(saving) > 1:
+                assert saves.wait(60)
+            super().set(*arguments, **keywords)
+
+    saves, saving = threading.Event(), list[int]()
+    policy = cs.ResultCache(store=Slow())
+    async with cs.Engine() as engine:
+        await engine.run(one(0).with_cache(policy))
+        runs = [engine.start(one(n).with_cache(policy)) for n in range(1, 40)]
+        await holds(lambda: len(saving) > 4)
+        assert await engine.run(one(0).with_cache(policy)) == 0
+        assert not any(run.done() for run in runs)
+        saves.set()
+        assert [await run for run in runs] == list(range(1, 40))
 
 
 async def test_two_closures_of_the_same_code() -> None:

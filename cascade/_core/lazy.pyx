@@ -124,6 +124,16 @@ cdef class LazyResult(Governable):
     def _with(self, role, operand):
         return with_role(self, role, operand)
 
+    def _content(self):
+        """All that makes it the node that it is: the task, the shape of the call, and an operand for each of its parts.
+
+        For what has to tell any two lazy results apart: what a call may be given in future is among it, too.
+        """
+        cdef CallShape shape = <CallShape>self.shape
+        cdef Py_ssize_t i
+        operands = [<object>self.arguments[i] for i in range(self.count)]
+        return <object>self.task, (shape.task, shape.positional, shape.names, shape.roles), operands
+
     def __bool__(self):
         name = (<CallShape>self.shape).task[1]
         raise TypeError(f"a lazy result has no truth value before it has run; {name}(...) was used as a condition")

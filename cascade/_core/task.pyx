@@ -160,6 +160,10 @@ cdef class Task:
         """This task, each call of which keeps to the engine's limits: see `LazyResult.with_constraints`."""
         return _governed(self, "constraints", check_constraints(amounts))
 
+    def _content(self):
+        """All that makes calls of it what they are, beside the callable: identity, lazy defaults, policies by role."""
+        return self.spec.identity, self.fills, self.policies
+
     def measured(self, ns):
         """Take note of how many nanoseconds a call in a worker thread took, for the auto rule.
 

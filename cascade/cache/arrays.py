@@ -10,8 +10,9 @@ from cascade.cache.leaf import Unhashable
 
 __all__ = ["numpy_parts"]
 
-# Numbers, texts, bytes, times and records. Not objects, which are anything, nor strings of variable length.
-PLAIN = "biufcSUVMm"
+# The numbers that numpy gives its own types of elements. Those of extensions, which tell less of themselves than they
+# should, have others: two of them may look alike in all that is asked here.
+OWN = range(24)
 
 
 def numpy_parts(value: Any) -> Parts:
@@ -23,10 +24,10 @@ def numpy_parts(value: Any) -> Parts:
     np: Any = sys.modules["numpy"]  # which has made the value
     kind: Any = type(value)
     if isinstance(value, np.dtype):
-        return b"dtype", _dtype(value), _nowhere
+        return b"dtype", _dtype(value, np), _nowhere
     if kind is np.ndarray:
         _check(value.dtype)
-        return b"ndarray", [value.dtype, value.shape, value.tobytes()], _nowhere
+        return b"ndarray", [value.dtype, value.shape, value.flags.writeable, value.tobytes()], _nowhere
     if isinstance(value, np.generic) and kind.__module__ == "numpy":
         _check(value.dtype)
         return b"numpy scalar", [value.dtype, value.tobytes()], _nowhere
@@ -42,17 +43,21 @@ def _nowhere(i: int) -> str:
 
 
 def _check(dtype: Any) -> None:
-    if dtype.hasobject or dtype.kind not in PLAIN:
+    if dtype.hasobject:
         raise Unhashable(f"an array of `{dtype}`")
 
 
-def _dtype(dtype: Any) -> list[Any]:
+def _dtype(dtype: Any, np: Any) -> list[object]:
     """What a type of elements is made of; the name alone does not tell one record from another."""
+    of: type[Any] = dtype.type
+    if dtype.num not in OWN or getattr(np, of.__name__, None) is not of:
+        raise Unhashable(f"an extension type of numpy, `{dtype}`")
+    about = [of.__name__, None if dtype.metadata is None else dict(dtype.metadata)]
     if dtype.subdtype is not None:
-        return ["of", *dtype.subdtype]
+        return ["of", *about, *dtype.subdtype]
     if dtype.names is not None and dtype.fields is not None:
-        parts: list[Any] = ["record", dtype.itemsize, dtype.isalignedstruct]
+        parts: list[Any] = ["record", *about, dtype.itemsize, dtype.isalignedstruct]
         for name in dtype.names:
-            parts += [name, *dtype.fields[name]]
+            parts += [name, len(dtype.fields[name]), *dtype.fields[name]]
         return parts
-    return [dtype.str]
+    return [dtype.str, *about, dtype.char]

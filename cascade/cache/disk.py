@@ -1,4 +1,8 @@
-"""A store of results on disk."""
+"""A store of results on disk.
+
+Reading and writing go by connections of their own, so that no result that is kept waits behind one that is being kept.
+Whatever is wrong with the file, results in it are not found, and no more is kept: that is all that a caller notices.
+"""
 
 from __future__ import annotations
 
@@ -7,50 +11,37 @@ import os
 import pickle
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cascade.cache.database import (
+    FORMAT,
+    Connection,
+    Identity,
+    NotOurs,
+    identify,
+    is_damage,
+    open_for_reading,
+    open_for_writing,
+)
 from cascade.cache.memory import check_bound
 from cascade.cache.protocol import Hit
 from cascade.exceptions import PolicyError
 from cascade.failures import describe
 
-__all__ = ["DiskStore"]
+__all__ = ["FORMAT", "DiskStore"]
 
-APPLICATION = 0x43534344  # "CSCD", in the header of the file
-FORMAT = 1
-PATIENCE = 30.0  # seconds to wait for another process that writes
+PATIENCE = 1.25  # seconds to wait for another process that writes; after a wait in vain none, until one is not
+READ_PATIENCE = 0.1  # and to read, which seldom has to wait
 TOUCHED = 64  # hits to remember before they are written down
-
-SCHEMA = (
-    """CREATE TABLE entries (
-        key BLOB PRIMARY KEY, value BLOB NOT NULL, digest BLOB NOT NULL,
-        expires REAL, used INTEGER NOT NULL, size INTEGER NOT NULL)""",
-    "CREATE INDEX entries_used ON entries (used)",
-    "CREATE INDEX entries_expires ON entries (expires) WHERE expires IS NOT NULL",
-    # Kept up by triggers, so that counting does not take reading everything.
-    "CREATE TABLE totals (entries INTEGER NOT NULL, bytes INTEGER NOT NULL, clock INTEGER NOT NULL)",
-    "INSERT INTO totals VALUES (0, 0, 0)",
-    """CREATE TRIGGER added AFTER INSERT ON entries BEGIN
-        UPDATE totals SET entries = entries + 1, bytes = bytes + NEW.size; END""",
-    """CREATE TRIGGER removed AFTER DELETE ON entries BEGIN
-        UPDATE totals SET entries = entries - 1, bytes = bytes - OLD.size; END""",
-    f"PRAGMA application_id = {APPLICATION}",
-    f"PRAGMA user_version = {FORMAT}",
-)
 
 T = TypeVar("T")
 
 _logger = logging.getLogger("cascade")
-_inherited: list[sqlite3.Connection] = []  # by a fork: not ours to close
-
-
-class _NotOurs(Exception):
-    """The file is a database, but not one that this store has written and can read."""
-
 
 class DiskStore:
     """Keeps results in one SQLite file, those that were used least recently let go first.
@@ -89,50 +80,49 @@ class DiskStore:
         self.path = Path(path).absolute()
         self._max_entries = check_bound(max_entries, "max_entries")
         self._max_bytes = check_bound(max_bytes, "max_bytes")
-        self._connection: sqlite3.Connection | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # of who writes; a destructor that runs meanwhile may come back to this store
+        self._writer: Connection | None = None
+        self._writing = False
+        self._readers: list[Connection] = []  # those not in use
+        self._generation = 0  # of readers: those of an older one are closed
         self._process = os.getpid()
         self._touched: dict[bytes, None] = {}  # keys of hits not yet written down, in their order
-        self._unusable = False
+        self._read_in_vain = False  # whether the last wait for a lock was
+        self._write_in_vain = False
+        self._unusable: set[Identity] = set()
         self._said: set[str] = set()
 
     def get(self, key: bytes, now: float) -> Hit | None:
         """Return what is under the key, or None if there is nothing or it has expired at ``now`` (seconds)."""
 
-        def work(connection: sqlite3.Connection) -> tuple[bytes, bytes] | None:
-            row = connection.execute("SELECT value, digest, expires FROM entries WHERE key = ?", (key,)).fetchone()
-            if row is None:
-                return None
-            if row[2] is not None and not (type(row[2]) is float and row[2] > now):
-                with _transaction(connection):
-                    # Another process may have renewed it since.
-                    connection.execute("DELETE FROM entries WHERE key = ? AND expires <= ?", (key, now))
-                return None
-            self._touched.pop(key, None)
-            self._touched[key] = None
-            if len(self._touched) >= TOUCHED:
-                with _transaction(connection):
-                    self._write_touched(connection)
-            return row[0], row[1]
+        def work(connection: Connection) -> list[tuple[Any, Any, Any]]:
+            query = "SELECT value, digest, expires FROM entries WHERE key = ?"
+            return connection.raw.execute(query, (key,)).fetchall()
 
-        found = self._do(work, None)
-        if found is None:
+        none: list[tuple[Any, Any, Any]] = []
+        rows = self._read(work, none)
+        if not rows:
             return None
-        data, digest = found
+        data, digest, expires = rows[0]
+        if expires is not None and not (type(expires) is float and expires > now):
+            self._delete_expired(key, now)
+            return None
         if type(data) is not bytes or _digest(key, data) != digest:
             self._drop(key, "is damaged")
             return None
         try:
-            return Hit(pickle.loads(data))
-        except Exception as error:  # whatever the classes of the value raise
+            hit = Hit(pickle.loads(data))
+        except (Exception, GeneratorExit, SystemExit) as error:  # whatever the classes of the value raise
             self._drop(key, f"cannot be unpickled: {describe(error)}")
             return None
+        self._touch(key)
+        return hit
 
     def set(self, key: bytes, value: Any, expires: float | None, now: float) -> None:
         """Put a value under the key, up to ``expires`` (seconds; None: for ever)."""
         try:
             data = pickle.dumps(value, protocol=5)
-        except Exception as error:  # whatever the classes of the value raise
+        except (Exception, GeneratorExit, SystemExit) as error:  # whatever the classes of the value raise
             self._say("value", f"a `{type(value).__name__}` cannot be pickled and is not kept: {describe(error)}")
             self.delete(key)
             return
@@ -142,52 +132,46 @@ class DiskStore:
             self.delete(key)
             return
 
-        def work(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
+        def work(connection: Connection) -> None:
+            with connection.transaction():
                 self._touched.pop(key, None)
                 self._write_touched(connection)
-                connection.execute("DELETE FROM entries WHERE key = ?", (key,))
-                connection.execute("UPDATE totals SET clock = clock + 1")
-                connection.execute(
+                connection.raw.execute("DELETE FROM entries WHERE key = ?", (key,))
+                connection.raw.execute("UPDATE totals SET clock = clock + 1")
+                connection.raw.execute(
                     "INSERT INTO entries SELECT ?, ?, ?, ?, clock, ? FROM totals",
                     (key, data, _digest(key, data), expires, size),
                 )
                 self._make_room(connection, now)
 
-        self._do(work, None)
+        self._write(work)
 
     def delete(self, key: bytes) -> None:
         """Forget the key, if it is there."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
-                connection.execute("DELETE FROM entries WHERE key = ?", (key,))
-
-        self._do(work, None)
+        self._write(lambda connection: self._delete(connection, "DELETE FROM entries WHERE key = ?", key))
 
     def clear(self) -> None:
         """Forget all."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
-                self._touched.clear()
-                connection.execute("DELETE FROM entries")
-
-        self._do(work, None)
+        self._touched.clear()
+        self._write(lambda connection: self._delete(connection, "DELETE FROM entries"))
 
     def close(self) -> None:
         """Close the file. A later call opens it again."""
         self._mind_fork()
-        with self._lock:
-            self._close()
+        self._close_readers()
+        if self._lock.acquire(timeout=PATIENCE):
+            try:
+                writer, self._writer = self._writer, None
+                if writer is not None:
+                    with suppress(Exception), writer.transaction():
+                        self._write_touched(writer)
+                    writer.close()
+            finally:
+                self._lock.release()
 
     def __len__(self) -> int:
         """How many results it keeps, expired ones included."""
-
-        def work(connection: sqlite3.Connection) -> int:
-            return _totals(connection)[0]
-
-        return self._do(work, 0)
+        return self._read(lambda connection: connection.totals()[0], 0)
 
     def __repr__(self) -> str:
         return f"DiskStore({str(self.path)!r})"
@@ -195,88 +179,176 @@ class DiskStore:
     def __del__(self) -> None:
         # A connection that is only dropped warns. At the interpreter's end there may be nothing left to close it with.
         with suppress(Exception):
-            if self._connection is not None and self._process == os.getpid():
-                self._connection.close()
+            if self._process == os.getpid():
+                self._close_readers()
+                if self._writer is not None:
+                    self._writer.close()
 
-    def _do(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """Work with the connection, one thread at a time; give `otherwise` if the file does not allow it."""
+    # ------------------------------------------------------------------------------------------------- connections
+
+    def _read(self, work: Callable[[Connection], T], otherwise: T) -> T:
+        """Work with a connection that reads, which nobody else has; give `otherwise` if the file does not allow it."""
         self._mind_fork()
-        with self._lock:
-            if self._unusable:
-                return otherwise
-            try:
-                if self._connection is None:
-                    self._connection = self._open()
-                return work(self._connection)
-            except (sqlite3.OperationalError, OSError) as error:  # locked, full, not to be written: it may pass
-                self._say("access", f"{self.path} cannot be used at the moment: {error}")
-            except (sqlite3.DatabaseError, _NotOurs) as error:
-                self._say("file", f"{self.path} cannot be used, and no results are kept in it: {error}")
-                self._unusable = True
-                self._close()
-            return otherwise
-
-    def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        connection: Connection | None = None
         try:
-            with _transaction(connection):
-                if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    for statement in SCHEMA:
-                        connection.execute(statement)
-                if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-                    raise _NotOurs("it is a database of something else")
-                if (found := connection.execute("PRAGMA user_version").fetchone()[0]) != FORMAT:
-                    raise _NotOurs(f"it has format {found}, this version of Cascade writes {FORMAT}")
-            # A process that opens the file at the same moment may hold the lock that this takes; then it does it.
-            with suppress(sqlite3.OperationalError):
-                connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            identity = identify(self.path)
+            if identity is None or identity in self._unusable:
+                return otherwise
+            generation = self._generation
+            connection = self._reader(identity)
+            if connection is None:
+                return otherwise
+            connection.wait_for_locks(0.0 if self._read_in_vain else READ_PATIENCE)
+            found = work(connection)
+            self._read_in_vain = False
+            if generation == self._generation:
+                self._readers.append(connection)
+                connection = None
+            return found
+        except Exception as error:
+            self._read_in_vain = _is_busy(error)
+            self._fail(error)
+            return otherwise
+        finally:
+            if connection is not None:
+                connection.close()
 
-    def _close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error), _transaction(connection):
-                self._write_touched(connection)
-            connection.close()
+    def _reader(self, identity: Identity) -> Connection | None:
+        with suppress(IndexError):
+            while True:
+                connection = self._readers.pop()
+                if connection.identity == identity:
+                    return connection
+                connection.abandon(replaced=True)
+        return open_for_reading(self.path, 0.0 if self._read_in_vain else READ_PATIENCE)
+
+    def _close_readers(self) -> None:
+        self._generation += 1
+        with suppress(IndexError):
+            while True:
+                self._readers.pop().close()
+
+    def _write(self, work: Callable[[Connection], object], *, wait: bool = True) -> bool:
+        """Work with the connection that writes, one thread at a time; return whether the file allowed it.
+
+        Args:
+            work: what to do.
+            wait: whether it is worth waiting for others who write.
+        """
+        self._mind_fork()
+        patience = PATIENCE if wait and not self._write_in_vain else 0.0
+        begun = time.monotonic()
+        if not self._lock.acquire(timeout=patience):
+            return False
+        # Who has waited for another thread of ours need not find out again what that one did.
+        patience = 0.0 if self._write_in_vain else max(0.0, patience - (time.monotonic() - begun))
+        if self._writing:  # a destructor has come back here from the middle of it
+            self._lock.release()
+            return False
+        self._writing = True
+        try:
+            identity = identify(self.path)
+            if identity is None:
+                self._unusable.clear()  # a new file may get the number of one that is gone
+            elif identity in self._unusable:
+                return False
+            if self._writer is not None and self._writer.identity != identity:
+                writer, self._writer = self._writer, None
+                writer.abandon(replaced=True)
+            if self._writer is None:
+                self._writer = open_for_writing(self.path, patience)
+            self._writer.wait_for_locks(patience)
+            work(self._writer)
+            self._write_in_vain = False
+            return True
+        except Exception as error:
+            failure = error
+        finally:
+            self._writing = False
+            self._lock.release()
+        busy = _is_busy(failure)
+        self._write_in_vain |= busy and wait
+        if wait or not busy:
+            self._fail(failure)
+        return False
+
+    def _fail(self, error: Exception) -> None:
+        """The file did not allow what was to be done with it."""
+        if not is_damage(error):  # locked, full, not to be written: it may pass
+            self._say("access", f"{self.path} cannot be used at the moment: {error}")
+            return
+        with suppress(OSError):
+            self._unusable.add(identify(self.path))
+        self._close_readers()
+        self._say("file", f"{self.path} cannot be used, and no results are kept in it: {error}")
+        if self._lock.acquire(blocking=False):
+            try:
+                writer, self._writer = self._writer, None
+            finally:
+                self._lock.release()
+            if writer is not None:
+                writer.close()
 
     def _mind_fork(self) -> None:
-        """A forked process must not use the connection of its parent, nor a lock that a thread there may have held."""
+        """A forked process must not use connections of its parent, nor a lock that a thread there may have held."""
         if self._process != os.getpid():
-            self._lock = threading.Lock()
+            self._lock = threading.RLock()
+            self._writing = False
             self._process = os.getpid()
             self._touched = {}
-            if self._connection is not None:
-                _inherited.append(self._connection)
-                self._connection = None
+            readers, self._readers = self._readers, []
+            writer, self._writer = self._writer, None
+            for connection in readers if writer is None else [*readers, writer]:
+                connection.abandon(replaced=False)
 
-    def _write_touched(self, connection: sqlite3.Connection) -> None:
-        for key in self._touched:
-            connection.execute("UPDATE totals SET clock = clock + 1")
-            connection.execute("UPDATE entries SET used = (SELECT clock FROM totals) WHERE key = ?", (key,))
-        self._touched.clear()
+    # ------------------------------------------------------------------------------------------------ housekeeping
 
-    def _make_room(self, connection: sqlite3.Connection, now: float) -> None:
+    def _touch(self, key: bytes) -> None:
+        """A result was used; that is written down now and then, when nobody else writes."""
+        self._touched.pop(key, None)
+        self._touched[key] = None
+        if len(self._touched) >= TOUCHED and not self._write(self._write_down_touched, wait=False):
+            with suppress(KeyError, StopIteration, RuntimeError):
+                while len(self._touched) > 4 * TOUCHED:
+                    del self._touched[next(iter(self._touched))]
+
+    def _write_down_touched(self, connection: Connection) -> None:
+        with connection.transaction():
+            self._write_touched(connection)
+
+    def _write_touched(self, connection: Connection) -> None:
+        touched, self._touched = self._touched, {}
+        for key in touched:
+            connection.raw.execute("UPDATE totals SET clock = clock + 1")
+            connection.raw.execute("UPDATE entries SET used = (SELECT clock FROM totals) WHERE key = ?", (key,))
+
+    def _delete(self, connection: Connection, statement: str, *values: Any) -> None:
+        with connection.transaction():
+            connection.raw.execute(statement, values)
+
+    def _delete_expired(self, key: bytes, now: float) -> None:
+        # Another process may have renewed it since.
+        statement = "DELETE FROM entries WHERE key = ? AND (expires <= ? OR typeof(expires) <> 'real')"
+        self._write(lambda connection: self._delete(connection, statement, key, now), wait=False)
+
+    def _make_room(self, connection: Connection, now: float) -> None:
         """Let go of what has expired, then of what was used least recently, until the rest is within the bounds."""
         if self._within_bounds(connection):
             return
-        connection.execute("DELETE FROM entries WHERE expires <= ?", (now,))
+        connection.raw.execute("DELETE FROM entries WHERE expires <= ?", (now,))
         while not self._within_bounds(connection):
             oldest = "DELETE FROM entries WHERE rowid = (SELECT rowid FROM entries ORDER BY used LIMIT 1)"
-            if not connection.execute(oldest).rowcount:
-                raise _NotOurs("its totals are wrong")
+            if not connection.raw.execute(oldest).rowcount:
+                raise NotOurs("its totals are wrong")
 
-    def _within_bounds(self, connection: sqlite3.Connection) -> bool:
-        entries, size = _totals(connection)
+    def _within_bounds(self, connection: Connection) -> bool:
+        entries, size = connection.totals()
         return entries <= self._max_entries and size <= self._max_bytes
 
     def _drop(self, key: bytes, why: str) -> None:
         self._say("entry", f"an entry of {self.path} {why}")
-        self.delete(key)
+        statement = "DELETE FROM entries WHERE key = ?"
+        self._write(lambda connection: self._delete(connection, statement, key), wait=False)
 
     def _say(self, about: str, text: str) -> None:
         if about not in self._said:
@@ -284,25 +356,10 @@ class DiskStore:
             _logger.warning("result cache: %s", text)
 
 
-def _totals(connection: sqlite3.Connection) -> tuple[int, int]:
-    """How many entries there are, and how many bytes they take."""
-    row = connection.execute("SELECT entries, bytes FROM totals").fetchone()
-    if row is None or type(row[0]) is not int or type(row[1]) is not int:
-        raise _NotOurs("its totals are damaged")
-    return row[0], row[1]
+def _is_busy(error: Exception) -> bool:
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    return isinstance(error, sqlite3.Error) and code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _digest(key: bytes, data: bytes) -> bytes:
     return blake2b(data, digest_size=16, key=blake2b(key, digest_size=32).digest()).digest()
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from cascade._core.task import Task
-from cascade.cache.protocol import Hit
+from cascade.cache.marks import Marks, is_marked
+from cascade.cache.protocol import Hit, NoResult
 from cascade.exceptions import CacheKeyError, PolicyError
 
 __all__ = ["FileExists"]
@@ -32,8 +33,15 @@ class _Files(msgspec.Struct, frozen=True, array_like=True):
         return paths if self.several else paths[0]
 
 
+class _NotMade(FileNotFoundError, NoResult):
+    """The task has run and has not made its file."""
+
+
 class FileExists:
     """Keeps results that are files: when all of them exist, the task does not run.
+
+    What a task has left half done does not count: while it is at work, and for good if it does not end well, a file
+    ``.NAME.*.unfinished`` marks what it makes.
 
     The value is the path as a `pathlib.Path`, or a list of them if several were given, whether the task has run or not;
     what the task returns is dropped. Neither the task's code nor its arguments count, only the files do.
@@ -100,11 +108,22 @@ class FileExists:
         """Return the path or paths of the call, if all files are there and none is too old."""
         files = msgspec.msgpack.decode(key, type=_Files)
         try:
+            if any(map(is_marked, files.made)):
+                return None
             oldest = min(os.stat(path).st_mtime_ns for path in files.made)
             newest = max((os.stat(path).st_mtime_ns for path in files.inputs), default=oldest)
         except OSError:
             return None
         return Hit(files.value()) if oldest >= newest else None
+
+    def begin(self, key: bytes) -> Callable[[bool], None]:
+        """Mark the files as unfinished; give what takes the marks away again, if they are whole.
+
+        Raises:
+            OSError: the marks cannot be made.
+        """
+        marks = Marks(msgspec.msgpack.decode(key, type=_Files).made)
+        return lambda whole: marks.remove() if whole else marks.leave()
 
     def save(self, key: bytes, value: Any, now: float) -> Hit:
         """Return the path or paths, which stand for what the task has returned.
@@ -116,11 +135,15 @@ class FileExists:
         for path in files.made:
             if not os.path.exists(path):
                 missing = os.fsdecode(path)
-                raise FileNotFoundError(errno.ENOENT, "the task has run and has not made the file", missing)
+                raise _NotMade(errno.ENOENT, "the task has run and has not made the file", missing)
         return Hit(files.value())
 
     def check(self, task: Task) -> None:
         """Accept every task: none of its code and data counts."""
+
+    def __cascade_content__(self) -> dict[str, Any]:
+        """For `fingerprint`: which files."""
+        return {"path": self._path, "newer_than": self._newer_than}
 
     def __repr__(self) -> str:
         more = "" if self._newer_than is None else f", newer_than={self._newer_than!r}"

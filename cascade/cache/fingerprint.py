@@ -6,20 +6,27 @@ written as. So each object is looked at once, however often it is reached, and n
 Functions may refer to one another and to themselves through their closures. What is tied up in such a knot is written
 out from the member that is asked for, those met again as numbers; the digests of a knot's members are known when all of
 it has been seen (Tarjan's algorithm). A container that holds itself is an error.
+
+A function is followed to the globals that it reads, and from there on nothing is refused: an object that cannot be
+taken apart is one of its class. Functions of installed packages are known by their names.
 """
 
 from __future__ import annotations
 
+import sys
 from hashlib import blake2b
 from types import CodeType, FunctionType
 from typing import Any, cast
 
+from cascade._core.lazy import LazyResult
 from cascade.cache.function import Codes
-from cascade.cache.leaf import SIZE, Unhashable
+from cascade.cache.leaf import ABSENT, SIZE, Unhashable, Used, function_name, opaque
+from cascade.cache.names import Path, changed_cells, find_globals
+from cascade.cache.origin import is_installed
 from cascade.cache.parts import SETS, encode, parts_of
 from cascade.exceptions import CacheKeyError
 
-__all__ = ["fingerprint", "write"]
+__all__ = ["Walk", "fingerprint", "write"]
 
 STEPS = 8  # a longer path loses its middle: this many steps stay at each end
 
@@ -40,17 +47,21 @@ class _Node:
         low: the smallest index that is known to be reached from here, in a knot not yet closed.
         open: whether its knot is not closed yet.
         done: whether all its parts have been seen.
+        used: whether it was found among the globals that a function reads, so that nothing of it is refused.
+        lazy: whether it is a lazy result or holds one.
         digest: what it is written as; empty as long as nobody needed it.
     """
 
-    __slots__ = ("digest", "done", "index", "low", "open", "parts", "tag", "value", "where", "written")
+    __slots__ = ("digest", "done", "index", "lazy", "low", "open", "parts", "tag", "used", "value", "where", "written")
 
-    def __init__(self, value: Any, index: int) -> None:
+    def __init__(self, value: Any, index: int, used: bool) -> None:
         self.value = value  # also keeps its id from being used again
         self.tag, self.parts, self.where = parts_of(value)
         self.index = self.low = index
         self.open = True
         self.done = False
+        self.used = used
+        self.lazy = type(value) is LazyResult
         self.written: list[bytes | _Node] = []
         self.digest = b""
 
@@ -93,21 +104,34 @@ def write(value: Any, root: str = "value") -> bytes:
             return written
     except Unhashable as error:
         raise _refusal(error, root) from None
-    return _Walk(root).write(value)
+    return Walk(root).write(value)
 
 
 def _refusal(error: Unhashable, where: str) -> CacheKeyError:
     return CacheKeyError(f"expected data that can be hashed, got {error} - at `{where}`")
 
 
-class _Walk:
-    """One way through a value and all that it is made of."""
+class Walk:
+    """One way through a value and all that it is made of.
+
+    Attributes:
+        functions: those that were met, with what was found under the paths that they read.
+        kinds: the types of all that was met and has parts.
+    """
 
     def __init__(self, root: str) -> None:
+        self.functions: list[tuple[FunctionType, list[tuple[Path, Any]]]] = []
+        self.kinds: set[type] = set()
         self._root = root
-        self._met: dict[int, _Node] = {}
+        self._home = ""  # the package of the first function
+        self._met: dict[tuple[int, bool], _Node] = {}
+        self._again: list[tuple[int, int]] = []  # lazy results reached again, which run once
         self._path: list[_Node] = []
         self._open: list[_Node] = []
+
+    def digest(self, value: Any) -> bytes:
+        """Return the digest of a value, as `fingerprint` does."""
+        return blake2b(self.write(value), digest_size=SIZE).digest()
 
     def write(self, value: Any) -> bytes:
         """Write a value, after all that it is made of."""
@@ -125,29 +149,81 @@ class _Walk:
                 self._leave(node)
                 if path:
                     parent = path[-1]
+                    parent.lazy |= node.lazy
                     parent.low = min(parent.low, node.low) if node.open else parent.low
                     parent.written.append(self._written(node))
         except Unhashable as error:
             raise _refusal(error, self._where()) from None
-        return self._settle(first) if isinstance(first, _Node) else first
+        written = self._settle(first) if isinstance(first, _Node) else first
+        if self._again:
+            written = DIGEST + blake2b(written + repr(self._again).encode(), digest_size=SIZE).digest()
+        return written
 
     def _enter(self, value: Any) -> bytes | _Node:
         """Begin with a value: write it if that can be done at once, else put it on the path."""
+        used = bool(self._path) and self._path[-1].used
+        if type(value) is Used:
+            value, used = value.value, True
+        if not used:
+            return self._begin(value, False)
+        try:
+            return self._begin(value, True)
+        except Exception:  # also what a class of its raises: it was not meant to be looked at
+            return opaque(value)
+
+    def _begin(self, value: Any, used: bool) -> bytes | _Node:
         written = encode(value)
         if written is not None:
             return written
-        node = self._met.get(id(value))
+        node = self._met.get((id(value), used))
         if node is not None:
-            if node.open:
-                self._check_knot(node)
-                self._path[-1].low = min(self._path[-1].low, node.low)
-            return self._written(node)
+            return self._meet(node)
         if type(value) is CodeType and (known := _codes.get(value)) is not None:
             return known
-        node = self._met[id(value)] = _Node(value, len(self._met))
+        if type(value) is FunctionType and used and self._is_foreign(value):
+            return function_name(value)
+        node = _Node(value, len(self._met), used)
+        self.kinds.add(type(value))
+        if type(value) is FunctionType:
+            self._add_globals(node, value)
+        self._met[id(value), used] = node
         self._path.append(node)
         self._open.append(node)
         return node
+
+    def _meet(self, node: _Node) -> bytes | _Node:
+        """A node is reached again."""
+        if node.open:
+            self._check_knot(node)
+            self._path[-1].low = min(self._path[-1].low, node.low)
+        if node.lazy:
+            # The same lazy result twice is not two that are equal: these run twice.
+            self._path[-1].lazy = True
+            self._again.append((len(self._met), node.index))
+        return self._written(node)
+
+    def _is_foreign(self, fn: FunctionType) -> bool:
+        """Whether a function is known by its name: it belongs neither to the program nor to the package at hand."""
+        name = fn.__globals__.get("__name__")
+        return is_installed(name) and str(name).partition(".")[0] != self._home
+
+    def _add_globals(self, node: _Node, fn: FunctionType) -> None:
+        """Have what a function finds in its module, and in others by way of it, be parts of it."""
+        if not self._home:
+            name = str(fn.__globals__.get("__name__"))
+            # A function of Python's own library is known by its code: what it reads changes with Python alone.
+            self._home = name.partition(".")[0] if type(name) is str and not _is_library(name) else "-"
+        if self._is_foreign(fn):
+            return
+        where, count = node.where, len(node.parts)
+        for i in changed_cells(fn) if node.used else ():
+            node.parts[i - len(fn.__code__.co_freevars)] = ABSENT  # a helper's own state
+        found = find_globals(fn)
+        self.functions.append((fn, found))
+        for path, value in found:
+            if value is not ABSENT:
+                node.parts += [".".join(path), Used(value)]
+        node.where = lambda i: where(i) if i < count else ""
 
     def _check_knot(self, node: _Node) -> None:
         """See that there is a function on the way from an object back to it."""
@@ -169,8 +245,10 @@ class _Walk:
             member = self._open.pop()
             member.open = False
             if member.tag in SETS and any(type(part) is _Node for part in member.written):
-                # Its members have no order, and in a knot no digests of their own to be sorted by.
-                raise Unhashable(f"`{type(member.value).__name__}` with a function that closes over it")
+                if not member.used:
+                    # Its members have no order, and in a knot no digests of their own to be sorted by.
+                    raise Unhashable(f"`{type(member.value).__name__}` with a function that closes over it")
+                member.written = [opaque(member.value)]
             if member is node:
                 break
         if type(node.value) is CodeType:
@@ -197,6 +275,12 @@ class _Walk:
         if hidden > 0:
             steps[STEPS:-STEPS] = [f" … {hidden:,} steps … "]
         return self._root + "".join(steps)
+
+
+def _is_library(module: str) -> bool:
+    """Whether a module is of Python's library or of Cascade, whose functions read no globals that a program sets."""
+    top = module.partition(".")[0]
+    return top == "cascade" or (top in sys.stdlib_module_names and top != "__main__")
 
 
 def _head(node: _Node) -> bytes:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from cascade.cache.making import Making
 from cascade.cache.protocol import CachePolicy
 
-__all__ = ["Flights", "Landed", "Lead"]
+__all__ = ["Flights", "Landed", "Lead", "Needs"]
 
 
 class Landed(msgspec.Struct, frozen=True):
@@ -21,6 +23,20 @@ class Landed(msgspec.Struct, frozen=True):
     """
 
     value: Any
+
+
+class Needs(msgspec.Struct, frozen=True):
+    """What a result depends on that is known only when it has been made; kept under the key of the call.
+
+    The result itself is kept under a second key, in which that has come in.
+
+    Attributes:
+        resources: their names.
+        inputs: the specs of params and of variables of the environment.
+    """
+
+    resources: tuple[str, ...]
+    inputs: tuple[Any, ...]
 
 
 class _Flight:
@@ -37,22 +53,40 @@ class Lead:
     """The right, and the duty, to make the call. To end it, call `done` or `failed`, or leave the ``with`` block.
 
     Later calls of either do nothing. Left without `done`, the block ends with `failed`.
+
+    Attributes:
+        making: what else is to be told if the call has failed; None: nothing.
+        needs: what the expression that the call has given asks for beside the arguments; None: nothing.
     """
 
-    __slots__ = ("_flights", "_name")
+    __slots__ = ("_flights", "_name", "making", "needs")
 
     def __init__(self, flights: Flights, name: tuple[int, bytes]) -> None:
         self._flights: Flights | None = flights
         self._name = name
+        self.making: Making | None = None
+        self.needs: Needs | None = None
+
+    def ask(self, resources: Iterable[str], inputs: Iterable[Any]) -> None:
+        """An expression is about to be evaluated on the way to the result, and asks for these."""
+        known = self.needs or Needs((), ())
+        names = dict.fromkeys([*known.resources, *resources])
+        specs = [*known.inputs, *(spec for spec in inputs if spec not in known.inputs)]
+        self.needs = Needs(tuple(sorted(names)), tuple(specs))
 
     def done(self, value: Any) -> None:
-        """The call has given a result: all who wait get it."""
+        """The call has given a result: all who wait get it, unless they may have been given other resources."""
+        if self.needs is not None:
+            self.failed()
+            return
         if (flights := self._flights) is not None:
             self._flights = None
             flights._land(self._name, value)
 
     def failed(self) -> None:
         """The call has failed or was cancelled: the one that waits longest leads the next."""
+        if self.making is not None:
+            self.making.failed()  # which does nothing after its end
         if (flights := self._flights) is not None:
             self._flights = None
             flights._pass_on(self._name)

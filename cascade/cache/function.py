@@ -6,6 +6,7 @@ the file it stands in. What a function finds in its module by name is not in it.
 
 from __future__ import annotations
 
+import re
 import sys
 import weakref
 from collections.abc import Callable
@@ -13,9 +14,12 @@ from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Generic, TypeGuard, TypeVar
 
-from cascade.cache.leaf import ABSENT
+from cascade.cache.leaf import ABSENT, Used
+from cascade.cache.origin import module_name
 
 __all__ = ["Codes", "callable_code", "code_parts", "function_parts", "holds_nothing"]
+
+ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
 
 # Parts: a tag, the parts, and how to say where the i-th of them is.
 Parts = tuple[bytes, list[Any], Callable[[int], str]]
@@ -68,6 +72,8 @@ def code_parts(code: CodeType) -> Parts:
         code.co_argcount,
         code.co_posonlyargcount,
         code.co_kwonlyargcount,
+        code.co_name,
+        code.co_qualname,
     ]
     return b"code", parts, lambda i: ".co_consts" if i == 3 else ""
 
@@ -88,10 +94,12 @@ def function_parts(fn: FunctionType) -> Parts:
     """Return a function's code, where it finds its globals, and the data that it holds."""
     names = fn.__code__.co_freevars
     kwdefaults = sorted(fn.__kwdefaults__.items()) if fn.__kwdefaults__ else []
-    parts: list[Any] = [fn.__code__, fn.__globals__.get("__name__"), fn.__qualname__, fn.__defaults__]
-    labels = ["", ".__globals__['__name__']", ".__qualname__", ".__defaults__"]
-    if type(parts[1]) is not str:
-        parts[1] = ABSENT
+    module = fn.__globals__.get("__name__")
+    module = module_name(module) if type(module) is str else ABSENT
+    # Who is given a function may read what it says of itself, as one does who offers it to a model as a tool.
+    said = Used((module_name(fn.__module__), fn.__doc__, _annotations(fn)))
+    parts: list[Any] = [fn.__code__, module, fn.__qualname__, fn.__name__, said, fn.__defaults__]
+    labels = ["", ".__globals__['__name__']", ".__qualname__", ".__name__", "", ".__defaults__"]
     attributes = sorted(fn.__dict__.items(), key=lambda item: str(item[0]))
     for kind, items in (("kwdefaults", kwdefaults), ("dict", attributes)):
         parts.append(len(items))
@@ -106,6 +114,21 @@ def function_parts(fn: FunctionType) -> Parts:
             parts.append(ABSENT)
         labels.append(f".__closure__[{name!r}]")
     return b"function", parts, labels.__getitem__
+
+
+def _annotations(fn: FunctionType) -> Any:
+    """What stands for the annotations of a function, which are not evaluated for this."""
+    if (annotate := getattr(fn, "__annotate__", None)) is not None:  # from Python 3.14 on
+        return annotate
+    return tuple([(name, _shown(given)) for name, given in fn.__annotations__.items()])
+
+
+def _shown(annotation: Any) -> str:
+    """The text of an annotation, without where in memory its parts lie."""
+    try:
+        return annotation if type(annotation) is str else ADDRESS.sub("", repr(annotation))
+    except Exception:  # whatever its class raises
+        return type(annotation).__qualname__
 
 
 def method_parts(method: MethodType) -> Parts:
@@ -129,8 +152,14 @@ def partial_parts(value: partial[Any]) -> Parts:
     return b"partial", parts, (".func", ".args", ".keywords", ".__dict__").__getitem__
 
 
-def callable_code(fn: Any) -> list[CodeType]:
-    """Return the code that calling `fn` runs and that `fn`, as data, does not hold.
+def lru_parts(value: Any) -> Parts:
+    """Return what an `functools.lru_cache`d function calls, and how it tells arguments apart."""
+    own = {name: item for name, item in vars(value).items() if name != "cache_parameters"}
+    return b"lru_cache", [own, value.cache_parameters()], (".__dict__", ".cache_parameters()").__getitem__
+
+
+def callable_code(fn: Any) -> list[FunctionType]:
+    """Return the functions that calling `fn` runs and that `fn`, as data, does not hold.
 
     A class is data by its name, and so is the class of an instance. Where the thing called is one, the code of its
     methods counts.
@@ -141,6 +170,6 @@ def callable_code(fn: Any) -> list[CodeType]:
         methods = []
     else:
         methods = [type(fn).__call__]
-    return [method.__code__ for method in methods if isinstance(method, FunctionType)]
+    return [method for method in methods if isinstance(method, FunctionType)]
 
 

@@ -29,7 +29,10 @@ from types import (
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from cascade._core.special import Placeholder
+from cascade.cache.origin import module_name
 
 SIZE = 32  # bytes of a digest
 LONG = 1024  # bytes of content; more is written as its digest
@@ -44,6 +47,18 @@ class Absent:
 
 
 ABSENT = Absent()
+
+
+class Used:
+    """What a function uses without holding it: a global that it reads.
+
+    It counts as far as it can be told: what cannot be hashed is an object of its class, and no reason to refuse.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 def leaf(tag: bytes, content: bytes | bytearray = b"") -> bytes:
@@ -72,7 +87,8 @@ def _array(value: array[Any]) -> bytes:
 def _view(value: memoryview) -> bytes:
     try:
         shape = ",".join(map(str, value.shape or ()))
-        about = f"{value.readonly:d} {value.format} {shape}".encode()
+        strides = ",".join(map(str, value.strides or ()))
+        about = f"{value.readonly:d} {value.format} {shape} {strides} {type(value.obj).__name__}".encode()
         return leaf(b"memoryview", about) + leaf(b"of", value.tobytes())
     except ValueError:
         raise Unhashable("a released `memoryview`") from None
@@ -101,7 +117,7 @@ def named(kind: bytes, module: Any, qualname: Any, value: object, what: str) -> 
         for part in qualname.split("."):
             found = getattr(found, part, None)
         if found is value:
-            return leaf(kind, f"{module}\0{qualname}".encode("utf-8", "surrogatepass"))
+            return leaf(kind, f"{module_name(module)}\0{qualname}".encode("utf-8", "surrogatepass"))
     raise Unhashable(f"{what}, which its module does not have under that name,")
 
 
@@ -116,13 +132,28 @@ def class_(value: type) -> bytes:
 def _module(value: ModuleType) -> bytes:
     name = getattr(value, "__name__", None)
     if type(name) is str and sys.modules.get(name) is value:
-        return leaf(b"module", name.encode("utf-8", "surrogatepass"))
+        return leaf(b"module", module_name(name).encode("utf-8", "surrogatepass"))
     raise Unhashable("a module that was not imported under its name,")
 
 
 def builtin(value: Any) -> bytes:
     """Return the leaf of a function written in C, of a module."""
     return named(b"builtin", value.__module__, value.__qualname__, value, f"function `{value.__qualname__}`")
+
+
+def opaque(value: Any) -> bytes:
+    """Return the leaf of what counts as an object of its class, whatever it holds."""
+    kind = type(value)
+    module, qualname = type.__getattribute__(kind, "__module__"), type.__getattribute__(kind, "__qualname__")
+    # By the type: a proxy says of itself that it is of another class, or fails where it has none yet.
+    name = type.__getattribute__(value, "__qualname__") if issubclass(kind, type) else ""
+    return leaf(b"object", f"{module_name(module)}\0{qualname}\0{name}".encode("utf-8", "surrogatepass"))
+
+
+def function_name(value: FunctionType) -> bytes:
+    """Return the leaf of a function that counts by its name alone."""
+    name = f"{value.__globals__.get('__name__')}\0{value.__qualname__}"
+    return leaf(b"function", name.encode("utf-8", "surrogatepass"))
 
 
 def _describes(value: Any) -> bytes:
@@ -156,6 +187,7 @@ LEAVES: dict[type, Callable[[Any], bytes]] = {
     EllipsisType: lambda value: leaf(b"Ellipsis"),
     NotImplementedType: lambda value: leaf(b"NotImplemented"),
     Absent: lambda value: leaf(b"absent"),
+    type(msgspec.UNSET): lambda value: leaf(b"UNSET"),
     bool: lambda value: leaf(b"bool", b"\1" if value else b"\0"),
     int: _integer,
     # The bits themselves: -0.0 is not 0.0, and a NaN is equal to the same NaN.

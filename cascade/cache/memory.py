@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 
 from cascade.cache.protocol import Hit
 from cascade.exceptions import PolicyError
 
 __all__ = ["MemoryStore", "check_bound"]
+
+_stores: weakref.WeakValueDictionary[int, MemoryStore] = weakref.WeakValueDictionary()  # by id
+
+
+def _renew_locks() -> None:
+    """In a forked process: another thread of the parent may have held a lock, and there is no such thread here."""
+    for store in list(_stores.values()):
+        store._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def check_bound(value: Any, name: str) -> int:
@@ -51,7 +66,10 @@ class MemoryStore:
     def __init__(self, max_entries: int = 10_000) -> None:
         self._max_entries = check_bound(max_entries, "max_entries")
         self._entries: OrderedDict[bytes, tuple[Hit, float | None]] = OrderedDict()
-        self._lock = threading.Lock()
+        # The collector may run a destructor at any moment, also in here, and that may come back to this store. So each
+        # method leaves the entries whole between any two steps.
+        self._lock = threading.RLock()
+        _stores[id(self)] = self
 
     def get(self, key: bytes, now: float) -> Hit | None:
         """Return what is under the key, or None if there is nothing or it has expired at ``now`` (seconds)."""
@@ -61,20 +79,24 @@ class MemoryStore:
             if entry is None:
                 return None
             if entry[1] is None or entry[1] > now:
-                self._entries.move_to_end(key)
+                with suppress(KeyError):
+                    self._entries.move_to_end(key)
                 return entry[0]
-            dropped = self._entries.pop(key)
+            dropped = self._entries.pop(key, None)
         del entry, dropped
         return None
 
     def set(self, key: bytes, value: Any, expires: float | None, now: float) -> None:
         """Put a value under the key, up to ``expires`` (seconds; None: for ever)."""
-        dropped = []
+        entry = Hit(value), expires
+        dropped: list[object] = []
         with self._lock:
-            dropped.append(self._entries.pop(key, None))
-            self._entries[key] = Hit(value), expires
-            while len(self._entries) > self._max_entries:
-                dropped.append(self._entries.popitem(last=False)[1])
+            dropped.append(self._entries.get(key))  # what is replaced is let go of further down
+            self._entries[key] = entry
+            with suppress(KeyError):
+                self._entries.move_to_end(key)
+                while len(self._entries) > self._max_entries:
+                    dropped.append(self._entries.popitem(last=False)[1])
         dropped.clear()
 
     def delete(self, key: bytes) -> None:

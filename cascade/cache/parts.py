@@ -32,6 +32,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from cascade._core.lazy import LazyResult
+from cascade._core.policy import Retry, Timeout
 from cascade._core.task import Task
 from cascade.cache.function import (
     Parts,
@@ -40,10 +41,12 @@ from cascade.cache.function import (
     code_parts,
     function_parts,
     is_plain_builtin,
+    lru_parts,
     method_parts,
     partial_parts,
 )
-from cascade.cache.leaf import ABSENT, LEAVES, Unhashable, builtin, class_
+from cascade.cache.leaf import ABSENT, LEAVES, Unhashable, Used, builtin, class_
+from cascade.cache.origin import module_name
 
 __all__ = ["SETS", "encode", "parts_of"]
 
@@ -138,8 +141,10 @@ def _time(value: time) -> list[Any]:
 
 
 def _zone(value: ZoneInfo) -> list[Any]:
-    if value.key is None:
-        raise Unhashable("a `ZoneInfo` without a key")
+    try:
+        value.__reduce__()
+    except Exception:  # of a file: another one may have the same key
+        raise Unhashable("a `ZoneInfo` made of a file") from None
     return [value.key]
 
 
@@ -149,12 +154,26 @@ def _reduced(value: Any) -> list[Any]:
 
 
 def _task(value: Task) -> Parts:
-    parts = [value.module, value.name, value.fn, *callable_code(value.fn)]
-    return b"Task", parts, lambda i: ".fn" if i == 2 else ""
+    """The callable, how it is called and where, and what each call is given beside its arguments."""
+    (module, *identity), fills, policies = value._content()
+    code = [Used(method) for method in callable_code(value.fn)]
+    parts = [value.fn, module_name(module), tuple(identity), fills, policies, len(code), *code]
+    return b"Task", parts, lambda i: (".fn", "", "", ".defaults", ".policies")[i] if i < 5 else ""
 
 
 def _lazy(value: LazyResult) -> Parts:
-    return b"LazyResult", [value.task, value.args, value.kwargs], (".task", ".args", ".kwargs").__getitem__
+    """The task, the shape of the call, and all its operands: arguments, and what stands beside them."""
+    task, ((module, *identity), positional, names, roles), operands = value._content()
+    parts = [task, module_name(module), tuple(identity), positional, names, roles, *operands]
+    labels = [f".args[{i}]" for i in range(positional)] + [f".kwargs[{name!r}]" for name in names]
+    labels += [f".policies[{role!r}]" if role != "after" else ".after(...)" for role in roles]
+    return b"LazyResult", parts, (".task", "", "", "", "", "", *labels).__getitem__
+
+
+def _ours(value: Any) -> Parts:
+    """An object of a class of ours that says itself what it is made of: a policy, a resource."""
+    names = list(content := value.__cascade_content__())
+    return type(value).__name__.encode(), list(content.values()), lambda i: names[i] and f".{names[i]}"
 
 
 _PARTS: dict[type, Callable[[Any], Parts]] = {
@@ -171,11 +190,11 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     defaultdict: lambda value: _mapping(b"defaultdict", list(value.items()), default_factory=value.default_factory),
     datetime: _simple(b"datetime", _when),
     time: _simple(b"time", _time),
-    timezone: _simple(b"timezone", lambda value: (value.utcoffset(None), value.tzname(None))),
+    timezone: _simple(b"timezone", lambda value: value.__getinitargs__()),
     ZoneInfo: _simple(b"ZoneInfo", _zone),
     Fraction: _named(b"Fraction", "numerator", "denominator"),
     re.Pattern: _named(b"Pattern", "pattern", "flags"),
-    GenericAlias: _named(b"GenericAlias", "__origin__", "__args__"),
+    GenericAlias: _named(b"GenericAlias", "__origin__", "__args__", "__unpacked__"),
     UnionType: _named(b"UnionType", "__args__"),
     itemgetter: _simple(b"itemgetter", _reduced),
     attrgetter: _simple(b"attrgetter", _reduced),
@@ -187,6 +206,8 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     BuiltinFunctionType: builtin_parts,
     Task: _task,
     LazyResult: _lazy,
+    Retry: _named(b"Retry", "max_attempts", "delay", "backoff", "max_delay", "jitter", "on", "give_up_on"),
+    Timeout: _named(b"Timeout", "seconds", "total"),
 }
 
 # Of classes that were looked at, for as long as these live.
@@ -195,6 +216,8 @@ _kinds: weakref.WeakKeyDictionary[type, Callable[[Any], Parts]] = weakref.WeakKe
 
 def _find(kind: type) -> Callable[[Any], Parts]:
     """How to take apart the instances of a class that is not in the table."""
+    if "__cascade_content__" in vars(kind):
+        return _ours
     if issubclass(kind, Enum):
         return _enumeration
     if issubclass(kind, msgspec.Struct):
@@ -211,7 +234,7 @@ def _find(kind: type) -> Callable[[Any], Parts]:
     if kind.__name__ == "cython_function_or_method":
         return _compiled
     if kind.__qualname__ == "_lru_cache_wrapper" and kind.__module__ == "functools":
-        return _named(b"lru_cache", "__wrapped__")
+        return lru_parts
     return _refuse
 
 
@@ -225,7 +248,11 @@ def _compiled(value: Any) -> Parts:
 
 
 def _enumeration(value: Enum) -> Parts:
-    return b"Enum", [type(value), value._name_, value._value_], ("", ".name", ".value").__getitem__
+    # What the class itself keeps in its members has names with single underscores, and some of it comes late.
+    own = {name: item for name, item in vars(value).items() if not (name[:1] == name[-1:] == "_")}
+    own.pop("__objclass__", None)
+    state = {"name": value._name_, "value": value._value_}
+    return _record(b"Enum", type(value), state | {name: own[name] for name in sorted(own)})
 
 
 def _record(tag: bytes, kind: type, state: dict[str, Any]) -> Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import logging
 from collections.abc import Callable
 from hashlib import blake2b
 from inspect import iscoroutinefunction
@@ -12,15 +12,17 @@ from cascade._core.clock import check_seconds
 from cascade._core.task import Task, task
 from cascade.cache.binding import bind
 from cascade.cache.fingerprint import fingerprint, write
-from cascade.cache.function import Codes, callable_code, holds_nothing
+from cascade.cache.identity import identity
 from cascade.cache.leaf import SIZE
 from cascade.cache.memory import MemoryStore
+from cascade.cache.origin import is_nameless, module_name
 from cascade.cache.protocol import CacheStore, Hit
+from cascade.cache.provided import Provided
 from cascade.exceptions import PolicyError
 
 __all__ = ["ResultCache", "cached"]
 
-_identities: Codes[tuple[tuple[Any, str], bytes]] = Codes()
+_logger = logging.getLogger("cascade")
 
 _STORE_METHODS = ("get", "set", "delete", "clear", "close")
 
@@ -59,6 +61,8 @@ class ResultCache:
 
     __slots__ = ("_key", "_settings", "store", "ttl", "version")
 
+    depends = True  # on resources and inputs that an expression asks for which the task has given
+
     def __init__(
         self,
         *,
@@ -86,7 +90,7 @@ class ResultCache:
         self._key = key
         self._settings = fingerprint(("ResultCache", self.ttl, fingerprint(version, "version"), key is None))
         if key is not None:
-            _identity(key, "key")
+            identity(key, "key")
 
     @property
     def blocking(self) -> bool:
@@ -109,18 +113,25 @@ class ResultCache:
         Raises:
             CacheKeyError: an argument, or something that the task holds, cannot be hashed soundly.
         """
+        for given in (*args, *kwargs.values()):
+            if type(given) is Provided:
+                given.outlives = self.blocking
         # What is joined is of known length, or written so that it is not the beginning of anything else.
         digest = blake2b(self._settings, digest_size=SIZE)
-        digest.update(write(task.module) + write(task.name) + _identity(task.fn, task.name))
+        digest.update(write(module_name(task.module)) + write(task.name) + identity(task.fn, task.name))
         if self._key is None:
             bound = bind(task.fn, args, kwargs)
             digest.update(len(bound.names).to_bytes(8, "big"))
             digest.update(b"".join(map(write, bound.names)))
             digest.update(b"".join(map(write, bound.values, bound.origins)))
         else:
-            digest.update(_identity(self._key, "key"))
+            digest.update(identity(self._key, "key"))
             digest.update(write(self._key(*args, **kwargs), "key(...)"))
         return digest.digest()
+
+    def __cascade_content__(self) -> dict[str, Any]:
+        """For `fingerprint`: the settings. Where results are kept changes none."""
+        return {"settings": self._settings, "key": self._key}
 
     def load(self, key: bytes, now: float) -> Hit | None:
         """Return the result under a key, if the store has one that holds at ``now`` (seconds since 1970)."""
@@ -132,7 +143,9 @@ class ResultCache:
 
     def check(self, task: Task) -> None:
         """Raise `CacheKeyError` if the task holds what cannot be hashed, so that no call of it could have a key."""
-        _identity(task.fn, task.name)
+        if self.blocking and is_nameless(task.module):
+            _tell_nameless(task)
+        identity(task.fn, task.name)
 
     def __repr__(self) -> str:
         given = [("ttl", self.ttl), ("key", self._key), ("version", self.version)]
@@ -140,36 +153,25 @@ class ResultCache:
         return f"ResultCache({', '.join([*shown, f'store={self.store!r}'])})"
 
 
-def _identity(fn: Callable[..., Any], root: str) -> bytes:
-    """The digest of a callable as data, and of the code that calling it runs."""
-    if not holds_nothing(fn):
-        return _find_identity(fn, root)
-    # It is all code and names, which do not change: most functions are, and each call of a task asks for it.
-    names = fn.__globals__.get("__name__"), fn.__qualname__
-    known = _identities.get(fn.__code__)
-    if known is not None and known[0] == names:
-        return known[1]
-    found = _find_identity(fn, root)
-    _identities.add(fn.__code__, (names, found))
-    return found
+_told: set[str] = set()
 
 
-def _find_identity(fn: Callable[..., Any], root: str) -> bytes:
-    held = fingerprint(fn, root)
-    code = callable_code(fn)
-    return held if not code else fingerprint((held, *map(fingerprint, code)))
+def _tell_nameless(task: Task) -> None:
+    if task.name not in _told:
+        _told.add(task.name)
+        _logger.warning(
+            "result cache: %s was typed in, and no later process will find its results; put it into a module", task.name
+        )
 
 
-_shared: MemoryStore | None = None
-_sharing = threading.Lock()
+_shared: list[MemoryStore] = []
 
 
 def _shared_store() -> MemoryStore:
-    global _shared
-    with _sharing:
-        if _shared is None:
-            _shared = MemoryStore()
-        return _shared
+    if not _shared:
+        # Two threads may both get here: the first one in the list is the one, and no lock is held across a fork.
+        _shared.append(MemoryStore())
+    return _shared[0]
 
 
 @overload

@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from cascade._core.task import Task
 
-__all__ = ["CachePolicy", "CacheStore", "Hit"]
+__all__ = ["CachePolicy", "CacheStore", "Hit", "NoResult"]
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -25,6 +25,10 @@ class Hit(msgspec.Struct, frozen=True):
     value: Any
 
 
+class NoResult(Exception):
+    """Raised by `CachePolicy.save`: what the call has done is no result, so it has failed. All else is no failure."""
+
+
 @runtime_checkable
 class CachePolicy(Protocol):
     """Decides under which key the result of a call is kept, where, and for how long.
@@ -32,6 +36,13 @@ class CachePolicy(Protocol):
     The engine calls `key` once a call and then, with no equal call in flight, `load`; after a miss the task runs, and
     `save` is given its result. A task that fails saves nothing. Of policies that have an attribute ``place``, those
     whose place is the same object share flights: equal keys of theirs mean the same result.
+
+    A policy whose `load` or `save` raises is none: the log says so once, the call is made, and its result is passed on
+    and not kept. Only `NoResult` fails the call.
+
+    A policy may have one method more, ``begin(key)``. It is called after a miss, before the first attempt, and gives a
+    function for the end, which is called once with whether `save` was given a result that is whole: after `save`, or
+    after a failure; not before a call that was given up has ended in its worker.
 
     Attributes:
         blocking: whether `load` and `save` may take long; the engine then calls them in a worker thread.
@@ -55,7 +66,11 @@ class CachePolicy(Protocol):
         ...
 
     def save(self, key: bytes, value: Any, now: float) -> Hit | None:
-        """Keep a result. Return None, or a `Hit` whose value stands for the result from now on."""
+        """Keep a result. Return None, or a `Hit` whose value stands for the result from now on.
+
+        Raises:
+            NoResult: there is no result.
+        """
         ...
 
     def check(self, task: Task) -> None:

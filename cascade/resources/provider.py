@@ -30,7 +30,7 @@ class Value:
         value: what tasks are given.
     """
 
-    __slots__ = ("value",)
+    __slots__ = ("__weakref__", "value")
 
     scope: Final[ScopeKind] = "engine"
     needs: Final = _NONE_NEEDED

@@ -102,6 +102,14 @@ class Scope:
             return False, None
         return True, instance.value
 
+    def binding(self, name: str) -> Binding:
+        """Return what a name stands for here.
+
+        Raises:
+            ResourceError: there is no such resource.
+        """
+        return self._bind(name)
+
     async def get(self, name: str) -> Any:
         """Return a resource, set up in the scope that it belongs to if it is not yet, what it needs first.
 

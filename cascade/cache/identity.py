@@ -1,0 +1,130 @@
+"""What a callable is: the digest of it as data, of the code that calling it runs, and of the globals that this reads.
+
+A task is asked at every call, and most functions are nothing but code that does not change. So the digest is
+remembered, with all that it was made of that could be another at the next call.
+"""
+
+from __future__ import annotations
+
+import weakref
+from array import array
+from collections.abc import Callable
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from cascade._core.task import Task
+from cascade.cache.fingerprint import Walk, fingerprint
+from cascade.cache.function import Codes, callable_code, holds_nothing
+from cascade.cache.leaf import LEAVES, Used
+from cascade.cache.names import find_globals
+
+__all__ = ["identity"]
+
+FIXED = {CodeType, FunctionType, Task, tuple}  # have parts, which are looked at when they are met
+CHANGING = (array, bytearray, memoryview)  # leaves that may hold something else at the next call
+
+
+class _OfType:
+    """Stands for an object that counts by its class and to which no weak reference can be made."""
+
+    __slots__ = ("type",)
+
+    def __init__(self, kind: type) -> None:
+        self.type = kind
+
+
+# What is known of a function: a weak reference to it, one to its code, and what stands for the globals that it reads.
+_Held = tuple[Any, Any, list[Any]]
+
+
+class _Known:
+    """A digest that was made, and of what.
+
+    Attributes:
+        digest: itself.
+    """
+
+    __slots__ = ("_functions", "_names", "digest")
+
+    def __init__(self, names: tuple[Any, ...], digest: bytes, functions: list[_Held]) -> None:
+        self._names = names
+        self._functions = functions  # the one that was asked about first
+        self.digest = digest
+
+    def holds(self, asked: FunctionType, names: tuple[Any, ...]) -> bool:
+        """Whether it would be the same if it were made now, for a function of the same code."""
+        if names != self._names:
+            return False
+        met: FunctionType | None = asked
+        for fn, code, values in self._functions:
+            met = met or fn()
+            if met is None or met.__code__ is not code() or not holds_nothing(met):
+                return False
+            found = find_globals(met)
+            if len(found) != len(values):
+                return False
+            for (_, value), held in zip(found, values, strict=True):
+                if value is not held and not _is_held(value, held):
+                    return False
+            met = None
+        return True
+
+
+def _is_held(value: Any, held: Any) -> bool:
+    if type(held) is weakref.ref:
+        return value is not None and held() is value  # of what is gone it gives None
+    return type(held) is _OfType and type(value) is held.type
+
+
+_known: Codes[_Known] = Codes()
+
+
+def identity(fn: Callable[..., Any], root: str) -> bytes:
+    """Return the digest of a callable.
+
+    Args:
+        fn: the callable.
+        root: what to call it in an error.
+
+    Raises:
+        CacheKeyError: it holds what cannot be hashed.
+    """
+    if not holds_nothing(fn):
+        code = callable_code(fn)
+        held = fingerprint(fn, root)
+        return held if not code else fingerprint((held, *map(Used, code)))
+    names = fn.__globals__.get("__name__"), fn.__qualname__, fn.__name__, fn.__doc__
+    known = _known.get(fn.__code__)
+    if known is not None and known.holds(fn, names):
+        return known.digest
+    walk = Walk(root)
+    digest = walk.digest(fn)
+    functions = _hold(fn, walk)
+    if functions is not None:
+        _known.add(fn.__code__, _Known(names, digest, functions))
+    return digest
+
+
+def _hold(asked: FunctionType, walk: Walk) -> list[_Held] | None:
+    """What a digest was made of, without keeping any of it alive; None: something of it may change without a trace."""
+    if not walk.kinds <= FIXED:
+        return None
+    functions: list[_Held] = []
+    for fn, found in walk.functions or [(asked, [])]:
+        values = [_stand_in(value) for _, value in found]
+        if not holds_nothing(fn) or None in values:
+            return None
+        functions.append((weakref.ref(fn), weakref.ref(fn.__code__), [value[0] for value in values if value]))
+    return functions
+
+
+def _stand_in(value: Any) -> tuple[Any] | None:
+    """What stands for a global, to see whether it is still the same; None: it may change and be the same object."""
+    if type(value) in CHANGING:
+        return None
+    if type(value) in LEAVES and type(value) is not ModuleType:
+        return (value,)
+    try:
+        return (weakref.ref(value),)
+    except TypeError:
+        return (_OfType(type(value)),)

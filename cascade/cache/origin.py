@@ -1,0 +1,67 @@
+"""Where code comes from: which program `__main__` is, and which modules are not the program's own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import PurePath
+from types import ModuleType
+from typing import Any
+
+__all__ = ["is_installed", "is_nameless", "module_name"]
+
+MAIN = ("__main__", "__mp_main__")  # the second: of a worker process, which has imported it
+PLACES = {"site-packages", "dist-packages"}
+
+_token = secrets.token_hex(16)  # a forked process has it, too: it holds the same functions
+
+
+def module_name(name: Any) -> Any:
+    """Return what a module is known by: its name; but of `__main__`, which every program has, the program.
+
+    That is the module's name after ``python -m``, else the script's path, else the command after ``python -c``. What
+    is typed in at a prompt is known in its own process only.
+    """
+    return _main() if name in MAIN and type(name) is str else name
+
+
+def is_nameless(name: Any) -> bool:
+    """Whether a module is a `__main__` that no other process can know."""
+    return name in MAIN and _main().endswith(_token)
+
+
+def _main() -> str:
+    module: Any = sys.modules.get("__main__")
+    spec = getattr(module, "__spec__", None)
+    if spec is not None and type(spec.name) is str and spec.name not in MAIN:
+        return spec.name
+    file = getattr(module, "__file__", None)
+    if type(file) is str and not file.startswith("<"):
+        known = _files.get(file)
+        if known is None:  # once: the process may be in another directory later
+            known = _files[file] = f"__main__ of {os.path.realpath(file)}"
+        return known
+    given = sys.orig_argv
+    if "-c" in given[:-1] and not sys.flags.interactive:
+        return f"__main__ of {given[given.index('-c') + 1]}"
+    return f"__main__ of process {_token}"
+
+
+_files: dict[str, str] = {}
+_installed: dict[str, bool] = {}
+
+
+def is_installed(name: Any) -> bool:
+    """Whether a module is of Python's library, of Cascade, or of an installed package; by its name."""
+    if type(name) is not str:
+        return True
+    known = _installed.get(name)
+    if known is None:
+        top = name.partition(".")[0]
+        known = top == "cascade" or top == "builtins" or (top in sys.stdlib_module_names and top not in MAIN)
+        if not known and type(module := sys.modules.get(name)) is ModuleType:
+            file = getattr(module, "__file__", None)
+            known = type(file) is str and not PLACES.isdisjoint(PurePath(file).parts)
+            _installed[name] = known
+    return known

@@ -1,0 +1,239 @@
+"""What a function reads of its module counts; what it changes there is its own; which program `__main__` is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cascade as cs
+from cascade.cache.fingerprint import fingerprint
+from cascade.cache.identity import identity
+from cascade.cache.names import traffic
+from cascade.cache.policy import ResultCache
+
+SOURCE = """
+    import threading
+    from decimal import Decimal
+    import settings
+    import cascade as cs
+
+    RATE = 1.1
+    TABLE = {"a": [1]}
+    LOCK = threading.Lock()
+    calls = []
+    count = 0
+
+    class Config:
+        LIMIT = 3
+        def __init__(self): self.rate = 1
+        def top(self, x): return x
+
+    config = Config()
+    state = Config()
+
+    def helper(x):
+        return x * RATE
+
+    def deep(x):
+        return helper(x) if x else again(x)
+
+    def again(x):
+        return deep(x)
+
+    @cs.task
+    def work(x):
+        return helper(x)
+
+    def direct(x): return x * RATE
+    def by_table(x): return TABLE["a"]
+    def by_module(x): return settings.RATE
+    def by_class(x): return Config.LIMIT
+    def by_object(x): return config.rate
+    def by_method(x): return config.top(x)
+    def by_task(x): return work(x)
+    def inside(x): return [y * RATE for y in (lambda: range(x))()]
+    def locked(x):
+        with LOCK:
+            return x
+    def counting(x):
+        global count
+        state.seen = state.rate
+        count += 1
+        calls.append(x)
+        calls[0] = TABLE.setdefault
+        return x
+"""
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    settings = types.ModuleType("settings")
+    settings.RATE = 2  # type: ignore[attr-defined]
+    module = types.ModuleType("program")
+    for one in (settings, module):
+        monkeypatch.setitem(sys.modules, one.__name__, one)
+    exec(textwrap.dedent(SOURCE), module.__dict__)
+    return module
+
+
+CHANGES: dict[str, tuple[list[str], Callable[[Any], object]]] = {
+    "a constant": (["direct", "inside", "deep", "again", "by_task"], lambda m: setattr(m, "RATE", 2)),
+    "its type alone": (["direct", "deep"], lambda m: setattr(m, "RATE", 1.1 + 0j)),
+    "a table": (["by_table"], lambda m: m.TABLE["a"].append(1)),
+    "a module's": (["by_module"], lambda m: setattr(m.settings, "RATE", 3)),
+    "a class's": (["by_class"], lambda m: setattr(m.Config, "LIMIT", 4)),
+    "an object's": (["by_object"], lambda m: setattr(m.config, "rate", 2)),
+    "a method's": (["by_method"], lambda m: setattr(m.Config, "top", m.direct)),
+    "the code of a helper": (["deep", "again", "by_task"], lambda m: setattr(m.helper, "__code__", m.locked.__code__)),
+    "another helper": (["deep", "again", "by_task"], lambda m: setattr(m, "helper", m.locked)),
+    "a default of a helper": (["deep", "by_task"], lambda m: setattr(m.helper, "__defaults__", (1,))),
+    "nothing any more": (["direct", "deep", "by_task"], lambda m: delattr(m, "RATE")),
+    "a name of a builtin": (["inside"], lambda m: setattr(m, "range", list)),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("digest", [fingerprint, lambda fn: identity(fn, "f")], ids=["fingerprint", "identity"])
+def test_what_a_function_reads_counts(program: Any, what: str, digest: Callable[[Any], bytes]) -> None:
+    names, change = CHANGES[what]
+    before = {name: digest(vars(program)[name]) for name in names}
+    assert before == {name: digest(vars(program)[name]) for name in names}
+    change(program)
+    for name in names:
+        assert digest(vars(program)[name]) != before[name], name
+
+
+def test_what_it_changes_or_what_cannot_be_told_does_not(program: Any) -> None:
+    before = [identity(fn, "f") for fn in (program.counting, program.locked)]
+    program.count = 7
+    program.calls.append(1)
+    program.calls[0] = object()
+    program.state.seen = 7
+    assert [identity(fn, "f") for fn in (program.counting, program.locked)] == before
+    program.LOCK = None  # this is another kind of thing
+    assert identity(program.locked, "f") != before[1]
+
+
+def test_what_must_not_be_looked_at(program: Any) -> None:
+    class Proxy:
+        """Of an object that is only there while a request is served."""
+
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError("outside of a request")
+
+    program.config = Proxy()
+    for name in ("by_object", "by_method"):
+        assert len(identity(vars(program)[name], "f")) == 32
+    program.TABLE = {"again": []}
+    program.TABLE["again"].append(program.TABLE)
+    program.HANDLERS = {program.direct, program.deep}
+    exec("def loop(x): return HANDLERS, TABLE\nHANDLERS.add(loop)", vars(program))
+    assert identity(program.loop, "f") == identity(program.loop, "f")
+
+
+def test_reads_and_changes() -> None:
+    def f(x: Any) -> Any:
+        global assigned
+        assigned = 1
+        stored[0] += 1  # type: ignore[name-defined] # noqa: F821
+        kept[x if x else 1][2] = read[x]  # type: ignore[name-defined] # noqa: F821
+        del deleted[1]  # type: ignore[name-defined] # noqa: F821
+        attribute.a.b = 3  # type: ignore[name-defined] # noqa: F821
+        added.append(x)  # type: ignore[name-defined] # noqa: F821
+        sliced[1:2] = [3]  # type: ignore[name-defined] # noqa: F821
+        try:
+            removed.pop()  # type: ignore[name-defined] # noqa: F821
+        except KeyError:
+            stored.get(1)  # type: ignore[name-defined] # noqa: F821
+        return lambda: held.got + called(x)  # type: ignore[name-defined] # noqa: F821
+
+    reads, changes = traffic(f.__code__)
+    assert {path[0] for path in reads} >= {"read", "held", "called", "attribute"}
+    assert ("held", "got") in reads and ("stored",) not in reads and ("added",) not in reads
+    own = {("assigned",), ("stored",), ("deleted",), ("attribute", "a", "b"), ("added",), ("sliced",), ("removed",)}
+    assert own <= set(changes) <= own | {("kept",)}
+
+
+def test_a_helper_with_a_state_of_its_own(program: Any) -> None:
+    exec(
+        textwrap.dedent("""
+            def counted(fn):
+                n, seen = 0, []
+                def wrapper(*args):
+                    nonlocal n
+                    n += 1
+                    seen.append(args)
+                    return fn(*args)
+                return wrapper
+            helper = counted(helper)
+        """),
+        vars(program),
+    )
+    before = fingerprint(program.deep)
+    program.helper(1)
+    assert fingerprint(program.deep) == before
+    program.RATE = 3
+    assert fingerprint(program.deep) != before
+
+
+def test_the_key_of_a_task_follows(program: Any) -> None:
+    policy = ResultCache()
+    task = cs.task(program.direct)
+    before = policy.key(task, (1,), {})
+    program.RATE = 5
+    assert policy.key(task, (1,), {}) != before
+    program.RATE = 1.1
+    assert policy.key(task, (1,), {}) == before
+
+
+def test_what_is_known_is_not_looked_at_again(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["direct", "deep", "by_module", "by_class", "by_object", "by_method", "by_task", "inside", "locked"]
+    digests = {name: identity(vars(program)[name], "f") for name in names}
+    monkeypatch.setattr("cascade.cache.identity.Walk", None)
+    assert {name: identity(vars(program)[name], "f") for name in names} == digests
+
+
+SCRIPT = """
+import cascade as cs, sys
+RATE = {rate}
+def factor(x): return x * RATE
+@cs.cached(store=cs.DiskStore(sys.argv[1]))
+@cs.task(mode="inline")
+def price(x): return factor(x) if {deep} else __file__
+print(cs.run(price(10)))
+"""
+
+
+def run(*command: str, stdin: str | None = None) -> str:
+    done = subprocess.run([sys.executable, *command], input=stdin, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_two_scripts_share_nothing(tmp_path: Path) -> None:
+    store = str(tmp_path / "store.db")
+    scripts = [tmp_path / name for name in ("a.py", "b.py")]
+    for script, rate in zip(scripts, (1.1, 2), strict=True):
+        script.write_text(SCRIPT.format(rate=rate, deep=True))
+    assert [run(str(script), store) for script in scripts] == ["11.0", "20"]
+    for script in scripts:  # the same text, and another program
+        script.write_text(SCRIPT.format(rate=1, deep=False))
+    assert [run(str(script), store) for script in scripts * 2] == [str(script) for script in scripts] * 2
+    assert len(cs.DiskStore(store)) == 4
+
+
+def test_what_is_typed_in_is_known_in_its_process_only(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    text = SCRIPT.format(rate=1, deep=True)
+    for kept in (1, 2):
+        assert run("-", str(store), stdin=text) == "10"
+        assert len(cs.DiskStore(store)) == kept
+    for _ in range(2):
+        assert run("-c", text, str(store)) == "10"
+        assert len(cs.DiskStore(store)) == 3
