@@ -7,6 +7,7 @@ Never test an exception for truth or equality: compare with `is`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,8 @@ LONGEST = 2000
 """Characters of a message that are kept; an exception may quote a whole array."""
 _MEMBERS = 3
 _NOTES = 5  # of one kind on one exception: it may be one object that is raised for ever
+
+_logger = logging.getLogger("cascade")
 
 _dict = BaseException.__dict__["__dict__"]
 _cause = BaseException.__dict__["__cause__"]
@@ -113,6 +116,14 @@ def add_note(error: BaseException, note: str, kind: str | None = None, owner: st
             last few of a kind are kept. None: it is kept beside any other.
         owner: how the notes of one run end: a run has one note of a kind.
     """
+    if type(error).add_note is not BaseException.add_note:
+        try:
+            error.add_note(note)
+            return
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # it refuses notes; it has them all the same
+            _logger.debug("%s does not take notes: %s", type(error).__name__, note)
     notes = fields(error).get("__notes__")
     if not isinstance(notes, list):  # none yet, or something else that cannot take one
         notes = fields(error)["__notes__"] = [*notes] if type(notes) is tuple else []
