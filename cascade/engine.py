@@ -445,8 +445,11 @@ def run(
             "an event loop is running in this thread: use `await engine.run(target)` instead of cs.run"
         )
     value: list[Any] = []
+    failure: list[BaseException] = []
     with asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner:
-        runner.run(_run(wanted, params, engine, value))
+        runner.run(_run(wanted, params, engine, value, failure))
+    if failure:
+        raise failure.pop()
     return value[0]
 
 
@@ -460,16 +463,28 @@ def in_event_loop() -> bool:
 
 
 async def _run(
-    target: LazyResult, params: Mapping[str, Any] | None, engine: Engine | None, value: list[Any]
+    target: LazyResult,
+    params: Mapping[str, Any] | None,
+    engine: Engine | None,
+    value: list[Any],
+    failure: list[BaseException],
 ) -> None:
-    # The value does not become the asyncio task's own: at its end asyncio writes out what the task looks like,
-    # which may be large, or run the user's code.
+    # Neither becomes the asyncio task's own: at its end asyncio writes out what the task looks like, which may be
+    # large, or run the user's code.
+    try:
+        value.append(await _evaluate(target, params, engine))
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):  # these are asyncio's to deal with
+        raise
+    except BaseException as error:
+        failure.append(error)
+
+
+async def _evaluate(target: LazyResult, params: Mapping[str, Any] | None, engine: Engine | None) -> Any:
     if engine is None:
         async with Engine(templates=default_templates) as own:
-            value.append(await own.run(target, params=params))
-        return
+            return await own.run(target, params=params)
     try:
-        value.append(await engine.run(target, params=params))
+        value = await engine.run(target, params=params)
     except BaseException as error:
         engine._tell_wrong((await engine._release())[1], error)
         raise
@@ -477,3 +492,4 @@ async def _run(
     engine._tell_wrong(wrong, cancelled)
     if cancelled is not None:
         raise cancelled
+    return value

@@ -33,9 +33,9 @@ class Fault(NamedTuple):
     Attributes:
         whole: the pickled exception; None: that would not give it back.
         kinds: module and qualified name of its class, then those of its bases, nearest first.
-        args: its `args`, each pickled; as text if that cannot be.
+        args: what the built-in class that it is made of takes, each pickled; as text if that cannot be.
         fields: its attributes that can be pickled.
-        slots: the same, of those that are in slots.
+        slots: the same, of those that are in slots, and of those that the built-in class has.
         text: its message.
         cause: what it was raised from.
         context: what was being handled.
@@ -140,13 +140,14 @@ def _faults(error: BaseException) -> list[Fault]:
         if isinstance(each, BaseExceptionGroup):
             inside = [place(member) for member in failures.members(each)]
             members = str(each.message), [number for number in inside if number is not None]
+        args, known = _parts(each)
         fault = Fault(
             whole=None,
             kinds=[(str(kind.__module__), kind.__qualname__) for kind in type(each).__mro__[:-1]],
-            args=[] if members else _packed_args(each),
+            args=[] if members else _packed_args(args),
             fields={str(name): data for name, value in _copied(failures.fields(each))
                     if (data := _dumped(value)) is not None},
-            slots={name: data for name, value in failures.slots(each) if (data := _dumped(value)) is not None},
+            slots={name: data for name, value in (*failures.slots(each), *known) if (data := _dumped(value)) is not None},
             text=failures.message(each, _LONGEST),
             cause=place(failures.cause_of(each)),
             context=place(failures.context_of(each)),
@@ -172,8 +173,14 @@ def _whole(error: BaseException, fault: Fault) -> bytes | None:
     return None if made is not None and failures.message(made, _LONGEST) == fault.text else data
 
 
-def _packed_args(error: BaseException) -> list[bytes]:
-    args = _args.__get__(error)
+def _parts(error: BaseException) -> tuple[tuple[Any, ...], list[tuple[str, Any]]]:
+    """What the built-in class of an exception is made of: arguments, and attributes that are not in its ``__dict__``."""
+    _, args, *state = _builtin(type(error)).__reduce__(error)
+    own = failures.fields(error)
+    return args, [(name, value) for name, value in (state[0] if state else {}).items() if name not in own]
+
+
+def _packed_args(args: tuple[Any, ...]) -> list[bytes]:
     show: Callable[[Any], str] = str if len(args) == 1 else repr  # as they stand in the text of the exception
     packed = []
     for value in args:
@@ -287,8 +294,11 @@ def _made(fault: Fault, inside: list[BaseException]) -> BaseException | None:
 
 
 def _builtin(kind: type[BaseException]) -> Any:
-    """The class of exceptions in C that a class is made of."""
-    return next(each for each in kind.__mro__ if not each.__flags__ & _HEAP_TYPE)
+    """The class of exceptions in C that a class is made of, whose instances are like those of no other."""
+    found: Any = kind
+    while found.__flags__ & _HEAP_TYPE:
+        found = found.__base__
+    return found
 
 
 def _new(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
@@ -298,7 +308,7 @@ def _new(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
         base.__init__(error, *args)
     except Exception:  # these are not what the built-in class takes
         error = base.__new__(kind)
-    _args.__set__(error, args)
+        _args.__set__(error, args)
     return error
 
 

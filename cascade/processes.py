@@ -192,12 +192,24 @@ class _Team:
 
     def call(self, future: Future[Any], call: bytes) -> None:
         """Make a call."""
+        before = len(self._processes)
         inner = self._executor.submit(make_call, call)
         self._processes = getattr(self._executor, "_processes", None) or self._processes
         self._manager = getattr(self._executor, "_executor_manager_thread", None) or self._manager
+        if len(self._processes) > before:
+            self._watch_all()
         with self._lock:
             self.calls.add(future)
         inner.add_done_callback(partial(self._end, future))
+
+    def _watch_all(self) -> None:
+        """Have the executor see its new process die: it may have looked which it has before that was among them."""
+        lock, wakeup = (
+            getattr(self._executor, name, None) for name in ("_shutdown_lock", "_executor_manager_thread_wakeup")
+        )
+        if lock is not None and wakeup is not None:
+            with lock:
+                wakeup.wakeup()
 
     def give_up(self, future: Future[Any]) -> bool:
         """Return whether a call was at work here, which is abandoned now."""

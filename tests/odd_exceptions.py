@@ -81,9 +81,17 @@ class Holds(ApiError):
         self.status = 404
 
 
+class Lock:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return "a lock"
+
+
 class HoldsInArgs(ApiError):
     def __init__(self) -> None:
-        super().__init__("it holds a lock", threading.Lock())
+        super().__init__(Lock())
 
 
 class Slots(ApiError):
@@ -171,6 +179,9 @@ class NewRaises(ApiError):
             raise RuntimeError("not made so")
         return super().__new__(cls, *args)
 
+    def __init__(self, *args: object, made: bool = False) -> None:
+        super().__init__(*args)
+
 
 class Stop(ApiError, StopIteration):
     """What a coroutine cannot let out as itself."""
@@ -186,6 +197,9 @@ class Group(ExceptionGroup[Exception]):
         found = super().__new__(cls, message, errors)
         found.extra = extra
         return found
+
+    def __init__(self, *args: object, extra: int = 0) -> None:
+        super().__init__(*args)
 
     def derive(self, errors: Any) -> Any:
         raise RuntimeError("not derived")
@@ -216,7 +230,7 @@ def local_os() -> BaseException:
 
 def chain() -> BaseException:
     error: BaseException = Empty()
-    for _ in range(300):
+    for _ in range(105):
         error = caused(Keyword(1, body="x"), error)
     return error
 

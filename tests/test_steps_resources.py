@@ -324,3 +324,139 @@ async def test_a_resource_is_not_set_up_for_what_is_not_needed() -> None:
 @cs.task(mode="inline")
 def name() -> str:
     return "b"
+
+
+# -- what commits after the yield ---------------------------------------------------------------------------------
+
+
+def committing(scope: Any, log: list[str], fails: int = 1_000_000) -> Any:
+    @cs.resource(scope=scope)
+    def transaction() -> Iterator[str]:
+        try:
+            yield "tx"
+        except BaseException as error:
+            log.append(f"roll back: {type(error).__name__}")
+            raise
+        log.append("commit")
+        if log.count("commit") <= fails:
+            raise OSError("disk full")
+
+    return transaction
+
+
+def test_a_failed_commit_of_a_call_is_tried_again_and_not_kept() -> None:
+    log: list[str] = []
+    engine = cs.Engine()
+    engine.register(committing("step", log))
+    target = echo(cs.inject("transaction")).with_retry(3, on=OSError).with_cache(cs.ResultCache())
+    for times in (1, 2):
+        with pytest.raises(OSError, match="disk full") as caught:
+            cs.run(target, engine=engine)
+        assert log == ["commit"] * 3 * times
+        assert caught.value.__notes__[0] == "in the teardown of resource `transaction`"
+    log.clear()
+    engine.register(committing("step", log, fails=1))
+    assert cs.run(target, engine=engine) == ["tx"]
+    assert cs.run(target, engine=engine) == ["tx"]
+    assert log == ["commit", "commit"]
+
+
+def test_a_failed_commit_of_a_run_fails_it() -> None:
+    async def main() -> None:
+        log: list[str] = []
+        finished: list[RunFinished] = []
+        async with cs.Engine() as engine:
+            engine.register(committing("run", log))
+            engine.events.subscribe(RunFinished, finished.append)
+            run = engine.start(echo(cs.inject("transaction")))
+            with pytest.raises(OSError, match="disk full") as caught:
+                await run
+            assert run.state == "failed" and finished[0].error == "OSError: disk full"
+            assert caught.value.__notes__[-1] == f"the target, iteration 0 of run {run.id}"
+            population = engine.start_many([echo(cs.inject("transaction"))], on_failure=cs.Restart(limit=2))
+            assert (await population).failed == 1
+            assert log == ["commit"] * 4
+
+    asyncio.run(main())
+
+
+def test_a_failed_commit_of_the_engine_is_raised_when_it_ends() -> None:
+    log: list[str] = []
+    target = echo(cs.inject("transaction"))
+    engine = cs.Engine()
+    engine.register(committing("engine", log))
+    with pytest.raises(OSError, match="disk full"):
+        cs.run(target, engine=engine)
+
+    async def left(how: str) -> None:
+        engine = cs.Engine()
+        engine.register(committing("engine", log))
+        if how == "closed":
+            assert await engine.run(target) == ["tx"]
+            await engine.aclose()
+            return
+        async with engine:
+            assert await engine.run(target) == ["tx"]
+            if how == "failing":
+                asyncio.get_running_loop().set_exception_handler(lambda loop, context: log.append(context["message"]))
+                raise ValueError("of the block")
+
+    for how in ("closed", "left"):
+        with pytest.raises(OSError, match="disk full"):
+            asyncio.run(left(how))
+    with pytest.raises(ValueError, match="of the block") as caught:
+        asyncio.run(left("failing"))
+    assert caught.value.__notes__ == ["a resource of the engine failed in its teardown: OSError: disk full"]
+    assert log[-1] == "a resource of the engine failed in its teardown"
+
+
+@pytest.mark.parametrize("scope", ["step", "run"])
+def test_a_failed_commit_rolls_back_what_is_torn_down_after_it(scope: Any) -> None:
+    log: list[str] = []
+
+    @cs.resource(scope=scope)
+    def inner(transaction: str) -> Iterator[str]:
+        yield transaction
+        raise KeyError("inner")
+
+    engine = cs.Engine()
+    engine.register(committing(scope, log))
+    engine.register(inner)
+    with pytest.raises(KeyError, match="inner"):
+        cs.run(echo(cs.inject("inner")), engine=engine)
+    assert log == ["roll back: KeyError"]
+
+
+@pytest.mark.parametrize("scope", ["step", "run"])
+def test_the_failure_of_a_call_comes_before_that_of_its_teardown(scope: Any) -> None:
+    @cs.resource(scope=scope)
+    def bad() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise OSError("teardown")
+
+    async def main() -> None:
+        messages: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: messages.append(context["message"]))
+        async with cs.Engine() as engine:
+            engine.register(bad)
+            with pytest.raises(ValueError, match="broken") as caught:
+                await engine.run(broken(cs.inject("bad")))
+        assert "resource `bad` failed in its teardown: OSError: teardown" in caught.value.__notes__
+        assert messages == ["resource `bad` failed in its teardown"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("scope", ["step", "run"])
+async def test_a_teardown_that_cancels_itself_is_a_failure(scope: Any) -> None:
+    @cs.resource(scope=scope)
+    async def odd() -> AsyncIterator[None]:
+        yield
+        raise asyncio.CancelledError
+
+    async with cs.Engine() as engine:
+        engine.register(odd)
+        with pytest.raises(cs.ResourceError, match="the teardown of resource `odd` was cancelled"):
+            await engine.run(echo(cs.inject("odd")))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -14,7 +17,7 @@ from typing import Any
 
 import pytest
 from test_workers_threads import PATIENCE, until
-from worker_tasks import die, double, hold, pid
+from worker_tasks import die, double, hold, nested, pid
 
 from cascade.executors import ProcessExecutor
 
@@ -214,3 +217,68 @@ def test_what_is_no_number_of_processes_is_refused(max_processes: Any) -> None:
 
 def test_closing_what_was_never_used() -> None:
     ProcessExecutor().close()
+
+
+FORKS = """
+    import multiprocessing, os, sys, threading
+    sys.path.insert(0, {tests!r})
+    import cascade as cs
+    from odd_exceptions import odd_thread, take
+
+    tasks = {{"process": take, "thread": cs.task(lambda value: value, mode="thread")}}
+
+    if __name__ == "__main__":
+        engine = cs.Engine(max_processes=1, max_threads=1)
+        task = tasks[{where!r}]
+        print("parent:", cs.run(task(1), engine=engine), flush=True)
+        executor = engine._workers._executors[{where!r}]
+        for lock in [executor._pool._lock] if {where!r} == "process" else [executor._pool._line._lock]:
+            held, over = threading.Event(), threading.Event()
+
+            def hold():  # what any thread may do at the moment of the fork
+                with lock:
+                    held.set()
+                    over.wait()
+
+            holding = threading.Thread(target=hold)
+            holding.start()
+            held.wait()
+        if {how!r} == "multiprocessing":
+            child = multiprocessing.get_context("fork").Process(
+                target=lambda: print("child:", cs.run(task(2), engine=engine), flush=True)
+            )
+            child.start()
+            child.join(60)
+            print("ended:", child.exitcode, flush=True)
+        else:
+            child = os.fork()
+            if not child:
+                print("child:", cs.run(task(2), engine=engine), flush=True)
+                sys.exit(0)
+            print("ended:", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        over.set()
+        holding.join()
+        print("parent again:", cs.run(task(3), engine=engine))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.parametrize("how", ["multiprocessing", "os"])
+@pytest.mark.parametrize("where", ["process", "thread"])
+def test_after_a_fork_the_child_has_workers_of_its_own(where: str, how: str, tmp_path: Path) -> None:
+    """Whatever lock another thread held."""
+    program = tmp_path / "forks.py"
+    program.write_text(textwrap.dedent(FORKS.format(tests=str(Path(__file__).parent), where=where, how=how)))
+    output = tmp_path / "output"
+    with output.open("w") as file:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", program], stdout=file, stderr=subprocess.STDOUT, timeout=120, check=False
+        )
+    assert output.read_text().splitlines() == ["parent: 1", "child: 2", "ended: 0", "parent again: 3"]
+    assert done.returncode == 0
+
+
+def test_a_process_task_may_have_an_engine_with_processes_of_its_own() -> None:
+    executor = ProcessExecutor(1)
+    assert executor.submit(nested, (3,), {}).result(PATIENCE) == [0, 2, 4]
+    executor.close()  # its process ends, and those that it has started

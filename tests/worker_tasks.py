@@ -31,3 +31,11 @@ def hold(begun: str, gate: str) -> str:
 @cs.task
 def die() -> None:
     os._exit(3)
+
+
+@cs.task
+def nested(number: int) -> list[int]:
+    """In processes of its own, which nothing closes."""
+    engine = cs.Engine(max_processes=1, default_mode="process")
+    value: list[int] = cs.run(double.map(number=range(number)), engine=engine)
+    return value
