@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any
 
 __all__ = [
-    "add_note", "another", "cause_of", "context_of", "describe", "exc_info", "fields", "members", "message", "result_of",
-    "set_cause", "set_context", "set_traceback", "singles", "slots",
+    "add_note", "another", "cause_of", "context_of", "describe", "exc_info", "fields", "members", "message",
+    "result_of", "set_cause", "set_context", "set_traceback", "singles", "slots",
 ]  # fmt: skip
 
 LONGEST = 2000
@@ -112,8 +112,8 @@ def add_note(error: BaseException, note: str, kind: str | None = None, owner: st
     Args:
         error: the exception.
         note: the note.
-        kind: how this note and others of its kind begin; one exception object may be raised again and again, so only the
-            last few of a kind are kept. None: it is kept beside any other.
+        kind: how this note and others of its kind begin; one exception object may be raised again and again, so only
+            the last few of a kind are kept. None: it is kept beside any other.
         owner: how the notes of one run end: a run has one note of a kind.
     """
     if type(error).add_note is not BaseException.add_note:

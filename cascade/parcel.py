@@ -147,7 +147,8 @@ def _faults(error: BaseException) -> list[Fault]:
             args=[] if members else _packed_args(args),
             fields={str(name): data for name, value in _copied(failures.fields(each))
                     if (data := _dumped(value)) is not None},
-            slots={name: data for name, value in (*failures.slots(each), *known) if (data := _dumped(value)) is not None},
+            slots={name: data for name, value in (*failures.slots(each), *known)
+                   if (data := _dumped(value)) is not None},
             text=failures.message(each, _LONGEST),
             cause=place(failures.cause_of(each)),
             context=place(failures.context_of(each)),
@@ -174,7 +175,7 @@ def _whole(error: BaseException, fault: Fault) -> bytes | None:
 
 
 def _parts(error: BaseException) -> tuple[tuple[Any, ...], list[tuple[str, Any]]]:
-    """What the built-in class of an exception is made of: arguments, and attributes that are not in its ``__dict__``."""
+    """What the built-in class of an exception is made of: arguments, and attributes outside its ``__dict__``."""
     _, args, *state = _builtin(type(error)).__reduce__(error)
     own = failures.fields(error)
     return args, [(name, value) for name, value in (state[0] if state else {}).items() if name not in own]

@@ -329,4 +329,5 @@ def start_many(
 
 def _ends_process(run: Run) -> bool:
     """Whether a run has failed with what is meant for the process, not for whoever awaits the run."""
-    return any(isinstance(each, (KeyboardInterrupt, SystemExit)) for error in run.errors or () for each in singles(error))
+    found = (each for error in run.errors or () for each in singles(error))
+    return any(isinstance(each, (KeyboardInterrupt, SystemExit)) for each in found)

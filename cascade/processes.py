@@ -142,8 +142,8 @@ class _Exit:
         begins_anew(self)
 
     def _begin(self) -> None:
-        # Those of the process that this one was forked from are kept: freed here, they would take locks that may be held
-        # for ever. Their processes are no children of this one.
+        # Those of the process that this one was forked from are kept: freed here, they would take locks that may be
+        # held for ever. Their processes are no children of this one.
         for executor in self._executors:
             self._inherited.append(executor)
             for process in tuple((getattr(executor, "_processes", None) or {}).values()):

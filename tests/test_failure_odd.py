@@ -165,10 +165,10 @@ async def test_neighbours_in_the_pool_go_on(tmp_path: Path) -> None:
                 await run
             assert f"run {run.id}" in run.failure().__notes__[-1]  # type: ignore[union-attr]
         for name in VALUES:
-            with pytest.raises(cs.WorkerError, match="must be (un)?picklable"):
+            with pytest.raises(cs.WorkerError, match=r"must be (un)?picklable"):
                 await engine.run(give(name))
         for how in ("keyword", "mute", "exit"):
-            with pytest.raises(BaseException) as caught:  # noqa: B017
+            with pytest.raises(BaseException) as caught:
                 await engine.run(take(Arrives(how)))
             assert isinstance(caught.value, SystemExit if how == "exit" else ApiError)
         assert not neighbour.done()
@@ -240,10 +240,10 @@ async def test_equal_calls_at_once_fail_each_for_itself(name: str) -> None:
         cache = cs.ResultCache()
         runs = [engine.start(odd_thread(name).with_cache(cache)) for _ in range(3)]
         for run in runs:
-            with pytest.raises(BaseException) as caught:  # noqa: B017
+            with pytest.raises(BaseException) as caught:
                 await run
             is_the_same(caught.value, name)
-            assert [note for note in caught.value.__notes__ if "of run" in note][0].endswith(f"of run {run.id}")
+            assert [note.endswith(f"of run {run.id}") for note in caught.value.__notes__ if "of run" in note] == [True]
 
 
 # -- where failures gather -------------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ async def test_equal_calls_at_once_fail_each_for_itself(name: str) -> None:
 @pytest.mark.parametrize("name", [*MAKE, *GROUPS])
 async def test_in_maps_populations_and_iterations(name: str) -> None:
     async with cs.Engine() as engine:
-        with pytest.raises(BaseException) as caught:  # noqa: B017
+        with pytest.raises(BaseException) as caught:
             await engine.run(odd_thread.map(name=[name]))
         is_the_same(caught.value, name)
         population = engine.start_many([odd_thread(name), keep(1)])
@@ -262,12 +262,12 @@ async def test_in_maps_populations_and_iterations(name: str) -> None:
         population = engine.start_many([odd_thread(name)], on_failure=cs.Restart(limit=2))
         assert (await population).restarts == 2
         is_the_same(population.failed[0].failure(), name)  # type: ignore[arg-type]
-        with pytest.raises(BaseException) as caught:  # noqa: B017
+        with pytest.raises(BaseException) as caught:
             await engine.start_many([odd_thread(name), keep(1)], on_failure="stop")
         is_the_same(caught.value, name)
         async for run in engine.as_completed([engine.start(odd_thread(name))]):
             assert run.state == "failed"
-            with pytest.raises(BaseException) as caught:  # noqa: B017
+            with pytest.raises(BaseException) as caught:
                 run.result()
             is_the_same(caught.value, name)
 
@@ -341,9 +341,14 @@ def test_a_failure_passes_by_resources_overrides_and_spies(name: str) -> None:
     engine = cs.Engine()
     engine.register(watching)
     engine.register(1, "other")
-    with pytest.raises(BaseException) as caught:  # noqa: B017, PT012
-        with engine.override("other", 2), testing.override(engine, other=3), testing.spy(engine) as events:
-            cs.run(fails(cs.inject("watching")), engine=engine)
+    events: list[Any] = []
+    with (
+        pytest.raises(BaseException) as caught,
+        engine.override("other", 2),
+        testing.override(engine, other=3),
+        testing.spy(engine) as events,
+    ):
+        cs.run(fails(cs.inject("watching")), engine=engine)
     assert caught.value is seen[0]
     assert type(caught.value) is type({**MAKE, **GROUPS}[name]())
     failed = [event.error for event in events if hasattr(event, "error") and type(event).__name__ == "NodeFailed"]

@@ -198,7 +198,10 @@ class Registry:
 
 
 class _Override(AbstractContextManager[None]):
-    """A ``with`` block in which a name stands for something else. A class: `contextlib` sets attributes of exceptions."""
+    """A ``with`` block in which a name stands for something else.
+
+    A class: a generator of `contextlib` would set attributes of exceptions, and some refuse that.
+    """
 
     def __init__(self, registry: Registry, layer: tuple[str, Resource | Value]) -> None:
         self._registry = registry

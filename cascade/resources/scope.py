@@ -265,7 +265,8 @@ class Scope:
                 first, failure = instance, instance.wrong
             else:
                 self._report(instance)
-                add_note(failure, f"resource `{instance.binding.name}` failed in its teardown: {describe(instance.wrong)}")
+                name = instance.binding.name
+                add_note(failure, f"resource `{name}` failed in its teardown: {describe(instance.wrong)}")
         self._has_closed()
         if first is not None and (urgent or cancelled is not None):
             self._report(first)
