@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from io import BytesIO
+from multiprocessing.reduction import ForkingPickler
 from types import CoroutineType
 from typing import Any, NamedTuple
 
@@ -96,7 +98,9 @@ def make_call(call: bytes) -> Parcel:
     except BaseException as error:
         return _pack(task, error)
     try:
-        return Parcel(task, pickle.dumps(value), [], "")
+        buffer = BytesIO()
+        ForkingPickler(buffer).dump(value)  # which knows more than `pickle`: connections, sockets, what others register
+        return Parcel(task, buffer.getvalue(), [], "")
     except BaseException as error:
         kind = type(value).__name__
         if type(value) is CoroutineType:

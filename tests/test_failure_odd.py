@@ -341,7 +341,6 @@ def test_a_failure_passes_by_resources_overrides_and_spies(name: str) -> None:
     engine = cs.Engine()
     engine.register(watching)
     engine.register(1, "other")
-    events: list[Any] = []
     with (
         pytest.raises(BaseException) as caught,
         engine.override("other", 2),
