@@ -9,6 +9,7 @@ from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
 from cascade.exceptions import EngineStateError, InternalError, ResourceError
+from cascade.joins import settle
 from cascade.resources.binding import Binding
 from cascade.resources.instance import URGENT, Instance
 from cascade.resources.provider import Resource, ScopeKind, Value
@@ -324,5 +325,4 @@ class Scope:
     def _has_closed(self) -> None:
         waiting, self._closed = self._closed, None
         for waiter in waiting or ():
-            if not waiter.done():
-                waiter.set_result(None)
+            settle(waiter)
