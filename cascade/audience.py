@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import TYPE_CHECKING
+
+from cascade.forks import new_lock
 
 if TYPE_CHECKING:
     from cascade.graph.template import GraphTemplate
@@ -22,7 +23,7 @@ class Audience:
     __slots__ = ("_listening", "_lock")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         # Replaced as a whole: engines in several threads may share the templates.
         self._listening: tuple[weakref.ref[Reporter], ...] = ()
 

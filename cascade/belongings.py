@@ -10,13 +10,14 @@ import logging
 import random
 import threading
 import time
+from asyncio.events import _get_running_loop
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from cascade.exceptions import EngineStateError
 from cascade.failures import add_note, describe, exc_info
+from cascade.forks import new_lock
 from cascade.reporter import Reporter
 from cascade.timers import Timers
 
@@ -35,9 +36,17 @@ if TYPE_CHECKING:
     from cascade.templates import Templates
     from cascade.workers import Workers
 
-__all__ = ["Belongings"]
+__all__ = ["Belongings", "runs_here"]
 
 _logger = logging.getLogger("cascade")
+
+
+def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether an event loop is running in this thread."""
+    try:  # asyncio's own loops know; to ask asyncio for the one that is running here costs a system call on Python 3.11
+        return bool(loop._thread_id == threading.get_ident())  # type: ignore[attr-defined]
+    except AttributeError:
+        return _get_running_loop() is loop
 
 
 class Belongings:
@@ -56,8 +65,6 @@ class Belongings:
     clock: Clock
     templates: Templates
     _context: Context
-    _loop: asyncio.AbstractEventLoop | None
-    _thread: int
     _scheduler: Scheduler
     _workers: Workers
 
@@ -68,6 +75,9 @@ class Belongings:
             if isinstance(state, type) or not callable(getattr(state, method, None)):
                 got = f"the class `{state.__name__}`" if isinstance(state, type) else f"`{type(state).__name__}`"
                 raise TypeError(f"expected a state backend with a method `{method}`, got {got}")
+        self._lock = new_lock()  # for what is made once, and for taking an event loop
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
         self.timers = timers
         self.random = random.Random(seed)
         self.reporter = Reporter(self, state)
@@ -96,7 +106,9 @@ class Belongings:
         if self._limits is None:
             from cascade.limits import Limits
 
-            self._limits = Limits(self._capacities, self.timers, self.attend)
+            with self._lock:
+                if self._limits is None:
+                    self._limits = Limits(self._capacities, self.timers, self.attend, self._check_thread)
         return self._limits
 
     @property
@@ -105,7 +117,9 @@ class Belongings:
         if self._resources is None:
             from cascade.resources.registry import Registry
 
-            self._resources = Registry()
+            with self._lock:
+                if self._resources is None:
+                    self._resources = Registry()
         return self._resources
 
     def register(self, provider: Any, name: str | None = None) -> None:
@@ -152,10 +166,18 @@ class Belongings:
         return self._scope
 
     def attend(self) -> None:
-        """See what there is to be asked and told: rules of limits, pauses and subscribers may have come or gone."""
-        self.governed = self._limits is not None and self._limits.active
-        self.reporter.attend()
-        self._scheduler.attend(self.governed, self.reporter.told, self.reporter.bounded)
+        """See what there is to be asked and told: rules of limits, pauses and subscribers may have come or gone.
+
+        It is called from any thread, perhaps under a lock, so it takes none: what was found out while another thread
+        came by may be old, and is found out again.
+        """
+        while True:
+            self.reporter.attending = mine = object()
+            self.governed = self._limits is not None and self._limits.active
+            self.reporter.attend()
+            self._scheduler.attend(self.governed, self.reporter.told, self.reporter.bounded)
+            if self.reporter.attending is mine:
+                return
 
     def wall_time(self) -> float:
         """Seconds, as the results in caches are dated."""
@@ -182,17 +204,41 @@ class Belongings:
 
     def call_in_loop(self, function: Callable[[], object]) -> None:
         """Call a function in the event loop's thread: now, if this is it."""
-        if threading.get_ident() == self._thread:
+        loop = self._loop
+        if loop is None:
+            return
+        if runs_here(loop) or (threading.get_ident() == self._thread and not loop.is_running()):
             function()
-        elif self._loop is not None and not self._loop.is_closed():
+        elif not loop.is_closed():
             with suppress(RuntimeError):  # closed meanwhile
-                self._loop.call_soon_threadsafe(function)
+                loop.call_soon_threadsafe(function)
 
-    def look_after(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine beside the runs; the engine does not stop before it has ended."""
-        task = asyncio.get_running_loop().create_task(coroutine)
+    def look_after(self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> None:
+        """Run a coroutine beside the runs; the engine does not stop before it has ended.
+
+        Args:
+            work: makes the coroutine. What is cancelled before it has begun never knows: as it must be done, it is
+                begun once more then.
+            ended: called when it has ended, in whatever way.
+        """
+        loop = asyncio.get_running_loop()
+        begun = False
+
+        async def begin() -> None:
+            nonlocal begun
+            begun = True
+            await work()
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tended.discard(task)
+            if not begun and not loop.is_closed():
+                self.look_after(work, ended)
+            else:
+                ended()
+
+        task = loop.create_task(begin())
         self._tended.add(task)
-        task.add_done_callback(self._tended.discard)
+        task.add_done_callback(done)
 
     def report(self, message: str, error: BaseException) -> None:
         """What nobody has asked for must not be lost."""
@@ -210,7 +256,8 @@ class Belongings:
         cancelled = None
         while self._tended:
             try:
-                await asyncio.wait(self._tended)
+                done, _ = await asyncio.wait(self._tended)
+                self._tended -= done  # of which they may not have come to tell
             except asyncio.CancelledError as error:
                 cancelled = error
         scope, self._scope = self._scope, None
@@ -231,11 +278,8 @@ class Belongings:
         add_note(failure, f"a resource of the engine failed in its teardown: {describe(wrong)}")
         self.report("a resource of the engine failed in its teardown", wrong)
 
-    def _abandon_scope(self) -> None:
-        """The event loop was closed with resources set up for the engine: what can be torn down without it is."""
-        scope, self._scope = self._scope, None
-        if scope is not None:
-            scope.abandon(EngineStateError("the event loop was closed before the engine's resources were torn down"))
+    def _check_thread(self) -> None:
+        raise NotImplementedError
 
 
 def _attempt(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:

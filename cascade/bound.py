@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from asyncio.events import _get_running_loop
 from collections.abc import Sized
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.clock import Clock
 from cascade.belongings import Belongings
 from cascade.exceptions import DeadlockError, EngineClosedError, EngineStateError
+from cascade.joins import Joins
 
 if TYPE_CHECKING:
-    from cascade.joins import Joins
     from cascade.limits.state import LimitState
+    from cascade.resources.scope import Scope
     from cascade.runs import Run
 
 __all__ = ["Bound"]
 
+_inherited: list[object] = []  # of engines in the parent of this process
+
 
 class Bound(Belongings):
-    """The part of an `Engine` that knows its event loop."""
+    """The part of an `Engine` that knows its event loop.
+
+    Of two, `_home` is the event loop that holds the engine, and `_loop` the last one that did.
+    """
 
     _alarm: asyncio.TimerHandle | None
     _closed: bool
+    _home: asyncio.AbstractEventLoop | None
     _joins: Joins
     _runs: dict[Run, None]
     _leaving: bool
     _refusing: bool
     _turn_due: bool
+    _turn_handle: asyncio.Handle | None
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """Make an event loop for its clock, on which plain asyncio code can run beside its runs.
@@ -59,9 +69,14 @@ class Bound(Belongings):
     def tell_deadlock(self, message: str) -> bool:
         """Nothing will ever wake the runs that are left: have them fail. Return whether there were any to tell."""
         told = False
-        for run in self._runs:
+        for run in self.runs:
             told |= run.break_off(DeadlockError(message))
         return told
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that have not ended."""
+        return tuple(self._runs.copy())  # in one step: other threads may ask, and end runs meanwhile
 
     def awaits(self, task: asyncio.Task[Any]) -> bool:
         """Whether an asyncio task awaits runs of it."""
@@ -72,7 +87,7 @@ class Bound(Belongings):
         return [] if self._limits is None else [limit for limit in self._limits.snapshot() if limit.waiting]
 
     def _bind(self) -> None:
-        """Take the running event loop as the one to run on."""
+        """Have the event loop that is running in this thread be the engine's own."""
         if self._closed:
             raise EngineClosedError("the engine is closed")
         if self._refusing:  # it would never come to an end, if whoever ends could leave an heir
@@ -81,24 +96,91 @@ class Bound(Belongings):
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise EngineStateError("no event loop is running: use cascade.run, or await engine.run") from None
-        if loop is self._loop:
-            return
+        if loop is not self._home:
+            self._take(loop)
+
+    def _take(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have an event loop that is running in this thread be the engine's own, unless another one holds it.
+
+        A loop holds it from here on: as long as it is running, or the engine has runs there, and until the engine is
+        left or closed. So nobody takes the engine away from code that runs on its loop, and that code needs no lock. Of
+        several threads that come at once, one gets the engine, and the others are told so.
+        """
         outside = self._fit(loop)
-        lost: tuple[Run, ...] = ()
-        if self._loop is not None and self._runs:
-            if not self._loop.is_closed():
-                raise EngineStateError("the engine has runs on another event loop that have not ended")
-            lost = self._abandon_runs()
-        self._loop = loop
-        self._thread = threading.get_ident()
-        self._alarm = None
-        self._turn_due = False
+        with self._lock:
+            home = self._home
+            if home is not None:
+                self._check_free(home)
+                # From here on, whatever begins to run there comes to this lock first. It may just have begun to.
+                self._home = None
+                self._silence()
+                try:
+                    self._check_free(home)
+                except EngineStateError:
+                    self._home = home
+                    home.call_soon_threadsafe(self._turn_on, home)
+                    raise
+            self._home = self._loop = loop
+            self._thread = threading.get_ident()
+            self._silence()
+        left = self._leave_behind()
         self._scheduler.reset(outside)
         if self._limits is not None:
             self._limits.clear()
-        self._abandon_scope()
-        for run in lost:
-            self.reporter.run_finished(run)
+        self._abandon(*left)
+
+    def _check_free(self, home: asyncio.AbstractEventLoop) -> None:
+        """Raise if the engine is held by an event loop that is not the one that is running in this thread."""
+        if home.is_closed():
+            return
+        if home.is_running():
+            raise EngineStateError(
+                "the engine must be used on one event loop at a time, got a second one while it is in use on another "
+                "one, which is running: call `asyncio.run_coroutine_threadsafe(engine.run(target), loop)` with that "
+                "loop, or give each thread an engine of its own"
+            )
+        if self._runs:
+            raise EngineStateError(
+                "the engine must be used on one event loop at a time, got a second one while it has runs on another "
+                "event loop that have not ended: await them there first, or use an engine of its own here"
+            )
+
+    def _check_thread(self) -> None:
+        """Raise if the engine is in use in another thread."""
+        home = self._home
+        if home is not None and home.is_running() and home is not _get_running_loop():
+            self._check_free(home)
+
+    def _silence(self) -> None:
+        """Have nothing called any more that the engine has asked its event loop for."""
+        for handle in (self._turn_handle, self._alarm):
+            if handle is not None:
+                handle.cancel()
+        self._turn_handle = self._alarm = None
+        self._turn_due = False
+
+    def _renew(self) -> None:
+        """This process is a child of `os.fork`: runs, resources and event loop are those of the parent.
+
+        They are kept as they are: to let go of them might tear them down, which is for the parent to do.
+        """
+        _inherited.append((self._runs, self._joins, self._scope, self._tended))
+        _inherited.append((self._loop, self._scheduler, self._flights))
+        self._home = self._loop = self._turn_handle = self._alarm = None
+        self._turn_due = self._leaving = self._refusing = False
+        self._runs = {}
+        self._joins = Joins()
+        self._scope = self._flights = None
+        self._tended = set()
+        self._context = Context()  # that of the parent may be in use, and will never be left here
+        self.clock.forget()
+        self._scheduler = self._scheduler.anew()
+        if self._limits is not None:
+            self._limits.clear()
+        self.attend()
+
+    def _turn_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        raise NotImplementedError
 
     def _fit(self, loop: asyncio.AbstractEventLoop) -> Sized | None:
         """See that an event loop keeps the engine's time. Return what it is about to call, if that matters."""
@@ -116,19 +198,34 @@ class Bound(Belongings):
         outside: Sized = loop.outside  # type: ignore[attr-defined]
         return outside
 
-    def _abandon_runs(self) -> tuple[Run, ...]:
-        """The event loop was closed under its runs: they can only be told so. Return them."""
-        lost = tuple(self._runs)
+    def _leave_behind(self) -> tuple[tuple[Run, ...], Scope | None]:
+        """Take away all at once what was on another event loop, and return it: runs, and the engine's resources."""
+        lost, self._runs = tuple(self._runs), {}
+        scope, self._scope = self._scope, None
+        self._tended = set()
+        return lost, scope
+
+    def _abandon(self, lost: tuple[Run, ...], scope: Scope | None) -> None:
+        """Tell runs, and the engine's resources, that their event loop was closed: no more can be done for them.
+
+        The engine is whole, and may be used by what is called here.
+        """
+        leaving, self._leaving = self._leaving, True
+        try:
+            for run in lost:
+                error = EngineStateError("the event loop was closed before the run had ended")
+                run.abandon(error)
+                run.finished = True
+                run.abandon_scope(error)
+                run.end_leads()
+            for run in lost:
+                run.end_joins()
+        finally:
+            self._leaving = leaving
+        if scope is not None:
+            scope.abandon(EngineStateError("the event loop was closed before the engine's resources were torn down"))
         for run in lost:
-            error = EngineStateError("the event loop was closed before the run had ended")
-            run.abandon(error)
-            run.finished = True
-            self._runs.pop(run, None)
-            run.abandon_scope(error)
-            run.end_leads()
-        for run in lost:
-            run.end_joins()
-        return lost
+            self.reporter.run_finished(run)
 
     def _lives(self) -> bool:
         """Whether what has ended may be started again: nobody is waiting for the engine to come to its end."""
@@ -138,5 +235,8 @@ class Bound(Belongings):
         """The engine's loop, for code that runs on it."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            raise EngineStateError("a run can be awaited on its engine's own event loop only")
+            raise EngineStateError(
+                "a run can be awaited on its engine's own event loop only: from another thread, call "
+                "`asyncio.run_coroutine_threadsafe` with that loop and a coroutine that awaits it"
+            )
         return loop

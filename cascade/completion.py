@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cascade.exceptions import EngineStateError
+from cascade.joins import settle
 from cascade.population import Population
 from cascade.runs import Run
 
@@ -30,6 +31,7 @@ class Completion:
         self._population: Population | None = None
         self._engine = engine
         self._waited = False
+        engine._check_thread()
         if isinstance(runs, Population):
             if runs._engine is not engine:
                 raise EngineStateError("the population belongs to another engine")
@@ -60,11 +62,13 @@ class Completion:
 
     async def aclose(self) -> None:
         """Give no more runs, also not to who waits for one."""
-        self._let_go()
+        _let_go(self._queue, self._population)
         self._queue.close()
 
     def __del__(self) -> None:
-        self._let_go()
+        # Garbage is collected in any thread, and the runs belong to that of their event loop.
+        queue, population = self._queue, self._population
+        self._engine.call_in_loop(lambda: _let_go(queue, population))
 
     def unfinished(self) -> Sequence[Run]:
         """The runs that must end before it is over."""
@@ -80,13 +84,6 @@ class Completion:
         finally:
             if future in self._queue.waiting:
                 self._queue.waiting.remove(future)
-
-    def _let_go(self) -> None:
-        if self._population is not None:
-            self._population.unwatch(self._queue)
-        else:
-            for run in self._queue.pending:
-                run.detach(self._queue)
 
 
 class _Queue:
@@ -124,8 +121,17 @@ class _Queue:
     def _wake(self) -> None:
         waiting, self.waiting = self.waiting, []
         for future in waiting:
-            if not future.done() and not future.get_loop().is_closed():
-                future.set_result(None)
+            if not future.get_loop().is_closed():
+                settle(future)
+
+
+def _let_go(queue: _Queue, population: Population | None) -> None:
+    """Have nothing told any more."""
+    if population is not None:
+        population.unwatch(queue)
+    else:
+        for run in tuple(queue.pending):
+            run.detach(queue)
 
 
 def _check(runs: object, engine: Engine) -> dict[Run, None]:

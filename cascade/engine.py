@@ -1,7 +1,6 @@
 """The engine: owns runs and gives them their turns on an asyncio event loop.
 
-The working loop is `Engine._turn`. Between two of its lines the compiled core advances run after run; what it cannot
-do itself comes back here: starting coroutines and workers, and ending runs.
+How it takes an event loop is in `cascade.bound`, and how it gives turns there in `cascade.turns`.
 """
 
 from __future__ import annotations
@@ -10,24 +9,23 @@ import asyncio
 import contextvars
 import logging
 import os
-import threading
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
 from cascade._core.scheduler import Scheduler
-from cascade.bound import Bound
-from cascade.exceptions import EngineClosedError, EngineStateError, InternalError
-from cascade.failures import another
+from cascade.exceptions import EngineClosedError, EngineStateError
+from cascade.forks import renew_in_children
+from cascade.interrupts import Interrupts
 from cascade.joins import Ends, Joins
 from cascade.launcher import Launcher
 from cascade.runs import Run
 from cascade.targets import expression
 from cascade.templates import Templates
 from cascade.timers import ClockTimers
+from cascade.turns import Turns
 from cascade.workers import Workers
 
 if TYPE_CHECKING:
@@ -47,12 +45,13 @@ _logger = logging.getLogger("cascade")
 default_templates = Templates()
 
 
-class Engine(Bound):
+class Engine(Turns):
     """Runs targets: owns the runs, their turns, workers, clock and templates.
 
     Use it inside an event loop, with or without ``async with``, for any number of runs at once, and again in a later
-    loop. Leaving ``async with`` cancels and awaits what still runs. Without it, runs that are left when their loop is
-    closed are kept, and told so, until the engine is used or closed the next time.
+    loop; but in one loop at a time, and so in one thread. Leaving ``async with`` cancels and awaits what still runs.
+    Without it, runs that are left when their loop is closed are kept, and told so, until the engine is used or closed
+    the next time.
 
     Args:
         quantum: seconds for which ready runs may keep the event loop to themselves; 0: a turn of the loop at every
@@ -124,17 +123,18 @@ class Engine(Bound):
         super().__init__(ClockTimers(self.clock, self._timer_set), seed, state, limits)
         self._workers = Workers(max_threads, max_processes, self.launcher.demoted, executors)
         self._runs: dict[Run, None] = {}  # in the order in which they were started
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
+        self._home: asyncio.AbstractEventLoop | None = None
         self._context = contextvars.Context()
         self._turn_due = False
+        self._turn_handle: asyncio.Handle | None = None  # of the last turn that was asked for in the loop's thread
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
         self._closed = False
-        self._leaving = False  # at the end of `async with`: nobody is started again
+        self._leaving = False  # at the end of `async with`, or of an event loop: nobody is started again
         self._refusing = False  # and nobody is started at all
         self._joins = Joins()
         self.clock.claim()  # last: an engine that could not be made has no clock
+        renew_in_children(self)
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -153,8 +153,8 @@ class Engine(Bound):
         Raises:
             TargetError: ``target`` is nothing of the kind.
             EngineClosedError: the engine was closed.
-            EngineStateError: no event loop is running; the engine has runs on another one; or it is at the end of
-                its `async with`, and ends its runs.
+            EngineStateError: no event loop is running; another one holds the engine, as it is running or has runs of
+                it; or the engine is at the end of its `async with`, and ends its runs.
         """
         wanted = expression(target)
         self._bind()
@@ -244,33 +244,43 @@ class Engine(Bound):
         """
         return await self.start(target, params=params)
 
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        """The runs that have not ended."""
-        return tuple(self._runs)
-
     async def aclose(self) -> None:
         """Cancel and await what still runs, and stop the workers. Nothing can be started any more.
 
         Raises:
+            EngineStateError: the engine is in use on another event loop; it stays open.
             BaseException: what a resource of the engine raised in its teardown. By then all else has ended.
         """
+        self._come()
         self._closed = True
         await self._stop(None)
 
     async def __aenter__(self) -> Engine:
         if self._closed:
             raise EngineClosedError("the engine is closed")
+        self._check_thread()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._come()
         self._leaving = True
         try:
             await self._stop(error)
         finally:
             self._leaving = False
+
+    def _come(self) -> None:
+        """Be on the event loop that is running in this thread, to end there; what was on one that is closed is lost."""
+        home = self._home
+        if home is None or home is asyncio.get_running_loop():
+            return
+        with self._lock:
+            self._check_free(home)
+            self._home = None
+            self._silence()
+        self._abandon(*self._leave_behind())
 
     async def _stop(self, failure: BaseException | None) -> None:
         """Cancel and await what still runs, and stop the workers; they start again when they are needed.
@@ -278,12 +288,10 @@ class Engine(Bound):
         Args:
             failure: what has ended the ``async with`` block.
         """
-        if self._loop is not None and self._loop.is_closed():
-            for lost in self._abandon_runs():
-                self.reporter.run_finished(lost)
         current = asyncio.current_task()
-        if any(run.is_running or current in run.handles() for run in self._runs):
-            for run in self._runs:
+        runs = self.runs
+        if any(run.is_running or current in run.handles() for run in runs):
+            for run in runs:
                 run.cancel()
             return  # a task of this engine: whoever awaited all runs in it would await itself
         cancelled = await self._end_runs()  # who ends may run something to clean up...
@@ -297,6 +305,9 @@ class Engine(Bound):
         self._workers.close()
         if len(self.templates.shelf):
             await self.aside(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
+        if not self._runs:  # from here on, another event loop may take it, also while this one goes on
+            self._home = None
+            self._silence()
         self._tell_wrong(wrong, failure if cancelled is None else cancelled)
         if cancelled is not None:
             raise cancelled
@@ -309,108 +320,14 @@ class Engine(Bound):
             ends = Ends(runs, self._running_loop())
             for run in runs:
                 run.cancel()
+            if not self.clock.is_virtual:  # an interrupt may have come at the very beginning of the last turn
+                self._running_loop().call_soon(self._turn, context=self._context)
             while not ends.done():
                 try:
                     await asyncio.wait((ends,))
                 except asyncio.CancelledError as error:
                     cancelled = error
         return cancelled
-
-    # -------------------------------------------------------------------------------------------- the working loop
-
-    def _turn(self) -> None:
-        """One turn: advance the runs that are ready until the quantum is over, then see when to come back."""
-        scheduler = self._scheduler
-        self._turn_due = False
-        try:
-            scheduler.begin_turn()
-            while (run := scheduler.advance()) is not None:
-                self._decide(run)
-        except Exception as error:
-            self._give_up(error)
-        finally:  # also when an interrupt from the keyboard ends the turn
-            if scheduler.end_turn():
-                self._turn_due = True
-                self._loop.call_soon(self._turn, context=self._context)  # type: ignore[union-attr]
-            elif len(self.clock) and not self.clock.is_virtual:
-                self._set_alarm()
-
-    def _decide(self, run: Any) -> None:
-        """A run has ended, or must stop what it has started before it can end."""
-        if not run.ended:
-            for handle in run.handles():
-                handle.cancel()
-        elif run.baggage is not None and run.holds_resources:
-            self.look_after(self._tear_down(run))
-        else:
-            self._end(run)
-
-    async def _tear_down(self, run: Run) -> None:
-        """A run has ended that has resources of its own: it is not done before they are torn down."""
-        try:
-            await run.release()
-        finally:
-            self._end(run)
-
-    def _begin(self, run: Run, target: LazyResult) -> None:
-        self._runs[run] = None
-        if self.reporter.listens:
-            self.reporter.run_started(run, target)
-        run.begin()
-
-    def _end(self, run: Run) -> None:
-        self._runs.pop(run, None)
-        run._finish()
-
-    def _give_up(self, error: Exception) -> None:
-        """The core itself has failed: no run may hang because of it."""
-        failure = InternalError("the engine failed; this is a defect in Cascade: please report it")
-        failure.__cause__ = error
-        if not self._runs:
-            self.report("the engine failed when no run was left to be told so", failure)
-        for run in self.runs:
-            run.abandon(another(failure))
-            self._decide(run)
-
-    def _set_alarm(self) -> None:
-        """Come back when the first timer is due; the event loop of virtual time comes back by itself."""
-        deadline: int = self.clock.next_deadline()
-        if self._alarm is not None:
-            if self._alarm_at <= deadline:
-                return
-            self._alarm.cancel()
-        delay = max(0.0, self.clock.delay(deadline))
-        self._alarm_at = deadline
-        self._alarm = self._loop.call_later(delay, self._ring, context=self._context)  # type: ignore[union-attr]
-
-    def _timer_set(self) -> None:
-        """A timer was set, perhaps outside a turn, at whose end somebody looks."""
-        if self._turn_due or self.clock.is_virtual or not len(self.clock):
-            return
-        if self._loop is not None and not self._loop.is_closed():
-            self._set_alarm()
-
-    def _ring(self) -> None:
-        self._alarm = None
-        if not self._turn_due:
-            self._turn()
-
-    def _wake(self) -> None:
-        """A run has become ready while no turn was on its way. Called from any thread."""
-        loop = self._loop
-        if loop is None or loop.is_closed():
-            return
-        self._turn_due = True
-        if threading.get_ident() == self._thread:
-            loop.call_soon(self._turn, context=self._context)
-        else:
-            with suppress(RuntimeError):  # closed meanwhile
-                loop.call_soon_threadsafe(self._turn, context=self._context)
-
-    def take_turn(self) -> None:
-        """Have a turn, in which virtual time passes if nobody is ready."""
-        if not self._turn_due:
-            self._wake()
 
 
 def run(
@@ -421,6 +338,8 @@ def run(
 ) -> Any:
     """Run a target in an event loop of its own and return its value.
 
+    Ctrl-C, in the main thread, cancels the run, and is raised once all of it has ended; the second time, at once.
+
     Args:
         target: a lazy result, or a list or tuple of them, whose value is the list of their values.
         params: values for the `Param`s of the target, by name.
@@ -430,7 +349,8 @@ def run(
         BaseException: what a task raised, as itself, with a note that says which and where; an `ExceptionGroup` if
             several failed at once.
         TargetError: ``target`` is nothing of the kind.
-        EngineStateError: an event loop is running in this thread already: ``await engine.run(target)`` there.
+        EngineStateError: an event loop is running in this thread already: ``await engine.run(target)`` there. Or
+            another one holds the engine.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -446,8 +366,11 @@ def run(
         )
     value: list[Any] = []
     failure: list[BaseException] = []
-    with asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner:
-        runner.run(_run(wanted, params, engine, value, failure))
+    with (
+        Interrupts() as interrupts,
+        asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner,
+    ):
+        runner.run(interrupts.watch(_run(wanted, params, engine, value, failure)))
     if failure:
         raise failure.pop()
     return value[0]
@@ -483,6 +406,7 @@ async def _evaluate(target: LazyResult, params: Mapping[str, Any] | None, engine
     if engine is None:
         async with Engine(templates=default_templates) as own:
             return await own.run(target, params=params)
+    engine._bind()
     try:
         value = await engine.run(target, params=params)
     except BaseException as error:

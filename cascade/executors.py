@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.task import Task, import_task
 from cascade.exceptions import TaskDefinitionError
-from cascade.forks import begins_anew
+from cascade.forks import renew_in_children
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -52,10 +52,10 @@ class ThreadExecutor:
         self._max_threads = max_threads
         self._demoted = demoted
         self._pool: ThreadPool | None = None
-        self._begin()
-        begins_anew(self)
+        self._renew()
+        renew_in_children(self)
 
-    def _begin(self) -> None:
+    def _renew(self) -> None:
         """Forked, it has no call at work; its pool sees to itself."""
         self._calling: set[int] = set()  # threads with a call at work, abandoned ones included
 

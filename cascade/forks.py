@@ -1,36 +1,60 @@
-"""Forks: what has locks, threads or processes begins anew in a process that was forked."""
+"""Forks: what a child of `os.fork` must not take over from its parent.
+
+A child has one thread, and a copy of every lock. What another thread of the parent held at that moment is held in the
+child for ever. So what is guarded by a lock from here is changed in such an order that it is whole between any two
+steps of Python, and the child gets the lock anew.
+
+What is not whole all the same, or belongs to the parent alone (an event loop, a buffer that it will write), is renewed
+by its owner, before any other code runs in the child.
+"""
 
 from __future__ import annotations
 
 import os
-import weakref
+import threading
 from typing import Protocol
+from weakref import WeakSet
 
-__all__ = ["begins_anew"]
-
-
-class _Forked(Protocol):
-    def _begin(self) -> None:
-        """Make its locks, and all that belongs to threads or processes, anew."""
+__all__ = ["Renewed", "new_lock", "renew_in_children"]
 
 
-_known: weakref.WeakSet[_Forked] = weakref.WeakSet()
+class Renewed(Protocol):
+    """An object that cannot be used in a child as it was in the parent."""
+
+    def _renew(self) -> None:
+        """Be usable in this process, which is a child of the one before. Called once, with no other thread there."""
 
 
-def begins_anew(thing: _Forked) -> None:
-    """Have an object begin anew in each process that is forked, while it is alive.
+_locks: WeakSet[threading.RLock] = WeakSet()
+_known: WeakSet[Renewed] = WeakSet()
+
+
+def new_lock() -> threading.RLock:
+    """Make a lock that is free in a child of a fork, unless the very thread that forks holds it.
+
+    It may be taken again by the thread that has it: memory that is freed under it may run anybody's code.
+    """
+    made = threading.RLock()
+    _locks.add(made)
+    return made
+
+
+def renew_in_children(thing: Renewed) -> None:
+    """Have an object renewed in each child of this process. It is not kept alive.
 
     Args:
-        thing: its method ``_begin`` is called there, where the thread that has forked is the only one. A lock that
-            another thread held is held for ever, so it must be replaced and not taken.
+        thing: can be referred to weakly, and equals itself only.
     """
     _known.add(thing)
 
 
-def _forked() -> None:
-    for thing in tuple(_known):
-        thing._begin()
+def _renew() -> None:
+    for lock in list(_locks):
+        if not lock._is_owned():  # type: ignore[attr-defined]
+            lock._at_fork_reinit()  # type: ignore[attr-defined]
+    for thing in list(_known):
+        thing._renew()
 
 
-if hasattr(os, "register_at_fork"):  # where there is `fork`
-    os.register_at_fork(after_in_child=_forked)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +12,7 @@ from cascade.exceptions import EngineStateError
 if TYPE_CHECKING:
     from cascade.runs import Run
 
-__all__ = ["Awaited", "Cancellable", "Ends", "Hook", "Join", "Joins"]
+__all__ = ["Awaited", "Cancellable", "Ends", "Hook", "Join", "Joins", "end_all", "settle"]
 
 
 class Hook(Protocol):
@@ -36,6 +36,27 @@ class Cancellable(Protocol):
         """Have them stopped."""
 
 
+def end_all(hooks: Iterable[Hook], run: Run) -> None:
+    """Tell hooks that a run has ended: all of them, also if something goes wrong (no memory, an interrupt)."""
+    wrong = None
+    for hook in hooks:
+        try:
+            hook.end(run)
+        except BaseException as error:
+            wrong = error
+    if wrong is not None:
+        raise wrong
+
+
+def settle(future: asyncio.Future[None]) -> None:
+    """Have a future be done, unless it is; also if a signal comes that cancels the task that awaits it."""
+    try:
+        if not future.done():
+            future.set_result(None)
+    except asyncio.InvalidStateError:
+        return
+
+
 class Join(asyncio.Future[None]):
     """What awaits an end. Cancelling it cancels what is awaited at once, but it is not done before that has ended."""
 
@@ -43,11 +64,14 @@ class Join(asyncio.Future[None]):
         super().__init__(loop=loop)
         self._awaited = awaited
         self._cancelled = False
+        self._ended = False
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel what is awaited."""
         if self.done():
             return False
+        if self._ended:  # a signal came in the middle of `end`
+            return super().cancel(msg)
         self._cancelled = True
         self._awaited.cancel()
         return True
@@ -56,10 +80,14 @@ class Join(asyncio.Future[None]):
         """What is awaited has ended, this run being the last of it."""
         if self.get_loop().is_closed():  # together with whoever was waiting
             return
+        self._ended = True
         if self._cancelled:
             super().cancel()
-        elif not self.done():
+            return
+        try:
             self.set_result(None)
+        except asyncio.InvalidStateError:  # a signal has just cancelled it
+            return
 
 
 class Ends(asyncio.Future[None]):
@@ -82,8 +110,8 @@ class Ends(asyncio.Future[None]):
     def end(self, run: Run, /) -> None:
         """One of them has ended."""
         self._left -= 1
-        if not self._left and not self.done() and not self.get_loop().is_closed():
-            self.set_result(None)
+        if not self._left and not self.get_loop().is_closed():
+            settle(self)
 
 
 class Joins:

@@ -12,7 +12,7 @@ import msgspec
 from cascade._core.lazy import LazyResult
 from cascade.exceptions import InternalError, PolicyError, TargetError
 from cascade.failures import singles
-from cascade.joins import Hook, Join
+from cascade.joins import Hook, Join, end_all
 from cascade.losses import Losses
 from cascade.runs import Run
 from cascade.targets import expression
@@ -170,7 +170,7 @@ class Population:
     def cancel(self) -> None:
         """Have all members stopped, and none started again. They have ended once all that they had started has."""
         self._cancelled = True
-        for run in self._runs:
+        for run in self.runs:
             run.cancel()
 
     def __len__(self) -> int:
@@ -215,9 +215,14 @@ class Population:
     def begin(self, targets: list[LazyResult]) -> None:
         """Start all members."""
         hooks = (self,)  # one for all, and not kept here: the population is no cycle, and freed with its last user
-        for run, target in zip(self._runs, targets, strict=True):
+        for run in self._runs:
             run.attach(hooks)
-            self._engine._begin(run, target)
+        try:
+            for run, target in zip(self.runs, targets, strict=True):
+                self._engine._begin(run, target)
+        except BaseException:  # none is left to run for nobody
+            self.cancel()
+            raise
 
     def end(self, run: Run, /) -> None:
         """A member's run has ended."""
@@ -232,13 +237,12 @@ class Population:
                 if not self._cancelled and (self._stops or _ends_process(run)):
                     self.cancel()
         self._left -= 1
-        for watching in self._watching:
-            watching.end(run)
+        hooks: list[Hook] = self._watching  # replaced as a whole
         if not self._left:
             self._restarting = None
-            for join in self._joining:
-                join.end(run)
-            self._joining.clear()
+            joining, self._joining = self._joining, []
+            hooks = [*hooks, *joining]
+        end_all(hooks, run)
 
     def _start_again(self, run: Run) -> bool:
         if self._restarting is None or self._cancelled or run.interrupted or not self._engine._lives():
@@ -251,6 +255,8 @@ class Population:
         self._runs[place] = again = self._restarting.start(place, self._engine)
         again.attach((self,))
         self._engine._begin(again, self._restarting.targets[place])
+        if self._cancelled:  # by another thread, or by what was told that it began
+            again.cancel()
         return True
 
     def watch(self, hook: Hook) -> None:

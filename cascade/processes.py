@@ -16,7 +16,7 @@ from multiprocessing.util import Finalize
 from typing import Any
 
 from cascade.failures import another
-from cascade.forks import begins_anew
+from cascade.forks import renew_in_children
 from cascade.parcel import make_call, unpack
 
 __all__ = ["ProcessPool"]
@@ -38,10 +38,10 @@ class ProcessPool:
 
     def __init__(self, max_processes: int | None = None) -> None:
         self._max_processes = default_processes() if max_processes is None else max_processes
-        self._begin()
-        begins_anew(self)
+        self._renew()
+        renew_in_children(self)
 
-    def _begin(self) -> None:
+    def _renew(self) -> None:
         self._waiting: deque[tuple[Future[Any], bytes]] = deque()
         self._team: _Team | None = None
         self._retired: set[_Team] = set()
@@ -139,10 +139,10 @@ class _Exit:
     def __init__(self) -> None:
         self._inherited: list[object] = []
         self._executors: weakref.WeakSet[ProcessPoolExecutor] = weakref.WeakSet()
-        self._begin()
-        begins_anew(self)
+        self._renew()
+        renew_in_children(self)
 
-    def _begin(self) -> None:
+    def _renew(self) -> None:
         # Those of the process that this one was forked from are kept: freed here, they would take locks that may be
         # held for ever. Their processes are no children of this one.
         for executor in self._executors:

@@ -31,6 +31,7 @@ class Reporter:
         listens: whether it must hear of runs.
         told: whether somebody wants to hear of nodes.
         bounded: whether somebody wants to hear of tail calls.
+        attending: the latest of those who see what there is to be told.
     """
 
     def __init__(self, engine: Belongings, state: StateBackend | None) -> None:
@@ -39,6 +40,7 @@ class Reporter:
         self._events: Events | None = None
         # By run, by frame and place, of nodes that have not ended: nanoseconds at the start; None: it is not called.
         self._starts: dict[int, dict[tuple[int, int], int | None]] = {}
+        self.attending: object = None
         self._wanted: dict[str, Any] = {}  # the types of events that somebody wants, by name
         self.listens = self.bounded = state is not None
         self.told = False

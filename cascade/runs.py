@@ -13,7 +13,7 @@ from cascade._core.evaluation import Evaluation
 from cascade._core.lazy import LazyResult
 from cascade.baggage import Baggage
 from cascade.exceptions import EngineStateError, TaskSkippedError
-from cascade.joins import Hook, Join
+from cascade.joins import Hook, Join, end_all
 
 if TYPE_CHECKING:
     from cascade._core.mailbox import Mailbox
@@ -147,8 +147,10 @@ class Run(Evaluation):
         """It has ended: tell who wants to know."""
         if self._joining is not None:
             joining, self._joining = self._joining, None
-            for hook in joining:
-                hook.end(self)
+            if len(joining) == 1:
+                joining[0].end(self)
+            else:
+                end_all(joining, self)
 
     @property
     def announced(self) -> bool:
@@ -229,7 +231,8 @@ class Run(Evaluation):
     def end_leads(self) -> None:
         """It has ended, and will not find out what its flights are to."""
         if self.baggage is not None and self.baggage.leads is not None:
-            for lead in self.baggage.leads:
+            leads, self.baggage.leads = self.baggage.leads, None
+            for lead in leads:
                 lead.failed()
 
     def give_leave(self, frame: int, at: int) -> None:
@@ -260,9 +263,9 @@ class Run(Evaluation):
     def _finish(self) -> None:
         """It has ended: tell who awaits it."""
         self.finished = True
-        if self.baggage is not None:
-            self.end_leads()
         try:
+            if self.baggage is not None:
+                self.end_leads()
             if self._engine.reporter.listens:
                 self._engine.reporter.run_finished(self)
         finally:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+
+from cascade.forks import new_lock
 
 __all__ = ["Boundary", "MemoryState"]
 
@@ -53,7 +54,7 @@ class MemoryState:
             raise ValueError(f"expected max_runs as an int of at least 1, got {max_runs!r}")
         self._max_runs = max_runs
         self._latest: dict[int, Boundary] = {}  # the oldest first
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def boundary(self, run: int, iteration: int, digest: str, slots: Sequence[Any]) -> None:
         """Keep a boundary in place of the one before.

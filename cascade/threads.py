@@ -11,7 +11,7 @@ from contextvars import Context
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from cascade.forks import begins_anew
+from cascade.forks import renew_in_children
 
 __all__ = ["ThreadPool"]
 
@@ -48,10 +48,10 @@ class ThreadPool:
             raise ValueError(f"expected max_threads as None or an int of at least 1, got {max_threads!r}")
         self._max_threads = default_threads() if max_threads is None else max_threads
         self._name = name
-        self._begin()
-        begins_anew(self)
+        self._renew()
+        renew_in_children(self)
 
-    def _begin(self) -> None:
+    def _renew(self) -> None:
         self._line = _Line(self, self._max_threads, self._name)  # what it shares with its threads
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:

@@ -48,5 +48,9 @@ class ClockTimers:
     def call_at(self, deadline: int, callback: Callable[[], None]) -> Alarm:
         """Have a function called on the event loop's thread at a time, in nanoseconds on the clock."""
         alarm = Alarm(self._clock, deadline, callback)
-        self._changed()
+        try:
+            self._changed()
+        except BaseException:
+            alarm.cancel()
+            raise
         return alarm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.task import Task
@@ -91,8 +92,9 @@ class Workers:
 
     def close(self) -> None:
         """Stop the workers. Those at work finish first, unless they are abandoned; what has not begun is dropped."""
-        for executor in self._executors.values():
-            executor.close()
+        with ExitStack() as closing:  # all, also if one raises
+            for executor in reversed(self._executors.values()):
+                closing.callback(executor.close)
 
 
 def _check_executor(executor: Any, where: str) -> Executor:

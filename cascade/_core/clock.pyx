@@ -229,6 +229,14 @@ cdef class Clock:
             raise ValueError("expected a virtual clock to move, got a real one, whose time passes by itself")
         return self.leap()
 
+    def forget(self):
+        """For the engine, in a child of `os.fork`: the timers are its parent's, and so is the loop that took the clock."""
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            (<Timer>self.heap[i].timer).place = 0  # and not let go: to free them would run code of the parent's here
+        self.count = 0
+        self.taken = False
+
     def __repr__(self):
         if self.is_virtual:
             return f"<Clock: virtual, {self.now() / 1e9:g} s>"

@@ -132,7 +132,15 @@ cdef class Scheduler:
         self.outside = outside
         self.awake = False
         if self.first is not None:
-            self.wake()
+            self.rouse()
+
+    def anew(self):
+        """Another one for the same engine, with no run."""
+        return Scheduler(self.table, self.clock, self.launcher, MODES[self.default_mode], self.quantum / 1e9)
+
+    def doze(self):
+        """The turn that was to come will not: whatever becomes ready next asks for one again."""
+        self.awake = False
 
     def end_turn(self):
         """Whether another turn is due at once."""
@@ -169,16 +177,16 @@ cdef class Scheduler:
             self.last = run
             self.ready += 1
         if not self.awake:
-            self.wake()
+            self.rouse()
         return 0
 
-    cdef int wake(self) except -1:
-        """Have the launcher see to it that a turn comes."""
+    cdef int rouse(self) except -1:
+        """Have the launcher give it a turn. Last of all in `push`: it calls out, and may raise."""
         self.awake = True
         try:
             self.launcher.wake()
         except BaseException:
-            self.awake = False  # no turn is on its way: the next push tries again
+            self.awake = False  # else nobody would ever ask again
             raise
         return 0
 

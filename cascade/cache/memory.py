@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
 from collections import OrderedDict
 from contextlib import suppress
 from typing import Any
 
 from cascade.cache.protocol import Hit
 from cascade.exceptions import PolicyError
+from cascade.forks import new_lock
 
 __all__ = ["MemoryStore", "check_bound"]
-
-_stores: weakref.WeakValueDictionary[int, MemoryStore] = weakref.WeakValueDictionary()  # by id
-
-
-def _renew_locks() -> None:
-    """In a forked process: another thread of the parent may have held a lock, and there is no such thread here."""
-    for store in list(_stores.values()):
-        store._lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def check_bound(value: Any, name: str) -> int:
@@ -68,8 +54,7 @@ class MemoryStore:
         self._entries: OrderedDict[bytes, tuple[Hit, float | None]] = OrderedDict()
         # The collector may run a destructor at any moment, also in here, and that may come back to this store. So each
         # method leaves the entries whole between any two steps.
-        self._lock = threading.RLock()
-        _stores[id(self)] = self
+        self._lock = new_lock()
 
     def get(self, key: bytes, now: float) -> Hit | None:
         """Return what is under the key, or None if there is nothing or it has expired at ``now`` (seconds)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from cascade._core.lazy import LazyResult
 from cascade._core.spec import signature_of
 from cascade.events.event import Event
+from cascade.forks import new_lock, renew_in_children
 
 __all__ = ["Events", "Subscription"]
 
@@ -96,13 +96,19 @@ class Events:
     def __init__(self, changed: Callable[[], None], report: Callable[[str, BaseException], None]) -> None:
         self._changed = changed
         self._report = report
-        self._lock = threading.RLock()  # subscribing is allowed from any thread, and `changed` may look at `wants`
+        self._lock = new_lock()  # subscribing is allowed from any thread, and `changed` may look at `wants`
         self._subscriptions: dict[Subscription[Any], None] = {}  # in order
         self._counts: dict[type[Event], int] = {}  # subscriptions that name a class
         self._receivers: dict[type[Event], tuple[Subscription[Any], ...]] = {}  # of a concrete class, found when needed
         self._queue: deque[tuple[Event, tuple[Subscription[Any], ...]]] = deque()
         self._delivering = False
         self._interrupt: BaseException | None = None
+        renew_in_children(self)
+
+    def _renew(self) -> None:
+        """This process is a child: what was being delivered is the parent's."""
+        self._queue.clear()
+        self._delivering = False
 
     def subscribe(self, type: type[E] | tuple[type[E], ...], fn: Callable[[E], object]) -> Subscription[E]:
         """Have a function called with each event of a class, beginning with the next that is emitted.
@@ -206,7 +212,8 @@ class Events:
     def _resolve(self, type: type[Event]) -> tuple[Subscription[Any], ...]:
         """Find who subscribes to a concrete class, in order of subscription."""
         with self._lock:
-            found = tuple(each for each in self._subscriptions if issubclass(type, each.types))
+            # Of a copy: garbage may be collected meanwhile, and a destructor subscribe or cancel.
+            found = tuple(each for each in self._subscriptions.copy() if issubclass(type, each.types))
             self._receivers[type] = found
             return found
 

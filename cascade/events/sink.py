@@ -6,8 +6,10 @@ import io
 import json
 import os
 import re
-import threading
+from collections import deque
 from typing import IO, Any
+
+from cascade.forks import new_lock, renew_in_children
 
 __all__ = ["Sink"]
 
@@ -51,15 +53,24 @@ class Sink:
         else:
             raise TypeError(f"expected a path or an open file, got `{type(target).__name__}` - at `file`")
         self._size = size
+        self._waiting: deque[bytes] = deque()
         self._buffer = bytearray()
-        self._lock = threading.Lock()  # engines of several threads may write
-        self._process = os.getpid()
+        # Engines of several threads may write. To write a file may run code of the user's, which comes here again.
+        self._lock = new_lock()
+        self._writing = False
         self.closed = False
         self.lost = 0
         """Lines for which there was no room while the file could not be written."""
+        renew_in_children(self)
+
+    def _renew(self) -> None:
+        """This process is a child: what is in the buffer is the parent's, and will be written by that."""
+        self._waiting.clear()
+        self._buffer.clear()
+        self._writing = False
 
     def write(self, line: bytes) -> None:
-        """Take a line.
+        """Take a line. In the middle of another one, it comes after that.
 
         Args:
             line: the line, without its end.
@@ -68,22 +79,12 @@ class Sink:
             OSError: the file cannot be written.
             ValueError: the sink, or the file, is closed.
         """
+        if self.closed:
+            raise ValueError("the file was closed: nothing more can be written")
+        self._waiting.append(line + b"\n")
         with self._lock:
-            if self.closed:
-                raise ValueError("the file was closed: nothing more can be written")
-            line += b"\n"
-            if self._buffer and len(self._buffer) + len(line) > self._size:
-                try:
-                    self._drain()
-                except BaseException:
-                    if len(self._buffer) + len(line) > self._size:
-                        self.lost += 1
-                    else:  # a part of the buffer could be written before the file was full
-                        self._buffer += line
-                    raise
-            self._buffer += line
-            if len(self._buffer) >= self._size:
-                self._drain()
+            if not self._writing:
+                self._take_all()
 
     def flush(self) -> None:
         """Write what is in the buffer.
@@ -92,8 +93,8 @@ class Sink:
             OSError: the file cannot be written.
         """
         with self._lock:
-            if not self.closed:
-                self._drain()
+            if not self.closed and not self._writing:
+                self._take_all(drain=True)
 
     def close(self) -> None:
         """Write what is in the buffer, and close the file if the sink opened it. Again: nothing.
@@ -104,22 +105,46 @@ class Sink:
         with self._lock:
             if self.closed:
                 return
-            try:
-                self._drain()
-            finally:
-                self.closed = True
-                self._buffer.clear()
-                if self._own:
-                    self._file.close()
+            self.closed = True
+            if not self._writing:  # else it is closed by what writes
+                self._take_all()
 
     def abandon(self) -> None:
         """Close it for an owner who forgot to, as well as can be."""
-        if os.getpid() != self._process:  # a fork: the buffer is the parent's, and will be written by it
-            self._buffer.clear()
         try:
             self.close()
         except (OSError, ValueError):  # a file that was closed before, or standard output without a reader
             return
+
+    def _take_all(self, *, drain: bool = False) -> None:
+        """Take the lines that wait, and those that come meanwhile."""
+        self._writing = True
+        try:
+            while self._waiting:
+                self._take(self._waiting.popleft())
+            if drain or self.closed:
+                self._drain()
+        finally:
+            self._writing = False
+            if self.closed:
+                self._waiting.clear()
+                self._buffer.clear()
+                if self._own:
+                    self._file.close()
+
+    def _take(self, line: bytes) -> None:
+        if self._buffer and len(self._buffer) + len(line) > self._size:
+            try:
+                self._drain()
+            except BaseException:
+                if len(self._buffer) + len(line) > self._size:
+                    self.lost += 1
+                else:  # a part of the buffer could be written before the file was full
+                    self._buffer += line
+                raise
+        self._buffer += line
+        if len(self._buffer) >= self._size:
+            self._drain()
 
     def _drain(self) -> None:
         buffer, file = self._buffer, self._file

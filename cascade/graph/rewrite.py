@@ -8,6 +8,7 @@ lock of a process that has ended in whatever way. Readers need no lock.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -19,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cascade.exceptions import TemplateError
+from cascade.forks import renew_in_children
 from cascade.graph.file import ENTRY, FORMAT, HEADER, MAGIC, MOST, TemplateFile, checksum, header
 
 __all__ = ["PATIENCE", "Encodings", "NestedRewriteError", "rewrite"]
@@ -66,7 +68,7 @@ def rewrite(
     if turn in _turns:
         raise NestedRewriteError(f"this thread is writing it already - at `{place}`")
     _expect_file(place)
-    with _noted(turn), _locked(place, patience):
+    with _noted(turn), _Lock(place, patience):
         there, whole = _read(place)
         wanted = change(dict(there))
         if len(wanted) > MOST:
@@ -97,29 +99,70 @@ def _noted(turn: tuple[int, int, str]) -> Iterator[None]:
         _turns.discard(turn)
 
 
-@contextmanager
-def _locked(place: str, patience: float) -> Iterator[None]:
-    try:
-        descriptor = os.open(place + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        error.filename = place  # which is what somebody asked for
-        raise
-    try:
-        end = time.monotonic() + patience
+class _Lock:
+    """Held by one who writes the file at a time, among processes and threads.
+
+    Args:
+        place: of the file.
+        patience: seconds to wait for others.
+    """
+
+    def __init__(self, place: str, patience: float) -> None:
+        self._place = place
+        self._patience = patience
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> None:
+        try:
+            # Not through a link, which somebody may have put there to have another file made or locked.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(self._place + ".lock", flags, 0o666)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                error.strerror, error.filename = "the lock must be a file of its own, got a link", self._place + ".lock"
+                raise
+            error.filename = self._place  # which is what somebody asked for
+            raise
+        self._descriptor = descriptor
+        renew_in_children(self)
+        try:
+            self._wait(descriptor)
+        except BaseException:
+            self._give_back()
+            raise
+
+    def __exit__(self, *exc: object) -> None:
+        self._give_back()
+
+    def _renew(self) -> None:
+        """This process is a child: the lock is its parent's, and would outlast the parent if it stayed open here."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _wait(self, descriptor: int) -> None:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "the lock must be a regular file", self._place + ".lock")
+        end = time.monotonic() + self._patience
         while True:
             try:
                 # Of the open file, so that it holds among threads too.
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                return
             except BlockingIOError:
                 if time.monotonic() >= end:
-                    raise TimeoutError(f"others have been writing for {patience} s - at `{place}`") from None
+                    raise TimeoutError(
+                        f"others have been writing for {self._patience} s - at `{self._place}`"
+                    ) from None
                 time.sleep(_POLL)
-        yield
-    finally:
-        # Closed is not enough: a process that was forked meanwhile has the open file too, and would keep the lock.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+
+    def _give_back(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            # Closed is not enough: where children are not renewed, one has the open file too, and would keep the lock.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
 
 
 def _read(place: str) -> tuple[Encodings, bool]:
@@ -169,7 +212,11 @@ def _write(place: str, encodings: Encodings) -> None:
     # Left by one that was killed. Whoever holds the lock may take it away.
     with suppress(FileNotFoundError):
         os.unlink(beside)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    mode = 0o666
+    with suppress(FileNotFoundError):
+        mode = Path(place).stat().st_mode & 0o7777
+    # Never open to more users than the file that it replaces. What stands there by now is not opened, nor followed.
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & 0o666)
     try:
         with open(descriptor, "wb", closefd=False) as stream:
             stream.write(header(len(entries), offset, __version__, index))

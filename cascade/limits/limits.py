@@ -34,6 +34,7 @@ class Limits:
         capacities: how much there is of each limit, by name.
         timers: the engine's clock.
         changed: called when `active` has changed.
+        check: called by what users call; raises if that is another thread than the one of the event loop in use.
 
     Attributes:
         active: whether there are rules or pauses, so that every call must be asked about.
@@ -50,10 +51,17 @@ class Limits:
     [('gpu', 'limit', 2), ('task:fetch*', 'concurrency', 5), ('task:fetch*', 'rate', 1), ('run:7', 'pause', 0)]
     """
 
-    __slots__ = ("_changed", "_pools", "_rules", "_timers", "_turnstile", "active")
+    __slots__ = ("_changed", "_check", "_pools", "_rules", "_timers", "_turnstile", "active")
 
-    def __init__(self, capacities: Mapping[str, float] | None, timers: Timers, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        capacities: Mapping[str, float] | None,
+        timers: Timers,
+        changed: Callable[[], None],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.active = False
+        self._check = check
         self._timers = timers
         self._changed = changed
         self._rules = Rules()
@@ -93,6 +101,7 @@ class Limits:
         >>> limits.set("gpu", capacity=4)
         >>> limits.set("task:shop.*", rate="0.5/s", burst=2, ttl=3600)
         """
+        self._check()
         self._turnstile.catch_up()
         if capacity is not None:
             for name, value in (("concurrency", concurrency), ("rate", rate), ("burst", burst), ("ttl", ttl)):
@@ -130,6 +139,7 @@ class Limits:
         Raises:
             TypeError, LimitError: it is no scope.
         """
+        self._check()
         text = Scope(scope).text
         self._turnstile.catch_up()
         rules = [rule for kind in ("concurrency", "rate") if (rule := self._rules.get(kind, text)) is not None]
@@ -146,6 +156,7 @@ class Limits:
         Raises:
             TypeError, LimitError, ValueError: an argument is not what it should be.
         """
+        self._check()
         parsed = Scope(scope)
         lifetime = _lifetime(ttl)
         self._turnstile.catch_up()
@@ -170,6 +181,7 @@ class Limits:
         Raises:
             TypeError, LimitError: it is no scope.
         """
+        self._check()
         text = Scope(scope).text
         self._turnstile.catch_up()
         pause = self._rules.get("pause", text)
@@ -180,6 +192,7 @@ class Limits:
 
     def snapshot(self) -> tuple[LimitState, ...]:
         """How things stand: the limits, then the rules, then the pauses."""
+        self._check()
         self._turnstile.catch_up()
         waiting: dict[object, int] = {}
         for demand in self._turnstile.demands():

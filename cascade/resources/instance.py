@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cascade.exceptions import ResourceError
 from cascade.failures import add_note, another
+from cascade.joins import settle
 from cascade.resources.generator import begin, begin_async, end, end_async
 from cascade.resources.provider import Resource
 
@@ -221,8 +222,7 @@ class Instance:
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
+            settle(waiter)
 
     # -------------------------------------------------------------------------------------------------- teardown
 

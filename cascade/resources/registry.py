@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from cascade._core.lazy import LazyResult
 from cascade.exceptions import ResourceError
+from cascade.forks import new_lock
 from cascade.resources.binding import Binding, check_lives
 from cascade.resources.connector import connected, is_connector
 from cascade.resources.provider import Resource, ScopeKind, Value, check_name
@@ -33,6 +34,7 @@ class Registry:
     """
 
     def __init__(self) -> None:
+        self._lock = new_lock()  # for what changes it, which is allowed from any thread
         self.version = 0
         self._registered: dict[str, Resource | Value] = {}
         self._overrides: list[tuple[str, Resource | Value]] = []  # the last one of a name counts
@@ -56,8 +58,9 @@ class Registry:
             if not isinstance(provider, Resource):
                 raise TypeError(f"expected a name for a `{type(provider).__name__}`, which is no resource, got None")
             name = provider.name
-        self._registered[name] = self._provider_of(provider, name)
-        self._changed()
+        with self._lock:
+            self._registered[name] = self._provider_of(provider, name)
+            self._changed()
 
     def override(self, name: str, provider: Any) -> AbstractContextManager[None]:
         """Have a name stand for something else while a ``with`` block lasts. Overrides nest.
@@ -75,7 +78,8 @@ class Registry:
         check_name(name)
         if name not in self._registered:
             raise ResourceError(self._unknown([name]))
-        return _Override(self, (name, self._provider_of(provider, name)))
+        with self._lock:
+            return _Override(self, (name, self._provider_of(provider, name)))
 
     def check(self, names: Iterable[str]) -> None:
         """Raise unless all of them, with all that they need, can be set up.
@@ -166,14 +170,15 @@ class Registry:
 
     def put_over(self, layer: tuple[str, Resource | Value]) -> None:
         """Have an override begin."""
-        self._overrides.append(layer)
-        self._changed()
+        with self._lock:
+            self._overrides = [*self._overrides, layer]
+            self._changed()
 
     def take_away(self, layer: tuple[str, Resource | Value]) -> None:
         """Have an override end: not the last one, if overrides end in another order than they began."""
-        index = max(index for index, found in enumerate(self._overrides) if found is layer)
-        del self._overrides[index]
-        self._changed()
+        with self._lock:
+            self._overrides = [found for found in self._overrides if found is not layer]
+            self._changed()
 
     def _changed(self) -> None:
         self.version += 1

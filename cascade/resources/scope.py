@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cascade.exceptions import EngineStateError, InternalError, ResourceError
 from cascade.failures import add_note, describe
+from cascade.joins import settle
 from cascade.resources.binding import Binding
 from cascade.resources.instance import URGENT, Instance
 from cascade.resources.provider import Resource, ScopeKind, Value
@@ -331,5 +332,4 @@ class Scope:
     def _has_closed(self) -> None:
         waiting, self._closed = self._closed, None
         for waiter in waiting or ():
-            if not waiter.done():
-                waiter.set_result(None)
+            settle(waiter)

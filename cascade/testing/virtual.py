@@ -11,6 +11,7 @@ from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
 from cascade.engine import Engine, in_event_loop
 from cascade.exceptions import EngineClosedError, EngineStateError
+from cascade.interrupts import Interrupts
 from cascade.targets import expression
 
 __all__ = ["VirtualTime"]
@@ -83,7 +84,9 @@ class VirtualTime:
         """
         if not asyncio.iscoroutine(target):
             wanted = expression(target)
-            return self._open().run(self.engine.run(wanted, params=params))
+            runner = self._open()
+            with Interrupts() as interrupts:
+                return runner.run(interrupts.watch(self.engine.run(wanted, params=params)))
         try:
             if params is not None:
                 raise TypeError("expected no params for a coroutine: they are for the targets that it runs")
@@ -91,7 +94,8 @@ class VirtualTime:
         except BaseException:
             target.close()  # it will not run, and Python need not tell of that, too
             raise
-        return runner.run(target)
+        with Interrupts() as interrupts:
+            return runner.run(interrupts.watch(target))
 
     def close(self) -> None:
         """Cancel what still runs, and close the engine and the event loop. Nothing can be run any more.
