@@ -62,8 +62,8 @@ if os.environ.get("CASCADE_SANITIZE") == "1":
     FLAGS += ["-O1", "-g", "-fno-omit-frame-pointer", "-DCYTHON_USE_FREELISTS=0", SANITIZE]
     LINK_FLAGS += [SANITIZE]
 
-# The core makes its objects from C, one base's constructor inside another's. A constructor that takes its arguments as a
-# vectorcall is quicker from Python, but costs each of those a detour.
+# The core makes its objects from C, one constructor inside another. One that takes its arguments as a vectorcall is
+# quicker from Python, but costs each of those a detour.
 MACROS = [("CYTHON_VECTORCALL_TPNEW", "0")]
 
 ANNOTATE = os.environ.get("CASCADE_ANNOTATE") == "1"

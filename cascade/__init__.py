@@ -26,9 +26,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cascade import loading as _loading  # noqa: F401  first of all: it loads the compiled core
+from cascade._core.choice import select
 from cascade._core.clock import Clock
 from cascade._core.lazy import LazyResult
-from cascade._core.choice import select
 from cascade._core.mailbox import Received, wait
 from cascade._core.special import SKIPPED, inject
 from cascade._core.task import Task, task

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -84,7 +85,7 @@ class Scene:
             self.channels[index].send(message)
 
     def actions(self):
-        a, b, c = self.channels
+        _, b, c = self.channels
         return {
             "send to the first": lambda: self.send(0),
             "send to the next": lambda: self.send(1),
@@ -154,10 +155,8 @@ def test_a_value_that_ends_as_its_run_is_stopped(kind, action, stop):
             received = []
             for other in scene.others:
                 other.cancel()
-                try:
+                with suppress(asyncio.CancelledError, cs.ChannelClosedError):
                     received += [got.message for got in await other]
-                except (asyncio.CancelledError, cs.ChannelClosedError):
-                    pass
             assert sorted(received + scene.left()) == scene.sent
         for run in scene.started:
             assert run.done()
