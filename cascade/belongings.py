@@ -213,8 +213,8 @@ class Belongings:
                 cancelled = error
         return cancelled
 
-    def _abandon_scope(self) -> None:
-        """The event loop was closed with resources set up for the engine: what can be torn down without it is."""
+    def _abandon_scope(self, why: str) -> None:
+        """There is no event loop to tear down in what is set up for the engine: what can be without one is."""
         scope, self._scope = self._scope, None
         if scope is not None:
-            scope.abandon(EngineStateError("the event loop was closed before the engine's resources were torn down"))
+            scope.abandon(EngineStateError(f"{why} before the engine's resources were torn down"))

@@ -11,6 +11,7 @@ import contextvars
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
@@ -51,7 +52,8 @@ class Engine(Bound):
 
     Use it inside an event loop, with or without ``async with``, for any number of runs at once, and again in a later
     loop. Leaving ``async with`` cancels and awaits what still runs. Without it, runs that are left when their loop is
-    closed are kept, and told so, until the engine is used or closed the next time.
+    closed are kept, and told so, until the engine is used or closed the next time. Hold it, or one of its runs, as long
+    as they are to go on: an engine that nothing holds is freed together with its runs, and reports so.
 
     Args:
         quantum: seconds for which ready runs may keep the event loop to themselves; 0: a turn of the loop at every
@@ -370,7 +372,7 @@ class Engine(Bound):
             self._alarm.cancel()
         delay = max(0.0, self.clock.delay(deadline))
         self._alarm_at = deadline
-        self._alarm = self._loop.call_later(delay, self._ring, context=self._context)  # type: ignore[union-attr]
+        self._alarm = self._loop.call_later(delay, _ring, weakref.ref(self), context=self._context)  # type: ignore[union-attr]
 
     def _timer_set(self) -> None:
         """A timer was set, perhaps outside a turn, at whose end somebody looks."""
@@ -400,6 +402,13 @@ class Engine(Bound):
         """Have a turn, in which virtual time passes if nobody is ready."""
         if not self._turn_due:
             self._wake()
+
+
+def _ring(known: weakref.ref[Engine]) -> None:
+    """The alarm of an engine, which its event loop is not to keep alive: see `Bound.__del__`."""
+    engine = known()
+    if engine is not None:
+        engine._ring()
 
 
 def run(

@@ -351,7 +351,7 @@ cdef Burial* _of_this_thread() noexcept:
 
 
 cdef Burial* _announce(Burial* burial) noexcept:
-    """Go on with a burial where others in this thread find it. Its place is not on the C stack, which may be switched."""
+    """Go on with a burial where others of this thread find it: not on the C stack, which may be switched."""
     global _announced
     cdef int i
     for i in range(BURIALS):

@@ -33,6 +33,11 @@ cdef class Waiter(Receiver):
     cdef int leave_lines(self) except -1
 
 
+@cython.no_gc  # by Cython, which knows too little of it: see `reach`
+cdef class Launched(Waiter):
+    pass
+
+
 cdef PyObject* PENDING  # instead of a value: it will come later. Compared by identity, never given to anybody
 
 
@@ -55,3 +60,4 @@ cdef class Awaiting(Runnable):
 
 
 cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node)
+cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node)

@@ -71,12 +71,16 @@ cdef class Waiter(Receiver):
 
     cdef int fire(self, int64_t now) except -1:
         cdef int64_t elapsed = now - self.since
+        if self.run is None:  # it is gone
+            return 0
         if self.frame.template.nodes[self.node].kind == WAIT:
             return self.land(elapsed / 1e9, None)
         self.leave_lines()
         return self.land(received(None, True, elapsed, None), None)
 
     cdef bint deliver(self, Mailbox mailbox, object message) except -1:
+        if self.run is None:
+            return False
         self.run.scheduler.clock.cancel(self)
         value = received(message, False, self.run.scheduler.clock.now() - self.since, mailbox)
         if self.landed:  # its run was stopped by another thread at this very moment
@@ -87,6 +91,8 @@ cdef class Waiter(Receiver):
         return True
 
     cdef int refuse(self) except -1:
+        if self.run is None:
+            return 0
         self.run.scheduler.clock.cancel(self)
         done = "sent to" if self.frame.template.nodes[self.node].kind == SEND else "received from"
         return self.land(None, ChannelClosedError(f"{done} a closed channel"))
@@ -118,9 +124,26 @@ cdef class Waiter(Receiver):
         return 0
 
 
+@cython.no_gc
+cdef class Launched(Waiter):
+    """A waiter that is handed out of the core: the collector tracks it, as anything may come to hold it.
+
+    The callback of a future holds it, or the traceback of what failed at once.
+    """
+
+
 cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
     """A waiter for a node, not in its run's list yet."""
     cdef Waiter waiter = Waiter.__new__(Waiter)
+    waiter.run = run
+    waiter.frame = frame
+    waiter.node = <int32_t>node
+    return waiter
+
+
+cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node):
+    """The same for one that the launcher is given."""
+    cdef Launched waiter = Launched.__new__(Launched)
     waiter.run = run
     waiter.frame = frame
     waiter.node = <int32_t>node
