@@ -9,6 +9,7 @@ import os
 import sys
 
 from Cython.Build import cythonize
+from Cython.Compiler.Code import UtilityCode
 from setuptools import Extension, setup
 
 MODULES = [
@@ -21,6 +22,7 @@ MODULES = [
     "cascade._core.evaluation",
     "cascade._core.expansion",
     "cascade._core.extract",
+    "cascade._core.fork",
     "cascade._core.frame",
     "cascade._core.key",
     "cascade._core.layout",
@@ -29,6 +31,7 @@ MODULES = [
     "cascade._core.operands",
     "cascade._core.policy",
     "cascade._core.proof",
+    "cascade._core.reach",
     "cascade._core.scheduler",
     "cascade._core.spec",
     "cascade._core.special",
@@ -51,6 +54,12 @@ DIRECTIVES = {
     "embedsignature": True,
     "initializedcheck": False,
 }
+
+# What a list comprehension of Cython 3.3 appends is let go of twice where there is no memory: by this function, and by
+# the code that called it and jumps to its error path.
+APPEND = UtilityCode.load_cached("ListCompAppendAndDecref", "Optimize.c")
+END = "Py_DECREF(x);\n    return result"
+APPEND.impl = APPEND.impl.replace(END, "if (result == 0) " + END)
 
 # Added to the flags that the interpreter itself was built with.
 FLAGS = [] if sys.platform == "win32" else ["-O2", "-Wno-unused-function"]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Bound"]
 
 _inherited: list[object] = []  # of engines in the parent of this process
+_SHOWN = 3  # runs that were lost, in words
 
 
 class Bound(Belongings):
@@ -181,6 +182,28 @@ class Bound(Belongings):
 
     def _turn_on(self, loop: asyncio.AbstractEventLoop) -> None:
         raise NotImplementedError
+
+    def __del__(self) -> None:
+        """Nothing holds it any more, so nothing will give its runs their turns: say so, and let go of what is theirs.
+
+        It may have been found by the collector: in any thread, and what awaits its runs is lost together with it.
+        """
+        if not hasattr(self, "_joins"):  # it was never made. To ask for `__dict__` would make one, and keep it alive
+            return
+        runs = tuple(self._runs)
+        shown = ", ".join(map(repr, runs[:_SHOWN])) + (f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else "")
+        error = EngineStateError("the engine was dropped before the run had ended")
+        for run in runs:
+            run.forsake()
+            run.finished = True
+            run.abandon_scope(error)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
+        if runs:
+            self.report(f"an engine was dropped while runs were pending: {shown}; hold it as long as they run", error)
 
     def _fit(self, loop: asyncio.AbstractEventLoop) -> Sized | None:
         """See that an event loop keeps the engine's time. Return what it is about to call, if that matters."""

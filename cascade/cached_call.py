@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from cascade._core.fork import in_child
 from cascade.cache.flight import Needs
 from cascade.cache.making import Making
 from cascade.cache.protocol import Hit, NoResult
@@ -43,8 +43,7 @@ def _forget_threads() -> None:
     _pools.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+in_child(_forget_threads)
 
 
 def load(engine: Engine, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:

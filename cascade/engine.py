@@ -51,7 +51,8 @@ class Engine(Turns):
     Use it inside an event loop, with or without ``async with``, for any number of runs at once, and again in a later
     loop; but in one loop at a time, and so in one thread. Leaving ``async with`` cancels and awaits what still runs.
     Without it, runs that are left when their loop is closed are kept, and told so, until the engine is used or closed
-    the next time.
+    the next time. Hold it, or one of its runs, as long as they are to go on: an engine that nothing holds is freed
+    together with its runs, and reports so.
 
     Args:
         quantum: seconds for which ready runs may keep the event loop to themselves; 0: a turn of the loop at every

@@ -10,10 +10,10 @@ by its owner, before any other code runs in the child.
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import Protocol
 from weakref import WeakSet
+
+from cascade._core.fork import in_child, new_lock
 
 __all__ = ["Renewed", "new_lock", "renew_in_children"]
 
@@ -25,18 +25,7 @@ class Renewed(Protocol):
         """Be usable in this process, which is a child of the one before. Called once, with no other thread there."""
 
 
-_locks: WeakSet[threading.RLock] = WeakSet()
 _known: WeakSet[Renewed] = WeakSet()
-
-
-def new_lock() -> threading.RLock:
-    """Make a lock that is free in a child of a fork, unless the very thread that forks holds it.
-
-    It may be taken again by the thread that has it: memory that is freed under it may run anybody's code.
-    """
-    made = threading.RLock()
-    _locks.add(made)
-    return made
 
 
 def renew_in_children(thing: Renewed) -> None:
@@ -49,12 +38,8 @@ def renew_in_children(thing: Renewed) -> None:
 
 
 def _renew() -> None:
-    for lock in list(_locks):
-        if not lock._is_owned():  # type: ignore[attr-defined]
-            lock._at_fork_reinit()  # type: ignore[attr-defined]
     for thing in list(_known):
         thing._renew()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+in_child(_renew)

@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from cascade._core import reach  # noqa: F401 - it completes the types
 from cascade._core.evaluation import Evaluation
 from cascade._core.lazy import LazyResult
 from cascade.baggage import Baggage

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from typing import TYPE_CHECKING
+
+from cascade._core.fork import new_lock
 
 if TYPE_CHECKING:
     from cascade.graph.codec import Stored
@@ -77,7 +78,7 @@ class Shelf:
 
 
 _common: Shelf | None = None
-_lock = threading.RLock()
+_lock = new_lock()
 
 
 def common() -> Shelf:

@@ -6,6 +6,7 @@ itself comes back here: starting coroutines and workers, and ending runs.
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,9 @@ class Turns(Bound):
         if before is not None and self._alarm_at <= deadline:
             return
         delay = max(0.0, self.clock.delay(deadline))
-        self._alarm = self._loop.call_later(delay, self._ring, context=self._context)  # type: ignore[union-attr]
+        loop = self._loop
+        assert loop is not None
+        self._alarm = loop.call_later(delay, _ring, weakref.ref(self), context=self._context)
         self._alarm_at = deadline
         if before is not None:
             before.cancel()
@@ -207,3 +210,10 @@ class Turns(Bound):
         """Have a turn, in which virtual time passes if nobody is ready."""
         if not self._turn_due:
             self._wake()
+
+
+def _ring(known: weakref.ref[Turns]) -> None:
+    """The alarm of an engine, which its event loop is not to keep alive: see `Bound.__del__`."""
+    engine = known()
+    if engine is not None:
+        engine._ring()

@@ -28,6 +28,7 @@ cdef class Clock:
     cdef Py_ssize_t count
     cdef Py_ssize_t room
     cdef uint64_t order
+    cdef Py_ssize_t alarms  # among the timers in the heap
     cdef readonly bint is_virtual
     cdef readonly object seed
     cdef readonly double speed  # seconds for one of real time

@@ -84,16 +84,22 @@ cdef class Alarm(Timer):
         self.clock = clock
         self.call = call
         clock.set(self, INT64_MAX if deadline > INT64_MAX else deadline)
+        clock.alarms += 1
 
     def cancel(self):
         """Have it not called."""
-        self.clock.cancel(self)
+        if self.clock is not None and self.place:  # None: the collector has taken it apart
+            self.clock.alarms -= 1
+            self.clock.cancel(self)
         self.call = None
 
     cdef int fire(self, int64_t now) except -1:
         cdef object call = self.call
         self.call = None  # whoever has set it may hold it, and would be held by it
-        call()
+        if self.clock is not None:
+            self.clock.alarms -= 1
+        if call is not None:
+            call()
         return 0
 
 
@@ -235,6 +241,7 @@ cdef class Clock:
         for i in range(self.count):
             (<Timer>self.heap[i].timer).place = 0  # and not let go: to free them would run code of the parent's here
         self.count = 0
+        self.alarms = 0
         self.taken = False
 
     def __repr__(self):

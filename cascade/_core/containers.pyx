@@ -47,6 +47,7 @@ cdef class ContainerSearch(KeyWriter):
 
     cdef void clear(self) noexcept:
         cdef Step* step
+        KeyWriter.clear(self)  # first: destructors may run, and this be used in them
         while self.depth:
             self.depth -= 1
             step = &self.steps[self.depth]
@@ -56,7 +57,6 @@ cdef class ContainerSearch(KeyWriter):
         if self.seen_count:
             memset(self.seen, 0, self.seen_room * sizeof(Seen))
             self.seen_count = 0
-        KeyWriter.clear(self)
 
     cdef int holds_lazy(self, PyObject* container) except -1:
         """Whether a lazy result is anywhere in a container: at once if it holds no other containers, else by search."""

@@ -13,7 +13,7 @@ from cascade._core.lazy cimport LazyResult, with_role
 from cascade._core.special cimport Skip, skipped_member
 from cascade._core.spec cimport GUARD, INJECT, MAP, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT
 from cascade._core.template cimport Template
-from cascade._core.waiter cimport PENDING, Waiter, new_waiter
+from cascade._core.waiter cimport PENDING, Waiter, new_launched
 
 from cascade.exceptions import RouteError
 
@@ -209,7 +209,7 @@ cdef class Deciding(Awaiting):
 
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """A resource, if it is set up; else have it set up."""
-        cdef Waiter waiter = new_waiter(self, frame, at)
+        cdef Waiter waiter = new_launched(self, frame, at)
         value = self.scheduler.launcher.launch_resource(waiter, self, (<Task>frame.values[node.source]).spec.qualname)
         if value is waiter:
             self.link(waiter)

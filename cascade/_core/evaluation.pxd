@@ -20,6 +20,7 @@ cdef class Evaluation(Starting):
     cdef public bint finished  # it has ended, and what was set up for it is torn down
     cdef public bint told  # somebody has seen its outcome
 
+    cpdef int forsake(self) except -1
     cdef int go_on(self) except -1
     cdef int run_frames(self) except -1
     cdef int run_frame(self, Frame frame) except -1

@@ -22,7 +22,7 @@ from cascade._core.special cimport Skip, skipped_member
 from cascade._core.spec cimport SYNC
 from cascade._core.start cimport Starting
 from cascade._core.template cimport Node, Template
-from cascade._core.waiter cimport PENDING, Waiter, new_waiter
+from cascade._core.waiter cimport PENDING, Waiter, new_launched
 
 from cascade.exceptions import InternalError, TaskSkippedError
 
@@ -57,6 +57,15 @@ cdef class Evaluation(Starting):
 
     def __dealloc__(self):
         cdef Frame stack = self.top
+        cdef Waiter waiter
+        while self.waiters is not None:  # one after the other: there may be a million of them
+            waiter = self.waiters
+            self.waiters = waiter.next
+            waiter.next = None
+        while self.first_landed is not None:
+            waiter = self.first_landed
+            self.first_landed = waiter.next_landed
+            waiter.next_landed = None
         self.top = None
         _let_go_stack(stack)
 
@@ -100,6 +109,27 @@ cdef class Evaluation(Starting):
         self.errors = None
         self.value = None
         self.record(error, None, 0)
+
+    cpdef int forsake(self) except -1:
+        """Nobody will ever let it go on: withdraw from all that would wake it, then hold nothing."""
+        cdef Waiter waiter
+        self.queued = True  # nobody is to wake it
+        self.ended = True
+        self.value = None
+        if self.scheduler is not None and self.scheduler.clock is not None:
+            self.stop()
+        while self.waiters is not None:  # futures have these
+            waiter = self.waiters
+            waiter.landed = True
+            self.unlink(waiter)
+            waiter.let_go()
+        while self.first_landed is not None:
+            waiter = self.first_landed
+            self.first_landed = waiter.next_landed
+            waiter.next_landed = None
+            waiter.let_go()
+        self.last_landed = None
+        return 0
 
     @property
     def is_ready(self):
@@ -364,7 +394,7 @@ cdef class Evaluation(Starting):
             frame.completion = None
             self.at = frame.parent_node  # where it fails, if it does
             self.push(parent)
-            waiter = new_waiter(self, parent, frame.parent_node)
+            waiter = new_launched(self, parent, frame.parent_node)
             value = completion(waiter, value)
             if value is waiter:
                 parent.awaited += 1
@@ -451,7 +481,8 @@ cdef class Evaluation(Starting):
             self.scheduler.launcher.annotate(error, self, None, 0)
         else:
             self.scheduler.launcher.annotate(error, self, frame.template, frame.template.plan.order[node])
-        self.scheduler.extraction.clear()  # where it may have failed, half done
+        if self.running:
+            self.scheduler.extraction.clear()  # where it may have failed, half done
         if self.errors is None:
             self.errors = []
             self.failed = set()

@@ -27,7 +27,8 @@ cdef class Frame:
     cdef bint stacked  # among those that can go on
     cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNWANTED: nobody wants it yet
     cdef int32_t* ready  # when scattered: a heap of nodes that lack none, the first of the plan on top
-    cdef Py_ssize_t ready_count
+    cdef int32_t ready_count
+    cdef uint32_t walk  # of the collector: the last one that came by
     cdef int32_t* chosen  # by need: of each router or condition, the node whose value is its own; -1: none yet
     cdef dict maps  # by number of the node, the MapState of maps that have begun; None: none has
     cdef Frame parent  # whose node this frame's value is the value of; None: the run's

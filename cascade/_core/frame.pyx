@@ -68,19 +68,20 @@ cdef class Frame:
     cdef int rehydrate(self, Extraction extraction) except -1:
         """Bind the same template to the slots of the next expression."""
         cdef Py_ssize_t nodes = self.template.node_count
+        cdef Py_ssize_t slots = extraction.slot_count
         cdef PyObject** values = self.values
         cdef PyObject* old
         cdef Py_ssize_t i
+        extraction.slot_count = 0  # a destructor may run: what is here is the frame's by now
         for i in range(nodes):
             old = values[i]
             values[i] = NULL
             Py_XDECREF_(old)
         values += nodes
-        for i in range(extraction.slot_count):
+        for i in range(slots):
             old = values[i]
             values[i] = extraction.slots[i]
             Py_DECREF_(old)
-        extraction.slot_count = 0
         self.next = 0
         self.scattered = False
         self.skipping = False
@@ -91,12 +92,11 @@ cdef class Frame:
     cdef void clear(self) noexcept:
         cdef Py_ssize_t i = self.count
         cdef PyObject** values = self.values
-        cdef dict maps = self.maps
-        self.maps = None
         self.count = 0  # a destructor may run: it must find the frame empty
         while i:
             i -= 1
             Py_XDECREF_(values[i])
+        self.maps = None
 
     cdef int scatter(self) except -1:
         """From now on nodes start as their inputs come."""

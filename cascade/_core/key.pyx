@@ -39,10 +39,11 @@ cdef class KeyWriter:
         PyMem_Free(self.slots)
 
     cdef void clear(self) noexcept:
-        self.key_size = 0
-        while self.slot_count:  # a destructor may run, so the count comes first
+        self.traversal = 0  # one that this is in the middle of starts over
+        while self.slot_count:  # a destructor may run, and this be used in it: so the count comes first
             self.slot_count -= 1
             Py_DECREF_(self.slots[self.slot_count])
+        self.key_size = 0
 
     cdef uint64_t hash(self) noexcept:
         """Of the key. It finds the bucket; equality is decided on the key."""

@@ -12,5 +12,5 @@ cdef class Layout:
 
 
 cdef bint is_struct(PyObject* value) noexcept
-cdef PyObject* layout_of(PyObject* struct_type) noexcept  # borrowed, NULL: not learned yet
+cdef PyObject* layout_of(PyObject* struct_type) except? NULL  # borrowed, NULL: not learned yet
 cdef int learn(PyObject* struct_type) except -1

@@ -39,13 +39,13 @@ cdef bint is_struct(PyObject* value) noexcept:
     return Py_TYPE(Py_TYPE(value)) == _struct_meta
 
 
-cdef PyObject* layout_of(PyObject* struct_type) noexcept:
-    cdef PyObject* entry = PyDict_GetItem(_layouts, <size_t>struct_type)
+cdef PyObject* layout_of(PyObject* struct_type) except? NULL:
+    cdef PyObject* entry = PyDict_GetItemWithError(_layouts, <size_t>struct_type)
     return NULL if entry is NULL else PyTuple_GET_ITEM(entry, 1)
 
 
 cdef extern from "Python.h":
-    PyObject* PyDict_GetItem(dict, object) noexcept
+    PyObject* PyDict_GetItemWithError(dict, object) except? NULL
     PyObject* PyTuple_GET_ITEM(PyObject*, Py_ssize_t) noexcept
 
 

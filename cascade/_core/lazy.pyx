@@ -10,6 +10,8 @@ from cpython.object cimport PyObject
 from cascade._core.policy cimport Governable, check_cached, check_timed
 from cascade._core.symbol cimport CallShape, call_shape
 
+from cascade._core.fork import in_child as _in_child
+
 from cascade.exceptions import PolicyError
 
 cdef extern from "Python.h":
@@ -31,6 +33,10 @@ cdef extern from "Python.h":
     void PyObject_GC_UnTrack(PyObject*) noexcept
     void PyObject_GC_Del(PyObject*) noexcept
     int PyDict_DelItemString(object, const char*) except -1
+    void* PyThreadState_Get() noexcept
+    PyObject* Int "(PyObject*)&PyLong_Type"
+    PyObject* Str "(PyObject*)&PyUnicode_Type"
+    PyObject* Float "(PyObject*)&PyFloat_Type"
     unsigned long Py_TPFLAGS_HAVE_GC
     unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
     void PyType_Modified(PyTypeObject*)
@@ -233,8 +239,10 @@ cdef LazyResult of_shape(object task, CallShape shape, list arguments):
 
 # The memory of lazy results.
 #
-# A chain of a million of them is dropped like one: what dies while another is being taken apart joins a list instead
-# of the C stack. The list is one for all threads: the thread that has begun buries for the others too.
+# A chain of a million of them is dropped like one: what dies while another is being taken apart joins a list instead of
+# the C stack. Each burial has a list of its own. One in which a destructor may run is announced, so that what this runs
+# into in the same thread joins its list, too; the destructor may take its time, fork, or wait for another thread that
+# drops lazy results.
 #
 # The garbage collector need not know of most of them. One that takes only numbers, strings and such, or others like
 # itself, and whose task is a function of a module with no closure and no defaults, is not part of any cycle; only the
@@ -244,12 +252,18 @@ cdef extern from *:
     """
     #define CASCADE_NEW_LAZY(type) ((PyObject *)_PyObject_GC_New(type))
     """
-    PyObject* CASCADE_NEW_LAZY(PyTypeObject*) except NULL
+    PyObject* CASCADE_NEW_LAZY(PyTypeObject*) noexcept
 
 cdef PyObject* Lazy = <PyObject*>LazyResult
-cdef PyObject* _dead = NULL
-cdef bint _burying = False
+cdef enum:
+    BURIALS = 64
 
+ctypedef struct Burial:
+    PyObject* dead  # a list of what is still to be taken apart
+    void* thread  # whose it is, NULL: nobody's
+
+cdef Burial _burials[BURIALS]  # those that are announced
+cdef int _announced = 0  # so many
 cdef Py_ssize_t spares = 0
 cdef uint64_t serials = 0
 
@@ -268,51 +282,111 @@ cdef PyObject* allocate(Py_ssize_t count) except NULL:
         made = PyObject_Init(spare[spares], <PyTypeObject*>LazyResult)
     else:
         made = CASCADE_NEW_LAZY(<PyTypeObject*>LazyResult)
+        if made is NULL:
+            PyMem_Free(room)
+            raise MemoryError()
     (<LazyResult>made).arguments = &(<LazyResult>made).near[0] if room is NULL else room
     return made
 
 
 cdef void _bury(PyObject* object) noexcept:
     """Take a lazy result apart, and all that dies with it, one after the other."""
-    global _dead, _burying, spares
-    _lay_out(object)
-    if _burying:
+    global spares, _announced
+    cdef Burial unannounced
+    cdef Burial* burial = &unannounced if _announced == 0 else _of_this_thread()
+    if burial is NULL:
+        burial = &unannounced
+    elif burial != &unannounced:
+        _lay_out(object, burial)
         return
-    _burying = True
-    while _dead is not NULL:
-        object = _dead
-        _dead = (<LazyResult>object).next_dead
-        _release(object)
+    burial.dead = NULL
+    if (<LazyResult>object).tracked:
+        PyObject_GC_UnTrack(object)
+    while True:
+        burial = _release(object, burial, &unannounced)
         if spares < SPARE:
             spare[spares] = object
             spares += 1
         else:
             PyObject_GC_Del(object)
-    _burying = False
+        object = burial.dead
+        if object is NULL:
+            break
+        burial.dead = (<LazyResult>object).next_dead
+    if burial != &unannounced:
+        burial.thread = NULL
+        _announced -= 1
 
 
-cdef inline void _lay_out(PyObject* object) noexcept:
-    global _dead
+cdef inline void _lay_out(PyObject* object, Burial* burial) noexcept:
     if (<LazyResult>object).tracked:
         PyObject_GC_UnTrack(object)
-    (<LazyResult>object).next_dead = _dead
-    _dead = object
+    (<LazyResult>object).next_dead = burial.dead
+    burial.dead = object
 
 
-cdef inline void _release(PyObject* object) noexcept:
+cdef inline Burial* _release(PyObject* object, Burial* burial, Burial* unannounced) noexcept:
+    """Let go of what it holds. What dies of it joins the burial, or runs code: then that is announced before."""
     cdef PyObject** arguments = (<LazyResult>object).arguments
     cdef PyObject* argument
+    cdef PyObject* kind
     cdef Py_ssize_t i
     for i in range((<LazyResult>object).count):
         argument = arguments[i]
-        if Py_TYPE(argument) == Lazy and Py_REFCNT(argument) == 1:
-            _lay_out(argument)
-        else:
-            Py_DECREF(argument)
+        if Py_REFCNT(argument) == 1:
+            kind = Py_TYPE(argument)
+            if kind == Lazy:
+                _lay_out(argument, burial)
+                continue
+            if burial == unannounced and kind != Int and kind != Str and kind != Float:
+                burial = _announce(burial)
+        Py_DECREF(argument)
     if arguments != &(<LazyResult>object).near[0]:
         PyMem_Free(arguments)
+    if burial == unannounced and Py_REFCNT((<LazyResult>object).task) == 1:
+        burial = _announce(burial)
     Py_DECREF((<LazyResult>object).task)
     Py_DECREF((<LazyResult>object).shape)
+    return burial
+
+
+cdef Burial* _of_this_thread() noexcept:
+    """The burial that this thread has announced, NULL if there is none."""
+    cdef void* thread = PyThreadState_Get()
+    cdef int i
+    for i in range(BURIALS):
+        if _burials[i].thread == thread:
+            return &_burials[i]
+    return NULL
+
+
+cdef Burial* _announce(Burial* burial) noexcept:
+    """Go on with a burial where others of this thread find it: not on the C stack, which may be switched."""
+    global _announced
+    cdef int i
+    for i in range(BURIALS):
+        if _burials[i].thread is NULL:
+            _burials[i].thread = PyThreadState_Get()
+            _burials[i].dead = burial.dead
+            _announced += 1
+            return &_burials[i]
+    return burial  # very many threads: this one does without
+
+
+def _forget_others():
+    """After a fork: the other threads of the parent will not go on."""
+    global _announced
+    cdef void* thread = PyThreadState_Get()
+    cdef int i
+    _announced = 0
+    for i in range(BURIALS):
+        if _burials[i].thread == thread:
+            _announced += 1
+        else:
+            _burials[i].thread = NULL
+
+
+_in_child(_forget_others)
 
 
 cdef int _clear(PyObject* object) noexcept:

@@ -158,6 +158,8 @@ cdef class Scheduler:
         """
         cdef Template template
         cdef Frame frame
+        if self.advancing:
+            raise InternalError("a run is using the work space")
         self.extraction.run(target)
         if steps >= 2:
             template = self.table.get(self.extraction)

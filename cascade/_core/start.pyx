@@ -20,7 +20,7 @@ from cascade._core.spec cimport (
 )
 from cascade._core.task cimport Task
 from cascade._core.template cimport LEAVES, STAYS
-from cascade._core.waiter cimport PENDING, Waiter, new_waiter
+from cascade._core.waiter cimport PENDING, Waiter, new_launched
 
 cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
@@ -69,7 +69,7 @@ cdef class Starting(Deciding):
         return self.call_async(frame, coroutine)
 
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
-        cdef Waiter waiter = new_waiter(self, frame, self.at)
+        cdef Waiter waiter = new_launched(self, frame, self.at)
         value = self.scheduler.launcher.launch_async(waiter, coroutine)
         self.scheduler.watch.fuel -= 1
         if value is waiter:
@@ -80,7 +80,7 @@ cdef class Starting(Deciding):
 
     cdef PyObject* call_worker(self, Frame frame, Node* node, int mode) except NULL:
         """Have a worker call it, once this advance is over: by then all that can start is known, the urgent first."""
-        cdef Waiter waiter = new_waiter(self, frame, self.at)
+        cdef Waiter waiter = new_launched(self, frame, self.at)
         if self.launches is None:
             self.launches = []
         task = <object>frame.values[node.source]
@@ -155,7 +155,7 @@ cdef class Starting(Deciding):
 
     cdef bint may_start(self, Frame frame, Node* node) except -1:
         """Ask the launcher for leave to start a node that the engine evaluates itself; else it is looked at again."""
-        cdef Waiter waiter = new_waiter(self, frame, self.at)
+        cdef Waiter waiter = new_launched(self, frame, self.at)
         if self.scheduler.launcher.may_start(
             waiter, self, frame.template, self.at, <size_t><PyObject*>frame, <object>frame.values[node.source]
         ):
@@ -176,7 +176,7 @@ cdef class Starting(Deciding):
         """Have the launcher evaluate a node with all that goes with it: policies, limits, resources of its own."""
         cdef Py_ssize_t at = self.at
         cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
-        cdef Waiter waiter = new_waiter(self, frame, at)
+        cdef Waiter waiter = new_launched(self, frame, at)
         cdef Task task = <Task>frame.values[node.source]
         cdef dict policies = None
         cdef int mode = node.mode

@@ -5,14 +5,15 @@ is interned here, and the key holds the number. A number is never given twice in
 no template refers to any more is forgotten, so a program that makes up names for ever does not grow for ever.
 """
 
-from threading import RLock as _RLock
 from weakref import WeakValueDictionary as _WeakValueDictionary
+
+from cascade._core.fork import new_lock as _new_lock
 
 from cascade.exceptions import StructureError
 
 cdef object _interned = _WeakValueDictionary()  # identity -> Symbol
 cdef object _numbered = _WeakValueDictionary()  # id -> Symbol
-cdef object _lock = _RLock()
+cdef object _lock = _new_lock()
 cdef uint32_t _next = 0
 cdef uint32_t _LIMIT = (1 << 27) - 1  # an operand has 27 bits
 
@@ -38,46 +39,56 @@ cdef class StructShape(Symbol):
         return f"<StructShape {self.id}: {self.module}.{self.qualname} {self.fields}>"
 
 
+cdef Symbol _intern(Symbol made, tuple identity):
+    """The symbol of an identity: the one that is known, else the one made for it."""
+    cdef Symbol known
+    _lock.acquire()
+    try:  # not `with`: what Cython makes of it cannot do with an exception that found no memory for a traceback
+        known = _interned.get(identity)
+        if known is not None:
+            return known
+        _number(made, identity)
+        return made
+    finally:
+        _lock.release()
+
+
 cdef int _number(Symbol made, tuple identity) except -1:
     global _next
     if _next == _LIMIT:
         raise StructureError(f"more than {_LIMIT} symbols in one process")
     made.id = _next
     _next += 1
-    _interned[identity] = made
     _numbered[made.id] = made
+    _interned[identity] = made  # last: what is found by its name can be found by its number
     return 0
 
 
 cpdef CallShape call_shape(tuple task, Py_ssize_t positional, tuple names, tuple roles=()):
     """The symbol of calls of ``task`` with so many positional arguments, these names (sorted) and roles."""
     cdef tuple identity = ("call", task, positional, names, roles)
-    cdef CallShape made
-    with _lock:
-        made = _interned.get(identity)
-        if made is None:
-            made = CallShape.__new__(CallShape)
-            made.task = task
-            made.positional = positional
-            made.names = names
-            made.roles = roles
-            _number(made, identity)
-    return made
+    cdef CallShape made = _interned.get(identity)
+    if made is not None:
+        return made
+    made = CallShape.__new__(CallShape)
+    made.task = task
+    made.positional = positional
+    made.names = names
+    made.roles = roles
+    return _intern(made, identity)
 
 
 cpdef StructShape struct_shape(str module, str qualname, tuple fields):
     """The symbol of a struct type with these fields."""
     cdef tuple identity = ("struct", module, qualname, fields)
-    cdef StructShape made
-    with _lock:
-        made = _interned.get(identity)
-        if made is None:
-            made = StructShape.__new__(StructShape)
-            made.module = module
-            made.qualname = qualname
-            made.fields = fields
-            _number(made, identity)
-    return made
+    cdef StructShape made = _interned.get(identity)
+    if made is not None:
+        return made
+    made = StructShape.__new__(StructShape)
+    made.module = module
+    made.qualname = qualname
+    made.fields = fields
+    return _intern(made, identity)
 
 
 cpdef Symbol symbol(uint32_t id):

@@ -20,9 +20,10 @@ cdef class TemplateTable:
 
     cdef Template get(self, Extraction extraction)
     cdef Template find(self, Extraction extraction, uint64_t hash)
-    cdef list publish(self, Template template)
+    cdef tuple publish(self, Template template)
     cdef int widen(self) except -1
-    cdef list evict(self)
+    cdef list evict(self, Template wanted)
+    cdef bint remove(self, Template template) noexcept
 
     cdef inline void hit(self, Template template) noexcept:
         self.hits += 1

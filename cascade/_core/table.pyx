@@ -4,6 +4,7 @@ A hash finds the bucket, the whole key decides. What was used longest ago goes f
 that still uses it keeps it alive.
 """
 
+from libc.stdint cimport uint32_t
 
 from cascade._core.extract cimport Extraction
 from cascade._core.lazy cimport LazyResult
@@ -61,11 +62,7 @@ cdef class TemplateTable:
         self.misses += 1
         key = (<char*>extraction.key)[:extraction.key_size * 4]
         graph, plan, tell = self.make(key)
-        template = self.find(extraction, hash)  # another thread may have been quicker
-        gone = None
-        if template is None:
-            template = link(key, hash, graph, plan)
-            gone = self.publish(template)
+        template, gone = self.publish(link(key, hash, graph, plan))
         # Last: who is told may do anything, and finds the table as it is to be.
         if tell is not None:
             tell()
@@ -81,12 +78,20 @@ cdef class TemplateTable:
             template = template.next
         return None
 
-    cdef list publish(self, Template template):
-        """Take a template in. Returns those that had to go, or None."""
+    cdef tuple publish(self, Template template):
+        """Take a template in, unless its shape is there: another thread, or collected garbage, may have been quicker.
+
+        Returns the one that is there now, and a list of those that had to go, or None.
+        """
         cdef Py_ssize_t at
-        if self.entries > self.mask:
-            self.widen()
-        at = template.hash & self.mask
+        cdef Template known
+        self.widen()
+        at = template.hash & self.mask  # from here on nothing is made that the collector knows: no other code runs
+        known = <Template>self.buckets[at]
+        while known is not None:
+            if known.hash == template.hash and known.has(<char*>template.key, template.key_size * sizeof(uint32_t)):
+                return known, None
+            known = known.next
         template.next = <Template>self.buckets[at]
         self.buckets[at] = template
         self.entries += 1
@@ -94,11 +99,11 @@ cdef class TemplateTable:
         self.clock += 1
         template.used = self.clock
         if self.entries > self.max_entries or self.size > self.max_bytes:
-            return self.evict()
-        return None
+            return template, self.evict(template)
+        return template, None
 
     def by_use(self):
-        found = []
+        found = []  # making it may collect garbage; filling it does not
         for template in self.buckets:
             while template is not None:
                 found.append(template)
@@ -107,39 +112,63 @@ cdef class TemplateTable:
         return found
 
     cdef int widen(self) except -1:
-        cdef Template template
-        cdef list found = self.by_use()
-        self.mask = 2 * self.mask + 1
-        self.buckets = [None] * (self.mask + 1)
-        for template in found:
-            template.next = <Template>self.buckets[template.hash & self.mask]
-            self.buckets[template.hash & self.mask] = template
+        """Have room for one more, in buckets that hold one each, more or less."""
+        cdef Template template, next
+        cdef Py_ssize_t i, at, mask
+        while self.entries > self.mask:
+            mask = 2 * self.mask + 1
+            buckets = [None] * (mask + 1)  # garbage may be collected here, and the table be used in that...
+            if mask != 2 * self.mask + 1:
+                continue
+            for i in range(self.mask + 1):  # ...but not here
+                template = <Template>self.buckets[i]
+                while template is not None:
+                    next = template.next
+                    at = template.hash & mask
+                    template.next = <Template>(<list>buckets)[at]
+                    (<list>buckets)[at] = template
+                    template = next
+            self.buckets = <list>buckets
+            self.mask = mask
         return 0
 
-    cdef list evict(self):
+    cdef list evict(self, Template wanted):
         """Let go of what was used longest ago; an eighth more than must be, so that it is not done on every miss.
 
         Returns what that is.
 
-        What is used now stays, however large it is: a run would only build it again.
+        What is wanted now stays, however large it is: a run would only build it again.
         """
         cdef Template template
-        cdef list found = self.by_use()
         cdef list gone = []
         cdef Py_ssize_t keep = self.max_entries - self.max_entries // 8
         cdef int64_t bytes_kept = self.max_bytes - self.max_bytes // 8
-        self.buckets = [None] * (self.mask + 1)
-        for template in found:
-            template.next = None
-            if (self.entries > keep or self.size > bytes_kept) and template is not found[len(found) - 1]:
-                self.entries -= 1
-                self.size -= template.size
-                self.evictions += 1
+        for template in self.by_use():
+            if self.entries <= keep and self.size <= bytes_kept:
+                break
+            if template is not wanted and self.remove(template):
                 gone.append(template)
-            else:
-                template.next = <Template>self.buckets[template.hash & self.mask]
-                self.buckets[template.hash & self.mask] = template
         return gone
+
+    cdef bint remove(self, Template template) noexcept:
+        """Take a template out; whether it was there."""
+        cdef Py_ssize_t at = template.hash & self.mask
+        cdef Template before = None
+        cdef Template each = <Template>self.buckets[at]
+        while each is not None and each is not template:
+            before = each
+            each = each.next
+        if each is None:
+            return False
+        if before is None:
+            self.buckets[at] = template.next
+        else:
+            before.next = template.next
+        template.next = None
+        self.entries -= 1
+        self.size -= template.size
+        self.evictions += 1
+        return True
 
 
 def _used(Template template):

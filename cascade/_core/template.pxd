@@ -68,6 +68,7 @@ cdef class Template:
     cdef public dict places  # by number in the graph, what an event says of where it happened; None: none was told of
     cdef object __weakref__
 
+    cdef bint has(self, const char* key, Py_ssize_t size) noexcept
     cdef bint matches(self, Extraction extraction) noexcept
     cdef int observe_tail(self, Template to) except -1
 

@@ -41,6 +41,10 @@ cdef class Template:
         """The key that it is found by, in native tokens."""
         return (<char*>self.key)[:self.key_size * <Py_ssize_t>sizeof(uint32_t)]
 
+    cdef bint has(self, const char* key, Py_ssize_t size) noexcept:
+        """Whether it has this key, of so many bytes."""
+        return self.key_size * <Py_ssize_t>sizeof(uint32_t) == size and memcmp(self.key, key, size) == 0
+
     cdef bint matches(self, Extraction extraction) noexcept:
         """Whether this is the template of what was extracted: the whole key is compared."""
         return self.key_size == extraction.key_size and memcmp(
@@ -59,8 +63,10 @@ cdef class Template:
             if self.tail_places[i] == <PyObject*>to:
                 return 0
         if count < TAILS:
-            self.tail_places[count] = <PyObject*>to
-            self.tails.append(_weakref.ref(to))
+            tail = _weakref.ref(to)
+            if len(self.tails) == count:  # no garbage that was collected has led on from here
+                self.tails.append(tail)
+                self.tail_places[count] = <PyObject*>to
         return 0
 
 

@@ -33,6 +33,11 @@ cdef class Waiter(Receiver):
     cdef object lines(self)
 
 
+@cython.no_gc  # by Cython, which knows too little of it: see `reach`
+cdef class Launched(Waiter):
+    pass
+
+
 cdef PyObject* PENDING  # instead of a value: it will come later. Compared by identity, never given to anybody
 
 
@@ -56,3 +61,4 @@ cdef class Awaiting(Runnable):
 
 
 cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node)
+cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node)

@@ -86,6 +86,8 @@ cdef class Waiter(Receiver):
     cdef int fire(self, int64_t now) except -1:
         cdef int64_t elapsed = now - self.since
         cdef Received made
+        if self.run is None:  # it is gone
+            return 0
         if self.frame.template.nodes[self.node].kind == WAIT:
             return self.land(elapsed / 1e9, None)
         made = received(None, True, elapsed, None)
@@ -137,9 +139,26 @@ cdef class Waiter(Receiver):
         return (<Choice>self.value).mailboxes() if type(self.value) is Choice else ()
 
 
+@cython.no_gc
+cdef class Launched(Waiter):
+    """A waiter that is handed out of the core: the collector tracks it, as anything may come to hold it.
+
+    The callback of a future holds it, or the traceback of what failed at once.
+    """
+
+
 cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
     """A waiter for a node, not in its run's list yet."""
     cdef Waiter waiter = Waiter.__new__(Waiter)
+    waiter.run = run
+    waiter.frame = frame
+    waiter.node = <int32_t>node
+    return waiter
+
+
+cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node):
+    """The same for one that the launcher is given."""
+    cdef Launched waiter = Launched.__new__(Launched)
     waiter.run = run
     waiter.frame = frame
     waiter.node = <int32_t>node

@@ -11,10 +11,10 @@ import atexit
 import logging
 import os
 import sys
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from cascade._core.fork import new_lock
 from cascade._core.proof import Proof
 from cascade._core.symbol import symbol
 from cascade.exceptions import TemplateError
@@ -56,7 +56,7 @@ class Store:
 
     def __init__(self) -> None:
         self.files: list[TemplateFile] = []  # another list each time: somebody may be in the middle of one
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def open(
         self, path: str | os.PathLike[str], *, strict: bool = False, missing: bool = False, most: int = LARGEST
@@ -234,7 +234,7 @@ class Additions:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(path)
-        self._lock = threading.RLock()  # garbage may be collected in any line
+        self._lock = new_lock()
         self._encodings: Encodings = {}
         self._size = 0
         self._process = 0
