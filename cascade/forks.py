@@ -38,8 +38,14 @@ def renew_in_children(thing: Renewed) -> None:
 
 
 def _renew() -> None:
+    failure = None
     for thing in list(_known):
-        thing._renew()
+        try:
+            thing._renew()
+        except Exception as error:  # the others are to be renewed all the same
+            failure = error
+    if failure is not None:
+        raise failure  # Python tells of it, and goes on
 
 
 in_child(_renew)

@@ -115,6 +115,10 @@ POLICIES: dict[str, Callable[[cs.LazyResult], cs.LazyResult]] = {
 Way = Callable[[cs.Engine, object], Awaitable[None]]
 
 
+async def _misses(engine: cs.Engine, target: cs.LazyResult) -> None:
+    await engine.run(target)
+
+
 async def _fails(engine: cs.Engine, target: cs.LazyResult) -> None:
     with pytest.raises(BaseException):  # noqa: B017 - any
         await engine.run(target)
@@ -144,9 +148,9 @@ def _resource(scope: str, *, is_async: bool, early: bool) -> Way:
 
         engine = cs.Engine()
         engine.report = lambda *_: None  # type: ignore[method-assign]
-        async with engine:
-            engine.register(cs.resource(scope=scope)(awaited if is_async else plain), "it")
-            with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError):
+            async with engine:
+                engine.register(cs.resource(scope=scope)(awaited if is_async else plain), "it")
                 await engine.run(_takes(held))
 
     return way
@@ -222,8 +226,8 @@ WAYS: dict[str, Way] = {
         and not (task is sync and policy in ("timeout", "total", "all"))  # an inline call cannot be given up
         and not (task is threaded and kind is Falsy)
     },
-    "store that loses": _way(lambda held: _cached(given(held), Lost())),
-    "store that is full": _way(lambda held: _cached(given(held), Full())),
+    "store that loses": lambda engine, held: _misses(engine, _cached(given(held), Lost())),
+    "store that is full": lambda engine, held: _misses(engine, _cached(given(held), Full())),
     "a key that fails": _way(lambda held: given(held).with_cache(cs.ResultCache(key=lambda **_: 1 / 0))),
     "timeout": _way(lambda held: forever(held).with_timeout(1e-9)),
     "total timeout": _way(lambda held: forever(held).with_retry(max_attempts=9).with_timeout(total=1e-9)),

@@ -250,11 +250,11 @@ def test_a_timeout_while_the_collector_ends_values(action):
 class Refusing(asyncio.SelectorEventLoop):
     """An event loop that takes nothing when it is told to."""
 
-    refuses = False
+    refuses = 0  # so many times. An engine asks twice
 
     def call_soon(self, *args, **kwargs):
         if self.refuses:
-            self.refuses = False
+            self.refuses -= 1
             raise MemoryError
         return super().call_soon(*args, **kwargs)
 
@@ -266,7 +266,7 @@ def test_a_wake_up_that_raises_leaves_nothing_asleep_and_loses_nothing():
         async with cs.Engine() as engine:
             run = engine.start(keep(channel.recv(), channel.recv()))
             await asyncio.sleep(0)
-            loop.refuses = True
+            loop.refuses = 2
             with pytest.raises(MemoryError):
                 channel.send("first")
             channel.send("second")
@@ -283,7 +283,7 @@ def test_closing_a_channel_tells_all_whatever_telling_one_of_them_raises():
         async with cs.Engine() as engine, cs.Engine() as other:
             runs = [engine.start(keep(channel.recv())), other.start(keep(channel.recv()))]
             await asyncio.sleep(0)
-            loop.refuses = True
+            loop.refuses = 2
             with pytest.raises(MemoryError):
                 channel.close()
             engine.start(keep())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from concurrent.futures import Future
 from typing import Any
 
@@ -26,6 +27,11 @@ def count(n: int) -> Any:
     return count(n - 1) if n else "done"
 
 
+def _bound_to(function: Any) -> Any:
+    """The object of a bound method, or of a weak reference."""
+    return function() if isinstance(function, weakref.ref) else getattr(function, "__self__", None)
+
+
 class Failing:
     """Has a method of the running event loop raise when the engine calls it, some number of times."""
 
@@ -36,7 +42,7 @@ class Failing:
         self._times = times
 
         def call(*args: Any, **options: Any) -> Any:
-            if self.left and any(isinstance(getattr(each, "__self__", None), cs.Engine) for each in args):
+            if self.left and any(isinstance(_bound_to(each), cs.Engine) for each in args):
                 self.left -= 1
                 raise error
             return real(*args, **options)

@@ -83,7 +83,7 @@ def test_renewed_once_and_not_kept_alive() -> None:
     class Thing:
         renewed = 0
 
-        def renew(self) -> None:
+        def _renew(self) -> None:
             self.renewed += 1
 
     thing = Thing()

@@ -464,23 +464,25 @@ def test_an_idle_thread_keeps_nothing_of_the_context_that_it_was_started_in(inte
     printed = interpreter(
         """
         import contextvars, gc, weakref
-        from cascade.processes import ProcessPool
-        from cascade.threads import ThreadPool
+        import cascade as cs
+        from cascade.executors import ProcessExecutor, ThreadExecutor
 
         class Thing: ...
 
+        positive = cs.task(abs)
+
         if __name__ == "__main__":
             variable = contextvars.ContextVar("variable")
-            for pool in ThreadPool(max_threads=1), ProcessPool(1):
+            for executor in ThreadExecutor(max_threads=1), ProcessExecutor(max_processes=1):
                 thing = Thing()
                 kept = weakref.ref(thing)
                 token = variable.set(thing)
-                pool.submit(abs, -1).result(60)
+                executor.submit(positive, (-1,), {}).result(60)
                 variable.reset(token)
                 del thing, token
                 gc.collect()
                 print(kept())
-                pool.close()
+                executor.close()
         """,
         PYTHON_THREAD_INHERIT_CONTEXT="1",
     )
