@@ -53,7 +53,7 @@ class Deadline:
 
     def _expire(self) -> None:
         self.expired = True
-        if self._task is not None:
+        if self._task is not None and not self._task.get_loop().is_closed():  # else nothing awaits it any more
             self._task.cancel()
 
 
@@ -65,7 +65,7 @@ async def pause(timers: Timers, seconds: float) -> None:
     woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def wake() -> None:
-        if not woken.done():
+        if not woken.done() and not woken.get_loop().is_closed():
             woken.set_result(None)
 
     alarm = timers.call_at(timers.now() + round(seconds * 1e9), wake)

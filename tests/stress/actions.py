@@ -206,13 +206,16 @@ async def _at_most(world: World, engine: cs.Engine, scene: Scene) -> None:
 
 def fork(world: World) -> None:
     """Have a child do a little of everything; it must come to an end."""
-    if not world.chance(0.03):
+    # Not while another fork prepares: what Python's own modules lock before a fork cannot be locked twice.
+    if world.forking or not world.chance(0.03):
         return
+    world.forking = True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there are threads
         child = os.fork()
     if not child:
         _child(world)
+    world.forking = False
     _, status = os.waitpid(child, 0)
     if status:
         world.book.note(f"a child ended with status {status}: it hung if that is {int(signal.SIGALRM)}")

@@ -47,6 +47,7 @@ class World:
         self.virtual = self.chance(0.4)
         self.book = Book()
         self.over = False
+        self.forking = False
         self.used = itertools.count()  # actions so far
         self.fuel = FUEL  # and how many there may be
         self.made = itertools.count()
@@ -242,7 +243,9 @@ class World:
         """Give the engines one event loop, or two of which the first ends while runs wait on it."""
         clock = cs.Clock.virtual(seed=self.below(100))  # which engines may share, as they may not a real one
         engines = [self.new_engine(clock if self.virtual else cs.Clock.real()) for _ in range(1 + self.below(2))]
-        for leave in [False, True] if self.chance(0.3) and not self.strict else [True]:
+        leaves = [False, True] if self.chance(0.3) and not self.strict else [True]
+        self.book.cuts = len(leaves) > 1
+        for leave in leaves:
             with asyncio.Runner(loop_factory=engines[0].new_loop) as runner:
                 runner.run(self.drive(engines, leave=leave))
 
