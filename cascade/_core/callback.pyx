@@ -26,7 +26,7 @@ cdef class Callback(Receiver):
     cdef bint notify(self) except -1:
         if self.wake() or self.origin is None:  # taken already, from another thread; or it was only to be refused
             return True
-        message, origin = self.message, self.origin
+        _message, _origin = self.message, self.origin  # to be let go of last
         self.message = self.origin = None
         return False
 

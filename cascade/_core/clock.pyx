@@ -236,7 +236,7 @@ cdef class Clock:
         return self.leap()
 
     def forget(self):
-        """For the engine, in a child of `os.fork`: the timers are its parent's, and so is the loop that took the clock."""
+        """For the engine, in a child of `os.fork`: the timers and the loop that took the clock are its parent's."""
         cdef Py_ssize_t i
         for i in range(self.count):
             (<Timer>self.heap[i].timer).place = 0  # and not let go: to free them would run code of the parent's here

@@ -503,11 +503,11 @@ cdef class Evaluation(Starting):
         cdef Waiter waiter = self.waiters
         cdef Waiter next, withdrawn = None
         cdef Frame stack
-        cdef object target, expansion, launches
+        cdef object _target, _expansion, _launches
         if self.stopping:
             return 0
         self.stopping = True
-        target, expansion, launches = self.target, self.expansion, self.launches
+        _target, _expansion, _launches = self.target, self.expansion, self.launches  # to be let go of last
         self.target = None
         self.expansion = None
         self.launches = None

@@ -133,7 +133,7 @@ cdef class Frame:
     cdef int begin_by_need(self) except -1:
         """Want the target, and nothing but what that must have."""
         cdef Py_ssize_t i
-        cdef dict maps = self.maps  # let go of once the frame is whole
+        cdef dict _maps = self.maps  # to be let go of last
         self.maps = None
         self.allot(3)
         for i in range(self.template.node_count):

@@ -177,7 +177,7 @@ cdef class Mailbox:
 
     cdef bint offer(self, object message) except -1:
         """Take a message as the rule of overflow has it; False: there must be room first."""
-        cdef object dropped
+        cdef object _dropped
         while True:
             if self.closed:
                 raise ChannelClosedError("sent to a closed channel")
@@ -198,7 +198,7 @@ cdef class Mailbox:
         self.queued.append(message)
         while self.queued is not None and len(self.queued) - self.head > self.limit:
             self.dropped += 1
-            dropped = self.pop()  # its end may call anything: what waits is looked at anew
+            _dropped = self.pop()  # its end may call anything: what waits is looked at anew
         return True
 
     cdef bint hand_out(self, object message) except -1:

@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t
 from cascade._core.clock cimport after, nanoseconds
 from cascade._core.choice cimport Choice, check_channels, new_choice
 from cascade._core.mailbox cimport Mailbox, Received, next_delivery, nothing, received
-from cascade._core.spec cimport SEND, WAIT
+from cascade._core.spec cimport WAIT
 
 from cascade.exceptions import ChannelClosedError
 
@@ -53,8 +53,8 @@ cdef class Waiter(Receiver):
     cdef void arrive(self, object value, object error) noexcept:
         """Go from the run's list of waiters to that of the landed, and wake nobody. Only if it has not landed."""
         cdef Awaiting run = self.run
-        cdef object handle = self.handle  # what it holds by now is let go of once all is in its place
-        cdef object waited_with = self.value
+        cdef object _handle = self.handle  # what it holds by now is let go of once all is in its place
+        cdef object _waited_with = self.value
         self.landed = True
         self.handle = None  # a future may hold on to the waiter for ever
         self.value = value
