@@ -243,7 +243,12 @@ class Engine(Turns):
                 if several failed at once. By then nothing of the run is running any more.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        return await self.start(target, params=params)
+        started = self.start(target, params=params)
+        try:
+            return await started
+        except asyncio.CancelledError:
+            started._return_messages()
+            raise
 
     async def aclose(self) -> None:
         """Cancel and await what still runs, and stop the workers. Nothing can be started any more.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cascade._core import reach  # noqa: F401 - it completes the types
 from cascade._core.evaluation import Evaluation
 from cascade._core.lazy import LazyResult
+from cascade._core.mailbox import Received
 from cascade.baggage import Baggage
 from cascade.exceptions import EngineStateError, TaskSkippedError
 from cascade.joins import Hook, Join, end_all
@@ -128,6 +129,14 @@ class Run(Evaluation):
                 self.told = True
                 raise cancelled from (self._error(self.errors) if self.errors else None)
         return self.result()
+
+    def _return_messages(self) -> None:
+        """Its value came too late for what awaited it, and nothing else can ask for it: messages in it are for others."""
+        if not self.finished or self.errors or self.stopping:
+            return
+        for each in reversed(self.value if type(self.value) is list else [self.value]):
+            if type(each) is Received and each.channel is not None:
+                each.channel.unreceive(each.message)
 
     # ------------------------------------------------------------------------------------- who is told of its end
 

@@ -73,13 +73,15 @@ async def test_what_was_not_looked_at_when_its_run_was_cancelled_is_put_back() -
 async def test_what_has_become_a_value_is_not_put_back() -> None:
     channel = cs.Channel()
     engine = cs.Engine()
-    waiting = asyncio.ensure_future(engine.run(channel.recv()))
+    run = engine.start(channel.recv())
+    waiting = asyncio.ensure_future(asyncio.wait_for(run, 60))
     await settle()
     channel.send("a value, and its run has ended")
     await settle(1)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    assert channel.drain() == []
+    assert channel.drain() == []  # there is the run to ask
+    assert run.result().message == "a value, and its run has ended"
     run = engine.start(keep(channel.recv(), fail_after(asyncio.Event())))
     await settle()
     channel.send("a value among arguments")
@@ -299,3 +301,24 @@ def test_a_message_from_a_thread_is_kept_if_the_loop_is_closed_before_it_is_told
     del task
     gc.collect()
     assert channel.drain() == ["precious"]
+
+
+@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("make", [lambda channel: channel.recv(), lambda channel: [channel.recv(), channel.recv()]])
+async def test_a_message_that_comes_as_what_awaits_it_is_cancelled(turns, make):
+    channel = cs.Channel()
+    async with cs.Engine() as engine:
+        waiting = asyncio.ensure_future(engine.run(make(channel)))
+        await asyncio.sleep(0)
+        channel.send("first")
+        channel.send("second")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        try:
+            value = await waiting
+        except asyncio.CancelledError:
+            received = []
+        else:
+            received = [one.message for one in (value if type(value) is list else [value])]
+        assert received + channel.drain() == ["first", "second"]
