@@ -131,7 +131,7 @@ class Run(Evaluation):
         return self.result()
 
     def _return_messages(self) -> None:
-        """Its value came too late for what awaited it, and nothing else can ask for it: messages in it are for others."""
+        """Its value came too late for what awaited it, and nothing else can ask for it: its messages are for others."""
         if not self.finished or self.errors or self.stopping:
             return
         for each in reversed(self.value if type(self.value) is list else [self.value]):
