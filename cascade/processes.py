@@ -38,10 +38,16 @@ class ProcessPool:
 
     def __init__(self, max_processes: int | None = None) -> None:
         self._max_processes = default_processes() if max_processes is None else max_processes
-        self._renew()
+        self._inherited: list[object] = []
+        self._make()
         renew_in_children(self)
 
     def _renew(self) -> None:
+        # Kept until the executors of the parent were found: freed, they would leave their processes to this one's end.
+        self._inherited += [self._team, *self._retired]
+        self._make()
+
+    def _make(self) -> None:
         self._waiting: deque[tuple[Future[Any], bytes]] = deque()
         self._team: _Team | None = None
         self._retired: set[_Team] = set()
