@@ -70,9 +70,9 @@ SANITIZERS := PYTHONPATH="$(abspath $(SANITIZED))/lib" PYTHONSAFEPATH=1 PYTHONMA
     LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 # The tests of the core: those in which expressions are extracted, evaluated and freed, on channels and clocks.
-SANITIZED_TESTS = $(wildcard $(addsuffix .py,$(addprefix tests/test_,cancellation channel* clock* core_* dataflow \
-    expressions failure* fairness awkward_* language* lazy_* leaks loops modes* population* run scale_* select state steps_* \
-    structur* task_* templates virtual_loop wait)))
+SANITIZED_TESTS = $(wildcard $(addsuffix .py,$(addprefix tests/test_,cancellation channel* clock* closed_* core_* \
+    dataflow dropped_* engine_* expressions failure* fairness awkward_* language* lazy_* leaks loops modes* population* run scale_* select state steps_* \
+    structur* table_* task_* templates virtual_loop wait)))
 
 $(SANITIZED)/.flags: setup.py | $(VENV)/.made
 	@rm -rf $(SANITIZED)
@@ -117,7 +117,7 @@ stress: $(VENV)/.built
 
 # A child of a fork may hang in AddressSanitizer itself, as another thread was in it.
 sanitize: $(VENV)/.built $(VENV)/.tools $(SANITIZED)/.built
-	$(SANITIZERS) $(BIN)/python -m pytest -p no:cacheprovider $(SANITIZED_TESTS) $(PYTEST)
+	$(SANITIZERS) $(BIN)/python -m pytest -p no:cacheprovider $(SPREAD) $(SANITIZED_TESTS) $(PYTEST)
 	$(SANITIZERS) $(BIN)/python tests/stress --seconds $(SECONDS) --without fork $(STRESS)
 
 bench: $(VENV)/.built $(VENV)/.tools

@@ -24,6 +24,7 @@ MODULES = [
     "cascade._core.extract",
     "cascade._core.fork",
     "cascade._core.frame",
+    "cascade._core.gc_traverse",
     "cascade._core.key",
     "cascade._core.layout",
     "cascade._core.lazy",
@@ -31,7 +32,6 @@ MODULES = [
     "cascade._core.operands",
     "cascade._core.policy",
     "cascade._core.proof",
-    "cascade._core.reach",
     "cascade._core.scheduler",
     "cascade._core.spec",
     "cascade._core.special",
@@ -59,7 +59,10 @@ DIRECTIVES = {
 # the code that called it and jumps to its error path.
 APPEND = UtilityCode.load_cached("ListCompAppendAndDecref", "Optimize.c")
 END = "Py_DECREF(x);\n    return result"
-APPEND.impl = APPEND.impl.replace(END, "if (result == 0) " + END)
+if END in APPEND.impl:
+    APPEND.impl = APPEND.impl.replace(END, "if (result == 0) " + END)
+else:
+    print("setup.py: this Cython has another ListCompAppendAndDecref than 3.3.1; it is used as it is", file=sys.stderr)
 
 # Added to the flags that the interpreter itself was built with.
 FLAGS = [] if sys.platform == "win32" else ["-O2", "-Wno-unused-function"]

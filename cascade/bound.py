@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from asyncio.events import _get_running_loop
 from collections.abc import Sized
@@ -10,6 +11,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.clock import Clock
+from cascade._core.evaluation import detach_all
 from cascade.belongings import Belongings
 from cascade.exceptions import DeadlockError, EngineClosedError, EngineStateError
 from cascade.joins import Joins
@@ -175,7 +177,7 @@ class Bound(Belongings):
         self._tended = set()
         self._context = Context()  # that of the parent may be in use, and will never be left here
         self.clock.forget()
-        self._scheduler = self._scheduler.anew()
+        self._scheduler = self._scheduler.another()
         if self._limits is not None:
             self._limits.clear()
         self.attend()
@@ -184,26 +186,32 @@ class Bound(Belongings):
         raise NotImplementedError
 
     def __del__(self) -> None:
-        """Nothing holds it any more, so nothing will give its runs their turns: say so, and let go of what is theirs.
+        """Nothing holds it any more, so nothing will give its runs their turns: let go of what is theirs, and say so.
 
         It may have been found by the collector: in any thread, and what awaits its runs is lost together with it.
+        Python calls this once: an engine that something holds again afterwards is closed.
         """
         if not hasattr(self, "_joins"):  # it was never made. To ask for `__dict__` would make one, and keep it alive
             return
         runs = tuple(self._runs)
-        shown = ", ".join(map(repr, runs[:_SHOWN])) + (f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else "")
-        error = EngineStateError("the engine was dropped before the run had ended")
-        for run in runs:
-            run.forsake()
-            run.finished = True
-            run.abandon_scope(error)
-        if self._alarm is not None:
-            self._alarm.cancel()
-        scope, self._scope = self._scope, None
-        if scope is not None:
-            scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
-        if runs:
-            self.report(f"an engine was dropped while runs were pending: {shown}; hold it as long as they run", error)
+        self._runs = {}
+        self._closed = True
+        try:
+            detach_all(runs)
+        finally:  # what is told comes last: any of it may fail, at the end of a program above all
+            error = EngineStateError("the engine was dropped before the run had ended")
+            scope, self._scope = self._scope, None
+            for run in runs:
+                run.finished = True
+                run.abandon_scope(error)
+            if self._alarm is not None:
+                self._alarm.cancel()
+            if scope is not None:
+                scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
+            if runs and not sys.is_finalizing():
+                ids = ", ".join(str(run.id) for run in runs[:_SHOWN])
+                more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
+                self.report(f"an engine was dropped with pending runs ({ids}{more}): hold it while they run", error)
 
     def _fit(self, loop: asyncio.AbstractEventLoop) -> Sized | None:
         """See that an event loop keeps the engine's time. Return what it is about to call, if that matters."""

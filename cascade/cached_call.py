@@ -19,6 +19,7 @@ from cascade.cache.flight import Needs
 from cascade.cache.making import Making
 from cascade.cache.protocol import Hit, NoResult
 from cascade.exceptions import CacheKeyError, InputError, ResourceError
+from cascade.failures import exc_info, is_a
 
 if TYPE_CHECKING:
     from cascade.cache.flight import Lead
@@ -163,7 +164,7 @@ def _tell(policy: CachePolicy, method: str, error: Exception, text: str) -> None
     what = type(policy), method, type(error)
     if what not in _told:
         _told.add(what)
-        _logger.warning("result cache: %s", text, exc_info=None if isinstance(error, CacheKeyError) else error)
+        _logger.warning("result cache: %s", text, exc_info=None if is_a(error, CacheKeyError) else exc_info(error))
 
 
 async def _aside(engine: Engine, policy: Any, pool: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from cascade._core import reach  # noqa: F401 - it completes the types
+from cascade._core import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.callback import Callback, SendCallback
 from cascade._core.clock import check_seconds
 from cascade._core.mailbox import Mailbox, Received

@@ -147,7 +147,7 @@ class ProcessExecutor:
             Exception: an argument cannot be pickled.
         """
         _check_name(task)
-        # Pickled here, for an error at once, and unpickled by the call itself: see `cascade.parcel`.
+        # Pickled here, for an error at once, and unpickled by the call itself: see `cascade.worker_result`.
         call = pickle.dumps((task, arguments, keywords))
         if self._pool is None:
             from cascade.processes import ProcessPool  # not needed by most programs, slow to import

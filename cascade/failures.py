@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Any
+from types import TracebackType, UnionType
+from typing import Any, TypeGuard, TypeVar
 
 __all__ = [
-    "add_note", "another", "cause_of", "context_of", "describe", "exc_info", "fields", "members", "message",
-    "result_of", "set_cause", "set_context", "set_traceback", "singles", "slots",
+    "add_note", "another", "bases", "cause_of", "context_of", "describe", "exc_info", "fields", "is_a", "members",
+    "message", "name_of", "result_of", "set_cause", "set_context", "set_traceback", "singles", "slots", "traceback_of",
 ]  # fmt: skip
 
 LONGEST = 2000
@@ -23,6 +23,7 @@ _MEMBERS = 3
 _NOTES = 5  # of one kind on one exception: it may be one object that is raised for ever
 
 _logger = logging.getLogger("cascade")
+E = TypeVar("E", bound=BaseException)
 
 _dict = BaseException.__dict__["__dict__"]
 _cause = BaseException.__dict__["__cause__"]
@@ -31,9 +32,37 @@ _suppresses = BaseException.__dict__["__suppress_context__"]
 _traceback = BaseException.__dict__["__traceback__"]
 _members = BaseExceptionGroup.__dict__["exceptions"]
 _args = BaseException.__dict__["args"]
+# Of a class, whatever its metaclass answers.
+_mro = type.__dict__["__mro__"]
+_namespace = type.__dict__["__dict__"]
+_module = type.__dict__["__module__"]
+_qualname = type.__dict__["__qualname__"]
 
 
 # ------------------------------------------------------------------------------------------------------- its parts
+
+
+def is_a(error: object, kind: type[E] | tuple[type[E], ...] | UnionType) -> TypeGuard[E]:
+    """Return what `isinstance` does, whatever the exception answers when it is asked for its class."""
+    return issubclass(type(error), kind)
+
+
+def bases(error: BaseException) -> tuple[type, ...]:
+    """Return the classes that an exception is an instance of, its own first."""
+    found: tuple[type, ...] = _mro.__get__(type(error))
+    return found
+
+
+def name_of(kind: type) -> tuple[str, str]:
+    """Return the module and the qualified name of a class."""
+    module = _module.__get__(kind)
+    return (module if type(module) is str else "?"), _qualname.__get__(kind)
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Return the traceback of an exception."""
+    found: TracebackType | None = _traceback.__get__(error)
+    return found
 
 
 def fields(error: BaseException) -> dict[str, Any]:
@@ -44,13 +73,14 @@ def fields(error: BaseException) -> dict[str, Any]:
 
 def slots(error: BaseException) -> Iterator[tuple[str, Any]]:
     """Iterate over the attributes of an exception that its class keeps in slots."""
-    for kind in type(error).__mro__:
-        names = kind.__dict__.get("__slots__", ())
+    for kind in bases(error):
+        namespace = _namespace.__get__(kind)
+        names = namespace.get("__slots__", ())
         for slot in (names,) if isinstance(names, str) else tuple(names):
             private = slot.startswith("__") and not slot.endswith("__")
-            name = f"_{kind.__name__.lstrip('_')}{slot}" if private else slot
+            name = f"_{name_of(kind)[1].rpartition('.')[2].lstrip('_')}{slot}" if private else slot
             try:
-                yield name, kind.__dict__[name].__get__(error)
+                yield name, namespace[name].__get__(error)
             except (KeyError, AttributeError):  # it has no value
                 continue
 
@@ -69,7 +99,7 @@ def context_of(error: BaseException) -> BaseException | None:
 
 def members(error: BaseException) -> tuple[BaseException, ...]:
     """Return the exceptions in a group; of any other exception, none."""
-    found: tuple[BaseException, ...] = _members.__get__(error) if isinstance(error, BaseExceptionGroup) else ()
+    found: tuple[BaseException, ...] = _members.__get__(error) if is_a(error, BaseExceptionGroup) else ()
     return found
 
 
@@ -77,7 +107,7 @@ def singles(error: BaseException) -> Iterator[BaseException]:
     """Iterate over an exception, or over those in a group and in the groups in it."""
     pending = [error]
     for each in pending:
-        if isinstance(each, BaseExceptionGroup):
+        if is_a(each, BaseExceptionGroup):
             pending.extend(members(each))
         else:
             yield each
@@ -123,7 +153,7 @@ def add_note(error: BaseException, note: str, kind: str | None = None, owner: st
         except KeyboardInterrupt:
             raise
         except BaseException:  # it refuses notes; it has them all the same
-            _logger.debug("%s does not take notes: %s", type(error).__name__, note)
+            _logger.debug("%s does not take notes: %s", name_of(type(error))[1], note)
     notes = fields(error).get("__notes__")
     if not isinstance(notes, list):  # none yet, or something else that cannot take one
         notes = fields(error)["__notes__"] = [*notes] if type(notes) is tuple else []
@@ -213,12 +243,13 @@ def message(error: BaseException, longest: int = LONGEST) -> str:
     except KeyboardInterrupt:
         raise
     except BaseException as second:  # the exception of a user, and its `__str__`
-        return f"<no message: its __str__ raised {type(second).__name__}>"
+        return f"<no message: its __str__ raised {name_of(type(second))[1]}>"
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _alone(error: BaseException) -> str:
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    module, name = name_of(type(error))
+    if module != "builtins":
+        name = f"{module}.{name}"
     text = message(error)
     return f"{name}: {text}" if text else name

@@ -11,7 +11,7 @@ import msgspec
 
 from cascade._core.lazy import LazyResult
 from cascade.exceptions import InternalError, PolicyError, TargetError
-from cascade.failures import singles
+from cascade.failures import is_a, singles
 from cascade.joins import Hook, Join, end_all
 from cascade.losses import Losses
 from cascade.runs import Run
@@ -297,7 +297,7 @@ class _Restarting:
     def place(self, run: Run, runs: list[Run]) -> int | None:
         """Return which member a run was that has failed, or None if it is not to be started again."""
         for error in run.errors or ():
-            if not isinstance(error, Exception) or isinstance(error, InternalError):
+            if not is_a(error, Exception) or is_a(error, InternalError):
                 return None
         if self._places is None:
             self._places = {each: place for place, each in enumerate(runs)}
@@ -336,4 +336,4 @@ def start_many(
 def _ends_process(run: Run) -> bool:
     """Whether a run has failed with what is meant for the process, not for whoever awaits the run."""
     found = (each for error in run.errors or () for each in singles(error))
-    return any(isinstance(each, (KeyboardInterrupt, SystemExit)) for each in found)
+    return any(is_a(each, (KeyboardInterrupt, SystemExit)) for each in found)

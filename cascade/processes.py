@@ -17,7 +17,7 @@ from typing import Any
 
 from cascade.failures import another
 from cascade.forks import renew_in_children
-from cascade.parcel import make_call, unpack
+from cascade.worker_result import make_call, unpack
 
 __all__ = ["ProcessPool"]
 
@@ -57,7 +57,7 @@ class ProcessPool:
         """Have a process make a call.
 
         Args:
-            call: as `cascade.parcel.make_call` takes it.
+            call: as `cascade.worker_result.make_call` takes it.
 
         Returns:
             The `concurrent.futures.Future` of the call.

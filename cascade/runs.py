@@ -9,7 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from cascade._core import reach  # noqa: F401 - it completes the types
+from cascade._core import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.evaluation import Evaluation
 from cascade._core.lazy import LazyResult
 from cascade._core.mailbox import Received
@@ -223,7 +223,7 @@ class Run(Evaluation):
             self.errors[:] = [self._error(self.errors)]  # one exception, which takes notes
         wrong = await self.scope().close(None if self.skipped else self.failure())
         if wrong is not None:
-            self.spoil(wrong)
+            self._fail_ended(wrong)
 
     def abandon_scope(self, error: BaseException) -> None:
         """Its event loop was closed: what can be torn down without it is."""

@@ -201,7 +201,7 @@ class Turns(Bound):
             self._turn_due = True
         except BaseException:
             self._turn_due = False
-            self._scheduler.doze()
+            self._scheduler.fall_asleep()
             raise error from None
         if not isinstance(error, Exception):
             raise error

@@ -235,6 +235,17 @@ def chain() -> BaseException:
     return error
 
 
+class NoAttributes(Exception):
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("no attributes")
+
+
+class OwnTraceback(Exception):
+    @property
+    def __traceback__(self) -> Any:
+        raise AttributeError("of what it wraps")
+
+
 MAKE: dict[str, Callable[[], BaseException]] = {
     "empty": Empty,
     "no truth": NoTruth,

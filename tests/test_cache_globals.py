@@ -154,11 +154,12 @@ def test_reads_and_changes() -> None:
             stored.get(1)  # type: ignore[name-defined] # noqa: F821
         return lambda: held.got + called(x)  # type: ignore[name-defined] # noqa: F821
 
-    reads, changes = traffic(f.__code__)
+    reads, changes, calls = traffic(f.__code__)
     assert {path[0] for path in reads} >= {"read", "held", "called", "attribute"}
-    assert ("held", "got") in reads and ("stored",) not in reads and ("added",) not in reads
-    own = {("assigned",), ("stored",), ("deleted",), ("attribute", "a", "b"), ("added",), ("sliced",), ("removed",)}
+    assert ("held", "got") in reads and ("stored",) not in reads and ("added", "append") in reads
+    own = {("assigned",), ("stored",), ("deleted",), ("attribute", "a", "b"), ("sliced",)}
     assert own <= set(changes) <= own | {("kept",)}
+    assert set(calls) == {("added",), ("removed",)}  # changes, if these are containers
 
 
 def test_a_helper_with_a_state_of_its_own(program: Any) -> None:
@@ -237,3 +238,62 @@ def test_what_is_typed_in_is_known_in_its_process_only(tmp_path: Path) -> None:
     for _ in range(2):
         assert run("-c", text, str(store)) == "10"
         assert len(cs.DiskStore(store)) == 3
+
+
+class Slotted:
+    __slots__ = ("rate",)
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+
+    def add(self, x: int) -> int:
+        return x + self.rate
+
+
+RATES: Any = (1, 2)
+SLOTTED = Slotted(2)
+
+
+@cs.cached
+def sum_of_rates() -> int:
+    return sum(RATES)
+
+
+@cs.cached
+def by_slot(x: int) -> int:
+    return x * SLOTTED.rate
+
+
+def helpers_of(rate: int) -> Any:
+    made = types.ModuleType("helpers_of_a_test")
+    exec(f"RATE = {rate}\ndef add(x): return x + RATE", vars(made))
+    return made
+
+
+HELPERS = helpers_of(2)
+
+
+@cs.cached
+def by_module(x: int) -> int:
+    added: int = HELPERS.add(x)
+    return added
+
+
+def test_a_tuple_that_another_takes_the_place_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cs.run(sum_of_rates()) == 3
+    monkeypatch.setitem(globals(), "RATES", (1, 20))
+    assert cs.run(sum_of_rates()) == 21
+
+
+def test_what_is_in_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cs.run(by_slot(10)) == 20
+    monkeypatch.setattr(SLOTTED, "rate", 3)
+    assert cs.run(by_slot(10)) == 30
+
+
+def test_a_method_that_is_called_as_those_that_change_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cs.run(by_module(10)) == 12
+    monkeypatch.setattr(HELPERS, "RATE", 3)
+    assert cs.run(by_module(10)) == 13
+    monkeypatch.setattr(HELPERS, "add", lambda x: -x)
+    assert cs.run(by_module(10)) == -10

@@ -23,6 +23,8 @@ from odd_exceptions import (
     Holds,
     Keyword,
     Mute,
+    NoAttributes,
+    OwnTraceback,
     give,
     odd,
     odd_process,
@@ -400,3 +402,20 @@ def test_the_traceback_of_a_failure_can_be_printed(engine: cs.Engine) -> None:
 
 def test_the_worker_is_another_process(engine: cs.Engine) -> None:
     assert os.getpid() not in cs.run([take(1)], engine=engine)
+
+
+@cs.task(mode="process")
+def unanswering(kind: str) -> None:
+    """Raises what `asyncio` itself cannot be asked to handle everywhere: so it is raised in a process only."""
+    raise {"attributes": NoAttributes, "traceback": OwnTraceback}[kind]("odd")
+
+
+@pytest.mark.parametrize("kind", ["attributes", "traceback"])
+def test_an_exception_that_answers_nothing_breaks_no_pool(kind: str) -> None:
+    from cascade.executors import ProcessExecutor
+
+    executor = ProcessExecutor(max_processes=1)
+    error = executor.submit(unanswering, (kind,), {}).exception(60)
+    assert type(error) in (NoAttributes, OwnTraceback)
+    assert executor.submit(cs.task(abs), (-1,), {}).result(60) == 1  # by the same process
+    executor.close()

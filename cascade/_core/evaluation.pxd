@@ -20,7 +20,8 @@ cdef class Evaluation(Starting):
     cdef public bint finished  # it has ended, and what was set up for it is torn down
     cdef public bint told  # somebody has seen its outcome
 
-    cpdef int forsake(self) except -1
+    cdef int detach(self) except -1
+    cdef void drop(self) noexcept
     cdef int go_on(self) except -1
     cdef int run_frames(self) except -1
     cdef int run_frame(self, Frame frame) except -1

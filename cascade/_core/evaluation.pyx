@@ -104,22 +104,37 @@ cdef class Evaluation(Starting):
                 self.unlink(waiter)
                 waiter.let_go()
 
-    def spoil(self, error):
+    def _fail_ended(self, error):
         """It has ended, but what was set up for it could not be torn down: it has failed, and has no value."""
         self.errors = None
         self.value = None
         self.record(error, None, 0)
 
-    cpdef int forsake(self) except -1:
-        """Nobody will ever let it go on: withdraw from all that would wake it, then hold nothing."""
-        cdef Waiter waiter
-        self.queued = True  # nobody is to wake it
+    cdef int detach(self) except -1:
+        """Nothing will ever let it go on: withdraw from all that would wake it, give messages back, hold nothing."""
+        self.queued = True  # nothing is to wake it
         self.ended = True
         self.value = None
-        if self.scheduler is not None and self.scheduler.clock is not None:
-            self.stop()
-        while self.waiters is not None:  # futures have these
+        try:
+            if self.scheduler is not None:
+                self.stop()
+        finally:
+            self.drop()
+        return 0
+
+    cdef void drop(self) noexcept:
+        """Let go of all that it waits for and holds, and give nothing back.
+
+        For the collector, which may have cleared what it holds already: a message would come back empty.
+        """
+        cdef Waiter waiter
+        cdef Frame stack = self.top
+        self.queued = self.ended = self.stopping = True
+        self.top = None
+        while self.waiters is not None:
             waiter = self.waiters
+            if waiter.run is not None and self.scheduler is not None:
+                waiter.withdraw()
             waiter.landed = True
             self.unlink(waiter)
             waiter.let_go()
@@ -129,7 +144,7 @@ cdef class Evaluation(Starting):
             waiter.next_landed = None
             waiter.let_go()
         self.last_landed = None
-        return 0
+        _let_go_stack(stack)
 
     @property
     def is_ready(self):
@@ -472,7 +487,7 @@ cdef class Evaluation(Starting):
 
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1:
         """Note what has failed, and where."""
-        if isinstance(error, (StopIteration, StopAsyncIteration)):
+        if issubclass(type(error), (StopIteration, StopAsyncIteration)):
             # As PEP 479 has it: it could not leave a coroutine as itself.
             made = RuntimeError(f"a task raised {type(error).__name__}")
             made.__cause__ = error
@@ -548,3 +563,16 @@ cdef void _let_go_stack(Frame stack) noexcept:
             frame.parent = None
             frame.clear()
             frame = parent
+
+
+def detach_all(tuple runs):
+    """Detach runs whose engine nothing holds: all of them, whatever that raises."""
+    cdef Evaluation run
+    cdef object failure = None
+    for run in runs:
+        try:
+            run.detach()
+        except BaseException as error:
+            failure = error
+    if failure is not None:
+        raise failure

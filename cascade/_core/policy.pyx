@@ -27,7 +27,8 @@ cdef class Retry:
 
     def wants(self, error):
         """Whether a failure is worth another attempt. Cancellation never is, nor is what ends the process."""
-        return isinstance(error, self.on) and isinstance(error, Exception) and not isinstance(error, self.give_up_on)
+        kind = type(error)  # an exception may answer anything when it is asked for its class
+        return issubclass(kind, self.on) and issubclass(kind, Exception) and not issubclass(kind, self.give_up_on)
 
     def pause(self, attempt, random):
         """Seconds to wait after so many attempts. ``random`` gives a number from 0 to 1, for the jitter."""

@@ -54,7 +54,7 @@ cdef class Scheduler:
 
     cdef bint move_time(self) except -1
     cdef int push(self, Runnable run) except -1
-    cdef int rouse(self) except -1
+    cdef int ask_for_turn(self) except -1
     cdef int read_clock(self) except -1
 
     cdef inline int burn(self, Py_ssize_t calls) except -1:

@@ -132,13 +132,13 @@ cdef class Scheduler:
         self.outside = outside
         self.awake = False
         if self.first is not None:
-            self.rouse()
+            self.ask_for_turn()
 
-    def anew(self):
+    def another(self):
         """Another one for the same engine, with no run."""
         return Scheduler(self.table, self.clock, self.launcher, MODES[self.default_mode], self.quantum / 1e9)
 
-    def doze(self):
+    def fall_asleep(self):
         """The turn that was to come will not: whatever becomes ready next asks for one again."""
         self.awake = False
 
@@ -179,10 +179,10 @@ cdef class Scheduler:
             self.last = run
             self.ready += 1
         if not self.awake:
-            self.rouse()
+            self.ask_for_turn()
         return 0
 
-    cdef int rouse(self) except -1:
+    cdef int ask_for_turn(self) except -1:
         """Have the launcher give it a turn. Last of all in `push`: it calls out, and may raise."""
         self.awake = True
         try:

@@ -33,7 +33,7 @@ cdef class Waiter(Receiver):
     cdef object lines(self)
 
 
-@cython.no_gc  # by Cython, which knows too little of it: see `reach`
+@cython.no_gc  # by Cython, which knows too little of it: see `gc_traverse`
 cdef class Launched(Waiter):
     pass
 

@@ -27,7 +27,7 @@ def numpy_parts(value: Any) -> Parts:
         return b"dtype", _dtype(value, np), _nowhere
     if kind is np.ndarray:
         _check(value.dtype)
-        return b"ndarray", [value.dtype, value.shape, value.flags.writeable, value.tobytes()], _nowhere
+        return b"ndarray", [value.dtype, value.shape, _axes(value), value.flags.writeable, value.tobytes()], _nowhere
     if isinstance(value, np.generic) and kind.__module__ == "numpy":
         _check(value.dtype)
         return b"numpy scalar", [value.dtype, value.tobytes()], _nowhere
@@ -61,3 +61,12 @@ def _dtype(dtype: Any, np: Any) -> list[object]:
             parts += [name, len(dtype.fields[name]), *dtype.fields[name]]
         return parts
     return [dtype.str, *about, dtype.char]
+
+
+def _axes(value: Any) -> tuple[int, ...] | None:
+    """The order of an array's axes in memory, which `ravel("K")` and its like go by; None: that of its shape."""
+    if value.flags.c_contiguous:
+        return None
+    axes = [axis for axis in range(value.ndim) if value.shape[axis] > 1]
+    order = sorted(axes, key=lambda axis: -abs(value.strides[axis]))
+    return None if order == axes else tuple(order)

@@ -120,7 +120,7 @@ def _hold(asked: FunctionType, walk: Walk) -> list[_Held] | None:
 
 def _stand_in(value: Any) -> tuple[Any] | None:
     """What stands for a global, to see whether it is still the same; None: it may change and be the same object."""
-    if type(value) in CHANGING:
+    if type(value) in CHANGING or type(value) is tuple:  # another tuple may come, and nothing tells when one has gone
         return None
     if type(value) in LEAVES and type(value) is not ModuleType:
         return (value,)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dis
 import sys
-from types import CodeType, FunctionType, ModuleType
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
+from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
 from cascade.cache.function import Codes
@@ -41,17 +43,22 @@ ENDS = ("JUMP_BACKWARD", "JUMP_FORWARD", "RAISE_VARARGS", "RERAISE", "RETURN_")
 # What stands on the stack: a global, and whether it is the object under that path or only a part of it.
 _Origin = tuple[Path, bool]
 
-_known: Codes[tuple[tuple[Path, ...], tuple[Path, ...]]] = Codes()
+# Whose methods of the names in `MUTATORS` change them. Anything else may have a method `add` that changes nothing.
+_CONTAINERS = (list, dict, set, bytearray, array, deque, OrderedDict, defaultdict, Counter)
+
+_known: Codes[tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]] = Codes()
 
 
-def traffic(code: CodeType) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+def traffic(code: CodeType) -> tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]:
     """Return what a function, and the functions inside it, read of their globals, and what they change; sorted.
+
+    The third is what they change if it is a container: a method of it is named that would do so.
 
     >>> def f(x):
     ...     calls.append(x)
     ...     return x * RATE + settings.offset
     >>> traffic(f.__code__)
-    ((('RATE',), ('settings',), ('settings', 'offset')), (('calls',),))
+    ((('RATE',), ('calls',), ('calls', 'append'), ('settings',), ('settings', 'offset')), (), (('calls',),))
     """
     known = _known.get(code)
     if known is None:
@@ -62,7 +69,7 @@ def traffic(code: CodeType) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
             flow.follow(one)
             inside += [constant for constant in one.co_consts if type(constant) is CodeType]
         reads = {path for path in flow.reads if not any(_is_within(path, change) for change in flow.changes)}
-        known = tuple(sorted(reads)), tuple(sorted(flow.changes))
+        known = tuple(sorted(reads)), tuple(sorted(flow.changes)), tuple(sorted(flow.calls))
         _known.add(code, known)
     return known
 
@@ -73,15 +80,20 @@ def _is_within(path: Path, other: Path) -> bool:
 
 def changed_cells(fn: FunctionType) -> list[int]:
     """Return which of the cells of its closure a function changes."""
-    changed = {path[0] for path in traffic(fn.__code__)[1]}
+    _, changes, calls = traffic(fn.__code__)
+    changed = {path[0] for path in changes} | {path[0] for path in calls if type(_find(fn, path)) in _CONTAINERS}
     return [i for i, name in enumerate(fn.__code__.co_freevars) if CELL + name in changed]
 
 
 def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
     """Return what a function reads of its globals, and what is there; ABSENT: nothing that can be found as data."""
-    reads, changes = traffic(fn.__code__)
+    reads, changes, calls = traffic(fn.__code__)
+    own = [path for path in calls if type(_find(fn, path)) in _CONTAINERS]
+    changes = (*changes, *own)
     found = []
     for path in reads:
+        if any(_is_within(path, change) for change in own):
+            continue
         value = _find(fn, path)
         # An object of which it changes a part is its own. A module or a class is only the place of that part.
         is_place = issubclass(type(value), (ModuleType, type, FunctionType))
@@ -91,15 +103,27 @@ def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
 
 
 def _find(fn: FunctionType, path: Path) -> Any:
-    value = fn.__globals__.get(path[0], ABSENT)
+    value = _cell(fn, path[0]) if path[0].startswith(CELL) else fn.__globals__.get(path[0], ABSENT)
     for name in path[1:]:
-        if type(value) is ModuleType and not is_installed(value.__name__):
-            value = vars(value).get(name, ABSENT)
+        if type(value) is ModuleType:
+            # What is installed counts by its name, whether or not it has been loaded yet.
+            value = ABSENT if is_installed(value.__name__) else vars(value).get(name, ABSENT)
         else:
             value = _attribute(value, name)
         if value is ABSENT:
             break
     return value
+
+
+def _cell(fn: FunctionType, name: str) -> Any:
+    """What a cell of a function's closure holds."""
+    for known, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+        if CELL + known == name:
+            try:
+                return cell.cell_contents
+            except ValueError:  # it is empty
+                return ABSENT
+    return ABSENT
 
 
 def _attribute(value: Any, name: str) -> Any:
@@ -115,6 +139,11 @@ def _attribute(value: Any, name: str) -> Any:
     if is_installed(type.__getattribute__(kind, "__module__")):
         return ABSENT
     found: Any = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), ABSENT)
+    if kind is not value and type(found) is MemberDescriptorType:  # a slot, which holds the value
+        try:
+            return found.__get__(value)
+        except AttributeError:
+            return ABSENT
     return found.__func__ if isinstance(found, (classmethod, staticmethod)) else found
 
 
@@ -127,6 +156,7 @@ class _Flow:
     def __init__(self) -> None:
         self.reads: set[Path] = set()
         self.changes: set[Path] = set()
+        self.calls: set[Path] = set()  # of a method that changes a container
         self._stack: list[_Origin | None] = []
 
     def follow(self, code: CodeType) -> None:
@@ -180,7 +210,7 @@ class _Flow:
         if found is not None:
             path, whole = found
             if name in MUTATORS:
-                self.changes.add(path)
+                self.calls.add(path)
             if whole:
                 path = (*path, name)
                 if not path[0].startswith(CELL):

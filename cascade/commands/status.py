@@ -74,7 +74,7 @@ def describe(error: BaseException) -> str:
     >>> describe(ExceptionGroup("two tasks failed", [error, KeyError("x")]))
     "two tasks failed: ZeroDivisionError: division by zero (task jobs.divide at $, iteration 3 of run 1); KeyError: 'x'"
     """
-    if isinstance(error, BaseExceptionGroup):
+    if failures.is_a(error, BaseExceptionGroup):
         single = list(failures.singles(error))
         told = [describe(one) for one in single[:_SHOWN]]
         if len(single) > _SHOWN:

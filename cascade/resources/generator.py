@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 from cascade.exceptions import ResourceError
-from cascade.failures import cause_of, members, set_traceback
+from cascade.failures import cause_of, is_a, members, set_traceback
 
 __all__ = ["begin", "begin_async", "end", "end_async"]
 
@@ -102,12 +102,12 @@ def _is_only(raised: BaseException, failure: BaseException | None) -> bool:
     """Whether what a generator has raised is but the failure that was raised in it."""
     if failure is None:
         return False
-    if isinstance(failure, StopIteration | StopAsyncIteration) and cause_of(raised) is failure:
+    if is_a(failure, StopIteration | StopAsyncIteration) and cause_of(raised) is failure:
         return True  # Python lets neither out of a generator as itself
     pending = [raised]
     for error in pending:
         if error is not failure:
-            if not isinstance(error, BaseExceptionGroup):
+            if not is_a(error, BaseExceptionGroup):
                 return False
             pending.extend(members(error))  # a task group in the generator has wrapped the failure
     return True

@@ -10,7 +10,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cascade.exceptions import ResourceError
-from cascade.failures import add_note, another
+from cascade.failures import add_note, another, is_a
 from cascade.joins import settle
 from cascade.resources.generator import begin, begin_async, end, end_async
 from cascade.resources.provider import Resource
@@ -69,7 +69,7 @@ class Instance:
         except BaseException as error:
             self._scope.forget(self)
             self.state = "gone"
-            told = self._not_cancelled(error) if isinstance(error, CancelledError) else self._told(error)
+            told = self._not_cancelled(error) if is_a(error, CancelledError) else self._told(error)
             if told is error:
                 raise
             raise told from error
@@ -118,7 +118,7 @@ class Instance:
             raise
         except BaseException as error:
             self._failed(error)
-            if isinstance(error, URGENT):
+            if is_a(error, URGENT):
                 raise
             return
         self._ready()
@@ -156,9 +156,9 @@ class Instance:
         self.state = "gone"
         self._scope.forget(self)
         if not self._abandoned:
-            self.error = self._not_cancelled(error) if isinstance(error, CancelledError) else error
+            self.error = self._not_cancelled(error) if is_a(error, CancelledError) else error
             self._copies = [another(self.error) for _ in self._waiting[1:]]
-        elif not isinstance(error, CancelledError) and not isinstance(error, URGENT):
+        elif not is_a(error, CancelledError) and not is_a(error, URGENT):
             self._scope.hooks.report(f"giving up the set-up of resource `{self.binding.name}` failed", error)
         self._wake()
 
@@ -174,9 +174,9 @@ class Instance:
 
     def _told(self, error: BaseException) -> BaseException:
         """What is raised for an error in the set-up: itself, with a note, if it can leave a coroutine as itself."""
-        if isinstance(error, StopIteration | StopAsyncIteration):
+        if is_a(error, StopIteration | StopAsyncIteration):
             return RuntimeError(f"resource `{self.binding.name}` raised {type(error).__name__}")
-        if not isinstance(error, ResourceError | CancelledError):
+        if not is_a(error, ResourceError | CancelledError):
             add_note(error, f"in the set-up of resource `{self.binding.name}`")
         return error
 
@@ -260,7 +260,7 @@ class Instance:
         self.state = "ending"
         wrong = await end_async(self._generator, failure, self.binding.name)
         self._gone(wrong, early=early is not None)
-        if isinstance(wrong, URGENT):
+        if is_a(wrong, URGENT):
             raise wrong
 
     def _gone(self, wrong: BaseException | None, *, early: bool = False) -> None:
@@ -268,9 +268,9 @@ class Instance:
             return
         self.state = "gone"
         self._generator = None
-        if isinstance(wrong, CancelledError):
+        if is_a(wrong, CancelledError):
             wrong = self._not_cancelled(wrong, "teardown")
-        elif wrong is not None and not isinstance(wrong, ResourceError):
+        elif wrong is not None and not is_a(wrong, ResourceError):
             add_note(wrong, f"in the teardown of resource `{self.binding.name}`")
         self._scope.closed(self, wrong, early=early)
         self._wake()

@@ -151,12 +151,8 @@ cdef inline int _visit(PyObject* object, visitproc visit, void* arg) noexcept:
 
 
 cdef int _clear_run(PyObject* run) noexcept:
-    """Take a run apart that only cycles hold. What wakes it is told first; then what it holds is let go of."""
-    cdef Evaluation self = <Evaluation>run
-    try:
-        self.forsake()
-    except BaseException:  # an error here has nowhere to go
-        pass
+    """Take a run apart that only cycles hold, whether or not its engine has detached it before."""
+    (<Evaluation>run).drop()
     return _run.tp_clear(run)
 
 
@@ -167,8 +163,11 @@ cdef int _traverse_launched(PyObject* waiter, visitproc visit, void* arg) noexce
 
 
 cdef int _clear_launched(PyObject* waiter) noexcept:
-    (<Waiter>waiter).handle = None
-    (<Waiter>waiter).let_go()
+    cdef Waiter self = <Waiter>waiter
+    if self.run is not None and not self.landed:  # its run may be cleared after it: it must not find it in its list
+        self.landed = True
+        self.run.unlink(self)
+    self.let_go()
     return 0
 
 

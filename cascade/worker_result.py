@@ -1,6 +1,6 @@
-"""Parcels: what a call in a worker process has come to, packed there and unpacked here.
+"""Results of workers: what a call in a worker process has come to, packed there and unpacked here.
 
-The pool that carries a parcel sees nothing of the user's in it, only bytes and text. So a result or an exception that
+The pool that carries one sees nothing of the user's in it, only bytes and text. So a result or an exception that
 cannot be pickled, or not be unpickled, fails its own call and no other.
 """
 
@@ -21,7 +21,7 @@ from cascade import failures
 from cascade._core.task import Task
 from cascade.exceptions import WorkerError
 
-__all__ = ["Parcel", "RemoteTraceback", "make_call", "unpack"]
+__all__ = ["RemoteTraceback", "WorkerResult", "make_call", "unpack"]
 
 _MOST = 100  # exceptions in one failure: its causes, contexts and members, and theirs
 _LONGEST = 50_000  # characters of a traceback
@@ -29,8 +29,8 @@ _HEAP_TYPE = 1 << 9  # in `type.__flags__`: it was made by Python code
 _args = BaseException.__dict__["args"]
 
 
-class Fault(NamedTuple):
-    """One exception, as plain data. Others are given by their numbers in the parcel.
+class PackedError(NamedTuple):
+    """One exception, as plain data. Others are given by their numbers in the result.
 
     Attributes:
         whole: the pickled exception; None: that would not give it back.
@@ -55,7 +55,7 @@ class Fault(NamedTuple):
     members: tuple[str, list[int]] | None
 
 
-class Parcel(NamedTuple):
+class WorkerResult(NamedTuple):
     """What a call has come to.
 
     Attributes:
@@ -67,7 +67,7 @@ class Parcel(NamedTuple):
 
     task: str
     value: bytes | None
-    faults: list[Fault]
+    faults: list[PackedError]
     trace: str
 
 
@@ -85,7 +85,7 @@ class RemoteTraceback(Exception):
 # -------------------------------------------------------------------------------------------------- in the worker
 
 
-def make_call(call: bytes) -> Parcel:
+def make_call(call: bytes) -> WorkerResult:
     """Make a call that was pickled, and pack what it comes to."""
     task = "?"
     try:
@@ -100,7 +100,7 @@ def make_call(call: bytes) -> Parcel:
     try:
         buffer = BytesIO()
         ForkingPickler(buffer).dump(value)  # which knows more than `pickle`: connections, sockets, what others register
-        return Parcel(task, buffer.getvalue(), [], "")
+        return WorkerResult(task, buffer.getvalue(), [], "")
     except BaseException as error:
         kind = type(value).__name__
         if type(value) is CoroutineType:
@@ -113,17 +113,16 @@ def make_call(call: bytes) -> Parcel:
         return _pack(task, wrong)
 
 
-def _pack(task: str, error: BaseException) -> Parcel:
+def _pack(task: str, error: BaseException) -> WorkerResult:
     trace = _trace(error)
     try:
-        return Parcel(task, None, _faults(error), trace)
+        return WorkerResult(task, None, _faults(error), trace)
     except BaseException:  # memory, or a class that nothing can be asked about
-        kind = type(error)
-        fault = Fault(None, [(str(kind.__module__), kind.__qualname__)], [], {}, {}, "", None, None, None)
-        return Parcel(task, None, [fault], trace)
+        fault = PackedError(None, [failures.name_of(type(error))], [], {}, {}, "", None, None, None)
+        return WorkerResult(task, None, [fault], trace)
 
 
-def _faults(error: BaseException) -> list[Fault]:
+def _faults(error: BaseException) -> list[PackedError]:
     """An exception, and those that hang on it, as data."""
     pending = [error]
     places = {id(error): 0}
@@ -141,13 +140,13 @@ def _faults(error: BaseException) -> list[Fault]:
     faults = []
     for each in pending:
         members = None
-        if isinstance(each, BaseExceptionGroup):
+        if failures.is_a(each, BaseExceptionGroup):
             inside = [place(member) for member in failures.members(each)]
             members = str(each.message), [number for number in inside if number is not None]
         args, known = _parts(each)
-        fault = Fault(
+        fault = PackedError(
             whole=None,
-            kinds=[(str(kind.__module__), kind.__qualname__) for kind in type(each).__mro__[:-1]],
+            kinds=[failures.name_of(kind) for kind in failures.bases(each)[:-1]],
             args=[] if members else _packed_args(args),
             fields={str(name): data for name, value in _copied(failures.fields(each))
                     if (data := _dumped(value)) is not None},
@@ -166,7 +165,7 @@ def _copied(fields: dict[str, Any]) -> list[tuple[str, Any]]:
     return list(fields.items())  # to pickle a value may change them
 
 
-def _whole(error: BaseException, fault: Fault) -> bytes | None:
+def _whole(error: BaseException, fault: PackedError) -> bytes | None:
     """An exception pickled, if that gives it back; at least its class, and its text unless nothing does."""
     data = _dumped(error)
     found = None if data is None else _loaded(data)
@@ -207,7 +206,9 @@ def _dumped(value: Any) -> bytes | None:
 
 
 def _trace(error: BaseException) -> str:
-    raised = error.__traceback__ if error.__traceback__ is None else error.__traceback__.tb_next  # without `make_call`
+    raised = failures.traceback_of(error)
+    if raised is not None:
+        raised = raised.tb_next  # without `make_call`
     try:
         text = "".join(traceback.format_exception(type(error), error, raised))
     except BaseException:  # its class may answer anything
@@ -220,33 +221,33 @@ def _trace(error: BaseException) -> str:
 # ------------------------------------------------------------------------------------------------------------ here
 
 
-def unpack(parcel: Parcel) -> tuple[Any, BaseException | None]:
+def unpack(packed: WorkerResult) -> tuple[Any, BaseException | None]:
     """Return the result of a call and None, or None and what it has failed with. Raises nothing."""
-    if parcel.value is None:
-        return None, _failure(parcel)
+    if packed.value is None:
+        return None, _failure(packed)
     try:
-        return pickle.loads(parcel.value), None
+        return pickle.loads(packed.value), None
     except BaseException as error:  # whatever the classes in it raise, an exit among it
         wrong = WorkerError(
-            f"result of task {parcel.task} must be unpicklable where its run is, got an error instead: "
+            f"result of task {packed.task} must be unpicklable where its run is, got an error instead: "
             f"{failures.describe(error)}"
         )
         failures.set_cause(wrong, error)
         return None, wrong
 
 
-def _failure(parcel: Parcel) -> BaseException:
+def _failure(packed: WorkerResult) -> BaseException:
     """An exception with all that hangs on it."""
     found: dict[int, BaseException] = {}
-    for number in range(len(parcel.faults)):
-        _restore(parcel.faults, number, found)
-    for number, fault in enumerate(parcel.faults):
+    for number in range(len(packed.faults)):
+        _restore(packed.faults, number, found)
+    for number, fault in enumerate(packed.faults):
         if fault.cause is not None:
             failures.set_cause(found[number], found[fault.cause])
         elif fault.context is not None:
             failures.set_context(found[number], found[fault.context])
-    if parcel.trace:
-        failures.set_cause(_first(found[0]), RemoteTraceback(parcel.trace))
+    if packed.trace:
+        failures.set_cause(_first(found[0]), RemoteTraceback(packed.trace))
     return found[0]
 
 
@@ -263,7 +264,7 @@ def _first(error: BaseException) -> BaseException:
         error = before
 
 
-def _restore(faults: list[Fault], number: int, found: dict[int, BaseException]) -> BaseException:
+def _restore(faults: list[PackedError], number: int, found: dict[int, BaseException]) -> BaseException:
     """The exception itself; what can be made of its parts; or what stands for it. Of a group, its members first."""
     if number in found:
         return found[number]
@@ -280,7 +281,7 @@ def _restore(faults: list[Fault], number: int, found: dict[int, BaseException]) 
     return found[number]
 
 
-def _made(fault: Fault, inside: list[BaseException]) -> BaseException | None:
+def _made(fault: PackedError, inside: list[BaseException]) -> BaseException | None:
     """An exception made of its parts, without a call of what its class has written for that."""
     kind = _found(*fault.kinds[0])
     args = [_loaded(data) for data in fault.args]
@@ -317,7 +318,7 @@ def _new(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
     return error
 
 
-def _stand_in(fault: Fault) -> BaseException:
+def _stand_in(fault: PackedError) -> BaseException:
     """An error of ours for an exception whose class is not to be had: of the nearest of its bases, too."""
     module, name = fault.kinds[0]
     text = f"a worker process raised `{module}.{name}`, which cannot be made here: {fault.text}"
@@ -339,12 +340,12 @@ def _stand_in(fault: Fault) -> BaseException:
     return error
 
 
-def _set_fields(error: BaseException, fault: Fault) -> None:
+def _set_fields(error: BaseException, fault: PackedError) -> None:
     known = failures.fields(error)
     known.update({name: value[0] for name, data in fault.fields.items() if (value := _loaded(data)) is not None})
 
 
-def _set_slots(error: BaseException, fault: Fault) -> None:
+def _set_slots(error: BaseException, fault: PackedError) -> None:
     for name, data in fault.slots.items():
         with suppress(Exception):  # it is another class of the same name
             object.__setattr__(error, name, _loaded(data)[0])  # type: ignore[index]
