@@ -459,6 +459,15 @@ async def test_not_one_yield() -> None:
     assert lives.told.reports == []
 
 
+@pytest.mark.parametrize("failure", [None, Expected()])
+async def test_a_generator_that_the_event_loop_closed_before_its_teardown(failure) -> None:
+    lives = Lives(async_one("a", []))
+    await lives.run.get("a")
+    await asyncio.get_running_loop().shutdown_asyncgens()
+    assert await lives.run.close(failure) is None
+    assert lives.told.reports == []
+
+
 async def test_a_second_yield_after_a_failure_and_one_that_will_not_end() -> None:
     @resource
     def stubborn():

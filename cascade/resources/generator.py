@@ -83,6 +83,10 @@ async def end_async(generator: AsyncGenerator[Any, Any], failure: BaseException 
             await generator.__anext__()
         else:
             await generator.athrow(failure)
+            # Closed before, as by `loop.shutdown_asyncgens()` or by the collector with an engine that was dropped, it
+            # raises nothing, as opposed to a generator.
+            if getattr(generator, "ag_frame", generator) is None:
+                return None
     except StopAsyncIteration:
         return None
     except BaseException as raised:
