@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-CORE := $(wildcard cascade/_core/*.pyx cascade/_core/*.pxd)
+CORE := $(wildcard cascade/_core/*.pyx cascade/_core/*.pxd cascade/_core/*/*.pyx cascade/_core/*/*.pxd)
 # As many processes as there are cores; PYTEST="-n 0 ..." for one, with the output of each test as it comes.
 SPREAD := -n auto --dist worksteal
 SECONDS ?= 600
@@ -126,7 +126,7 @@ bench: $(VENV)/.built $(VENV)/.tools
 # The C is made when setup.py is read, so the lightest of its commands will do.
 annotate: $(VENV)/.made
 	CASCADE_ANNOTATE=1 $(BIN)/python setup.py --quiet --name
-	@ls build/cython/cascade/_core/*.html
+	@find build/cython/cascade/_core -name '*.html'
 
 sdist: $(VENV)/.tools
 	@rm -rf dist
@@ -138,5 +138,5 @@ wheel: $(VENV)/.tools
 
 clean:
 	rm -rf $(VENV) .venvs build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -f cascade/_core/*.so cascade/_core/*.c cascade/_core/*.html
+	find cascade/_core '(' -name '*.so' -o -name '*.c' -o -name '*.html' ')' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
-"""Fireflies by hand: what `cascade.fireflies` does, as asyncio tasks with queues and as bare coroutines on a heap.
+"""Fireflies by hand: what `cascade.demos.fireflies` does, as asyncio tasks with queues and as bare coroutines on a heap.
 
-The arithmetic is that of `cascade.fireflies.additive`, operation by operation, so that on the heap every flash comes at
+The arithmetic is that of `cascade.demos.fireflies.additive`, operation by operation, so that on the heap every flash comes at
 the same instant as under Cascade's virtual clock, to the last bit. What the two of them have in common is written out
 in each: a call for it would make them slower than people write them.
 """
@@ -35,7 +35,7 @@ class Insect:
 
 
 class Crowd:
-    """All of them, with the first phases of `cascade.fireflies.Additive` at the same seed."""
+    """All of them, with the first phases of `cascade.demos.fireflies.Additive` at the same seed."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """What one fresh process measures of a population of fireflies: `python -m benchmarks.populations '{...}'`, a `Plan`
 as JSON, prints its figures as JSON.
 
-Three ways to have them: `cascade`, the agents of `cascade.fireflies`; `asyncio`, a task and a queue each; `heap`, bare
+Three ways to have them: `cascade`, the agents of `cascade.demos.fireflies`; `asyncio`, a task and a queue each; `heap`, bare
 coroutines and no event loop. Time is real, or virtual: it jumps when everybody waits.
 """
 
@@ -27,8 +27,8 @@ from typing import Any, Literal, TypeAlias
 import cascade as cs
 from benchmarks.crowd import Crowd, Heap, Insect, queues, task
 from benchmarks.subprocesses import resident
-from cascade.fireflies import Additive, Firefly, torus8
-from cascade.population import Population  # loaded before any clock starts
+from cascade.demos.fireflies import Additive, Firefly, torus8
+from cascade.engine.population import Population  # loaded before any clock starts
 
 Way: TypeAlias = Literal["cascade", "asyncio", "heap"]
 Figures: TypeAlias = dict[str, Any]
@@ -255,7 +255,7 @@ class Collector:
 
 
 def order(dues: Sequence[float], at: float) -> float:
-    """The order parameter, as `cascade.fireflies.Swarm.order` has it."""
+    """The order parameter, as `cascade.demos.fireflies.Swarm.order` has it."""
     turn = 2.0 * math.pi / PERIOD
     angles = [(at - due) * turn for due in dues]
     return math.hypot(math.fsum(map(math.cos, angles)), math.fsum(map(math.sin, angles))) / len(angles)

@@ -6,7 +6,7 @@ from operator import is_
 from typing import Any
 
 from cascade import Engine, Templates
-from cascade._core.extract import structure
+from cascade._core.shape.extract import structure
 
 
 class Nothing:

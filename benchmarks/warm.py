@@ -150,7 +150,7 @@ class Size:
     name: str = "size of a file, a node"
 
     def run(self, effort: Effort) -> Iterator[Row]:
-        from cascade.graph.file import TemplateFile
+        from cascade.templates.reader import TemplateFile
 
         for nodes in SIZES:
             templates = cs.Templates(max_bytes=1 << 40)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from cascade.commands.app import main
+from cascade.command_line.app import main
 
 if __name__ == "__main__":
     sys.exit(main())

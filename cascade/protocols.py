@@ -20,9 +20,9 @@ from cascade.graph.solver import Solver
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from cascade._core.task import Task
+    from cascade._core.expr.task import Task
     from cascade.cache.protocol import CachePolicy, CacheStore
-    from cascade.state import Boundary
+    from cascade.durable.memory import Boundary
 
 __all__ = ["CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"]
 
@@ -45,7 +45,7 @@ class Executor(Protocol):
     The engine calls it from its event loop's thread; futures may end in any thread. An executor whose calls are made in
     this process should make each in a copy of the context in which it was submitted.
 
-    >>> from cascade.executors import ThreadExecutor
+    >>> from cascade.workers.executors import ThreadExecutor
     >>> isinstance(ThreadExecutor(), Executor)
     True
     """
@@ -92,7 +92,7 @@ class Connector(Protocol):
     Registered with `Engine.register`, it is a resource of the engine: connected before the first task that it is
     injected into, closed with the engine.
 
-    >>> from cascade.connectors import LocalConnector
+    >>> from cascade.messaging.local_connector import LocalConnector
     >>> isinstance(LocalConnector(), Connector)
     True
     """
@@ -145,7 +145,7 @@ class StateBackend(Protocol):
     Its methods are called from the event loop's thread, which waits for them: a slow one should only take note.
     Tail calls in the middle of a graph are none of its business; those of the target are.
 
-    >>> from cascade.state import MemoryState
+    >>> from cascade.durable.memory import MemoryState
     >>> isinstance(MemoryState(), StateBackend)
     True
     """

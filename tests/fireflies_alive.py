@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 import cascade as cs
-from cascade.fireflies import Swarm
-from cascade.fireflies.sampler import Reading
+from cascade.demos.fireflies import Swarm
+from cascade.demos.fireflies.sampler import Reading
 
 _S = TypeVar("_S", bound=Swarm[Any])
 _T = TypeVar("_T")

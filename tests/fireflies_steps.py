@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 import cascade as cs
-from cascade.fireflies import Swarm
+from cascade.demos.fireflies import Swarm
 
 _S = TypeVar("_S", bound=Swarm[Any])
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from cascade.graph.template import (
+from cascade.graph.model import (
     Call,
     CallSymbol,
     Collection,

@@ -31,7 +31,7 @@ from descriptions import (
 from oracle import Journal, arguments, assemble, cache_key, entry, perform
 
 import cascade as cs
-from cascade._core.special import Placeholder
+from cascade._core.expr.builtin_nodes import Placeholder
 from cascade.cache.protocol import Hit
 
 JOURNAL: contextvars.ContextVar[Journal] = contextvars.ContextVar("JOURNAL")

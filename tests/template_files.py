@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cascade as cs
-from cascade.graph.codec import Stored, encode
-from cascade.graph.file import ENTRY, HEADER, checksum, header
-from cascade.graph.store import digest_of_key
-from cascade.graph.template import GraphTemplate, PlanTemplate
+from cascade.graph.model import GraphTemplate, PlanTemplate
+from cascade.templates.codec import Stored, encode
+from cascade.templates.reader import ENTRY, HEADER, checksum, header
+from cascade.templates.store import digest_of_key
 
 NATIVE = "cascade.graph.solver.NativeSolver"
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from cascade.cache.disk import DiskStore
-from cascade.cache.memory import MemoryStore
+from cascade.cache.memory_store import MemoryStore
 from cascade.cache.protocol import Hit
+from cascade.cache.sqlite_store import DiskStore
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DiskStore]:
-    monkeypatch.setattr("cascade.cache.disk.PATIENCE", 0.0)
-    monkeypatch.setattr("cascade.cache.disk.READ_PATIENCE", 0.0)
+    monkeypatch.setattr("cascade.cache.sqlite_store.PATIENCE", 0.0)
+    monkeypatch.setattr("cascade.cache.sqlite_store.READ_PATIENCE", 0.0)
     made = DiskStore(tmp_path / "results.db")
     made.set(b"k", 1, None, 0.0)
     yield made
@@ -144,7 +144,7 @@ def test_what_happens_to_an_open_file(
 
 READ_ONLY = """
     import encodings.idna, os, pickle, sqlite3, urllib.parse  # which that user may not be able to read
-    from cascade.cache.disk import DiskStore
+    from cascade.cache.sqlite_store import DiskStore
     if os.getuid() == 0:
         os.setuid(65534)  # root may write anywhere
     store = DiskStore({path!r})
@@ -178,7 +178,7 @@ def test_a_disk_that_is_full(tmp_path: Path, interpreter: Callable[..., str]) ->
     code = f"""
         import resource
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-        from cascade.cache.disk import DiskStore
+        from cascade.cache.sqlite_store import DiskStore
         store = DiskStore({str(tmp_path / "results.db")!r})
         for i in range(60):
             store.set(b"%d" % i, "x" * 10_000, None, 0.0)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.cache.conformance import check_cache_policy, check_cache_store
-from cascade.cache.disk import DiskStore
-from cascade.cache.file import FileExists
-from cascade.cache.memory import MemoryStore
+from cascade.cache.file_exists import FileExists
+from cascade.cache.memory_store import MemoryStore
 from cascade.cache.policy import ResultCache
 from cascade.cache.protocol import Hit
+from cascade.cache.sqlite_store import DiskStore
+from cascade.testing.conformance.cache import check_cache_policy, check_cache_store
 
 
 @cs.task

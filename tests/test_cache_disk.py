@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.cache.disk import FORMAT, PATIENCE, TOUCHED, DiskStore
 from cascade.cache.protocol import Hit
+from cascade.cache.sqlite_store import FORMAT, PATIENCE, TOUCHED, DiskStore
 
 
 def change(path: Path, statement: str, *values: Any) -> int:
@@ -275,7 +275,7 @@ def test_a_store_that_is_dropped_closes_its_file(tmp_path: Path) -> None:
 
 WRITER = """
     import sys
-    from cascade.cache.disk import DiskStore
+    from cascade.cache.sqlite_store import DiskStore
     store = DiskStore({path!r}, max_entries=40)
     for i in range(120):
         key = b"%d" % ((i * {step}) % 60)
@@ -309,7 +309,7 @@ def test_processes_share_a_file(tmp_path: Path, interpreter: Callable[..., str])
 def test_a_forked_process_opens_the_file_for_itself(tmp_path: Path, interpreter: Callable[..., str]) -> None:
     code = f"""
         import os
-        from cascade.cache.disk import DiskStore
+        from cascade.cache.sqlite_store import DiskStore
         store = DiskStore({str(tmp_path / "results.db")!r})
         store.set(b"parent", 1, None, 0.0)
         store._lock.acquire()  # as another thread of the parent may have
@@ -329,7 +329,7 @@ def test_a_forked_process_opens_the_file_for_itself(tmp_path: Path, interpreter:
 def test_a_writer_elsewhere_is_no_failure(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cascade.cache.disk.PATIENCE", 0.0)
+    monkeypatch.setattr("cascade.cache.sqlite_store.PATIENCE", 0.0)
     store = DiskStore(tmp_path / "results.db")
     store.set(b"k", 1, None, 0.0)
     with closing(sqlite3.connect(store.path, isolation_level=None)) as other:

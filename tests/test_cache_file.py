@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.cache.file import FileExists
+from cascade.cache.file_exists import FileExists
 from cascade.cache.protocol import Hit
 
 

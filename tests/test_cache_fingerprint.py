@@ -411,7 +411,7 @@ def test_types_of_elements_that_say_less_than_they_should() -> None:
 def test_a_type_of_elements_with_a_number_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     np = pytest.importorskip("numpy")
     fingerprint(np.dtype("<i4"))
-    monkeypatch.setattr("cascade.cache.arrays.OWN", range(5))
+    monkeypatch.setattr("cascade.cache.numpy_arrays.OWN", range(5))
     with pytest.raises(cs.CacheKeyError, match="an extension type of numpy, `int32` - at `value`"):
         fingerprint(np.zeros(1, "<i4"))
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.cache.file import FileExists
-from cascade.cache.flight import Flights, Landed, Lead
-from cascade.cache.memory import MemoryStore
+from cascade.cache.file_exists import FileExists
+from cascade.cache.memory_store import MemoryStore
 from cascade.cache.policy import ResultCache
+from cascade.cache.single_flight import Flights, Landed, Lead
 
 POLICY = ResultCache()
 

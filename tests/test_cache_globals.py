@@ -14,8 +14,8 @@ import pytest
 
 import cascade as cs
 from cascade.cache.fingerprint import fingerprint
+from cascade.cache.global_names import traffic
 from cascade.cache.identity import identity
-from cascade.cache.names import traffic
 from cascade.cache.policy import ResultCache
 
 SOURCE = """

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
-from cascade.cache.binding import bind
-from cascade.cache.disk import DiskStore
-from cascade.cache.file import FileExists
-from cascade.cache.memory import MemoryStore
+from cascade.cache.arguments import bind
+from cascade.cache.file_exists import FileExists
+from cascade.cache.memory_store import MemoryStore
 from cascade.cache.policy import ResultCache, cached
 from cascade.cache.protocol import CachePolicy, CacheStore, Hit
+from cascade.cache.sqlite_store import DiskStore
 
 
 @cs.task

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
-from cascade.cache.disk import DiskStore
-from cascade.cache.memory import MemoryStore
+from cascade.cache.memory_store import MemoryStore
 from cascade.cache.protocol import CacheStore, Hit
+from cascade.cache.sqlite_store import DiskStore
 
 NUMBERS = itertools.count()
 Make = Callable[..., CacheStore]

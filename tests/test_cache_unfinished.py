@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.cache.file import FileExists
+from cascade.cache.file_exists import FileExists
 
 ran: list[Any] = []
 begun, go = threading.Event(), threading.Event()

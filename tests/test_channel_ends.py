@@ -9,7 +9,7 @@ import pytest
 from observation import settle
 
 import cascade as cs
-from cascade._core.callback import Callback, SendCallback
+from cascade._core.run.callback import Callback, SendCallback
 
 
 @cs.task(mode="inline")

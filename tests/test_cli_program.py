@@ -190,7 +190,7 @@ def test_several_targets(call: Call) -> None:
 
 
 def test_the_name_stands_for_the_function_whatever_was_imported() -> None:
-    code = "import cascade.commands.app, cascade as cs; assert callable(cs.cli), cs.cli"
+    code = "import cascade.command_line.app, cascade as cs; assert callable(cs.cli), cs.cli"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -218,7 +218,7 @@ def test_nothing_of_it_is_imported_before_it_is_asked_for(interpreter: Callable[
     told = interpreter("""
         import sys
         import cascade as cs
-        assert "cascade.commands" not in sys.modules and "cascade.inputs" not in sys.modules
+        assert "cascade.command_line" not in sys.modules and "cascade.expressions.inputs" not in sys.modules
         cs.Param("n")
         print(*sorted({"asyncio", "cyclopts", "rich"} & set(sys.modules)))
     """)

@@ -19,7 +19,7 @@ import cascade as cs
 pytest.importorskip("cyclopts", reason="needs the extra cli")
 pytest.importorskip("rich", reason="needs the extra cli")
 
-from cascade.commands.app import main
+from cascade.command_line.app import main
 
 HOME = Path(cs.__file__).parent.parent
 _numbers = itertools.count()

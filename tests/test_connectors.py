@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
-from cascade.connectors import LocalConnector, Subscription
+from cascade.messaging.local_connector import LocalConnector, Subscription
 
 
 async def connected(*options: Any, **more: Any) -> LocalConnector:

@@ -16,13 +16,13 @@ from oracle_build import build
 from strategies import ALL_KINDS, expressions
 from template_files import NATIVE, template_of
 
-from cascade._core.proof import Proof
+from cascade._core.shape.verify import Proof
 from cascade.exceptions import TemplateError
-from cascade.graph.check import check_plan
-from cascade.graph.codec import Stored
+from cascade.graph.model import GraphTemplate, PlanTemplate
 from cascade.graph.solver import check
-from cascade.graph.store import prove
-from cascade.graph.template import GraphTemplate, PlanTemplate
+from cascade.graph.verifier import check_plan
+from cascade.templates.codec import Stored
+from cascade.templates.store import prove
 
 SAMPLES = [template_of(target) for target in [*[*shapes.expressions()][:-1], *[*shapes.language()][:30]]]
 PLAIN = [sample for sample in SAMPLES if not any("\ud800" in call.qualname for call in sample[2].calls)]
@@ -154,14 +154,14 @@ def test_a_key_that_is_none_proves_nothing() -> None:
 
 
 def structs() -> tuple[type, ...]:
-    from cascade.graph.template import Call, Collection, Mapping, NodeRef, Record, SlotRef
+    from cascade.graph.model import Call, Collection, Mapping, NodeRef, Record, SlotRef
 
     return Call, Collection, Mapping, Record, SlotRef, NodeRef
 
 
 def readers() -> tuple[Any, Any, Any]:
-    from cascade._core.symbol import symbol
-    from cascade.graph.key import Spelling
+    from cascade._core.expr.symbol import symbol
+    from cascade.graph.key_reader import Spelling
 
     spelling = Spelling(symbol)
     return spelling.call, spelling.struct, lambda key: lambda at: (at + 1, None)

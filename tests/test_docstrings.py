@@ -41,8 +41,8 @@ def test_examples_in_compiled_modules(name: str) -> None:
 
 
 def test_compiled_modules_have_examples() -> None:
-    assert "LazyResult" in examples_of(importlib.import_module("cascade._core.lazy"))
-    assert "task" in examples_of(importlib.import_module("cascade._core.task"))
+    assert "LazyResult" in examples_of(importlib.import_module("cascade._core.expr.lazy"))
+    assert "task" in examples_of(importlib.import_module("cascade._core.expr.task"))
 
 
 @pytest.mark.parametrize("name", COMPILED)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
-from cascade.dry import PlannedInput, PlannedLimit, PlannedResource
+from cascade.inspect.dry_run import PlannedInput, PlannedLimit, PlannedResource
 
 calls: list[str] = []
 

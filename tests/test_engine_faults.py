@@ -12,7 +12,7 @@ import pytest
 
 import cascade as cs
 from cascade.events import Event, NodeFailed, RunFinished, RunStarted
-from cascade.events.sink import Sink
+from cascade.events.line_writer import Sink
 
 PATIENCE = 60
 

@@ -40,7 +40,7 @@ from cascade.events import (
     TemplateEvicted,
     TemplateLoaded,
 )
-from cascade.extra import MissingExtraError
+from cascade.extras import MissingExtraError
 
 
 def console(width: int = 80, *, terminal: bool = False) -> Console:

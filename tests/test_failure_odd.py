@@ -34,7 +34,7 @@ from odd_exceptions import (
 )
 
 import cascade as cs
-from cascade.failures import describe, singles
+from cascade._support.failures import describe, singles
 
 
 @pytest.fixture(scope="module")
@@ -412,7 +412,7 @@ def unanswering(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["attributes", "traceback"])
 def test_an_exception_that_answers_nothing_breaks_no_pool(kind: str) -> None:
-    from cascade.executors import ProcessExecutor
+    from cascade.workers.executors import ProcessExecutor
 
     executor = ProcessExecutor(max_processes=1)
     error = executor.submit(unanswering, (kind,), {}).exception(60)

@@ -13,9 +13,9 @@ import pytest
 from fireflies_alive import Now, alive, keep_flashes, lived, watched
 
 import cascade as cs
-from cascade.fireflies import Additive, Trace, of_edges, path, torus4, torus8
-from cascade.fireflies.settings import Settings
-from cascade.fireflies.show import show
+from cascade.demos.fireflies import Additive, Trace, of_edges, path, torus4, torus8
+from cascade.demos.fireflies.settings import Settings
+from cascade.demos.fireflies.show import show
 
 PERIOD = 1.0
 SEEDS = 4000

@@ -7,7 +7,7 @@ import itertools
 import pytest
 from fireflies_steps import Stepper
 
-from cascade.fireflies import Additive, path, torus8
+from cascade.demos.fireflies import Additive, path, torus8
 
 PERIOD = 1.0
 

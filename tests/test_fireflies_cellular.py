@@ -12,7 +12,7 @@ from fireflies_alive import alive, keep_flashes, watched
 from observation import settle
 
 import cascade as cs
-from cascade.fireflies import Cellular, Topology, of_edges, path, star, torus8
+from cascade.demos.fireflies import Cellular, Topology, of_edges, path, star, torus8
 
 States = tuple[int, ...]
 Around = list[tuple[int, ...]]

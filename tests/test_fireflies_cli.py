@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import cascade as cs
-from cascade.commands.app import main
-from cascade.extra import MissingExtraError, need
-from cascade.fireflies.settings import Settings
+from cascade.command_line.app import main
+from cascade.demos.fireflies.settings import Settings
+from cascade.extras import MissingExtraError, need
 
 BRIEF = ["--side", "3", "--period", "0.2", "--refractory", "0.04", "--duration", "0.3", "--seed", "1"]
 

@@ -10,7 +10,7 @@ import pytest
 from fireflies_alive import Now, keep_flashes, lived
 from fireflies_steps import Stepper
 
-from cascade.fireflies import Mirollo, all_to_all, path
+from cascade.demos.fireflies import Mirollo, all_to_all, path
 
 PERIOD = 1.0
 CASES = [(3.0, 0.1), (3.0, 0.02), (1.0, 0.1), (0.5, 0.3), (6.0, 0.05)]

@@ -9,10 +9,10 @@ import pytest
 from fireflies_alive import Curtain, Now, keep_flashes, lived
 
 import cascade as cs
-from cascade.fireflies import Additive, Topology, path, ring, torus8
-from cascade.fireflies.sampler import Sampler
-from cascade.fireflies.settings import Settings
-from cascade.fireflies.show import show
+from cascade.demos.fireflies import Additive, Topology, path, ring, torus8
+from cascade.demos.fireflies.sampler import Sampler
+from cascade.demos.fireflies.settings import Settings
+from cascade.demos.fireflies.show import show
 
 
 def made(topology: Topology, now: Now = lambda: 0.0) -> Additive:

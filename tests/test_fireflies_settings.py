@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cascade.fireflies.settings import Settings, SettingsError
+from cascade.demos.fireflies.settings import Settings, SettingsError
 
 
 def problems(**asked: object) -> list[str]:
@@ -116,7 +116,7 @@ def test_checking_leaves_files_as_they_are(tmp_path: Path) -> None:
 def test_a_file_may_be_a_pipe(interpreter: Callable[..., str]) -> None:
     assert "ok" in interpreter("""
         from pathlib import Path
-        from cascade.fireflies import Settings
+        from cascade.demos.fireflies import Settings
         Settings(json=Path("/dev/stdout")).check()
         print("ok")
     """)

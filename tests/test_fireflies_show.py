@@ -12,10 +12,10 @@ import pytest
 from fireflies_alive import Curtain
 
 import cascade as cs
-from cascade.fireflies import Additive, Cellular, Mirollo, Swarm
-from cascade.fireflies.sampler import Reading, View
-from cascade.fireflies.settings import Settings, SettingsError
-from cascade.fireflies.show import make_engine, make_swarm, perform, show
+from cascade.demos.fireflies import Additive, Cellular, Mirollo, Swarm
+from cascade.demos.fireflies.sampler import Reading, View
+from cascade.demos.fireflies.settings import Settings, SettingsError
+from cascade.demos.fireflies.show import make_engine, make_swarm, perform, show
 
 BRIEF = Settings(side=5, period=0.2, refractory=0.04, duration=1.0, seed=4, virtual=True)
 ENDLESS = Settings(side=5, period=0.02, refractory=0.004, duration=3600.0, seed=4)
@@ -142,7 +142,7 @@ async def test_an_agent_that_fails_ends_the_show_with_its_error(monkeypatch: pyt
 
 def test_the_plot_is_a_png(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra plots")
-    from cascade.fireflies.plot import write_png
+    from cascade.demos.fireflies.plot import write_png
 
     outcome = show(BRIEF)
     path = tmp_path / "show.png"

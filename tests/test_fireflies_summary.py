@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from cascade.fireflies.summary import Summary
+from cascade.demos.fireflies.summary import Summary
 
 SUMMARY = Summary(
     agents=900,

@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from cascade.fireflies import Additive, torus8
+from cascade.demos.fireflies import Additive, torus8
 
 
 def made(side: int, *, seed: int = 1, jitter: float = 0.0) -> Additive:

@@ -5,8 +5,19 @@ from collections.abc import Callable
 
 import pytest
 
-from cascade.fireflies import Topology, all_to_all, make_topology, of_edges, path, regular, ring, star, torus4, torus8
-from cascade.fireflies.topology import CROWD, KINDS, check_size
+from cascade.demos.fireflies import (
+    Topology,
+    all_to_all,
+    make_topology,
+    of_edges,
+    path,
+    regular,
+    ring,
+    star,
+    torus4,
+    torus8,
+)
+from cascade.demos.fireflies.topology import CROWD, KINDS, check_size
 
 
 def degrees(graph: Topology) -> list[int]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from cascade.fireflies import Additive, Topology, path, torus8
-from cascade.fireflies.sampler import Reading
-from cascade.fireflies.view import LEVELS, Glow, LiveView, PlainView, fits
+from cascade.demos.fireflies import Additive, Topology, path, torus8
+from cascade.demos.fireflies.sampler import Reading
+from cascade.demos.fireflies.view import LEVELS, Glow, LiveView, PlainView, fits
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -18,7 +18,7 @@ def test_a_child_meets_new_shapes_while_threads_of_its_parent_do(interpreter: Ca
     code = """
         import itertools, os, signal, sys, threading, warnings
         import cascade as cs
-        from cascade._core.symbol import call_shape
+        from cascade._core.expr.symbol import call_shape
 
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking where there are threads: this is about that
         sys.setswitchinterval(1e-6)

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 import cascade as cs
-from cascade.audience import Audience
+from cascade._support.forks import renew_in_children
+from cascade.durable.memory import MemoryState
 from cascade.events import EventLog, Events, RunFinished
-from cascade.events.sink import Sink
-from cascade.forks import renew_in_children
-from cascade.graph.rewrite import rewrite
+from cascade.events.line_writer import Sink
 from cascade.resources.registry import Registry
-from cascade.state import MemoryState
+from cascade.templates.listeners import Audience
+from cascade.templates.writer import rewrite
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork"),

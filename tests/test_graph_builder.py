@@ -29,7 +29,7 @@ from hypothesis import given
 
 from cascade.exceptions import TemplateError
 from cascade.graph.builder import build
-from cascade.graph.template import Call, Collection, Key, Mapping, NodeRef, Record, SlotRef
+from cascade.graph.model import Call, Collection, Key, Mapping, NodeRef, Record, SlotRef
 
 SHAPES = {
     1: SimpleNamespace(task=("m", "leaf", "sync", "default", ()), positional=0, names=(), roles=()),

@@ -13,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cascade.exceptions import TemplateError
-from cascade.graph.codec import EXPANSION, Stored, decode, encode
-from cascade.graph.solver import NativeSolver, check
-from cascade.graph.template import (
+from cascade.graph.model import (
     Call,
     CallSymbol,
     Collection,
@@ -28,6 +26,8 @@ from cascade.graph.template import (
     SlotRef,
     StructSymbol,
 )
+from cascade.graph.solver import NativeSolver, check
+from cascade.templates.codec import EXPANSION, Stored, decode, encode
 
 any_text = st.text(st.characters(exclude_categories=())) | st.text("\0\\u0d8cf", max_size=12)
 

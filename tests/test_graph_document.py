@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cascade as cs
-from cascade.graph.document import FORMAT, Shape, dump, from_json
+from cascade.graph.model import Call, CallSymbol, GraphTemplate, PlanTemplate, SlotRef
 from cascade.graph.solver import NativeSolver
-from cascade.graph.template import Call, CallSymbol, GraphTemplate, PlanTemplate, SlotRef
+from cascade.inspect.json_document import FORMAT, Shape, dump, from_json
 
 any_text = st.text(st.characters(exclude_categories=())) | st.text("\0\\u0d8cf", max_size=12)
 

@@ -8,9 +8,9 @@ from graph_shapes import OPAQUE, Box, Dict, Fields, Literal, Task, chain, expres
 from hypothesis import given
 
 from cascade.graph.builder import build
-from cascade.graph.explain import explain
+from cascade.graph.model import PlanTemplate
 from cascade.graph.solver import NativeSolver
-from cascade.graph.template import PlanTemplate
+from cascade.inspect.table import explain
 
 
 def explained(target: object) -> str:

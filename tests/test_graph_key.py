@@ -14,10 +14,10 @@ import pytest
 from graph_shapes import Box, Core, Dict, Fields, Literal, Task, chain, expressions, graph_of, keys, tokens_of
 from hypothesis import given
 
-import cascade.graph.key
+import cascade.graph.key_reader
 from cascade.exceptions import TemplateError
-from cascade.graph.key import KEY, OPAQUE, digest, items
-from cascade.graph.template import MAX_KEY_DEPTH, Key
+from cascade.graph.key_reader import KEY, OPAQUE, digest, items
+from cascade.graph.model import MAX_KEY_DEPTH, Key
 
 
 def digest_of(target: object, first: int = 0) -> str:
@@ -42,7 +42,7 @@ def test_a_dict_key_is_read_as_one_item(value: object) -> None:
     key = array("I", [*tokens_of(value), 15 << 5 | KEY]).tobytes()
     (op, kind, literal, at), opaque = items(key)
     assert (op, literal, at) == (KEY, Key.dump(value), 0)
-    assert cascade.graph.key.KEY_KINDS[kind] == literal.kind
+    assert cascade.graph.key_reader.KEY_KINDS[kind] == literal.kind
     assert opaque == (KEY, OPAQUE, None, len(key) // 4 - 1)
 
 
@@ -98,7 +98,7 @@ def test_the_digest_of_a_shape_is_the_same_for_ever() -> None:
 
 
 def test_the_digest_is_the_same_in_every_process() -> None:
-    home, tests = Path(cascade.graph.key.__file__).parents[2], Path(graph_shapes.__file__).parent
+    home, tests = Path(cascade.graph.key_reader.__file__).parents[2], Path(graph_shapes.__file__).parent
     code = "import test_graph_key as t; print(t.digest_of(t.sample(), 1234))"
     for seed in ("0", "1"):
         path = os.pathsep.join([str(home), str(tests), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -7,9 +7,9 @@ from graph_shapes import OPAQUE, Box, Dict, Fields, Literal, Role, Task, chain, 
 from hypothesis import given
 
 from cascade.graph.builder import build
+from cascade.graph.labels import literal, printable
+from cascade.graph.model import Key
 from cascade.graph.path import locate
-from cascade.graph.template import Key
-from cascade.graph.text import literal, printable
 
 OWN = {
     "router": (".selector", ".routes", ".default"),

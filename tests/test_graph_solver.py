@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from cascade.exceptions import TemplateError
 from cascade.graph.builder import build
-from cascade.graph.solver import NativeSolver, Solver, check
-from cascade.graph.template import (
+from cascade.graph.model import (
     Call,
     CallSymbol,
     Collection,
@@ -26,6 +25,7 @@ from cascade.graph.template import (
     SlotRef,
     StructSymbol,
 )
+from cascade.graph.solver import NativeSolver, Solver, check
 
 PAIR = CallSymbol("m", "pair", "sync", "default", (), 1, ("k",))
 LEAF = CallSymbol("m", "leaf", "async", "default", (), 0, ())

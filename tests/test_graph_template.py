@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from cascade.exceptions import TemplateError
 from cascade.graph.builder import build
+from cascade.graph.model import KEY_KINDS, MAX_KEY_DEPTH, GraphTemplate, Key, PlanTemplate
 from cascade.graph.solver import NativeSolver
-from cascade.graph.template import KEY_KINDS, MAX_KEY_DEPTH, GraphTemplate, Key, PlanTemplate
 
 # Values that some comparison, encoding or conversion takes for one another.
 DISTINCT = [

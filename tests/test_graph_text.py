@@ -6,8 +6,8 @@ from graph_shapes import keys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.graph.template import Key
-from cascade.graph.text import literal, printable, shorten
+from cascade.graph.labels import literal, printable, shorten
+from cascade.graph.model import Key
 
 
 @given(st.text(st.characters() | st.sampled_from("\\n\n")), st.text(st.characters() | st.sampled_from("\\n\n")))

@@ -9,14 +9,14 @@ import shapes
 from graph_shapes import Core, chain, expressions, graph_of
 from hypothesis import given
 
-from cascade._core.extract import structure
-from cascade._core.symbol import call_shape, struct_shape, symbol
+from cascade._core.expr.symbol import call_shape, struct_shape, symbol
+from cascade._core.shape.extract import structure
 from cascade.exceptions import TemplateError
 from cascade.graph.builder import build
-from cascade.graph.key import CALL, digest, items
-from cascade.graph.store import digest_of
-from cascade.graph.template import Call, CallSymbol, GraphTemplate, SlotRef
-from cascade.graph.unbuild import key_of
+from cascade.graph.key_reader import CALL, digest, items
+from cascade.graph.key_writer import key_of
+from cascade.graph.model import Call, CallSymbol, GraphTemplate, SlotRef
+from cascade.templates.store import digest_of
 
 
 @given(expressions())

@@ -10,10 +10,10 @@ from graph_shapes import Box, Dict, Literal, Role, Task, expressions, graph_of, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.graph.fold import folded
+from cascade.graph.labels import printable
 from cascade.graph.solver import NativeSolver
-from cascade.graph.text import printable
-from cascade.graph.visualize import Picture, picture
+from cascade.inspect.fold import folded
+from cascade.inspect.render import Picture, picture
 
 
 def drawn(target: object, *args: object, **kwargs: object) -> Picture:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ids import case_name
 
-from cascade.conversion import ConversionError, check_type, convert, shown, type_name
+from cascade.expressions.conversion import ConversionError, check_type, convert, shown, type_name
 
 
 class Colour(enum.Enum):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ids import case_name
 
 import cascade as cs
-from cascade.inputs import NOTHING, EnvSpec, ParamSpec, Spec, distinct, resolve
+from cascade.expressions.inputs import NOTHING, EnvSpec, ParamSpec, Spec, distinct, resolve
 
 
 def values(specs: list[Spec], params: Any = None, **environ: str) -> list[Any]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.inputs import ParamSpec
-from cascade.structure import inputs
+from cascade.expressions.inputs import ParamSpec
+from cascade.inspect.api import inputs
 
 
 @cs.task(mode="inline")

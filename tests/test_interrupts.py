@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.interrupts import Interrupts
+from cascade.engine.interrupts import Interrupts
 from cascade.testing import VirtualTime
 
 HOME = str(Path(cs.__file__).parent)

@@ -163,7 +163,7 @@ def test_a_chain_of_any_length_is_freed_on_a_small_stack(interpreter: Callable[.
         import functools, threading
         import msgspec
         import cascade as cs
-        from cascade._core.mailbox import Received
+        from cascade._core.run.mailbox import Received
 
         class Struct(msgspec.Struct, frozen=True, gc=False):
             value: object

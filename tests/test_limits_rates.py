@@ -15,7 +15,7 @@ from observation import settle
 import cascade as cs
 from cascade.limits import Limits
 from cascade.limits.rate import Rate, parse_rate
-from cascade.limits.scope import Scope
+from cascade.limits.selector import Scope
 
 MINUTE = 60 * SECOND
 

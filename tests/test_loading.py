@@ -81,7 +81,7 @@ except ImportError as error:
 
 
 def test_a_core_that_was_not_built_is_missing(interpreter: Interpreter) -> None:
-    name = "cascade._core.lazy"
+    name = "cascade._core.expr.lazy"
     printed = interpreter(BROKEN.format(name=name, error=f"ModuleNotFoundError('No module', name={name!r})"))
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert printed.startswith(f"ImportError - the compiled core of Cascade is missing for Python {version}: build it")
@@ -89,7 +89,7 @@ def test_a_core_that_was_not_built_is_missing(interpreter: Interpreter) -> None:
 
 
 def test_a_core_that_does_not_fit_says_why(interpreter: Interpreter) -> None:
-    printed = interpreter(BROKEN.format(name="cascade._core.lazy", error="ImportError('undefined symbol: _PyX')"))
+    printed = interpreter(BROKEN.format(name="cascade._core.expr.lazy", error="ImportError('undefined symbol: _PyX')"))
     assert "the compiled core of Cascade does not fit this Python: undefined symbol: _PyX; build it again" in printed
 
 
@@ -108,7 +108,7 @@ import importlib.abc, sys, warnings
 
 class TurnsOn(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name == "cascade._core.lazy" and not sys._is_gil_enabled():
+        if name == "cascade._core.expr.lazy" and not sys._is_gil_enabled():
             if not forced:
                 sys._is_gil_enabled = lambda: True
                 warnings.warn(
@@ -123,7 +123,7 @@ HEARD = """
 with warnings.catch_warnings(record=True) as heard:
     warnings.simplefilter("always")
     import cascade
-    import cascade.engine
+    import cascade.engine.engine
 for warning in heard:
     print(warning.category.__name__, warning.filename, warning.message)
 """

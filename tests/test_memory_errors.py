@@ -48,7 +48,7 @@ def test_a_memory_error_leaves_all_whole(interpreter: Callable[..., str], name: 
         import gc, _testcapi
         import msgspec
         import cascade as cs
-        from cascade._core.symbol import call_shape
+        from cascade._core.expr.symbol import call_shape
 
         @cs.task(mode="inline")
         def take(*args, **kwargs):

@@ -15,16 +15,16 @@ import pytest
 
 import cascade as cs
 from cascade import protocols
-from cascade.connectors import LocalConnector, Subscription
-from cascade.executors import ProcessExecutor, ThreadExecutor
+from cascade.durable.memory import Boundary, MemoryState
+from cascade.graph.model import GraphTemplate, NodeRef, PlanTemplate
 from cascade.graph.solver import NativeSolver
-from cascade.graph.template import GraphTemplate, NodeRef, PlanTemplate
+from cascade.messaging.local_connector import LocalConnector, Subscription
 from cascade.protocols import Connector, Executor, Solver, StateBackend
-from cascade.state import Boundary, MemoryState
 from cascade.testing.conformance.connector import check_connector
 from cascade.testing.conformance.executor import check_executor
 from cascade.testing.conformance.solver import check_solver
 from cascade.testing.conformance.state import check_state_backend
+from cascade.workers.executors import ProcessExecutor, ThreadExecutor
 
 OURS = [
     (Solver, NativeSolver()),

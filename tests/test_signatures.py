@@ -18,9 +18,9 @@ import pytest
 from ids import case_name
 
 import cascade as cs
-from cascade._core.spec import signature_of
-from cascade.cache.binding import bind
-from cascade.commands.target import find_target
+from cascade._core.expr.task_spec import signature_of
+from cascade.cache.arguments import bind
+from cascade.command_line.target import find_target
 from cascade.events import RunStarted
 
 LATE = sys.version_info >= (3, 14)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
-from cascade.state import Boundary, MemoryState
+from cascade.durable.memory import Boundary, MemoryState
 
 RUNS = st.integers(1, 4)
 STEPS = st.lists(

@@ -12,9 +12,9 @@ from conftest import HOME
 from template_files import encoding_of, forge
 
 import cascade as cs
-from cascade.commands.app import main
-from cascade.graph.file import TemplateFile
-from cascade.targets import expression
+from cascade.command_line.app import main
+from cascade.expressions.targets import expression
+from cascade.templates.reader import TemplateFile
 
 pytest.importorskip("cyclopts", reason="needs the extra cli")
 pytest.importorskip("rich", reason="needs the extra cli")
@@ -283,7 +283,7 @@ def test_what_cannot_be_written_is_named(tmp_path: Path, capsys: Captured) -> No
 
 
 def cascade(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from cascade.commands.app import main; sys.exit(main())"
+    code = "import sys; from cascade.command_line.app import main; sys.exit(main())"
     path = os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, "-P", "-c", code, *arguments], cwd=directory, capture_output=True, text=True, check=False,
@@ -318,7 +318,7 @@ def test_from_a_target_to_a_warm_start(tmp_path: Path) -> None:
 
 def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     write(tmp_path / "one", *(keep(*range(number)) for number in range(2000)))
-    code = "import sys; from cascade.commands.app import main; sys.exit(main())"
+    code = "import sys; from cascade.command_line.app import main; sys.exit(main())"
     path = os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", code, "templates", "inspect", "one"], cwd=tmp_path,

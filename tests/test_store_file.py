@@ -13,8 +13,8 @@ from template_files import encoding_of, forge, resealed
 
 import cascade as cs
 from cascade.exceptions import TemplateError
-from cascade.graph.file import ENTRY, FORMAT, HEADER, MAGIC, TemplateFile, header
-from cascade.graph.store import examine
+from cascade.templates.reader import ENTRY, FORMAT, HEADER, MAGIC, TemplateFile, header
+from cascade.templates.store import examine
 
 ENCODINGS = dict(encoding_of(target) for target in [*shapes.expressions()][:-1])
 

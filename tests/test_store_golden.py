@@ -9,9 +9,9 @@ import shapes
 from template_files import encoding_of
 
 import cascade as cs
-from cascade.graph.codec import encode
-from cascade.graph.file import FORMAT, TemplateFile
-from cascade.graph.store import examine, read
+from cascade.templates.codec import encode
+from cascade.templates.reader import FORMAT, TemplateFile
+from cascade.templates.store import examine, read
 
 GOLDEN = Path(__file__).parent / "golden"
 CURRENT = GOLDEN / f"format-{FORMAT}.templates"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cascade.graph.rewrite import Encodings, rewrite
+from cascade.templates.writer import Encodings, rewrite
 
 KEPT: Encodings = {bytes(32): b"encoding"}
 

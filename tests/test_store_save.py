@@ -18,9 +18,9 @@ from template_files import encoding_of
 
 import cascade as cs
 from cascade.exceptions import TemplateError
-from cascade.graph.file import ENTRY, HEADER, MAGIC, TemplateFile, checksum, header
-from cascade.graph.rewrite import rewrite
-from cascade.graph.store import adding, examine
+from cascade.templates.reader import ENTRY, HEADER, MAGIC, TemplateFile, checksum, header
+from cascade.templates.store import adding, examine
+from cascade.templates.writer import rewrite
 
 
 @cs.task(mode="inline")

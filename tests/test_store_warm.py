@@ -18,12 +18,12 @@ from warm import PROGRAMS
 
 import cascade as cs
 from cascade.exceptions import TemplateError
-from cascade.graph import store
-from cascade.graph.codec import Stored, encode
-from cascade.graph.file import TemplateFile
+from cascade.graph.model import PlanTemplate
 from cascade.graph.solver import NativeSolver
-from cascade.graph.template import PlanTemplate
-from cascade.shelf import name_of
+from cascade.templates import store
+from cascade.templates.codec import Stored, encode
+from cascade.templates.files import name_of
+from cascade.templates.reader import TemplateFile
 
 Interpreter = Callable[..., str]
 
@@ -96,7 +96,7 @@ def test_the_environment_names_a_file_for_all_engines(tmp_path: Path, interprete
     path = tmp_path / "templates"
     code = """
         import warm, cascade as cs
-        from cascade.engine import default_templates
+        from cascade.engine.engine import default_templates
         assert cs.run(warm.heavy_complex_countdown(3)) == "end"
         own = cs.Engine(templates=cs.Templates())
         assert cs.run(warm.noop(1), engine=own) == 1

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import cascade as cs
-from cascade._core.clock import Alarm
+from cascade._core.time.clock import Alarm
 from cascade.testing import VirtualTime
 
 DAY = 86_400.0

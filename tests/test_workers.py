@@ -13,8 +13,8 @@ from test_workers_threads import PATIENCE, Held, until
 from worker_tasks import double
 
 import cascade as cs
-from cascade.executors import ThreadExecutor
-from cascade.workers import Workers
+from cascade.workers.executors import ThreadExecutor
+from cascade.workers.workers import Workers
 
 DEMOTED: list[Any] = []
 

@@ -19,7 +19,7 @@ import pytest
 from test_workers_threads import PATIENCE, until
 from worker_tasks import die, double, hold, nested, pid
 
-from cascade.executors import ProcessExecutor
+from cascade.workers.executors import ProcessExecutor
 
 
 class Stage:

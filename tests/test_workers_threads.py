@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.threads import ThreadPool
+from cascade.workers.thread_pool import ThreadPool
 
 PATIENCE = 60
 
@@ -351,7 +351,7 @@ def test_a_forked_process_begins_anew(interpreter: Callable[..., str]) -> None:
         """
         import os, threading, warnings
         warnings.simplefilter("ignore")  # Python 3.12 warns of what this is about
-        from cascade.threads import ThreadPool
+        from cascade.workers.thread_pool import ThreadPool
         pool, gate = ThreadPool(max_threads=1), threading.Event()
         pool.submit(int).result(60)
         future = pool.submit(gate.wait, 60)
@@ -380,7 +380,7 @@ def test_a_program_ends_although_a_call_is_at_work(interpreter: Callable[..., st
     printed = interpreter(
         f"""
         import threading
-        from cascade.threads import ThreadPool
+        from cascade.workers.thread_pool import ThreadPool
         pool, begun = ThreadPool(), threading.Event()
         future = pool.submit(lambda: (begun.set(), threading.Event().wait()))
         begun.wait()
@@ -465,7 +465,7 @@ def test_an_idle_thread_keeps_nothing_of_the_context_that_it_was_started_in(inte
         """
         import contextvars, gc, weakref
         import cascade as cs
-        from cascade.executors import ProcessExecutor, ThreadExecutor
+        from cascade.workers.executors import ProcessExecutor, ThreadExecutor
 
         class Thing: ...
 

@@ -20,7 +20,7 @@ from strategies import expressions
 from values import Hostile, HostileKey
 
 import cascade as cs
-from cascade.fireflies import Additive, torus8
+from cascade.demos.fireflies import Additive, torus8
 
 Program = Callable[[cs.Engine, bool], Awaitable[None]]
 

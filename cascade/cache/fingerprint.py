@@ -18,12 +18,12 @@ from hashlib import blake2b
 from types import CodeType, FunctionType
 from typing import Any, cast
 
-from cascade._core.lazy import LazyResult
-from cascade.cache.function import Codes
-from cascade.cache.leaf import ABSENT, SIZE, Unhashable, Used, function_name, opaque
-from cascade.cache.names import Path, changed_cells, find_globals
+from cascade._core.expr.lazy import LazyResult
+from cascade.cache.composites import SETS, encode, parts_of
+from cascade.cache.functions import Codes
+from cascade.cache.global_names import Path, changed_cells, find_globals
 from cascade.cache.origin import is_installed
-from cascade.cache.parts import SETS, encode, parts_of
+from cascade.cache.scalars import ABSENT, SIZE, Unhashable, Used, function_name, opaque
 from cascade.exceptions import CacheKeyError
 
 __all__ = ["Walk", "fingerprint", "write"]

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from cascade._core.task import Task
+from cascade._core.expr.task import Task
 from cascade.cache.fingerprint import Walk, fingerprint
-from cascade.cache.function import Codes, callable_code, holds_nothing
-from cascade.cache.leaf import LEAVES, Used
-from cascade.cache.names import find_globals
+from cascade.cache.functions import Codes, callable_code, holds_nothing
+from cascade.cache.global_names import find_globals
+from cascade.cache.scalars import LEAVES, Used
 
 __all__ = ["identity"]
 

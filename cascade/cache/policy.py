@@ -8,16 +8,16 @@ from hashlib import blake2b
 from inspect import iscoroutinefunction
 from typing import Any, cast, overload
 
-from cascade._core.clock import check_seconds
-from cascade._core.task import Task, task
-from cascade.cache.binding import bind
+from cascade._core.expr.task import Task, task
+from cascade._core.time.clock import check_seconds
+from cascade.cache.arguments import bind
 from cascade.cache.fingerprint import fingerprint, write
 from cascade.cache.identity import identity
-from cascade.cache.leaf import SIZE
-from cascade.cache.memory import MemoryStore
+from cascade.cache.memory_store import MemoryStore
 from cascade.cache.origin import is_nameless, module_name
 from cascade.cache.protocol import CacheStore, Hit
-from cascade.cache.provided import Provided
+from cascade.cache.resource_keys import Provided
+from cascade.cache.scalars import SIZE
 from cascade.exceptions import PolicyError
 
 __all__ = ["ResultCache", "cached"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import msgspec
 
 if TYPE_CHECKING:
-    from cascade._core.task import Task
+    from cascade._core.expr.task import Task
 
 __all__ = ["CachePolicy", "CacheStore", "Hit", "NoResult"]
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cascade._support.failures import describe
 from cascade.events.bus import Events, Subscription
 from cascade.events.event import (
     EVENTS,
@@ -41,20 +42,19 @@ from cascade.events.event import (
     TemplateEvicted,
     TemplateLoaded,
 )
-from cascade.failures import describe
 
 if TYPE_CHECKING:
     from cascade.events.console import EventConsole
     from cascade.events.log import EventLog
     from cascade.events.logger import EventLogger
-    from cascade.events.observer import Observer
+    from cascade.events.subscriber import Observer
 
 # An engine needs none of these to tell nobody anything.
 _LATER = {
     "EventConsole": "cascade.events.console",
     "EventLog": "cascade.events.log",
     "EventLogger": "cascade.events.logger",
-    "Observer": "cascade.events.observer",
+    "Observer": "cascade.events.subscriber",
 }
 
 

@@ -10,10 +10,10 @@ from functools import partial
 from types import CoroutineType, TracebackType
 from typing import Any, Generic, NoReturn, TypeVar
 
-from cascade._core.lazy import LazyResult
-from cascade._core.spec import signature_of
+from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.task_spec import signature_of
+from cascade._support.forks import new_lock, renew_in_children
 from cascade.events.event import Event
-from cascade.forks import new_lock, renew_in_children
 
 __all__ = ["Events", "Subscription"]
 

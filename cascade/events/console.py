@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from cascade.events.bus import Events, Subscription
-from cascade.events.crowd import Crowd
 from cascade.events.event import (
     Event,
     NodeBlocked,
@@ -22,9 +21,10 @@ from cascade.events.event import (
     TailCall,
     TaskDemoted,
 )
-from cascade.events.observer import Observer
-from cascade.events.told import Told
-from cascade.events.wording import owner, tell
+from cascade.events.line_limiter import Crowd
+from cascade.events.run_digest import Told
+from cascade.events.subscriber import Observer
+from cascade.events.text import owner, tell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,7 +84,7 @@ class EventConsole(Observer):
 
     def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
         super().__init__()
-        from cascade.extra import need
+        from cascade.extras import need
 
         need("rich", "cli", "the event console")
         from rich.console import Console

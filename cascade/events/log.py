@@ -11,8 +11,8 @@ import msgspec
 
 from cascade.events.bus import Events, Subscription, event_types
 from cascade.events.event import EVENTS, Event, RunFinished
-from cascade.events.observer import Observer, Source
-from cascade.events.sink import Sink
+from cascade.events.line_writer import Sink
+from cascade.events.subscriber import Observer, Source
 
 __all__ = ["EventLog"]
 

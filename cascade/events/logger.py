@@ -19,8 +19,8 @@ from cascade.events.event import (
     RunFinished,
     RunStarted,
 )
-from cascade.events.observer import Observer
-from cascade.events.wording import owner, tell
+from cascade.events.subscriber import Observer
+from cascade.events.text import owner, tell
 
 __all__ = ["EventLogger"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cascade.exceptions import TemplateError
-from cascade.graph.key import (
+from cascade.graph.key_reader import (
     CALL,
     DICT,
     FROZENSET,
@@ -19,7 +19,7 @@ from cascade.graph.key import (
     Symbols,
     items,
 )
-from cascade.graph.template import (
+from cascade.graph.model import (
     Call,
     Collection,
     CollectionKind,
@@ -49,7 +49,7 @@ def build(key: KeyBuffer, symbol: SymbolLookup) -> GraphTemplate:
 
     Args:
         key: native unsigned 32 bit tokens.
-        symbol: gives the shape of a symbol's id (`cascade._core.symbol.symbol`).
+        symbol: gives the shape of a symbol's id (`cascade._core.expr.symbol.symbol`).
 
     Raises:
         TemplateError: the key is not the key of any expression; the message names the token.

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 
 from cascade.exceptions import InternalError
-from cascade.graph.template import Call, Collection, GraphTemplate, Mapping, NodeRef, Record
-from cascade.graph.text import literal, printable
+from cascade.graph.labels import literal, printable
+from cascade.graph.model import Call, Collection, GraphTemplate, Mapping, NodeRef, Record
 
 # A longer path loses its middle: this many steps stay at each end.
 STEPS = 8
@@ -39,7 +39,7 @@ def locate(graph: GraphTemplate, node: int) -> str:
     Raises:
         IndexError: the graph has no such node.
 
-    >>> from cascade.graph.template import CallSymbol, SlotRef
+    >>> from cascade.graph.model import CallSymbol, SlotRef
     >>> total = CallSymbol("jobs", "total", "sync", "default", (), 0, ("of",))
     >>> one = CallSymbol("jobs", "one", "sync", "default", (), 0, ())
     >>> nodes = Call(1, SlotRef(1), ()), Collection("list", (NodeRef(0),)), Call(0, SlotRef(0), (NodeRef(1),))

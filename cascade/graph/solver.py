@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from cascade.exceptions import TemplateError
-from cascade.graph.check import check_graph, check_plan
-from cascade.graph.template import GraphTemplate, NodeRef, PlanTemplate
+from cascade.graph.model import GraphTemplate, NodeRef, PlanTemplate
+from cascade.graph.verifier import check_graph, check_plan
 
 __all__ = ["NativeSolver", "Solver", "check"]
 
@@ -42,7 +42,7 @@ class NativeSolver:
         Args:
             graph: with at least one node, and every node after its operands.
 
-        >>> from cascade.graph.template import Call, CallSymbol, SlotRef
+        >>> from cascade.graph.model import Call, CallSymbol, SlotRef
         >>> noop = CallSymbol("jobs", "noop", "sync", "default", (), 1, ())
         >>> nodes = Call(0, SlotRef(1), (SlotRef(2),)), Call(0, SlotRef(0), (NodeRef(0),))
         >>> graph = GraphTemplate((noop,), (), nodes, 3)
@@ -74,7 +74,7 @@ def check(graph: GraphTemplate, plan: PlanTemplate) -> None:
         TemplateError: anything is out of range, of the wrong type, missing, surplus, circular or out of order; the
             message names the place.
 
-    >>> from cascade.graph.template import Call, CallSymbol, SlotRef
+    >>> from cascade.graph.model import Call, CallSymbol, SlotRef
     >>> noop = CallSymbol("jobs", "noop", "sync", "default", (), 1, ())
     >>> graph = GraphTemplate((noop,), (), (Call(0, SlotRef(0), (NodeRef(0),)),), 1)
     >>> check(graph, PlanTemplate((0,), (1,)))

@@ -10,8 +10,8 @@
 
 from __future__ import annotations
 
-from cascade.limits.demand import NOTHING, Demand, Grant
 from cascade.limits.limits import Limits
-from cascade.limits.state import LimitState
+from cascade.limits.request import NOTHING, Demand, Grant
+from cascade.limits.snapshot import LimitState
 
 __all__ = ["NOTHING", "Demand", "Grant", "LimitState", "Limits"]

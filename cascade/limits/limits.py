@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from cascade._core.clock import check_seconds
+from cascade._core.time.clock import check_seconds
 from cascade.exceptions import LimitError, PolicyError
-from cascade.limits.amount import UNIT, shown, units
-from cascade.limits.demand import NOTHING, Demand, Grant
-from cascade.limits.pool import Concurrency, Pool
+from cascade.limits.admission import Turnstile
+from cascade.limits.capacity import Concurrency, Pool
 from cascade.limits.rate import Rate, parse_rate
-from cascade.limits.rules import Pause, Rule, Rules
-from cascade.limits.scope import Scope, looks_like_scope
-from cascade.limits.state import LimitState
-from cascade.limits.turnstile import Turnstile
+from cascade.limits.request import NOTHING, Demand, Grant
+from cascade.limits.rulebook import Pause, Rule, Rules
+from cascade.limits.selector import Scope, looks_like_scope
+from cascade.limits.snapshot import LimitState
+from cascade.limits.units import UNIT, shown, units
 
 if TYPE_CHECKING:
-    from cascade.timers import Timers
+    from cascade.clock.timers import Timers
 
 __all__ = ["Limits"]
 

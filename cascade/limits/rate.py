@@ -7,12 +7,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cascade.exceptions import LimitError
-from cascade.limits.line import Line
-from cascade.limits.rules import Rule
+from cascade.limits.rulebook import Rule
+from cascade.limits.wait_queue import Line
 
 if TYPE_CHECKING:
-    from cascade.limits.demand import Claim
-    from cascade.limits.scope import Scope
+    from cascade.limits.request import Claim
+    from cascade.limits.selector import Scope
 
 __all__ = ["Rate", "parse_rate"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
+from cascade._support.failures import cause_of, is_a, members, set_traceback
 from cascade.exceptions import ResourceError
-from cascade.failures import cause_of, is_a, members, set_traceback
 
 __all__ = ["begin", "begin_async", "end", "end_async"]
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from cascade._support.failures import add_note, another, is_a
+from cascade.engine.join import settle
 from cascade.exceptions import ResourceError
-from cascade.failures import add_note, another, is_a
-from cascade.joins import settle
 from cascade.resources.generator import begin, begin_async, end, end_async
 from cascade.resources.provider import Resource
 

@@ -8,9 +8,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, overload
 
-from cascade._core.lazy import LazyResult
-from cascade._core.spec import signature_of
-from cascade._core.special import injected_name
+from cascade._core.expr.builtin_nodes import injected_name
+from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.task_spec import signature_of
 
 __all__ = ["Kind", "Resource", "ScopeKind", "Value", "resource"]
 

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 from weakref import WeakValueDictionary
 
-from cascade._core.lazy import LazyResult
+from cascade._core.expr.lazy import LazyResult
+from cascade._support.forks import new_lock
 from cascade.exceptions import ResourceError
-from cascade.forks import new_lock
 from cascade.resources.binding import Binding, check_lives
-from cascade.resources.connector import connected, is_connector
+from cascade.resources.connected import connected, is_connector
 from cascade.resources.provider import Resource, ScopeKind, Value, check_name
 
 __all__ = ["Registry"]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
+from cascade._support.failures import add_note, describe
+from cascade.engine.join import settle
 from cascade.exceptions import EngineStateError, InternalError, ResourceError
-from cascade.failures import add_note, describe
-from cascade.joins import settle
 from cascade.resources.binding import Binding
 from cascade.resources.instance import URGENT, Instance
 from cascade.resources.provider import Resource, ScopeKind, Value

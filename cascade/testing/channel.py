@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from cascade._core.clock import check_seconds
-from cascade._core.mailbox import Received, expect_nothing
-from cascade.channel import Channel
+from cascade._core.run.mailbox import Received, expect_nothing
+from cascade._core.time.clock import check_seconds
 from cascade.exceptions import ChannelClosedError
+from cascade.messaging.channel import Channel
 
 __all__ = ["FakeChannel"]
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cascade.engine import Engine
+    from cascade.engine.engine import Engine
 
 __all__ = ["spy"]
 

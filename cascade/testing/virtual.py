@@ -7,12 +7,12 @@ from collections.abc import Coroutine, Mapping
 from random import Random
 from typing import Any
 
-from cascade._core.clock import Clock
-from cascade._core.lazy import LazyResult
-from cascade.engine import Engine, in_event_loop
+from cascade._core.expr.lazy import LazyResult
+from cascade._core.time.clock import Clock
+from cascade.engine.engine import Engine, in_event_loop
+from cascade.engine.interrupts import Interrupts
 from cascade.exceptions import EngineClosedError, EngineStateError
-from cascade.interrupts import Interrupts
-from cascade.targets import expression
+from cascade.expressions.targets import expression
 
 __all__ = ["VirtualTime"]
 

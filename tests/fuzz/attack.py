@@ -16,15 +16,15 @@ import shapes
 from template_files import forge, resealed, template_of
 
 import cascade as cs
-from cascade._core.table import TemplateTable
+from cascade._core.shape.table import TemplateTable
 from cascade.exceptions import TemplateError
-from cascade.graph.codec import Stored, decode, encode
-from cascade.graph.explain import explain
-from cascade.graph.file import TemplateFile
+from cascade.graph.model import GraphTemplate, PlanTemplate
 from cascade.graph.solver import check
-from cascade.graph.store import examine, prove
-from cascade.graph.template import GraphTemplate, PlanTemplate
-from cascade.graph.tree import tree
+from cascade.inspect.table import explain
+from cascade.inspect.tree import tree
+from cascade.templates.codec import Stored, decode, encode
+from cascade.templates.reader import TemplateFile
+from cascade.templates.store import examine, prove
 
 LIMITS = [0, 1, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**27, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**64 - 1]
 LIMITS += [-1, -32, -33, -(2**31), -(2**31) - 1, -(2**63)]

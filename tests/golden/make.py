@@ -17,8 +17,8 @@ def main() -> None:
     import shapes
     from template_files import encoding_of
 
-    from cascade.graph.file import FORMAT
-    from cascade.graph.rewrite import rewrite
+    from cascade.templates.reader import FORMAT
+    from cascade.templates.writer import rewrite
 
     path = GOLDEN / f"format-{FORMAT}.templates"
     path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@
     check_executor         executor.py
     check_connector        connector.py
     check_state_backend    state.py
-    check_cache_store      cascade/cache/conformance.py
+    check_cache_store      cascade/testing/conformance/cache.py
     check_cache_policy     the same
 
 Each is a function that returns if all is well, and raises an `AssertionError` that begins with the sentence of the
@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cascade.cache.conformance import check_cache_policy, check_cache_store
+    from cascade.testing.conformance.cache import check_cache_policy, check_cache_store
     from cascade.testing.conformance.connector import check_connector
     from cascade.testing.conformance.executor import check_executor
     from cascade.testing.conformance.solver import check_solver
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 # Each needs the part of Cascade that it is about, and no more.
 _LATER = {
-    "check_cache_policy": "cascade.cache.conformance",
-    "check_cache_store": "cascade.cache.conformance",
+    "check_cache_policy": "cascade.testing.conformance.cache",
+    "check_cache_store": "cascade.testing.conformance.cache",
     "check_connector": "cascade.testing.conformance.connector",
     "check_executor": "cascade.testing.conformance.executor",
     "check_solver": "cascade.testing.conformance.solver",

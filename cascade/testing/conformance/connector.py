@@ -27,7 +27,7 @@ def check_connector(make: Callable[[], Connector], *, patience: float = 30) -> N
     Raises:
         AssertionError: it does not; the message begins with the sentence that it breaks.
 
-    >>> from cascade.connectors import LocalConnector
+    >>> from cascade.messaging.local_connector import LocalConnector
     >>> check_connector(LocalConnector)
     """
     complete(make(), Connector)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cascade._core.task import task
+from cascade._core.expr.task import task
 from cascade.protocols import Executor
 from cascade.testing.conformance.sentence import Sentence, complete, shown
 
@@ -36,7 +36,7 @@ def check_executor(make: Callable[[], Executor], *, patience: float = 60) -> Non
     Raises:
         AssertionError: it does not; the message begins with the sentence that it breaks.
 
-    >>> from cascade.executors import ThreadExecutor
+    >>> from cascade.workers.executors import ThreadExecutor
     >>> check_executor(lambda: ThreadExecutor(max_threads=1))
     """
     complete(make(), Executor)

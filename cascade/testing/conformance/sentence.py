@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NoReturn
 
-from cascade.failures import describe
+from cascade._support.failures import describe
 
 __all__ = ["Sentence", "complete", "shown"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cascade._core.lazy import LazyResult
-from cascade._core.task import task
-from cascade.engine import Engine, run
+from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.task import task
+from cascade.engine.engine import Engine, run
 from cascade.exceptions import TemplateError
-from cascade.gather import gather
+from cascade.expressions.gather import gather
+from cascade.graph.model import GraphTemplate, PlanTemplate
 from cascade.graph.solver import Solver, check
-from cascade.graph.template import GraphTemplate, PlanTemplate
 from cascade.testing.conformance.sentence import Sentence, complete, shown
 
 __all__ = ["check_solver"]

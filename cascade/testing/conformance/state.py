@@ -22,7 +22,7 @@ def check_state_backend(make: Callable[[], StateBackend]) -> None:
     Raises:
         AssertionError: it does not; the message begins with the sentence that it breaks.
 
-    >>> from cascade.state import MemoryState
+    >>> from cascade.durable.memory import MemoryState
     >>> check_state_backend(MemoryState)
     """
     complete(make(), StateBackend)

@@ -1,9 +1,0 @@
-from typing_extensions import disjoint_base
-
-from cascade._core.waiter import Awaiting
-
-@disjoint_base
-class MapState: ...
-
-@disjoint_base
-class Deciding(Awaiting): ...

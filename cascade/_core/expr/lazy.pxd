@@ -1,0 +1,69 @@
+"""Lazy results: the nodes of the expressions that users write."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t, uint64_t
+
+from cascade._core.expr.policy cimport Governable
+from cascade._core.expr.symbol cimport CallShape
+
+cdef enum:
+    NEAR = 3  # arguments kept inside the object
+
+
+cdef class LazyResult(Governable):
+    # Its memory is managed by hand in expr/lazy.pyx: most of what a heavy loop does is making and dropping these.
+    cdef PyObject* task  # an owned Task
+    cdef PyObject* shape  # an owned CallShape
+    cdef PyObject** arguments  # owned: positional ones, keyword ones by sorted name, one for each role of the shape
+    cdef Py_ssize_t count  # of all of them
+    cdef PyObject* near[NEAR]  # where the arguments are if they are few
+    cdef uint64_t serial  # order of creation
+    cdef PyObject* next_dead
+    # Marks of the last traversal that came by. A traversal holds the GIL from its first node to its last, and its
+    # number is given once: nobody else's marks can be taken for its own.
+    cdef uint64_t traversal
+    cdef uint32_t node  # number in that traversal, in prefix order
+    cdef bint open  # it has begun but not ended
+    cdef bint tracked  # by the garbage collector
+
+
+cdef object guard_task  # of conditions; expr/task.pyx supplies it
+
+cdef enum:
+    SPARE = 256
+
+cdef PyObject* spare[SPARE]  # dead lazy results to be used again
+cdef Py_ssize_t spares
+cdef uint64_t serials  # lazy results made so far
+cdef PyObject* allocate(Py_ssize_t count) except NULL
+
+
+cdef extern from "Python.h":
+    ctypedef struct TypeObject "PyTypeObject":
+        pass
+    void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
+    PyObject* PyObject_Init_ "PyObject_Init"(PyObject*, TypeObject*) noexcept
+
+
+cdef inline PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count) except NULL:
+    """A lazy result with room for so many arguments, which are to be filled in; not tracked by the collector yet."""
+    global spares, serials
+    cdef PyObject* made
+    if spares and count <= NEAR:
+        spares -= 1
+        made = PyObject_Init_(spare[spares], <TypeObject*>LazyResult)
+        (<LazyResult>made).arguments = &(<LazyResult>made).near[0]
+    else:
+        made = allocate(count)
+    (<LazyResult>made).count = count
+    serials += 1
+    (<LazyResult>made).serial = serials
+    (<LazyResult>made).traversal = 0
+    (<LazyResult>made).task = task
+    (<LazyResult>made).shape = shape
+    Py_INCREF_(task)
+    Py_INCREF_(shape)
+    return made
+
+cdef LazyResult of_shape(object task, CallShape shape, list arguments)
+cdef LazyResult with_role(LazyResult lazy, str role, object operand)

@@ -1,0 +1,428 @@
+"""Lazy results: the nodes of the expressions that users write.
+
+Their memory is managed by hand: most of what a heavy loop does is making and dropping them.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+
+from cascade._core.expr.policy cimport Governable, check_cached, check_timed
+from cascade._core.expr.symbol cimport CallShape, call_shape
+
+from cascade._core.fork import in_child as _in_child
+
+from cascade.exceptions import PolicyError
+
+cdef extern from "Python.h":
+    ctypedef int (*visitproc)(PyObject*, void*) noexcept
+    ctypedef struct PyTypeObject:
+        unsigned long tp_flags
+        void* tp_new
+        void* tp_vectorcall
+        PyObject* tp_dict
+        void (*tp_dealloc)(PyObject*) noexcept
+        int (*tp_traverse)(PyObject*, visitproc, void*) noexcept
+        int (*tp_clear)(PyObject*) noexcept
+    void Py_INCREF(PyObject*) noexcept
+    void Py_DECREF(PyObject*) noexcept
+    PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
+    Py_ssize_t Py_REFCNT(PyObject*) noexcept
+    PyObject* PyObject_Init(PyObject*, PyTypeObject*) noexcept
+    void PyObject_GC_Track(PyObject*) noexcept
+    void PyObject_GC_UnTrack(PyObject*) noexcept
+    void PyObject_GC_Del(PyObject*) noexcept
+    int PyDict_DelItemString(object, const char*) except -1
+    void* PyThreadState_Get() noexcept
+    PyObject* Int "(PyObject*)&PyLong_Type"
+    PyObject* Str "(PyObject*)&PyUnicode_Type"
+    PyObject* Float "(PyObject*)&PyFloat_Type"
+    unsigned long Py_TPFLAGS_HAVE_GC
+    unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
+    void PyType_Modified(PyTypeObject*)
+
+cdef object _nothing = object()
+cdef object guard_task = None
+
+
+@cython.final
+cdef class LazyResult(Governable):
+    """One call of a task that has not run: a node of an expression.
+
+    Made by calling a task, or from another one by a method of it, never directly. Give it to other tasks as an
+    argument, alone or inside lists, tuples, dicts, sets and frozen structs; return it from a task to go on with it; run
+    it with `cascade.run`.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def add(a, b):
+    ...     return a + b
+    >>> add(1, b=add(2, 3))
+    <LazyResult add(1, b=<LazyResult add(2, 3)>)>
+    """
+
+    @property
+    def task(self):
+        """The `Task` that was called."""
+        return <object>self.task
+
+    @property
+    def args(self):
+        """The positional arguments, a tuple."""
+        cdef Py_ssize_t i
+        return tuple([<object>self.arguments[i] for i in range((<CallShape>self.shape).positional)])
+
+    @property
+    def kwargs(self):
+        """The keyword arguments, a dict by sorted name."""
+        cdef Py_ssize_t i
+        cdef CallShape shape = <CallShape>self.shape
+        return {name: <object>self.arguments[shape.positional + i] for i, name in enumerate(shape.names)}
+
+    @property
+    def policies(self):
+        """What the call is given beside its arguments, a dict by role. Predecessors are not among it."""
+        cdef CallShape shape = <CallShape>self.shape
+        cdef Py_ssize_t i, first = self.count - len(shape.roles)
+        return {role: <object>self.arguments[first + i] for i, role in enumerate(shape.roles) if role != "after"}
+
+    def run_if(self, condition, *, otherwise=_nothing):
+        """This node under a condition, which is evaluated first.
+
+        If it is false, the node and what only it needs never start. Then ``otherwise`` is the value, or, without it,
+        the node is skipped, and so is what takes its value.
+
+        Args:
+            condition: a lazy result, or anything else that has a truth value.
+            otherwise: what to take instead: a value, or a lazy result, which is evaluated only if it is needed.
+
+        Returns:
+            A new `LazyResult`: this node, if the condition holds.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def half(n):
+        ...     return n // 2
+        >>> cs.run([half(4).run_if(True), half(4).run_if(False, otherwise=0), half(4).run_if(False)])
+        [2, 0, SKIPPED]
+        """
+        return _guarded([condition, self] if otherwise is _nothing else [condition, self, otherwise])
+
+    def after(self, *predecessors):
+        """The same call, which starts when others have ended. It takes nothing of them; if one is skipped, so is it.
+
+        Args:
+            predecessors: lazy results.
+
+        Returns:
+            A new `LazyResult`: another node.
+
+        Raises:
+            PolicyError: a predecessor is no lazy result.
+        """
+        made = self
+        for predecessor in predecessors:
+            if type(predecessor) is not LazyResult:
+                raise PolicyError(f"expected lazy results to come after, got `{type(predecessor).__name__}`")
+            made = with_role(made, "after", predecessor)
+        return made
+
+    def _with(self, role, operand):
+        return with_role(self, role, operand)
+
+    def _content(self):
+        """All that makes it the node that it is: the task, the shape of the call, and an operand for each of its parts.
+
+        For what has to tell any two lazy results apart: what a call may be given in future is among it, too.
+        """
+        cdef CallShape shape = <CallShape>self.shape
+        cdef Py_ssize_t i
+        operands = [<object>self.arguments[i] for i in range(self.count)]
+        return <object>self.task, (shape.task, shape.positional, shape.names, shape.roles), operands
+
+    def __bool__(self):
+        name = (<CallShape>self.shape).task[1]
+        raise TypeError(f"a lazy result has no truth value before it has run; {name}(...) was used as a condition")
+
+    def __repr__(self):
+        return _describe(self, 3)
+
+
+cdef str _describe(object value, int depth):
+    """A short text for people, to a bounded depth and width."""
+    if not isinstance(value, LazyResult):
+        text = repr(value)
+        return text if len(text) <= 40 else text[:37] + "..."
+    name = value.task.name
+    if depth == 0:
+        return f"<LazyResult {name}(...)>"
+    given = [("", argument) for argument in value.args] + [(key + "=", item) for key, item in value.kwargs.items()]
+    parts = []
+    for key, item in given[:8]:
+        if isinstance(item, (list, tuple, dict, set, frozenset)):
+            parts.append(f"{key}<{type(item).__name__} of {len(item)}>")
+        else:
+            parts.append(key + _describe(item, depth - 1))
+    if len(given) > 8:
+        parts.append("...")
+    return f"<LazyResult {name}({', '.join(parts)})>"
+
+
+cdef LazyResult with_role(LazyResult lazy, str role, object operand):
+    """The same call with one thing more beside its arguments, or with another one in place of that it has."""
+    cdef list conditions = []
+    cdef Py_ssize_t i
+    while (<CallShape>lazy.shape).task[2] == "guard":  # the node under all conditions is meant: they come first
+        conditions.append([<object>lazy.arguments[i] for i in range(lazy.count)])
+        lazy = <LazyResult>lazy.arguments[1]
+    lazy = _with_role(lazy, role, operand)
+    while conditions:
+        arguments = conditions.pop()
+        arguments[1] = lazy
+        lazy = _guarded(arguments)
+    return lazy
+
+
+cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
+    """The same for a node that is no condition."""
+    cdef CallShape shape = <CallShape>lazy.shape
+    cdef str kind = shape.task[2]
+    cdef Py_ssize_t i, place = lazy.count
+    if role != "after":
+        if kind not in ("sync", "async", "map"):
+            raise PolicyError(f"expected a call of a task to give a {role} policy to, got `{kind}`")
+        if role == "cache":
+            check_cached(operand, <object>lazy.task)
+        elif role == "timeout":
+            check_timed(<object>lazy.task)
+        if role in shape.roles:
+            place = lazy.count - len(shape.roles) + shape.roles.index(role)
+            if role == "constraints":
+                operand = {**<object>lazy.arguments[place], **operand}
+    arguments = [<object>lazy.arguments[i] for i in range(lazy.count)]
+    if place < lazy.count:
+        arguments[place] = operand
+    else:
+        shape = _extended(shape, role)
+        arguments.append(operand)
+    return of_shape(<object>lazy.task, shape, arguments)
+
+
+cdef CallShape _extended(CallShape shape, str role):
+    cdef CallShape made = None if shape.extended is None else <CallShape>shape.extended.get(role)
+    if made is None:
+        made = call_shape(shape.task, shape.positional, shape.names, shape.roles + (role,))
+        if shape.extended is None:
+            shape.extended = {}
+        shape.extended[role] = made
+    return made
+
+
+cdef LazyResult _guarded(list arguments):
+    """A node under a condition: [condition, node] or [condition, node, otherwise]."""
+    return of_shape(guard_task, call_shape(("cascade", "run_if", "guard", "inline", ()), len(arguments), ()), arguments)
+
+
+cdef LazyResult of_shape(object task, CallShape shape, list arguments):
+    """A lazy result of any shape, with an argument for each of its operands."""
+    cdef PyObject* made = new_lazy(<PyObject*>task, <PyObject*>shape, len(arguments))
+    cdef Py_ssize_t i
+    for i in range(len(arguments)):
+        (<LazyResult>made).arguments[i] = <PyObject*>arguments[i]
+        Py_INCREF(<PyObject*>arguments[i])
+    (<LazyResult>made).tracked = True
+    PyObject_GC_Track(made)
+    lazy = <LazyResult>made
+    Py_DECREF(made)
+    return lazy
+
+
+# The memory of lazy results.
+#
+# A chain of a million of them is dropped like one: what dies while another is being taken apart joins a list instead of
+# the C stack. Each burial has a list of its own. One in which a destructor may run is announced, so that what this runs
+# into in the same thread joins its list, too; the destructor may take its time, fork, or wait for another thread that
+# drops lazy results.
+#
+# The garbage collector need not know of most of them. One that takes only numbers, strings and such, or others like
+# itself, and whose task is a function of a module with no closure and no defaults, is not part of any cycle; only the
+# module's own globals could hold it as well as be held by it.
+
+cdef extern from *:
+    """
+    #define CASCADE_NEW_LAZY(type) ((PyObject *)_PyObject_GC_New(type))
+    """
+    PyObject* CASCADE_NEW_LAZY(PyTypeObject*) noexcept
+
+cdef PyObject* Lazy = <PyObject*>LazyResult
+cdef enum:
+    BURIALS = 64
+
+ctypedef struct Burial:
+    PyObject* dead  # a list of what is still to be taken apart
+    void* thread  # whose it is, NULL: nobody's
+
+cdef Burial _burials[BURIALS]  # those that are announced
+cdef int _announced = 0  # so many
+cdef Py_ssize_t spares = 0
+cdef uint64_t serials = 0
+
+
+cdef PyObject* allocate(Py_ssize_t count) except NULL:
+    """The memory of a lazy result with room for so many arguments."""
+    global spares
+    cdef PyObject* made
+    cdef PyObject** room = NULL
+    if count > NEAR:
+        room = <PyObject**>PyMem_Malloc(count * sizeof(PyObject*))
+        if room is NULL:
+            raise MemoryError()
+    if spares:
+        spares -= 1
+        made = PyObject_Init(spare[spares], <PyTypeObject*>LazyResult)
+    else:
+        made = CASCADE_NEW_LAZY(<PyTypeObject*>LazyResult)
+        if made is NULL:
+            PyMem_Free(room)
+            raise MemoryError()
+    (<LazyResult>made).arguments = &(<LazyResult>made).near[0] if room is NULL else room
+    return made
+
+
+cdef void _bury(PyObject* object) noexcept:
+    """Take a lazy result apart, and all that dies with it, one after the other."""
+    global spares, _announced
+    cdef Burial unannounced
+    cdef Burial* burial = &unannounced if _announced == 0 else _of_this_thread()
+    if burial is NULL:
+        burial = &unannounced
+    elif burial != &unannounced:
+        _lay_out(object, burial)
+        return
+    burial.dead = NULL
+    if (<LazyResult>object).tracked:
+        PyObject_GC_UnTrack(object)
+    while True:
+        burial = _release(object, burial, &unannounced)
+        if spares < SPARE:
+            spare[spares] = object
+            spares += 1
+        else:
+            PyObject_GC_Del(object)
+        object = burial.dead
+        if object is NULL:
+            break
+        burial.dead = (<LazyResult>object).next_dead
+    if burial != &unannounced:
+        burial.thread = NULL
+        _announced -= 1
+
+
+cdef inline void _lay_out(PyObject* object, Burial* burial) noexcept:
+    if (<LazyResult>object).tracked:
+        PyObject_GC_UnTrack(object)
+    (<LazyResult>object).next_dead = burial.dead
+    burial.dead = object
+
+
+cdef inline Burial* _release(PyObject* object, Burial* burial, Burial* unannounced) noexcept:
+    """Let go of what it holds. What dies of it joins the burial, or runs code: then that is announced before."""
+    cdef PyObject** arguments = (<LazyResult>object).arguments
+    cdef PyObject* argument
+    cdef PyObject* kind
+    cdef Py_ssize_t i
+    for i in range((<LazyResult>object).count):
+        argument = arguments[i]
+        if Py_REFCNT(argument) == 1:
+            kind = Py_TYPE(argument)
+            if kind == Lazy:
+                _lay_out(argument, burial)
+                continue
+            if burial == unannounced and kind != Int and kind != Str and kind != Float:
+                burial = _announce(burial)
+        Py_DECREF(argument)
+    if arguments != &(<LazyResult>object).near[0]:
+        PyMem_Free(arguments)
+    if burial == unannounced and Py_REFCNT((<LazyResult>object).task) == 1:
+        burial = _announce(burial)
+    Py_DECREF((<LazyResult>object).task)
+    Py_DECREF((<LazyResult>object).shape)
+    return burial
+
+
+cdef Burial* _of_this_thread() noexcept:
+    """The burial that this thread has announced, NULL if there is none."""
+    cdef void* thread = PyThreadState_Get()
+    cdef int i
+    for i in range(BURIALS):
+        if _burials[i].thread == thread:
+            return &_burials[i]
+    return NULL
+
+
+cdef Burial* _announce(Burial* burial) noexcept:
+    """Go on with a burial where others of this thread find it: not on the C stack, which may be switched."""
+    global _announced
+    cdef int i
+    for i in range(BURIALS):
+        if _burials[i].thread is NULL:
+            _burials[i].thread = PyThreadState_Get()
+            _burials[i].dead = burial.dead
+            _announced += 1
+            return &_burials[i]
+    return burial  # very many threads: this one does without
+
+
+def _forget_others():
+    """After a fork: the other threads of the parent will not go on."""
+    global _announced
+    cdef void* thread = PyThreadState_Get()
+    cdef int i
+    _announced = 0
+    for i in range(BURIALS):
+        if _burials[i].thread == thread:
+            _announced += 1
+        else:
+            _burials[i].thread = NULL
+
+
+_in_child(_forget_others)
+
+
+cdef int _clear(PyObject* object) noexcept:
+    """Break cycles. What makes it a lazy result stays: somebody may still hold it."""
+    cdef Py_ssize_t i, count = (<LazyResult>object).count
+    cdef PyObject* argument
+    for i in range(count):
+        argument = (<LazyResult>object).arguments[i]
+        Py_INCREF(<PyObject*>None)
+        (<LazyResult>object).arguments[i] = <PyObject*>None
+        Py_DECREF(argument)
+    return 0
+
+
+cdef int _traverse(PyObject* object, visitproc visit, void* arg) noexcept:
+    cdef Py_ssize_t i
+    cdef int stop
+    for i in range((<LazyResult>object).count):
+        stop = visit((<LazyResult>object).arguments[i], arg)
+        if stop:
+            return stop
+    return visit((<LazyResult>object).task, arg)
+
+
+cdef int _complete_type() except -1:
+    """Say of the type what Cython has no words for: its memory is managed above, and calling it makes none."""
+    cdef PyTypeObject* lazy_type = <PyTypeObject*>LazyResult
+    lazy_type.tp_dealloc = _bury
+    lazy_type.tp_traverse = _traverse
+    lazy_type.tp_clear = _clear
+    lazy_type.tp_flags |= Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION
+    lazy_type.tp_new = NULL
+    lazy_type.tp_vectorcall = NULL
+    PyDict_DelItemString(<object>lazy_type.tp_dict, "__new__")
+    PyType_Modified(lazy_type)
+    return 0
+
+
+_complete_type()

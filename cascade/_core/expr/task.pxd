@@ -1,0 +1,22 @@
+"""Tasks: functions made declarative."""
+
+from cpython.object cimport PyObject
+
+from cascade._core.expr.lazy cimport LazyResult
+from cascade._core.expr.task_spec cimport Kind, TaskSpec
+
+ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject* const*, size_t, PyObject*) noexcept
+
+
+cdef class Task:
+    cdef vectorcallfunc vectorcall  # where the interpreter finds how to call the instance
+    cdef readonly object fn  # the callable itself: data, never structure
+    cdef TaskSpec spec
+    cdef bint closed  # the callable is a function of a module that holds nothing of its own
+    cdef dict fills  # lazy results that stand as defaults, by the name of the parameter; None: there are none
+    cdef dict policies  # what every call is given beside its arguments, by role; None: nothing
+    cdef object __weakref__
+
+
+cdef LazyResult lazy_call(Task task, tuple arguments)
+cdef Task builtin_task(str qualname, Kind kind)

@@ -1,0 +1,450 @@
+"""Tasks: functions made declarative.
+
+Calling a task is the hottest thing that users do, once a node and iteration, so it keeps what the interpreter hands
+over (an array of arguments and the call site's own tuple of names) and checks a call site only the first time.
+"""
+
+from sys import modules as _sys_modules
+from types import MethodType as _MethodType
+
+cimport cython
+from cpython.object cimport PyObject
+
+from cascade._core.expr cimport lazy as _lazy
+from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
+from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
+from cascade._core.expr.task_spec cimport (
+    ASYNC, AUTO, DEFAULT, GUARD, INLINE, PROCESS, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec, method_spec,
+    spec_of,
+)
+from cascade._core.expr.symbol cimport CallShape, call_shape
+from cascade._core.expr.map_inputs cimport Const, check_sizes, check_zippable
+
+from cascade._core.expr.task_spec import signature_of as _signature_of
+from cascade.exceptions import MapError, TaskDefinitionError
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        Py_ssize_t tp_vectorcall_offset
+        unsigned long tp_flags
+        void* tp_new
+        void* tp_vectorcall
+        PyObject* tp_dict
+        PyObject* (*tp_call)(PyObject*, PyObject*, PyObject*) noexcept
+    ctypedef struct PyTupleObject:
+        PyObject** ob_item
+    ctypedef struct PyListObject:
+        PyObject** ob_item
+    ctypedef struct PyFunctionObject:
+        PyObject* func_closure
+        PyObject* func_defaults
+        PyObject* func_dict
+        PyObject* func_globals
+        PyObject* func_kwdefaults
+        PyObject* func_module
+    void Py_INCREF(PyObject*) noexcept
+    void Py_DECREF(PyObject*) noexcept
+    PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
+    bint PyObject_IS_GC(PyObject*) noexcept
+    void PyObject_GC_Track(PyObject*) noexcept
+    bint PyFunction_Check(object) noexcept
+    PyObject* PyDict_GetItem(dict, object) noexcept
+    bint PyModule_Check(object) noexcept
+    PyObject* PyModule_GetDict(object) noexcept
+    int PyDict_DelItemString(object, const char*) except -1
+    unsigned long Py_TPFLAGS_HAVE_VECTORCALL
+    unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
+    Py_ssize_t PyVectorcall_NARGS(size_t)
+    PyObject* PyVectorcall_Call(PyObject*, PyObject*, PyObject*) noexcept
+    void PyType_Modified(PyTypeObject*)
+
+cdef dict _modules = _sys_modules
+cdef PyObject* Lazy = <PyObject*>LazyResult
+
+
+@cython.final
+@cython.freelist(64)
+cdef class Task:
+    """A function made declarative: calling it runs nothing and gives a lazy result.
+
+    Made by `cascade.task`. It binds to instances as functions do, so methods can be tasks.
+    """
+
+    @property
+    def name(self):
+        """The qualified name, or the one given to `cascade.task`."""
+        return self.spec.qualname
+
+    @property
+    def module(self):
+        """The name of the module that defines the callable."""
+        return self.spec.module
+
+    @property
+    def mode(self):
+        """"default", "auto", "inline", "thread" or "process"."""
+        return self.spec.identity[3]
+
+    @property
+    def is_async(self):
+        """Whether the callable is an async function."""
+        return self.spec.kind == ASYNC
+
+    @property
+    def __wrapped__(self):
+        return self.fn
+
+    @property
+    def __name__(self):
+        return self.spec.qualname.rpartition(".")[2]
+
+    @property
+    def __qualname__(self):
+        return self.spec.qualname
+
+    @property
+    def __doc__(self):
+        return self.fn.__doc__
+
+    @property
+    def __signature__(self):
+        try:
+            return _signature_of(self.fn, annotated=True)
+        except (ValueError, TypeError):
+            raise AttributeError("__signature__") from None
+
+    @property
+    def runs_inline(self):
+        """Whether the auto rule has it run in the event loop's thread."""
+        return self.spec.runs_inline
+
+    def map(self, /, *, concurrency=None, **inputs):
+        """A lazy result that calls the task once for each item of its inputs, taken side by side.
+
+        Args:
+            concurrency: how many items may be on their way at once; None: 1,024.
+            inputs: for each argument a series of items (a list, tuple, range, array, generator), or a lazy result
+                giving one; or `cascade.const` of what every item is given.
+
+        Returns:
+            A `LazyResult` giving the list of the results, in the order of the items.
+
+        Raises:
+            MapError: an input is no series, or they are of different lengths.
+            TaskArgumentError: the inputs do not fit the task's signature.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def power(base, exponent):
+        ...     return base ** exponent
+        >>> cs.run(power.map(base=range(4), exponent=cs.const(2)))
+        [0, 1, 4, 9]
+        """
+        return _map(self, concurrency, inputs)
+
+    def with_retry(self, **settings):
+        """This task, each call of which is made again if it fails: see `LazyResult.with_retry`."""
+        return _governed(self, "retry", Retry(**settings))
+
+    def with_timeout(self, seconds=None, total=None):
+        """This task, each call of which is given up after some time: see `LazyResult.with_timeout`."""
+        check_timed(self)
+        return _governed(self, "timeout", Timeout(seconds, total))
+
+    def with_cache(self, policy):
+        """This task, each call of which is made only if its result is not known: see `LazyResult.with_cache`."""
+        check_cached(check_cache(policy), self)
+        return _governed(self, "cache", policy)
+
+    def with_constraints(self, **amounts):
+        """This task, each call of which keeps to the engine's limits: see `LazyResult.with_constraints`."""
+        return _governed(self, "constraints", check_constraints(amounts))
+
+    def _content(self):
+        """All that makes calls of it what they are, beside the callable: identity, lazy defaults, policies by role."""
+        return self.spec.identity, self.fills, self.policies
+
+    def measured(self, ns):
+        """Take note of how many nanoseconds a call in a worker thread took, for the auto rule.
+
+        Returns whether this settles that an inline call has held up the loop.
+        """
+        return self.spec.measured(ns)
+
+    def __get__(self, instance, owner):
+        if instance is None or not self.spec.binds:
+            return self
+        if instance is owner:  # what `classmethod` asks for up to Python 3.12; later it binds like this by itself
+            return _MethodType(self, owner)
+        fn = self.fn.__get__(instance, owner)
+        made = _new(fn, method_spec(self.spec, fn))
+        _govern(made, self.fills, self.policies)
+        return made
+
+    def __call__(self, *args, **kwargs):
+        # Replaced below by the vectorcall; stands here so that the type is known to be callable.
+        raise NotImplementedError
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __reduce__(self):
+        """By reference, as functions are: a task travels to worker processes as its name."""
+        if isinstance(self.fn, _MethodType):
+            return getattr, (self.fn.__self__, self.fn.__name__)
+        return import_task, (self.spec.module, self.spec.qualname)
+
+    def __repr__(self):
+        return f"<Task {self.spec.module}.{self.spec.qualname}>"
+
+
+def import_task(module, qualname):
+    """The task of that name, as `pickle` finds functions."""
+    found = __import__(module, fromlist=["_"])
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    if isinstance(found, _MethodType) and type(found.__func__) is Task:  # of a classmethod, which was given its class
+        return found.__func__
+    return found
+
+
+cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames) except NULL:
+    """A lazy result of this call: no dict, no tuple of arguments but the one that it keeps."""
+    cdef Py_ssize_t positional = PyVectorcall_NARGS(flagged)
+    cdef Py_ssize_t i
+    cdef bint tracked
+    cdef CallSite site = self.spec.last
+    cdef PyObject* made
+    cdef PyObject* argument
+    if site is None or site.positional != positional or site.key != kwnames:
+        site = self.spec.site(positional, kwnames)
+    made = new_lazy(<PyObject*>self, <PyObject*>site.shape, site.count)
+    tracked = not self.closed
+    for i in range(site.count):
+        argument = arguments[i if site.order is NULL else site.order[i]]
+        Py_INCREF(argument)
+        (<LazyResult>made).arguments[i] = argument
+        if Py_TYPE(argument) == Lazy:
+            tracked |= (<LazyResult>argument).tracked
+        else:
+            tracked |= PyObject_IS_GC(argument)
+    (<LazyResult>made).tracked = tracked
+    if tracked:
+        PyObject_GC_Track(made)
+    return made
+
+
+cdef PyObject* _call_governed(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames) except NULL:
+    """A lazy result of a task that has lazy defaults or policies of its own."""
+    cdef Py_ssize_t positional = PyVectorcall_NARGS(flagged)
+    cdef tuple given = () if kwnames is NULL else <tuple>kwnames
+    cdef tuple names = given
+    cdef Py_ssize_t i
+    cdef LazyResult lazy
+    cdef PyObject* made
+    if self.fills is not None:
+        names = self.spec.fill(self.fills, positional, given)
+    values = [<object>arguments[i] for i in range(positional + len(given))]
+    values += [self.fills[name] for name in names[len(given):]]
+    made = _call(self, (<PyListObject*>values).ob_item, positional, <PyObject*>names)
+    lazy = <LazyResult>made
+    Py_DECREF(made)
+    for role, operand in (self.policies or {}).items():
+        lazy = with_role(lazy, role, operand)
+    Py_INCREF(<PyObject*>lazy)
+    return <PyObject*>lazy
+
+
+cdef Task _new(object fn, TaskSpec spec):
+    cdef Task made = Task.__new__(Task)
+    made.vectorcall = <vectorcallfunc><void*>_call
+    made.fn = fn
+    made.spec = spec
+    made.closed = PyFunction_Check(fn) and _is_closed(fn)
+    return made
+
+
+cdef int _govern(Task task, dict fills, dict policies) except -1:
+    """Give a task lazy defaults and policies, if there are any."""
+    if fills is not None or policies is not None:
+        task.fills = fills
+        task.policies = policies
+        task.vectorcall = <vectorcallfunc><void*>_call_governed
+    return 0
+
+
+cdef Task _governed(Task task, str role, object operand):
+    cdef Task made = _new(task.fn, task.spec)
+    cdef dict policies = dict(task.policies or {})
+    if role == "constraints":
+        operand = {**policies.get(role, {}), **operand}
+    policies[role] = operand
+    _govern(made, task.fills, policies)
+    return made
+
+
+cdef dict _lazy_defaults(object fn):
+    """The lazy results among a function's defaults, by the name of the parameter; None if there are none."""
+    cdef PyFunctionObject* raw = <PyFunctionObject*>fn
+    cdef Py_ssize_t i
+    if raw.func_defaults is NULL and raw.func_kwdefaults is NULL:
+        return None
+    found = {}
+    defaults = fn.__defaults__ or ()
+    code = fn.__code__
+    names = code.co_varnames[:code.co_argcount]
+    for i, default in enumerate(defaults, len(names) - len(defaults)):
+        if type(default) is LazyResult:
+            if i < code.co_posonlyargcount:
+                raise TaskDefinitionError(
+                    f"expected a default that is a lazy result at a parameter that has a name, "
+                    f"got one at the positional-only {names[i]!r} of {fn.__qualname__}"
+                )
+            found[names[i]] = default
+    found.update({name: value for name, value in (fn.__kwdefaults__ or {}).items() if type(value) is LazyResult})
+    return found or None
+
+
+cdef LazyResult _map(Task task, object concurrency, dict inputs):
+    """The call of a map: its inputs by name, and beside them, by role, what all items share."""
+    cdef CallShape shape
+    cdef LazyResult made
+    if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
+        raise MapError(f"expected concurrency as None or an int of at least 1, got {concurrency!r}")
+    zipped = {name: inputs[name] for name in sorted(inputs) if type(inputs[name]) is not Const}
+    if not zipped:
+        raise MapError(f"expected at least one input of {task.spec.qualname}.map() that is a series of items, got none")
+    for name, value in zipped.items():
+        if type(value) is not LazyResult:
+            check_zippable(name, value)
+    literal = [name for name, value in zipped.items() if type(value) is not LazyResult]
+    check_sizes(tuple(literal), [zipped[name] for name in literal])
+    names = tuple(inputs)
+    if task.fills is not None:
+        names = task.spec.fill(task.fills, 0, names)
+    task.spec.new_site(0, names, <PyObject*>names)  # the arguments of an item are checked here, not in the run
+    module, qualname, _, mode, injected = task.spec.identity
+    shape = call_shape((module, qualname, "map", mode, injected), 0, tuple(zipped), ())
+    made = of_shape(task, shape, list(zipped.values()))
+    for name in sorted(inputs):
+        if type(inputs[name]) is Const:
+            made = with_role(made, "const " + name, (<Const>inputs[name]).value)
+    return made if concurrency is None else with_role(made, "concurrency", concurrency)
+
+
+cdef bint _is_closed(object fn) except -1:
+    """Whether a function holds nothing of its own, and its globals are those of a module."""
+    cdef PyFunctionObject* raw = <PyFunctionObject*>fn
+    cdef PyObject* module
+    if (
+        raw.func_closure is not NULL or raw.func_defaults is not NULL or raw.func_kwdefaults is not NULL
+        or (raw.func_dict is not NULL and len(<dict>raw.func_dict) > 0)
+    ):
+        return False
+    module = PyDict_GetItem(_modules, <object>raw.func_module) if raw.func_module is not NULL else NULL
+    return module is not NULL and PyModule_Check(<object>module) and (
+        PyModule_GetDict(<object>module) == raw.func_globals
+    )
+
+
+def task(fn=None, /, *, name=None, mode=None):
+    """Make a task of a function: calling it will run nothing and give a lazy result.
+
+    Use it bare (``@cs.task``) or with settings (``@cs.task(mode="thread")``), on functions, async functions, methods,
+    callables, at module level or inside a function. A task made inside a function costs about as much as the
+    function object itself.
+
+    Args:
+        fn: the callable.
+        name: what to call it instead of its qualified name: part of its identity in templates.
+        mode: where a sync callable runs. "inline": in the event loop's thread; "thread", "process": in a worker;
+            "auto": in a thread until it has proved quick. Not given: as the engine's `default_mode` says.
+
+    Returns:
+        The `Task`, or a decorator if ``fn`` is not given.
+
+    Raises:
+        TaskDefinitionError: if ``fn`` is not callable or the settings do not fit it.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def countdown(n):
+    ...     return countdown(n - 1) if n else "lift-off"
+    >>> cs.run(countdown(3))
+    'lift-off'
+    """
+    if name is not None and (type(name) is not str or not name):
+        raise TaskDefinitionError(f"expected a non-empty `str` as name, got {name!r}")
+    code = _MODES.get(mode) if mode is None or type(mode) is str else None
+    if code is None:
+        raise TaskDefinitionError(f"expected mode 'auto', 'inline', 'thread' or 'process', got {mode!r}")
+    if fn is None:
+        return _Decorator(name, code)
+    return _make(fn, name, code)
+
+
+cdef dict _MODES = {None: DEFAULT, "auto": AUTO, "inline": INLINE, "thread": THREAD, "process": PROCESS}
+
+
+@cython.internal
+cdef class _Decorator:
+    """What ``@cs.task(...)`` with settings gives: takes the function."""
+
+    cdef object name
+    cdef Mode mode
+
+    def __init__(self, name, int mode):
+        self.name = name
+        self.mode = <Mode>mode
+
+    def __call__(self, fn):
+        return _make(fn, self.name, self.mode)
+
+
+cdef Task _make(object fn, str name, Mode mode):
+    cdef Task made
+    if type(fn) is Task:
+        raise TaskDefinitionError(f"{fn!r} is a task already")
+    made = _new(fn, spec_of(fn, name, mode))
+    if PyFunction_Check(fn):
+        _govern(made, _lazy_defaults(fn), None)
+    return made
+
+
+cdef Task builtin_task(str qualname, Kind kind):
+    """A task that the engine itself evaluates."""
+    cdef TaskSpec spec = builtin_spec(qualname, kind)
+    return _new(_not_called, spec)
+
+
+def _not_called(*arguments):
+    raise NotImplementedError  # the engine looks at the kind of the task
+
+
+cdef LazyResult lazy_call(Task task, tuple arguments):
+    """``task(*arguments)``, without the way through the interpreter."""
+    cdef PyObject* made = _call(task, <PyObject**>(<PyTupleObject*>arguments).ob_item, len(arguments), NULL)
+    lazy = <LazyResult>made
+    Py_DECREF(made)
+    return lazy
+
+
+cdef int _complete_type() except -1:
+    """Say of the type what Cython has no words for: it has the vectorcall protocol, and calling it makes no task."""
+    cdef Task probe = Task.__new__(Task)
+    cdef PyTypeObject* task_type = <PyTypeObject*>Task
+    task_type.tp_vectorcall_offset = <char*>&probe.vectorcall - <char*><PyObject*>probe
+    task_type.tp_call = PyVectorcall_Call
+    task_type.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION
+    task_type.tp_new = NULL
+    task_type.tp_vectorcall = NULL  # of the type, not of its instances
+    PyDict_DelItemString(<object>task_type.tp_dict, "__new__")
+    PyType_Modified(task_type)
+    return 0
+
+
+_complete_type()
+_lazy.guard_task = builtin_task("run_if", GUARD)

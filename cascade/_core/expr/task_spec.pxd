@@ -1,0 +1,84 @@
+"""What all tasks made of one function's code share: identity, signature, and how its calls behaved so far."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint8_t
+
+from cascade._core.expr.symbol cimport CallShape
+
+
+cdef enum Kind:  # how a task is evaluated
+    SYNC
+    ASYNC
+    WAIT  # by the engine: the clock
+    RECV  # by the engine: a mailbox
+    ROUTER  # by the engine, as are the following: a selector, then the one of its routes that is wanted
+    GUARD  # a condition, then the node that it guards or what stands in for it
+    MAP  # each item a call of the task
+    PARAM  # a value given to the run
+    ENV  # a variable of the environment
+    INJECT  # a resource
+    TARGETS  # the list of several targets
+    SEND  # a message to a mailbox that may have no room
+    SELECT  # the first message of several mailboxes
+
+
+cdef enum Mode:  # where a sync task runs
+    DEFAULT  # as the engine says
+    AUTO
+    INLINE
+    THREAD
+    PROCESS
+
+
+cdef tuple KINDS  # names of the kinds
+cdef tuple MODES  # names of the modes
+
+
+cdef class CallSite:
+    """One way in which a task was called: the call site's own keyword tuple, checked and turned into a symbol once."""
+
+    cdef PyObject* key  # the keyword tuple by identity (owned through `kwnames`), NULL for none
+    cdef object kwnames
+    cdef Py_ssize_t positional
+    cdef Py_ssize_t count  # of all arguments
+    cdef CallShape shape
+    cdef Py_ssize_t* order  # where argument i of the sorted form stands at the call site; NULL: it is sorted already
+
+
+cdef class TaskSpec:
+    cdef readonly tuple identity  # (module, qualified name, kind, mode, injected resources): the structure of a task
+    cdef readonly str module
+    cdef readonly str qualname
+    cdef readonly object signature  # inspect.Signature without defaults and annotations, None where Python tells none
+    cdef Kind kind
+    cdef Mode mode
+    cdef bint binds  # the callable is a function, which an attribute look-up binds to its instance
+    cdef TaskSpec method  # of the same code bound to an instance, made when first needed
+    cdef tuple variant  # what tells apart tasks of one code object
+    cdef str given_name  # to `cascade.task`, None where none was
+    cdef Py_ssize_t defaults  # number of positional defaults
+    cdef bint plain  # a function without keyword defaults: the fast comparison of variants holds
+    # how it was called so far
+    cdef CallSite last
+    cdef list sites  # the call sites met last, by identity of their keyword tuples
+    cdef dict known  # what was found out for (number of positional arguments, names)
+    cdef dict filled  # (names of lazy defaults, number of positional arguments, names) -> names with those not given
+    cdef Py_ssize_t oldest
+    # the auto rule
+    cdef readonly int64_t calls  # measured calls in worker threads
+    cdef readonly int64_t fastest  # nanoseconds
+    cdef bint slow  # an inline call took too long: threads for the rest of the process
+    cdef int64_t batch  # in which it was last called inline
+    cdef bint doubted  # an inline call may have taken too long: on trial again
+    cdef readonly bint runs_inline  # what follows from them
+
+    cdef CallSite site(self, Py_ssize_t positional, PyObject* kwnames)
+    cdef CallSite new_site(self, Py_ssize_t positional, tuple kwnames, PyObject* key)
+    cdef tuple fill(self, dict fills, Py_ssize_t positional, tuple kwnames)
+    cdef int demote(self) except -1
+    cdef int doubt(self) except -1
+
+
+cdef TaskSpec builtin_spec(str qualname, Kind kind)
+cdef TaskSpec spec_of(object fn, str name, Mode mode)
+cdef TaskSpec method_spec(TaskSpec spec, object bound)

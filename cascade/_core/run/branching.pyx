@@ -1,0 +1,224 @@
+"""Control: nodes that decide which others are evaluated, and how often.
+
+A router or condition runs twice: with its selector it wants one other node, with that node's value it has its own. A
+map is looked at once for each item, and starts it as an expression of its own. What is skipped has a `Skip` as its
+value, which goes on to all that take it.
+"""
+
+from cpython.pyport cimport PY_SSIZE_T_MAX
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int32_t
+
+from cascade._core.expr.lazy cimport LazyResult, with_role
+from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
+from cascade._core.expr.task_spec cimport GUARD, INJECT, MAP, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT
+from cascade._core.shape.template cimport Template
+from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
+
+from cascade.exceptions import RouteError
+
+cdef extern from "Python.h":
+    PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
+    void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
+    void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
+    ctypedef struct PyListObject:
+        PyObject** ob_item
+    PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
+
+cdef enum:
+    FLYING = 1024  # items of a map on their way at once, if it does not say
+    SHOWN = 20  # routes that an error lists
+
+cdef object _later = object()
+cdef PyObject* DEFERRED = <PyObject*>_later
+cdef PyObject* SkipType = <PyObject*>Skip
+
+
+cdef class MapState:
+    """A map that has begun: what it has still to start, and what it has so far."""
+
+
+cdef class Deciding(Awaiting):
+    """The part of a run that decides."""
+
+    cdef PyObject* decide(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """Evaluate a node of one of the engine's own kinds: its value, PENDING, or DEFERRED. A new reference."""
+        if node.kind == WAIT:
+            return self.wait(frame, node, at)
+        if node.kind == RECV:
+            return self.receive(frame, node, at)
+        if node.kind == ROUTER or node.kind == GUARD:
+            return self.choose(frame, node, at)
+        if node.kind == MAP:
+            return self.start_item(frame, node, at)
+        if node.kind == TARGETS:
+            return self.targets(frame, node)
+        if node.kind == INJECT:
+            return self.resource(frame, node, at)
+        if node.kind == SEND:
+            return self.send(frame, node, at)
+        if node.kind == SELECT:
+            return self.select(frame, node, at)
+        spec = <object>frame.values[frame.template.operands[node.first_operand]]
+        value = self.scheduler.launcher.read_input(self, spec)
+        Py_INCREF(value)
+        return <PyObject*>value
+
+    cdef PyObject* skipped(self, Frame frame, Node* node) noexcept:
+        """The skip that a node must pass on, as something that it needs was skipped; NULL if none was. Borrowed."""
+        cdef int32_t* needs = frame.template.needs + node.first_need
+        cdef Py_ssize_t i
+        if node.kind == TARGETS:
+            return NULL
+        for i in range(node.needs):
+            if Py_TYPE(frame.values[needs[i]]) == SkipType:
+                return frame.values[needs[i]]
+        return NULL
+
+    # ------------------------------------------------------------------------------------ routers and conditions
+
+    cdef PyObject* choose(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """The value of the operand that is wanted, if it is there; else see that it comes."""
+        cdef Py_ssize_t wanted = frame.chosen[at]
+        cdef PyObject* value = NULL
+        if wanted < 0:
+            wanted = self.branch(frame, node) if node.kind == GUARD else self.route(frame, node, &value)
+        if value is NULL and wanted < 0:
+            skip = Skip.__new__(Skip)
+            (<Skip>skip).template = frame.template
+            (<Skip>skip).number = frame.template.plan.order[at]
+            frame.skipping = True
+            Py_INCREF(skip)
+            return <PyObject*>skip
+        if value is NULL:
+            value = frame.values[wanted]
+        if value is NULL:
+            frame.chosen[at] = <int32_t>wanted
+            frame.want(<int32_t>wanted)
+            value = DEFERRED
+        elif Py_TYPE(value) == SkipType:
+            frame.skipping = True
+        Py_INCREF_(value)
+        return value
+
+    cdef Py_ssize_t branch(self, Frame frame, Node* node) except -2:
+        """Which of a frame's values a condition wants; -1: none, the node is skipped."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        if <object>frame.values[operands[0]]:
+            return operands[1]
+        return operands[2] if node.operands > 2 else -1
+
+    cdef Py_ssize_t route(self, Frame frame, Node* node, PyObject** value) except -2:
+        """Which of a frame's values a router wants; where no route is an expression, the value itself (borrowed)."""
+        cdef Template template = frame.template
+        cdef int32_t* operands = template.operands + node.first_operand
+        cdef Node* routes
+        cdef Py_ssize_t i
+        cdef dict places = {}
+        selector = <object>frame.values[operands[0]]
+        if operands[1] >= template.node_count:
+            places = <dict?>frame.values[operands[1]]
+            if selector in places:
+                value[0] = <PyObject*>places[selector]  # the dict holds it, and the frame the dict
+                return -1
+        else:
+            routes = &template.nodes[operands[1]]
+            for i in range(routes.operands):
+                places[_key(frame, routes, i)] = template.operands[routes.first_operand + 2 * i + 1]
+            if selector in places:
+                return places[selector]
+        if node.operands > 2:
+            return operands[2]
+        keys = [repr(key) for key in list(places)[:SHOWN]]
+        more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        raise RouteError(f"expected the key of a route, one of {', '.join(keys)}{more}; the selector gave {selector!r}")
+
+    # ------------------------------------------------------------------------------------------------------ maps
+
+    cdef PyObject* start_item(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """The expression of the next item, DEFERRED if none may start now, or the results if none is left."""
+        cdef MapState state = None if frame.maps is None else <MapState>frame.maps.get(at)
+        cdef list items = None
+        cdef PyObject* made
+        if state is None:
+            state = self.open_map(frame, node, at)
+        state.queued = False
+        if not state.exhausted:
+            items = state.zipped.take()
+            state.exhausted = items is None
+        if items is None:
+            if state.flying == 0:
+                Py_INCREF(state.results)
+                return <PyObject*>state.results
+            Py_INCREF_(DEFERRED)
+            return DEFERRED
+        items += state.constants
+        made = PyObject_Vectorcall(<PyObject*>state.task, (<PyListObject*>items).ob_item, 0, <PyObject*>state.names)
+        lazy = <LazyResult>made
+        Py_DECREF_(made)
+        for role, operand in state.policies:
+            lazy = with_role(lazy, role, operand)
+        state.results.append(None)
+        self.item = len(state.results)
+        state.flying += 1
+        if state.flying < state.bound:
+            state.queued = True
+            frame.push_ready(<int32_t>at)
+        Py_INCREF(lazy)
+        return <PyObject*>lazy
+
+    cdef MapState open_map(self, Frame frame, Node* node, Py_ssize_t at):
+        cdef MapState state = MapState.__new__(MapState)
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef tuple zipped = <tuple>node.names
+        cdef tuple roles = () if node.roles == 0 else <tuple>frame.template.roles[at]
+        cdef Py_ssize_t i
+        state.task = <Task>frame.values[node.source]
+        state.zipped = Zipped(zipped, [<object>frame.values[operands[i]] for i in range(node.operands)])
+        state.constants = []
+        state.policies = []
+        state.results = []
+        state.bound = FLYING
+        constant = []
+        for i, role in enumerate(roles, node.operands):
+            value = <object>frame.values[operands[i]]
+            if role == "concurrency":
+                state.bound = min(value, PY_SSIZE_T_MAX)
+            elif role.startswith("const "):
+                constant.append(role[6:])
+                state.constants.append(value)
+            elif role != "after":
+                state.policies.append((role, value))
+        state.names = zipped + tuple(constant)
+        if frame.maps is None:
+            frame.maps = {}
+        frame.maps[at] = state
+        return state
+
+    # ---------------------------------------------------------------------------------------- targets, resources
+
+    cdef PyObject* targets(self, Frame frame, Node* node) except NULL:
+        """The values of several targets."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Py_ssize_t i
+        values = [<object>frame.values[operands[i]] for i in range(node.operands)]
+        if frame.skipping:
+            values = [skipped_member if type(value) is Skip else value for value in values]
+        Py_INCREF(values)
+        return <PyObject*>values
+
+    cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """A resource, if it is set up; else have it set up."""
+        cdef Waiter waiter = new_launched(self, frame, at)
+        value = self.scheduler.launcher.launch_resource(waiter, self, (<Task>frame.values[node.source]).spec.qualname)
+        if value is waiter:
+            self.link(waiter)
+            value = <object>PENDING
+        Py_INCREF(value)
+        return <PyObject*>value
+
+
+cdef object _key(Frame frame, Node* routes, Py_ssize_t i):
+    """A key of a router's routes."""
+    cdef int32_t key = frame.template.operands[routes.first_operand + 2 * i]
+    return (<tuple>routes.names)[~key] if key < 0 else <object>frame.values[key]

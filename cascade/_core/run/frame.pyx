@@ -1,0 +1,217 @@
+"""Frames: one expression bound to its template.
+
+As long as nothing has to be awaited, nodes start in the order of the plan and a frame is an array and an index. Once
+something must be awaited while other nodes could go on, the frame is scattered: it counts what each node lacks, and
+nodes start as their inputs come. A frame with routers, conditions or maps is scattered from the beginning, and knows of
+each node whether anybody wants it: it begins with the target and what that must have.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy, memset
+
+from cascade._core.shape.template cimport Node
+
+cdef extern from "Python.h":
+    void Py_XDECREF_ "Py_XDECREF"(PyObject*) noexcept
+    void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
+    Py_ssize_t Py_REFCNT(PyObject*) noexcept
+
+
+@cython.final
+@cython.no_gc  # the run owns its frames and empties them when it ends: nothing for the collector to find
+@cython.freelist(64)
+cdef class Frame:
+    """The activation record of one template."""
+
+    def __dealloc__(self):
+        cdef Frame parent = self.parent
+        cdef Frame above
+        self.parent = None
+        while parent is not None and Py_REFCNT(<PyObject*>parent) == 1:
+            above = parent  # it dies with this frame: a million of them one after the other, not inside one another
+            parent = above.parent
+            above.parent = None
+        above = None
+        self.clear()
+        PyMem_Free(self.values)
+        PyMem_Free(self.needs)
+
+    cdef int hydrate(self, Template template, Extraction extraction) except -1:
+        """Bind a template to the slots of one expression, which leave the extraction."""
+        cdef Py_ssize_t count = template.node_count + template.slot_count
+        if extraction.slot_count != template.slot_count:
+            raise AssertionError("the slots do not fit the template")
+        self.clear()
+        if count > <Py_ssize_t>self.room or <Py_ssize_t>self.room > 8 * count:
+            PyMem_Free(self.values)
+            self.room = 0
+            self.values = <PyObject**>PyMem_Malloc(count * sizeof(PyObject*))
+            if self.values is NULL:
+                raise MemoryError()
+            self.room = <uint32_t>count
+        PyMem_Free(self.needs)
+        self.needs = NULL
+        self.template = template
+        memset(self.values, 0, template.node_count * sizeof(PyObject*))
+        memcpy(self.values + template.node_count, extraction.slots, template.slot_count * sizeof(PyObject*))
+        extraction.slot_count = 0
+        self.count = <uint32_t>count
+        self.next = 0
+        self.scattered = False
+        self.skipping = False
+        if template.by_need:
+            self.begin_by_need()
+        return 0
+
+    cdef int rehydrate(self, Extraction extraction) except -1:
+        """Bind the same template to the slots of the next expression."""
+        cdef Py_ssize_t nodes = self.template.node_count
+        cdef Py_ssize_t slots = extraction.slot_count
+        cdef PyObject** values = self.values
+        cdef PyObject* old
+        cdef Py_ssize_t i
+        extraction.slot_count = 0  # a destructor may run: what is here is the frame's by now
+        for i in range(nodes):
+            old = values[i]
+            values[i] = NULL
+            Py_XDECREF_(old)
+        values += nodes
+        for i in range(slots):
+            old = values[i]
+            values[i] = extraction.slots[i]
+            Py_DECREF_(old)
+        self.next = 0
+        self.scattered = False
+        self.skipping = False
+        if self.template.by_need:
+            self.begin_by_need()
+        return 0
+
+    cdef void clear(self) noexcept:
+        cdef Py_ssize_t i = self.count
+        cdef PyObject** values = self.values
+        self.count = 0  # a destructor may run: it must find the frame empty
+        while i:
+            i -= 1
+            Py_XDECREF_(values[i])
+        self.maps = None
+
+    cdef int scatter(self) except -1:
+        """From now on nodes start as their inputs come."""
+        cdef Template template = self.template
+        cdef Py_ssize_t i, j
+        cdef int32_t* consumers
+        self.allot(2)
+        for i in range(self.next, template.node_count):
+            self.needs[i] = template.nodes[i].needs
+        for i in range(self.next):
+            if self.values[i] is not NULL:
+                consumers = template.consumers + template.nodes[i].first_consumer
+                for j in range(template.nodes[i].consumers):
+                    self.needs[consumers[j]] -= 1
+        for i in range(self.next, template.node_count):
+            if self.needs[i] == 0:
+                self.ready[self.ready_count] = <int32_t>i  # in ascending order: a heap
+                self.ready_count += 1
+        self.scattered = True
+        return 0
+
+    cdef int allot(self, Py_ssize_t arrays) except -1:
+        """Room for so many numbers a node, and an empty heap."""
+        cdef Py_ssize_t count = self.template.node_count
+        if self.needs is NULL:
+            self.needs = <int32_t*>PyMem_Malloc(arrays * count * sizeof(int32_t))
+            if self.needs is NULL:
+                raise MemoryError()
+            self.ready = self.needs + count
+            self.chosen = self.ready + count
+        self.ready_count = 0
+        return 0
+
+    cdef int begin_by_need(self) except -1:
+        """Want the target, and nothing but what that must have."""
+        cdef Py_ssize_t i
+        cdef dict _maps = self.maps  # to be let go of last
+        self.maps = None
+        self.allot(3)
+        for i in range(self.template.node_count):
+            self.needs[i] = UNWANTED
+            self.chosen[i] = -1
+        self.scattered = True
+        self.want(self.template.node_count - 1)
+        return 0
+
+    cdef void want(self, int32_t node) noexcept:
+        """Somebody wants a node's value: so it wants all that it must have before it starts, and they in turn."""
+        cdef Template template = self.template
+        cdef int32_t top = node  # of a stack that runs through `chosen`, which nobody uses before he has started
+        cdef int32_t* needs
+        cdef Py_ssize_t i
+        if self.needs[node] != UNWANTED:
+            return
+        self.needs[node] = 0
+        while top >= 0:
+            node = top
+            top = self.chosen[node]
+            self.chosen[node] = -1
+            needs = template.needs + template.nodes[node].first_need
+            for i in range(template.nodes[node].needs):
+                if self.values[needs[i]] is not NULL:
+                    continue
+                self.needs[node] += 1
+                if self.needs[needs[i]] == UNWANTED:
+                    self.needs[needs[i]] = 0
+                    self.chosen[needs[i]] = top
+                    top = needs[i]
+            if self.needs[node] == 0:
+                self.push_ready(node)
+
+    cdef void resolve(self, Py_ssize_t node) noexcept:
+        """The result of a node is there: who lacks nothing more is ready."""
+        cdef Node* resolved = &self.template.nodes[node]
+        cdef int32_t* consumers
+        cdef Py_ssize_t i
+        if not self.scattered:
+            return
+        consumers = self.template.consumers + resolved.first_consumer
+        for i in range(resolved.consumers):
+            if self.needs[consumers[i]] != UNWANTED:
+                self.needs[consumers[i]] -= 1
+                if self.needs[consumers[i]] == 0:
+                    self.push_ready(consumers[i])
+        if self.template.by_need:
+            consumers = self.template.choosers + resolved.first_chooser
+            for i in range(resolved.choosers):
+                if self.chosen[consumers[i]] == node:
+                    self.push_ready(consumers[i])
+
+    cdef void push_ready(self, int32_t node) noexcept:
+        cdef Py_ssize_t at = self.ready_count
+        cdef Py_ssize_t up
+        self.ready_count += 1
+        while at:
+            up = (at - 1) >> 1
+            if self.ready[up] <= node:
+                break
+            self.ready[at] = self.ready[up]
+            at = up
+        self.ready[at] = node
+
+    cdef Py_ssize_t pop_ready(self) noexcept:
+        cdef int32_t first = self.ready[0]
+        cdef int32_t last
+        cdef Py_ssize_t at = 0, child = 1
+        self.ready_count -= 1
+        last = self.ready[self.ready_count]
+        while child < self.ready_count:
+            if child + 1 < self.ready_count and self.ready[child + 1] < self.ready[child]:
+                child += 1
+            if last <= self.ready[child]:
+                break
+            self.ready[at] = self.ready[child]
+            at = child
+            child = 2 * at + 1
+        self.ready[at] = last
+        return first

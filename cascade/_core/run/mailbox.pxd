@@ -1,0 +1,82 @@
+"""Mailboxes: messages that wait for a receiver, or receivers that wait for a message; never both."""
+
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from cascade._core.time.clock cimport Timer
+
+
+cdef class Received:
+    cdef readonly object message
+    cdef readonly bint timed_out
+    cdef readonly double elapsed  # seconds
+    cdef readonly object channel
+
+
+@cython.no_gc
+cdef class Receiver(Timer):
+    cdef Mailbox mailbox  # in whose line it stands or has stood; None: it never stood in one, or was let go of
+    cdef Receiver behind
+    cdef PyObject* ahead  # a borrowed Receiver; NULL: it is the first, or stands in no line
+    cdef int64_t since  # nanoseconds, when it began to wait; once a message has come, the number of its delivery
+
+    cdef Receiver whom(self)
+    cdef bint alone(self) noexcept
+    cdef Received prepare(self)
+    cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept
+    cdef object refusal(self, Mailbox mailbox)
+    cdef void refuse(self, object error) noexcept
+    cdef object outgoing(self)
+    cdef void sent(self) noexcept
+    cdef bint notify(self) except -1
+
+    cdef inline bint stands(self) noexcept:
+        """Whether it stands in its mailbox's line."""
+        return self.mailbox is not None and (self.ahead is not NULL or self.mailbox.first is self)
+
+
+cdef class Mailbox:
+    cdef readonly object capacity  # int, None: unbounded
+    cdef readonly str overflow
+    cdef public str name
+    cdef readonly bint closed
+    cdef readonly Py_ssize_t dropped  # messages lost because there was no room
+    cdef bint blocks  # a sender waits for room
+    cdef bint sending  # those in line wait to send, not to receive
+    cdef bint unserved  # nobody sends to it: who finds it empty does not wait
+    cdef Py_ssize_t limit  # the capacity
+    cdef list queued  # the messages that wait, from `head` on; None: nothing waits, as may be so where it is empty
+    cdef Py_ssize_t head
+    cdef Receiver first
+    cdef PyObject* last
+    cdef object __weakref__
+
+    cdef bint offer(self, object message) except -1
+    cdef bint hand_out(self, object message) except -1
+    cdef Received poll(self)
+    cdef object take(self)
+    cdef object pop(self)
+    cdef int make_queue(self) except -1
+    cdef int restore(self, list messages) except -1
+    cdef int let_in(self) except -1
+    cdef int put_back(self, object message, int64_t delivery) except -1
+    cdef int serve(self) except -1
+    cdef void join(self, Receiver receiver) noexcept
+    cdef void leave(self, Receiver receiver) noexcept
+
+    cdef inline bint holds(self) noexcept:
+        return self.queued is not None and self.head < len(self.queued)
+
+    cdef inline bint is_full(self) noexcept:
+        return self.queued is not None and len(self.queued) - self.head >= self.limit
+
+    cdef inline bint may_bring(self) noexcept:
+        """Whether it is of use to wait for a message."""
+        return not (self.closed or self.unserved)
+
+
+cdef Received received(object message, bint timed_out, int64_t elapsed, object channel)
+cdef Received nothing(int64_t span)
+cdef int64_t next_delivery() noexcept
+cdef int notify_all(Receiver first) except -1

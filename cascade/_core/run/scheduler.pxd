@@ -1,0 +1,65 @@
+"""The scheduler: which runs can go on, and for how long they may."""
+
+cimport cython
+from libc.stdint cimport int64_t
+
+from cascade._core.time.clock cimport Clock
+from cascade._core.shape.extract cimport Extraction
+from cascade._core.expr.task_spec cimport Mode
+from cascade._core.shape.table cimport TemplateTable
+from cascade._core.run.inline_monitor cimport Watch
+
+
+cdef enum Status:  # of a run that has just been advanced
+    READY  # it could go on
+    PARKED  # it waits
+    DECIDE  # its launcher has something to decide: it has ended, or is to be stopped
+
+
+@cython.no_gc_clear
+cdef class Runnable:
+    cdef Runnable behind  # in the queue
+    cdef bint queued
+
+    cdef int advance(self) except -1
+
+
+@cython.no_gc_clear
+cdef class Scheduler:
+    cdef readonly TemplateTable table
+    cdef readonly Clock clock
+    cdef object launcher  # starts what leaves the loop's thread or awaits, and hears what went wrong
+    cdef Mode default_mode
+    cdef Watch watch
+    cdef Extraction extraction
+    cdef int64_t quantum  # nanoseconds
+    cdef int64_t deadline  # nanoseconds: when the turn is over
+    cdef bint yields  # at every tail call
+    cdef readonly bint virtual  # its clock is: no task leaves the loop's thread, and real time decides nothing
+    cdef object outside  # what the event loop is about to call; None under a real clock
+    cdef int64_t counted_at  # nanoseconds: the instant at which...
+    cdef Py_ssize_t counted  # ... so many runs were advanced
+    cdef Py_ssize_t suspicious  # so many at one instant that the launcher is asked; 0: it has been told
+    cdef readonly bint governed  # calls may not start without the launcher's leave: there are rules, or a pause
+    cdef readonly bint told  # the launcher wants to hear of every node
+    cdef readonly bint attentive  # one of the two
+    cdef readonly bint bounded  # the launcher wants to hear of every tail call
+    cdef bint spent  # the turn is over
+    cdef bint awake  # a turn is being taken or is on its way
+    cdef bint advancing
+    cdef Runnable first
+    cdef Runnable last
+    cdef readonly Py_ssize_t ready  # how many runs are in the queue
+    cdef Py_ssize_t left  # how many of them this turn is for, if the engine yields at every tail call
+
+    cdef bint move_time(self) except -1
+    cdef int push(self, Runnable run) except -1
+    cdef int ask_for_turn(self) except -1
+    cdef int read_clock(self) except -1
+
+    cdef inline int burn(self, Py_ssize_t calls) except -1:
+        """Count calls, and now and then see whether the turn is over."""
+        self.watch.fuel -= calls
+        if self.watch.fuel <= 0:
+            self.read_clock()
+        return self.spent

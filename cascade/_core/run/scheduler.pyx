@@ -1,0 +1,216 @@
+"""The scheduler: which runs can go on, and for how long they may."""
+
+cimport cython
+
+from cascade._core.time.clock cimport monotonic, nanoseconds
+from cascade._core.run.frame cimport Frame
+from cascade._core.expr.lazy cimport LazyResult
+from cascade._core.expr.task_spec cimport MODES
+from cascade._core.shape.template cimport Template
+
+from cascade.exceptions import InternalError
+
+cdef enum:
+    PATIENCE = 1_000_000  # ns: how long a frame may go on if the engine yields at every tail call
+    PORTION = 4096  # steps in a turn under a virtual clock: a turn that real time ended would end elsewhere each time
+    STANDSTILL = 10_000_000  # steps at one instant of virtual time before somebody is asked
+
+
+@cython.no_gc_clear  # the scheduler takes its queue apart, run by run: a chain of them would be freed recursively
+cdef class Runnable:
+    """What stands in the queue of the ready: a run."""
+
+    cdef int advance(self) except -1:
+        raise NotImplementedError
+
+
+@cython.no_gc_clear
+cdef class Scheduler:
+    """The compiled part of an engine: the queue of runs that are ready, the clock, and what all runs share.
+
+    Args:
+        table: the templates.
+        clock: the clock.
+        launcher: the engine. Its `launch_async`, `launch_worker`, `wake`, `annotate`, `alone` and `demoted` are called.
+        default_mode: of tasks that name none.
+        quantum: seconds; 0: yield at every tail call.
+    """
+
+    def __cinit__(
+        self, TemplateTable table not None, Clock clock not None, launcher, str default_mode not None, quantum
+    ):
+        self.table = table
+        self.clock = clock
+        self.launcher = launcher
+        self.default_mode = <Mode><int>MODES.index(default_mode)
+        self.quantum = nanoseconds(quantum, "quantum")
+        self.yields = self.quantum == 0
+        self.virtual = clock.is_virtual
+        self.suspicious = STANDSTILL
+        self.watch = Watch(launcher)
+        self.extraction = Extraction.__new__(Extraction)
+
+    def __dealloc__(self):
+        cdef Runnable run
+        while self.first is not None:
+            run = self.first
+            self.first = run.behind
+            run.behind = None
+
+    def attend(self, governed, told, bounded):
+        """Say what the launcher wants to be asked or told.
+
+        Args:
+            governed: whether calls need its leave to start.
+            told: whether it hears of every node that starts or ends.
+            bounded: whether it hears of every tail call.
+        """
+        self.governed = governed
+        self.told = told
+        self.attentive = governed or told
+        self.bounded = bounded
+        self.watch.fuel = min(self.watch.fuel, 0)  # a frame that is being worked on looks up from it
+
+    def begin_turn(self):
+        """Wake what is due, and let the quantum begin."""
+        cdef int64_t now
+        self.awake = True
+        self.spent = False
+        if self.virtual:
+            self.watch.fuel = PORTION
+            self.left = self.ready
+            return
+        now = monotonic()
+        self.watch.begin(now)
+        self.deadline = now + (PATIENCE if self.yields else self.quantum)
+        if self.clock.count:
+            self.clock.release(self.clock.now())
+        self.left = self.ready
+
+    def advance(self):
+        """Advance the runs that are ready, by turns. Return one that needs a decision, or None: the turn is over."""
+        cdef Runnable run
+        cdef int status
+        if self.advancing:
+            raise InternalError("a turn of the engine's loop began inside another; please report this")
+        self.advancing = True
+        try:
+            while not self.spent:
+                if self.first is None and not self.move_time():
+                    return None
+                if self.yields:
+                    if self.left == 0:
+                        return None
+                    self.left -= 1
+                run = self.first
+                self.first = run.behind
+                if self.first is None:
+                    self.last = None
+                run.behind = None
+                run.queued = False
+                self.ready -= 1
+                status = run.advance()
+                if self.suspicious and self.counted >= self.suspicious:
+                    self.suspicious = self.launcher.stands_still(run, self.counted)
+                if status == READY:
+                    self.push(run)
+                elif status == DECIDE:
+                    self.burn(1)  # what is decided takes time, too: many that end at once must not hold up the loop
+                    return run
+                self.burn(1)
+            return None
+        finally:
+            self.advancing = False
+
+    def reset(self, outside):
+        """Begin anew on another event loop: a turn that was on its way on the last one will not come.
+
+        Args:
+            outside: what the event loop is about to call, as far as it has a length: virtual time stands still
+                meanwhile. None under a real clock.
+        """
+        self.outside = outside
+        self.awake = False
+        if self.first is not None:
+            self.ask_for_turn()
+
+    def another(self):
+        """Another one for the same engine, with no run."""
+        return Scheduler(self.table, self.clock, self.launcher, MODES[self.default_mode], self.quantum / 1e9)
+
+    def fall_asleep(self):
+        """The turn that was to come will not: whatever becomes ready next asks for one again."""
+        self.awake = False
+
+    def end_turn(self):
+        """Whether another turn is due at once."""
+        if self.watch.suspects:
+            self.watch.read()
+        self.awake = self.first is not None
+        return self.awake
+
+    def rehearse(self, LazyResult target not None, int steps):
+        """Take the first steps of a run of ``target`` and drop what they give: to measure what each costs.
+
+        Args:
+            target: a lazy result.
+            steps: 1: extraction; 2: and the look-up of the template; 3: and the hydration of a frame.
+        """
+        cdef Template template
+        cdef Frame frame
+        if self.advancing:
+            raise InternalError("a run is using the work space")
+        self.extraction.run(target)
+        if steps >= 2:
+            template = self.table.get(self.extraction)
+            if steps >= 3:
+                frame = Frame.__new__(Frame)
+                frame.hydrate(template, self.extraction)
+        self.extraction.clear()
+
+    cdef int push(self, Runnable run) except -1:
+        """Put a run at the end of the queue."""
+        if not run.queued:
+            run.queued = True
+            if self.first is None:
+                self.first = run
+            else:
+                self.last.behind = run
+            self.last = run
+            self.ready += 1
+        if not self.awake:
+            self.ask_for_turn()
+        return 0
+
+    cdef int ask_for_turn(self) except -1:
+        """Have the launcher give it a turn. Last of all in `push`: it calls out, and may raise."""
+        self.awake = True
+        try:
+            self.launcher.wake()
+        except BaseException:
+            self.awake = False  # else nobody would ever ask again
+            raise
+        return 0
+
+    cdef bint move_time(self) except -1:
+        """Nobody is ready. If time is virtual and the event loop idle, go to when somebody is, else return False."""
+        if not self.virtual:
+            return False
+        while self.first is None:
+            if len(self.outside) or not self.clock.leap():
+                return False
+        return not len(self.outside)  # who waited in the event loop for that instant comes first
+
+    cdef int read_clock(self) except -1:
+        if self.virtual:
+            self.watch.fuel = PORTION
+            self.spent = True
+            if self.clock.instant != self.counted_at:
+                self.counted_at = self.clock.instant
+                self.counted = 0
+                self.suspicious = STANDSTILL
+            self.counted += PORTION
+            return 0
+        if self.watch.read() >= self.deadline:
+            self.spent = True
+        return 0

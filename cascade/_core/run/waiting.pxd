@@ -1,0 +1,64 @@
+"""Waiters: nodes that have started and not ended."""
+
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from cascade._core.run.frame cimport Frame
+from cascade._core.run.mailbox cimport Mailbox, Receiver
+from cascade._core.run.scheduler cimport Runnable, Scheduler
+from cascade._core.shape.template cimport Node
+
+
+@cython.no_gc
+cdef class Waiter(Receiver):
+    cdef Awaiting run
+    cdef Frame frame
+    cdef int32_t node  # in the order of the plan
+    cdef uint8_t landed
+    cdef uint8_t again  # the node is to be looked at again instead of having a value
+    cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
+    cdef object value  # until it lands: what it waits with, a message to send or the `Choice` of a select
+    cdef object error
+    cdef public object completion  # for the frame of the expression that is the value
+    cdef Mailbox origin  # of a message that is the value
+    cdef Waiter next  # in the run's list of waiters
+    cdef PyObject* previous
+    cdef Waiter next_landed
+
+    cdef int land(self, object value, object error) except -1
+    cdef void arrive(self, object value, object error) noexcept
+    cdef void let_go(self) noexcept
+    cdef void withdraw(self) noexcept
+    cdef object lines(self)
+
+
+@cython.no_gc  # by Cython, which knows too little of it: see `gc_traverse`
+cdef class Launched(Waiter):
+    pass
+
+
+cdef PyObject* PENDING  # instead of a value: it will come later. Compared by identity, never given to anybody
+
+
+cdef class Awaiting(Runnable):
+    cdef Scheduler scheduler
+    cdef Waiter waiters
+    cdef Waiter first_landed
+    cdef Waiter last_landed
+    cdef readonly bint stopping  # nothing new starts; what has started is being awaited
+    cdef bint running
+
+    cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef PyObject* select(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef Waiter parked(self, Frame frame, Py_ssize_t at, int64_t span)
+    cdef int park(self, Waiter waiter, int64_t span) except -1
+    cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef void link(self, Waiter waiter) noexcept
+    cdef void unlink(self, Waiter waiter) noexcept
+    cdef int return_messages(self) except -1
+
+
+cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node)
+cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node)

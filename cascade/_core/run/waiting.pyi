@@ -1,0 +1,25 @@
+from asyncio import Future
+from concurrent.futures import Future as WorkerFuture
+from typing import Any
+
+from typing_extensions import disjoint_base
+
+from cascade._core.run.mailbox import Mailbox, Receiver
+from cascade._core.run.scheduler import Runnable
+from cascade._core.shape.template import Template
+
+@disjoint_base
+class Waiter(Receiver):
+    handle: Any
+    completion: Any
+    def release(self) -> None: ...
+    def follow(self, future: Future[Any] | WorkerFuture[Any]) -> None: ...
+
+class Launched(Waiter): ...
+
+@disjoint_base
+class Awaiting(Runnable):
+    @property
+    def stopping(self) -> bool: ...
+    def handles(self) -> list[Any]: ...
+    def awaits(self) -> list[tuple[Template, int, tuple[Mailbox, ...] | None]]: ...

@@ -1,0 +1,342 @@
+"""Waiters: nodes that have started and not ended, and the list that a run keeps of its own."""
+
+cimport cython
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int32_t
+
+from cascade._core.time.clock cimport after, nanoseconds
+from cascade._core.run.choice cimport Choice, check_channels, new_choice
+from cascade._core.run.mailbox cimport Mailbox, Received, next_delivery, nothing, received
+from cascade._core.expr.task_spec cimport WAIT
+
+from cascade.exceptions import ChannelClosedError
+
+cdef object _nothing = object()
+cdef PyObject* PENDING = <PyObject*>_nothing
+
+
+cdef inline PyObject* pending() noexcept:
+    Py_INCREF(_nothing)
+    return PENDING
+
+
+@cython.no_gc
+cdef class Waiter(Receiver):
+    """A node that has started and not ended: what a future, a timer or a mailbox wakes."""
+
+    def follow(self, future):
+        """The node ends as a future did that is done."""
+        if future.cancelled():
+            if self.run is not None and self.run.stopping:
+                self.land(None, None)
+                return
+            try:
+                future.result()
+            except BaseException as error:
+                self.land(None, error)
+        else:
+            error = future.exception()
+            self.land(None if error is not None else future.result(), error)
+
+    def release(self):
+        """The node may start: it is looked at again."""
+        self.again = True
+        self.land(None, None)
+
+    cdef int land(self, object value, object error) except -1:
+        """It has a value or has failed: its run is to look at it. Called in any thread, perhaps for nothing."""
+        if not self.landed and self.run is not None:
+            self.arrive(value, error)
+            self.notify()
+        return 0
+
+    cdef void arrive(self, object value, object error) noexcept:
+        """Go from the run's list of waiters to that of the landed, and wake nobody. Only if it has not landed."""
+        cdef Awaiting run = self.run
+        cdef object _handle = self.handle  # what it holds by now is let go of once all is in its place
+        cdef object _waited_with = self.value
+        self.landed = True
+        self.handle = None  # a future may hold on to the waiter for ever
+        self.value = value
+        self.error = error
+        run.unlink(self)
+        if run.first_landed is None:
+            run.first_landed = self
+        else:
+            run.last_landed.next_landed = self
+        run.last_landed = self
+
+    cdef bint notify(self) except -1:
+        cdef Awaiting run = self.run
+        if run is not None and not run.running:
+            run.scheduler.push(run)
+        return True
+
+    cdef void let_go(self) noexcept:
+        """It has been looked at, or never will be: whoever still holds it holds nothing else."""
+        self.run = None  # first: without a run it does nothing, whatever the end of the others calls
+        self.frame = None
+        self.handle = None
+        self.mailbox = None
+        self.value = None
+        self.error = None
+        self.completion = None
+        self.origin = None
+
+    cdef int fire(self, int64_t now) except -1:
+        cdef int64_t elapsed = now - self.since
+        cdef Received made
+        if self.run is None:  # it is gone
+            return 0
+        if self.frame.template.nodes[self.node].kind == WAIT:
+            return self.land(elapsed / 1e9, None)
+        made = received(None, True, elapsed, None)
+        if not self.landed and self.run is not None:  # a message may have come while room was made for its absence
+            self.withdraw()
+            self.land(made, None)
+        return 0
+
+    cdef Received prepare(self):
+        return Received.__new__(Received)
+
+    cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept:
+        made.message = message
+        made.channel = mailbox
+        made.elapsed = (self.run.scheduler.clock.now() - self.since) / 1e9
+        self.withdraw()
+        self.origin = mailbox
+        self.since = next_delivery()
+        self.arrive(made, None)
+
+    cdef object refusal(self, Mailbox mailbox):
+        done = "sent to" if mailbox.sending else "received from"
+        return ChannelClosedError(f"{done} a closed channel")
+
+    cdef void refuse(self, object error) noexcept:
+        self.withdraw()
+        self.arrive(None, error)
+
+    cdef object outgoing(self):
+        return self.value
+
+    cdef void sent(self) noexcept:
+        self.arrive(None, None)
+
+    cdef void withdraw(self) noexcept:
+        """Wait for no deadline and no mailbox any more."""
+        self.run.scheduler.clock.cancel(self)
+        if self.mailbox is not None:
+            self.mailbox.leave(self)
+        elif type(self.value) is Choice:
+            (<Choice>self.value).leave()
+
+    cdef object lines(self):
+        """The mailboxes in whose lines it stands; None: it is something outside the engine that it waits for."""
+        if self.handle is not None:
+            return None
+        if self.mailbox is not None:
+            return (self.mailbox,)
+        return (<Choice>self.value).mailboxes() if type(self.value) is Choice else ()
+
+
+@cython.no_gc
+cdef class Launched(Waiter):
+    """A waiter that is handed out of the core: the collector tracks it, as anything may come to hold it.
+
+    The callback of a future holds it, or the traceback of what failed at once.
+    """
+
+
+cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
+    """A waiter for a node, not in its run's list yet."""
+    cdef Waiter waiter = Waiter.__new__(Waiter)
+    waiter.run = run
+    waiter.frame = frame
+    waiter.node = <int32_t>node
+    return waiter
+
+
+cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node):
+    """The same for one that the launcher is given."""
+    cdef Launched waiter = Launched.__new__(Launched)
+    waiter.run = run
+    waiter.frame = frame
+    waiter.node = <int32_t>node
+    return waiter
+
+
+cdef class Awaiting(Runnable):
+    """The part of a run that waits."""
+
+    def handles(self):
+        """The futures that it waits for."""
+        cdef Waiter waiter = self.waiters
+        found = []
+        while waiter is not None:
+            if waiter.handle is not None:
+                found.append(waiter.handle)
+            waiter = waiter.next
+        return found
+
+    def awaits(self):
+        """What it waits for, of each node: (template, number of the node in its graph, mailboxes or None).
+
+        None: it waits for something outside the engine.
+        """
+        cdef Waiter waiter = self.waiters
+        cdef list found = []
+        cdef list waiting = []
+        while waiter is not None:  # to the end at once: what is made of them may run the collector, and so land some
+            waiting.append(waiter)
+            waiter = waiter.next
+        for waiter in waiting:
+            if not waiter.landed:
+                template = waiter.frame.template
+                found.append((template, template.plan.order[waiter.node], waiter.lines()))
+        return found
+
+    cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """Park a node until some time has passed."""
+        if node.operands != 1:
+            raise TypeError(f"wait() takes 1 argument but {node.operands} were given")
+        seconds = <object>frame.values[frame.template.operands[node.first_operand]]
+        self.parked(frame, at, nanoseconds(seconds, "seconds"))
+        return pending()
+
+    cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """The message that waits in a node's mailbox, or park the node until one comes."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Mailbox mailbox
+        cdef Waiter waiter
+        cdef int64_t span = -1
+        if node.operands != 2 or not isinstance(<object>frame.values[operands[0]], Mailbox):
+            raise TypeError("recv() takes a channel and a timeout")
+        mailbox = <Mailbox>frame.values[operands[0]]
+        timeout = <object>frame.values[operands[1]]
+        if timeout is not None:
+            span = nanoseconds(timeout, "timeout")
+        message = mailbox.poll()
+        if message is not None:
+            Py_INCREF(message)
+            return <PyObject*>message
+        if mailbox.closed:
+            raise ChannelClosedError("received from a closed channel")
+        if mailbox.unserved:
+            message = nothing(span)
+            Py_INCREF(message)
+            return <PyObject*>message
+        waiter = self.parked(frame, at, span)
+        mailbox.join(waiter)
+        return pending()
+
+    cdef PyObject* select(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """The first message that waits in one of a node's mailboxes, or park the node until one comes."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Mailbox mailbox
+        cdef Waiter waiter = None
+        cdef Choice choice = None
+        cdef int64_t span = -1
+        cdef bint is_open, may_come
+        if node.operands != 2:
+            raise TypeError("select() takes channels and a timeout")
+        channels = <object>frame.values[operands[0]]
+        timeout = <object>frame.values[operands[1]]
+        if type(channels) is list:
+            channels = tuple(channels)  # a list of the user's may change meanwhile
+        check_channels(channels, False)
+        if timeout is not None:
+            span = nanoseconds(timeout, "timeout")
+        while True:
+            is_open = may_come = False
+            for mailbox in <tuple>channels:
+                message = mailbox.poll()
+                if message is not None:
+                    Py_INCREF(message)
+                    return <PyObject*>message
+                is_open |= not mailbox.closed
+                may_come |= mailbox.may_bring()
+            if not is_open:
+                raise ChannelClosedError("received from a closed channel")
+            if not may_come:
+                message = nothing(span)
+                Py_INCREF(message)
+                return <PyObject*>message
+            if choice is not None:
+                break
+            waiter = new_waiter(self, frame, at)
+            choice = new_choice(waiter, <tuple>channels)  # the collector may run, and something come: look again
+        waiter.value = choice
+        self.park(waiter, span)
+        choice.join()
+        return pending()
+
+    cdef int park(self, Waiter waiter, int64_t span) except -1:
+        """Have a waiter wait from now on, with a deadline if the span of time, in nanoseconds, is no less than 0."""
+        waiter.since = self.scheduler.clock.now()
+        if span >= 0:
+            self.scheduler.clock.set(waiter, after(waiter.since, span))
+        self.link(waiter)
+        return 0
+
+    cdef Waiter parked(self, Frame frame, Py_ssize_t at, int64_t span):
+        """A waiter of a node, parked as `park` has it."""
+        cdef Waiter waiter = new_waiter(self, frame, at)
+        self.park(waiter, span)
+        return waiter
+
+    cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """Send a message, or park the node until there is room for it."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef Mailbox mailbox
+        cdef Waiter waiter
+        if node.operands != 2 or not isinstance(<object>frame.values[operands[0]], Mailbox):
+            raise TypeError("send() takes a channel and a message")
+        mailbox = <Mailbox>frame.values[operands[0]]
+        message = <object>frame.values[operands[1]]
+        if mailbox.offer(message):
+            Py_INCREF(None)
+            return <PyObject*>None
+        waiter = new_waiter(self, frame, at)
+        waiter.value = message
+        mailbox.sending = True
+        mailbox.join(waiter)
+        self.link(waiter)
+        return pending()
+
+    cdef void link(self, Waiter waiter) noexcept:
+        if waiter.landed:  # already, while it was being launched
+            return
+        waiter.next = self.waiters
+        waiter.previous = NULL
+        if self.waiters is not None:
+            self.waiters.previous = <PyObject*>waiter
+        self.waiters = waiter
+
+    cdef void unlink(self, Waiter waiter) noexcept:
+        if waiter.next is not None:
+            waiter.next.previous = waiter.previous
+        if waiter.previous is not NULL:
+            (<Waiter>waiter.previous).next = waiter.next
+        elif self.waiters is waiter:
+            self.waiters = waiter.next
+        waiter.next = None
+        waiter.previous = NULL
+
+    cdef int return_messages(self) except -1:
+        """Give back what was delivered and will not be looked at: all of it, before anybody gets it."""
+        cdef Waiter waiter = self.first_landed
+        cdef Mailbox origin
+        cdef list origins = None
+        while waiter is not None:
+            if waiter.origin is not None:
+                if origins is None:
+                    origins = []
+                origin = waiter.origin
+                origins.append(origin)
+                origin.put_back((<Received>waiter.value).message, waiter.since)
+                waiter.origin = None
+            waiter = waiter.next_landed
+        if origins is not None:
+            for origin in origins:
+                origin.serve()
+        return 0

@@ -1,0 +1,379 @@
+"""Looking through containers for lazy results.
+
+A container without one inside is a literal and stays as it is; most are, so they are told at a glance. One that holds
+other containers is searched to the bottom, each container once, with a stack of its own. Only exact built-in
+containers and frozen structs are looked through, as memory: nothing of the user's is called.
+"""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from libc.stdlib cimport qsort
+from libc.string cimport memset
+
+from cascade._core.shape.key cimport AGAIN, CALL, KeyWriter
+from cascade._core.shape.struct_layout cimport Layout, layout_of, learn
+from cascade._core.expr.lazy cimport LazyResult
+from cascade._core.expr.symbol cimport CallShape
+
+from cascade.exceptions import StructureError
+
+cdef extern from "Python.h":
+    ctypedef struct PyTupleObject:
+        PyObject** ob_item
+    ctypedef struct PyListObject:
+        PyObject** ob_item
+    ctypedef struct setentry:
+        PyObject* key
+        Py_ssize_t hash
+    ctypedef struct SetObject "PySetObject":
+        Py_ssize_t mask
+        setentry* table
+    bint PyDict_Next(PyObject*, Py_ssize_t*, PyObject**, PyObject**) noexcept
+
+cdef enum:
+    KEYS_IN_KEYS = 32  # as deep as C recursion goes here
+    MEMBERS = 10_000  # containers looked through for the oldest lazy result in a set's member
+
+cdef uint64_t NO_SERIAL = 0xFFFFFFFFFFFFFFFFu
+cdef PyObject* Lazy = <PyObject*>LazyResult
+
+
+cdef class ContainerSearch(KeyWriter):
+    """What is known of the containers of an expression, and the stack with which they are searched and traversed."""
+
+    def __dealloc__(self):
+        ContainerSearch.clear(self)
+        PyMem_Free(self.steps)
+        PyMem_Free(self.seen)
+
+    cdef void clear(self) noexcept:
+        cdef Step* step
+        KeyWriter.clear(self)  # first: destructors may run, and this be used in them
+        while self.depth:
+            self.depth -= 1
+            step = &self.steps[self.depth]
+            if step.owned:
+                PyMem_Free(step.items)
+        self.key_depth = 0
+        if self.seen_count:
+            memset(self.seen, 0, self.seen_room * sizeof(Seen))
+            self.seen_count = 0
+
+    cdef int holds_lazy(self, PyObject* container) except -1:
+        """Whether a lazy result is anywhere in a container: at once if it holds no other containers, else by search."""
+        cdef PyObject* kind = Py_TYPE(container)
+        cdef PyObject* value
+        cdef PyObject* key
+        cdef PyObject* known
+        cdef PyObject** items
+        cdef Py_ssize_t i, size, cursor = 0
+        cdef setentry* entry
+        if kind == List or kind == Tuple:
+            if kind == List:
+                items = (<PyListObject*>container).ob_item
+            else:
+                items = <PyObject**>(<PyTupleObject*>container).ob_item
+            size = Py_SIZE(container)
+            for i in range(size):
+                value = items[i]
+                if Py_TYPE(value) == Lazy:
+                    return 1
+                if op_of(value, Py_TYPE(value)) != SLOT:
+                    return self.search(container)
+        elif kind == Dict:
+            while PyDict_Next(container, &cursor, &key, &value):
+                if self.check_key(key) == AGAIN:
+                    return AGAIN
+                if Py_TYPE(value) == Lazy:
+                    return 1
+                if op_of(value, Py_TYPE(value)) != SLOT:
+                    return self.search(container)
+        elif kind == Set or kind == FrozenSet:
+            for i in range((<SetObject*>container).mask + 1):
+                entry = &(<SetObject*>container).table[i]
+                if entry.key is NULL or entry.hash == -1:  # never used, or used no more
+                    continue
+                if Py_TYPE(entry.key) == Lazy:
+                    return 1
+                if op_of(entry.key, Py_TYPE(entry.key)) != SLOT:
+                    return self.search(container)
+        else:
+            known = layout_of(kind)
+            if known is NULL:
+                return self.ask(kind)
+            for i in range((<Layout>known).count):
+                value = (<PyObject**>(<char*>container + (<Layout>known).offsets[i]))[0]
+                if value is NULL:
+                    return 0
+                if Py_TYPE(value) == Lazy:
+                    return 1
+                if op_of(value, Py_TYPE(value)) != SLOT:
+                    return self.search(container)
+        return 0
+
+    cdef int ask(self, PyObject* struct_type) except -1:
+        """Give up this traversal to learn the layout of a struct type."""
+        learn(struct_type)
+        return AGAIN
+
+    cdef int search(self, PyObject* container) except -1:
+        """Look through a container and all in it, each once, and remember which of them hold a lazy result."""
+        cdef Py_ssize_t base = self.depth
+        cdef Step* step
+        cdef PyObject* value
+        cdef PyObject* key
+        cdef uint32_t what
+        cdef bint found = False
+        cdef bint ended
+        if self.open_search(container) == AGAIN:
+            return AGAIN
+        while self.depth > base:
+            step = &self.steps[self.depth - 1]
+            ended = True
+            while True:
+                if step.op == DICT:
+                    if not PyDict_Next(step.node, &step.cursor, &key, &value):
+                        break
+                    if self.check_key(key) == AGAIN:
+                        return AGAIN
+                    step = &self.steps[self.depth - 1]  # a search may have moved them
+                elif step.cursor < step.size:
+                    value = step.items[step.cursor]
+                    step.cursor += 1
+                else:
+                    break
+                if Py_TYPE(value) == Lazy:
+                    step.number = 1
+                    continue
+                if op_of(value, Py_TYPE(value)) == SLOT:
+                    continue
+                what = self.recall(value)
+                if what == UNKNOWN:
+                    if self.open_search(value) == AGAIN:
+                        return AGAIN
+                    ended = False
+                    break
+                elif what == SEARCHED:
+                    self.remember(value, CIRCULAR)
+                elif what != LITERAL and what != CIRCULAR:
+                    step.number = 1
+            if not ended:
+                continue
+            found = step.number == 1
+            if found and self.recall(step.node) == CIRCULAR:
+                self.refuse_cycle(step.node)
+            self.remember(step.node, HOLDS if found else LITERAL)
+            if step.owned:
+                PyMem_Free(step.items)
+            self.depth -= 1
+            if found and self.depth > base:
+                self.steps[self.depth - 1].number = 1
+        return found
+
+    cdef int open_search(self, PyObject* container) except -1:
+        cdef PyObject* kind = Py_TYPE(container)
+        cdef int op = op_of(container, kind)
+        cdef Step* step
+        if op == STRUCT and layout_of(kind) is NULL:
+            return self.ask(kind)
+        self.remember(container, SEARCHED)
+        step = self.push(container, op)
+        step.number = 0  # of a search: whether it has found a lazy result
+        self.open_items(step)
+        return 0
+
+    cdef int open_items(self, Step* step) except -1:
+        """Find the items of a container: in place where they lie in a row, else as a copy of the pointers."""
+        cdef PyObject* node = step.node
+        cdef Layout layout
+        cdef PyObject* value
+        cdef Py_ssize_t i, count = 0
+        cdef setentry* entry
+        if step.op == LIST:
+            step.items = (<PyListObject*>node).ob_item
+            step.size = Py_SIZE(node)
+        elif step.op == TUPLE:
+            step.items = <PyObject**>(<PyTupleObject*>node).ob_item
+            step.size = Py_SIZE(node)
+        elif step.op == SET or step.op == FROZENSET:
+            step.items = <PyObject**>PyMem_Malloc((<PySetObject*>node).used * sizeof(PyObject*))
+            if step.items is NULL:
+                raise MemoryError()
+            step.owned = True
+            for i in range((<SetObject*>node).mask + 1):
+                entry = &(<SetObject*>node).table[i]
+                if entry.key is not NULL and entry.hash != -1:
+                    step.items[count] = entry.key
+                    count += 1
+            step.size = count
+        elif step.op == STRUCT:
+            layout = <Layout>layout_of(Py_TYPE(node))
+            step.items = <PyObject**>PyMem_Malloc((layout.count + 1) * sizeof(PyObject*))
+            if step.items is NULL:
+                raise MemoryError()
+            step.owned = True
+            for i in range(layout.count):
+                value = (<PyObject**>(<char*>node + layout.offsets[i]))[0]
+                if value is NULL:
+                    return 0  # a field not set yet: nothing to look through
+                step.items[i] = value
+            step.size = layout.count
+        return 0
+
+    cdef int order_members(self, Step* step) except -1:
+        """Put the members of a set in an order that no hash decides: what holds lazy results first, oldest first."""
+        cdef Py_ssize_t i, size = step.size
+        cdef PyObject** items = step.items  # the step itself may move
+        cdef Member* members = <Member*>PyMem_Malloc(size * sizeof(Member))
+        if members is NULL:
+            raise MemoryError()
+        try:
+            for i in range(size):
+                members[i].member = items[i]
+                members[i].serial = self.first_serial(items[i])
+                members[i].place = i
+            qsort(members, size, sizeof(Member), older)
+            for i in range(size):
+                items[i] = members[i].member
+        finally:
+            PyMem_Free(members)
+        return 0
+
+    cdef uint64_t first_serial(self, PyObject* member) except 0:
+        """The serial number of the oldest lazy result in a set's member, the highest number if there is none."""
+        cdef Py_ssize_t base = self.depth
+        cdef Py_ssize_t looked = 0
+        cdef uint64_t serial = NO_SERIAL
+        cdef Step* step = NULL
+        cdef PyObject* value = member
+        cdef PyObject* kind
+        cdef int op
+        while True:
+            kind = Py_TYPE(value)
+            if kind == Lazy:
+                serial = min(serial, (<LazyResult>value).serial)
+            else:
+                op = op_of(value, kind)
+                # A layout not learned yet ends this traversal anyway, as soon as the member is visited.
+                if op != SLOT and op != DICT and looked < MEMBERS and not (op == STRUCT and layout_of(kind) is NULL):
+                    looked += 1
+                    self.open_items(self.push(value, op))
+            while self.depth > base:
+                step = &self.steps[self.depth - 1]
+                if step.cursor < step.size:
+                    break
+                if step.owned:
+                    PyMem_Free(step.items)
+                self.depth -= 1
+            if self.depth == base:
+                return serial
+            value = step.items[step.cursor]
+            step.cursor += 1
+
+    cdef uint32_t recall(self, PyObject* container) noexcept:
+        cdef Py_ssize_t at
+        if self.seen_count == 0:
+            return UNKNOWN
+        at = place(container, self.seen_room)
+        while self.seen[at].container is not NULL:
+            if self.seen[at].container == container:
+                return self.seen[at].what
+            at = (at + 1) & (self.seen_room - 1)
+        return UNKNOWN
+
+    cdef int remember(self, PyObject* container, uint32_t what) except -1:
+        cdef Seen* old = self.seen
+        cdef Py_ssize_t old_room = self.seen_room
+        cdef Py_ssize_t i, at
+        if self.recall(container) == UNKNOWN and self.seen_count * 2 >= self.seen_room:
+            self.seen_room = max(16, old_room * 4)
+            self.seen = <Seen*>PyMem_Malloc(self.seen_room * sizeof(Seen))
+            if self.seen is NULL:
+                self.seen = old
+                self.seen_room = old_room
+                raise MemoryError()
+            memset(self.seen, 0, self.seen_room * sizeof(Seen))
+            for i in range(old_room):
+                if old[i].container is not NULL:
+                    at = place(old[i].container, self.seen_room)
+                    while self.seen[at].container is not NULL:
+                        at = (at + 1) & (self.seen_room - 1)
+                    self.seen[at] = old[i]
+            PyMem_Free(old)
+        at = place(container, self.seen_room)
+        while self.seen[at].container is not NULL and self.seen[at].container != container:
+            at = (at + 1) & (self.seen_room - 1)
+        if self.seen[at].container is NULL:
+            self.seen[at].container = container
+            self.seen_count += 1
+        self.seen[at].what = what
+        return 0
+
+    cdef int grow_steps(self) except -1:
+        cdef Py_ssize_t room = max(32, 2 * self.step_room)
+        cdef void* moved = PyMem_Realloc(self.steps, room * sizeof(Step))
+        if moved is NULL:
+            raise MemoryError()
+        self.steps = <Step*>moved
+        self.step_room = room
+        return 0
+
+    cdef int refuse_cycle(self, PyObject* node) except -1:
+        what = "an expression" if Py_TYPE(node) == Lazy else f"a {(<object>Py_TYPE(node)).__name__}"
+        raise StructureError(f"expected an expression that ends, got {what} that holds itself - at {self.path()}")
+
+    cdef str path(self):
+        """Where the traversal stands, as seen from the target."""
+        cdef list parts = ["$"]
+        cdef Py_ssize_t i, cursor
+        cdef Step* step
+        for i in range(self.depth):
+            if i == 8 and self.depth > 16:
+                parts.append("...")
+            if 8 <= i < self.depth - 8:
+                continue
+            step = &self.steps[i]
+            cursor = step.cursor - 1
+            if step.op == CALL:
+                shape = <CallShape>(<LazyResult>step.node).shape
+                if cursor < shape.positional:
+                    parts.append(f".args[{cursor}]")
+                elif cursor >= shape.positional + len(shape.names):
+                    parts.append(f".{shape.roles[cursor - shape.positional - len(shape.names)]}")
+                else:
+                    parts.append(f".kwargs[{shape.names[cursor - shape.positional]!r}]")
+            elif step.op == STRUCT:
+                parts.append(f".{(<object>Py_TYPE(step.node)).__struct_fields__[cursor]}")
+            else:
+                parts.append("[...]" if step.op in (SET, FROZENSET, DICT) else f"[{cursor}]")
+        return "".join(parts)
+
+    cdef int check_key(self, PyObject* key) except -1:
+        """Refuse a dict's key that is a lazy result or holds one: it has to be known before the dict is built."""
+        cdef int holds = Py_TYPE(key) == Lazy
+        if not holds and op_of(key, Py_TYPE(key)) != SLOT:
+            if self.key_depth == KEYS_IN_KEYS:
+                raise StructureError(f"expected dict keys without dicts in them, got {KEYS_IN_KEYS} in one another")
+            self.key_depth += 1
+            holds = self.holds_lazy(key)
+            self.key_depth -= 1
+        if holds == 1:
+            raise StructureError(f"expected a dict key that is known now, got a lazy result - at {self.path()}")
+        return holds
+
+
+ctypedef struct Member:  # of a set, while its members are put in order
+    PyObject* member
+    uint64_t serial
+    Py_ssize_t place
+
+
+cdef int older(const void* left, const void* right) noexcept nogil:
+    cdef const Member* a = <const Member*>left
+    cdef const Member* b = <const Member*>right
+    if a.serial != b.serial:
+        return -1 if a.serial < b.serial else 1
+    return -1 if a.place < b.place else 1
+
+
+cdef inline Py_ssize_t place(PyObject* container, Py_ssize_t room) noexcept:
+    return <Py_ssize_t>((<size_t>container >> 4) * 0x9E3779B97F4A7C15u >> 20) & (room - 1)

@@ -1,0 +1,76 @@
+"""Templates as the engine runs them: a graph and its plan, linked into flat arrays."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from cascade._core.shape.extract cimport Extraction
+
+
+ctypedef struct Node:
+    int32_t first_operand  # in Template.operands
+    int32_t operands  # without those of its roles, which follow them
+    int32_t roles
+    int32_t positional  # how many of the operands of a call are given by position
+    int32_t source  # index among the values: of the task of a call, of the type of a struct
+    int32_t first_consumer  # in Template.consumers
+    int32_t consumers
+    int32_t first_chooser  # in Template.choosers
+    int32_t choosers
+    int32_t first_need  # in Template.needs
+    int32_t needs  # how many distinct nodes must have a value before it starts
+    int32_t priority
+    uint8_t op
+    uint8_t kind  # of a call
+    uint8_t mode  # of a call
+    uint8_t door  # of a call: whether it leaves the compiled path
+    PyObject* names  # borrowed from Template.held: of a call's arguments, a dict's keys, a struct's fields; or NULL
+
+
+cdef enum Door:
+    STAYS
+    MAY_LEAVE  # if a resource that it takes is set up for this call alone
+    LEAVES  # it has policies
+
+
+cdef enum:
+    TAILS = 16  # destinations of tail calls remembered for pictures
+
+
+cdef class Template:
+    cdef readonly object graph  # GraphTemplate
+    cdef readonly object plan  # PlanTemplate
+    cdef Node* nodes  # in the order of the plan; the last one is the target
+    cdef int32_t node_count
+    cdef int32_t slot_count
+    # Indices among a frame's values: first the results of the nodes, then the slots. Of a dict: key and value by turns,
+    # a key that is part of the structure as ~(its index in the names).
+    cdef int32_t* operands
+    cdef int32_t* needs  # of each node, those that must have a value before it starts
+    cdef int32_t* consumers  # of each node, those that it must have a value for before they start
+    cdef int32_t* choosers  # of each node, the routers and conditions that may want its value
+    cdef bint by_need  # there is a node that may not be wanted, or is evaluated bit by bit
+    cdef bint serial  # every node needs the one before: nothing can start while one is awaited
+    cdef bint careful  # a node may need more than to be executed
+    cdef readonly tuple inputs  # numbers in the graph of the nodes that are params and variables of the environment
+    cdef readonly tuple resources  # names of the resources that it asks for
+    cdef readonly tuple loose  # of those of them that something else takes than a call of a task
+    cdef list roles  # of each node, the names of its roles; None: no node has any
+    cdef list held  # what the arrays refer to: symbols, names
+    cdef uint32_t* key
+    cdef Py_ssize_t key_size  # tokens
+    cdef uint64_t hash
+    cdef readonly int64_t size  # bytes, about, with graph and plan
+    cdef uint64_t used  # when last: a count of look-ups
+    cdef Template next  # in its bucket
+    cdef bint recurs  # a tail call from this template to itself was seen
+    cdef list tails  # weak references to other templates that tail calls from this one led to
+    cdef PyObject* tail_places[TAILS]  # their addresses, to know them again at once
+    cdef public dict places  # by number in the graph, what an event says of where it happened; None: none was told of
+    cdef object __weakref__
+
+    cdef bint has(self, const char* key, Py_ssize_t size) noexcept
+    cdef bint matches(self, Extraction extraction) noexcept
+    cdef int observe_tail(self, Template to) except -1
+
+
+cdef Template link(bytes key, uint64_t hash, object graph, object plan)

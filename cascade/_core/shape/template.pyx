@@ -1,0 +1,344 @@
+"""Templates as the engine runs them: a graph and its plan, linked into flat arrays.
+
+Linking trusts every number in the structs: `cascade.graph.solver.check` stands before it.
+"""
+
+import weakref as _weakref
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.string cimport memcmp, memcpy, memset
+
+from cascade._core.shape.extract cimport Extraction
+from cascade._core.shape.key cimport CALL, DICT, FROZENSET, LIST, SET, STRUCT, TUPLE
+from cascade._core.expr.task_spec cimport ASYNC, ENV, GUARD, INJECT, KINDS, MAP, MODES, PARAM, ROUTER, SYNC
+from cascade._core.expr.symbol cimport CallShape, call_shape, struct_shape
+
+cdef dict COLLECTIONS = {"list": LIST, "tuple": TUPLE, "set": SET, "frozenset": FROZENSET}
+
+cdef enum:
+    STRUCT_BYTES = 400  # what the frozen structs of one node take, about
+
+
+cdef class Template:
+    """A shape of expressions: what is built, solved and linked once, and shared by every run."""
+
+    def __dealloc__(self):
+        PyMem_Free(self.nodes)
+        PyMem_Free(self.operands)
+        PyMem_Free(self.needs)
+        PyMem_Free(self.consumers)
+        PyMem_Free(self.choosers)
+        PyMem_Free(self.key)
+
+    @property
+    def tail_calls(self):
+        """The templates that tail calls from this one were seen to lead to, itself included."""
+        others = [tail() for tail in self.tails or ()]
+        return ([self] if self.recurs else []) + [other for other in others if other is not None]
+
+    @property
+    def structure_key(self):
+        """The key that it is found by, in native tokens."""
+        return (<char*>self.key)[:self.key_size * <Py_ssize_t>sizeof(uint32_t)]
+
+    cdef bint has(self, const char* key, Py_ssize_t size) noexcept:
+        """Whether it has this key, of so many bytes."""
+        return self.key_size * <Py_ssize_t>sizeof(uint32_t) == size and memcmp(self.key, key, size) == 0
+
+    cdef bint matches(self, Extraction extraction) noexcept:
+        """Whether this is the template of what was extracted: the whole key is compared."""
+        return self.key_size == extraction.key_size and memcmp(
+            self.key, extraction.key, self.key_size * sizeof(uint32_t)
+        ) == 0
+
+    cdef int observe_tail(self, Template to) except -1:
+        cdef Py_ssize_t i, count
+        if self is to:
+            self.recurs = True
+            return 0
+        if self.tails is None:
+            self.tails = []
+        count = len(self.tails)
+        for i in range(count):
+            if self.tail_places[i] == <PyObject*>to:
+                return 0
+        if count < TAILS:
+            tail = _weakref.ref(to)
+            if len(self.tails) == count:  # no garbage that was collected has led on from here
+                self.tails.append(tail)
+                self.tail_places[count] = <PyObject*>to
+        return 0
+
+
+cdef void* _array(Py_ssize_t count, size_t width) except NULL:
+    cdef void* made = PyMem_Malloc((count + 1) * width)
+    if made is NULL:
+        raise MemoryError()
+    memset(made, 0, (count + 1) * width)
+    return made
+
+
+cdef Template link(bytes key, uint64_t hash, object graph, object plan):
+    """Link a checked graph and plan under a structure key."""
+    cdef Template template = Template.__new__(Template)
+    cdef Py_ssize_t count = len(graph.nodes)
+    cdef list place = [0] * count  # number in the graph -> number in the plan
+    cdef tuple order = plan.order
+    cdef Py_ssize_t i, total = 0
+    template.graph = graph
+    template.plan = plan
+    template.hash = hash
+    template.node_count = <int32_t>count
+    template.slot_count = graph.slots
+    template.key_size = len(key) // sizeof(uint32_t)
+    template.key = <uint32_t*>_array(template.key_size, sizeof(uint32_t))
+    memcpy(template.key, <const char*>key, len(key))
+    template.nodes = <Node*>_array(count, sizeof(Node))
+    calls = [
+        call_shape((s.module, s.qualname, s.kind, s.mode, s.injected), s.positional, s.names, s.roles)
+        for s in graph.calls
+    ]
+    structs = [struct_shape(s.module, s.qualname, s.fields) for s in graph.structs]
+    template.held = calls + structs
+    template.inputs = ()
+    template.resources = tuple([s.qualname for s in graph.calls if s.kind == "inject"])
+    if any([s.roles for s in graph.calls]):
+        template.roles = [()] * count
+    nodes = graph.nodes
+    for i in range(count):
+        place[order[i]] = i
+        node = nodes[order[i]]
+        total += len(node.operands) * (2 if hasattr(node, "keys") else 1)
+    template.operands = <int32_t*>_array(total, sizeof(int32_t))
+    total = 0
+    for i in range(count):
+        template.nodes[i].first_operand = <int32_t>total
+        template.nodes[i].priority = plan.priority[order[i]]
+        total = _link_node(template, i, nodes[order[i]], place, calls, structs, total)
+    _link_consumers(template)
+    if template.by_need:
+        _link_choosers(template)
+    _mark_doors(template)
+    template.loose = _loose(template) if template.resources else ()
+    template.size = (
+        count * (<int64_t>sizeof(Node) + STRUCT_BYTES) + total * 4 * <int64_t>sizeof(int32_t) + 2 * len(key)
+    )
+    return template
+
+
+cdef int32_t _value(Template template, list place, object ref):
+    """The index of a reference among a frame's values."""
+    if type(ref).__name__ == "SlotRef":
+        return template.node_count + <int32_t>ref.index
+    return <int32_t>place[ref.index]
+
+
+cdef Py_ssize_t _link_node(
+    Template template, Py_ssize_t at, object node, list place, list calls, list structs, Py_ssize_t total
+) except -1:
+    cdef Node* made = &template.nodes[at]
+    cdef tuple operands = node.operands
+    cdef Py_ssize_t i
+    kind = type(node).__name__
+    made.operands = <int32_t>len(operands)
+    if kind == "Mapping":
+        made.op = DICT
+        return _link_mapping(template, made, node, place, total)
+    if kind == "Call":
+        made.op = CALL
+        made.source = _value(template, place, node.task)
+        _link_call(template, at, <CallShape>calls[node.symbol])
+    elif kind == "Record":
+        made.op = STRUCT
+        made.source = _value(template, place, node.type)
+        names = structs[node.symbol].fields
+        made.names = <PyObject*>names
+        template.held.append(names)
+    else:
+        made.op = <uint8_t><int>COLLECTIONS[node.kind]
+    for i in range(len(operands)):
+        template.operands[total] = _value(template, place, operands[i])
+        total += 1
+    return total
+
+
+cdef Py_ssize_t _link_mapping(
+    Template template, Node* made, object node, list place, Py_ssize_t total
+) except -1:
+    cdef tuple keys = node.keys, operands = node.operands
+    cdef Py_ssize_t i
+    names = tuple([None if type(key).__name__ == "SlotRef" else key.load() for key in keys])
+    template.held.append(names)
+    made.names = <PyObject*>names
+    for i in range(len(keys)):
+        if type(keys[i]).__name__ == "SlotRef":
+            template.operands[total] = _value(template, place, keys[i])
+        else:
+            template.operands[total] = <int32_t>~i
+        template.operands[total + 1] = _value(template, place, operands[i])
+        total += 2
+    return total
+
+
+cdef int _link_call(Template template, Py_ssize_t at, CallShape shape) except -1:
+    """What a call's shape says of its node."""
+    cdef Node* made = &template.nodes[at]
+    made.positional = <int32_t>shape.positional
+    made.kind = <uint8_t><int>KINDS.index(shape.task[2])
+    made.mode = <uint8_t><int>MODES.index(shape.task[3])
+    if shape.names:
+        names = shape.names
+        made.names = <PyObject*>names
+        template.held.append(names)
+    if shape.roles:
+        made.roles = <int32_t>len(shape.roles)
+        made.operands -= made.roles
+        template.roles[at] = shape.roles
+    if made.kind in (PARAM, ENV):
+        template.inputs += (template.plan.order[at],)
+    if made.kind in (ROUTER, GUARD, MAP):
+        template.by_need = True
+    return 0
+
+
+cdef Py_ssize_t _width(Node* node) noexcept:
+    """How many entries a node has among the operands."""
+    return node.operands * (2 if node.op == DICT else 1) + node.roles
+
+
+cdef inline bint _waits_for(Node* node, Py_ssize_t entry) noexcept:
+    """Whether a node can only start when it has a value for this entry: routers and conditions begin with the first."""
+    return node.op != CALL or node.kind not in (ROUTER, GUARD) or entry == 0 or entry >= node.operands
+
+
+cdef int _link_consumers(Template template) except -1:
+    """Who waits for whom: every pair of a node and a consumer once, however often it takes it."""
+    cdef int32_t count = template.node_count
+    cdef int32_t* latest = <int32_t*>_array(count, sizeof(int32_t))  # the last consumer counted of a node, plus one
+    cdef Py_ssize_t i, j, edges = 0
+    cdef int32_t operand
+    cdef Node* node
+    cdef Node* source
+    cdef bint serial = True
+    try:
+        for i in range(count):
+            node = &template.nodes[i]
+            for j in range(_width(node)):
+                operand = template.operands[node.first_operand + j]
+                if 0 <= operand < count and latest[operand] != i + 1 and _waits_for(node, j):
+                    latest[operand] = <int32_t>(i + 1)
+                    template.nodes[operand].consumers += 1
+                    node.needs += 1
+                    edges += 1
+            serial = serial and (i == 0 or latest[i - 1] == i + 1)
+        template.serial = serial
+        template.consumers = <int32_t*>_array(edges, sizeof(int32_t))
+        template.needs = <int32_t*>_array(edges, sizeof(int32_t))
+        edges = 0
+        for i in range(count):
+            template.nodes[i].first_consumer = <int32_t>edges
+            edges += template.nodes[i].consumers
+            template.nodes[i].consumers = 0
+            latest[i] = 0
+        edges = 0
+        for i in range(count):
+            node = &template.nodes[i]
+            node.first_need = <int32_t>edges
+            for j in range(_width(node)):
+                operand = template.operands[node.first_operand + j]
+                if 0 <= operand < count and latest[operand] != i + 1 and _waits_for(node, j):
+                    latest[operand] = <int32_t>(i + 1)
+                    source = &template.nodes[operand]
+                    template.consumers[source.first_consumer + source.consumers] = <int32_t>i
+                    source.consumers += 1
+                    template.needs[edges] = operand
+                    edges += 1
+    finally:
+        PyMem_Free(latest)
+    return 0
+
+
+cdef int _link_choosers(Template template) except -1:
+    """Which routers and conditions may want whose value."""
+    cdef Py_ssize_t i, total = 0
+    cdef list choosers = [None] * template.node_count
+    cdef Node* node
+    for i in range(template.node_count):
+        node = &template.nodes[i]
+        if node.op == CALL and node.kind in (ROUTER, GUARD):
+            for choice in _choices(template, node):
+                if choosers[choice] is None:
+                    choosers[choice] = []
+                choosers[choice].append(i)
+                total += 1
+    template.choosers = <int32_t*>_array(total, sizeof(int32_t))
+    total = 0
+    for i in range(template.node_count):
+        template.nodes[i].first_chooser = <int32_t>total
+        for chooser in choosers[i] or ():
+            template.choosers[total] = chooser
+            total += 1
+        template.nodes[i].choosers = <int32_t>(total - template.nodes[i].first_chooser)
+    return 0
+
+
+cdef list _choices(Template template, Node* node):
+    """The nodes that a router or a condition may want the value of, each once."""
+    cdef int32_t* operands = template.operands + node.first_operand
+    cdef Node* routes
+    cdef Py_ssize_t i, j
+    found = set()
+    for i in range(1, node.operands):
+        if i != 1 or node.kind == GUARD:
+            found.add(operands[i])
+        elif operands[1] < template.node_count:
+            routes = &template.nodes[operands[1]]
+            for j in range(routes.operands):
+                found.add(template.operands[routes.first_operand + 2 * j + 1])
+    return sorted([choice for choice in found if choice < template.node_count])
+
+
+cdef int _mark_doors(Template template) except -1:
+    """Which calls leave the compiled path."""
+    cdef Py_ssize_t i, j
+    cdef int32_t operand
+    cdef Node* node
+    template.careful = template.by_need
+    for i in range(template.node_count):
+        node = &template.nodes[i]
+        if node.op != CALL or node.kind not in (SYNC, ASYNC):
+            continue
+        if node.roles and any([role != "after" for role in template.roles[i]]):
+            node.door = LEAVES
+            template.careful = True
+        elif template.resources:
+            for j in range(node.operands):
+                operand = template.operands[node.first_operand + j]
+                if operand < template.node_count and _is_resource(&template.nodes[operand]):
+                    node.door = MAY_LEAVE
+                    template.careful = True
+    return 0
+
+
+cdef inline bint _is_resource(Node* node) noexcept:
+    return node.op == CALL and node.kind == INJECT
+
+
+cdef tuple _loose(Template template):
+    """The names of the resources that something else takes than a call of a task: a container, a router, nobody."""
+    cdef Py_ssize_t i, j, taken
+    cdef Node* node
+    cdef Node* consumer
+    graph = template.graph
+    found = set()
+    for i in range(template.node_count):
+        node = &template.nodes[i]
+        if not _is_resource(node):
+            continue
+        taken = 0
+        for j in range(node.consumers):
+            consumer = &template.nodes[template.consumers[node.first_consumer + j]]
+            taken += consumer.op == CALL and consumer.kind in (SYNC, ASYNC)
+        if taken == 0 or taken < node.consumers or node.choosers:
+            found.add(graph.calls[graph.nodes[template.plan.order[i]].symbol].qualname)
+    return tuple(sorted(found))

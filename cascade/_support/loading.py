@@ -1,0 +1,86 @@
+"""Imported first, this loads the compiled core, and says why where that cannot be done, or costs something."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+_CORE = "cascade._core.expr.lazy"
+
+
+def _load() -> None:
+    """Load the compiled core.
+
+    Raises:
+        ImportError: it cannot be loaded; the message says why.
+    """
+    try:
+        if _lock_is_on():
+            import_module(_CORE)
+        else:
+            _load_without_lock()
+    except ImportError as error:
+        if why := _why(error):
+            raise ImportError(why, name=error.name, path=error.path) from error
+        raise
+
+
+def _why(error: ImportError) -> str | None:
+    """What is to be said of a failure; None if it says enough itself, such as that a dependency is missing."""
+    if isinstance(error, ModuleNotFoundError):
+        if error.name is None or not error.name.startswith("cascade._core"):
+            return None
+        return (
+            f"the compiled core of Cascade is missing for Python {sys.version_info[0]}.{sys.version_info[1]}: "
+            f"build it with `pip install .` in a checkout (or `make`)"
+        )
+    if "interpreter" in str(error):  # Python's words and Cython's, if there are several of them
+        return (
+            f"Cascade can be used in one interpreter of a process, the main one, and no other (a subinterpreter, "
+            f"InterpreterPoolExecutor): use threads or processes - {error}"
+        )
+    return (
+        f"the compiled core of Cascade does not fit this Python: {error}; "
+        f"build it again with `pip install .` in a checkout (or `make`)"
+    )
+
+
+# ------------------------------------------------------------------------------------- builds without interpreter lock
+
+
+def _lock_is_on() -> bool:
+    return getattr(sys, "_is_gil_enabled", lambda: True)()  # before Python 3.13 it always is
+
+
+def _load_without_lock() -> None:
+    """Load it in a free-threaded Python, which turns its lock on for it, and say so once.
+
+    That is in place of Python, which names one module of many and gives no reason. Worker processes do not repeat it.
+    """
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The global interpreter lock", RuntimeWarning)
+        import_module(_CORE)
+    if _is_worker():
+        return
+    if _lock_is_on():
+        text = (
+            "the interpreter lock (GIL) is on from here on, although this build of Python can do without: the compiled "
+            "core of Cascade is not safe without it"
+        )
+    else:
+        text = (
+            "the interpreter lock (GIL) stays off, as PYTHON_GIL=0 or -X gil=0 has it, although the compiled core of "
+            "Cascade is not safe without it: several threads may crash the process or spoil results"
+        )
+    warnings.warn(text, RuntimeWarning, stacklevel=5)  # at the line that imports `cascade`
+
+
+def _is_worker() -> bool:
+    """Whether this is a process that `multiprocessing` has started: what is said here was said in its parent."""
+    processes = sys.modules.get("multiprocessing.process")
+    return processes is not None and processes.parent_process() is not None
+
+
+_load()

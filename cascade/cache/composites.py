@@ -1,0 +1,318 @@
+"""Data that is made of other data: what its parts are, and in which words to say where one of them is.
+
+What is known here is taken apart in full; what is not, is refused. An object of a class that nobody has vouched for may
+be told from its like by nothing but where it lies in memory, and that is no key.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import weakref
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
+from datetime import datetime, time, timezone
+from enum import Enum
+from fractions import Fraction
+from functools import partial
+from operator import attrgetter, itemgetter, methodcaller
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GenericAlias,
+    MemberDescriptorType,
+    MethodType,
+    UnionType,
+)
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.policy import Retry, Timeout
+from cascade._core.expr.task import Task
+from cascade.cache.functions import (
+    Parts,
+    builtin_parts,
+    callable_code,
+    code_parts,
+    function_parts,
+    is_plain_builtin,
+    lru_parts,
+    method_parts,
+    partial_parts,
+)
+from cascade.cache.origin import module_name
+from cascade.cache.scalars import ABSENT, LEAVES, Unhashable, Used, builtin, class_
+
+__all__ = ["SETS", "encode", "parts_of"]
+
+SETS = (b"set", b"frozenset")  # tags of what has no order
+
+POINTER = tuple.__itemsize__
+
+
+def encode(value: Any) -> bytes | None:
+    """Return the bytes of a leaf, or None if the value has parts.
+
+    Raises:
+        Unhashable: it is neither.
+    """
+    kind = type(value)
+    if (write := LEAVES.get(kind)) is not None:
+        return write(value)
+    if kind in _PARTS:
+        return builtin(value) if kind is BuiltinFunctionType and is_plain_builtin(value) else None
+    if issubclass(kind, type):
+        return class_(value)
+    return None
+
+
+def parts_of(value: Any) -> Parts:
+    """Return the tag and the parts of a value that is no leaf, and how to say where the i-th part is.
+
+    Raises:
+        Unhashable: it cannot be taken apart soundly.
+    """
+    kind = type(value)
+    take = _PARTS.get(kind) or _kinds.get(kind)
+    if take is None:
+        take = _kinds[kind] = _find(kind)
+    return take(value)
+
+
+def _index(i: int) -> str:
+    return f"[{i}]"
+
+
+def _member(i: int) -> str:
+    return "[...]"
+
+
+def _nowhere(i: int) -> str:
+    return ""
+
+
+def _literal(key: Any) -> str:
+    if type(key) not in (str, int, bool, float, bytes, type(None)):
+        return "[...]"
+    shown = repr(key) if type(key) is not int or key.bit_length() < 100 else "..."
+    return f"[{shown if len(shown) <= 60 else shown[:57] + '...'}]"
+
+
+def _sequence(tag: bytes, list_: Callable[[Any], list[Any]] = list) -> Callable[[Any], Parts]:
+    return lambda value: (tag, list_(value), _index)
+
+
+def _mapping(tag: bytes, items: Iterable[tuple[Any, Any]], **more: Any) -> Parts:
+    # In its own order: a function can tell {"a": 1, "b": 2} from {"b": 2, "a": 1}.
+    parts = [part for item in items for part in item]
+    count = len(parts)
+    names = list(more)
+
+    def where(i: int) -> str:
+        if i >= count:
+            return f".{names[i - count]}"
+        return _literal(parts[i - 1]) if i % 2 else ".keys()[...]"
+
+    return tag, [*parts, *more.values()], where
+
+
+def _simple(tag: bytes, take: Callable[[Any], Iterable[Any]]) -> Callable[[Any], Parts]:
+    return lambda value: (tag, list(take(value)), _nowhere)
+
+
+def _named(tag: bytes, *names: str) -> Callable[[Any], Parts]:
+    where = tuple(f".{name}" for name in names).__getitem__
+    return lambda value: (tag, [getattr(value, name) for name in names], where)
+
+
+def _when(value: datetime) -> list[Any]:
+    # Not by `timetuple`, which asks the time zone.
+    day = [value.year, value.month, value.day]
+    return [*day, value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo]
+
+
+def _time(value: time) -> list[Any]:
+    return [value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo]
+
+
+def _zone(value: ZoneInfo) -> list[Any]:
+    try:
+        value.__reduce__()
+    except Exception:  # of a file: another one may have the same key
+        raise Unhashable("a `ZoneInfo` made of a file") from None
+    return [value.key]
+
+
+def _reduced(value: Any) -> list[Any]:
+    make, arguments = value.__reduce__()[:2]
+    return [make, *arguments]
+
+
+def _task(value: Task) -> Parts:
+    """The callable, how it is called and where, and what each call is given beside its arguments."""
+    (module, *identity), fills, policies = value._content()
+    code = [Used(method) for method in callable_code(value.fn)]
+    parts = [value.fn, module_name(module), tuple(identity), fills, policies, len(code), *code]
+    return b"Task", parts, lambda i: (".fn", "", "", ".defaults", ".policies")[i] if i < 5 else ""
+
+
+def _lazy(value: LazyResult) -> Parts:
+    """The task, the shape of the call, and all its operands: arguments, and what stands beside them."""
+    task, ((module, *identity), positional, names, roles), operands = value._content()
+    parts = [task, module_name(module), tuple(identity), positional, names, roles, *operands]
+    labels = [f".args[{i}]" for i in range(positional)] + [f".kwargs[{name!r}]" for name in names]
+    labels += [f".policies[{role!r}]" if role != "after" else ".after(...)" for role in roles]
+    return b"LazyResult", parts, (".task", "", "", "", "", "", *labels).__getitem__
+
+
+def _ours(value: Any) -> Parts:
+    """An object of a class of ours that says itself what it is made of: a policy, a resource."""
+    names = list(content := value.__cascade_content__())
+    return type(value).__name__.encode(), list(content.values()), lambda i: names[i] and f".{names[i]}"
+
+
+_PARTS: dict[type, Callable[[Any], Parts]] = {
+    tuple: _sequence(b"tuple"),
+    list: _sequence(b"list"),
+    dict: lambda value: _mapping(b"dict", list(value.items())),
+    set: lambda value: (b"set", list(value), _member),
+    frozenset: lambda value: (b"frozenset", list(value), _member),
+    range: _named(b"range", "start", "stop", "step"),
+    slice: _named(b"slice", "start", "stop", "step"),
+    deque: lambda value: (b"deque", [value.maxlen, *value], lambda i: f"[{i - 1}]"),
+    OrderedDict: lambda value: _mapping(b"OrderedDict", list(value.items()), __dict__=vars(value)),
+    Counter: lambda value: _mapping(b"Counter", list(value.items()), __dict__=vars(value)),
+    defaultdict: lambda value: _mapping(b"defaultdict", list(value.items()), default_factory=value.default_factory),
+    datetime: _simple(b"datetime", _when),
+    time: _simple(b"time", _time),
+    timezone: _simple(b"timezone", lambda value: value.__getinitargs__()),
+    ZoneInfo: _simple(b"ZoneInfo", _zone),
+    Fraction: _named(b"Fraction", "numerator", "denominator"),
+    re.Pattern: _named(b"Pattern", "pattern", "flags"),
+    GenericAlias: _named(b"GenericAlias", "__origin__", "__args__", "__unpacked__"),
+    UnionType: _named(b"UnionType", "__args__"),
+    itemgetter: _simple(b"itemgetter", _reduced),
+    attrgetter: _simple(b"attrgetter", _reduced),
+    methodcaller: _simple(b"methodcaller", _reduced),
+    partial: partial_parts,
+    CodeType: code_parts,
+    FunctionType: function_parts,
+    MethodType: method_parts,
+    BuiltinFunctionType: builtin_parts,
+    Task: _task,
+    LazyResult: _lazy,
+    Retry: _named(b"Retry", "max_attempts", "delay", "backoff", "max_delay", "jitter", "on", "give_up_on"),
+    Timeout: _named(b"Timeout", "seconds", "total"),
+}
+
+# Of classes that were looked at, for as long as these live.
+_kinds: weakref.WeakKeyDictionary[type, Callable[[Any], Parts]] = weakref.WeakKeyDictionary()
+
+
+def _find(kind: type) -> Callable[[Any], Parts]:
+    """How to take apart the instances of a class that is not in the table."""
+    if "__cascade_content__" in vars(kind):
+        return _ours
+    if issubclass(kind, Enum):
+        return _enumeration
+    if issubclass(kind, msgspec.Struct):
+        return _struct
+    if issubclass(kind, tuple) and _is_named_tuple(kind):
+        return _named_tuple
+    if is_dataclass(kind) and _has_only_attributes(kind):
+        return _dataclass
+    homes = {str(owner.__module__).partition(".")[0] for owner in (kind, type(kind))}
+    if "numpy" in homes and "numpy" in sys.modules:
+        from cascade.cache.numpy_arrays import numpy_parts
+
+        return numpy_parts
+    if kind.__name__ == "cython_function_or_method":
+        return _compiled
+    if kind.__qualname__ == "_lru_cache_wrapper" and kind.__module__ == "functools":
+        return lru_parts
+    return _refuse
+
+
+def _refuse(value: Any) -> Parts:
+    raise Unhashable(f"`{type(value).__name__}`")
+
+
+def _compiled(value: Any) -> Parts:
+    """A function compiled by Cython: known by its name, as every function written in C."""
+    return b"compiled", [builtin(value)], _nowhere
+
+
+def _enumeration(value: Enum) -> Parts:
+    # What the class itself keeps in its members has names with single underscores, and some of it comes late.
+    own = {name: item for name, item in vars(value).items() if not (name[:1] == name[-1:] == "_")}
+    own.pop("__objclass__", None)
+    state = {"name": value._name_, "value": value._value_}
+    return _record(b"Enum", type(value), state | {name: own[name] for name in sorted(own)})
+
+
+def _record(tag: bytes, kind: type, state: dict[str, Any]) -> Parts:
+    parts: list[Any] = [kind]
+    labels = [".__class__"]
+    for name, value in state.items():
+        parts += name, value
+        labels += "", f".{name}"
+    return tag, parts, labels.__getitem__
+
+
+def _struct(value: msgspec.Struct) -> Parts:
+    state = {name: getattr(value, name, ABSENT) for name in type(value).__struct_fields__}
+    return _record(b"Struct", type(value), state | _extra(value, state))
+
+
+def _is_named_tuple(kind: type) -> bool:
+    names = getattr(kind, "_fields", None)
+    return type(names) is tuple and all(type(name) is str for name in names) and hasattr(kind, "_make")
+
+
+def _named_tuple(value: Any) -> Parts:
+    items = list(tuple.__iter__(value))
+    names = type(value)._fields
+    if len(names) != len(items):
+        return _refuse(value)
+    state = dict(zip(names, items, strict=True))
+    return _record(b"namedtuple", type(value), state | _extra(value, state))
+
+
+def _dataclass(value: Any) -> Parts:
+    """The fields first, in their order; then whatever else its slots and its dict hold."""
+    state = dict.fromkeys((field.name for field in fields(value)), ABSENT)
+    for base in reversed(type(value).__mro__):
+        for name, member in vars(base).items():
+            if type(member) is MemberDescriptorType:
+                try:
+                    state[name] = member.__get__(value)
+                except AttributeError:
+                    state[name] = ABSENT
+    own = getattr(value, "__dict__", {})
+    state.update((name, own[name]) for name in state if name in own)
+    return _record(b"dataclass", type(value), state | _extra(value, state))
+
+
+def _extra(value: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """What an object's dict holds beyond its fields, such as a cached property: a function might read it."""
+    own = getattr(value, "__dict__", None)
+    if not own:
+        return {}
+    return {name: own[name] for name in sorted(own, key=str) if name not in state}
+
+
+def _has_only_attributes(kind: type) -> bool:
+    """Whether slots and dict are all that an instance has: none of its bases keeps data of its own in C.
+
+    The sum that CPython itself does before it pickles an object by its attributes.
+    """
+    if kind.__itemsize__:
+        return False
+    slots = sum(type(member) is MemberDescriptorType for base in kind.__mro__ for member in vars(base).values())
+    slots += (kind.__dictoffset__ > 0) + (kind.__weakrefoffset__ > 0)
+    return kind.__basicsize__ <= object.__basicsize__ + slots * POINTER

@@ -1,0 +1,166 @@
+"""The cache policy of tasks that make files: what is there need not be made."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from cascade._core.expr.task import Task
+from cascade.cache.file_marks import Marks, is_marked
+from cascade.cache.protocol import Hit, NoResult
+from cascade.exceptions import CacheKeyError, PolicyError
+
+__all__ = ["FileExists"]
+
+OnePath: TypeAlias = str | os.PathLike[str]
+Paths: TypeAlias = OnePath | Sequence[OnePath]
+
+
+class _Files(msgspec.Struct, frozen=True, array_like=True):
+    """The key of a call: the files themselves."""
+
+    several: bool
+    made: tuple[bytes, ...]
+    inputs: tuple[bytes, ...]
+
+    def value(self) -> Path | list[Path]:
+        paths = [Path(os.fsdecode(path)) for path in self.made]
+        return paths if self.several else paths[0]
+
+
+class _NotMade(FileNotFoundError, NoResult):
+    """The task has run and has not made its file."""
+
+
+class FileExists:
+    """Keeps results that are files: when all of them exist, the task does not run.
+
+    What a task has left half done does not count: while it is at work, and for good if it does not end well, a file
+    ``.NAME.*.unfinished`` marks what it makes.
+
+    The value is the path as a `pathlib.Path`, or a list of them if several were given, whether the task has run or not;
+    what the task returns is dropped. Neither the task's code nor its arguments count, only the files do.
+
+    Args:
+        path: the path of the file or directory that the task makes, or a list or tuple of them; or a function that
+            takes the arguments of the task and gives that.
+        newer_than: in the same forms, the files that the task reads. Files older than one of these, by their times of
+            modification, are made again, and so they are if one of these does not exist.
+
+    Raises:
+        PolicyError: ``path`` or ``newer_than`` is nothing of the kind.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def report(year): ...
+    >>> policy = FileExists(lambda year: f"reports/{year}.txt")
+    >>> policy.load(policy.key(report, (2024,), {}), now=0.0) is None
+    True
+    """
+
+    __slots__ = ("_newer_than", "_path")
+
+    blocking = True
+
+    def __init__(
+        self,
+        path: Paths | Callable[..., Paths],
+        *,
+        newer_than: Paths | Callable[..., Paths] | None = None,
+    ) -> None:
+        for given, name in ((path, "path"), (newer_than, "newer_than")):
+            if callable(given) and not isinstance(given, Task):
+                continue
+            if given is not None or name == "path":
+                try:
+                    _encoded(given, name)
+                except CacheKeyError as error:
+                    raise PolicyError(str(error)) from None
+        self._path = path
+        self._newer_than = newer_than
+
+    @property
+    def place(self) -> object:
+        """What makes equal keys mean the same result: there is one file system."""
+        return FileExists
+
+    def key(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+        """Return the key of a call: the paths of its files.
+
+        Raises:
+            CacheKeyError: a function gave something else than paths.
+        """
+        path = self._path(*args, **kwargs) if callable(self._path) else self._path
+        newer = self._newer_than(*args, **kwargs) if callable(self._newer_than) else self._newer_than
+        files = _Files(
+            several=isinstance(path, (list, tuple)),
+            made=_encoded(path, "path"),
+            inputs=() if newer is None else _encoded(newer, "newer_than"),
+        )
+        return msgspec.msgpack.encode(files)
+
+    def load(self, key: bytes, now: float) -> Hit | None:
+        """Return the path or paths of the call, if all files are there and none is too old."""
+        files = msgspec.msgpack.decode(key, type=_Files)
+        try:
+            if any(map(is_marked, files.made)):
+                return None
+            oldest = min(os.stat(path).st_mtime_ns for path in files.made)
+            newest = max((os.stat(path).st_mtime_ns for path in files.inputs), default=oldest)
+        except OSError:
+            return None
+        return Hit(files.value()) if oldest >= newest else None
+
+    def begin(self, key: bytes) -> Callable[[bool], None]:
+        """Mark the files as unfinished; give what takes the marks away again, if they are whole.
+
+        Raises:
+            OSError: the marks cannot be made.
+        """
+        marks = Marks(msgspec.msgpack.decode(key, type=_Files).made)
+        return lambda whole: marks.remove() if whole else marks.leave()
+
+    def save(self, key: bytes, value: Any, now: float) -> Hit:
+        """Return the path or paths, which stand for what the task has returned.
+
+        Raises:
+            FileNotFoundError: the task has not made a file.
+        """
+        files = msgspec.msgpack.decode(key, type=_Files)
+        for path in files.made:
+            if not os.path.exists(path):
+                missing = os.fsdecode(path)
+                raise _NotMade(errno.ENOENT, "the task has run and has not made the file", missing)
+        return Hit(files.value())
+
+    def check(self, task: Task) -> None:
+        """Accept every task: none of its code and data counts."""
+
+    def __cascade_content__(self) -> dict[str, Any]:
+        """For `fingerprint`: which files."""
+        return {"path": self._path, "newer_than": self._newer_than}
+
+    def __repr__(self) -> str:
+        more = "" if self._newer_than is None else f", newer_than={self._newer_than!r}"
+        return f"FileExists({self._path!r}{more})"
+
+
+def _encoded(paths: Any, what: str) -> tuple[bytes, ...]:
+    several = isinstance(paths, (list, tuple))
+    given = paths if several else [paths]
+    if not given:
+        raise CacheKeyError(f"expected at least one path, got an empty `{type(paths).__name__}` - at `{what}`")
+    encoded = []
+    for i, path in enumerate(given):
+        where = f"{what}[{i}]" if several else what
+        if not isinstance(path, (str, os.PathLike)):
+            raise CacheKeyError(f"expected a path, got `{type(path).__name__}` - at `{where}`")
+        encoded.append(os.fsencode(path))
+        if not encoded[-1] or b"\0" in encoded[-1]:
+            raise CacheKeyError(f"expected a path, got {path!r} - at `{where}`")
+    return tuple(encoded)

@@ -1,0 +1,213 @@
+"""Data without parts, as bytes that no other data has.
+
+A leaf is written as its tag, its length and its content, tag and length so that one cannot run into the other. Types
+are told apart by the exact type: `True`, `1` and `1.0` are three leaves, and a subclass is none of them.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from hashlib import blake2b
+from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    CoroutineType,
+    EllipsisType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+    NotImplementedType,
+)
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from cascade._core.expr.builtin_nodes import Placeholder
+from cascade.cache.origin import module_name
+
+SIZE = 32  # bytes of a digest
+LONG = 1024  # bytes of content; more is written as its digest
+
+
+class Unhashable(Exception):
+    """Says what came that cannot be hashed; where it came from is added further up."""
+
+
+class Absent:
+    """Stands where there is no value: an empty cell, a field that was never set."""
+
+
+ABSENT = Absent()
+
+
+class Used:
+    """What a function uses without holding it: a global that it reads.
+
+    It counts as far as it can be told: what cannot be hashed is an object of its class, and no reason to refuse.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def leaf(tag: bytes, content: bytes | bytearray = b"") -> bytes:
+    r"""Return the bytes of a leaf. Its first byte is from 1 to 127, the length of the tag.
+
+    >>> leaf(b"bytes", b"ab")
+    b'\x05bytes\x00\x00\x00\x00\x00\x00\x00\x02ab'
+    """
+    size = len(content)
+    written = blake2b(content, digest_size=SIZE).digest() if size > LONG else bytes(content)
+    return b"%c%b%b%b" % (len(tag), tag, size.to_bytes(8, "big"), written)
+
+
+def _integer(value: int) -> bytes:
+    return leaf(b"int", value.to_bytes((value.bit_length() + 8) // 8, "big", signed=True))
+
+
+def _text(value: str) -> bytes:
+    return leaf(b"str", value.encode("utf-8", "surrogatepass"))
+
+
+def _array(value: array[Any]) -> bytes:
+    return leaf(f"array {value.typecode} {value.itemsize} {sys.byteorder}".encode(), value.tobytes())
+
+
+def _view(value: memoryview) -> bytes:
+    try:
+        shape = ",".join(map(str, value.shape or ()))
+        strides = ",".join(map(str, value.strides or ()))
+        about = f"{value.readonly:d} {value.format} {shape} {strides} {type(value.obj).__name__}".encode()
+        return leaf(b"memoryview", about) + leaf(b"of", value.tobytes())
+    except ValueError:
+        raise Unhashable("a released `memoryview`") from None
+
+
+def _path(value: Any) -> bytes:
+    return leaf(type(value).__name__.encode(), str(value).encode("utf-8", "surrogatepass"))
+
+
+def _timedelta(value: timedelta) -> bytes:
+    return leaf(b"timedelta", struct.pack(">qqq", value.days, value.seconds, value.microseconds))
+
+
+def _uuid(value: UUID) -> bytes:
+    return leaf(b"UUID", value.bytes + value.is_safe.name.encode())
+
+
+def named(kind: bytes, module: Any, qualname: Any, value: object, what: str) -> bytes:
+    """Return the leaf of what is known by its name: it must be what its module has under that name.
+
+    Raises:
+        Unhashable: it is not, as what is made inside a function is not.
+    """
+    found: Any = sys.modules.get(module) if type(module) is str else None
+    if found is not None and type(qualname) is str:
+        for part in qualname.split("."):
+            found = getattr(found, part, None)
+        if found is value:
+            return leaf(kind, f"{module_name(module)}\0{qualname}".encode("utf-8", "surrogatepass"))
+    raise Unhashable(f"{what}, which its module does not have under that name,")
+
+
+def class_(value: type) -> bytes:
+    """Return the leaf of a class: it is known by its name."""
+    if id(value) in _NAMELESS:
+        return leaf(b"type", _NAMELESS[id(value)])
+    module, qualname = type.__getattribute__(value, "__module__"), type.__getattribute__(value, "__qualname__")
+    return named(b"class", module, qualname, value, f"class `{qualname}`")
+
+
+def _module(value: ModuleType) -> bytes:
+    name = getattr(value, "__name__", None)
+    if type(name) is str and sys.modules.get(name) is value:
+        return leaf(b"module", module_name(name).encode("utf-8", "surrogatepass"))
+    raise Unhashable("a module that was not imported under its name,")
+
+
+def builtin(value: Any) -> bytes:
+    """Return the leaf of a function written in C, of a module."""
+    return named(b"builtin", value.__module__, value.__qualname__, value, f"function `{value.__qualname__}`")
+
+
+def opaque(value: Any) -> bytes:
+    """Return the leaf of what counts as an object of its class, whatever it holds."""
+    kind = type(value)
+    module, qualname = type.__getattribute__(kind, "__module__"), type.__getattribute__(kind, "__qualname__")
+    # By the type: a proxy says of itself that it is of another class, or fails where it has none yet.
+    name = type.__getattribute__(value, "__qualname__") if issubclass(kind, type) else ""
+    return leaf(b"object", f"{module_name(module)}\0{qualname}\0{name}".encode("utf-8", "surrogatepass"))
+
+
+def function_name(value: FunctionType) -> bytes:
+    """Return the leaf of a function that counts by its name alone."""
+    name = f"{value.__globals__.get('__name__')}\0{value.__qualname__}"
+    return leaf(b"function", name.encode("utf-8", "surrogatepass"))
+
+
+def _describes(value: Any) -> bytes:
+    owner = value.__objclass__
+    if owner.__dict__.get(value.__name__) is not value:
+        raise Unhashable(f"a detached `{type(value).__name__}`")
+    return class_(owner) + leaf(b"method", value.__name__.encode("utf-8", "surrogatepass"))
+
+
+_STANDING_NOWHERE: tuple[type, ...] = (
+    type(None),
+    EllipsisType,
+    NotImplementedType,
+    FunctionType,
+    MethodType,
+    BuiltinFunctionType,
+    CodeType,
+    CellType,
+    ModuleType,
+    GeneratorType,
+    CoroutineType,
+)
+# Types that stand in no module under their name. They are never collected, so their ids are theirs.
+_NAMELESS: dict[int, bytes] = {
+    id(kind): kind.__name__.encode()
+    for kind in _STANDING_NOWHERE
+}
+
+LEAVES: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda value: leaf(b"None"),
+    EllipsisType: lambda value: leaf(b"Ellipsis"),
+    NotImplementedType: lambda value: leaf(b"NotImplemented"),
+    Absent: lambda value: leaf(b"absent"),
+    type(msgspec.UNSET): lambda value: leaf(b"UNSET"),
+    bool: lambda value: leaf(b"bool", b"\1" if value else b"\0"),
+    int: _integer,
+    # The bits themselves: -0.0 is not 0.0, and a NaN is equal to the same NaN.
+    float: lambda value: leaf(b"float", struct.pack(">d", value)),
+    complex: lambda value: leaf(b"complex", struct.pack(">dd", value.real, value.imag)),
+    str: _text,
+    bytes: lambda value: leaf(b"bytes", value),
+    bytearray: lambda value: leaf(b"bytearray", value),
+    memoryview: _view,
+    array: _array,
+    date: lambda value: leaf(b"date", struct.pack(">HBB", value.year, value.month, value.day)),
+    timedelta: _timedelta,
+    Decimal: lambda value: leaf(b"Decimal", str(value).encode()),
+    UUID: _uuid,
+    PosixPath: _path,
+    PurePosixPath: _path,
+    WindowsPath: _path,
+    PureWindowsPath: _path,
+    ModuleType: _module,
+    Placeholder: lambda value: leaf(b"resource", value.name.encode("utf-8", "surrogatepass")),
+    type(str.upper): _describes,
+    type(int.__add__): _describes,
+}

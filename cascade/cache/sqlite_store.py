@@ -1,0 +1,365 @@
+"""A store of results on disk.
+
+Reading and writing go by connections of their own, so that no result that is kept waits behind one that is being kept.
+Whatever is wrong with the file, results in it are not found, and no more is kept: that is all that a caller notices.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cascade._support.failures import describe
+from cascade.cache.memory_store import check_bound
+from cascade.cache.protocol import Hit
+from cascade.cache.sqlite_file import (
+    FORMAT,
+    Connection,
+    Identity,
+    NotOurs,
+    identify,
+    is_damage,
+    open_for_reading,
+    open_for_writing,
+)
+from cascade.exceptions import PolicyError
+
+__all__ = ["FORMAT", "DiskStore"]
+
+PATIENCE = 1.25  # seconds to wait for another process that writes; after a wait in vain none, until one is not
+READ_PATIENCE = 0.1  # and to read, which seldom has to wait
+TOUCHED = 64  # hits to remember before they are written down
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("cascade")
+
+class DiskStore:
+    """Keeps results in one SQLite file, those that were used least recently let go first.
+
+    Several threads and several processes may use the file at the same time. Values are **pickled**: who can write to
+    the file can run code in the processes that read it. A value that cannot be pickled is not kept. An entry that is
+    damaged is a miss, and so is everything in a file that cannot be used; the log `cascade` says so, once.
+
+    The file is made, with its directories, when the store is first used.
+
+    Args:
+        path: of the file. Beside it there are two more with "-wal" and "-shm" added, while it is in use.
+        max_entries: how many results to keep.
+        max_bytes: how many bytes they may take together.
+
+    Raises:
+        PolicyError: an argument is not of its kind.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     store = DiskStore(directory + "/results.db")
+    ...     store.set(b"key", {"answer": 42}, None, now=0.0)
+    ...     print(store.get(b"key", now=0.0), len(store))
+    ...     store.close()
+    Hit(value={'answer': 42}) 1
+    """
+
+    blocking = True
+
+    def __init__(
+        self, path: str | os.PathLike[str], max_entries: int = 100_000, *, max_bytes: int = 1 << 30
+    ) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise PolicyError(f"expected a path, got `{type(path).__name__}`")
+        # Absolute: the process may be somewhere else when the file is opened.
+        self.path = Path(path).absolute()
+        self._max_entries = check_bound(max_entries, "max_entries")
+        self._max_bytes = check_bound(max_bytes, "max_bytes")
+        self._lock = threading.RLock()  # of who writes; a destructor that runs meanwhile may come back to this store
+        self._writer: Connection | None = None
+        self._writing = False
+        self._readers: list[Connection] = []  # those not in use
+        self._generation = 0  # of readers: those of an older one are closed
+        self._process = os.getpid()
+        self._touched: dict[bytes, None] = {}  # keys of hits not yet written down, in their order
+        self._read_in_vain = False  # whether the last wait for a lock was
+        self._write_in_vain = False
+        self._unusable: set[Identity] = set()
+        self._said: set[str] = set()
+
+    def get(self, key: bytes, now: float) -> Hit | None:
+        """Return what is under the key, or None if there is nothing or it has expired at ``now`` (seconds)."""
+
+        def work(connection: Connection) -> list[tuple[Any, Any, Any]]:
+            query = "SELECT value, digest, expires FROM entries WHERE key = ?"
+            return connection.raw.execute(query, (key,)).fetchall()
+
+        none: list[tuple[Any, Any, Any]] = []
+        rows = self._read(work, none)
+        if not rows:
+            return None
+        data, digest, expires = rows[0]
+        if expires is not None and not (type(expires) is float and expires > now):
+            self._delete_expired(key, now)
+            return None
+        if type(data) is not bytes or _digest(key, data) != digest:
+            self._drop(key, "is damaged")
+            return None
+        try:
+            hit = Hit(pickle.loads(data))
+        except (Exception, GeneratorExit, SystemExit) as error:  # whatever the classes of the value raise
+            self._drop(key, f"cannot be unpickled: {describe(error)}")
+            return None
+        self._touch(key)
+        return hit
+
+    def set(self, key: bytes, value: Any, expires: float | None, now: float) -> None:
+        """Put a value under the key, up to ``expires`` (seconds; None: for ever)."""
+        try:
+            data = pickle.dumps(value, protocol=5)
+        except (Exception, GeneratorExit, SystemExit) as error:  # whatever the classes of the value raise
+            self._say("value", f"a `{type(value).__name__}` cannot be pickled and is not kept: {describe(error)}")
+            self.delete(key)
+            return
+        size = len(key) + len(data)
+        if size > self._max_bytes:
+            self._say("size", f"a result of {size:,} bytes is not kept: there is room for {self._max_bytes:,}")
+            self.delete(key)
+            return
+
+        def work(connection: Connection) -> None:
+            with connection.transaction():
+                self._touched.pop(key, None)
+                self._write_touched(connection)
+                connection.raw.execute("DELETE FROM entries WHERE key = ?", (key,))
+                connection.raw.execute("UPDATE totals SET clock = clock + 1")
+                connection.raw.execute(
+                    "INSERT INTO entries SELECT ?, ?, ?, ?, clock, ? FROM totals",
+                    (key, data, _digest(key, data), expires, size),
+                )
+                self._make_room(connection, now)
+
+        self._write(work)
+
+    def delete(self, key: bytes) -> None:
+        """Forget the key, if it is there."""
+        self._write(lambda connection: self._delete(connection, "DELETE FROM entries WHERE key = ?", key))
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._touched.clear()
+        self._write(lambda connection: self._delete(connection, "DELETE FROM entries"))
+
+    def close(self) -> None:
+        """Close the file. A later call opens it again."""
+        self._mind_fork()
+        self._close_readers()
+        if self._lock.acquire(timeout=PATIENCE):
+            try:
+                writer, self._writer = self._writer, None
+                if writer is not None:
+                    with suppress(Exception), writer.transaction():
+                        self._write_touched(writer)
+                    writer.close()
+            finally:
+                self._lock.release()
+
+    def __len__(self) -> int:
+        """How many results it keeps, expired ones included."""
+        return self._read(lambda connection: connection.totals()[0], 0)
+
+    def __repr__(self) -> str:
+        return f"DiskStore({str(self.path)!r})"
+
+    def __del__(self) -> None:
+        # A connection that is only dropped warns. At the interpreter's end there may be nothing left to close it with.
+        with suppress(Exception):
+            if self._process == os.getpid():
+                self._close_readers()
+                if self._writer is not None:
+                    self._writer.close()
+
+    # ------------------------------------------------------------------------------------------------- connections
+
+    def _read(self, work: Callable[[Connection], T], otherwise: T) -> T:
+        """Work with a connection that reads, which nobody else has; give `otherwise` if the file does not allow it."""
+        self._mind_fork()
+        connection: Connection | None = None
+        try:
+            identity = identify(self.path)
+            if identity is None or identity in self._unusable:
+                return otherwise
+            generation = self._generation
+            connection = self._reader(identity)
+            if connection is None:
+                return otherwise
+            connection.wait_for_locks(0.0 if self._read_in_vain else READ_PATIENCE)
+            found = work(connection)
+            self._read_in_vain = False
+            if generation == self._generation:
+                self._readers.append(connection)
+                connection = None
+            return found
+        except Exception as error:
+            self._read_in_vain = _is_busy(error)
+            self._fail(error)
+            return otherwise
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def _reader(self, identity: Identity) -> Connection | None:
+        with suppress(IndexError):
+            while True:
+                connection = self._readers.pop()
+                if connection.identity == identity:
+                    return connection
+                connection.abandon(replaced=True)
+        return open_for_reading(self.path, 0.0 if self._read_in_vain else READ_PATIENCE)
+
+    def _close_readers(self) -> None:
+        self._generation += 1
+        with suppress(IndexError):
+            while True:
+                self._readers.pop().close()
+
+    def _write(self, work: Callable[[Connection], object], *, wait: bool = True) -> bool:
+        """Work with the connection that writes, one thread at a time; return whether the file allowed it.
+
+        Args:
+            work: what to do.
+            wait: whether it is worth waiting for others who write.
+        """
+        self._mind_fork()
+        patience = PATIENCE if wait and not self._write_in_vain else 0.0
+        begun = time.monotonic()
+        if not self._lock.acquire(timeout=patience):
+            return False
+        # Who has waited for another thread of ours need not find out again what that one did.
+        patience = 0.0 if self._write_in_vain else max(0.0, patience - (time.monotonic() - begun))
+        if self._writing:  # a destructor has come back here from the middle of it
+            self._lock.release()
+            return False
+        self._writing = True
+        try:
+            identity = identify(self.path)
+            if identity is None:
+                self._unusable.clear()  # a new file may get the number of one that is gone
+            elif identity in self._unusable:
+                return False
+            if self._writer is not None and self._writer.identity != identity:
+                writer, self._writer = self._writer, None
+                writer.abandon(replaced=True)
+            if self._writer is None:
+                self._writer = open_for_writing(self.path, patience)
+            self._writer.wait_for_locks(patience)
+            work(self._writer)
+            self._write_in_vain = False
+            return True
+        except Exception as error:
+            failure = error
+        finally:
+            self._writing = False
+            self._lock.release()
+        busy = _is_busy(failure)
+        self._write_in_vain |= busy and wait
+        if wait or not busy:
+            self._fail(failure)
+        return False
+
+    def _fail(self, error: Exception) -> None:
+        """The file did not allow what was to be done with it."""
+        if not is_damage(error):  # locked, full, not to be written: it may pass
+            self._say("access", f"{self.path} cannot be used at the moment: {error}")
+            return
+        with suppress(OSError):
+            self._unusable.add(identify(self.path))
+        self._close_readers()
+        self._say("file", f"{self.path} cannot be used, and no results are kept in it: {error}")
+        if self._lock.acquire(blocking=False):
+            try:
+                writer, self._writer = self._writer, None
+            finally:
+                self._lock.release()
+            if writer is not None:
+                writer.close()
+
+    def _mind_fork(self) -> None:
+        """A forked process must not use connections of its parent, nor a lock that a thread there may have held."""
+        if self._process != os.getpid():
+            self._lock = threading.RLock()
+            self._writing = False
+            self._process = os.getpid()
+            self._touched = {}
+            readers, self._readers = self._readers, []
+            writer, self._writer = self._writer, None
+            for connection in readers if writer is None else [*readers, writer]:
+                connection.abandon(replaced=False)
+
+    # ------------------------------------------------------------------------------------------------ housekeeping
+
+    def _touch(self, key: bytes) -> None:
+        """A result was used; that is written down now and then, when nobody else writes."""
+        self._touched.pop(key, None)
+        self._touched[key] = None
+        if len(self._touched) >= TOUCHED and not self._write(self._write_down_touched, wait=False):
+            with suppress(KeyError, StopIteration, RuntimeError):
+                while len(self._touched) > 4 * TOUCHED:
+                    del self._touched[next(iter(self._touched))]
+
+    def _write_down_touched(self, connection: Connection) -> None:
+        with connection.transaction():
+            self._write_touched(connection)
+
+    def _write_touched(self, connection: Connection) -> None:
+        touched, self._touched = self._touched, {}
+        for key in touched:
+            connection.raw.execute("UPDATE totals SET clock = clock + 1")
+            connection.raw.execute("UPDATE entries SET used = (SELECT clock FROM totals) WHERE key = ?", (key,))
+
+    def _delete(self, connection: Connection, statement: str, *values: Any) -> None:
+        with connection.transaction():
+            connection.raw.execute(statement, values)
+
+    def _delete_expired(self, key: bytes, now: float) -> None:
+        # Another process may have renewed it since.
+        statement = "DELETE FROM entries WHERE key = ? AND (expires <= ? OR typeof(expires) <> 'real')"
+        self._write(lambda connection: self._delete(connection, statement, key, now), wait=False)
+
+    def _make_room(self, connection: Connection, now: float) -> None:
+        """Let go of what has expired, then of what was used least recently, until the rest is within the bounds."""
+        if self._within_bounds(connection):
+            return
+        connection.raw.execute("DELETE FROM entries WHERE expires <= ?", (now,))
+        while not self._within_bounds(connection):
+            oldest = "DELETE FROM entries WHERE rowid = (SELECT rowid FROM entries ORDER BY used LIMIT 1)"
+            if not connection.raw.execute(oldest).rowcount:
+                raise NotOurs("its totals are wrong")
+
+    def _within_bounds(self, connection: Connection) -> bool:
+        entries, size = connection.totals()
+        return entries <= self._max_entries and size <= self._max_bytes
+
+    def _drop(self, key: bytes, why: str) -> None:
+        self._say("entry", f"an entry of {self.path} {why}")
+        statement = "DELETE FROM entries WHERE key = ?"
+        self._write(lambda connection: self._delete(connection, statement, key), wait=False)
+
+    def _say(self, about: str, text: str) -> None:
+        if about not in self._said:
+            self._said.add(about)
+            _logger.warning("result cache: %s", text)
+
+
+def _is_busy(error: Exception) -> bool:
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    return isinstance(error, sqlite3.Error) and code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _digest(key: bytes, data: bytes) -> bytes:
+    return blake2b(data, digest_size=16, key=blake2b(key, digest_size=32).digest()).digest()

@@ -1,0 +1,60 @@
+"""The application `cascade`: reads a command line and runs the command that it names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cascade as cs
+from cascade.command_line.status import DONE, USAGE, finish
+from cascade.extras import need
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+__all__ = ["build", "main", "read"]
+
+
+def build() -> App:
+    """The command line application.
+
+    Raises:
+        MissingExtraError: the extra `cli` is not installed.
+    """
+    need("cyclopts", "cli", "the command line")
+    need("rich", "cli", "the command line")
+    from cyclopts import App
+
+    from cascade.command_line.explain import explain
+    from cascade.command_line.fireflies import fireflies
+    from cascade.command_line.run import run
+    from cascade.command_line.templates import app as templates
+    from cascade.command_line.visualize import visualize
+
+    app = App(name="cascade", help="Declarative, recursive task graphs at the speed of a loop.", version=cs.__version__)
+    commands: tuple[Callable[..., Any], ...] = (run, explain, visualize, fireflies)
+    for command in commands:
+        app.command(command)
+    app.command(templates)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read a command line (default: of this process) and run it; gives the exit status.
+
+    0: done; 1: it failed; 2: something asked for cannot be had, told on standard error; 130: stopped by Ctrl-C.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    return finish(lambda: read(build(), given), "cascade")
+
+
+def read(app: App, arguments: list[str]) -> int:
+    """Have an application read a command line and run what it says."""
+    from cyclopts import CycloptsError
+
+    try:
+        status = app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:
+        return USAGE  # told already, with the usage
+    return status if isinstance(status, int) else DONE

@@ -1,0 +1,102 @@
+"""Running a target for a command: its events and failures on standard error, its value on standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+import cascade as cs
+from cascade.command_line.status import DONE, FAILED, INTERRUPTED, UsageError, tell
+from cascade.engine.engine import Engine
+from cascade.exceptions import InputError
+from cascade.expressions.inputs import resolve
+from cascade.inspect.api import inputs
+
+if TYPE_CHECKING:
+    from cascade.events import EventLog
+
+__all__ = ["Log", "execute"]
+
+Log = Literal["none", "text", "json"]
+
+
+def execute(
+    target: Any,
+    params: Mapping[str, Any],
+    *,
+    engine: Engine,
+    program: str,
+    log: Log = "none",
+    json: bool = False,
+    verbose: bool = False,
+) -> int:
+    """Run a target, print its value, and return the exit status.
+
+    Args:
+        target: what to run.
+        params: values for its params, by name.
+        engine: to run it on.
+        program: the name that errors begin with.
+        log: what to write on standard error while it runs: nothing, lines for people, or events as JSON.
+        json: whether the value is printed as JSON instead of as Python writes it.
+        verbose: whether a failure is told with its traceback.
+
+    Raises:
+        UsageError: values of params or variables are missing, unknown or do not convert. Nothing has started.
+    """
+    try:
+        resolve(inputs(target), params, os.environ)  # what a task of it may raise later is no wrong usage
+    except InputError as error:
+        raise UsageError(str(error)) from None
+    try:
+        with _logged(engine, log, verbose):
+            value = cs.run(target, params=params, engine=engine)
+        text = _text(value, json)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        tell(error, program, verbose=verbose)
+        return FAILED
+    print(text, flush=True)
+    return DONE
+
+
+def _logged(engine: Engine, log: Log, verbose: bool) -> ExitStack:
+    """Have the events of an engine written on standard error, until the stack is left."""
+    stack = ExitStack()
+    if log == "text":
+        from cascade.events import EventConsole
+
+        stack.enter_context(EventConsole(verbose=verbose).attach(engine))
+    elif log != "none":
+        from cascade.events import EventLog
+
+        stack.callback(_close, EventLog(sys.stderr).attach(engine))
+    return stack
+
+
+def _close(events: EventLog) -> None:
+    with suppress(OSError):  # nobody reads standard error: no reason to lose the value
+        events.close()
+
+
+def _text(value: Any, json: bool) -> str:
+    if json:
+        return msgspec.json.encode(value, enc_hook=_no_json).decode()
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return repr(value).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _no_json(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if value is cs.SKIPPED:
+        return None
+    raise TypeError(f"expected a value that JSON can say, got `{type(value).__name__}`")

@@ -1,0 +1,199 @@
+"""Programs: a command line of a target's own, with an option for each of its params."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import PurePath
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+from cascade._core.expr.lazy import LazyResult
+from cascade.command_line.status import finish
+from cascade.engine.engine import Engine
+from cascade.expressions.conversion import kind_of, shown, type_name
+from cascade.expressions.inputs import NOTHING, EnvSpec, ParamSpec, Spec, distinct
+from cascade.expressions.targets import expression
+from cascade.extras import need
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+__all__ = ["cli"]
+
+_WORDS = {"int": "INTEGER", "float": "NUMBER", "bool": "BOOLEAN", "dict": "JSON", "object": "JSON", "class": "TEXT"}
+_LONGEST = 40
+_OWN = ("verbose", "json", "log")
+# Before the name of a param in the signature of the command: `class` is no name for an argument.
+_MARK = "param_"
+
+
+def cli(
+    target: LazyResult | list[LazyResult] | tuple[LazyResult, ...],
+    *,
+    name: str | None = None,
+    argv: Sequence[str] | None = None,
+    engine: Engine | None = None,
+) -> int:
+    """Make a command of a target, with an option for each of its params; read a command line, run it, print the value.
+
+    The options are those of the params of the target, all routes included, with their types, defaults and descriptions
+    in the text of ``--help``. Beside them there are ``--json``, ``--log`` and ``--verbose``, as `cascade run` has them,
+    unless a param has that name.
+
+    Args:
+        target: a lazy result, or a list or tuple of them.
+        name: of the command; None: that of the script.
+        argv: the arguments of the command; None: those of this process.
+        engine: to run it on; None: a new one.
+
+    Returns:
+        The exit status: 0: done; 1: it failed; 2: an argument is missing or wrong; 130: stopped by Ctrl-C.
+
+    Raises:
+        TargetError: ``target`` is nothing of the kind.
+        InputError: two of its params share a name and differ.
+        ValueError: a param has the name "help", which is that of an option.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def repeat(word, times):
+    ...     return " ".join([word] * times)
+    >>> target = repeat(cs.Param("word"), cs.Param("times", type=int, default=2, description="How often."))
+    >>> cs.cli(target, argv=["--word", "ho", "--times", "3"])
+    'ho ho ho'
+    0
+    """
+    from cascade.inspect.api import inputs
+
+    expression(target)
+    specs = distinct(inputs(target))
+    if any(spec.name == "help" for spec in specs if isinstance(spec, ParamSpec)):
+        raise ValueError("expected params by other names than that of the option --help, got param 'help'")
+    program = os.path.basename(sys.argv[0]) if name is None else name
+    given = sys.argv[1:] if argv is None else list(argv)
+    return finish(lambda: _read(target, specs, program, given, engine), program)
+
+
+def _read(target: Any, specs: list[Spec], program: str, given: list[str], engine: Engine | None) -> int:
+    need("cyclopts", "cli", "the command line")
+    need("rich", "cli", "the command line")
+    from cascade.command_line.app import read
+
+    return read(_build(target, specs, program, engine), given)
+
+
+def _build(target: Any, specs: list[Spec], program: str, engine: Engine | None) -> App:
+    from cyclopts import App
+
+    from cascade.command_line.execution import execute
+
+    params = {spec.name: spec for spec in specs if isinstance(spec, ParamSpec)}
+
+    def command(**options: Any) -> int:
+        own = {option: options.pop(option) for option in _OWN if option in options}
+        values = {name.removeprefix(_MARK): value for name, value in options.items() if value is not None}
+        return execute(target, values, engine=Engine() if engine is None else engine, program=program, **own)
+
+    options = [_option(spec, params) for spec in params.values()] + [_own(name) for name in _OWN if name not in params]
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in options}
+    app = App(name=program, help=_help(target, specs), help_format="plaintext", version_flags=())
+    app.default(command)
+    return app
+
+
+def _option(spec: ParamSpec, params: dict[str, ParamSpec]) -> inspect.Parameter:
+    """The option of a param. What it is given stays text, but for flags: it converts as it does everywhere."""
+    from cyclopts import Parameter
+
+    bare = spec.name.lstrip("_")
+    option = f"--{spec.name[: len(spec.name) - len(bare)]}{bare.replace('_', '-')}"
+    settings: dict[str, Any] = {"name": (option,), "show_default": False}
+    told = [spec.description] if spec.description else []
+    if spec.default is NOTHING:
+        told.append("[required]")
+    else:
+        told.append(f"[default: {_written(spec.default)}]")
+    flag = kind_of(spec.type) == "bool"
+    if flag:
+        settings["negative"] = () if f"no_{spec.name}" in params else (f"--no-{option[2:]}",)
+    elif "metavar" in inspect.signature(Parameter).parameters:  # not in the first versions of cyclopts 4
+        settings["metavar"] = _word(spec.type)
+    else:
+        told.insert(0, _word(spec.type))
+    settings["help"] = " ".join(told)
+    kind: Any = bool | None if flag else str | None
+    annotation = Annotated[kind, Parameter(**settings)]
+    return inspect.Parameter(_MARK + spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _own(name: str) -> inspect.Parameter:
+    from cyclopts import Parameter
+
+    from cascade.command_line.execution import Log
+
+    kind: Any = bool
+    default: Any = False
+    if name == "log":
+        kind, default = Log, "none"
+        parameter = Parameter(
+            help="Write what happens on standard error, for people (text) or programs (json).", show_default=False
+        )
+    elif name == "json":
+        parameter = Parameter(help="Print the value as JSON.", negative=(), show_default=False)
+    else:
+        parameter = Parameter(
+            name=("--verbose", "-v"), help="Tell a failure with its traceback.", negative=(), show_default=False
+        )
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, parameter]
+    )
+
+
+def _help(target: Any, specs: list[Spec]) -> str:
+    """What stands above the options: what the task at the target is said to do, and which variables are read."""
+    task = target.task if isinstance(target, LazyResult) else None
+    document = inspect.getdoc(task.fn) if task is not None and inspect.isroutine(task.fn) else None
+    what = "the targets" if task is None else task.name
+    told = [document.partition("\n\n")[0] if document else f"Run {what}."]
+    variables = [spec for spec in specs if isinstance(spec, EnvSpec)]
+    if variables:
+        lines = [f"  {spec.name}  {_variable(spec)}" for spec in variables]
+        told.append("\n".join(["Environment variables:", *lines]))
+    return "\n\n".join(told)
+
+
+def _variable(spec: EnvSpec) -> str:
+    told = [spec.description] if spec.description else []
+    told.append("[required]" if spec.default is NOTHING else f"[default: {_written(spec.default)}]")
+    return " ".join(told)
+
+
+def _written(value: Any) -> str:
+    """A default as one would write it on a command line."""
+    if isinstance(value, str):
+        return value if value.isprintable() and value.strip() == value and value and len(value) < 60 else shown(value)
+    if isinstance(value, Enum):
+        return str(value.value) if isinstance(value.value, str) else value.name
+    return str(value) if isinstance(value, PurePath) else shown(value)
+
+
+def _word(type: Any) -> str:
+    """What stands for a value of a type in the text of ``--help``."""
+    kind = kind_of(type)
+    if kind == "union":
+        return "|".join(dict.fromkeys(_word(member) for member in get_args(type) if member is not NoneType))
+    if kind in ("literal", "enum"):
+        options = [_written(option) for option in (type if kind == "enum" else get_args(type))]
+        listed = "|".join(options)
+        return listed if options and len(listed) <= _LONGEST else "CHOICE"
+    if kind == "items":
+        parts = [part for part in get_args(type) if part is not ...]
+        return f"{_word(parts[0]) if parts else 'TEXT'},..."
+    if kind == "class" and issubclass(type, PurePath):
+        return "PATH"
+    return type_name(type).upper() if kind == "scalar" else _WORDS.get(kind, "TEXT")

@@ -1,0 +1,117 @@
+"""`cascade run`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from cascade.command_line.execution import Log, execute
+from cascade.command_line.status import FAILED, UsageError, tell
+from cascade.command_line.target import find, find_target
+from cascade.engine.engine import Engine
+
+__all__ = ["run"]
+
+_NONE: tuple[str, ...] = ()
+
+
+def run(
+    target: str,
+    /,
+    *,
+    param: Annotated[tuple[str, ...], Parameter(name=("--param", "-p"), negative=())] = _NONE,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    log: Log = "none",
+    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,
+    engine: str | None = None,
+    limit: Annotated[tuple[str, ...], Parameter(negative=())] = _NONE,
+    seed: int | None = None,
+    default_mode: Literal["auto", "inline", "thread", "process"] | None = None,
+    max_threads: int | None = None,
+    max_processes: int | None = None,
+    quantum: float | None = None,
+) -> int:
+    """Run a target and print its value.
+
+    Args:
+        target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
+            current directory is looked into first.
+        param: NAME=VALUE, for each param of the target that has no default or is to have another value.
+        json: Print the value as JSON.
+        log: Write what happens on standard error: "text" for people, "json" for programs, an event a line.
+        verbose: Tell a failure with its traceback, and in the text log of every node.
+        engine: MODULE:NAME of an engine, or of a function that gives one, for resources and whatever else it has.
+        limit: NAME=AMOUNT, for each thing that calls may ask for as a constraint.
+        seed: Makes the jitter of retries the same again.
+        default_mode: Where sync tasks run that do not say.
+        max_threads: How many worker threads.
+        max_processes: How many worker processes.
+        quantum: Seconds for which one run may keep the event loop; 0: yield at every step.
+    """
+    settings = {
+        "limits": _amounts(limit) or None,
+        "seed": seed,
+        "default_mode": default_mode,
+        "max_threads": max_threads,
+        "max_processes": max_processes,
+        "quantum": quantum,
+    }
+    params = _pairs(param, "--param", "NAME=VALUE")
+    given = {name: value for name, value in settings.items() if value is not None}
+    if engine is not None and given:
+        raise UsageError(f"expected --engine or settings for a new one, got both: --{next(iter(given))}")
+    try:
+        found = find_target(target)
+        runs_on = _new(given) if engine is None else _find_engine(engine)
+    except UsageError:
+        raise
+    except Exception as error:  # of the user's own module
+        tell(error, "cascade", verbose=verbose)
+        return FAILED
+    return execute(found, params, engine=runs_on, program="cascade", log=log, json=json, verbose=verbose)
+
+
+def _pairs(texts: tuple[str, ...], option: str, form: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    problems = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            problems.append(f"{option}: expected {form}, got {text!r}")
+        elif name in pairs:
+            problems.append(f"{option}: expected {name!r} once, got it again as {text!r}")
+        else:
+            pairs[name] = value
+    if problems:
+        raise UsageError("\n".join(problems))
+    return pairs
+
+
+def _amounts(texts: tuple[str, ...]) -> dict[str, float]:
+    amounts: dict[str, float] = {}
+    problems = []
+    for name, text in _pairs(texts, "--limit", "NAME=AMOUNT").items():
+        try:
+            amounts[name] = int(text) if text.isdecimal() else float(text)
+        except ValueError:
+            problems.append(f"--limit: expected a number for {name!r}, got {text!r}")
+    if problems:
+        raise UsageError("\n".join(problems))
+    return amounts
+
+
+def _new(settings: dict[str, Any]) -> Engine:
+    try:
+        return Engine(**settings)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from None
+
+
+def _find_engine(text: str) -> Engine:
+    found = find(text)
+    if callable(found) and not isinstance(found, type):
+        found = found()
+    if not isinstance(found, Engine):
+        raise UsageError(f"expected {text} to be an engine, or a function that gives one, got `{type(found).__name__}`")
+    return found

@@ -1,0 +1,148 @@
+"""Finding a target: what `module:name` says on a command line."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import reduce
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.task_spec import signature_of
+from cascade._support.failures import add_note
+from cascade.command_line.status import UsageError
+
+__all__ = ["Target", "find", "find_target", "is_target", "look_here"]
+
+Target: TypeAlias = "LazyResult | list[LazyResult] | tuple[LazyResult, ...]"
+
+
+def find_target(text: str) -> Any:
+    """Return the target that `text` names. The current directory is looked into first.
+
+    Args:
+        text: "module:name", where the name, dots in it included, is that of a lazy result, of a list of them, or of a
+            task or function that needs no arguments: it is called for the target.
+
+    Raises:
+        UsageError: there is no such module, no such name in it, or what is there is no target.
+        BaseException: what the module raised as it was imported, or the function as it was called; with a note.
+    """
+    found = find(text)
+    if is_target(found):
+        return found
+    if callable(found) and not isinstance(found, type):
+        found = _call(found, text)
+        if is_target(found):
+            return found
+        if inspect.iscoroutine(found):
+            found.close()
+        raise UsageError(f"expected that {text}() gives a lazy result or a list of them, got {_kind(found)}")
+    raise UsageError(
+        f"expected {text} to be a lazy result, a list of them, or what gives one when it is called, got {_kind(found)}"
+    )
+
+
+def is_target(value: object) -> bool:
+    """Whether a value can be run: a lazy result, or a list or tuple of nothing else."""
+    if type(value) is list or type(value) is tuple:
+        return all(type(item) is LazyResult for item in value)
+    return type(value) is LazyResult
+
+
+def find(text: str) -> Any:
+    r"""Return the object that "module:name" names.
+
+    Raises:
+        UsageError: there is none.
+        BaseException: what the module raised as it was imported, with a note that says where.
+
+    >>> find("os:path.sep") in "/\\"
+    True
+    >>> find("os:path.sepp")
+    Traceback (most recent call last):
+        ...
+    cascade.command_line.status.UsageError: expected a name in os.path, got 'sepp' (did you mean ...
+    """
+    name, colon, attribute = text.partition(":")
+    if not colon or not name or not attribute:
+        raise UsageError(f"expected MODULE:NAME, such as jobs:main, got {text!r}")
+    module = _import(name)
+    parts = attribute.split(".")
+    for count, part in enumerate(parts):
+        owner = reduce(getattr, parts[:count], module)
+        if not hasattr(owner, part):
+            close = get_close_matches(part, dir(owner), n=3)
+            hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
+            where = ".".join([name, *parts[:count]])
+            raise UsageError(f"expected a name in {'' if count else 'module '}{where}, got {part!r}{hint}")
+    return reduce(getattr, parts, module)
+
+
+def look_here() -> None:
+    """Have modules of the working directory importable, as `python -m` has them."""
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
+def _import(name: str) -> ModuleType:
+    look_here()
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"expected a module as `import` takes it, such as jobs.daily, got {name!r}")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if name == missing or name.startswith(f"{missing}."):
+            here = f" in {os.getcwd()} nor installed"
+            hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else here
+            raise UsageError(f"expected a module that can be imported, got {name!r}: no {missing!r}{hint}") from None
+        add_note(error, _whence(error, name))
+        raise
+    except Exception as error:
+        add_note(error, _whence(error, name))
+        raise
+
+
+def _whence(error: BaseException, name: str) -> str:
+    """Where a module was when it failed to be imported: not in the machinery of the import, and not in this file."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and not frame.filename.startswith("<frozen importlib") and
+        frame.filename != importlib.__file__
+    ]  # fmt: skip
+    place = f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"while importing {name}{place}"
+
+
+def _call(found: Callable[..., Any], text: str) -> Any:
+    try:
+        signature = signature_of(found)
+    except (TypeError, ValueError):  # Python tells none of some built-in functions
+        signature = inspect.Signature()
+    needed = [
+        parameter.name for parameter in signature.parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]  # fmt: skip
+    if needed:
+        listed = ", ".join(map(repr, needed))
+        raise UsageError(f"expected {text} to need no arguments, got one that needs {listed}: use params (cs.Param)")
+    try:
+        return found()
+    except Exception as error:
+        add_note(error, f"while calling {text}()")
+        raise
+
+
+def _kind(value: object) -> str:
+    if type(value) is list or type(value) is tuple:
+        index, item = next((i, item) for i, item in enumerate(value) if type(item) is not LazyResult)
+        return f"`{type(item).__name__}` at item {index}"
+    return f"`{type(value).__name__}`"

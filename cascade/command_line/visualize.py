@@ -1,0 +1,46 @@
+"""`cascade visualize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+import cascade as cs
+from cascade.command_line.status import DONE, FAILED, UsageError, tell
+from cascade.command_line.target import find_target
+
+__all__ = ["visualize"]
+
+
+def visualize(
+    target: str,
+    /,
+    *,
+    format: Literal["mermaid", "dot"] = "mermaid",
+    output: Annotated[Path | None, Parameter(name=("--output", "-o"), negative=())] = None,
+    verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,
+) -> int:
+    """Print a picture of a target as text for Mermaid or Graphviz. Nothing is run.
+
+    Args:
+        target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
+            current directory is looked into first.
+        format: The language: "mermaid" (Markdown pages show it) or "dot" (Graphviz).
+        output: Write the picture to this file instead.
+        verbose: Tell a failure with its traceback.
+    """
+    try:
+        picture = cs.visualize(find_target(target))
+        text = (picture.mermaid if format == "mermaid" else picture.dot).rstrip("\n")
+        if output is not None:
+            output.write_text(f"{text}\n", encoding="utf-8")
+            return DONE
+    except UsageError:
+        raise
+    except Exception as error:
+        tell(error, "cascade", verbose=verbose)
+        return FAILED
+    print(text, flush=True)
+    return DONE

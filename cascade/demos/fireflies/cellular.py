@@ -1,0 +1,128 @@
+"""The cellular model: whole numbers and ticks, and a flash that is seen holds a cell back.
+
+H. Lyu, "Synchronization of finite-state pulse-coupled oscillators", Physica D 303 (2015). A cell has a state from 0 to
+k - 1 and blinks in the state b = (k - 1) // 2. At each tick it goes on to the next state, unless it is past b and a
+neighbour is at b: then it stays. On a tree all cells fall into step from every start exactly if nobody has k neighbours
+or more; that holds for k from 3 to 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import cascade as cs
+from cascade.demos.fireflies.firefly import Firefly
+from cascade.demos.fireflies.swarm import Swarm
+from cascade.demos.fireflies.topology import Topology
+
+inline = cs.task(mode="inline")
+
+
+class Cell(Firefly["Cellular"]):
+    """A firefly with a state in place of a phase."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, swarm: Cellular, index: int, due: float, state: int) -> None:
+        super().__init__(swarm, index, due)
+        self.state = state
+        """Where it is since the last tick, 0 to k - 1."""
+
+
+@inline
+def cellular_agent(me: Cell, state: int, tick: int, foreseen: bool) -> cs.LazyResult:
+    """Live on from a `state` at a `tick`.
+
+    Cells whose tick has come move one after another. One that sees a neighbour blink in the next tick, before it has
+    moved itself, keeps that in mind: `foreseen` tells whether it has seen one blink in this tick already.
+    """
+    swarm = me.swarm
+    at, following = swarm.instant(tick), swarm.instant(tick + 1)
+    blink = swarm.blink
+    me.state = state
+    if state == blink:
+        me.flash(at)
+    me.due = at + (blink - state) % swarm.states * swarm.tick
+
+    @inline
+    def move(waited: float) -> cs.LazyResult:
+        swarm = me.swarm
+        swarm.events += 1
+        seen = me.channel.drain()
+        held = state > swarm.blink and (foreseen or at in seen)
+        return cellular_agent(me, state if held else (state + 1) % swarm.states, tick + 1, following in seen)
+
+    left = following - swarm.now()
+    return move(cs.wait(left if left > 0.0 else 0.0))
+
+
+class Cellular(Swarm[Cell]):
+    """A swarm of such cells.
+
+    Args:
+        topology: who sees whom.
+        period: seconds from flash to flash of a cell that is alone; a tick is so many seconds over ``states``.
+        states: k, at least 3.
+        seed: of the states at the start; None: another one each time.
+        start: the states at the start; None: random ones.
+        now: the clock.
+
+    Raises:
+        ValueError: one of these is out of its range.
+
+    >>> from cascade.demos.fireflies import path
+    >>> cells = Cellular(path(3), period=6.0, states=6, start=[2, 3, 1], now=lambda: 0.0)
+    >>> cells.blink, cells.tick, [cell.state for cell in cells.fireflies]
+    (2, 1.0, [2, 3, 1])
+    """
+
+    __slots__ = ("begun", "blink", "states", "tick")
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        period: float,
+        states: int,
+        seed: int | None = None,
+        start: Sequence[int] | None = None,
+        now: Callable[[], float],
+    ) -> None:
+        if states < 3:
+            raise ValueError(f"expected at least 3 states, got {states!r}")
+        for place, state in enumerate(start or ()):
+            if not 0 <= state < states:
+                raise ValueError(f"expected a state from 0 to {states - 1}, got {state!r} - at `start[{place}]`")
+        self.states = states
+        self.blink = (states - 1) // 2
+        self.tick = period / states
+        """Seconds."""
+        self.begun = now()
+        """The instant of tick 0."""
+        phases = None if start is None else [self.phase_of(state) for state in start]
+        super().__init__(topology, period=period, seed=seed, phases=phases, now=now)
+
+    def draw(self) -> list[float]:
+        """Random phases, one for each cell; of states, not between them."""
+        return [self.phase_of(self.random.randrange(self.states)) for _ in self.topology]
+
+    def phase_of(self, state: int) -> float:
+        """How far a state is from blinking: 0 if it does."""
+        return (state - self.blink) % self.states / self.states
+
+    def instant(self, tick: int) -> float:
+        """When a tick is: the same number for whoever asks."""
+        return self.begun + tick * self.tick
+
+    def firefly(self, index: int, phase: float, due: float) -> Cell:
+        """Make one that has a phase now, and will blink at an instant."""
+        return Cell(self, index, due, round(phase * self.states + self.blink) % self.states)
+
+    def agent(self, firefly: Cell, phase: float, at: float) -> cs.LazyResult:
+        """The endless expression of one that is at its start: a phase says less than the state."""
+        return cellular_agent(firefly, firefly.state, 0, False)
+
+    def targets(self) -> Iterator[cs.LazyResult]:
+        """One endless expression per cell. It begins now: making many cells takes longer than a tick."""
+        self.begun = self.now()
+        return super().targets()

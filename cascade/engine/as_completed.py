@@ -1,0 +1,148 @@
+"""Completion: runs in the order in which they end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from cascade.engine.join import settle
+from cascade.engine.population import Population
+from cascade.engine.run import Run
+from cascade.exceptions import EngineStateError
+
+if TYPE_CHECKING:
+    from cascade.engine.engine import Engine
+
+__all__ = ["Completion"]
+
+
+class Completion:
+    """An asynchronous iterator over runs in the order in which they end. Made by `Engine.as_completed`.
+
+    Once it is gone, or closed, the runs know nothing of it any more.
+    """
+
+    __slots__ = ("_engine", "_population", "_queue", "_waited")
+
+    def __init__(self, engine: Engine, runs: Population | Iterable[Run]) -> None:
+        self._queue = _Queue()
+        self._population: Population | None = None
+        self._engine = engine
+        self._waited = False
+        engine._check_thread()
+        if isinstance(runs, Population):
+            if runs._engine is not engine:
+                raise EngineStateError("the population belongs to another engine")
+            self._population = runs
+            self._queue.ended.extend(run for run in runs.runs if run.announced)
+            self._queue.left = len(runs) - len(self._queue.ended)
+            runs.watch(self._queue)
+        else:
+            hooks = (self._queue,)
+            for run in _check(runs, engine):
+                if run.announced:
+                    self._queue.ended.append(run)
+                else:
+                    self._queue.pending[run] = None
+                    run.attach(hooks)
+            self._queue.left = len(self._queue.pending)
+
+    def __aiter__(self) -> Completion:
+        return self
+
+    async def __anext__(self) -> Run:
+        queue = self._queue
+        while not queue.ended:
+            if not queue.left:
+                raise StopAsyncIteration
+            await self._wait()
+        return queue.ended.popleft()
+
+    async def aclose(self) -> None:
+        """Give no more runs, also not to who waits for one."""
+        _let_go(self._queue, self._population)
+        self._queue.close()
+
+    def __del__(self) -> None:
+        # Garbage is collected in any thread, and the runs belong to that of their event loop.
+        queue, population = self._queue, self._population
+        self._engine.call_in_loop(lambda: _let_go(queue, population))
+
+    def unfinished(self) -> Sequence[Run]:
+        """The runs that must end before it is over."""
+        return self._population.unfinished() if self._population is not None else list(self._queue.pending)
+
+    async def _wait(self) -> None:
+        future = self._engine._running_loop().create_future()
+        self._queue.waiting.append(future)
+        try:
+            with self._engine._joins.hold(self, again=self._waited):
+                self._waited = True
+                await future
+        finally:
+            if future in self._queue.waiting:
+                self._queue.waiting.remove(future)
+
+
+class _Queue:
+    """Runs that have ended and were not yet given. It is what hangs on the runs, so that the iterator itself does not.
+
+    Attributes:
+        ended: the runs that have ended.
+        left: how many have not.
+        pending: which: of runs, not of a population, which has that on record itself.
+        waiting: futures of those who wait for the next one.
+    """
+
+    __slots__ = ("ended", "left", "pending", "waiting")
+
+    def __init__(self) -> None:
+        self.ended: deque[Run] = deque()
+        self.left = 0
+        self.pending: dict[Run, None] = {}
+        self.waiting: list[asyncio.Future[None]] = []
+
+    def end(self, run: Run, /) -> None:
+        """A run has ended."""
+        self.pending.pop(run, None)
+        self.ended.append(run)
+        self.left -= 1
+        self._wake()
+
+    def close(self) -> None:
+        """Neither give nor expect any more."""
+        self.ended.clear()
+        self.pending.clear()
+        self.left = 0
+        self._wake()
+
+    def _wake(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            if not future.get_loop().is_closed():
+                settle(future)
+
+
+def _let_go(queue: _Queue, population: Population | None) -> None:
+    """Have nothing told any more."""
+    if population is not None:
+        population.unwatch(queue)
+    else:
+        for run in tuple(queue.pending):
+            run.detach(queue)
+
+
+def _check(runs: object, engine: Engine) -> dict[Run, None]:
+    """Return runs, each once, in order."""
+    found: dict[Run, None] = {}
+    if isinstance(runs, Run) or not isinstance(runs, Iterable):
+        raise TypeError(f"expected a population or an iterable of runs, got `{type(runs).__name__}`")
+    for index, run in enumerate(runs):
+        if not isinstance(run, Run):
+            raise TypeError(f"expected a run, got `{type(run).__name__}` - at `runs[{index}]`")
+        if run._engine is not engine:
+            raise EngineStateError(f"run {run.id} belongs to another engine - at `runs[{index}]`")
+        found[run] = None
+    return found

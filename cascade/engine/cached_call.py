@@ -1,0 +1,194 @@
+"""What the engine asks of a cache policy. A cache that fails is none: the call is made, and its result is not kept.
+
+Policies that may block are called in threads of their own, so that no load waits behind a save.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from cascade._core.fork import in_child
+from cascade._support.failures import exc_info, is_a
+from cascade.cache.making import Making
+from cascade.cache.protocol import Hit, NoResult
+from cascade.cache.single_flight import Needs
+from cascade.exceptions import CacheKeyError, InputError, ResourceError
+
+if TYPE_CHECKING:
+    from cascade.cache.protocol import CachePolicy
+    from cascade.cache.single_flight import Lead
+    from cascade.engine.engine import Engine
+    from cascade.engine.run import Run
+
+__all__ = ["begin", "load", "load_later", "save", "save_later"]
+
+THREADS = 8  # for loads, and as many for saves
+
+_logger = logging.getLogger("cascade")
+_pools: dict[str, ThreadPoolExecutor] = {}
+_making_pool = threading.Lock()
+_told: set[tuple[type, str, type]] = set()
+
+
+def _forget_threads() -> None:
+    """A forked process has none of the threads."""
+    global _making_pool
+    _making_pool = threading.Lock()
+    _pools.clear()
+
+
+in_child(_forget_threads)
+
+
+def load(engine: Engine, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
+    """Look a result up.
+
+    Raises:
+        TypeError: the policy has given something else than a `Hit` or None.
+    """
+    hit = _ask(policy, "load", key, engine.wall_time())
+    if hit is not None and type(hit.value) is Needs:
+        second = _second_key(engine, policy, key, run, hit.value)
+        return None if second is None else _ask(policy, "load", second, engine.wall_time())
+    return hit
+
+
+async def load_later(engine: Engine, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
+    """Look a result up, where that may take long."""
+    hit: Hit | None = await _aside(engine, policy, "load", _ask, policy, "load", key, engine.wall_time())
+    if hit is not None and type(hit.value) is Needs:
+        second = _second_key(engine, policy, key, run, hit.value)
+        if second is None:
+            return None
+        hit = await _aside(engine, policy, "load", _ask, policy, "load", second, engine.wall_time())
+    return hit
+
+
+def save(engine: Engine, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
+    """Keep a result.
+
+    Raises:
+        NoResult: the policy finds that there is none.
+        TypeError: the policy has given something else than a `Hit` or None.
+    """
+    return _save(policy, _entries(engine, policy, key, value, run, lead), engine.wall_time(), lead.making)
+
+
+async def save_later(engine: Engine, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
+    """Keep a result, where that may take long."""
+    entries = _entries(engine, policy, key, value, run, lead)
+    hit: Hit | None = await _aside(engine, policy, "save", _save, policy, entries, engine.wall_time(), lead.making)
+    return hit
+
+
+def _entries(
+    engine: Engine, policy: Any, key: bytes, value: Any, run: Run, lead: Lead
+) -> list[tuple[bytes, Any]]:
+    """What is to be kept for a result, under which keys: it comes first."""
+    if lead.needs is None or not getattr(policy, "depends", False):
+        return [(key, value)]
+    second = _second_key(engine, policy, key, run, lead.needs)
+    return [] if second is None else [(second, value), (key, lead.needs)]
+
+
+def _second_key(engine: Engine, policy: Any, key: bytes, run: Run, needs: Needs) -> bytes | None:
+    """The key of a result in this run; None: there is none, and the log says why."""
+    from cascade.cache.fingerprint import write
+    from cascade.cache.resource_keys import Provided
+    from cascade.resources.scope import Scope
+
+    for lead in run.leads if run.baggage is not None and run.baggage.leads else ():
+        lead.ask(needs.resources, needs.inputs)  # what depends on this result depends on it, too
+    digest = blake2b(key, digest_size=32)
+    try:
+        if needs.resources:
+            outer = run.scope()
+            scope = Scope(engine.resources, "step", outer, outer.hooks)
+            for name in needs.resources:
+                given = Provided(name, scope.binding(name))
+                given.outlives = policy.blocking
+                digest.update(write(given, name))
+        for spec in needs.inputs:
+            digest.update(write(f"{spec.kind} {spec.name}") + write(run.read_input(spec), spec.name))
+    except (InputError, ResourceError):
+        return None  # this run has not what the former one had
+    except CacheKeyError as error:
+        _tell(policy, "key", error, f"a result is not kept: {error}")
+        return None
+    return digest.digest()
+
+
+async def begin(engine: Engine, policy: Any, key: bytes) -> Making | None:
+    """Tell a policy that wants to know that its result is about to be made.
+
+    Raises:
+        Exception: what the policy raises: it cannot see to it that what is left half done is no result.
+    """
+    if not hasattr(policy, "begin"):
+        return None
+    return Making(await _aside(engine, policy, "save", policy.begin, key))
+
+
+def _save(policy: CachePolicy, entries: list[tuple[bytes, Any]], now: float, making: Making | None) -> Hit | None:
+    saved = [_ask(policy, "save", key, value, now) for key, value in entries]
+    if making is not None:
+        making.done()
+    return saved[0] if saved else None
+
+
+def _ask(policy: CachePolicy, method: str, *arguments: Any) -> Hit | None:
+    """Call a policy. Whatever it raises is told once, and is a miss; but for a mistake of who has written it."""
+    try:
+        hit = getattr(policy, method)(*arguments)
+    except NoResult:
+        raise
+    except Exception as error:
+        kind = type(policy).__name__
+        _tell(policy, method, error, f"{kind}.{method} has failed, and its calls run uncached")
+        return None
+    if hit is not None and not isinstance(hit, Hit):
+        kind = type(policy).__name__
+        raise TypeError(f"expected `Hit` or None from {kind}.{method}, got `{type(hit).__name__}`")
+    return hit
+
+
+def _tell(policy: CachePolicy, method: str, error: Exception, text: str) -> None:
+    """Say what is wrong with a cache, once for each kind of error."""
+    what = type(policy), method, type(error)
+    if what not in _told:
+        _told.add(what)
+        _logger.warning("result cache: %s", text, exc_info=None if is_a(error, CacheKeyError) else exc_info(error))
+
+
+async def _aside(engine: Engine, policy: Any, pool: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call what may block in a thread; under a virtual clock, which waits for no thread, at once."""
+    if engine.clock.is_virtual or not policy.blocking:
+        return function(*arguments)
+    with _making_pool:
+        threads = _pools.get(pool)
+        if threads is None:
+            threads = _pools[pool] = ThreadPoolExecutor(THREADS, thread_name_prefix=f"cascade-cache-{pool}")
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    # What was raised is a value on its way: asyncio does not put every exception into a future.
+    value, error = await loop.run_in_executor(threads, context.run, _outcome, function, arguments)
+    try:
+        if error is not None:
+            raise error
+        return value
+    finally:
+        del error  # its traceback leads to this frame
+
+
+def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+    try:
+        return function(*arguments), None
+    except BaseException as error:
+        return None, error

@@ -1,0 +1,434 @@
+"""Steps: calls with all that goes with them, where a call alone is not enough.
+
+A step looks its result up in a cache; makes the call, again and again if it must, each time when the limits have room
+for it, with resources of its own, and not for longer than it may take; and keeps the result. The order is that of the
+methods of `Step`, from the outside in. What needs no waiting is done without a coroutine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from cascade._core.expr.builtin_nodes import Placeholder, Skip
+from cascade._core.expr.lazy import LazyResult
+from cascade._support.failures import result_of
+from cascade.cache.protocol import Hit
+from cascade.cache.single_flight import Landed
+from cascade.clock.deadline import Deadline, pause
+from cascade.engine import cached_call
+from cascade.exceptions import TaskTimeoutError
+from cascade.limits.admission import FREE
+from cascade.resources.scope import Scope
+
+if TYPE_CHECKING:
+    from cascade._core.expr.policy import Retry, Timeout
+    from cascade._core.expr.task import Task
+    from cascade._core.run.waiting import Waiter
+    from cascade._core.shape.template import Template
+    from cascade.cache.protocol import CachePolicy
+    from cascade.cache.single_flight import Lead
+    from cascade.engine.engine import Engine
+    from cascade.engine.run import Run
+    from cascade.limits import Demand, Grant
+
+__all__ = ["LATER", "Step"]
+
+LATER = object()
+"""What `Step.at_once` gives if something has to be awaited."""
+
+
+class Step:
+    """One call with its policies, limits and resources.
+
+    Args:
+        engine: on which it runs.
+        run: of which it is a node.
+        waiter: that lands with its value if it has to be awaited.
+        node: the template in which the call stands, its place in the plan, and what tells its frame from others.
+        task: which is called.
+        arguments: its positional arguments.
+        keywords: its keyword arguments.
+        policies: by role: "retry", "timeout", "cache", "constraints"; None: it has none.
+        where: "inline", "thread", "process", or "async" for an async function.
+
+    Attributes:
+        begun: whether `perform` has.
+    """
+
+    __slots__ = (
+        "_arguments", "_attempt", "_cache", "_constraints", "_coroutine", "_deadline", "_engine", "_error", "_key",
+        "_keywords", "_lead", "_node", "_retry", "_run", "_started", "_task", "_time", "_timeout", "_waiter",
+        "_where", "begun",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        engine: Engine,
+        run: Run,
+        waiter: Waiter,
+        node: tuple[Template, int, int],
+        task: Task,
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+        policies: dict[str, Any] | None,
+        where: str,
+    ) -> None:
+        policies = policies or {}
+        self._engine = engine
+        self._run = run
+        self._waiter = waiter
+        self._node = node
+        self._task = task
+        self._arguments = arguments
+        self._keywords = keywords
+        self._retry: Retry | None = policies.get("retry")
+        self._timeout: Timeout | None = policies.get("timeout")
+        self._cache: CachePolicy | None = policies.get("cache")
+        self._constraints: dict[str, Any] | None = policies.get("constraints")
+        # An inline call could not be given up: it is one by the engine's default, or by the auto rule.
+        self._where = "thread" if where == "inline" and self._timeout is not None else where
+        self.begun = False
+        self._deadline: Deadline | None = None  # of all attempts
+        self._time: Deadline | None = None  # of this one
+        self._started = False  # whether the reporter knows of it
+        self._attempt = 1
+        self._error: Exception | None = None  # of the attempt before
+        self._key = b""  # of this call's result in the cache
+        self._lead: Lead | None = None  # of the flight for it
+        self._coroutine: tuple[CoroutineType[Any, Any, Any], Grant] | None = None  # begun without waiting
+
+    # ------------------------------------------------------------------------------------------ without waiting
+
+    def at_once(self) -> Any:
+        """Return the value, or LATER if something has to be awaited.
+
+        Raises:
+            BaseException: what the call raised, as itself.
+        """
+        if self._where != "inline" or self._placeholders():
+            return LATER
+        if self._cache is not None and (self._cache.blocking or hasattr(self._cache, "begin")):
+            return LATER
+        try:
+            if self._cache is not None:
+                self._key = self._find_key(self._cache)
+                self._lead = self._engine.flights.try_join(self._cache, self._key)
+                if self._lead is None:
+                    return LATER
+                if (hit := cached_call.load(self._engine, self._cache, self._key, self._run)) is not None:
+                    return self._found(hit).value
+            if (grant := self._grant_at_once()) is None:
+                return LATER
+            return self._call_at_once(grant)
+        except BaseException:
+            self._abandon_flight()
+            raise
+
+    def _call_at_once(self, grant: Grant) -> Any:
+        self._tell_start()
+        try:
+            value = self._task.fn(*self._arguments, **self._keywords)
+        except BaseException as error:
+            grant.release()
+            if self._again(error):
+                return LATER
+            raise
+        if type(value) is CoroutineType:
+            self._coroutine = value, grant
+            return LATER
+        grant.release()
+        if self._lead is None:
+            return value
+        return self._keep_later(value) if type(value) is LazyResult else self._keep(value)
+
+    # --------------------------------------------------------------------------------------- from the outside in
+
+    async def perform(self) -> Any:
+        """Return the value, after whatever has to be awaited.
+
+        Raises:
+            BaseException: what the last attempt raised, as itself.
+        """
+        self.begun = True
+        try:
+            if self._cache is None:
+                return await self._in_total()
+            if self._lead is None and (hit := await self._look_up(self._cache)) is not None:
+                return hit.value
+            assert self._lead is not None
+            self._lead.making = await cached_call.begin(self._engine, self._cache, self._key)
+            value = await self._in_total()
+            return self._keep_later(value) if type(value) is LazyResult else await self._keep_blocking(value)
+        except BaseException:
+            self._abandon_flight()
+            raise
+
+    async def _in_total(self) -> Any:
+        """All attempts, and the time for them."""
+        if self._timeout is None or self._timeout.total is None:
+            return await self._attempts()
+        deadline = self._deadline = Deadline(self._engine.timers, self._timeout.total)
+        try:
+            async with deadline:
+                return await self._attempts()
+        except TimeoutError:
+            if not deadline.expired:
+                raise
+        raise TaskTimeoutError(f"{self._name()} took longer than {self._timeout.total:g} s in total")
+
+    async def _attempts(self) -> Any:
+        while True:
+            if self._error is not None:
+                await self._pause(self._error)
+            grant = await self._room()
+            try:
+                with grant:
+                    return await self._with_resources()
+            except Exception as error:
+                if not self._again(error):
+                    raise
+
+    async def _pause(self, error: Exception) -> None:
+        """Wait before the next attempt; nothing is held meanwhile."""
+        assert self._retry is not None
+        self._error = None
+        seconds = self._retry.pause(self._attempt - 1, self._engine.random.random)
+        self._engine.reporter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error)
+        await pause(self._engine.timers, seconds)
+
+    async def _room(self) -> Grant:
+        """What the limits grant for an attempt, when they have room. What they never will is not tried again."""
+        if self._coroutine is not None:
+            return self._coroutine[1]
+        if (grant := self._grant_at_once()) is not None:
+            return grant
+        return await self._engine.launcher.wait_for(self._demand(), self._run, *self._node[:2])
+
+    async def _with_resources(self) -> Any:
+        """The call, with the resources that are set up for it alone."""
+        if self._coroutine is not None:
+            coroutine, self._coroutine = self._coroutine[0], None
+            return await coroutine
+        if not self._placeholders():
+            return await self._in_time(self._arguments, self._keywords)
+        hooks = self._engine.reporter.hooks(self._run.id)
+        scope = Scope(self._engine.resources, "step", self._run.scope(), hooks)
+        try:
+            arguments = [await self._resource(scope, value) for value in self._arguments]
+            keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
+            value = await self._in_time(tuple(arguments), keywords)
+        except BaseException as error:
+            await scope.close(error)
+            raise
+        wrong = await scope.close(None)
+        if wrong is not None:  # what commits after its `yield` and fails is a failure of the call
+            try:
+                raise wrong
+            finally:
+                del wrong  # its traceback leads to this frame
+        return value
+
+    async def _resource(self, scope: Scope, value: Any) -> Any:
+        return await scope.get(value.name) if type(value) is Placeholder else value
+
+    async def _in_time(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """The call, and the time for it."""
+        self._tell_start()
+        if self._timeout is None or self._timeout.seconds is None:
+            return await self._call(arguments, keywords)
+        deadline = self._time = Deadline(self._engine.timers, self._timeout.seconds)
+        try:
+            async with deadline:
+                return await self._call(arguments, keywords)
+        except TimeoutError:
+            if not deadline.expired:
+                raise
+        raise TaskTimeoutError(f"{self._name()} took longer than {self._timeout.seconds:g} s, attempt {self._attempt}")
+
+    async def _call(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        if self._where == "async":
+            return await self._task.fn(*arguments, **keywords)
+        if self._where == "inline":
+            value = self._task.fn(*arguments, **keywords)
+        else:
+            future = self._engine.call_in_worker(self._where, self._task, arguments, keywords)
+            value = await self._result(future)
+        return await value if type(value) is CoroutineType else value
+
+    async def _result(self, future: Future[Any]) -> Any:
+        """What a worker gives. Who is cancelled waits for it, as nothing stops it; if the time is over, nobody does."""
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()  # no future of asyncio's: not every exception can be put into one
+
+        def end(_: Future[Any]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(ended.set)
+
+        future.add_done_callback(end)
+        cancelled: asyncio.CancelledError | None = None
+        while not ended.is_set():
+            try:
+                await ended.wait()
+            except asyncio.CancelledError as error:
+                if any(deadline is not None and deadline.expired for deadline in (self._deadline, self._time)):
+                    future.add_done_callback(_drop)
+                    if self._lead is not None and self._lead.making is not None:
+                        self._lead.making.leave(future)
+                    self._engine.abandon_in_worker(self._where, future)
+                    raise
+                future.cancel()  # if it has not begun
+                cancelled = error
+        if cancelled is not None:
+            _drop(future)
+            raise cancelled
+        try:
+            return result_of(future)
+        except StopIteration as error:  # it could not leave a coroutine as itself, as PEP 479 has it
+            raise RuntimeError("a task raised StopIteration") from error
+
+    # ------------------------------------------------------------------------------------------------- the parts
+
+    def let_go(self, _: object) -> None:
+        """It was cancelled, perhaps before it began: then what it holds by then is given back."""
+        if self.begun:
+            return
+        if self._coroutine is not None:
+            coroutine, grant = self._coroutine
+            self._coroutine = None
+            coroutine.close()
+            grant.release()
+        self._abandon_flight()
+
+    def _tell_start(self) -> None:
+        if self._lead is not None and self._lead.making is not None:
+            self._lead.making.attempt()
+        if not self._started:
+            self._started = True
+            if self._engine.reporter.told:
+                self._engine.reporter.started(self._run, *self._node)
+
+    def _placeholders(self) -> bool:
+        if not self._node[0].resources:
+            return False
+        return any(type(value) is Placeholder for value in (*self._arguments, *self._keywords.values()))
+
+    def _name(self) -> str:
+        return f"task {self._task.module}.{self._task.name}"
+
+    def _grant_at_once(self) -> Grant | None:
+        """What the limits grant, or None if it has to wait."""
+        if self._constraints is None and not self._engine.governed:
+            return FREE
+        return self._engine.limits.try_acquire(self._demand())
+
+    def _demand(self) -> Demand:
+        name = f"{self._task.module}.{self._task.name}"
+        return self._engine.limits.demand(name, self._task.name, self._run.id, self._constraints)
+
+    def _again(self, error: BaseException) -> bool:
+        """Whether a failure is followed by another attempt."""
+        retry = self._retry
+        if self._run.stopping or (self._deadline is not None and self._deadline.expired):
+            return False  # a call may fail while it is being cancelled
+        if retry is None or self._attempt >= retry.max_attempts or not retry.wants(error):
+            return False
+        assert isinstance(error, Exception)
+        self._attempt += 1
+        self._error = error
+        return True
+
+    # ------------------------------------------------------------------------------------------------- the cache
+
+    def _find_key(self, cache: CachePolicy) -> bytes:
+        """The key of this call. Resources count by what provides them: what they are is new in each run."""
+        template, at, _ = self._node
+        if not template.resources:
+            return cache.key(self._task, self._arguments, self._keywords)
+        from cascade.cache.resource_keys import Provided
+        from cascade.graph.model import NodeRef
+
+        run = self._run.scope()
+        scope = Scope(self._engine.resources, "step", run, run.hooks)
+        nodes, calls = template.graph.nodes, template.graph.calls
+        arguments = [*self._arguments, *self._keywords.values()]
+        for index, operand in enumerate(nodes[template.plan.order[at]].operands[: len(arguments)]):
+            symbol = getattr(nodes[operand.index], "symbol", None) if type(operand) is NodeRef else None
+            if symbol is not None and calls[symbol].kind == "inject":
+                name = calls[symbol].qualname
+                arguments[index] = Provided(name, scope.binding(name))
+        positional = len(self._arguments)
+        named = dict(zip(self._keywords, arguments[positional:], strict=True))
+        return cache.key(self._task, tuple(arguments[:positional]), named)
+
+    async def _look_up(self, cache: CachePolicy) -> Hit | None:
+        """The result, if it is known or somebody is about to find it; else this step is the one that does."""
+        if not self._key:
+            self._key = self._find_key(cache)
+        joined = await self._engine.flights.join(cache, self._key)
+        if isinstance(joined, Landed):
+            return self._found(Hit(joined.value))
+        self._lead = joined
+        if cache.blocking:
+            hit = await cached_call.load_later(self._engine, cache, self._key, self._run)
+        else:
+            hit = cached_call.load(self._engine, cache, self._key, self._run)
+        return None if hit is None else self._found(hit)
+
+    def _found(self, hit: Hit) -> Hit:
+        if self._lead is not None:
+            self._lead.done(hit.value)
+        self._engine.reporter.cache_hit(self._run, *self._node, self._key)
+        return hit
+
+    def _keep(self, value: Any) -> Any:
+        """Keep a value, and let those have it who wait for it; return it as the cache gives it from now on."""
+        assert self._cache is not None and self._lead is not None
+        saved = cached_call.save(self._engine, self._cache, self._key, value, self._run, self._lead)
+        return self._kept(value, saved)
+
+    async def _keep_blocking(self, value: Any) -> Any:
+        """The same, where it may take long."""
+        assert self._cache is not None and self._lead is not None
+        if not self._cache.blocking:
+            return self._keep(value)
+        call = self._engine, self._cache, self._key, value, self._run, self._lead
+        return self._kept(value, await cached_call.save_later(*call))
+
+    def _kept(self, value: Any, saved: Hit | None) -> Any:
+        assert self._lead is not None
+        if saved is not None:
+            value = saved.value
+        self._lead.done(value)
+        self._run.leads.pop(self._lead, None)
+        return value
+
+    def _keep_later(self, expression: LazyResult) -> LazyResult:
+        """The call gave an expression: its value is what is kept."""
+        assert self._lead is not None
+        self._run.leads[self._lead] = None
+        self._waiter.completion = self._complete
+        return expression
+
+    def _complete(self, waiter: Waiter, value: Any) -> Any:
+        """The expression that the call gave has a value: return it, or the waiter if keeping it takes time."""
+        assert self._cache is not None and self._lead is not None
+        if type(value) is Skip:
+            self._run.leads.pop(self._lead, None)
+            self._lead.failed()
+            return value
+        if self._cache.blocking:
+            return self._engine.launcher.launch_async(waiter, self._keep_blocking(value))
+        return self._keep(value)
+
+    def _abandon_flight(self) -> None:
+        if self._lead is not None:
+            self._lead.failed()
+
+
+def _drop(future: Future[Any] | asyncio.Future[Any]) -> None:
+    """Nobody looks at what a call in a worker gives: not even at a coroutine."""
+    if not future.cancelled() and future.exception() is None and type(value := future.result()) is CoroutineType:
+        value.close()

@@ -1,0 +1,162 @@
+"""Joins: asyncio code that awaits the ends of runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cascade.exceptions import EngineStateError
+
+if TYPE_CHECKING:
+    from cascade.engine.run import Run
+
+__all__ = ["Awaited", "Cancellable", "Ends", "Hook", "Join", "Joins", "end_all", "settle"]
+
+
+class Hook(Protocol):
+    """What is told when a run has ended. It raises nothing: others may have to be told after it."""
+
+    def end(self, run: Run, /) -> None:
+        """A run has ended."""
+
+
+class Awaited(Protocol):
+    """What is over when runs have ended."""
+
+    def unfinished(self) -> Sequence[Run]:
+        """The runs that must end before it is over."""
+
+
+class Cancellable(Protocol):
+    """What can be stopped: a run, or many."""
+
+    def cancel(self) -> None:
+        """Have them stopped."""
+
+
+def end_all(hooks: Iterable[Hook], run: Run) -> None:
+    """Tell hooks that a run has ended: all of them, also if something goes wrong (no memory, an interrupt)."""
+    wrong = None
+    for hook in hooks:
+        try:
+            hook.end(run)
+        except BaseException as error:
+            wrong = error
+    if wrong is not None:
+        raise wrong
+
+
+def settle(future: asyncio.Future[None]) -> None:
+    """Have a future be done, unless it is; also if a signal comes that cancels the task that awaits it."""
+    try:
+        if not future.done():
+            future.set_result(None)
+    except asyncio.InvalidStateError:
+        return
+
+
+class Join(asyncio.Future[None]):
+    """What awaits an end. Cancelling it cancels what is awaited at once, but it is not done before that has ended."""
+
+    def __init__(self, awaited: Cancellable, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._awaited = awaited
+        self._cancelled = False
+        self._ended = False
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel what is awaited."""
+        if self.done():
+            return False
+        if self._ended:  # a signal came in the middle of `end`
+            return super().cancel(msg)
+        self._cancelled = True
+        self._awaited.cancel()
+        return True
+
+    def end(self, run: Run, /) -> None:
+        """What is awaited has ended, this run being the last of it."""
+        if self.get_loop().is_closed():  # together with whoever was waiting
+            return
+        self._ended = True
+        if self._cancelled:
+            super().cancel()
+            return
+        try:
+            self.set_result(None)
+        except asyncio.InvalidStateError:  # a signal has just cancelled it
+            return
+
+
+class Ends(asyncio.Future[None]):
+    """Done once all of some runs have ended.
+
+    Args:
+        runs: that have not.
+        loop: the one that they are on.
+    """
+
+    def __init__(self, runs: Sequence[Run], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._left = len(runs)
+        hooks = (self,)
+        for run in runs:
+            run.attach(hooks)
+        if not runs:
+            self.set_result(None)
+
+    def end(self, run: Run, /) -> None:
+        """One of them has ended."""
+        self._left -= 1
+        if not self._left and not self.get_loop().is_closed():
+            settle(self)
+
+
+class Joins:
+    """Which asyncio tasks await what, so that no run comes to await its own end."""
+
+    def __init__(self) -> None:
+        self._awaited: dict[asyncio.Task[Any], Awaited] = {}
+
+    def has(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a task awaits anything."""
+        return task in self._awaited
+
+    @contextmanager
+    def hold(self, awaited: Awaited, *, again: bool = False) -> Iterator[None]:
+        """Hold on record that the current asyncio task awaits something.
+
+        Args:
+            awaited: what it awaits.
+            again: it has done so before; there is no need to look at it all once more.
+
+        Raises:
+            EngineStateError: that awaits the task in turn.
+        """
+        current = asyncio.current_task()
+        if current is None:
+            yield
+            return
+        if not again:
+            self._check(current, awaited)
+        self._awaited[current] = awaited
+        try:
+            yield
+        finally:
+            self._awaited.pop(current, None)
+
+    def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> None:
+        runs = list(awaited.unfinished())
+        found: set[Run] = set()
+        for run in runs:
+            handles = run.handles()
+            if current in handles or run.is_running:  # running: the coroutine has not got to its first suspension
+                raise EngineStateError(f"run {run.id} would await its own end")
+            for handle in handles:
+                if (other := self._awaited.get(handle)) is not None:
+                    found = found or set(runs)
+                    more = [each for each in other.unfinished() if each not in found]
+                    found.update(more)
+                    runs += more

@@ -1,0 +1,461 @@
+"""Conversion: what was given for a param or found in a variable, as the type that was asked for."""
+
+from __future__ import annotations
+
+import reprlib
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import inspect
+
+from cascade._support.failures import message
+
+__all__ = ["ConversionError", "check_type", "convert", "kind_of", "shown", "type_name"]
+
+Kind = Literal[
+    "any", "bool", "int", "float", "text", "bytes", "scalar", "literal", "enum", "union", "items", "dict",
+    "object", "class",
+]
+
+_WORDS = {
+    "true": True, "yes": True, "on": True, "1": True,
+    "false": False, "no": False, "off": False, "0": False,
+}  # fmt: skip
+_PLAIN: dict[Any, Kind] = {
+    None: "any", Any: "any", object: "any", bool: "bool", int: "int", float: "float", str: "text", bytes: "bytes",
+}  # fmt: skip
+_SCALARS = (
+    inspect.BoolType, inspect.IntType, inspect.FloatType, inspect.StrType, inspect.BytesType, inspect.ByteArrayType,
+    inspect.MemoryViewType, inspect.DateTimeType, inspect.DateType, inspect.TimeType, inspect.TimeDeltaType,
+    inspect.UUIDType, inspect.DecimalType, inspect.NoneType,
+)  # fmt: skip
+# What a series of items becomes.
+_SERIES: tuple[tuple[type, type], ...] = (
+    (inspect.ListType, list), (inspect.SetType, set), (inspect.FrozenSetType, frozenset),
+    (inspect.VarTupleType, tuple), (inspect.TupleType, tuple),
+)  # fmt: skip
+# Instances of subclasses of these are another thing: True is no number, and a datetime is no date.
+_EXACT = ("int", "float", "scalar")
+_Class = type
+
+
+
+class _Short(reprlib.Repr):
+    """`reprlib`, with one word for numbers that Python refuses to write: it has their address, or no text at all."""
+
+    def repr_int(self, x: int, level: int) -> str:
+        try:
+            repr(x)
+        except ValueError:
+            return f"<{type(x).__name__}>"
+        return super().repr_int(x, level)
+
+
+_short = _Short()
+_short.maxstring = _short.maxother = 60
+_short.maxlong = 40
+
+
+class ConversionError(ValueError):
+    """A value does not convert; the message says what was expected and what came, but not for whom."""
+
+
+def convert(value: Any, type: Any) -> Any:
+    """Return a value as a type.
+
+    What is of the type already is returned as it is. Text is read as the type: a number, a word such as "yes", the name
+    of an enum's member, items between commas, JSON. Text for any other class is given to the class.
+
+    Args:
+        value: anything.
+        type: a class, or any annotation that msgspec understands; None: whatever comes, as it is.
+
+    Raises:
+        ConversionError: the value does not convert.
+
+    >>> from pathlib import Path
+    >>> convert("3", int), convert("1, 2", list[int]), convert('{"a": 1}', dict[str, float]), convert("off", bool)
+    (3, [1, 2], {'a': 1.0}, False)
+    >>> convert("x.txt", Path | None).name
+    'x.txt'
+    >>> convert("three", int)
+    Traceback (most recent call last):
+        ...
+    cascade.expressions.conversion.ConversionError: expected `int`, got `str` 'three'
+    """
+    base = _base(type)
+    kind = kind_of(type)
+    if kind == "any" or _is_one(value, base, kind):
+        result = value
+    elif kind == "union":
+        result = _as_member(value, type, base)
+    elif kind == "literal":
+        result = _as_option(value, base)
+    elif kind == "enum":
+        result = _as_enum(value, base)
+    elif kind == "items":
+        result = _as_series(value, type, base)
+    elif kind == "dict":
+        result = _as_dict(value, type, base)
+    elif isinstance(value, str):
+        result = _read(value, type, base, kind)
+    elif kind == "class":
+        raise _mismatch(value, type)
+    else:
+        result = _told(value, base)
+    return result if base is type else _constrained(result, type)
+
+
+def check_type(type: Any) -> None:
+    """Refuse what `convert` cannot use as a type.
+
+    Raises:
+        TypeError: it is no type, or has a part that is none.
+
+    >>> check_type(list[int])
+    >>> check_type("int")
+    Traceback (most recent call last):
+        ...
+    TypeError: expected a type, got 'int' - at `type`
+    """
+    try:
+        kind_of(type)
+    except (TypeError, NameError, AttributeError) as error:
+        said = str(error)
+        why = "" if said.startswith("Type '") and said.endswith("' is not supported") else f": {said}"
+        raise TypeError(f"expected a type, got {shown(type)}{why} - at `type`") from None
+
+
+def kind_of(type: Any) -> Kind:
+    """Return in which way a type is converted to.
+
+    Raises:
+        TypeError: it is no type.
+
+    >>> kind_of(int), kind_of(int | None), kind_of(tuple[int, ...]), kind_of(dict)
+    ('int', 'union', 'items', 'dict')
+    """
+    try:
+        hash(type)
+    except TypeError:  # an annotation with something in it that cannot be hashed
+        return _find_kind(type)
+    return _known_kind(type)
+
+
+def type_name(type: Any) -> str:
+    """Return how a type is written, without the module of a class.
+
+    >>> type_name(int), type_name(list[int]), type_name(int | None)
+    ('int', 'list[int]', 'int | None')
+    """
+    if isinstance(type, _Class) and get_origin(type) is None:
+        return type.__qualname__
+    if get_origin(type) is typing.Annotated:
+        return type_name(type.__origin__)
+    if get_origin(type) in (typing.Union, types.UnionType):
+        return " | ".join("None" if one is types.NoneType else type_name(one) for one in get_args(type))
+    return getattr(type, "__name__", "") if _base(type) is not type else repr(type).replace("typing.", "")
+
+
+def shown(value: Any) -> str:
+    """Return a value as Python would write it, on one line, cut to some 60 characters.
+
+    >>> shown("x" * 1000)[:5], len(shown("x" * 1000))
+    ("'xxxx", 60)
+    """
+    try:
+        text = _short.repr(value)
+    except Exception:  # reprlib guards against most of what a `__repr__` may do, but not all
+        return f"<{type(value).__name__}>"
+    return " ".join(text.split()) if "\n" in text else text
+
+
+# ------------------------------------------------------------------------------------------------ what a type is
+
+
+@lru_cache(1024)
+def _known_kind(type: Any) -> Kind:
+    return _find_kind(type)
+
+
+def _find_kind(type: Any) -> Kind:
+    base = _base(type)
+    if base is None or isinstance(base, _Class) or base is Any:
+        try:
+            return _PLAIN[base]
+        except (KeyError, TypeError):
+            pass
+    origin = get_origin(base)
+    if origin is typing.Union or origin is types.UnionType:
+        for member in get_args(base):
+            kind_of(member)
+        return "union"
+    if origin is Literal:
+        return "literal"
+    if isinstance(base, _Class) and origin is None and issubclass(base, Enum):
+        return "enum"
+    return _structured_kind(base, origin)
+
+
+def _structured_kind(base: Any, origin: Any) -> Kind:
+    if base in (list, tuple, set, frozenset) or origin in (list, tuple, set, frozenset):
+        for part in get_args(base):
+            if part is not ...:
+                kind_of(part)
+        return "items"
+    if base is dict or origin is dict:
+        for part in get_args(base):
+            kind_of(part)
+        return "dict"
+    info = inspect.type_info(base)
+    if isinstance(info, inspect.CustomType):
+        if origin is not None or not isinstance(base, _Class):
+            raise TypeError(f"nothing can be made into a `{type_name(base)}`")
+        return "class"
+    msgspec.json.Decoder(base, dec_hook=_part)  # knows of parts that are not supported
+    if isinstance(info, inspect.AnyType):
+        return "any"
+    if isinstance(info, _SCALARS):
+        return "scalar"
+    return "items" if _series(base) else "object"
+
+
+def _series(base: Any) -> type | None:
+    """The class of container that a series of items becomes."""
+    origin = get_origin(base) or base
+    if origin in (list, tuple, set, frozenset):
+        return typing.cast(type, origin)
+    info = inspect.type_info(base)
+    return next((made for kind, made in _SERIES if isinstance(info, kind)), None)
+
+
+def _base(type: Any) -> Any:
+    """A type without what is written around it: constraints, a `NewType`, an alias."""
+    while (inner := _unwrapped(type)) is not type:
+        type = inner
+    return type
+
+
+def _unwrapped(type: Any) -> Any:
+    if get_origin(type) is typing.Annotated:
+        return type.__origin__
+    if hasattr(type, "__supertype__"):
+        return type.__supertype__
+    return type.__value__ if _Class(type).__name__ == "TypeAliasType" else type
+
+
+def _is_one(value: Any, base: Any, kind: Kind) -> bool:
+    """Whether a value is of a class already."""
+    if not isinstance(base, _Class) or get_origin(base) is not None:
+        return False
+    if kind in _EXACT:
+        return _Class(value) is base
+    try:
+        return isinstance(value, base)
+    except TypeError:  # a TypedDict
+        return False
+
+
+# ------------------------------------------------------------------------------------- what is made of a value
+
+
+def _as_member(value: Any, type: Any, base: Any) -> Any:
+    """The first member of a union that a value converts to: to `int | str`, "3" is a number; to `str | int`, text."""
+    members = get_args(base)
+    if not isinstance(value, str) and _Class(value) in members:
+        return value
+    failures = []
+    for member in members:
+        if member is not types.NoneType:
+            try:
+                return convert(value, member)
+            except ConversionError as error:
+                failures.append(str(error))
+    if types.NoneType in members and _is_null(value):
+        return None
+    if len(failures) == 1 and (": " in failures[0] or failures[0].startswith("expected one of")):
+        raise ConversionError(failures[0])  # says more than that it is not of the type
+    raise _mismatch(value, type)
+
+
+def _is_null(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() in ("none", "null")
+
+
+def _as_option(value: Any, base: Any) -> Any:
+    """An option of a `Literal`, by its value and type, or by how it is written."""
+    options = get_args(base)
+    for option in options:
+        if type(option) is type(value) and option == value:
+            return option
+    if isinstance(value, str):
+        for option in options:
+            if not isinstance(option, str) and _reads(value, option):
+                return option
+    raise _none_of(value, [shown(option) for option in options])
+
+
+def _reads(text: str, option: Any) -> bool:
+    if option is None:
+        return _is_null(text)
+    try:
+        return bool(convert(text, type(option)) == option)
+    except ConversionError:
+        return False
+
+
+def _as_enum(value: Any, base: type[Enum]) -> Enum:
+    """A member of an enum, by its value and type, by its name, or by how its value is written."""
+    members = base.__members__
+    for member in members.values():
+        if type(member.value) is type(value) and member.value == value:
+            return member
+    if isinstance(value, str):
+        if value in members:
+            return members[value]
+        for member in members.values():
+            if not isinstance(member.value, str) and str(member.value) == value:
+                return member
+    if not isinstance(value, bool):
+        try:
+            return base(value)  # flags together, and what its `_missing_` knows
+        except Exception:
+            pass
+    raise _none_of(value, [shown(one.value) if isinstance(one.value, str) else name for name, one in members.items()])
+
+
+def _as_series(value: Any, type: Any, base: Any) -> Any:
+    """A container of items, each converted."""
+    given = value
+    if isinstance(value, str):
+        text = value.strip()
+        value = _decoded(text, type) if text.startswith("[") else [one.strip() for one in text.split(",") if text]
+    elif not isinstance(value, list | tuple | set | frozenset):
+        raise _mismatch(value, type)
+    parts = get_args(base)
+    of: Iterable[Any]
+    if _series(base) is tuple and parts and parts[-1] is not ...:
+        if len(parts) != len(value):
+            raise _mismatch(given, type, f"{len(value)} items instead of {len(parts)}")
+        of = parts
+    else:
+        of = [parts[0] if parts else None] * len(value)
+    made = _series(base)
+    assert made is not None
+    try:
+        return made(_items(value, of))
+    except TypeError as error:  # what is no member of a set
+        raise _mismatch(given, type, str(error)) from None
+
+
+def _items(values: Iterable[Any], of: Iterable[Any]) -> Iterator[Any]:
+    for index, (value, type) in enumerate(zip(values, of, strict=True)):
+        try:
+            yield convert(value, type)
+        except ConversionError as error:
+            raise ConversionError(f"{error} - at item {index}") from error
+
+
+def _as_dict(value: Any, type: Any, base: Any) -> dict[Any, Any]:
+    given = value
+    if isinstance(value, str):
+        value = _decoded(value, type)
+    if not isinstance(value, dict):
+        raise _mismatch(given, type)
+    of_key, of_value = get_args(base) or (None, None)
+    made = {}
+    for key, item in value.items():
+        try:
+            made[convert(key, of_key)] = convert(item, of_value)
+        except ConversionError as error:
+            raise ConversionError(f"{error} - at key {shown(key)}") from error
+        except TypeError as error:  # what is no key
+            raise _mismatch(given, type, str(error)) from None
+    return made
+
+
+def _read(text: str, type: Any, base: Any, kind: Kind) -> Any:
+    """Text, as anything but text."""
+    if kind == "class":
+        try:
+            return base(text)
+        except Exception as error:
+            raise _mismatch(text, type, _said(error)) from error
+    if kind == "bytes":
+        return text.encode("utf-8", "surrogateescape")
+    if kind == "bool":
+        word = text.strip().lower()
+        if word not in _WORDS:
+            raise _mismatch(text, type, "say true or false, yes or no, on or off, 1 or 0")
+        return _WORDS[word]
+    if kind == "object":
+        return _told(_decoded(text, type), base)
+    return _told(text.strip(), base, text)
+
+
+def _decoded(text: str, type: Any) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except Exception as error:
+        raise _mismatch(text, type, _said(error)) from error
+
+
+def _told(value: Any, type: Any, given: Any = None) -> Any:
+    """A value as what msgspec makes of it."""
+    try:
+        return msgspec.convert(value, type, strict=False, dec_hook=_part)
+    except Exception as error:
+        said = _said(error)
+        # "Expected `int`, got `str`" is what the mismatch itself says.
+        plain = said.startswith("expected `") and said.endswith("`") and " - at " not in said
+        raise _mismatch(value if given is None else given, type, "" if plain else said) from error
+
+
+def _constrained(value: Any, type: Any) -> Any:
+    """Hold a converted value against the constraints in its annotation, such as `msgspec.Meta(ge=0)`."""
+    while (inner := _unwrapped(type)) is not type:
+        metas = [meta for meta in getattr(type, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
+        if metas and value is not None:
+            constrained: Any = _Class(value)
+            for meta in metas:
+                constrained = typing.Annotated[constrained, meta]
+            try:
+                msgspec.convert(value, constrained)
+            except msgspec.ValidationError as error:
+                raise _mismatch(value, type, _said(error)) from error
+            except TypeError:
+                pass  # it constrains another member of a union
+        type = inner
+    return value
+
+
+def _part(type: Any, value: Any) -> Any:
+    """What msgspec asks for where a part is of a class that it does not know."""
+    if isinstance(type, _Class):
+        if isinstance(value, type):
+            return value
+        if isinstance(value, str):
+            return type(value)
+    raise ValueError(f"Expected `{type_name(type)}`, got `{_Class(value).__name__}`")
+
+
+def _said(error: Exception) -> str:
+    said = message(error)
+    if isinstance(error, msgspec.MsgspecError) or (said and _Class(error) is ValueError):
+        return said if said[1:2].isupper() else said[:1].lower() + said[1:]
+    return f"{_Class(error).__name__}: {said}" if said else _Class(error).__name__
+
+
+def _mismatch(value: Any, type: Any, why: str = "") -> ConversionError:
+    came = "None" if value is None else f"`{_Class(value).__name__}` {shown(value)}"
+    return ConversionError(f"expected `{type_name(type)}`, got {came}{f': {why}' if why else ''}")
+
+
+def _none_of(value: Any, options: list[str]) -> ConversionError:
+    listed = ", ".join(options[:20]) + (f" and {len(options) - 20} more" if len(options) > 20 else "")
+    return ConversionError(f"expected one of {listed}, got {shown(value)}")

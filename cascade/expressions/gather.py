@@ -1,0 +1,26 @@
+"""Gathering: several values as one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cascade._core.expr.task import task
+
+__all__ = ["gather"]
+
+
+@task(name="gather", mode="inline")
+def gather(*values: Any) -> list[Any]:
+    """A lazy result that gives the list of the values of its arguments.
+
+    Args:
+        values: lazy results, or anything else that a task takes as an argument.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def double(x):
+    ...     return 2 * x
+    >>> cs.run(cs.gather(double(1), double(2)))
+    [2, 4]
+    """
+    return list(values)

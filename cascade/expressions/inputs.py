@@ -1,0 +1,374 @@
+"""Inputs: the params of a target and the variables of the environment that it reads.
+
+`Param` and `Env` make the nodes that users write; a node holds a spec. Before any task of an expression starts, the
+engine has `resolve` find a value for each of its specs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from enum import Enum
+from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias
+
+from cascade._core.expr.builtin_nodes import input_call
+from cascade._core.expr.lazy import LazyResult
+from cascade.exceptions import InputError
+from cascade.expressions.conversion import ConversionError, check_type, convert, shown, type_name
+
+__all__ = ["NOTHING", "Env", "EnvSpec", "Param", "ParamSpec", "Spec", "distinct", "examine", "resolve"]
+
+
+class Nothing(Enum):
+    """The class of `NOTHING`."""
+
+    NOTHING = "NOTHING"
+
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING: Final = Nothing.NOTHING
+"""The default of what has none: None is a value."""
+
+
+class _Spec:
+    """What params and variables have in common."""
+
+    __slots__ = ("default", "description", "name", "type")
+
+    kind: ClassVar[Literal["param", "env"]]
+    word: ClassVar[str]
+
+    name: str
+    default: Any
+    type: Any
+    description: str | None
+
+    def __init__(
+        self, name: str, default: Any = NOTHING, type: Any = None, description: str | None = None
+    ) -> None:
+        self._check_name(name)
+        if description is not None and not isinstance(description, str):
+            raise TypeError(f"expected a description as `str`, got `{_kind(description)}` - at {self.word} {name!r}")
+        try:
+            check_type(type)
+        except TypeError as error:
+            raise TypeError(f"{error} of {self.word} {name!r}") from None
+        if isinstance(default, LazyResult):
+            raise TypeError(f"expected a value, got a lazy result - at `default` of {self.word} {name!r}")
+        if default is not NOTHING:
+            try:
+                default = convert(default, type)
+            except ConversionError as error:
+                raise InputError(f"{error} - at `default` of {self.word} {name!r}") from error
+        for field, value in zip(_FIELDS, (name, default, type, description), strict=True):
+            object.__setattr__(self, field, value)
+
+    @classmethod
+    def _check_name(cls, name: object) -> None:
+        raise NotImplementedError
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a spec is frozen: {name!r} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a spec is frozen: {name!r} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, _Spec) or self.kind != other.kind:
+            return NotImplemented
+        return (
+            self.name == other.name
+            and self.description == other.description
+            and _same_type(self.type, other.type)
+            and _same_value(self.default, other.default)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.name))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.default, self.type, self.description)
+
+    def __repr__(self) -> str:
+        told = [repr(self.name)]
+        if self.default is not NOTHING:
+            told.append(f"default={shown(self.default)}")
+        if self.type is not None:
+            told.append(f"type={type_name(self.type)}")
+        if self.description is not None:
+            told.append(f"description={shown(self.description)}")
+        return f"{self.kind.capitalize()}({', '.join(told)})"
+
+
+_FIELDS = ("name", "default", "type", "description")
+
+
+class ParamSpec(_Spec):
+    """What is known of a param. Frozen; equal to another one with the same name, default, type and description.
+
+    Attributes:
+        name: under which ``params`` has its value.
+        default: its value if none is given, of the param's type; `NOTHING`: one has to be given.
+        type: what values are converted to; None: they are taken as they are.
+        description: for people, such as those who read ``--help``.
+    """
+
+    __slots__ = ()
+
+    kind = "param"
+    word = "param"
+
+    @classmethod
+    def _check_name(cls, name: object) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"expected the name of a param as `str`, got `{_kind(name)}`")
+        if not name.isidentifier():
+            raise ValueError(f"expected the name of a param as an identifier (letters, digits, _), got {shown(name)}")
+
+
+class EnvSpec(_Spec):
+    """What is known of a variable of the environment. Frozen; equal as `ParamSpec` is.
+
+    Attributes:
+        name: of the variable.
+        default: its value if it is not set, of its type; `NOTHING`: it has to be set.
+        type: what its text is converted to; None: it stays text.
+        description: for people.
+    """
+
+    __slots__ = ()
+
+    kind = "env"
+    word = "environment variable"
+
+    @classmethod
+    def _check_name(cls, name: object) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"expected the name of an environment variable as `str`, got `{_kind(name)}`")
+        if not name or re.search(r"[=\0]", name):
+            raise ValueError(f"expected the name of an environment variable (no = in it), got {shown(name)}")
+
+
+Spec: TypeAlias = ParamSpec | EnvSpec
+
+
+def Param(
+    name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None
+) -> LazyResult:
+    """A lazy result whose value is given to the run: ``cs.run(target, params={name: value})``.
+
+    Args:
+        name: an identifier. The params of one target that share a name must be equal in everything else, too.
+        default: its value if none is given, converted as a given one is, but once and now. Without one, a value has to
+            be given.
+        type: what a value is converted to: a class, or an annotation such as ``list[int]`` or ``int | None``. None:
+            values are taken as they are.
+        description: for people, such as those who read ``--help``.
+
+    Returns:
+        A `LazyResult`: an argument of tasks, like any other.
+
+    Raises:
+        TypeError, ValueError: an argument is not what it should be.
+        InputError: the default does not convert to the type.
+
+    >>> import cascade as cs
+    >>> cs.Param("n", default=3, type=int)
+    <LazyResult n(Param('n', default=3, type=int))>
+    >>> cs.Param("n", default="three", type=int)
+    Traceback (most recent call last):
+        ...
+    cascade.exceptions.InputError: expected `int`, got `str` 'three' - at `default` of param 'n'
+    """
+    return input_call(ParamSpec(name, default, type, description))
+
+
+def Env(
+    name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None
+) -> LazyResult:
+    """A lazy result whose value is that of an environment variable when the run starts.
+
+    Args:
+        name: of the variable.
+        default: its value if it is not set, converted as its text is, but once and now. Without one, it has to be set.
+        type: what its text is converted to, as with `Param`; None: it stays text.
+        description: for people, such as those who read ``--help``.
+
+    Returns:
+        A `LazyResult`: an argument of tasks, like any other.
+
+    Raises:
+        TypeError, ValueError: an argument is not what it should be.
+        InputError: the default does not convert to the type.
+
+    >>> import cascade as cs
+    >>> cs.Env("PORT", default=8080, type=int)
+    <LazyResult PORT(Env('PORT', default=8080, type=int))>
+    """
+    return input_call(EnvSpec(name, default, type, description))
+
+
+def resolve(
+    specs: Iterable[Spec], params: Mapping[str, Any] | None, environ: Mapping[str, str], *, complete: bool = True
+) -> list[tuple[Spec, Any]]:
+    """Return each spec with its value.
+
+    Args:
+        specs: all that an expression has.
+        params: the values that were given, by name; None: none were.
+        environ: the environment.
+        complete: whether ``specs`` are those of a target: then a value that is given for none of them is an error.
+            Expressions that tasks return need not have all the params of their run.
+
+    Returns:
+        A pair of each spec and its value, in the order of ``specs``. Equal specs have one value: what is made from text
+        is made once.
+
+    Raises:
+        InputError: values are missing, unknown or do not convert; the message has a line for each.
+
+    >>> n, home = ParamSpec("n", type=int), EnvSpec("HOME")
+    >>> resolve([n, home], {"n": "3"}, {"HOME": "/root"})
+    [(Param('n', type=int), 3), (Env('HOME'), '/root')]
+    >>> resolve([n], {"m": "3"}, {})
+    Traceback (most recent call last):
+        ...
+    cascade.exceptions.InputError: param 'n': no value was given, and it has no default
+    param 'm': the target has no such param (it has 'n')
+    """
+    asked = list(specs)
+    values, problems = examine(asked, params, environ, complete=complete)
+    if problems:
+        cause = problems[0].__cause__ if len(problems) == 1 else None
+        raise InputError("\n".join(map(str, problems))) from cause
+    return [(spec, values[spec]) for spec in asked]
+
+
+def examine(
+    specs: Iterable[Spec], params: Mapping[str, Any] | None, environ: Mapping[str, str], *, complete: bool = True
+) -> tuple[dict[Spec, Any], list[InputError]]:
+    """Return the values that there are, by spec, and what is wrong with the others; see `resolve`.
+
+    >>> n, home = ParamSpec("n", type=int), EnvSpec("HOME")
+    >>> examine([n, home], {"n": "3"}, {})
+    ({Param('n', type=int): 3}, [InputError("environment variable 'HOME': it is not set, and it has no default")])
+    """
+    problems: list[InputError] = []
+    values: dict[Spec, Any] = {}
+    try:
+        given = _given(params)
+    except InputError as error:
+        problems.append(error)
+        given = {}
+    specs = list(dict.fromkeys(specs))
+    unclear = _unclear(specs, problems)
+    for spec in specs:
+        if spec.kind == "param" and spec.name in unclear:
+            continue
+        source: Mapping[str, Any] = given if spec.kind == "param" else environ
+        if spec.name in source:
+            try:
+                values[spec] = _value(spec, source[spec.name])
+            except ConversionError as error:
+                problem = InputError(f"{spec.word} {spec.name!r}: {error}")
+                problem.__cause__ = error
+                problems.append(problem)
+        elif spec.default is not NOTHING:
+            values[spec] = spec.default
+        else:
+            missing = "no value was given" if spec.kind == "param" else "it is not set"
+            problems.append(InputError(f"{spec.word} {spec.name!r}: {missing}, and it has no default"))
+    if complete:
+        problems.extend(map(InputError, _unknown(given, [spec.name for spec in specs if spec.kind == "param"])))
+    return values, problems
+
+
+def distinct(specs: Iterable[Spec]) -> list[Spec]:
+    """Return specs, each once.
+
+    Raises:
+        InputError: params share a name and differ.
+
+    >>> distinct([ParamSpec("n"), EnvSpec("n"), ParamSpec("n")])
+    [Param('n'), Env('n')]
+    """
+    different = list(dict.fromkeys(specs))
+    problems: list[InputError] = []
+    _unclear(different, problems)
+    if problems:
+        raise InputError("\n".join(map(str, problems)))
+    return different
+
+
+def _given(params: object) -> Mapping[Any, Any]:
+    if params is None:
+        return {}
+    if not isinstance(params, Mapping):
+        raise InputError(f"expected params as a mapping from names to values, got `{_kind(params)}`")
+    return params
+
+
+def _unclear(specs: list[Spec], problems: list[InputError]) -> set[str]:
+    """The names of params that are said to be different things at different places."""
+    first: dict[str, Spec] = {}
+    unclear = set()
+    for spec in specs:
+        if spec.kind == "param" and first.setdefault(spec.name, spec) is not spec:
+            meanings = f"{first[spec.name]} and {spec}"
+            problems.append(InputError(f"param {spec.name!r}: expected one meaning in a target, got {meanings}"))
+            unclear.add(spec.name)
+    return unclear
+
+
+def _value(spec: Spec, value: Any) -> Any:
+    if isinstance(value, LazyResult):
+        raise ConversionError("expected a value, got a lazy result")
+    return convert(value, spec.type)
+
+
+def _unknown(given: Mapping[Any, Any], names: list[str]) -> list[str]:
+    known = list(dict.fromkeys(names))
+    if not known:
+        has = "it has none"
+    else:
+        has = "it has " + ", ".join(map(repr, known[:10])) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+    problems = []
+    for name in given:
+        if name in known:
+            continue
+        close = get_close_matches(name, known, n=3) if isinstance(name, str) else []
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else has
+        problems.append(f"param {shown(name)}: the target has no such param ({hint})")
+    return problems
+
+
+def _same_type(one: Any, other: Any) -> bool:
+    # `int | str` equals `str | int`, but text is not read as the same.
+    return one is other or (bool(one == other) and repr(one) == repr(other))
+
+
+def _same_value(one: Any, other: Any) -> bool:
+    """Whether two defaults are interchangeable; where that cannot be told, they are not."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if type(one) in (list, tuple):
+        return len(one) == len(other) and all(map(_same_value, one, other))
+    if type(one) is float:
+        return repr(one) == repr(other)
+    if type(one) is dict:
+        return _same_value(list(one.items()), list(other.items()))
+    try:
+        return (one == other) is True  # not an array of answers
+    except Exception:
+        return False
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,28 @@
+"""Targets: what users give to be run."""
+
+from __future__ import annotations
+
+from cascade._core.expr.builtin_nodes import targets_call
+from cascade._core.expr.lazy import LazyResult
+from cascade.exceptions import TargetError
+
+__all__ = ["expression"]
+
+
+def expression(target: object, index: int | None = None) -> LazyResult:
+    """Return a target as one lazy result: itself, or what gives the list of their values.
+
+    Args:
+        target: what a user gave.
+        index: its place among many targets; None: it is the only one.
+    """
+    if type(target) is LazyResult:
+        return target
+    if type(target) is not list and type(target) is not tuple:
+        place = "" if index is None else f" - at `targets[{index}]`"
+        raise TargetError(f"expected a lazy result or a list of them, got `{type(target).__name__}`{place}")
+    for number, item in enumerate(target):
+        if type(item) is not LazyResult:
+            where = "target" if index is None else f"targets[{index}]"
+            raise TargetError(f"expected a lazy result, got `{type(item).__name__}` - at `{where}[{number}]`")
+    return targets_call(target)

@@ -1,0 +1,163 @@
+"""Names and dict keys, made fit to be printed: on one line, of bounded length, and never ambiguous."""
+
+from __future__ import annotations
+
+from cascade.graph.model import Call, GraphTemplate, Key, KeyValue, Mapping, Node, NodeRef, Record, Ref, SlotRef
+
+WIDTH = 60
+
+# What the operands of the engine's own kinds are called.
+_PARTS = {
+    ("router", 0): "selector",
+    ("router", 1): "routes",
+    ("router", 2): "default",
+    ("guard", 0): "condition",
+    ("guard", 1): "then",
+    ("guard", 2): "otherwise",
+}
+
+# What nodes of the engine's own kinds are called, and whether they have a name.
+_OWN = {
+    "router": ("router", False),
+    "guard": ("condition", False),
+    "param": ("param", True),
+    "env": ("variable", True),
+    "inject": ("resource", True),
+    "targets": ("targets", False),
+}
+
+
+def printable(name: str, width: int = WIDTH) -> str:
+    r"""Return `name` with what cannot be printed, and the backslash, escaped as in a Python literal.
+
+    Args:
+        name: any text, lone surrogates included.
+        width: longest result, in characters; what is longer loses its middle.
+
+    >>> printable("a\nb\\"), printable("x" * 100, 9)
+    ('a\\nb\\\\', 'xxxx…xxxx')
+    """
+    # A name of a megabyte is not escaped as a whole, to be cut afterwards.
+    if len(name) > 4 * width:
+        name = name[: 2 * width] + name[-2 * width :]
+    text = "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in name)
+    return shorten(text, width)
+
+
+def shorten(text: str, width: int = WIDTH) -> str:
+    """Return `text`, without its middle if it is longer than `width` characters."""
+    if len(text) <= width:
+        return text
+    half = (width - 1) // 2
+    return f"{text[: width - 1 - half]}…{text[len(text) - half :]}"
+
+
+def literal(key: Key | SlotRef, width: int = WIDTH) -> str:
+    """Return a dict key as Python would write it, or the slot of one that is data.
+
+    Args:
+        key: a key of a `Mapping`.
+        width: longest result, in characters.
+
+    >>> literal(Key.dump((1, "a"))), literal(SlotRef(4))
+    ("(1, 'a')", 'slot 4')
+    """
+    if type(key) is SlotRef:
+        return f"slot {key.index}"
+    assert type(key) is Key
+    if len(key.value) > (4 * width if key.kind in ("str", "bytes") else 1 << 16):
+        return f"{key.kind} of {len(key.value):,} bytes"
+    return shorten(_value(key.load(), 3), width)
+
+
+def _value(value: KeyValue, depth: int) -> str:
+    if type(value) is tuple:
+        if not depth:
+            return "(…)"
+        shown = [_value(item, depth - 1) for item in value[:8]]
+        if len(value) > 8:
+            shown.append("…")
+        return f"({', '.join(shown)}{',' if len(value) == 1 else ''})"
+    # Decimal digits take quadratic time, and Python refuses to write very many of them.
+    if type(value) is int and value.bit_length() > 128:
+        return hex(value)
+    if type(value) in (str, bytes):
+        value = value[: 4 * WIDTH]  # type: ignore[index]
+    return repr(value)
+
+
+def reference(ref: Ref) -> str:
+    """Return an operand: "#3" for a node, "slot 3" for a slot."""
+    return f"#{ref.index}" if type(ref) is NodeRef else f"slot {ref.index}"
+
+
+def title(graph: GraphTemplate, node: Node) -> str:
+    """Return what a node makes: "module.task", "module.Struct", "list", "dict"."""
+    if type(node) is Call:
+        call = graph.calls[node.symbol]
+        return f"{printable(call.module)}.{printable(call.qualname)}"
+    if type(node) is Record:
+        struct = graph.structs[node.symbol]
+        return f"{printable(struct.module)}.{printable(struct.qualname)}"
+    return "dict" if type(node) is Mapping else node.kind  # type: ignore[union-attr]
+
+
+def kind(graph: GraphTemplate, node: Node) -> str:
+    """Return what kind of node it is: "async", "sync thread", "map", "router", "condition", "container", "struct"."""
+    if type(node) is not Call:
+        return "struct" if type(node) is Record else "container"
+    call = graph.calls[node.symbol]
+    if call.kind in _OWN:
+        return _OWN[call.kind][0]
+    return call.kind if call.mode == "default" else f"{call.kind} {call.mode}"
+
+
+def name(graph: GraphTemplate, node: Node) -> str:
+    """Return a node's name beside its kind: "module.task", the name of a param; "" for a router or a condition."""
+    if type(node) is Call and (call := graph.calls[node.symbol]).kind in _OWN:
+        return printable(call.qualname) if _OWN[call.kind][1] else ""
+    return title(graph, node)
+
+
+def heading(graph: GraphTemplate, node: Node) -> str:
+    """Return both in a few words: "module.task", "map of module.task", "router", "param 'n'", "dict"."""
+    if type(node) is Call:
+        call = graph.calls[node.symbol]
+        if call.kind == "map":
+            return f"map of {title(graph, node)}"
+        if call.kind in _OWN:
+            word, named = _OWN[call.kind]
+            return f"{word} '{printable(call.qualname)}'" if named else word
+    return title(graph, node)
+
+
+def beside(graph: GraphTemplate, node: Node, position: int) -> str:
+    """Return what an operand is that is no argument of its call: "after", "retry", "const NAME"; "" for all others."""
+    if type(node) is not Call:
+        return ""
+    symbol = graph.calls[node.symbol]
+    position -= symbol.positional + len(symbol.names)
+    return symbol.roles[position] if position >= 0 else ""
+
+
+def role(graph: GraphTemplate, node: Node, position: int) -> str:
+    """Return what an operand is to its node: an argument's name, a key, a field; "" if its position says all.
+
+    Args:
+        graph: the graph.
+        node: a node of it.
+        position: index into `node.operands`.
+    """
+    if type(node) is Call:
+        symbol = graph.calls[node.symbol]
+        if position < symbol.positional:
+            return _PARTS.get((symbol.kind, position), "")
+        position -= symbol.positional
+        if position < len(symbol.names):
+            return printable(symbol.names[position])
+        return printable(symbol.roles[position - len(symbol.names)])
+    if type(node) is Mapping:
+        return literal(node.keys[position])
+    if type(node) is Record:
+        return printable(graph.structs[node.symbol].fields[position])
+    return ""

@@ -1,0 +1,276 @@
+"""The check that stands between a template from anywhere and the compiled linker, which trusts every number.
+
+Everything is looked at for its type too: a struct from a file has been typed by its decoder, one from a third party's
+solver has not.
+"""
+
+from __future__ import annotations
+
+from operator import lt
+from typing import get_args
+
+from cascade.exceptions import TemplateError
+from cascade.graph.model import (
+    Call,
+    CallKind,
+    CallMode,
+    CallSymbol,
+    Collection,
+    CollectionKind,
+    GraphTemplate,
+    Key,
+    Mapping,
+    NodeRef,
+    PlanTemplate,
+    Record,
+    Ref,
+    SlotRef,
+    StructSymbol,
+)
+
+LIMIT = 2**31 - 1  # the linker counts in signed 32 bit integers
+
+_KINDS = frozenset(get_args(CallKind))
+_MODES = frozenset(get_args(CallMode))
+_COLLECTIONS = frozenset(get_args(CollectionKind))
+_POLICIES = frozenset({"retry", "timeout", "cache", "constraints"})
+# How many positional arguments calls of the engine's own kinds have.
+_ARITIES = {
+    "wait": (1, 1),
+    "recv": (2, 2),
+    "send": (2, 2),
+    "select": (2, 2),
+    "router": (2, 3),
+    "guard": (2, 3),
+    "map": (0, 0),
+    "param": (1, 1),
+    "env": (1, 1),
+    "inject": (0, 0),
+}
+
+
+def check_graph(graph: GraphTemplate) -> None:
+    """Return if `graph` is one that the builder could have built.
+
+    Raises:
+        TemplateError: naming the place.
+    """
+    for name in ("calls", "structs", "nodes"):
+        _expect(type(getattr(graph, name)) is tuple, "not a tuple", f"graph.{name}")
+    _number(graph.slots, LIMIT, "graph.slots")
+    _expect(0 < len(graph.nodes) <= LIMIT, f"{len(graph.nodes)} nodes", "graph.nodes")
+    for index, call in enumerate(graph.calls):
+        _check_call_symbol(call, f"graph.calls[{index}]")
+    for index, struct in enumerate(graph.structs):
+        _check_struct_symbol(struct, f"graph.structs[{index}]")
+    if len(set(graph.calls)) + len(set(graph.structs)) != len(graph.calls) + len(graph.structs):
+        raise TemplateError("one symbol is listed twice - at `graph`")
+    for index in range(len(graph.nodes)):
+        _check_node(graph, index)
+    _check_traversal(graph)
+
+
+def check_plan(graph: GraphTemplate, plan: PlanTemplate) -> None:
+    """Return if `plan` is a plan of `graph`, which has been checked.
+
+    Raises:
+        TemplateError: naming the place.
+    """
+    count = len(graph.nodes)
+    for name in ("order", "priority"):
+        numbers = getattr(plan, name)
+        _expect(type(numbers) is tuple, "not a tuple", f"plan.{name}")
+        _expect(len(numbers) == count, f"{len(numbers)} numbers for {count} nodes", f"plan.{name}")
+    started = bytearray(count)
+    for at, index in enumerate(plan.order):
+        if type(index) is not int or not 0 <= index < count:
+            raise TemplateError(f"no such node: {_shown(index)} of {count} - at `plan.order[{at}]`")
+        if started[index]:
+            raise TemplateError(f"node {index} starts twice - at `plan.order[{at}]`")
+        started[index] = 1
+        for ref in graph.nodes[index].operands:
+            if type(ref) is NodeRef and not started[ref.index]:
+                raise TemplateError(f"node {index} starts before its operand, node {ref.index} - at `plan.order[{at}]`")
+    for at, priority in enumerate(plan.priority):
+        if type(priority) is not int or not 1 <= priority <= LIMIT:
+            what = f"Expected an `int` from 1 to {LIMIT}, got {_shown(priority)}"
+            raise TemplateError(f"{what} - at `plan.priority[{at}]`")
+
+
+def _expect(condition: bool, message: str, place: str) -> None:
+    if not condition:
+        raise TemplateError(f"{message} - at `{place}`")
+
+
+def _shown(value: object) -> str:
+    # The value is a stranger's: its repr may be anything, or raise.
+    if type(value) is not int:
+        return f"`{type(value).__name__}`"
+    return str(value) if value.bit_length() <= 64 else f"an `int` of {value.bit_length()} bits"
+
+
+def _number(value: object, most: int, place: str) -> None:
+    if type(value) is not int or not 0 <= value <= most:
+        raise TemplateError(f"Expected an `int` from 0 to {most}, got {_shown(value)} - at `{place}`")
+
+
+def _texts(texts: object, place: str) -> None:
+    if type(texts) is not tuple:
+        raise TemplateError(f"not a tuple - at `{place}`")
+    for index, text in enumerate(texts):
+        _expect(type(text) is str, "not a `str`", f"{place}[{index}]")
+
+
+def _check_call_symbol(call: CallSymbol, place: str) -> None:
+    _expect(type(call) is CallSymbol, "not a `CallSymbol`", place)
+    _texts((call.module, call.qualname, call.kind, call.mode), place)
+    _expect(call.kind in _KINDS, "unknown kind", f"{place}.kind")
+    _expect(call.mode in _MODES, "unknown mode", f"{place}.mode")
+    _texts(call.injected, f"{place}.injected")
+    _number(call.positional, LIMIT, f"{place}.positional")
+    _texts(call.names, f"{place}.names")
+    # A set of them would take more memory than all the rest.
+    _expect(all(map(lt, call.names, call.names[1:])), "names not sorted, or one there twice", f"{place}.names")
+    _texts(call.roles, f"{place}.roles")
+    _check_roles(call, place)
+
+
+def _check_roles(call: CallSymbol, place: str) -> None:
+    """Look at what a call of its kind may have: how many arguments, and what beside them."""
+    roles = [role for role in call.roles if role != "after"]
+    _expect(len(set(roles)) == len(roles), "one role is there twice", f"{place}.roles")
+    for index, role in enumerate(call.roles):
+        known = role == "after" or (role in _POLICIES and call.kind in ("sync", "async", "map"))
+        known = known or (call.kind == "map" and (role == "concurrency" or role.startswith("const ")))
+        _expect(known, f"unknown role of a call of kind {call.kind}", f"{place}.roles[{index}]")
+    least, most = _ARITIES.get(call.kind, (0, LIMIT))
+    _expect(least <= call.positional <= most, f"{call.positional} arguments", f"{place}.positional")
+    if call.kind in _ARITIES:
+        _expect(bool(call.names) == (call.kind == "map"), "names", f"{place}.names")
+    _expect(call.kind != "guard" or not call.roles, "roles of a condition", f"{place}.roles")
+
+
+def _check_struct_symbol(struct: StructSymbol, place: str) -> None:
+    _expect(type(struct) is StructSymbol, "not a `StructSymbol`", place)
+    _texts((struct.module, struct.qualname), place)
+    _texts(struct.fields, f"{place}.fields")
+    fields = sorted(struct.fields)
+    _expect(all(map(lt, fields, fields[1:])), "one field is there twice", f"{place}.fields")
+
+
+def _check_node(graph: GraphTemplate, index: int) -> None:
+    """Look at a node by itself: its symbol, the number of its operands, and that each comes before it."""
+    node = graph.nodes[index]
+    count = -1  # any
+    if type(node) is Call:
+        _symbol(node.symbol, len(graph.calls), index)
+        _slot(node.task, graph.slots, f"graph.nodes[{index}].task")
+        symbol = graph.calls[node.symbol]
+        name, count = "args", symbol.arity
+    elif type(node) is Collection:
+        if type(node.kind) is not str or node.kind not in _COLLECTIONS:
+            raise TemplateError(f"unknown kind - at `graph.nodes[{index}].kind`")
+        name = "items"
+    elif type(node) is Mapping:
+        name, count = "values", _check_keys(node, graph.slots, f"graph.nodes[{index}].keys")
+    elif type(node) is Record:
+        _symbol(node.symbol, len(graph.structs), index)
+        _slot(node.type, graph.slots, f"graph.nodes[{index}].type")
+        name, count = "fields", len(graph.structs[node.symbol].fields)
+    else:
+        raise TemplateError(f"not a node - at `graph.nodes[{index}]`")
+    operands = node.operands
+    if type(operands) is not tuple:
+        raise TemplateError(f"not a tuple - at `graph.nodes[{index}].{name}`")
+    if count not in (-1, len(operands)):
+        raise TemplateError(f"{len(operands)} operands where there must be {count} - at `graph.nodes[{index}].{name}`")
+    for position, ref in enumerate(operands):
+        if type(ref) is not NodeRef:
+            _slot(ref, graph.slots, f"graph.nodes[{index}].{name}[{position}]")
+        elif type(ref.index) is not int or not 0 <= ref.index < index:
+            what = f"node {_shown(ref.index)} does not come before its consumer"
+            raise TemplateError(f"{what} - at `graph.nodes[{index}].{name}[{position}]`")
+    if type(node) is Call and graph.calls[node.symbol].kind == "router":
+        routes = node.args[1]
+        if type(routes) is NodeRef and type(graph.nodes[routes.index]) is not Mapping:
+            raise TemplateError(f"routes that are no dict - at `graph.nodes[{index}].args[1]`")
+
+
+def _symbol(symbol: object, count: int, index: int) -> None:
+    if type(symbol) is not int or not 0 <= symbol < count:
+        raise TemplateError(f"no such symbol: {_shown(symbol)} of {count} - at `graph.nodes[{index}].symbol`")
+
+
+def _slot(ref: object, count: int, place: str) -> None:
+    if type(ref) is not SlotRef:
+        raise TemplateError(f"Expected `SlotRef`, got `{type(ref).__name__}` - at `{place}`")
+    if type(ref.index) is not int or not 0 <= ref.index < count:
+        raise TemplateError(f"no such slot: {_shown(ref.index)} of {count} - at `{place}`")
+
+
+def _check_keys(node: Mapping, slots: int, place: str) -> int:
+    if type(node.keys) is not tuple:
+        raise TemplateError(f"not a tuple - at `{place}`")
+    for position, key in enumerate(node.keys):
+        if type(key) is not Key:
+            _slot(key, slots, f"{place}[{position}]")
+            continue
+        if type(key.kind) is not str or type(key.value) is not bytes:
+            raise TemplateError(f"not a key - at `{place}[{position}]`")
+        try:
+            key.load()
+        except TemplateError as error:
+            raise TemplateError(f"{error} - at `{place}[{position}]`") from None
+    return len(node.keys)
+
+
+def _check_traversal(graph: GraphTemplate) -> None:
+    """Walk from the target as the builder does, and meet everything in the order of its number.
+
+    Slots, nodes and symbols must come up so, and all of them: then there is none that the target does not need. Each
+    node has passed alone, so it has a greater number than its operands: none is met again while it is open, and the
+    walk ends.
+    """
+    nodes = graph.nodes
+    slots = done = calls = structs = 0
+    # What is still to be visited, last first; a bare number closes that node.
+    rest: list[Ref | int] = [NodeRef(len(nodes) - 1)]
+    while rest:
+        item = rest.pop()
+        if type(item) is NodeRef:
+            if item.index < done:
+                continue
+            node = nodes[item.index]
+            rest.append(item.index)
+            if type(node) is Mapping:
+                for key, value in zip(reversed(node.keys), reversed(node.values), strict=True):
+                    rest.append(value)
+                    if type(key) is SlotRef:
+                        rest.append(key)
+                continue
+            rest.extend(reversed(node.operands))
+            if type(node) is Call:
+                rest.append(node.task)
+                calls = _first_use(node.symbol, calls, item.index)
+            elif type(node) is Record:
+                rest.append(node.type)
+                structs = _first_use(node.symbol, structs, item.index)
+        elif type(item) is SlotRef:
+            if item.index != slots:
+                owner = next(i for i in reversed(rest) if type(i) is int)
+                raise TemplateError(f"slot {item.index} where slot {slots} is next - at `graph.nodes[{owner}]`")
+            slots += 1
+        else:
+            if item != done:
+                raise TemplateError(f"node {item} where node {done} is next in post-order - at `graph.nodes[{item}]`")
+            done += 1
+    _expect(slots == graph.slots, f"{graph.slots} slots, {slots} in use", "graph.slots")
+    _expect(calls == len(graph.calls), f"{len(graph.calls)} symbols, {calls} in use", "graph.calls")
+    _expect(structs == len(graph.structs), f"{len(graph.structs)} symbols, {structs} in use", "graph.structs")
+
+
+def _first_use(symbol: int, known: int, index: int) -> int:
+    """Return how many symbols are known after the use of `symbol`."""
+    if symbol > known:
+        raise TemplateError(f"symbol {symbol} where symbol {known} is next - at `graph.nodes[{index}].symbol`")
+    return max(known, symbol + 1)

@@ -1,0 +1,204 @@
+"""What an expression looks like to the engine: its digest, its template as text, its picture.
+
+The modules of `cascade.graph` are imported when they are first needed: most programs never are looked at.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from cascade._core.expr.symbol import symbol
+from cascade._core.expr.task import Task
+from cascade._core.shape.extract import structure
+from cascade._core.shape.template import Template
+from cascade.engine.engine import Engine, default_templates
+from cascade.expressions.targets import expression
+from cascade.inspect.picture import Picture
+
+if TYPE_CHECKING:
+    from cascade.graph.model import GraphTemplate
+    from cascade.inspect.json_document import Shape
+
+MOST = 24  # templates in one picture
+
+__all__ = ["Picture", "explain", "inputs", "structural_hash", "to_json", "visualize"]
+
+
+def structural_hash(target: Any) -> tuple[str, list[Any]]:
+    """Return the digest of an expression's shape and the data that flows through it.
+
+    Args:
+        target: a lazy result, or a list or tuple of them.
+
+    Returns:
+        ``(digest, slots)``. Equal shapes have equal digests, in every process and on every Python; different shapes
+        have different ones. The slots are in the order of the `SlotRef`s of the template; the slot of a call's
+        callable holds its `Task`.
+
+    Raises:
+        TargetError: ``target`` is nothing of the kind.
+        StructureError: the expression has no structure, as it holds itself.
+
+    >>> import cascade as cs
+    >>> @cs.task
+    ... def add(a, b):
+    ...     return a + b
+    >>> one, slots = cs.structural_hash(add(1, b=2))
+    >>> other, _ = cs.structural_hash(add("x", b=[3, 4]))
+    >>> one == other, slots[1:]
+    (True, [1, 2])
+    """
+    from cascade.graph.key_reader import digest
+
+    key, slots = structure(expression(target))
+    return digest(key, symbol), slots
+
+
+def explain(target: Any) -> str:
+    """Return the template of an expression as text for people: its nodes, what they take, how urgent they are.
+
+    Args:
+        target: a lazy result, or a list or tuple of them, of which nothing is run; or a `Shape`, from `from_json`.
+
+    Raises:
+        TargetError, StructureError: as `structural_hash` does.
+    """
+    from cascade.inspect.table import explain
+
+    shape = shape_of(target)
+    return explain(shape.graph, shape.plan)
+
+
+def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
+    """Return a picture of the template of an expression, as Mermaid and as DOT text.
+
+    Tail calls that were seen while the expression ran are drawn too: back to this template as an edge back, to others
+    as boxes of their own, round to this one again if that is where they led.
+
+    Args:
+        target: a lazy result, or a list or tuple of them, of which nothing is run; or a `Shape`, from `from_json`.
+        engine: on which it ran, if it did; None: the one that `cascade.run` makes.
+
+    Returns:
+        A `Picture` with the texts ``mermaid`` and ``dot``.
+
+    Raises:
+        TargetError, StructureError: as `structural_hash` does.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline", name="tick")
+    ... def tick(n):
+    ...     return tick(n - 1) if n else None
+    >>> cs.run(tick(3))
+    >>> "tail call" in cs.visualize(tick(3)).mermaid
+    True
+    """
+    from cascade.graph.labels import heading
+    from cascade.inspect.render import picture
+
+    if (shape := _as_shape(target)) is not None:
+        return picture(shape.graph, shape.plan)
+    templates = default_templates if engine is None else engine.templates
+    wanted = expression(target)
+    template: Template = templates.lookup(wanted)
+    numbers = {template: ""}  # of the templates that tail calls were seen to lead to, this one first
+    tails = []
+    for source in (reached := [template]):
+        for other in source.tail_calls:
+            if other not in numbers and len(reached) < MOST:
+                numbers[other] = str(len(reached))
+                reached.append(other)
+            if other in numbers:
+                tails.append((numbers[source], numbers[other]))
+    labels = {numbers[other]: heading(other.graph, other.graph.nodes[-1]) for other in reached}
+    settings = _settings(template.graph, structure(wanted)[1])
+    return picture(template.graph, template.plan, tails, labels=labels, settings=settings)
+
+
+def _settings(graph: GraphTemplate, slots: list[Any]) -> dict[int, str]:
+    """What the policies of an expression say, by slot."""
+    from cascade.graph.labels import beside
+    from cascade.graph.model import Call, Mapping, SlotRef
+    from cascade.inspect.fold import part
+    from cascade.inspect.policy_text import POLICIES, amount, tell
+
+    told: dict[int, str] = {}
+    for node in graph.nodes:
+        for position, ref in enumerate(node.operands if type(node) is Call else ()):
+            role = beside(graph, node, position)
+            if role not in POLICIES:
+                continue
+            if type(ref) is SlotRef:
+                told[ref.index] = tell(role, slots[ref.index])
+            elif part(graph, node, position):
+                amounts = graph.nodes[ref.index]
+                assert type(amounts) is Mapping
+                told |= {one.index: amount(slots[one.index]) for one in amounts.values if type(one) is SlotRef}
+    return told
+
+
+def to_json(target: Any) -> str:
+    """Return the template of an expression as a JSON document, of which `from_json` makes the same template again.
+
+    It holds the shape alone: no code, and none of the data.
+
+    Args:
+        target: a lazy result, or a list or tuple of them, of which nothing is run; or a `Shape`, from `from_json`.
+
+    Raises:
+        TargetError, StructureError: as `structural_hash` does.
+
+    >>> import cascade as cs
+    >>> @cs.task
+    ... def add(a, b):
+    ...     return a + b
+    >>> text = cs.to_json(add(1, add(2, 3)))
+    >>> cs.explain(cs.from_json(text)) == cs.explain(add(4, add(5, 6)))
+    True
+    """
+    from cascade.inspect.json_document import dump
+
+    return dump(shape_of(target))
+
+
+def shape_of(target: Any) -> Shape:
+    """Return the template of an expression, as it is or looked up."""
+    from cascade.inspect.json_document import Shape
+
+    if (shape := _as_shape(target)) is not None:
+        return shape
+    template: Template = default_templates.lookup(expression(target))
+    return Shape(template.graph, template.plan)
+
+
+def _as_shape(target: Any) -> Shape | None:
+    from cascade.inspect.json_document import Shape
+
+    if isinstance(target, Template):
+        return Shape(target.graph, target.plan)
+    return target if type(target) is Shape else None
+
+
+def inputs(target: Any) -> list[Any]:
+    """Return the specs of all params and variables in an expression, those of unselected routes too, as traversed.
+
+    Args:
+        target: a lazy result, or a list or tuple of them.
+
+    Raises:
+        TargetError, StructureError: as `structural_hash` does.
+
+    >>> import cascade as cs
+    >>> from cascade.inspect.api import inputs
+    >>> inputs([cs.Param("n", type=int), cs.Router(cs.Env("WHICH"), {"a": cs.Param("n", type=int)})])
+    [Param('n', type=int), Env('WHICH'), Param('n', type=int)]
+    """
+    from cascade.expressions.inputs import EnvSpec, ParamSpec
+
+    _, slots = structure(expression(target))
+    # A spec that a user gives to a task of their own is data like any other.
+    return [
+        slot for before, slot in pairwise(slots)
+        if isinstance(slot, ParamSpec | EnvSpec) and type(before) is Task and before.module == "cascade"
+    ]  # fmt: skip

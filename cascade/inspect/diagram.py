@@ -1,0 +1,160 @@
+"""What there is to draw of a template: boxes and arrows, in no language yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from cascade.graph.labels import beside, heading, kind, literal, printable, reference, role
+from cascade.graph.model import Call, GraphTemplate, Key, Node, NodeRef, SlotRef
+from cascade.graph.model import Mapping as Dict
+from cascade.inspect.fold import folded, part
+
+__all__ = ["Box", "Edge", "Shape", "Style", "box", "edges"]
+
+Shape: TypeAlias = Literal["task", "map", "container", "router", "condition", "input", "resource", "elsewhere"]
+Style: TypeAlias = Literal["data", "route", "condition", "after", "tail"]
+
+# Of more pieces of data that a node takes, only the first are written into its box.
+SLOTS = 4
+
+_SHAPES: dict[str, Shape] = {
+    "map": "map",
+    "router": "router",
+    "guard": "condition",
+    "param": "input",
+    "env": "input",
+    "inject": "resource",
+    "targets": "container",
+}
+_POLICIES = frozenset({"retry", "timeout", "cache", "constraints", "concurrency"})
+
+
+class Box(Struct, frozen=True, gc=False):
+    """A box: its name in the text, lines of plain text, and what it stands for."""
+
+    name: str
+    lines: tuple[str, ...]
+    shape: Shape
+
+
+class Edge(Struct, frozen=True, gc=False):
+    """An arrow between two boxes.
+
+    Attributes:
+        source: name of a box.
+        target: name of another, or the same.
+        label: plain text.
+        style: "data"; "route": it is taken only if it is chosen; "condition": it says whether something is chosen;
+            "after": order without data; "tail": a tail call.
+    """
+
+    source: str
+    target: str
+    label: str
+    style: Style
+
+
+def box(graph: GraphTemplate, index: int, settings: Mapping[int, str]) -> Box:
+    """Return the box of a node.
+
+    Args:
+        graph: a graph that was built or checked.
+        index: of the node.
+        settings: by slot, what policies say.
+    """
+    node = graph.nodes[index]
+    lines = [heading(graph, node)]
+    shape: Shape = "container"
+    policies: list[str] = []
+    if type(node) is Call:
+        call = graph.calls[node.symbol]
+        shape = _SHAPES.get(call.kind, "task")
+        if shape in ("task", "map") and call.mode != "default":
+            lines.append(kind(graph, node))
+        policies = [*_policies(graph, node, settings)]
+        policies.extend(f"inject {printable(name)}" for name in call.injected[:SLOTS])
+    data = [*_data(graph, node)]
+    if data:
+        lines.append(", ".join([*data[:SLOTS], "…"] if len(data) > SLOTS else data))
+    return Box(f"n{index}", (*lines, *policies), shape)
+
+
+def _data(graph: GraphTemplate, node: Node) -> Iterator[str]:
+    """What a node takes from slots, policies left out, each with what it is to the node."""
+    for position, ref in enumerate(node.operands):
+        if part(graph, node, position) == "routes":
+            routes = graph.nodes[ref.index]
+            assert type(routes) is Dict
+            for key, value in zip(routes.keys, routes.values, strict=True):
+                if type(value) is SlotRef:
+                    yield f"{literal(key)}={reference(value)}"
+        elif type(ref) is SlotRef and beside(graph, node, position) not in _POLICIES:
+            name = role(graph, node, position)
+            yield f"{name}={reference(ref)}" if name else reference(ref)
+
+
+def _policies(graph: GraphTemplate, node: Call, settings: Mapping[int, str]) -> Iterator[str]:
+    """What a call is given beside its arguments, each for a line of its own."""
+    for position, ref in enumerate(node.args):
+        what = beside(graph, node, position)
+        if what not in _POLICIES:
+            continue
+        if type(ref) is SlotRef:
+            yield f"{what} {settings[ref.index]}" if ref.index in settings else what
+        elif part(graph, node, position):
+            amounts = graph.nodes[ref.index]
+            assert type(amounts) is Dict
+            told = [_amount(key, value, settings) for key, value in zip(amounts.keys, amounts.values, strict=True)]
+            yield f"{what} {', '.join([*told[:SLOTS], '…'] if len(told) > SLOTS else told)}"
+
+
+def _amount(key: Key | SlotRef, value: NodeRef | SlotRef, settings: Mapping[int, str]) -> str:
+    name = _plain(key)
+    return f"{name}={settings[value.index]}" if type(value) is SlotRef and value.index in settings else name
+
+
+def _plain(key: Key | SlotRef) -> str:
+    """The name of a limit."""
+    if type(key) is Key and key.kind == "str":
+        text = key.load()
+        assert type(text) is str
+        return printable(text)
+    return literal(key)
+
+
+def edges(graph: GraphTemplate) -> Iterator[Edge]:
+    """Return the arrows between the nodes of a graph, those of dicts that belong to a node from there to that node."""
+    parts = folded(graph)
+    for index, node in enumerate(graph.nodes):
+        if index in parts:
+            continue
+        for position, ref in enumerate(node.operands):
+            if type(ref) is not NodeRef:
+                continue
+            what = part(graph, node, position)
+            if not what:
+                yield Edge(f"n{ref.index}", f"n{index}", role(graph, node, position), _style(graph, node, position))
+                continue
+            inner = graph.nodes[ref.index]
+            assert type(inner) is Dict
+            for key, value in zip(inner.keys, inner.values, strict=True):
+                if type(value) is not NodeRef:
+                    continue
+                if what == "routes":
+                    yield Edge(f"n{value.index}", f"n{index}", literal(key), "route")
+                else:
+                    yield Edge(f"n{value.index}", f"n{index}", f"constraints {_plain(key)}", "data")
+
+
+def _style(graph: GraphTemplate, node: Node, position: int) -> Style:
+    if type(node) is not Call:
+        return "data"
+    if beside(graph, node, position) == "after":
+        return "after"
+    symbol = graph.calls[node.symbol]
+    if symbol.kind == "guard":
+        return "route" if position else "condition"
+    return "route" if symbol.kind == "router" and 0 < position < symbol.positional else "data"

@@ -1,0 +1,341 @@
+"""Dry runs: what would become of a target, as far as it can be told without running any of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from cascade._core.shape.extract import structure
+from cascade._core.shape.template import Template
+from cascade.engine.engine import Engine, default_templates
+from cascade.exceptions import LimitError, PolicyError, ResourceError
+from cascade.expressions.conversion import shown
+from cascade.expressions.targets import expression
+from cascade.graph import labels as text
+from cascade.graph.model import Call, Key, SlotRef
+from cascade.graph.model import Mapping as Dict
+from cascade.graph.path import locate
+from cascade.inspect.fold import part
+from cascade.inspect.forecast import NEAR, Prospect, Runs, prospect
+from cascade.inspect.policy_text import POLICIES, amount, tell
+
+if TYPE_CHECKING:
+    from cascade.expressions.inputs import Spec
+    from cascade.resources.provider import ScopeKind
+
+__all__ = ["DryRun", "PlannedInput", "PlannedLimit", "PlannedNode", "PlannedResource", "dry_run"]
+
+LINES = 200  # a longer list of nodes loses its middle when it is printed
+
+
+class PlannedNode(Struct, frozen=True):
+    """One node of a target that may start.
+
+    Attributes:
+        number: of the node, as `cascade.explain` has it.
+        kind: as `cascade.explain` has it: "sync", "async inline", "map", "router", "condition", "container"...
+        name: of its task, param, variable or resource, or what it makes: "shop.pay", "n", "list"; "" if the kind says
+            all.
+        place: from the target: "$.args[0]"; in a target of more than 1,000 nodes its number, "#17".
+        runs: "surely", "perhaps" or "never".
+        reasons: on what it depends if it runs perhaps, and why it does not if never.
+        policies: what the call was given, by role: "retry" (`cascade._core.expr.policy.Retry`), "timeout", "cache",
+            "constraints" (a dict of amounts by name, None for one that a task has still to give), "concurrency".
+    """
+
+    number: int
+    kind: str
+    name: str
+    place: str
+    runs: Runs
+    reasons: tuple[str, ...]
+    policies: dict[str, Any]
+
+
+class PlannedInput(Struct, frozen=True):
+    """A param, or a variable of the environment.
+
+    Attributes:
+        kind: "param" or "env".
+        name: of it.
+        known: whether it has a value.
+        value: that it would have; None if it has none.
+    """
+
+    kind: str
+    name: str
+    known: bool
+    value: Any
+
+
+class PlannedResource(Struct, frozen=True):
+    """A resource that the target, or another resource, needs.
+
+    Attributes:
+        name: of it.
+        scope: what it lasts for; None: not known without an engine, or not registered.
+        registered: whether it is, with all that it needs; None: there was no engine to ask.
+    """
+
+    name: str
+    scope: ScopeKind | None
+    registered: bool | None
+
+
+class PlannedLimit(Struct, frozen=True):
+    """A limit that calls ask for.
+
+    Attributes:
+        name: of it.
+        most: the largest amount that one call asks for; None: a task has still to give it.
+        capacity: how much there is; None: not known without an engine, or the engine has no such limit.
+    """
+
+    name: str
+    most: float | None
+    capacity: float | None
+
+
+class DryRun(Struct, frozen=True):
+    """What `cascade.dry_run` has found; as text, for people.
+
+    Attributes:
+        nodes: those that may start, in the order in which they would if each were done at once and all routes that
+            are open were taken; then those that never start.
+        inputs: the params and variables, each once.
+        resources: those that are needed, each after what it needs.
+        limits: those that are asked for.
+        problems: what is wrong, so that a run would fail.
+    """
+
+    nodes: tuple[PlannedNode, ...]
+    inputs: tuple[PlannedInput, ...]
+    resources: tuple[PlannedResource, ...]
+    limits: tuple[PlannedLimit, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is known to be wrong."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def dry_run(
+    target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None
+) -> DryRun:
+    """Return what a run of a target would do, as far as it is known before anything runs. Nothing does.
+
+    Args:
+        target: a lazy result, or a list or tuple of them.
+        params: values for its params, as a run would be given them.
+        engine: on which it would run: resources and limits are looked up there. None: they are only listed.
+
+    Returns:
+        A `DryRun`. What is wrong is in its ``problems``, not raised.
+
+    Raises:
+        TargetError: ``target`` is nothing of the kind.
+        StructureError: the expression has no structure, as it holds itself.
+
+    >>> import cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def ship(to):
+    ...     return f"shipped to {to}"
+    >>> print(cs.dry_run(ship("me").run_if(cs.Param("paid", type=bool)).with_retry(3), params={"paid": "no"}))
+    2 nodes surely start, none perhaps, 1 never
+    <BLANKLINE>
+    node  runs    kind         name              place        policies and reasons
+      #0  surely  param        paid              $.condition
+      #2  surely  condition                      $
+      #1  never   sync inline  cascade.inspect.dry_run.ship  $            retry 3 attempts; not needed
+    <BLANKLINE>
+    params and variables:
+      param 'paid' = False
+    <BLANKLINE>
+    problems:
+      the target would be skipped: the condition at $ is false
+    """
+    wanted = expression(target)
+    templates = default_templates if engine is None else engine.templates
+    template: Template = templates.lookup(wanted)
+    _, slots = structure(wanted)
+    return _Look(template, slots, params, engine).result()
+
+
+class _Look:
+    """One look at a target, part by part; the problems gather."""
+
+    def __init__(
+        self, template: Template, slots: list[Any], params: Mapping[str, Any] | None, engine: Engine | None
+    ) -> None:
+        self.template = template
+        self.graph = template.graph
+        self.slots = slots
+        self.engine = engine
+        self.problems: list[str] = []
+        self.inputs, values = self._inputs(params)
+        self.prospect: Prospect = prospect(self.graph, template.plan, slots, values)
+        self.problems.extend(self.prospect.problems)
+
+    def result(self) -> DryRun:
+        """Put it together."""
+        resources = self._resources()
+        started = self.prospect.order
+        never = [index for index, runs in enumerate(self.prospect.runs) if runs == "never" and self._counts(index)]
+        nodes = tuple([self._node(index) for index in (*started, *never)])
+        limits = self._limits(nodes)
+        if self.prospect.lost:
+            self.problems.append(f"the target would be skipped: {'; '.join(self.prospect.lost)}")
+        return DryRun(nodes, self.inputs, resources, limits, tuple(self.problems))
+
+    def _counts(self, index: int) -> bool:
+        return index not in self.prospect.parts
+
+    def _inputs(self, params: Mapping[str, Any] | None) -> tuple[tuple[PlannedInput, ...], dict[int, Any]]:
+        """The params and variables, and the values that nodes have because of them."""
+        from cascade.expressions.inputs import examine
+
+        specs: dict[int, Spec] = {}
+        for index in self.template.inputs:
+            node = self.graph.nodes[index]
+            assert type(node) is Call
+            specs[index] = self.slots[node.args[0].index]
+        values, problems = examine(specs.values(), params, os.environ)
+        self.problems.extend(map(str, problems))
+        told = [
+            PlannedInput(spec.kind, spec.name, spec in values, values.get(spec))
+            for spec in dict.fromkeys(specs[index] for index in sorted(specs))
+        ]
+        return tuple(told), {index: values[spec] for index, spec in specs.items() if spec in values}
+
+    def _resources(self) -> tuple[PlannedResource, ...]:
+        if self.engine is None:
+            return tuple([PlannedResource(name, None, None) for name in dict.fromkeys(self.template.resources)])
+        registry = self.engine.resources
+        found: dict[str, PlannedResource] = {}
+        for name in dict.fromkeys(self.template.resources):
+            try:
+                binding = registry.binding(name)
+            except ResourceError as error:
+                self.problems.append(str(error))
+                found.setdefault(name, PlannedResource(name, None, False))
+                continue
+            for member in binding.order:
+                found.setdefault(member.name, PlannedResource(member.name, member.scope, True))
+            if binding.scope == "step" and name in self.template.loose:
+                self.problems.append(
+                    f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
+                    f"got it inside something else"
+                )
+        return tuple(found.values())
+
+    def _node(self, index: int) -> PlannedNode:
+        node = self.graph.nodes[index]
+        policies: dict[str, Any] = {}
+        if type(node) is Call:
+            for position, ref in enumerate(node.args):
+                role = text.beside(self.graph, node, position)
+                if role not in POLICIES:
+                    continue
+                if type(ref) is SlotRef:
+                    policies[role] = self.slots[ref.index]
+                elif part(self.graph, node, position):
+                    policies[role] = self._amounts(ref.index)
+        place = locate(self.graph, index) if len(self.graph.nodes) <= NEAR else f"#{index}"
+        return PlannedNode(
+            index, text.kind(self.graph, node), text.name(self.graph, node), place, self.prospect.runs[index],
+            self.prospect.reasons[index], policies,
+        )  # fmt: skip
+
+    def _amounts(self, index: int) -> dict[str, Any]:
+        """The constraints of a call some of which are lazy results."""
+        amounts: dict[str, Any] = {}
+        node = self.graph.nodes[index]
+        assert type(node) is Dict
+        for key, ref in zip(node.keys, node.values, strict=True):
+            limit = str(key.load()) if isinstance(key, Key) else text.literal(key)
+            if type(ref) is SlotRef:
+                amounts[limit] = self.slots[ref.index]
+            else:
+                amounts[limit] = self.prospect.values.get(ref.index)
+        return amounts
+
+    def _limits(self, nodes: tuple[PlannedNode, ...]) -> tuple[PlannedLimit, ...]:
+        """The limits that are asked for, and what cannot be had of them."""
+        limits = None if self.engine is None else self.engine.limits
+        asked: dict[str, list[Any]] = {}
+        for planned in nodes:
+            node = self.graph.nodes[planned.number]
+            if type(node) is not Call or planned.runs == "never":
+                continue
+            call = self.graph.calls[node.symbol]
+            for name, wanted in planned.policies.get("constraints", {}).items():
+                asked.setdefault(name, []).append(wanted)
+                if limits is not None:
+                    try:
+                        limits.demand(f"{call.module}.{call.qualname}", call.qualname, 0, {name: wanted or 0})
+                    except (LimitError, PolicyError) as error:
+                        self.problems.append(str(error))
+        known = {} if limits is None else {s.name: s.capacity for s in limits.snapshot() if s.kind == "limit"}
+        return tuple([PlannedLimit(name, _most(wanted), known.get(name)) for name, wanted in asked.items()])
+
+
+def _most(amounts: list[Any]) -> float | None:
+    """The largest amount; None if one is not known yet, or is none."""
+    if all(type(one) in (int, float) for one in amounts):
+        largest: float = max(amounts)
+        return largest
+    return None
+
+
+# ------------------------------------------------------------------------------------------------ for people
+
+
+def _lines(run: DryRun) -> Iterator[str]:
+    count = {word: sum(node.runs == word for node in run.nodes) for word in ("surely", "perhaps", "never")}
+    surely, perhaps, never = (f"{number:,}" if number else "none" for number in count.values())
+    yield f"{surely} node{'' if count['surely'] == 1 else 's'} surely start, {perhaps} perhaps, {never} never"
+    yield ""
+    yield from _table(run.nodes)
+    if run.inputs:
+        yield from ("", "params and variables:")
+        for given in run.inputs:
+            word = "param" if given.kind == "param" else "variable"
+            value = text.printable(shown(given.value)) if given.known else "?"
+            yield f"  {word} '{text.printable(given.name)}' = {value}"
+    if run.resources:
+        yield from ("", "resources:")
+        for resource in run.resources:
+            scope = f", scope {resource.scope}" if resource.scope is not None else ""
+            missing = ", not to be had" if resource.registered is False else ""
+            yield f"  {text.printable(resource.name)}{scope}{missing}"
+    if run.limits:
+        yield from ("", "limits:")
+        for limit in run.limits:
+            there = "" if limit.capacity is None else f" of {amount(limit.capacity)}"
+            yield f"  {text.printable(limit.name)}: at most {amount(limit.most)}{there}"
+    if run.problems:
+        yield from ("", "problems:")
+        for problem in run.problems:
+            yield f"  {text.printable(problem, 400)}"
+
+
+def _table(nodes: tuple[PlannedNode, ...]) -> Iterator[str]:
+    shown_nodes = nodes if len(nodes) <= LINES else (*nodes[: LINES // 2], *nodes[-LINES // 2 :])
+    rows = [("node", "runs", "kind", "name", "place", "policies and reasons")]
+    for node in shown_nodes:
+        told = [f"{role} {tell(role, setting)}" for role, setting in node.policies.items()]
+        told.extend(node.reasons)
+        rows.append((f"#{node.number}", node.runs, node.kind, node.name, node.place, "; ".join(told)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for at, row in enumerate(rows):
+        if len(shown_nodes) < len(nodes) and at == 1 + LINES // 2:
+            yield f"  … {len(nodes) - LINES:,} nodes left out …"
+        first, *rest = (cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        yield "  ".join([row[0].rjust(widths[0]), first, *rest]).rstrip()

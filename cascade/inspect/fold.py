@@ -1,0 +1,46 @@
+"""Dicts that are a part of one node, a router's routes or a call's constraints: they are told with that node."""
+
+from __future__ import annotations
+
+from cascade.graph.labels import beside
+from cascade.graph.model import Call, GraphTemplate, Mapping, Node, NodeRef
+
+__all__ = ["folded", "part"]
+
+
+def part(graph: GraphTemplate, node: Node, position: int) -> str:
+    """Return what a dict at this place is a part of its node as: "routes", "constraints"; "" if it is data."""
+    if type(node) is not Call:
+        return ""
+    if graph.calls[node.symbol].kind == "router" and position == 1:
+        what = "routes"
+    elif beside(graph, node, position) == "constraints":
+        what = "constraints"
+    else:
+        return ""
+    ref = node.operands[position]
+    return what if type(ref) is NodeRef and type(graph.nodes[ref.index]) is Mapping else ""
+
+
+def folded(graph: GraphTemplate) -> dict[int, str]:
+    """Return the numbers of the dicts that nothing takes but as a part of itself, with what they are to it.
+
+    >>> from cascade.graph.model import CallSymbol, Key, SlotRef
+    >>> router = CallSymbol("cascade", "router", "router", "inline", (), 2, ())
+    >>> leaf = CallSymbol("jobs", "leaf", "sync", "default", (), 0, ())
+    >>> routes = Mapping((Key.dump("a"),), (NodeRef(0),))
+    >>> nodes = Call(1, SlotRef(2), ()), routes, Call(0, SlotRef(0), (SlotRef(1), NodeRef(1)))
+    >>> folded(GraphTemplate((router, leaf), (), nodes, 3))
+    {1: 'routes'}
+    """
+    found: dict[int, str] = {}
+    data = set()
+    for node in graph.nodes:
+        for position, ref in enumerate(node.operands):
+            if type(ref) is NodeRef and type(graph.nodes[ref.index]) is Mapping:
+                what = part(graph, node, position)
+                if what:
+                    found.setdefault(ref.index, what)
+                else:
+                    data.add(ref.index)
+    return {index: what for index, what in found.items() if index not in data}

@@ -1,0 +1,142 @@
+"""Channels: how agents send one another messages."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
+from cascade._core.run.callback import Callback, SendCallback
+from cascade._core.run.mailbox import Mailbox, Received
+from cascade._core.time.clock import check_seconds
+from cascade.exceptions import ChannelClosedError
+
+__all__ = ["Channel"]
+
+
+class Channel(Mailbox):
+    """A queue of messages between tasks, or between tasks and plain asyncio code on the same loop.
+
+    Sending never waits, unless the channel blocks. A message goes to the receiver that waits longest, or waits for one;
+    each is received once.
+
+    Args:
+        capacity: how many messages may wait; None: as many as memory holds.
+        overflow: what happens to a message beyond the capacity. "error": `send` raises `ChannelFullError`;
+            "block": its sender waits for room; "drop_oldest": the oldest message is lost; "drop_newest": this one is.
+        name: what it is called where it is told who waits for what; None: nothing.
+
+    Attributes:
+        closed: whether it takes no more messages.
+        dropped: how many messages were lost because there was no room.
+
+    Raises:
+        TypeError: ``capacity`` is no int, or ``overflow`` or ``name`` no str.
+        ValueError: ``capacity`` is less than 1, or ``overflow`` none of these.
+
+    >>> import cascade as cs
+    >>> channel = cs.Channel()
+    >>> channel.send("hello")
+    >>> cs.run(channel.recv())
+    Received(message='hello', timed_out=False, elapsed=0.0)
+    >>> cs.run(channel.recv(timeout=0.01)).timed_out
+    True
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        called = "" if self.name is None else f" {self.name!r}"
+        return f"<{type(self).__name__}{called}: {len(self)} messages wait{', closed' if self.closed else ''}>"
+
+    async def receive(self, timeout: float | None = None) -> Received:
+        """Receive in plain asyncio code: what `recv` is in an expression.
+
+        Args:
+            timeout: seconds to wait at most; None: as long as it takes.
+
+        Raises:
+            ChannelClosedError: the channel is closed and empty.
+            TypeError, ValueError: ``timeout`` is no span of time.
+        """
+        if timeout is not None:
+            check_seconds(timeout, "timeout")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        receiver = Callback(_waking(future))
+        start = loop.time()
+        at_once = receiver.stand_in(self)
+        try:
+            await asyncio.wait((future,), timeout=timeout)
+        except BaseException:  # also where its event loop was closed and it will not go on
+            receiver.give_back()
+            raise
+        finally:
+            future.cancel()
+        taken = receiver.take()
+        if taken is not None:
+            return Received.make(taken[0], False, 0.0 if at_once else loop.time() - start, self)
+        if receiver.refused:
+            raise ChannelClosedError("received from a closed channel")
+        return Received.make(None, True, loop.time() - start, None)
+
+    async def put(self, message: Any) -> None:
+        """Send in plain asyncio code. Waits for room if the channel blocks and is full, else not at all.
+
+        Cancelled while it waits, it has sent nothing, unless its message is taken before the cancellation gets to it:
+        both may come in the same turn of the event loop.
+
+        Args:
+            message: anything.
+
+        Raises:
+            ChannelClosedError: the channel is closed, or was closed before there was room.
+            ChannelFullError: there is no room, and ``overflow`` is "error".
+
+        >>> import asyncio, cascade as cs
+        >>> async def main():
+        ...     channel = cs.Channel(capacity=1, overflow="block")
+        ...     await channel.put("a")
+        ...     waiting = asyncio.ensure_future(channel.put("b"))
+        ...     first = await channel.receive()
+        ...     await waiting
+        ...     return first.message, channel.drain()
+        >>> asyncio.run(main())
+        ('a', ['b'])
+        """
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        sender = SendCallback(_waking(sent), message)
+        if sender.stand_in(self):
+            return
+        try:
+            await sent
+        finally:
+            sender.withdraw()
+        if sender.refused:
+            raise ChannelClosedError("sent to a closed channel")
+
+
+def _waking(future: asyncio.Future[None]) -> Callable[[], bool]:
+    """What wakes a coroutine that awaits a future, from any thread. It returns whether that can be."""
+    loop = future.get_loop()
+    thread = threading.get_ident()
+
+    def settle() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    def wake() -> bool:
+        if loop.is_closed():
+            return False
+        if threading.get_ident() == thread:
+            settle()
+            return True
+        try:
+            loop.call_soon_threadsafe(settle)
+        except RuntimeError:  # closed meanwhile
+            return False
+        return True
+
+    return wake

@@ -1,0 +1,222 @@
+"""A file of templates, read: its header, its index, and its templates one by one. Written by `cascade.templates.writer`.
+
+    header      80 bytes: what it is, by whom, how much, and the checksum of header and index
+    index       64 bytes a template, ascending by digest: where its encoding is, how long, and its checksum
+    encodings   of the templates (`cascade.templates.codec`), one after another, oldest first
+
+Opening a file reads the first two; that takes no time that one would feel, however many templates there are. A
+template is read when its digest is looked up. Every byte is covered by a checksum, which tells damage; what a hostile
+writer can forge is not trusted for it. `docs/template-format.md` has it to the byte.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import weakref
+from collections.abc import Iterator
+from hashlib import blake2b
+from struct import Struct as Layout
+from typing import NamedTuple
+
+from cascade.exceptions import TemplateError
+
+__all__ = ["FORMAT", "MAGIC", "MOST", "Entry", "TemplateFile", "checksum", "header"]
+
+MAGIC = b"\x93CASCADE"  # no text file and no other kind of file begins like that
+FORMAT = 1
+MOST = 1 << 20
+"""How many templates a file may have: 64 MiB of index."""
+
+HEADER = Layout("<8sIIQ24s32s")  # magic, format, count, size of the file, version of Cascade, checksum
+ENTRY = Layout("<32s16sQQ")  # digest, checksum, offset, size
+_UNCHECKED = HEADER.size - 32  # bytes of the header before its checksum
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Entry(NamedTuple):
+    """One line of the index: `size` bytes at `offset` are the encoding of the template with this `digest`."""
+
+    digest: bytes
+    checksum: bytes
+    offset: int
+    size: int
+
+
+def checksum(encoding: bytes) -> bytes:
+    """Return the checksum of a template's encoding, 16 bytes."""
+    return blake2b(encoding, digest_size=16, person=b"cascade template").digest()
+
+
+def header(count: int, size: int, version: str, index: bytes) -> bytes:
+    """Return the header of a file of `size` bytes, written by this version of Cascade, before this index."""
+    plain = HEADER.pack(MAGIC, FORMAT, count, size, version.encode("ascii", "replace")[:24], b"")[:_UNCHECKED]
+    return plain + _index_checksum(plain, index)
+
+
+def _index_checksum(plain: bytes, index: bytes) -> bytes:
+    hasher = blake2b(plain, digest_size=32, person=b"cascade index 1")
+    hasher.update(index)
+    return hasher.digest()
+
+
+class TemplateFile:
+    """An open file of templates. What others write to its path afterwards does not reach it.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        TemplateError: it is no file of templates, it is damaged, or it has a format of the future; the message says
+            which, and where.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self.format = FORMAT
+        self.version = ""
+        self.count = 0
+        self.doubted = False  # a template in it was damaged; said once
+        descriptor = os.open(self.path, _FLAGS)
+        self._descriptor = descriptor
+        self.close = weakref.finalize(self, os.close, descriptor)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise self.error("not a regular file")
+            self.size = status.st_size
+            self._index = self._read_index()
+        except BaseException:
+            self.close()
+            raise
+
+    def error(self, message: str) -> TemplateError:
+        """Return a `TemplateError` that names the file."""
+        return TemplateError(f"{message} - at `{self.path}`")
+
+    @property
+    def is_older(self) -> bool:
+        """Whether it has a format of the past: it is as good as empty."""
+        return self.format < FORMAT
+
+    def _read_index(self) -> bytes:
+        if not self.size:
+            return b""
+        plain = self.read(0, min(self.size, HEADER.size))
+        if not plain.startswith(MAGIC):
+            raise self.error(f"not a file of templates: it begins with {plain[:8]!r}")
+        if len(plain) < HEADER.size:
+            raise self.error(f"cut off: {len(plain)} bytes where the header has {HEADER.size}")
+        _, self.format, self.count, size, version, expected = HEADER.unpack(plain)
+        self.version = version.rstrip(b"\0").decode("ascii", "backslashreplace")
+        if self.format > FORMAT:
+            raise self.error(
+                f"format {self.format}, written by Cascade {self.version}, is newer than format {FORMAT}, "
+                f"which is what this version reads"
+            )
+        if self.is_older:
+            self.count = 0
+            return b""
+        if size != self.size:
+            raise self.error(f"damaged: {self.size} bytes where the header says {size}")
+        room = (size - HEADER.size) // ENTRY.size
+        if self.count > min(room, MOST):
+            raise self.error(f"damaged: {self.count} templates where there is room for {min(room, MOST)}")
+        index = self.read(HEADER.size, self.count * ENTRY.size)
+        if _index_checksum(plain[:_UNCHECKED], index) != expected:
+            raise self.error("damaged: header and index do not have the checksum in the header")
+        return index
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return the bytes of a place in the file.
+
+        Raises:
+            OSError: they cannot be read.
+            TemplateError: the file ends before.
+        """
+        data = os.pread(self._descriptor, size, offset)
+        while len(data) < size:
+            more = os.pread(self._descriptor, size - len(data), offset + len(data))
+            if not more:
+                raise self.error(f"cut off: ends at byte {offset + len(data)}, not {offset + size}")
+            data += more
+        return data
+
+    def __len__(self) -> int:
+        """How many templates it has."""
+        return self.count
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The index, in the order of the digests."""
+        return map(Entry._make, ENTRY.iter_unpack(self._index))
+
+    def find(self, digest: bytes) -> Entry | None:
+        """Return the entry of a digest, None where there is none. It is found in a time that grows as log(count)."""
+        index = self._index
+        # By hand: `bisect` with a key takes twice as long.
+        low, high = 0, self.count
+        while low < high:
+            middle = (low + high) >> 1
+            if index[middle << 6 : (middle << 6) + 32] < digest:
+                low = middle + 1
+            else:
+                high = middle
+        if not index.startswith(digest, low << 6):
+            return None
+        return Entry._make(ENTRY.unpack_from(index, low << 6))
+
+    def encoding(self, entry: Entry, most: int | None = None) -> bytes:
+        """Return the encoding of a template.
+
+        Args:
+            entry: from the index.
+            most: how many bytes it may have; None: as many as it says that it has, and the file has.
+
+        Raises:
+            OSError: it cannot be read.
+            TemplateError: it is not where the index says, too large, or damaged.
+        """
+        if not HEADER.size + len(self._index) <= entry.offset <= self.size - entry.size:
+            raise self.error(f"damaged: bytes {entry.offset} to {entry.offset + entry.size} of {self.size}")
+        if most is not None and entry.size > most:
+            raise self.error(f"a template of {entry.size} bytes, where at most {most} are taken")
+        data = self.read(entry.offset, entry.size)
+        if checksum(data) != entry.checksum:
+            raise self.error("damaged: a template does not have its checksum")
+        return data
+
+    def check(self) -> None:
+        """Return if the index is as it should be: in order, without gaps and overlaps. The templates are not read.
+
+        Raises:
+            TemplateError: it is not.
+        """
+        if not self.size or self.is_older:
+            return
+        last = b""
+        for entry in self:
+            if entry.digest <= last:
+                raise self.error(f"damaged: the index is out of order at {entry.digest.hex()}")
+            last = entry.digest
+        place = HEADER.size + len(self._index)
+        for entry in sorted(self, key=_by_place):
+            if entry.offset != place:
+                raise self.error(f"damaged: a template begins at byte {entry.offset} where {place} is next")
+            place += entry.size
+        if place != self.size:
+            raise self.error(f"damaged: {self.size} bytes, of which {place} are in use")
+
+    def oldest_first(self) -> list[Entry]:
+        """Return the index in the order of places: what one has to ask for before reading all templates.
+
+        Raises:
+            TemplateError: the index is not as it should be. Of templates that overlap, a small file could hold
+                terabytes.
+        """
+        self.check()
+        return sorted(self, key=_by_place)
+
+
+def _by_place(entry: Entry) -> tuple[int, int]:
+    return entry.offset, entry.size

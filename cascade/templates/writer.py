@@ -1,0 +1,246 @@
+"""A file of templates, written: whole or not at all, and by one process at a time.
+
+The new file is written beside the old one, under the name with `.tmp` after it, and then takes its place in one step:
+whoever opens it finds the old or the new one, whole, wherever this process is killed. A lock, on the name with `.lock`
+after it, makes those who write take turns; each reads what is there, so that nothing is lost. The system lets go of the
+lock of a process that has ended in whatever way. Readers need no lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cascade._support.forks import renew_in_children
+from cascade.exceptions import TemplateError
+from cascade.templates.reader import ENTRY, FORMAT, HEADER, MAGIC, MOST, TemplateFile, checksum, header
+
+__all__ = ["PATIENCE", "Encodings", "NestedRewriteError", "rewrite"]
+
+PATIENCE = 30.0
+"""Seconds to wait for others who write the same file."""
+
+_POLL = 0.005  # seconds
+_logger = logging.getLogger("cascade")
+
+# Digest -> encoding, oldest first.
+Encodings = dict[bytes, bytes]
+
+# Process, thread and file of those who write or wait to. A process that was forked has those of the other, too.
+_turns: set[tuple[int, int, str]] = set()
+
+
+class NestedRewriteError(TimeoutError):
+    """This thread is in the middle of writing the file: it would wait for itself."""
+
+
+def rewrite(
+    path: str | os.PathLike[str], change: Callable[[Encodings], Encodings], *, patience: float = PATIENCE
+) -> int:
+    """Change what a file of templates holds, in one step and undisturbed by others who do the same.
+
+    Damaged templates in it are dropped, with a warning, and so is all of a file with an older format. Nothing is
+    written if nothing has changed.
+
+    Args:
+        path: of the file; it need not exist. A link stays one.
+        change: is given the digests and encodings that are there, oldest first, and returns those that shall be.
+        patience: seconds to wait for others.
+
+    Returns:
+        How many templates the file holds now.
+
+    Raises:
+        OSError: the file or its directory cannot be read or written; `TimeoutError` when others do not come to an end.
+        TemplateError: there is another kind of file, or one with a newer format: they are left alone. Or there would
+            be too many templates.
+    """
+    place = os.path.realpath(path)
+    turn = os.getpid(), threading.get_ident(), place
+    if turn in _turns:
+        raise NestedRewriteError(f"this thread is writing it already - at `{place}`")
+    _expect_file(place)
+    with _noted(turn), _Lock(place, patience):
+        there, whole = _read(place)
+        wanted = change(dict(there))
+        if len(wanted) > MOST:
+            raise TemplateError(f"{len(wanted)} templates, where a file may have {MOST} - at `{place}`")
+        if not (whole and list(wanted) == list(there) and wanted == there):
+            try:
+                _write(place, wanted)
+            except OSError as error:
+                if error.filename2 is None:  # else it has the name
+                    error.filename = place  # which is what somebody asked for
+                raise
+        return len(wanted)
+
+
+def _expect_file(place: str) -> None:
+    """Return if there is a file or nothing. Told before a lock is left beside it, and before a pipe is waited for."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.stat(place).st_mode):
+            raise TemplateError(f"not a regular file - at `{place}`")
+
+
+@contextmanager
+def _noted(turn: tuple[int, int, str]) -> Iterator[None]:
+    _turns.add(turn)
+    try:
+        yield
+    finally:
+        _turns.discard(turn)
+
+
+class _Lock:
+    """Held by one who writes the file at a time, among processes and threads.
+
+    Args:
+        place: of the file.
+        patience: seconds to wait for others.
+    """
+
+    def __init__(self, place: str, patience: float) -> None:
+        self._place = place
+        self._patience = patience
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> None:
+        try:
+            # Not through a link, which somebody may have put there to have another file made or locked.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(self._place + ".lock", flags, 0o666)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                error.strerror, error.filename = "the lock must be a file of its own, got a link", self._place + ".lock"
+                raise
+            error.filename = self._place  # which is what somebody asked for
+            raise
+        self._descriptor = descriptor
+        renew_in_children(self)
+        try:
+            self._wait(descriptor)
+        except BaseException:
+            self._give_back()
+            raise
+
+    def __exit__(self, *exc: object) -> None:
+        self._give_back()
+
+    def _renew(self) -> None:
+        """This process is a child: the lock is its parent's, and would outlast the parent if it stayed open here."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _wait(self, descriptor: int) -> None:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "the lock must be a regular file", self._place + ".lock")
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                # Of the open file, so that it holds among threads too.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise TimeoutError(
+                        f"others have been writing for {self._patience} s - at `{self._place}`"
+                    ) from None
+                time.sleep(_POLL)
+
+    def _give_back(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            # Closed is not enough: where children are not renewed, one has the open file too, and would keep the lock.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+
+def _read(place: str) -> tuple[Encodings, bool]:
+    """What is there and intact; and whether that is all of a file of this format."""
+    try:
+        file = TemplateFile(place)
+        entries = file.oldest_first()
+    except FileNotFoundError:
+        return {}, False
+    except TemplateError as error:
+        if not _is_damaged(place):
+            raise
+        _logger.warning("%s: it is written anew", error)
+        return {}, False
+    found: Encodings = {}
+    damaged = 0
+    try:
+        for entry in entries:
+            try:
+                found[entry.digest] = file.encoding(entry)
+            except TemplateError:
+                damaged += 1
+    finally:
+        file.close()
+    if damaged:
+        _logger.warning("%d of %d templates are damaged and dropped - at `%s`", damaged, len(file), place)
+    return found, not damaged and not file.is_older and file.size > 0
+
+
+def _is_damaged(place: str) -> bool:
+    """Whether what is there was a file of templates of this format or an older one."""
+    with open(place, "rb") as stream:
+        begin = stream.read(HEADER.size)
+    return begin.startswith(MAGIC) and int.from_bytes(begin[8:12], "little") <= FORMAT
+
+
+def _write(place: str, encodings: Encodings) -> None:
+    from cascade import __version__
+
+    offset = HEADER.size + ENTRY.size * len(encodings)
+    entries = []
+    for digest, encoding in encodings.items():
+        entries.append(ENTRY.pack(digest, checksum(encoding), offset, len(encoding)))
+        offset += len(encoding)
+    index = b"".join(sorted(entries))
+    beside = place + ".tmp"
+    # Left by one that was killed. Whoever holds the lock may take it away.
+    with suppress(FileNotFoundError):
+        os.unlink(beside)
+    mode = 0o666
+    with suppress(FileNotFoundError):
+        mode = Path(place).stat().st_mode & 0o7777
+    # Never open to more users than the file that it replaces. What stands there by now is not opened, nor followed.
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & 0o666)
+    try:
+        with open(descriptor, "wb", closefd=False) as stream:
+            stream.write(header(len(entries), offset, __version__, index))
+            stream.write(index)
+            for encoding in encodings.values():
+                stream.write(encoding)
+        with suppress(FileNotFoundError):
+            os.fchmod(descriptor, Path(place).stat().st_mode & 0o7777)
+        os.fsync(descriptor)
+        os.replace(beside, place)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise
+    finally:
+        os.close(descriptor)
+    _settle(os.path.dirname(place))
+
+
+def _settle(directory: str) -> None:
+    """Have the directory written down too, where the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,192 @@
+"""Executors: where sync tasks are called that must not hold up the event loop."""
+
+from __future__ import annotations
+
+import contextvars
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+from cascade._core.expr.task import Task, import_task
+from cascade._support.forks import renew_in_children
+from cascade.exceptions import TaskDefinitionError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from cascade.workers.process_pool import ProcessPool
+    from cascade.workers.thread_pool import ThreadPool
+
+__all__ = ["ProcessExecutor", "ThreadExecutor", "check_count"]
+
+
+class ThreadExecutor:
+    """Calls tasks in threads, each in a copy of the context of the moment.
+
+    An abandoned call goes on in its thread, which is replaced. Its threads are daemons.
+
+    Args:
+        max_threads: how many threads at once; None: as many as `concurrent.futures` would have.
+        demoted: told the module and name of a task that is not to run inline again, and how many seconds a call took.
+
+    Raises:
+        ValueError: ``max_threads`` is not an int of at least 1.
+
+    >>> import cascade as cs
+    >>> @cs.task
+    ... def add(a, b):
+    ...     return a + b
+    >>> executor = ThreadExecutor(max_threads=1)
+    >>> executor.submit(add, (1,), {"b": 2}).result()
+    3
+    >>> executor.close()
+    """
+
+    def __init__(
+        self, max_threads: int | None = None, demoted: Callable[[str, str, float], None] | None = None
+    ) -> None:
+        check_count(max_threads, "max_threads")
+        self._max_threads = max_threads
+        self._demoted = demoted
+        self._pool: ThreadPool | None = None
+        self._renew()
+        renew_in_children(self)
+
+    def _renew(self) -> None:
+        """Forked, it has no call at work; its pool sees to itself."""
+        self._calling: set[int] = set()  # threads with a call at work, abandoned ones included
+
+    def submit(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
+        """Have a thread call a task's callable.
+
+        Args:
+            task: whose callable.
+            arguments: its positional arguments.
+            keywords: its keyword arguments.
+
+        Returns:
+            The future of the call.
+        """
+        pool = self._pool
+        if pool is None:
+            from cascade.workers.thread_pool import ThreadPool  # not needed by most programs
+
+            pool = self._pool = ThreadPool(self._max_threads)
+        return pool.submit(contextvars.copy_context().run, self._call, task, arguments, keywords)
+
+    def abandon(self, future: Future[Any]) -> None:
+        """Give up a call: drop it if it has not begun, else let it go on, and have another thread in its place.
+
+        Args:
+            future: of the call.
+        """
+        if self._pool is not None:
+            self._pool.abandon(future)
+
+    @property
+    def idle(self) -> int | None:
+        """How many threads wait for a call; None if a call is at work, also an abandoned one."""
+        if self._calling:
+            return None
+        return 0 if self._pool is None else self._pool.idle
+
+    def close(self) -> None:
+        """Drop the calls that have not begun and wait for the others. A later `submit` starts threads anew."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def _call(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        function: Callable[..., Any] = task.fn
+        me = threading.get_ident()
+        self._calling.add(me)
+        start = time.perf_counter_ns()
+        try:
+            return function(*arguments, **keywords)
+        finally:
+            took = time.perf_counter_ns() - start
+            if task.measured(took) and self._demoted is not None:
+                self._demoted(task.module, task.name, took * 1e-9)
+            self._calling.discard(me)
+
+
+class ProcessExecutor:
+    """Calls tasks in processes. They find a task by its name; everything else is pickled.
+
+    An abandoned call is killed with its process, but not before the calls at work in the processes beside it have
+    ended: see `cascade.workers.process_pool.ProcessPool`. Until then there may be more than ``max_processes``.
+
+    Args:
+        max_processes: how many processes; None: one for each processor.
+
+    Raises:
+        ValueError: ``max_processes`` is not an int of at least 1.
+    """
+
+    def __init__(self, max_processes: int | None = None) -> None:
+        check_count(max_processes, "max_processes")
+        self._max_processes = max_processes
+        self._pool: ProcessPool | None = None
+
+    def submit(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
+        """Have a process call a task's callable.
+
+        Args:
+            task: whose callable; it must be importable by its name.
+            arguments: its positional arguments.
+            keywords: its keyword arguments.
+
+        Returns:
+            The future of the call.
+
+        Raises:
+            TaskDefinitionError: the task's name does not lead to it.
+            Exception: an argument cannot be pickled.
+        """
+        _check_name(task)
+        # Pickled here, for an error at once, and unpickled by the call itself: see `cascade.workers.worker_result`.
+        call = pickle.dumps((task, arguments, keywords))
+        if self._pool is None:
+            from cascade.workers.process_pool import ProcessPool  # not needed by most programs, slow to import
+
+            self._pool = ProcessPool(self._max_processes)
+        return self._pool.submit(call)
+
+    def abandon(self, future: Future[Any]) -> None:
+        """Give up a call: drop it if it has not begun, else its result; other processes take later calls.
+
+        Args:
+            future: of the call.
+        """
+        if self._pool is not None:
+            self._pool.abandon(future)
+
+    def close(self) -> None:
+        """Drop the calls that have not begun, wait for those at work that are not abandoned, and end the processes."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+
+def check_count(count: object, name: str) -> None:
+    """Raise `ValueError` if a number of workers is none."""
+    if count is not None and (type(count) is not int or count < 1):
+        raise ValueError(f"expected {name} as None or an int of at least 1, got {count!r}")
+
+
+def _check_name(task: Task) -> None:
+    """Raise if a worker process could not find a task by its name."""
+    if isinstance(task.fn, MethodType):  # found through its instance, which is pickled
+        return
+    try:
+        found = import_task(task.module, task.name)
+    except (ImportError, AttributeError):
+        found = None
+    if found is not task and found is not task.fn and getattr(found, "fn", None) is not task.fn:
+        raise TaskDefinitionError(
+            f"a task that runs in a worker process must be importable by its name; "
+            f"`{task.module}.{task.name}` does not lead to it"
+        )
