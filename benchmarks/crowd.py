@@ -1,7 +1,7 @@
-"""Fireflies by hand: what `cascade.demos.fireflies` does, as asyncio tasks with queues and as bare coroutines on a heap.
+"""Fireflies by hand: the demo's agents as asyncio tasks with queues, and as bare coroutines on a heap.
 
-The arithmetic is that of `cascade.demos.fireflies.additive`, operation by operation, so that on the heap every flash comes at
-the same instant as under Cascade's virtual clock, to the last bit. What the two of them have in common is written out
+The arithmetic is that of `cascade.demos.fireflies.additive`, operation by operation, so that on the heap every flash
+comes at the same instant as under Cascade's virtual clock, to the last bit. What the two have in common is written out
 in each: a call for it would make them slower than people write them.
 """
 

@@ -1,8 +1,8 @@
 """What one fresh process measures of a population of fireflies: `python -m benchmarks.populations '{...}'`, a `Plan`
 as JSON, prints its figures as JSON.
 
-Three ways to have them: `cascade`, the agents of `cascade.demos.fireflies`; `asyncio`, a task and a queue each; `heap`, bare
-coroutines and no event loop. Time is real, or virtual: it jumps when everybody waits.
+Three ways to have them: `cascade`, the agents of `cascade.demos.fireflies`; `asyncio`, a task and a queue each; `heap`,
+bare coroutines and no event loop. Time is real, or virtual: it jumps when everybody waits.
 """
 
 from __future__ import annotations

@@ -157,3 +157,7 @@ class InternalError(CascadeError):
 
     def __str__(self) -> str:
         return f"{super().__str__()} (a defect in Cascade, not in your code: please report it, traceback included)"
+
+
+for _name in __all__:
+    globals()[_name].__module__ = "cascade"

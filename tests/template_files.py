@@ -11,7 +11,7 @@ from cascade.templates.codec import Stored, encode
 from cascade.templates.reader import ENTRY, HEADER, checksum, header
 from cascade.templates.store import digest_of_key
 
-NATIVE = "cascade.graph.solver.NativeSolver"
+NATIVE = "cascade.protocols.NativeSolver"
 
 
 def forge(path: Path, encodings: Iterable[tuple[bytes, bytes]], version: str = "forged") -> Path:

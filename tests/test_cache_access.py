@@ -235,7 +235,7 @@ COMES_BACK = """
 
 @pytest.mark.parametrize(
     ("module", "kind", "arguments", "count"),
-    [("memory", "MemoryStore", "3", 3000), ("disk", "DiskStore", "{path!r}, 3", 50)],
+    [("memory_store", "MemoryStore", "3", 3000), ("sqlite_store", "DiskStore", "{path!r}, 3", 50)],
 )
 def test_a_destructor_that_comes_back_to_the_store(
     tmp_path: Path, interpreter: Callable[..., str], module: str, kind: str, arguments: str, count: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import linecache
 import pkgutil
 import re
@@ -17,6 +18,15 @@ import cascade as cs
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Finder(doctest.DocTestFinder):
+    """Finds the examples of classes in the file that they are written in, wherever users find them."""
+
+    def _from_module(self, module: ModuleType, object: object) -> bool:
+        if inspect.isclass(object) and object.__module__.startswith("cascade"):
+            return re.search(rf"^class {object.__name__}\b", inspect.getsource(module), re.MULTILINE) is not None
+        return super()._from_module(module, object)  # type: ignore[misc]
 
 
 def python_blocks(text: str) -> list[tuple[int, str]]:
@@ -58,8 +68,15 @@ def test_examples_in_docstrings(name: str) -> None:
     except ModuleNotFoundError as error:
         assert error.name and not error.name.startswith("cascade")
         pytest.skip(f"{error.name} is not installed")
-    result = doctest.testmod(module, optionflags=OPTIONS)
-    assert result.failed == 0, f"{result.failed} of {result.attempted} examples failed; see the output"
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    for found in Finder(exclude_empty=True).find(module):
+        runner.run(found)
+    assert runner.failures == 0, f"{runner.failures} of {runner.tries} examples failed; see the output"
+
+
+def test_examples_of_public_classes_are_found() -> None:
+    found = {each.name for each in Finder().find(importlib.import_module("cascade.engine.engine")) if each.examples}
+    assert "cascade.engine.engine.Engine" in found
 
 
 def test_the_page_on_templates_shows_what_explain_prints() -> None:

@@ -14,7 +14,11 @@ import pytest
 import cascade
 import cascade._core
 
-COMPILED = sorted(found.name for found in pkgutil.iter_modules(cascade._core.__path__))
+COMPILED = sorted(
+    found.name.removeprefix("cascade._core.")
+    for found in pkgutil.walk_packages(cascade._core.__path__, "cascade._core.")
+    if not found.ispkg
+)
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -22,7 +26,7 @@ def examples_of(module: ModuleType) -> dict[str, str]:
     """Give the docstrings with examples of a compiled module, which `doctest` finds only in part."""
     found = {"": module.__doc__ or ""}
     for name, value in vars(module).items():
-        if getattr(value, "__module__", None) != module.__name__:
+        if getattr(value, "__module__", None) not in (module.__name__, "cascade"):
             continue
         found[name] = value.__doc__ or ""
         if inspect.isclass(value):
@@ -49,5 +53,5 @@ def test_compiled_modules_have_examples() -> None:
 def test_every_compiled_module_says_what_it_is_for(name: str) -> None:
     module = importlib.import_module(f"cascade._core.{name}")
     assert (module.__doc__ or "").strip()
-    stub = Path(inspect.getfile(cascade._core)).with_name(f"{name}.pyi")
+    stub = Path(inspect.getfile(cascade._core)).parent / f"{name.replace('.', '/')}.pyi"
     assert stub.exists()

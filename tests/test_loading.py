@@ -96,7 +96,7 @@ def test_a_core_that_does_not_fit_says_why(interpreter: Interpreter) -> None:
 def test_a_missing_dependency_is_named(interpreter: Interpreter) -> None:
     """What `cascade` itself imports; the core is not the one that is missing."""
     code = BROKEN.format(name="msgspec", error="ModuleNotFoundError(\"No module named 'msgspec'\", name='msgspec')")
-    code = code.replace("import cascade\n", "import cascade, cascade.conversion\n")
+    code = code.replace("import cascade\n", "import cascade, cascade.expressions.conversion\n")
     assert interpreter(code) == "ModuleNotFoundError - No module named 'msgspec' - msgspec\n"
 
 

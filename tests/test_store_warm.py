@@ -18,9 +18,8 @@ from warm import PROGRAMS
 
 import cascade as cs
 from cascade.exceptions import TemplateError
-from cascade.graph.model import PlanTemplate
+from cascade.graph.model import NATIVE_SOLVER, PlanTemplate
 from cascade.graph.solver import NativeSolver
-from cascade.templates import store
 from cascade.templates.codec import Stored, encode
 from cascade.templates.files import name_of
 from cascade.templates.reader import TemplateFile
@@ -409,7 +408,7 @@ def test_a_swapped_plan_is_never_followed(tmp_path: Path, caplog: pytest.LogCapt
     target, other = keep(of_size(1), of_size(2)), keep(of_size(1), of_size(2), of_size(3))
     _, digest, graph, _ = template_of(target)
     _, _, other_graph, other_plan = template_of(other)
-    native = "cascade.graph.solver.NativeSolver"
+    native = "cascade.protocols.NativeSolver"
     for forged in (Stored(graph, other_plan, native), Stored(other_graph, other_plan, native)):
         caplog.clear()
         engine = engine_with(forge(tmp_path / "one", [(digest, encode(forged))]))
@@ -425,8 +424,8 @@ def test_a_plan_in_the_name_of_the_native_solver_is_the_one_that_it_makes(
     """Or else who writes a file says which of two tasks that are ready together starts first."""
     _, digest, graph, right = template_of(keep(of_size(1), of_size(2)))
     assert right == PlanTemplate((0, 1, 2), (2, 2, 1))
-    assert name_of(NativeSolver()) == store._NATIVE
-    for solver, loaded in ((store._NATIVE, False), ("a.Solver", True)):
+    assert name_of(NativeSolver()) == NATIVE_SOLVER
+    for solver, loaded in ((NATIVE_SOLVER, False), ("a.Solver", True)):
         path = forge(tmp_path / "one", [(digest, encode(Stored(graph, plan, solver)))])
         templates = cs.Templates()
         templates.load(path)

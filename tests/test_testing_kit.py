@@ -115,6 +115,6 @@ async def test_an_override_on_an_engine() -> None:
 
 
 def test_the_kit_is_loaded_only_when_it_is_asked_for() -> None:
-    code = "import sys, cascade, cascade.engine; print('cascade.testing' in sys.modules)"
+    code = "import sys, cascade, cascade.engine.engine; print('cascade.testing' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from cascade._core.expr.task import Task
+from cascade._support.public import public
 from cascade.cache.file_marks import Marks, is_marked
 from cascade.cache.protocol import Hit, NoResult
 from cascade.exceptions import CacheKeyError, PolicyError
@@ -37,6 +38,7 @@ class _NotMade(FileNotFoundError, NoResult):
     """The task has run and has not made its file."""
 
 
+@public
 class FileExists:
     """Keeps results that are files: when all of them exist, the task does not run.
 

@@ -82,7 +82,7 @@ def fingerprint(value: Any, root: str = "value") -> bytes:
     (True, False)
     >>> fingerprint([object()])
     Traceback (most recent call last):
-    cascade.exceptions.CacheKeyError: expected data that can be hashed, got `object` - at `value[0]`
+    cascade.CacheKeyError: expected data that can be hashed, got `object` - at `value[0]`
     """
     return blake2b(write(value, root), digest_size=SIZE).digest()
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from cascade._support.forks import new_lock
+from cascade._support.public import public
 from cascade.cache.protocol import Hit
 from cascade.exceptions import PolicyError
 
@@ -26,6 +27,7 @@ def check_bound(value: Any, name: str) -> int:
     return value
 
 
+@public
 class MemoryStore:
     """Keeps results in memory, those that were used least recently let go first.
 

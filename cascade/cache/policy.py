@@ -10,6 +10,7 @@ from typing import Any, cast, overload
 
 from cascade._core.expr.task import Task, task
 from cascade._core.time.clock import check_seconds
+from cascade._support.public import public
 from cascade.cache.arguments import bind
 from cascade.cache.fingerprint import fingerprint, write
 from cascade.cache.identity import identity
@@ -27,6 +28,7 @@ _logger = logging.getLogger("cascade")
 _STORE_METHODS = ("get", "set", "delete", "clear", "close")
 
 
+@public
 class ResultCache:
     """Keeps the results of a task: a call that is equal to an earlier one does not run.
 
@@ -188,6 +190,7 @@ def cached(
 ) -> Callable[[Callable[..., Any] | Task], Task]: ...
 
 
+@public
 def cached(
     fn: Callable[..., Any] | Task | None = None,
     /,

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
+from cascade._support.public import public, public_in
+
 if TYPE_CHECKING:
     from cascade._core.expr.task import Task
 
 __all__ = ["CachePolicy", "CacheStore", "Hit", "NoResult"]
 
 
+@public
 class Hit(msgspec.Struct, frozen=True):
     """A result that was found. It is what tells a stored `None` from nothing stored.
 
@@ -25,10 +28,12 @@ class Hit(msgspec.Struct, frozen=True):
     value: Any
 
 
+@public_in("cascade.protocols")
 class NoResult(Exception):
     """Raised by `CachePolicy.save`: what the call has done is no result, so it has failed. All else is no failure."""
 
 
+@public
 @runtime_checkable
 class CachePolicy(Protocol):
     """Decides under which key the result of a call is kept, where, and for how long.
@@ -78,6 +83,7 @@ class CachePolicy(Protocol):
         ...
 
 
+@public
 @runtime_checkable
 class CacheStore(Protocol):
     """Where results lie, by key. Several threads may call it at the same time.

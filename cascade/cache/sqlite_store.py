@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cascade._support.failures import describe
+from cascade._support.public import public
 from cascade.cache.memory_store import check_bound
 from cascade.cache.protocol import Hit
 from cascade.cache.sqlite_file import (
@@ -43,6 +44,7 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("cascade")
 
+@public
 class DiskStore:
     """Keeps results in one SQLite file, those that were used least recently let go first.
 

@@ -1,0 +1,1 @@
+"""The engine's clock for Python code: timers, deadlines, the event loop of virtual time."""

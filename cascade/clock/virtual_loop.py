@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
 
 from cascade._core.time.clock import Alarm, Clock
 from cascade._core.time.io_guard import close_border, open_border
+from cascade._support.public import public
 from cascade.exceptions import DeadlockError, VirtualTimeError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _REFUSED = (
 )  # fmt: skip
 
 
+@public
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop on which no time passes but by waiting.
 

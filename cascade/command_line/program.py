@@ -12,6 +12,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._support.public import public
 from cascade.command_line.status import finish
 from cascade.engine.engine import Engine
 from cascade.expressions.conversion import kind_of, shown, type_name
@@ -31,6 +32,7 @@ _OWN = ("verbose", "json", "log")
 _MARK = "param_"
 
 
+@public
 def cli(
     target: LazyResult | list[LazyResult] | tuple[LazyResult, ...],
     *,

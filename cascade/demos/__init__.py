@@ -1,0 +1,1 @@
+"""Programs that show what Cascade does. They use its public names only."""

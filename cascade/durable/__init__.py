@@ -1,0 +1,1 @@
+"""The state of runs outside the engine: what a state backend is told at each tail call, and where it keeps it."""

@@ -1,33 +1,18 @@
-"""State: what a run would need to go on from its last tail call."""
+"""A state backend in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from cascade._support.forks import new_lock
+from cascade._support.public import public
+from cascade.durable.checkpoint import Boundary
 
-__all__ = ["Boundary", "MemoryState"]
-
-
-class Boundary(msgspec.Struct, frozen=True):
-    """A tail call of a run: between two iterations, its state is an expression, and this is it.
-
-    Attributes:
-        run: the number of the run.
-        iteration: the number of the iteration that begins here; the first tail call begins iteration 1.
-        digest: of the template, in hexadecimal: which shape the expression has.
-        slots: its data, in the order of the slots of the template.
-    """
-
-    run: int
-    iteration: int
-    digest: str
-    slots: tuple[Any, ...]
+__all__ = ["MemoryState"]
 
 
+@public
 class MemoryState:
     """A `StateBackend` that keeps the latest boundary of each run in memory.
 

@@ -1,0 +1,1 @@
+"""What runs expressions: engine, runs, populations, and what the compiled core calls."""

@@ -17,6 +17,7 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.scheduler import Scheduler
 from cascade._core.time.clock import Clock
 from cascade._support.forks import renew_in_children
+from cascade._support.public import public
 from cascade.clock.timers import ClockTimers
 from cascade.engine.callbacks import Launcher
 from cascade.engine.interrupts import Interrupts
@@ -45,6 +46,7 @@ _logger = logging.getLogger("cascade")
 default_templates = Templates()
 
 
+@public
 class Engine(Turns):
     """Runs targets: owns the runs, their turns, workers, clock and templates.
 
@@ -336,6 +338,7 @@ class Engine(Turns):
         return cancelled
 
 
+@public
 def run(
     target: LazyResult | list[Any] | tuple[Any, ...],
     *,

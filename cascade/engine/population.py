@@ -11,6 +11,7 @@ import msgspec
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.failures import is_a, singles
+from cascade._support.public import public
 from cascade.engine.join import Hook, Join, end_all
 from cascade.engine.run import Run
 from cascade.engine.unretrieved import Losses
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Population", "PopulationCounts", "Restart", "start_many"]
 
 
+@public
 class Restart(msgspec.Struct, frozen=True):
     """What to do when a member of a population fails: start it again. For `Engine.start_many`.
 
@@ -47,6 +49,7 @@ class Restart(msgspec.Struct, frozen=True):
             raise PolicyError(f"expected limit as an int from 0 on, got {self.limit!r}")
 
 
+@public
 class PopulationCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many members of a population are in which state. Made by `Population.counts`.
 
@@ -73,6 +76,7 @@ class PopulationCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     restarts: int
 
 
+@public
 class Population:
     """Many runs that were started together. Made by `Engine.start_many`.
 

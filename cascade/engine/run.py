@@ -13,6 +13,7 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
 from cascade._core.run.mailbox import Received
+from cascade._support.public import public
 from cascade.engine.join import Hook, Join, end_all
 from cascade.engine.run_extras import Baggage
 from cascade.exceptions import EngineStateError, TaskSkippedError
@@ -31,6 +32,7 @@ _SHOWN = 3  # things that it waits for, in words
 MOST = 1000  # values of params and variables that a run remembers
 
 
+@public
 class Run(Evaluation):
     """One evaluation of a target on an engine. Made by `Engine.start`.
 

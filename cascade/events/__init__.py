@@ -12,10 +12,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cascade._support.failures import describe
+from cascade._support.lazy_names import lazy_names
 from cascade.events.bus import Events, Subscription
 from cascade.events.event import (
     EVENTS,
@@ -58,17 +58,6 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'cascade.events' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LATER[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
-
-
 __all__ = [
     "EVENTS",
     "CacheHit",
@@ -101,3 +90,5 @@ __all__ = [
     "TemplateLoaded",
     "describe",
 ]
+
+__getattr__, __dir__ = lazy_names(__name__, _LATER, __all__)

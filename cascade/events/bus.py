@@ -13,6 +13,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task_spec import signature_of
 from cascade._support.forks import new_lock, renew_in_children
+from cascade._support.public import public_in
 from cascade.events.event import Event
 
 __all__ = ["Events", "Subscription"]
@@ -25,6 +26,7 @@ _KINDS = 16
 _logger = logging.getLogger("cascade")
 
 
+@public_in("cascade.events")
 class Subscription(Generic[E]):
     """A function that is called with events. Made by `Events.subscribe`.
 
@@ -64,6 +66,7 @@ class Subscription(Generic[E]):
         return f"<Subscription of {_name(self.fn)} to {names}{'' if self.active else ', cancelled'}>"
 
 
+@public_in("cascade.events")
 class Events:
     """The events of one engine: `engine.events`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from cascade._support.public import public
 from cascade.events.bus import Events, Subscription
 from cascade.events.event import (
     Event,
@@ -51,6 +52,7 @@ _NARROW = 60
 """Columns below which there is no room for columns."""
 
 
+@public
 class EventConsole(Observer):
     """Prints the runs of engines, a line for whatever a person would want to know.
 

@@ -19,6 +19,8 @@ from typing import Literal
 
 import msgspec
 
+from cascade._support.public import public_in
+
 __all__ = [
     "EVENTS",
     "CacheHit",
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 
+@public_in("cascade.events")
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="event", gc=False):
     """Something that happened in an engine. All events are of a class below this one.
 
@@ -68,10 +71,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="even
 # -- runs ------------------------------------------------------------------------------------------------------------
 
 
+@public_in("cascade.events")
 class RunEvent(Event, frozen=True, kw_only=True):
     """Something happened to a run as a whole."""
 
 
+@public_in("cascade.events")
 class RunStarted(RunEvent, frozen=True, kw_only=True):
     """A run was started.
 
@@ -82,6 +87,7 @@ class RunStarted(RunEvent, frozen=True, kw_only=True):
     target: str
 
 
+@public_in("cascade.events")
 class RunFinished(RunEvent, frozen=True, kw_only=True):
     """A run has ended: nothing of it is running any more.
 
@@ -99,6 +105,7 @@ class RunFinished(RunEvent, frozen=True, kw_only=True):
     error: str | None = None
 
 
+@public_in("cascade.events")
 class TailCall(RunEvent, frozen=True, kw_only=True):
     """The task at the root returned the next expression, which has taken the place of the last.
 
@@ -114,6 +121,7 @@ class TailCall(RunEvent, frozen=True, kw_only=True):
 # -- nodes -----------------------------------------------------------------------------------------------------------
 
 
+@public_in("cascade.events")
 class NodeEvent(Event, frozen=True, kw_only=True):
     """Something happened to one node of a graph.
 
@@ -130,10 +138,12 @@ class NodeEvent(Event, frozen=True, kw_only=True):
     node: int
 
 
+@public_in("cascade.events")
 class NodeStarted(NodeEvent, frozen=True, kw_only=True):
     """The inputs of a node are there, it holds its limits and resources, and its task is called."""
 
 
+@public_in("cascade.events")
 class NodeFinished(NodeEvent, frozen=True, kw_only=True):
     """The task of a node has returned.
 
@@ -144,6 +154,7 @@ class NodeFinished(NodeEvent, frozen=True, kw_only=True):
     seconds: float
 
 
+@public_in("cascade.events")
 class NodeFailed(NodeEvent, frozen=True, kw_only=True):
     """The task of a node has raised, and is not tried again.
 
@@ -154,6 +165,7 @@ class NodeFailed(NodeEvent, frozen=True, kw_only=True):
     error: str
 
 
+@public_in("cascade.events")
 class NodeRetrying(NodeEvent, frozen=True, kw_only=True):
     """The task of a node has raised, and will be tried again.
 
@@ -168,6 +180,7 @@ class NodeRetrying(NodeEvent, frozen=True, kw_only=True):
     error: str
 
 
+@public_in("cascade.events")
 class NodeSkipped(NodeEvent, frozen=True, kw_only=True):
     """A node will never start in this iteration.
 
@@ -178,6 +191,7 @@ class NodeSkipped(NodeEvent, frozen=True, kw_only=True):
     reason: str
 
 
+@public_in("cascade.events")
 class NodeBlocked(NodeEvent, frozen=True, kw_only=True):
     """A node could start, but must wait for a limit, a rate or the end of a pause.
 
@@ -188,6 +202,7 @@ class NodeBlocked(NodeEvent, frozen=True, kw_only=True):
     reason: str
 
 
+@public_in("cascade.events")
 class NodeUnblocked(NodeEvent, frozen=True, kw_only=True):
     """A node that was blocked need not wait any more.
 
@@ -200,6 +215,7 @@ class NodeUnblocked(NodeEvent, frozen=True, kw_only=True):
     seconds: float
 
 
+@public_in("cascade.events")
 class CacheHit(NodeEvent, frozen=True, kw_only=True):
     """The result of a node was in its result cache, and its task is not called.
 
@@ -213,6 +229,7 @@ class CacheHit(NodeEvent, frozen=True, kw_only=True):
 # -- resources -------------------------------------------------------------------------------------------------------
 
 
+@public_in("cascade.events")
 class ResourceEvent(Event, frozen=True, kw_only=True):
     """Something happened to a resource.
 
@@ -225,10 +242,12 @@ class ResourceEvent(Event, frozen=True, kw_only=True):
     scope: Literal["run", "step", "engine"]
 
 
+@public_in("cascade.events")
 class ResourceAcquired(ResourceEvent, frozen=True, kw_only=True):
     """A resource was set up."""
 
 
+@public_in("cascade.events")
 class ResourceReleased(ResourceEvent, frozen=True, kw_only=True):
     """A resource was torn down.
 
@@ -242,6 +261,7 @@ class ResourceReleased(ResourceEvent, frozen=True, kw_only=True):
 # -- templates -------------------------------------------------------------------------------------------------------
 
 
+@public_in("cascade.events")
 class TemplateEvent(Event, frozen=True, kw_only=True):
     """Something happened to a template.
 
@@ -254,6 +274,7 @@ class TemplateEvent(Event, frozen=True, kw_only=True):
     nodes: int
 
 
+@public_in("cascade.events")
 class TemplateBuilt(TemplateEvent, frozen=True, kw_only=True):
     """A shape was met that has no template: its graph was built and its plan solved.
 
@@ -264,10 +285,12 @@ class TemplateBuilt(TemplateEvent, frozen=True, kw_only=True):
     seconds: float
 
 
+@public_in("cascade.events")
 class TemplateLoaded(TemplateEvent, frozen=True, kw_only=True):
     """A template came from disk."""
 
 
+@public_in("cascade.events")
 class TemplateEvicted(TemplateEvent, frozen=True, kw_only=True):
     """A template was let go, as the table that holds it was full."""
 
@@ -275,6 +298,7 @@ class TemplateEvicted(TemplateEvent, frozen=True, kw_only=True):
 # -- tasks -----------------------------------------------------------------------------------------------------------
 
 
+@public_in("cascade.events")
 class TaskDemoted(Event, frozen=True, kw_only=True):
     """A task under the auto rule held up the event loop: from now on it runs in worker threads.
 

@@ -9,6 +9,7 @@ from typing import IO, Any, Self, Union, cast
 
 import msgspec
 
+from cascade._support.public import public
 from cascade.events.bus import Events, Subscription, event_types
 from cascade.events.event import EVENTS, Event, RunFinished
 from cascade.events.line_writer import Sink
@@ -19,6 +20,7 @@ __all__ = ["EventLog"]
 _encoder = msgspec.json.Encoder()
 
 
+@public
 class EventLog(Observer):
     r"""Writes the events of engines to a file, one JSON object a line, and reads them back.
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cascade._support.public import public
 from cascade.events.bus import Events, Subscription, event_types
 from cascade.events.event import (
     EVENTS,
@@ -36,6 +37,7 @@ _LEVELS: dict[type[Event], int] = {
 }
 
 
+@public
 class EventLogger(Observer):
     """Gives the events of engines to a logger of the standard library.
 

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from weakref import WeakKeyDictionary, ref
 
+from cascade._support.public import public_in
 from cascade.events.bus import Events, Subscription
 
 __all__ = ["Observer", "Source"]
@@ -20,6 +21,7 @@ class Source(Protocol):
         """The events to subscribe to."""
 
 
+@public_in("cascade.events")
 class Observer:
     """A subscriber that is attached to engines as a whole: `EventLog`, `EventConsole`, `EventLogger`.
 

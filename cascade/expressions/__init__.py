@@ -1,0 +1,1 @@
+"""What users compose expressions with, beside tasks: gather, order, routers, inputs."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from cascade._core.expr.task import task
+from cascade._support.public import public
 
 __all__ = ["gather"]
 
 
 @task(name="gather", mode="inline")
+@public
 def gather(*values: Any) -> list[Any]:
     """A lazy result that gives the list of the values of its arguments.
 

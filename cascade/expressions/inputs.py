@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias
 
 from cascade._core.expr.builtin_nodes import input_call
 from cascade._core.expr.lazy import LazyResult
+from cascade._support.public import public
 from cascade.exceptions import InputError
 from cascade.expressions.conversion import ConversionError, check_type, convert, shown, type_name
 
@@ -157,6 +158,7 @@ class EnvSpec(_Spec):
 Spec: TypeAlias = ParamSpec | EnvSpec
 
 
+@public
 def Param(
     name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None
 ) -> LazyResult:
@@ -183,11 +185,12 @@ def Param(
     >>> cs.Param("n", default="three", type=int)
     Traceback (most recent call last):
         ...
-    cascade.exceptions.InputError: expected `int`, got `str` 'three' - at `default` of param 'n'
+    cascade.InputError: expected `int`, got `str` 'three' - at `default` of param 'n'
     """
     return input_call(ParamSpec(name, default, type, description))
 
 
+@public
 def Env(
     name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None
 ) -> LazyResult:
@@ -238,7 +241,7 @@ def resolve(
     >>> resolve([n], {"m": "3"}, {})
     Traceback (most recent call last):
         ...
-    cascade.exceptions.InputError: param 'n': no value was given, and it has no default
+    cascade.InputError: param 'n': no value was given, and it has no default
     param 'm': the target has no such param (it has 'n')
     """
     asked = list(specs)

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._support.public import public
 from cascade.exceptions import PolicyError
 from cascade.expressions.gather import gather
 
 __all__ = ["pipeline", "sequence"]
 
 
+@public
 def sequence(steps: Iterable[LazyResult]) -> LazyResult:
     """A lazy result that gives the list of the values of others, each started when the one before has ended.
 
@@ -41,6 +43,7 @@ def sequence(steps: Iterable[LazyResult]) -> LazyResult:
     return gather(*made)
 
 
+@public
 def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
     """What comes of a value when one task after another is called with what the one before gave.
 

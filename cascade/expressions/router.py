@@ -7,6 +7,7 @@ from typing import Any
 
 from cascade._core.expr.builtin_nodes import router_call
 from cascade._core.expr.lazy import LazyResult
+from cascade._support.public import public
 from cascade.exceptions import PolicyError
 
 __all__ = ["Router"]
@@ -14,6 +15,7 @@ __all__ = ["Router"]
 _nothing: Any = object()
 
 
+@public
 def Router(selector: object, routes: Mapping[Any, object], *, default: object = _nothing) -> LazyResult:
     """A lazy result that is one of several, as another value says which. The others, and all only they need, never run.
 

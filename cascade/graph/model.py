@@ -18,6 +18,9 @@ from msgspec import Struct
 
 from cascade.exceptions import TemplateError
 
+# The name of Cascade's own solver, beside the plans that it made. Here, so that reading a plan does not import it.
+NATIVE_SOLVER = "cascade.protocols.NativeSolver"
+
 CallKind = Literal[
     "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets",
     "send", "select"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from cascade._support.public import public, public_in
 from cascade.exceptions import TemplateError
 from cascade.graph.model import GraphTemplate, NodeRef, PlanTemplate
 from cascade.graph.verifier import check_graph, check_plan
@@ -11,6 +12,7 @@ from cascade.graph.verifier import check_graph, check_plan
 __all__ = ["NativeSolver", "Solver", "check"]
 
 
+@public
 @runtime_checkable
 class Solver(Protocol):
     """What an engine asks for a plan, once for every shape.
@@ -31,6 +33,7 @@ class Solver(Protocol):
         """
 
 
+@public_in("cascade.protocols")
 class NativeSolver:
     """The solver that an engine uses of itself: traversal order, and the longest path to the target as priority."""
 
@@ -80,7 +83,7 @@ def check(graph: GraphTemplate, plan: PlanTemplate) -> None:
     >>> check(graph, PlanTemplate((0,), (1,)))
     Traceback (most recent call last):
         ...
-    cascade.exceptions.TemplateError: node 0 does not come before its consumer - at `graph.nodes[0].args[0]`
+    cascade.TemplateError: node 0 does not come before its consumer - at `graph.nodes[0].args[0]`
     """
     if type(graph) is not GraphTemplate:
         raise TemplateError(f"Expected `GraphTemplate`, got `{type(graph).__name__}` - at `graph`")

@@ -12,6 +12,7 @@ from cascade._core.expr.symbol import symbol
 from cascade._core.expr.task import Task
 from cascade._core.shape.extract import structure
 from cascade._core.shape.template import Template
+from cascade._support.public import public
 from cascade.engine.engine import Engine, default_templates
 from cascade.expressions.targets import expression
 from cascade.inspect.picture import Picture
@@ -25,6 +26,7 @@ MOST = 24  # templates in one picture
 __all__ = ["Picture", "explain", "inputs", "structural_hash", "to_json", "visualize"]
 
 
+@public
 def structural_hash(target: Any) -> tuple[str, list[Any]]:
     """Return the digest of an expression's shape and the data that flows through it.
 
@@ -55,6 +57,7 @@ def structural_hash(target: Any) -> tuple[str, list[Any]]:
     return digest(key, symbol), slots
 
 
+@public
 def explain(target: Any) -> str:
     """Return the template of an expression as text for people: its nodes, what they take, how urgent they are.
 
@@ -70,6 +73,7 @@ def explain(target: Any) -> str:
     return explain(shape.graph, shape.plan)
 
 
+@public
 def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     """Return a picture of the template of an expression, as Mermaid and as DOT text.
 
@@ -138,6 +142,7 @@ def _settings(graph: GraphTemplate, slots: list[Any]) -> dict[int, str]:
     return told
 
 
+@public
 def to_json(target: Any) -> str:
     """Return the template of an expression as a JSON document, of which `from_json` makes the same template again.
 

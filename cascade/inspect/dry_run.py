@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from cascade._core.shape.extract import structure
 from cascade._core.shape.template import Template
+from cascade._support.public import public
 from cascade.engine.engine import Engine, default_templates
 from cascade.exceptions import LimitError, PolicyError, ResourceError
 from cascade.expressions.conversion import shown
@@ -99,6 +100,7 @@ class PlannedLimit(Struct, frozen=True):
     capacity: float | None
 
 
+@public
 class DryRun(Struct, frozen=True):
     """What `cascade.dry_run` has found; as text, for people.
 
@@ -126,6 +128,7 @@ class DryRun(Struct, frozen=True):
         return "\n".join(_lines(self))
 
 
+@public
 def dry_run(
     target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None
 ) -> DryRun:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from cascade._support.public import public
 from cascade.exceptions import TemplateError
 from cascade.graph.model import (
     Call,
@@ -36,6 +37,7 @@ __all__ = ["FORMAT", "Shape", "dump", "from_json"]
 FORMAT: Final = 1
 
 
+@public
 class Shape(Struct, frozen=True, gc=False):
     """A template apart from any engine: what `cascade.from_json` gives, and `cascade.explain` takes.
 
@@ -141,6 +143,7 @@ def dump(shape: Shape) -> str:
     return msgspec.json.encode(_Document(FORMAT, named, plan)).decode()
 
 
+@public
 def from_json(text: str | bytes) -> Shape:
     """Return the template that a JSON document describes. It is checked in full, and holds neither code nor data.
 
@@ -158,7 +161,7 @@ def from_json(text: str | bytes) -> Shape:
     >>> cs.from_json('{"format": 1, "graph": {}}')
     Traceback (most recent call last):
         ...
-    cascade.exceptions.TemplateError: Object missing required field `calls` - at `$.graph`
+    cascade.TemplateError: Object missing required field `calls` - at `$.graph`
     """
     if not isinstance(text, (str, bytes)):
         raise TemplateError(f"expected JSON as `str` or `bytes`, got `{type(text).__name__}`")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from cascade._support.public import public
 
+
+@public
 class Picture(Struct, frozen=True, gc=False):
     """A picture of a template: its source text in two languages."""
 

@@ -1,0 +1,1 @@
+"""Channels between runs, and connectors to other processes."""

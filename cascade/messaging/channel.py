@@ -11,11 +11,13 @@ from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.callback import Callback, SendCallback
 from cascade._core.run.mailbox import Mailbox, Received
 from cascade._core.time.clock import check_seconds
+from cascade._support.public import public
 from cascade.exceptions import ChannelClosedError
 
 __all__ = ["Channel"]
 
 
+@public
 class Channel(Mailbox):
     """A queue of messages between tasks, or between tasks and plain asyncio code on the same loop.
 

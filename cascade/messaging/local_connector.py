@@ -7,12 +7,14 @@ from fnmatch import translate
 from re import compile as compile_pattern
 from typing import Any, Literal
 
+from cascade._support.public import public
 from cascade.exceptions import ChannelClosedError, ChannelFullError
 from cascade.messaging.channel import Channel
 
 __all__ = ["LocalConnector", "Subscription"]
 
 
+@public
 class LocalConnector:
     """A `Connector` inside one process: who publishes and who subscribes share the object.
 

@@ -13,9 +13,9 @@ Only scopes and instances take asyncio. To define resources, as worker processes
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from cascade._support.lazy_names import lazy_names
 from cascade.resources.provider import Resource, resource
 
 if TYPE_CHECKING:
@@ -30,9 +30,4 @@ _LATER = {
     "Scope": "cascade.resources.scope",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'cascade.resources' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LATER[name]), name)
-    return value
+__getattr__, __dir__ = lazy_names(__name__, _LATER, __all__)

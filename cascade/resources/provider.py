@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, overload
 from cascade._core.expr.builtin_nodes import injected_name
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task_spec import signature_of
+from cascade._support.public import public
 
 __all__ = ["Kind", "Resource", "ScopeKind", "Value", "resource"]
 
@@ -98,6 +99,7 @@ def resource(fn: Callable[..., Any], /, *, scope: ScopeKind = "run", name: str |
 def resource(
     fn: None = None, /, *, scope: ScopeKind = "run", name: str | None = None
 ) -> Callable[[Callable[..., Any]], Resource]: ...
+@public
 def resource(
     fn: Callable[..., Any] | None = None, /, *, scope: ScopeKind = "run", name: str | None = None
 ) -> Resource | Callable[[Callable[..., Any]], Resource]:

@@ -30,7 +30,7 @@ class Registry:
     >>> registry.check(["host"])
     >>> registry.check(["port"])
     Traceback (most recent call last):
-    cascade.exceptions.ResourceError: expected a registered resource, got `port`
+    cascade.ResourceError: expected a registered resource, got `port`
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,9 @@ import msgspec
 
 from cascade._core.expr.symbol import symbol
 from cascade._core.shape.table import TemplateTable
-from cascade.templates.files import NATIVE, Shelf, common, name_of
+from cascade._support.public import public
+from cascade.graph.model import NATIVE_SOLVER
+from cascade.templates.files import Shelf, common, name_of
 from cascade.templates.listeners import Audience
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["TemplateStats", "Templates", "preload"]
 
 
+@public
 class TemplateStats(msgspec.Struct, frozen=True):
     """Counters of a `Templates`, since it was made.
 
@@ -42,6 +45,7 @@ class TemplateStats(msgspec.Struct, frozen=True):
     loaded: int
 
 
+@public
 class Templates(TemplateTable):
     """A bounded store of templates. Several engines may share one, also across threads.
 
@@ -76,7 +80,7 @@ class Templates(TemplateTable):
         if solver is not None and not callable(getattr(solver, "resolve", None)):
             raise TypeError(f"expected a solver with a method `resolve`, got `{type(solver).__name__}`")
         self._solver = solver
-        self._solver_name = NATIVE if solver is None else name_of(solver)
+        self._solver_name = NATIVE_SOLVER if solver is None else name_of(solver)
         self._builds = 0
         self._solves = 0
         self._loaded = 0
@@ -224,6 +228,7 @@ def _telling(clocks: Sequence[tuple[Reporter, int]], what: str, graph: GraphTemp
     return tell
 
 
+@public
 def preload(path: str | os.PathLike[str], *, strict: bool = False) -> int:
     """Open a file of templates for all engines of this process, whether they are there already or not.
 

@@ -75,7 +75,7 @@ def decode(data: bytes, *, exact: bool = True) -> Stored:
     >>> decode(b"nonsense")
     Traceback (most recent call last):
         ...
-    cascade.exceptions.TemplateError: Expected `array`, got `int`
+    cascade.TemplateError: Expected `array`, got `int`
     """
     try:
         stored = _decoder.decode(data)

@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from cascade.templates.store import Additions, Store
     from cascade.templates.writer import Encodings
 
-__all__ = ["NATIVE", "VARIABLE", "Shelf", "common", "name_of"]
+__all__ = ["VARIABLE", "Shelf", "common", "name_of"]
 
 VARIABLE = "CASCADE_TEMPLATES"
 """The environment variable that names a file of templates for all engines of a process."""
 
-NATIVE = "cascade.graph.solver.NativeSolver"
 """The name under which the plans of the native solver are kept."""
 
 

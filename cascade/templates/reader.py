@@ -1,4 +1,4 @@
-"""A file of templates, read: its header, its index, and its templates one by one. Written by `cascade.templates.writer`.
+"""A file of templates, read: its header, its index, and its templates one by one. `writer` writes it.
 
     header      80 bytes: what it is, by whom, how much, and the checksum of header and index
     index       64 bytes a template, ascending by digest: where its encoding is, how long, and its checksum

@@ -19,7 +19,17 @@ from cascade._core.fork import new_lock
 from cascade._core.shape.verify import Proof
 from cascade.exceptions import TemplateError
 from cascade.graph.key_reader import GraphSpelling, Spelling, literals
-from cascade.graph.model import Call, Collection, GraphTemplate, Mapping, NodeRef, PlanTemplate, Record, SlotRef
+from cascade.graph.model import (
+    NATIVE_SOLVER,
+    Call,
+    Collection,
+    GraphTemplate,
+    Mapping,
+    NodeRef,
+    PlanTemplate,
+    Record,
+    SlotRef,
+)
 from cascade.templates.codec import Stored, decode, encode
 from cascade.templates.reader import Entry, TemplateFile
 
@@ -44,7 +54,6 @@ LARGEST = 1 << 25
 ROOM = 1 << 26
 """How many bytes of new templates a process keeps until it writes them."""
 
-_NATIVE = "cascade.graph.solver.NativeSolver"  # which is not imported to look at a plan that it has made
 _STRUCTS = Call, Collection, Mapping, Record, SlotRef, NodeRef
 _logger = logging.getLogger("cascade")
 
@@ -152,7 +161,8 @@ def prove(key: bytes, stored: Stored) -> None:
         TemplateError: it is not; the message names the place.
     """
     proof = Proof(key, _STRUCTS)
-    if proof.holds(_spelling.call, _spelling.struct, literals, stored.graph, stored.plan, stored.solver == _NATIVE):
+    native = stored.solver == NATIVE_SOLVER
+    if proof.holds(_spelling.call, _spelling.struct, literals, stored.graph, stored.plan, native):
         return
     from cascade.graph.solver import check
 
@@ -164,7 +174,7 @@ def prove(key: bytes, stored: Stored) -> None:
 def _check_native(stored: Stored) -> None:
     from cascade.graph.solver import NativeSolver
 
-    if stored.solver == _NATIVE and stored.plan != NativeSolver().resolve(stored.graph):
+    if stored.solver == NATIVE_SOLVER and stored.plan != NativeSolver().resolve(stored.graph):
         raise TemplateError("a plan of the native solver that it does not make - at `plan`")
 
 

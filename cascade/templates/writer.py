@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cascade._support.forks import renew_in_children
+from cascade._version import __version__
 from cascade.exceptions import TemplateError
 from cascade.templates.reader import ENTRY, FORMAT, HEADER, MAGIC, MOST, TemplateFile, checksum, header
 
@@ -200,7 +201,6 @@ def _is_damaged(place: str) -> bool:
 
 
 def _write(place: str, encodings: Encodings) -> None:
-    from cascade import __version__
 
     offset = HEADER.size + ENTRY.size * len(encodings)
     entries = []

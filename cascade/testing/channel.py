@@ -7,12 +7,14 @@ from typing import Any
 
 from cascade._core.run.mailbox import Received, expect_nothing
 from cascade._core.time.clock import check_seconds
+from cascade._support.public import public_in
 from cascade.exceptions import ChannelClosedError
 from cascade.messaging.channel import Channel
 
 __all__ = ["FakeChannel"]
 
 
+@public_in("cascade.testing")
 class FakeChannel(Channel):
     """A `cascade.Channel` with the messages that a test has put into it, in which nobody waits.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
+from cascade._support.public import public_in
+
 if TYPE_CHECKING:
     from cascade.engine.engine import Engine
 
@@ -29,6 +31,7 @@ class _Overrides(AbstractContextManager[None]):
         self._stack.close()
 
 
+@public_in("cascade.testing")
 def override(engine: Engine, /, **providers: Any) -> AbstractContextManager[None]:
     """Have resources stand in for others while the context lasts: `Engine.override` for several at once.
 

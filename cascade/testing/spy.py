@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
+from cascade._support.public import public_in
+
 if TYPE_CHECKING:
     from cascade.engine.engine import Engine
 
@@ -30,6 +32,7 @@ class _Spy(AbstractContextManager[list[Any]]):
         self._stack.close()
 
 
+@public_in("cascade.testing")
 def spy(engine: Engine, *types: type[Any]) -> AbstractContextManager[list[Any]]:
     """Collect the events of an engine while the context lasts.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.time.clock import Clock
+from cascade._support.public import public_in
 from cascade.engine.engine import Engine, in_event_loop
 from cascade.engine.interrupts import Interrupts
 from cascade.exceptions import EngineClosedError, EngineStateError
@@ -17,6 +18,7 @@ from cascade.expressions.targets import expression
 __all__ = ["VirtualTime"]
 
 
+@public_in("cascade.testing")
 class VirtualTime:
     """An engine with a virtual clock, and what runs on it.
 

@@ -1,0 +1,1 @@
+"""Threads and processes that call sync tasks off the event loop."""

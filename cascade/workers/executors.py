@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.task import Task, import_task
 from cascade._support.forks import renew_in_children
+from cascade._support.public import public_in
 from cascade.exceptions import TaskDefinitionError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ProcessExecutor", "ThreadExecutor", "check_count"]
 
 
+@public_in("cascade.protocols")
 class ThreadExecutor:
     """Calls tasks in threads, each in a copy of the context of the moment.
 
@@ -113,6 +115,7 @@ class ThreadExecutor:
             self._calling.discard(me)
 
 
+@public_in("cascade.protocols")
 class ProcessExecutor:
     """Calls tasks in processes. They find a task by its name; everything else is pickled.
 

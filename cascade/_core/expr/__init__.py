@@ -1,0 +1,1 @@
+"""Tasks and lazy results: what expressions are made of."""

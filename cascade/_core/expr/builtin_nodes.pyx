@@ -96,3 +96,6 @@ def injected_name(value):
         return None
     lazy = <LazyResult>value
     return value.task.name if (<Task>lazy.task).spec.kind == INJECT else None
+
+
+_Skipped.__module__ = inject.__module__ = "cascade"

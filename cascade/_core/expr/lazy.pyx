@@ -7,6 +7,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
+from cascade._core.public cimport name_type
 from cascade._core.expr.policy cimport Governable, check_cached, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
 
@@ -426,3 +427,6 @@ cdef int _complete_type() except -1:
 
 
 _complete_type()
+
+
+name_type(LazyResult, b"cascade.LazyResult")

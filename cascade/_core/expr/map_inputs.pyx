@@ -2,6 +2,7 @@
 
 from types import GeneratorType as _GeneratorType
 
+from cascade._core.public cimport name_type
 from cascade.exceptions import MapError
 
 cdef object _end = object()
@@ -110,3 +111,6 @@ cdef int check_sizes(tuple names, list values) except -1:
                 f"expected inputs of one length, got {first[1]} items of {first[0]!r} and {size} of {name!r}"
             )
     return 0
+
+
+name_type(Const, b"cascade.const")

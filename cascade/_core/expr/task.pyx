@@ -10,6 +10,7 @@ from types import MethodType as _MethodType
 cimport cython
 from cpython.object cimport PyObject
 
+from cascade._core.public cimport name_type
 from cascade._core.expr cimport lazy as _lazy
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
@@ -448,3 +449,7 @@ cdef int _complete_type() except -1:
 
 _complete_type()
 _lazy.guard_task = builtin_task("run_if", GUARD)
+
+
+name_type(Task, b"cascade.Task")
+task.__module__ = "cascade"

@@ -1,0 +1,1 @@
+"""Evaluating an expression: frames, waiting, branching, mailboxes, the scheduler."""

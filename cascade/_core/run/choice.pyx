@@ -114,3 +114,6 @@ cdef int check_channels(object channels, bint lazily) except -1:
         if not isinstance(channel, Mailbox) and not (lazily and type(channel) is LazyResult):
             raise TypeError(f"expected a channel, got `{type(channel).__name__}` - at `channels[{index}]`")
     return 0
+
+
+select.__module__ = "cascade"

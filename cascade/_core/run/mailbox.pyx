@@ -7,6 +7,7 @@ mailbox that is full.
 cimport cython
 from cpython.pyport cimport PY_SSIZE_T_MAX
 
+from cascade._core.public cimport name_type
 from cascade._core.time.clock cimport nanoseconds
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.expr.task_spec cimport RECV, SEND, WAIT
@@ -485,3 +486,7 @@ def wait(seconds):
     if type(seconds) is not LazyResult:
         nanoseconds(seconds, "seconds")
     return lazy_call(_wait, (seconds,))
+
+
+name_type(Received, b"cascade.Received")
+wait.__module__ = Received.make.__module__ = "cascade"

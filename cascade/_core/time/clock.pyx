@@ -12,6 +12,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.math cimport llround
 
+from cascade._core.public cimport name_type
 from cascade.exceptions import EngineStateError
 
 cdef extern from *:
@@ -341,3 +342,6 @@ cdef class Clock:
 
 cdef inline bint before(Entry* left, Entry* right) noexcept:
     return left.deadline < right.deadline or (left.deadline == right.deadline and left.order < right.order)
+
+
+name_type(Clock, b"cascade.Clock")

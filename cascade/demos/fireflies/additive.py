@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import cascade as cs
+from cascade._support.public import public_in
 from cascade.demos.fireflies.firefly import Firefly
 from cascade.demos.fireflies.swarm import Swarm
 from cascade.demos.fireflies.topology import Topology
@@ -87,6 +88,7 @@ def react(me: AdditiveFirefly, phase: float, at: float, seen: cs.Received) -> cs
     return additive_agent(me, swarm.scatter() if swarm.jitter else 0.0, instant)
 
 
+@public_in("cascade.demos.fireflies")
 class Additive(Swarm[AdditiveFirefly]):
     """A swarm of such fireflies.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import cascade as cs
+from cascade._support.public import public_in
 from cascade.demos.fireflies.firefly import Firefly
 from cascade.demos.fireflies.swarm import Swarm
 from cascade.demos.fireflies.topology import Topology
@@ -18,6 +19,7 @@ from cascade.demos.fireflies.topology import Topology
 inline = cs.task(mode="inline")
 
 
+@public_in("cascade.demos.fireflies")
 class Cell(Firefly["Cellular"]):
     """A firefly with a state in place of a phase."""
 
@@ -56,6 +58,7 @@ def cellular_agent(me: Cell, state: int, tick: int, foreseen: bool) -> cs.LazyRe
     return move(cs.wait(left if left > 0.0 else 0.0))
 
 
+@public_in("cascade.demos.fireflies")
 class Cellular(Swarm[Cell]):
     """A swarm of such cells.
 

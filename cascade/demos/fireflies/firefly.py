@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import cascade as cs
+from cascade._support.public import public_in
 
 if TYPE_CHECKING:
     from cascade.demos.fireflies.swarm import Swarm
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _S = TypeVar("_S", bound="Swarm[Any]")
 
 
+@public_in("cascade.demos.fireflies")
 class Firefly(Generic[_S]):
     """What the rest of the world knows of one firefly; only its own agent writes it.
 

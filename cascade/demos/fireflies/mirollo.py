@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import cascade as cs
+from cascade._support.public import public_in
 from cascade.demos.fireflies.firefly import Firefly
 from cascade.demos.fireflies.swarm import Swarm
 from cascade.demos.fireflies.topology import Topology
@@ -54,6 +55,7 @@ def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResul
     return react(me.channel.recv(timeout=left if left > 0.0 else 0.0))
 
 
+@public_in("cascade.demos.fireflies")
 class Mirollo(Swarm[Firefly["Mirollo"]]):
     """A swarm of such fireflies.
 

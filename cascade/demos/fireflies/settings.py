@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from cascade._support.public import public_in
 from cascade.demos.fireflies.topology import check_size, parse
 from cascade.exceptions import CascadeError, TemplateError
 
@@ -34,6 +35,7 @@ _OWN = {
 }
 
 
+@public_in("cascade.demos.fireflies")
 class SettingsError(CascadeError, ValueError):
     """Something asked for cannot be had; `problems` has one line for each thing that is wrong."""
 
@@ -42,6 +44,7 @@ class SettingsError(CascadeError, ValueError):
         self.problems = problems
 
 
+@public_in("cascade.demos.fireflies")
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a show is asked for; times in seconds of model time. Nothing that a model does not have may be asked of it.
 
@@ -49,7 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     >>> Settings(side=0, nudge=-1.0).check()
     Traceback (most recent call last):
         ...
-    cascade.demos.fireflies.settings.SettingsError: --side: expected a whole number from 1 to 1000, got 0
+    cascade.demos.fireflies.SettingsError: --side: expected a whole number from 1 to 1000, got 0
     --nudge: expected a fraction of the period, 0 or more, got -1.0
     """
 

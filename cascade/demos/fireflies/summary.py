@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from cascade._support.public import public_in
 
+
+@public_in("cascade.demos.fireflies")
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     r"""What came out of a show. The fields are the keys of `--json`, in this order; `null`: nothing to measure.
 

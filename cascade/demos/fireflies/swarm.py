@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import cascade as cs
+from cascade._support.public import public_in
 from cascade.demos.fireflies.firefly import Firefly
 from cascade.demos.fireflies.topology import Topology
 
 _F = TypeVar("_F", bound=Firefly[Any])
 
 
+@public_in("cascade.demos.fireflies")
 class Swarm(ABC, Generic[_F]):
     """Fireflies in a topology, with random phases at the start. Each model has a kind of its own.
 

@@ -6,6 +6,8 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 
+from cascade._support.public import public_in
+
 KINDS = ("torus8", "torus4", "ring", "path", "star", "all-to-all", "random:k")
 """What `make_topology` makes, by name; `random:3` has 3 neighbours for each."""
 CROWD = 2000
@@ -20,6 +22,7 @@ _CROSS = ((-1, 0), (0, -1), (0, 1), (1, 0))
 _AROUND = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0))
 
 
+@public_in("cascade.demos.fireflies")
 class Topology:
     """Places numbered from 0, and for each the places that see it.
 
@@ -52,6 +55,7 @@ class Topology:
         return iter(range(self.size))
 
 
+@public_in("cascade.demos.fireflies")
 def make_topology(name: str, size: int, seed: int | None = None) -> Topology:
     """Make a topology by its name.
 
@@ -128,6 +132,7 @@ def _check_some(size: int) -> None:
 # ----------------------------------------------------------------------------------------------------- the kinds
 
 
+@public_in("cascade.demos.fireflies")
 def torus8(side: int) -> Topology:
     """A square whose edges meet, numbered row by row; each sees the 8 around it, from the top left one on.
 
@@ -148,6 +153,7 @@ def torus8(side: int) -> Topology:
     return _torus(side, _AROUND)
 
 
+@public_in("cascade.demos.fireflies")
 def torus4(side: int) -> Topology:
     """The same, but each sees the 4 above, left, right and below.
 
@@ -179,6 +185,7 @@ def _torus(side: int, directions: tuple[tuple[int, int], ...]) -> Topology:
     return Topology(side * side, neighbours, side)
 
 
+@public_in("cascade.demos.fireflies")
 def ring(size: int) -> Topology:
     """A circle: each sees the one before and the one after.
 
@@ -200,6 +207,7 @@ def ring(size: int) -> Topology:
     return Topology(size, neighbours, min(size, _LINE))
 
 
+@public_in("cascade.demos.fireflies")
 def path(size: int) -> Topology:
     """A line: as a ring that is cut open.
 
@@ -219,6 +227,7 @@ def path(size: int) -> Topology:
     return Topology(size, neighbours, min(size, _LINE))
 
 
+@public_in("cascade.demos.fireflies")
 def star(size: int) -> Topology:
     """One in the middle, 0, that sees all others and is seen by them; they see nobody else.
 
@@ -238,6 +247,7 @@ def star(size: int) -> Topology:
     return Topology(size, neighbours)
 
 
+@public_in("cascade.demos.fireflies")
 def all_to_all(size: int) -> Topology:
     """Everybody sees everybody else.
 
@@ -258,6 +268,7 @@ def all_to_all(size: int) -> Topology:
     return Topology(size, neighbours)
 
 
+@public_in("cascade.demos.fireflies")
 def regular(size: int, degree: int, seed: int | None = None) -> Topology:
     """A random graph in which everybody has the same number of neighbours. Made at once, the same for the same seed.
 
@@ -288,6 +299,7 @@ def regular(size: int, degree: int, seed: int | None = None) -> Topology:
     return Topology(size, neighbours)
 
 
+@public_in("cascade.demos.fireflies")
 def of_edges(size: int, edges: Iterable[_Edge]) -> Topology:
     """Any graph, by the pairs that see one another.
 

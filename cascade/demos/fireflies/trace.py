@@ -7,11 +7,13 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any
 
+from cascade._support.public import public_in
 from cascade.demos.fireflies.swarm import Swarm
 
 _FLASH = struct.Struct("<Qd").pack  # the same bytes on every machine
 
 
+@public_in("cascade.demos.fireflies")
 class Trace:
     """The flashes of a swarm from now on, by who flashed and at what instant, in the order in which they came.
 

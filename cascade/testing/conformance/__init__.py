@@ -13,8 +13,9 @@ protocol that is broken. They need no test framework.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cascade._support.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from cascade.testing.conformance.cache import check_cache_policy, check_cache_store
@@ -34,17 +35,6 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'cascade.testing.conformance' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LATER[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
-
-
 __all__ = [
     "check_cache_policy",
     "check_cache_store",
@@ -53,3 +43,5 @@ __all__ = [
     "check_solver",
     "check_state_backend",
 ]
+
+__getattr__, __dir__ = lazy_names(__name__, _LATER, __all__)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cascade._core.expr.task import Task
+from cascade._support.public import public_in
 from cascade.cache.protocol import CachePolicy, CacheStore, Hit
 
 __all__ = ["check_cache_policy", "check_cache_store"]
@@ -18,6 +19,7 @@ THREADS = 4
 ROUNDS = 50
 
 
+@public_in("cascade.testing.conformance")
 def check_cache_store(make: Callable[[], CacheStore]) -> None:
     """Check that a store does what its protocol says.
 
@@ -109,6 +111,7 @@ def _is_shared(store: CacheStore) -> None:
         raise AssertionError(f"used by {THREADS} threads at once, it fails") from failures[0]
 
 
+@public_in("cascade.testing.conformance")
 def check_cache_policy(
     policy: CachePolicy, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 ) -> None:

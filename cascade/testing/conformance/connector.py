@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+from cascade._support.public import public_in
 from cascade.protocols import Connector
 from cascade.testing.conformance.sentence import Sentence, complete, shown
 
@@ -15,6 +16,7 @@ __all__ = ["check_connector"]
 _numbers = itertools.count()
 
 
+@public_in("cascade.testing.conformance")
 def check_connector(make: Callable[[], Connector], *, patience: float = 30) -> None:
     """Check that a connector does what its protocol says, in event loops of its own.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade._core.expr.task import task
+from cascade._support.public import public_in
 from cascade.protocols import Executor
 from cascade.testing.conformance.sentence import Sentence, complete, shown
 
@@ -22,6 +23,7 @@ _GLANCE = 0.2
 """Seconds that a `close` is given to return when it should not. One that is slower in its fault is not found out."""
 
 
+@public_in("cascade.testing.conformance")
 def check_executor(make: Callable[[], Executor], *, patience: float = 60) -> None:
     """Check that an executor does what its protocol says.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import task
+from cascade._support.public import public_in
 from cascade.engine.engine import Engine, run
 from cascade.exceptions import TemplateError
 from cascade.expressions.gather import gather
@@ -19,6 +20,7 @@ __all__ = ["check_solver"]
 _DEPTH = 20_000
 
 
+@public_in("cascade.testing.conformance")
 def check_solver(make: Callable[[], Solver]) -> None:
     """Check that a solver does what its protocol says, on graphs of all forms, a deep and a wide one among them.
 

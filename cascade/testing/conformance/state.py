@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cascade._support.public import public_in
 from cascade.protocols import StateBackend
 from cascade.testing.conformance.sentence import Sentence, complete, shown
 
 __all__ = ["check_state_backend"]
 
 
+@public_in("cascade.testing.conformance")
 def check_state_backend(make: Callable[[], StateBackend]) -> None:
     """Check that a state backend does what its protocol says.
 

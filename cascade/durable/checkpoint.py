@@ -1,0 +1,28 @@
+"""The state of a run at a tail call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cascade._support.public import public_in
+
+__all__ = ["Boundary"]
+
+
+@public_in("cascade.protocols")
+class Boundary(msgspec.Struct, frozen=True):
+    """A tail call of a run: between two iterations, its state is an expression, and this is it.
+
+    Attributes:
+        run: the number of the run.
+        iteration: the number of the iteration that begins here; the first tail call begins iteration 1.
+        digest: of the template, in hexadecimal: which shape the expression has.
+        slots: its data, in the order of the slots of the template.
+    """
+
+    run: int
+    iteration: int
+    digest: str
+    slots: tuple[Any, ...]
