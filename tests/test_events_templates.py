@@ -122,9 +122,9 @@ def test_each_is_told_in_the_thread_of_its_own_loop() -> None:
 
 def test_templates_keep_no_engine_alive() -> None:
     templates = cs.Templates()
-    assert not templates.audience
+    assert not templates._listeners
     engine, told = engine_of(templates)
-    assert templates.audience
+    assert templates._listeners
     gone = weakref.ref(engine)
     del engine
     gc.collect()
@@ -132,7 +132,7 @@ def test_templates_keep_no_engine_alive() -> None:
     other, _ = engine_of(templates)
     cs.run(of_size(1), engine=other)
     assert told == []
-    assert len(templates.audience._listening) == 1
+    assert len(templates._listeners._listening) == 1
 
 
 def test_whoever_is_told_may_do_anything() -> None:

@@ -20,7 +20,7 @@ from cascade.durable.memory import MemoryState
 from cascade.events import EventLog, Events, RunFinished
 from cascade.events.line_writer import Sink
 from cascade.resources.registry import Registry
-from cascade.templates.listeners import Audience
+from cascade.templates.listeners import Listeners
 from cascade.templates.writer import rewrite
 
 pytestmark = [
@@ -126,9 +126,9 @@ def use_state(state: MemoryState) -> None:
         (lambda: Events(lambda: None, lambda message, error: None), use_events),
         (MemoryState, use_state),
         (Registry, lambda registry: registry.register(1, "one")),
-        (Audience, lambda audience: audience.join(cs.Engine().reporter)),
+        (Listeners, lambda listeners: listeners.add(cs.Engine().reporter)),
     ],
-    ids=["engine", "events", "state", "registry", "audience"],
+    ids=["engine", "events", "state", "registry", "listeners"],
 )
 def test_a_lock_that_another_thread_holds(made: Callable[[], object], use: Callable[[object], None]) -> None:
     thing = made()

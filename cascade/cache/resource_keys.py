@@ -9,19 +9,30 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from cascade.cache.fingerprint import fingerprint
 from cascade.cache.identity import identity
 from cascade.exceptions import CacheKeyError
 
-if TYPE_CHECKING:
-    from cascade.resources.binding import Binding
-    from cascade.resources.provider import Resource, Value
-
 __all__ = ["Provided"]
 
-_tokens: weakref.WeakKeyDictionary[Resource | Value, str] = weakref.WeakKeyDictionary()
+_tokens: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()  # by provider
+
+
+class Binding(Protocol):
+    """What is asked of `cascade.resources.binding.Binding`: a name, its provider, and all that it needs."""
+
+    name: str
+
+    @property
+    def provider(self) -> Any:
+        """What makes the resource, or has its value."""
+
+    @property
+    def order(self) -> Sequence[Binding]:
+        """The bindings that it needs, and itself last."""
 
 
 class Provided:
@@ -49,7 +60,7 @@ class Provided:
         return {"": self.name, "providers": [self._provider(member) for member in self.binding.order]}
 
     def _provider(self, member: Binding) -> list[Any]:
-        provider: Any = member.provider
+        provider = member.provider
         try:
             if hasattr(provider, "fn"):
                 return [member.name, provider.scope, identity(provider.fn, member.name)]

@@ -1,19 +1,55 @@
-"""Deadlocks: who waits for what, when nothing will ever wake anybody."""
+"""Deadlocks: what each run waits for, when nothing will ever wake one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from cascade.engine.engine import Engine
-
-__all__ = ["describe"]
+__all__ = ["BusyLimit", "Waiting", "WaitingRun", "describe"]
 
 _SHOWN = 20  # of a kind
 
 
-def describe(engines: Sequence[Engine], tasks: Iterable[str]) -> str:
+class WaitingRun(Protocol):
+    """What is asked of a run."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def doing(self) -> str:
+        """What it waits for, in words."""
+
+
+class BusyLimit(Protocol):
+    """What is asked of the state of a limit."""
+
+    @property
+    def kind(self) -> str:
+        """What it is, such as "rate"."""
+
+    @property
+    def name(self) -> str:
+        """Its name, or what it holds for."""
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for it."""
+
+
+class Waiting(Protocol):
+    """What is asked of an engine."""
+
+    @property
+    def runs(self) -> Sequence[WaitingRun]:
+        """The runs that have not ended."""
+
+    def waited_for(self) -> Iterable[BusyLimit]:
+        """The limits and pauses that calls wait for."""
+
+
+def describe(engines: Sequence[Waiting], tasks: Iterable[str]) -> str:
     """Return the message of a deadlock: a line for each run, the oldest first, each limit and each task that waits.
 
     Args:
@@ -26,10 +62,10 @@ def describe(engines: Sequence[Engine], tasks: Iterable[str]) -> str:
         *(limit for engine in engines for limit in _limits(engine)),
         *_cut(sorted(tasks)),
     ]
-    return "\n  ".join(["everybody waits, and nothing will wake them:", *lines])
+    return "\n  ".join(["deadlock: every run is waiting and nothing can wake one:", *lines])
 
 
-def _limits(engine: Engine) -> Iterator[str]:
+def _limits(engine: Waiting) -> Iterator[str]:
     """What calls wait for that nobody gives back, or for the end of a pause."""
     for limit in engine.waited_for():
         yield f"{limit.kind} {limit.name!r}: waited for by {limit.waiting}"

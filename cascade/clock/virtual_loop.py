@@ -12,9 +12,9 @@ import logging
 import math
 import weakref
 from collections import deque
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Collection, Iterable, Sequence, Sized
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, TypeVarTuple, Unpack
 
 from cascade._core.time.clock import Alarm, Clock
 from cascade._core.time.io_guard import close_border, open_border
@@ -22,7 +22,7 @@ from cascade._support.public import public
 from cascade.exceptions import DeadlockError, VirtualTimeError
 
 if TYPE_CHECKING:
-    from cascade.engine.engine import Engine
+    from cascade.clock.deadlock import BusyLimit
 
 __all__ = ["VirtualLoop"]
 
@@ -40,6 +40,44 @@ _REFUSED = (
     "sock_recv_into", "sock_recvfrom", "sock_recvfrom_into", "sock_sendall", "sock_sendfile", "sock_sendto",
     "start_tls", "subprocess_exec", "subprocess_shell",
 )  # fmt: skip
+
+
+class DrivenRun(Protocol):
+    """What the loop asks of a run."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def doing(self) -> str:
+        """What it waits for, in words."""
+
+    def handles(self) -> Collection[asyncio.Task[Any]]:
+        """The asyncio tasks that it has started."""
+
+
+class Driven(Protocol):
+    """What the loop asks of an engine whose runs are on it."""
+
+    @property
+    def runs(self) -> Sequence[DrivenRun]:
+        """The runs that have not ended."""
+
+    def waited_for(self) -> Iterable[BusyLimit]:
+        """The limits and pauses that calls wait for."""
+
+    def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it has runs on an event loop."""
+
+    def awaits(self, task: asyncio.Task[Any]) -> bool:
+        """Whether an asyncio task awaits runs of it."""
+
+    def take_turn(self) -> None:
+        """Have a turn, in which virtual time passes if no run is ready."""
+
+    def tell_deadlock(self, message: str) -> bool:
+        """Have the runs fail that nothing will ever wake. Return whether there were any."""
 
 
 @public
@@ -85,7 +123,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._selector = self  # asyncio's loop asks its selector what to do when there is nothing to be called
         self.clock = clock
         self.slow_callback_duration = math.inf  # asyncio's debug mode measures in this loop's time, which jumps
-        self._engines: list[weakref.ref[Engine]] = []
+        self._engines: list[weakref.ref[Driven]] = []
         self._told: set[str] = set()
         self._counted_at = -1
         self._rounds = 0
@@ -96,7 +134,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """What is to be called, apart from an engine's turn that is being taken."""
         return self._ready
 
-    def join(self, engine: Engine) -> None:
+    def join(self, engine: Driven) -> None:
         """Have an engine move time, and be told when everybody waits for ever."""
         if all(known() is not engine for known in self._engines):
             self._engines = [known for known in self._engines if known() is not None]

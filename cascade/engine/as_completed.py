@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from cascade.engine.join import settle
+from cascade._support.futures import settle
 from cascade.engine.population import Population
 from cascade.engine.run import Run
 from cascade.exceptions import EngineStateError

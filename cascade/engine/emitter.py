@@ -10,11 +10,11 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.shape.template import Template
 
 if TYPE_CHECKING:
+    from cascade.durable.protocol import StateBackend
     from cascade.engine.run import Run
     from cascade.engine.services import Belongings
     from cascade.events import Events
     from cascade.graph.model import GraphTemplate
-    from cascade.protocols import StateBackend
     from cascade.resources.scope import Hooks
 
 __all__ = ["Reporter"]
@@ -52,7 +52,7 @@ class Reporter:
             from cascade.events import Events
 
             self._events = Events(self._engine.attend, self._engine.report)
-            self._engine.templates.audience.join(self)
+            self._engine.templates.add_listener(self)
             self.listens = True
         return self._events
 
@@ -218,20 +218,24 @@ class Reporter:
         """Nanoseconds on the engine's clock."""
         return self._engine.timers.now()
 
-    def template(self, what: str, graph: GraphTemplate, since: int | None = None) -> None:
-        """A template was built, loaded or evicted; in whatever thread, as engines may share templates.
+    def template_built(self, graph: GraphTemplate, since: int) -> None:
+        """A template was built, which began at ``since``."""
+        self._template("TemplateBuilt", graph, seconds=(self.now() - since) * 1e-9)
 
-        Args:
-            what: "TemplateBuilt", "TemplateLoaded" or "TemplateEvicted".
-            graph: of the template.
-            since: when it was begun; of one that was built.
-        """
+    def template_loaded(self, graph: GraphTemplate) -> None:
+        """A template was read from a file."""
+        self._template("TemplateLoaded", graph)
+
+    def template_evicted(self, graph: GraphTemplate) -> None:
+        """A template was dropped, as there was no room for it."""
+        self._template("TemplateEvicted", graph)
+
+    def _template(self, what: str, graph: GraphTemplate, **details: Any) -> None:
+        """Emit an event of a template, from whatever thread, as engines may share templates."""
         if kind := self._wanted.get(what):
             from cascade.graph.labels import title
 
-            details: dict[str, Any] = {"target": title(graph, graph.nodes[-1]), "nodes": len(graph.nodes)}
-            if since is not None:
-                details["seconds"] = (self.now() - since) * 1e-9
+            details |= {"target": title(graph, graph.nodes[-1]), "nodes": len(graph.nodes)}
             self._engine.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, **details)))
 
 

@@ -30,10 +30,11 @@ from cascade.templates.cache import Templates
 from cascade.workers.workers import Workers
 
 if TYPE_CHECKING:
+    from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import Completion
     from cascade.engine.population import Population, Restart
     from cascade.graph.solver import Solver
-    from cascade.protocols import Executor, StateBackend
+    from cascade.workers.protocol import Executor
 
 __all__ = ["Engine", "default_templates", "in_event_loop", "run"]
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cascade._support.futures import settle
 from cascade.exceptions import EngineStateError
 
 if TYPE_CHECKING:
     from cascade.engine.run import Run
 
-__all__ = ["Awaited", "Cancellable", "Ends", "Hook", "Join", "Joins", "end_all", "settle"]
+__all__ = ["Awaited", "Cancellable", "Ends", "Hook", "Join", "Joins", "end_all"]
 
 
 class Hook(Protocol):
@@ -46,15 +47,6 @@ def end_all(hooks: Iterable[Hook], run: Run) -> None:
             wrong = error
     if wrong is not None:
         raise wrong
-
-
-def settle(future: asyncio.Future[None]) -> None:
-    """Have a future be done, unless it is; also if a signal comes that cancels the task that awaits it."""
-    try:
-        if not future.done():
-            future.set_result(None)
-    except asyncio.InvalidStateError:
-        return
 
 
 class Join(asyncio.Future[None]):

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from cascade._core.run.scheduler import Scheduler
     from cascade._core.time.clock import Clock
     from cascade.cache.single_flight import Flights
+    from cascade.durable.protocol import StateBackend
     from cascade.events import Events
     from cascade.limits import Limits
-    from cascade.protocols import StateBackend
     from cascade.resources.registry import Registry
     from cascade.resources.scope import Scope
     from cascade.templates.cache import Templates

@@ -11,6 +11,7 @@ from types import CoroutineType, TracebackType
 from typing import Any, Generic, NoReturn, TypeVar
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.task import Task
 from cascade._core.expr.task_spec import signature_of
 from cascade._support.forks import new_lock, renew_in_children
 from cascade._support.public import public_in
@@ -265,8 +266,6 @@ def event_types(types: object, where: str = "type") -> tuple[type[Any], ...]:
 
 def _check_function(fn: Callable[[E], object]) -> Callable[[E], object]:
     """Raise unless calling it with an event does something."""
-    from cascade import Task  # not at the top: this module is a part of what `cascade` is made of
-
     if not callable(fn):
         raise TypeError(f"expected a function of one argument, the event, got `{type(fn).__name__}` - at `fn`")
     if isinstance(fn, Task):

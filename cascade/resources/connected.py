@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cascade.protocols import Connector
+    from cascade.messaging.protocol import Connector
 
 __all__ = ["connected", "is_connector"]
 

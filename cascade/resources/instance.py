@@ -10,7 +10,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cascade._support.failures import add_note, another, is_a
-from cascade.engine.join import settle
+from cascade._support.futures import settle
 from cascade.exceptions import ResourceError
 from cascade.resources.generator import begin, begin_async, end, end_async
 from cascade.resources.provider import Resource

@@ -9,7 +9,7 @@ from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
 from cascade._support.failures import add_note, describe
-from cascade.engine.join import settle
+from cascade._support.futures import settle
 from cascade.exceptions import EngineStateError, InternalError, ResourceError
 from cascade.resources.binding import Binding
 from cascade.resources.instance import URGENT, Instance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,11 +13,10 @@ from cascade._core.shape.table import TemplateTable
 from cascade._support.public import public
 from cascade.graph.model import NATIVE_SOLVER
 from cascade.templates.files import Shelf, common, name_of
-from cascade.templates.listeners import Audience
+from cascade.templates.listeners import Listener, Listeners, built, loaded
 
 if TYPE_CHECKING:
     from cascade._core.shape.template import Template
-    from cascade.engine.emitter import Reporter
     from cascade.graph.model import GraphTemplate, PlanTemplate
     from cascade.graph.solver import Solver
 
@@ -84,18 +83,18 @@ class Templates(TemplateTable):
         self._builds = 0
         self._solves = 0
         self._loaded = 0
-        self.audience = Audience()
+        self._listeners = Listeners()
         self.shelf = Shelf()  # the files of these templates alone
         if path is not None:
             self.shelf.keep(path, self)
 
     def make(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate, Callable[[], None] | None]:
-        """Return the graph and the plan of a structure key, and what tells of it. The table calls it on a miss."""
-        clocks = self.audience.clocks() if self.audience else ()
+        """Return the graph and plan of a structure key, and what calls the listeners. The table calls it on a miss."""
+        listening = self._listeners.begin() if self._listeners else []
         shelves = [shelf for shelf in (self.shelf, common()) if shelf.in_use]
         if not shelves:
             graph, plan = self._build(key)
-            return graph, plan, _telling(clocks, "TemplateBuilt", graph)
+            return graph, plan, built(listening, graph)
         from cascade.templates.store import digest_of_key
 
         digest = digest_of_key(key)
@@ -105,17 +104,21 @@ class Templates(TemplateTable):
                 self._loaded += 1
                 graph = stored.graph
                 plan = stored.plan if stored.solver == self._solver_name else self._solve(graph)
-                return graph, plan, _telling(clocks, "TemplateLoaded", graph)
+                return graph, plan, loaded(listening, graph)
         graph, plan = self._build(key)
         for shelf in shelves:
             shelf.add(digest, graph, plan, self._solver_name)
-        return graph, plan, _telling(clocks, "TemplateBuilt", graph)
+        return graph, plan, built(listening, graph)
 
     def let_go(self, templates: list[Template]) -> None:
-        """Tell of templates that the table had no room for. The table calls it."""
-        if self.audience:
+        """Call the listeners for templates that the table had no room for. The table calls it."""
+        if self._listeners:
             for template in templates:
-                self.audience.tell("TemplateEvicted", template.graph)
+                self._listeners.evicted(template.graph)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call a listener for each template that is built, loaded or evicted, as long as the listener lives."""
+        self._listeners.add(listener)
 
     def _build(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate]:
         # Imported here: a process that meets only shapes it knows builds nothing.
@@ -214,18 +217,6 @@ class Templates(TemplateTable):
         return TemplateStats(
             self.hits, self.misses, self._builds, self._solves, self.evictions, self._loaded
         )
-
-
-def _telling(clocks: Sequence[tuple[Reporter, int]], what: str, graph: GraphTemplate) -> Callable[[], None] | None:
-    """What tells these reporters that a template was built or loaded; None if there are none."""
-    if not clocks:
-        return None
-
-    def tell() -> None:
-        for reporter, since in clocks:
-            reporter.template(what, graph, since if what == "TemplateBuilt" else None)
-
-    return tell
 
 
 @public

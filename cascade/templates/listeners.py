@@ -1,23 +1,39 @@
-"""Who is told what becomes of templates: the engines that have them, if anybody has subscribed there."""
+"""Listeners of templates: what is called when one is built, loaded or evicted."""
 
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from cascade._support.forks import new_lock
 
 if TYPE_CHECKING:
-    from cascade.engine.emitter import Reporter
     from cascade.graph.model import GraphTemplate
 
-__all__ = ["Audience"]
+__all__ = ["Listener", "Listeners", "built", "loaded"]
 
 
-class Audience:
-    """The reporters that listen to one `Templates`, in the order in which they came. It keeps none of them alive.
+class Listener(Protocol):
+    """Hears of the templates of one `Templates`, in whatever thread: engines may share templates."""
 
-    It is asked on a miss only, and is empty until somebody asks an engine for its events.
+    def now(self) -> int:
+        """Nanoseconds on its clock."""
+
+    def template_built(self, graph: GraphTemplate, since: int) -> None:
+        """A template was built, which began at ``since`` on its clock."""
+
+    def template_loaded(self, graph: GraphTemplate) -> None:
+        """A template was read from a file."""
+
+    def template_evicted(self, graph: GraphTemplate) -> None:
+        """A template was dropped, as the table had no room for it."""
+
+
+class Listeners:
+    """The listeners of one `Templates`, in the order in which they came. It keeps none of them alive.
+
+    It is asked on a miss only, and is empty until an engine with these templates is asked for its events.
     """
 
     __slots__ = ("_listening", "_lock")
@@ -25,24 +41,44 @@ class Audience:
     def __init__(self) -> None:
         self._lock = new_lock()
         # Replaced as a whole: engines in several threads may share the templates.
-        self._listening: tuple[weakref.ref[Reporter], ...] = ()
+        self._listening: tuple[weakref.ref[Listener], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self._listening)
 
-    def join(self, reporter: Reporter) -> None:
-        """Have a reporter told, as long as it lives."""
+    def add(self, listener: Listener) -> None:
+        """Call a listener from now on, as long as it lives."""
         with self._lock:
-            self._listening = *(known for known in self._listening if known() is not None), weakref.ref(reporter)
+            self._listening = *(known for known in self._listening if known() is not None), weakref.ref(listener)
 
-    def clocks(self) -> list[tuple[Reporter, int]]:
-        """Who is to be told of what begins now, and what time each of them has."""
-        return [(reporter, reporter.now()) for reporter in self._present()]
+    def begin(self) -> list[tuple[Listener, int]]:
+        """Return the listeners of what begins now, each with the time on its clock."""
+        return [(listener, listener.now()) for listener in self._present()]
 
-    def tell(self, what: str, graph: GraphTemplate) -> None:
-        """Tell all of what has become of a template: "TemplateLoaded" or "TemplateEvicted"."""
-        for reporter in self._present():
-            reporter.template(what, graph)
+    def evicted(self, graph: GraphTemplate) -> None:
+        """Call all of them for a template that was dropped."""
+        for listener in self._present():
+            listener.template_evicted(graph)
 
-    def _present(self) -> list[Reporter]:
-        return [reporter for known in self._listening if (reporter := known()) is not None]
+    def _present(self) -> list[Listener]:
+        return [listener for known in self._listening if (listener := known()) is not None]
+
+
+def built(listening: list[tuple[Listener, int]], graph: GraphTemplate) -> Callable[[], None] | None:
+    """Return what calls these listeners for a template that was built; None if there are none."""
+
+    def call() -> None:
+        for listener, since in listening:
+            listener.template_built(graph, since)
+
+    return call if listening else None
+
+
+def loaded(listening: list[tuple[Listener, int]], graph: GraphTemplate) -> Callable[[], None] | None:
+    """Return what calls these listeners for a template that was loaded; None if there are none."""
+
+    def call() -> None:
+        for listener, _ in listening:
+            listener.template_loaded(graph)
+
+    return call if listening else None

@@ -13,7 +13,7 @@ from cascade.workers.executors import ProcessExecutor, ThreadExecutor, check_cou
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from cascade.protocols import Executor
+    from cascade.workers.protocol import Executor
 
 __all__ = ["Workers"]
 

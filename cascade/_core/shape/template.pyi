@@ -1,14 +1,14 @@
-from typing_extensions import disjoint_base
+from typing import Any
 
-from cascade.graph.model import GraphTemplate, PlanTemplate
+from typing_extensions import disjoint_base
 
 @disjoint_base
 class Template:
     places: dict[int, tuple[str, str]] | None
     @property
-    def graph(self) -> GraphTemplate: ...
+    def graph(self) -> Any: ...  # cascade.graph.model.GraphTemplate, which the core does not know
     @property
-    def plan(self) -> PlanTemplate: ...
+    def plan(self) -> Any: ...  # cascade.graph.model.PlanTemplate
     @property
     def size(self) -> int: ...
     @property

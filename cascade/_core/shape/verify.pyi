@@ -3,8 +3,6 @@ from typing import Any
 
 from typing_extensions import disjoint_base
 
-from cascade.graph.model import GraphTemplate, Key, PlanTemplate
-
 @disjoint_base
 class Proof:
     def __init__(self, key: bytes, structs: tuple[type, ...]) -> None: ...
@@ -12,8 +10,8 @@ class Proof:
         self,
         call: Callable[[int, int], tuple[Any, int, bytes]],
         struct: Callable[[int, int], tuple[Any, int, bytes]],
-        literals: Callable[[bytes], Callable[[int], tuple[int, Key]]],
-        graph: GraphTemplate,
-        plan: PlanTemplate,
+        literals: Callable[[bytes], Callable[[int], tuple[int, Any]]],
+        graph: Any,
+        plan: Any,
         native: bool = False,
     ) -> bool: ...

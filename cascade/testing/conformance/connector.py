@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from cascade._support.public import public_in
-from cascade.protocols import Connector
+from cascade.messaging.protocol import Connector
 from cascade.testing.conformance.sentence import Sentence, complete, shown
 
 __all__ = ["check_connector"]

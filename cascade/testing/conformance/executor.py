@@ -14,8 +14,8 @@ from typing import Any
 
 from cascade._core.expr.task import task
 from cascade._support.public import public_in
-from cascade.protocols import Executor
 from cascade.testing.conformance.sentence import Sentence, complete, shown
+from cascade.workers.protocol import Executor
 
 __all__ = ["check_executor"]
 

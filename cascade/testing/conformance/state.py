@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cascade._support.public import public_in
-from cascade.protocols import StateBackend
+from cascade.durable.protocol import StateBackend
 from cascade.testing.conformance.sentence import Sentence, complete, shown
 
 __all__ = ["check_state_backend"]
