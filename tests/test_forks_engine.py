@@ -275,11 +275,10 @@ def test_a_child_keeps_no_lock_of_a_template_file(tmp_path: Path) -> None:
 
     def write_and_die() -> None:
         def change(there: dict[bytes, bytes]) -> dict[bytes, bytes]:
-            child = os.fork()
-            if not child:
+            if not os.fork():
+                os.write(told, b"%d" % os.getpid())  # by now it has let go of what its parent had open
                 signal.alarm(PATIENCE)
                 signal.pause()
-            os.write(told, b"%d" % child)
             os._exit(0)
 
         rewrite(path, change)
