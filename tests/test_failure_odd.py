@@ -165,7 +165,7 @@ async def test_neighbours_in_the_pool_go_on(tmp_path: Path) -> None:
             run = engine.start(odd_process(name))
             with pytest.raises(BaseException):  # noqa: B017 - which one is for the tests above
                 await run
-            assert f"run {run.id}" in run.failure().__notes__[-1]  # type: ignore[union-attr]
+            assert f"run {run.id}" in run._failure().__notes__[-1]  # type: ignore[union-attr]
         for name in VALUES:
             with pytest.raises(cs.WorkerError, match=r"must be (un)?picklable"):
                 await engine.run(give(name))
@@ -260,10 +260,10 @@ async def test_in_maps_populations_and_iterations(name: str) -> None:
         population = engine.start_many([odd_thread(name), keep(1)])
         counts = await population
         assert (counts.failed, counts.done) == (1, 1)
-        is_the_same(population.failed[0].failure(), name)  # type: ignore[arg-type]
+        is_the_same(population.failed[0]._failure(), name)  # type: ignore[arg-type]
         population = engine.start_many([odd_thread(name)], on_failure=cs.Restart(limit=2))
         assert (await population).restarts == 2
-        is_the_same(population.failed[0].failure(), name)  # type: ignore[arg-type]
+        is_the_same(population.failed[0]._failure(), name)  # type: ignore[arg-type]
         with pytest.raises(BaseException) as caught:
             await engine.start_many([odd_thread(name), keep(1)], on_failure="stop")
         is_the_same(caught.value, name)
@@ -363,7 +363,7 @@ async def test_what_nobody_looks_at_is_logged(name: str, caplog: pytest.LogCaptu
         while not run.done():
             await asyncio.sleep(0)
         del run
-    [record] = [record for record in caplog.records if "was never looked at" in record.getMessage()]
+    [record] = [record for record in caplog.records if "was never retrieved" in record.getMessage()]
     assert record.exc_info is not None and record.exc_info[0] is type({**MAKE, **GROUPS}[name]())
 
 
