@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from cascade.exceptions import EngineStateError
 from cascade.failures import add_note, describe, exc_info
 from cascade.forks import new_lock
 from cascade.reporter import Reporter
@@ -241,11 +242,18 @@ class Belongings:
         task.add_done_callback(done)
 
     def report(self, message: str, error: BaseException) -> None:
-        """What nobody has asked for must not be lost."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_exception_handler({"message": message, "exception": error})
-        else:
-            _logger.error(message, exc_info=exc_info(error))
+        """What nobody has asked for must not be lost.
+
+        Mostly a finalizer has found it, which the collector may call near the limit of recursion. If that leaves no
+        room for a log, the report is raised: from a finalizer it goes to `sys.unraisablehook`, which needs no room.
+        """
+        try:
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_exception_handler({"message": message, "exception": error})
+            else:
+                _logger.error(message, exc_info=exc_info(error))
+        except RecursionError:
+            raise EngineStateError(message) from error
 
     async def _release(self) -> tuple[asyncio.CancelledError | None, BaseException | None]:
         """Wait for what runs beside the runs, and tear down what is set up for the engine as a whole.

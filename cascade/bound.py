@@ -8,6 +8,7 @@ import threading
 from asyncio.events import _get_running_loop
 from collections.abc import Sized
 from contextvars import Context
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.clock import Clock
@@ -25,6 +26,7 @@ __all__ = ["Bound"]
 
 _inherited: list[object] = []  # of engines in the parent of this process
 _SHOWN = 3  # runs that were lost, in words
+_id = attrgetter("id")
 
 
 class Bound(Belongings):
@@ -196,22 +198,25 @@ class Bound(Belongings):
         runs = tuple(self._runs)
         self._runs = {}
         self._closed = True
+        error = EngineStateError("the engine was dropped before the run had ended")
+        scope, self._scope = self._scope, None
+        # What is told comes last. Any of it may fail: at the end of a program, or near the limit of recursion.
         try:
             detach_all(runs)
-        finally:  # what is told comes last: any of it may fail, at the end of a program above all
-            error = EngineStateError("the engine was dropped before the run had ended")
-            scope, self._scope = self._scope, None
-            for run in runs:
-                run.finished = True
-                run.abandon_scope(error)
-            if self._alarm is not None:
-                self._alarm.cancel()
-            if scope is not None:
-                scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
-            if runs and not sys.is_finalizing():
-                ids = ", ".join(str(run.id) for run in runs[:_SHOWN])
-                more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
-                self.report(f"an engine was dropped with pending runs ({ids}{more}): hold it while they run", error)
+        finally:
+            try:
+                for run in runs:
+                    run.finished = True
+                    run.abandon_scope(error)
+                if self._alarm is not None:
+                    self._alarm.cancel()
+                if scope is not None:
+                    scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
+            finally:
+                if runs and not sys.is_finalizing():
+                    ids = ", ".join(map(str, map(_id, runs[:_SHOWN])))  # without a frame
+                    more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
+                    self.report(f"an engine was dropped with pending runs ({ids}{more}): hold it while they run", error)
 
     def _fit(self, loop: asyncio.AbstractEventLoop) -> Sized | None:
         """See that an event loop keeps the engine's time. Return what it is about to call, if that matters."""
