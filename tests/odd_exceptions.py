@@ -479,16 +479,16 @@ class LeavesAtOnce(ApiError):
 class HoldsAnEnd(ApiError):
     """It cannot be pickled whole, and a part of it not be unpickled."""
 
-    def __init__(self) -> None:
+    def __init__(self, end: Callable[..., Any] = sys.exit) -> None:
         super().__init__("held")
         self.status = 404
-        self.end = Unpickling(sys.exit, "of a part")
+        self.end = Unpickling(end, 7)
         self.lock = threading.Lock()
 
 
 @cs.task(mode="process")
 def leave(how: str) -> None:
-    raise {"at once": LeavesAtOnce, "in a part": HoldsAnEnd}[how]()
+    raise {"whole": LeavesAtOnce, "part": lambda: HoldsAnEnd(os._exit), "exit": HoldsAnEnd}[how]()
 
 
 @cs.task(mode="process")

@@ -185,7 +185,7 @@ async def test_neighbours_in_the_pool_go_on(tmp_path: Path) -> None:
 
 
 def test_a_part_of_an_exception_that_cannot_be_unpickled_is_left_out(engine: cs.Engine) -> None:
-    error = failure_of(leave("in a part"), engine)
+    error = failure_of(leave("exit"), engine)
     assert isinstance(error, HoldsAnEnd) and error.status == 404
     assert not hasattr(error, "end")
 
@@ -196,7 +196,7 @@ async def test_a_worker_that_dies_names_the_calls_that_were_at_work(tmp_path: Pa
         neighbour = engine.start(wait_for_file(str(tmp_path / "gate"), begun=str(tmp_path / "begun")))
         while not (tmp_path / "begun").exists():
             await asyncio.sleep(0)
-        one = engine.start(leave("at once"))
+        one = engine.start(leave("whole"))
         for run, its, others in (
             (one, "leave(str)", "wait_for_file(str, begun=str)"),
             (neighbour, "wait_for_file(str, begun=str)", "leave(str)"),
@@ -207,8 +207,9 @@ async def test_a_worker_that_dies_names_the_calls_that_were_at_work(tmp_path: Pa
             assert f"while task odd_exceptions.{its} was at work" in str(caught.value)
             assert f"so were odd_exceptions.{others}" in str(caught.value)
         assert await engine.run(take(1)) == 1
-        with pytest.raises(cs.WorkerError, match="no other one was"):
-            await engine.run(leave("at once"))
+        for how in ("whole", "part"):  # and never the process that the run is in
+            with pytest.raises(cs.WorkerError, match="no other one was"):
+                await engine.run(leave(how))
 
 
 async def test_a_worker_that_dies_is_told_to_each_run_of_its_own(tmp_path: Path) -> None:
