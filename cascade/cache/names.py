@@ -148,7 +148,7 @@ def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
     What it reads of the defaults of its parameters is in it.
     """
     _, plan, given = _look(fn.__code__)
-    found = plan.find(fn, _NONE)
+    found = plan.find(fn, _NONE) if plan.reads else []
     if (fn.__defaults__ or fn.__kwdefaults__) and given.reads:
         found += given.find(fn, _defaults(fn))
     return found
