@@ -96,7 +96,7 @@ def test_the_environment_names_a_file_for_all_engines(tmp_path: Path, interprete
     code = """
         import cascade as cs
         from support import warm
-        from cascade.engine.engine import default_templates
+        from cascade.templates.cache import default_templates
         assert cs.run(warm.heavy_complex_countdown(3)) == "end"
         own = cs.Engine(templates=cs.Templates())
         assert cs.run(warm.noop(1), engine=own) == 1
