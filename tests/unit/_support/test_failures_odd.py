@@ -177,7 +177,7 @@ async def test_neighbours_in_the_pool_go_on(tmp_path: Path) -> None:
             with pytest.raises(ApiError):
                 await engine.run(take(Arrives(how)))
         for make in ARGUMENTS.values():
-            with pytest.raises(cs.WorkerError, match=r"arguments of task support.odd_exceptions.take\(\w+\) must be (un)?pick"):
+            with pytest.raises(cs.WorkerError, match=r"of task support.odd_exceptions.take\(\w+\) must be (un)?pick"):
                 await engine.run(take(make()))
         assert not neighbour.done()
         (tmp_path / "gate").touch()

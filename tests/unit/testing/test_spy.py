@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import cascade as cs
-from cascade.testing import override, spy
+from cascade.testing import spy
 
 whole = pytest.mark.skipif(not hasattr(cs.Engine, "events"), reason="the engine has no events yet")
 
@@ -46,41 +44,6 @@ def test_a_spy_stops_when_the_test_fails() -> None:
         pass
 
 
-class Overridable:
-    """As much of an engine as `override` uses."""
-
-    def __init__(self, **resources: Any) -> None:
-        self.resources = resources
-
-    @contextmanager
-    def override(self, name: str, provider: Any) -> Iterator[None]:
-        if name not in self.resources:
-            raise cs.ResourceError(name)
-        before = self.resources[name]
-        self.resources[name] = provider
-        try:
-            yield
-        finally:
-            self.resources[name] = before
-
-
-def test_overrides_hold_as_long_as_the_context() -> None:
-    engine: Any = Overridable(a=1, b=2, name=3)
-    with override(engine, a=10, name=30):
-        assert engine.resources == {"a": 10, "b": 2, "name": 30}
-        with override(engine, **{"a": 100}):
-            assert engine.resources["a"] == 100
-        assert engine.resources["a"] == 10
-    assert engine.resources == {"a": 1, "b": 2, "name": 3}
-
-
-def test_an_unknown_one_overrides_nothing() -> None:
-    engine: Any = Overridable(a=1)
-    with pytest.raises(cs.ResourceError), override(engine, a=10, unknown=2):
-        raise AssertionError("not reached")
-    assert engine.resources == {"a": 1}
-
-
 @whole
 async def test_a_spy_on_an_engine() -> None:
     events = pytest.importorskip("cascade.events")
@@ -97,21 +60,6 @@ async def test_a_spy_on_an_engine() -> None:
     assert isinstance(seen[-1], events.RunFinished)
     assert len({event.run for event in seen}) == 1
     assert sum(isinstance(event, events.TailCall) for event in seen) == 2
-
-
-@whole
-async def test_an_override_on_an_engine() -> None:
-    pytest.importorskip("cascade.resources")
-
-    @cs.task(mode="inline")
-    def show(text: str, greeting: Any = cs.Inject("greeting")) -> str:  # noqa: B008
-        return f"{greeting}, {text}"
-
-    async with cs.Engine() as engine:
-        engine.register("hello", "greeting")
-        with override(engine, greeting="goodbye"):
-            assert await engine.run(show("you")) == "goodbye, you"
-        assert await engine.run(show("you")) == "hello, you"
 
 
 def test_the_kit_is_loaded_only_when_it_is_asked_for() -> None:
