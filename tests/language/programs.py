@@ -1,12 +1,13 @@
-"""Random expressions that mix all words of the graph language, as descriptions for the oracle."""
+"""Random expressions, as descriptions for the oracle: of all words of the graph language, or plain ones."""
 
 from __future__ import annotations
 
-import hashlib
+import math
 from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
+from language.acts import Again, Boom, Digest, Either, Fail, Give, Pick, Recurse
 from language.descriptions import (
     PARAMS,
     RESOURCES,
@@ -30,10 +31,9 @@ from language.descriptions import (
     takes_policies,
     takes_timeouts,
 )
-from language.strategies import Boom, Digest, Fail, Give, Pick, boxes, hashables, literal_values, names
-from support.values import canonical
+from support.values import Hostile, HostileKey
 
-CONCURRENT = ("inline", "thread", "async", "suspending", "coroutine")
+KINDS = ("inline", "thread", "async", "suspending", "coroutine")
 
 _identifiers = st.sampled_from(["a", "b", "x", "item", "self", "é", "k y"])
 _truths = st.sampled_from([True, True, True, 1, "yes", False, None, 0])
@@ -47,11 +47,13 @@ class Rules:
         kinds: of tasks.
         failing: things that fail.
         exact: nothing that ends later than at once, so that one order of calls is the right one.
+        plain: calls and containers alone, no other words.
     """
 
     kinds: tuple[str, ...] = ("inline",)
     failing: bool = False
     exact: bool = True
+    plain: bool = False
 
 
 @dataclass
@@ -72,52 +74,42 @@ class Pool:
         return st.one_of(st.builds(Literal, literal_values), *known)
 
 
-# -- what tasks do ---------------------------------------------------------------------------------------------
+# -- literals --------------------------------------------------------------------------------------------------
+
+hashables = st.one_of(
+    # Equal values of different types, and values that are not equal to themselves.
+    st.sampled_from([0, 1, False, True, 0.0, -0.0, 1.0, None, "", "a", b"a", "1", math.nan, 2**70, ..., (), (1,)]),
+    st.integers(-3, 3),
+    st.text(max_size=3),
+    st.builds(HostileKey),
+)
+literal_values = st.recursive(
+    hashables | st.builds(Hostile) | st.sampled_from([ValueError("a value"), len, int]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(hashables, inner, max_size=3),
+        st.sets(st.integers(0, 5) | st.text(max_size=1), max_size=3),
+    ),
+    max_leaves=4,
+)
+names = st.one_of(
+    st.sampled_from(["a", "b", "self", "x y", "", "a=1", "a,b", "é", "e\u0301", "\0", "\n", "日本", "args", "kwargs"]),
+    st.text(st.characters(exclude_categories=()), max_size=4),
+)
 
 
-@dataclass(frozen=True, eq=False)
-class Either:
-    """Give one of several things, by the arguments."""
-
-    choices: tuple[object, ...]
-
-    def __call__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        text = repr(canonical((args, kwargs))).encode("utf-8", "surrogatepass")
-        return self.choices[hashlib.blake2b(text).digest()[0] % len(self.choices)]
-
-
-@dataclass(frozen=True, eq=False)
-class Again:
-    """Go on as often as it says, through a router, a condition or a map."""
-
-    spec: tuple[str, str]
-    times: int
-    through: str
-
-    def __call__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-        name, kind = self.spec
-        last = Call(TaskSpec("last", Digest(), kind), tuple(map(Literal, args)))
-        if not self.times:
-            return last
-        more = TaskSpec(name, Again(self.spec, self.times - 1, self.through), kind)
-        again = Call(more, tuple(map(Literal, args)), {key: Literal(value) for key, value in kwargs.items()})
-        left = Call(TaskSpec("left", Give(self.times), kind))
-        match self.through:
-            case "router":
-                return Router(left, (0, self.times), (last, again))
-            case "condition":
-                return Guard(left, again, last)
-            case "otherwise":
-                return Guard(Literal(False), last, again)
-        return Map(more, {"x": Box("list", (left,))})
+# -- tasks ------------------------------------------------------------------------------------------------------------
 
 
 @st.composite
 def acts(draw: st.DrawFn, pool: Pool, spec: tuple[str, str], rules: Rules) -> object:
     """One thing for a task to do."""
-    choices = ["digest", "digest", "pick", "give", "again"]
+    choices = ["digest", "digest", "pick", "give", "recurse"]
     choices += ["fail"] if rules.failing else []
-    choices += ["next", "either"] if pool.lazies else []
+    choices += ["next"] if pool.lazies else []
+    if not rules.plain:
+        choices += ["again", "either"] if pool.lazies else ["again"]
     match draw(st.sampled_from(choices)):
         case "pick":
             return Pick(draw(st.integers(0, 3)))
@@ -127,7 +119,11 @@ def acts(draw: st.DrawFn, pool: Pool, spec: tuple[str, str], rules: Rules) -> ob
             through = draw(st.sampled_from(["router", "condition", "otherwise", "map"]))
             return Again(spec, draw(st.integers(1, 3)), through)
         case "fail":
-            return Fail(draw(st.sampled_from([Boom, Boom, StopIteration, KeyError])), draw(st.integers(0, 10**6)))
+            error = draw(st.sampled_from([Boom, Boom, StopIteration, KeyError, StopAsyncIteration]))
+            return Fail(error, draw(st.integers(0, 10**6)))
+        case "recurse":
+            last = Fail(Boom, 7) if rules.failing and draw(st.booleans()) else Digest()
+            return Recurse(*spec, draw(st.integers(1, 6)), draw(st.booleans()), last)
         case "next":
             return Give(draw(st.sampled_from(pool.lazies)))
         case "either":
@@ -152,6 +148,37 @@ def calls(draw: st.DrawFn, pool: Pool, rules: Rules) -> Call:
     """A call whose arguments are literals and nodes made before."""
     args = draw(st.lists(pool.children(), max_size=3))
     return Call(draw(specs(pool, rules)), tuple(args), draw(st.dictionaries(names, pool.children(), max_size=2)))
+
+
+def _hashable(node: Node) -> bool:
+    if isinstance(node, Literal):
+        try:
+            hash(node.value)
+        except Exception:
+            return False
+        return True
+    if isinstance(node, Box) and node.kind not in ("gather", "frozenset"):
+        return node.kind in ("tuple", "struct") and all(map(_hashable, node.items))
+    return True
+
+
+@st.composite
+def boxes(draw: st.DrawFn, pool: list[Node], ordered: bool) -> Box:
+    """A container of nodes made before and literals. In a set of several lazy results none comes first."""
+    kind = draw(st.sampled_from(["list", "tuple", "dict", "struct", "set", "frozenset", "gather"]))
+    children = st.one_of(st.builds(Literal, literal_values), *([st.sampled_from(pool)] * 3 if pool else []))
+    if kind == "struct":
+        return Box(kind, (draw(children), draw(children)))
+    items = draw(st.lists(children, max_size=3))
+    if kind == "dict":
+        keys = draw(st.lists(hashables, min_size=len(items), max_size=len(items)))
+        pairs = dict(zip(keys, items, strict=True))
+        return Box(kind, tuple(pairs.values()), tuple(pairs))
+    if kind in ("set", "frozenset"):
+        items = [item for item in items if _hashable(item)][: 1 if ordered else None]
+    if kind == "gather":
+        items = [item for item in items if is_lazy(item)]
+    return Box(kind, tuple(items))
 
 
 def _giving(draw: st.DrawFn, pool: Pool, rules: Rules, value: object) -> Node:
@@ -302,6 +329,8 @@ def pipelines(draw: st.DrawFn, pool: Pool, rules: Rules) -> Pipeline:
 
 
 def _words(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
+    if rules.plain:
+        return draw(calls(pool, rules)) if draw(st.integers(0, 2)) else draw(boxes(pool.nodes, rules.exact))
     words = ["call", "call", "router", "map", "sequence", "pipeline", "cached", "governed", "input", "box"]
     words += ["guard", "guard", "derived", "derived"] if pool.lazies else []
     words += [] if rules.exact else ["flaky", "resource"]
@@ -339,7 +368,9 @@ def programs(draw: st.DrawFn, rules: Rules = Rules(), size: int = 8) -> Node:
     pool = Pool()
     for _ in range(draw(st.integers(0, size - 1))):
         pool.nodes.append(_words(draw, pool, rules))
-    if pool.lazies and draw(st.integers(0, 3)) == 0:
+    if not rules.plain and pool.lazies and draw(st.integers(0, 3)) == 0:
         return pool.lazies[-1]
     root = draw(calls(pool, rules))
+    if rules.plain and draw(st.booleans()):
+        return root
     return Call(root.task, (*root.args, *pool.nodes[-2:]), root.kwargs)

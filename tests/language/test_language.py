@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,25 +12,42 @@ from hypothesis import strategies as st
 import cascade as cs
 from language.descriptions import Box, Node, takes_policies
 from language.oracle import Journal, evaluate
-from language.oracle_build import build
+from language.oracle_build import JOURNAL, build
 from language.oracle_shape import shape
-from language.programs import CONCURRENT, Rules, programs
-from support.observation import assert_exact, assert_possible, equipped, observe, observe_all
+from language.programs import KINDS, Rules, programs
+from support.observation import (
+    Observation,
+    assert_exact,
+    assert_possible,
+    equipped,
+    observe,
+    observe_all,
+    settle,
+    start,
+)
 
 EXACT = Rules()
 FAILING = Rules(failing=True)
 LATER = Rules(exact=False)
-MIXED = Rules(CONCURRENT, exact=False)
-MIXED_FAILING = Rules(CONCURRENT, failing=True, exact=False)
+MIXED = Rules(KINDS, exact=False)
+MIXED_FAILING = Rules(KINDS, failing=True, exact=False)
 UNTHREADED = Rules(("inline", "async", "suspending", "coroutine"), failing=True, exact=False)
+# Calls and containers alone: what the other words need less of is drawn more often.
+PLAIN = Rules(plain=True)
+PLAIN_FAILING = Rules(failing=True, plain=True)
+PLAIN_MIXED = Rules(KINDS, exact=False, plain=True)
+PLAIN_MIXED_FAILING = Rules(KINDS, failing=True, exact=False, plain=True)
+PLAIN_UNTHREADED = replace(UNTHREADED, plain=True)
 
 # It meets every expression of this file: a template that fits the wrong one of them would show.
 WELL_TRAVELLED = equipped()
 
 
-@pytest.mark.parametrize("rules", [EXACT, FAILING], ids=["worth", "failing"])
+@pytest.mark.parametrize(
+    "rules", [EXACT, FAILING, PLAIN, PLAIN_FAILING], ids=["worth", "failing", "plain", "plain failing"]
+)
 def test_inline_fresh_and_cached(rules: Rules) -> None:
-    @settings(max_examples=400)
+    @settings(max_examples=200 if rules.plain else 400)
     @given(programs(rules))
     def agrees(node: Node) -> None:
         expected = evaluate(node)
@@ -44,7 +62,11 @@ def test_inline_fresh_and_cached(rules: Rules) -> None:
     agrees()
 
 
-@pytest.mark.parametrize("rules", [LATER, MIXED, MIXED_FAILING], ids=["later", "mixed", "failing"])
+@pytest.mark.parametrize(
+    "rules",
+    [LATER, MIXED, MIXED_FAILING, PLAIN_MIXED, PLAIN_MIXED_FAILING],
+    ids=["later", "mixed", "failing", "plain", "plain failing"],
+)
 def test_at_the_same_time_fresh_and_cached(rules: Rules) -> None:
     @given(programs(rules))
     def agrees(node: Node) -> None:
@@ -61,7 +83,7 @@ def test_at_the_same_time_fresh_and_cached(rules: Rules) -> None:
 
 
 @settings(max_examples=30)
-@given(st.lists(programs(FAILING), min_size=1, max_size=10), st.sampled_from([0, 0.001]))
+@given(st.lists(programs(FAILING) | programs(PLAIN_FAILING), min_size=1, max_size=10), st.sampled_from([0, 0.001]))
 def test_a_hundred_inline_runs_at_once(nodes: list[Node], quantum: float) -> None:
     mixed = [nodes[i % len(nodes)] for i in range(100)]
     expected = {node: evaluate(node) for node in nodes}
@@ -74,8 +96,10 @@ def test_a_hundred_inline_runs_at_once(nodes: list[Node], quantum: float) -> Non
     asyncio.run(main())
 
 
-@settings(max_examples=20)
-@given(st.lists(programs(UNTHREADED), min_size=1, max_size=10), st.sampled_from([0, 0.001]))
+@settings(max_examples=30)
+@given(
+    st.lists(programs(UNTHREADED) | programs(PLAIN_UNTHREADED), min_size=1, max_size=10), st.sampled_from([0, 0.001])
+)
 def test_a_hundred_mixed_runs_at_once(nodes: list[Node], quantum: float) -> None:
     mixed = [nodes[i % len(nodes)] for i in range(100)]
     expected = {node: evaluate(node, everything=True) for node in nodes}
@@ -88,10 +112,62 @@ def test_a_hundred_mixed_runs_at_once(nodes: list[Node], quantum: float) -> None
     asyncio.run(main())
 
 
-@given(st.lists(programs(EXACT, 5), max_size=3))
-def test_several_targets_keep_those_that_are_not_skipped(nodes: list[Node]) -> None:
-    several = Box("list", tuple(nodes))
-    expected = evaluate(several)
+@settings(max_examples=10)
+@given(st.lists(programs(MIXED_FAILING, 4) | programs(PLAIN_MIXED_FAILING, 4), min_size=1, max_size=10))
+def test_a_hundred_runs_with_threads_at_once(nodes: list[Node]) -> None:
+    mixed = [nodes[i % len(nodes)] for i in range(100)]
+    expected = {node: evaluate(node, everything=True) for node in nodes}
+
+    async def main() -> None:
+        seen = await observe_all(equipped(), mixed)
+        for node, observation in zip(mixed, seen, strict=True):
+            assert_possible(observation, expected[node])
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_alone(kind: str) -> None:
+    rules = Rules((kind,), failing=True, exact=False)
+
+    @settings(max_examples=40)
+    @given(programs(rules) | programs(replace(rules, plain=True)))
+    def agrees(node: Node) -> None:
+        async def main() -> None:
+            assert_possible(await observe(equipped(), node), evaluate(node, everything=True))
+
+        asyncio.run(main())
+
+    agrees()
+
+
+@settings(max_examples=50)
+@given(programs(PLAIN_FAILING))
+def test_runs_through_cs_run(node: Node) -> None:
+    seen = Observation()
+    JOURNAL.set(seen.journal)
+    try:
+        seen.value = cs.run(build(node, seen.journal))
+    except Exception as error:
+        seen.error = error
+    assert_exact(seen, evaluate(node))
+
+
+@settings(max_examples=50)
+@given(programs(Rules(("inline", "coroutine"), plain=True)))
+def test_the_same_every_time(node: Node) -> None:
+    async def main() -> None:
+        engine = equipped()
+        first, second = await observe(engine, node), await observe(engine, node)
+        assert first.calls == second.calls
+
+    asyncio.run(main())
+
+
+@given(st.lists(programs(EXACT, 5) | programs(PLAIN), max_size=3), st.sampled_from(["list", "tuple"]))
+def test_several_targets_keep_those_that_are_not_skipped(nodes: list[Node], kind: str) -> None:
+    several = Box(kind, tuple(nodes))
+    expected = evaluate(Box("list", tuple(nodes)))
 
     async def main() -> None:
         for _ in range(2):
@@ -100,7 +176,10 @@ def test_several_targets_keep_those_that_are_not_skipped(nodes: list[Node]) -> N
     asyncio.run(main())
 
 
-@given(programs(MIXED_FAILING), programs(MIXED_FAILING))
+ANY = programs(MIXED_FAILING) | programs(PLAIN_MIXED_FAILING)
+
+
+@given(ANY, ANY)
 def test_a_key_is_shared_exactly_if_the_shape_is_the_same(one: Node, two: Node) -> None:
     keys = [cs.structural_hash(build(node, Journal()))[0] for node in (one, two, one)]
     assert keys[0] == keys[2]
@@ -117,17 +196,16 @@ def test_policies_are_given_to_calls_alone(node: Node) -> None:
             lazy.with_constraints(gpu=1)
 
 
-@settings(max_examples=60)
-@given(programs(UNTHREADED), st.integers(0, 12))
+@settings(max_examples=120)
+@given(programs(UNTHREADED) | programs(PLAIN_MIXED_FAILING), st.integers(0, 12))
 def test_cancelled_at_a_random_turn_nothing_goes_on(node: Node, turns: int) -> None:
-    from support.observation import settle, start
-
     async def main() -> None:
         engine = equipped(quantum=0)
         run, seen = start(engine, node)
         await settle(turns)
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
+        assert run.done()
         before = len(seen.calls)
         await settle(10)
         assert len(seen.calls) == before

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import pytest
 
 import cascade as cs
+from language.acts import Digest
 from language.descriptions import Box, Call, Literal, Node, TaskSpec
 from language.oracle import Journal, evaluate
 from language.oracle_build import build
 from language.oracle_shape import shape
-from language.strategies import Digest
 from support.observation import assert_exact, observe
 
 Grown = Iterator[tuple[Node, int, tuple[Node, ...]]]

@@ -17,8 +17,7 @@ import cascade as cs
 from cascade.demos.fireflies import Additive, torus8
 from language.descriptions import Node
 from language.oracle import evaluate
-from language.programs import CONCURRENT, Rules, programs
-from language.strategies import expressions
+from language.programs import KINDS, Rules, programs
 from support.observation import assert_exact, assert_possible, equipped, observe
 from support.values import Hostile, HostileKey
 
@@ -62,10 +61,10 @@ def descriptions(count: int, strategy: SearchStrategy[Node]) -> list[Node]:
 copyreg.pickle(Hostile, lambda value: (Hostile, (value.number,)))  # type: ignore[arg-type]
 copyreg.pickle(HostileKey, lambda value: (HostileKey, (value.number,)))  # type: ignore[arg-type]
 STRATEGIES: dict[str, SearchStrategy[Node]] = {
-    "random_expressions": expressions(failing=True),
+    "random_expressions": programs(Rules(failing=True, plain=True)),
     "the_whole_language": programs(Rules(failing=True), size=10),
     # Without failures: what is still met before one is a matter of chance.
-    "the_whole_language_at_once": programs(Rules(CONCURRENT, exact=False), size=10),
+    "the_whole_language_at_once": programs(Rules(KINDS, exact=False), size=10),
 }
 NODES: dict[str, list[Node]] = {}
 

@@ -6,13 +6,9 @@ import asyncio
 import threading
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import cascade as cs
-from language.descriptions import Node
-from language.strategies import expressions
-from support.observation import settle, start
+from support.observation import settle
 
 
 @cs.task(mode="inline")
@@ -78,24 +74,6 @@ async def test_at_every_turn_of_the_loop(how: str) -> None:
         assert ledger.begun == before
         assert engine.runs == ()
     assert cancelled > 5
-
-
-@settings(max_examples=60)
-@given(expressions(("inline", "async", "suspending", "thread", "coroutine"), failing=True), st.integers(0, 12))
-def test_random_expressions_at_a_random_turn(node: Node, turns: int) -> None:
-    async def main() -> None:
-        engine = cs.Engine(quantum=0)
-        run, seen = start(engine, node)
-        await settle(turns)
-        run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
-        assert run.done()
-        before = len(seen.calls)
-        await settle(10)
-        assert len(seen.calls) == before
-        assert engine.runs == ()
-
-    asyncio.run(main())
 
 
 async def test_before_it_has_begun() -> None:

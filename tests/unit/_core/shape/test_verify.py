@@ -19,8 +19,7 @@ from cascade.templates.store import prove
 from language.descriptions import Node
 from language.oracle import Journal
 from language.oracle_build import build
-from language.programs import CONCURRENT, Rules, programs
-from language.strategies import ALL_KINDS, expressions
+from language.programs import KINDS, Rules, programs
 from support import shapes
 from support.template_files import NATIVE, template_of
 
@@ -36,16 +35,10 @@ def holds(key: bytes, graph: GraphTemplate, plan: PlanTemplate, solver: str = "a
     return True
 
 
-@given(expressions(ALL_KINDS, ordered=False))
+@given(programs(Rules(KINDS, exact=False)) | programs(Rules(KINDS, exact=False, plain=True)))
 def test_what_was_built_is_proved(node: Node) -> None:
     key, _, graph, plan = template_of(build(node, Journal()))
     assert holds(key, graph, plan) and holds(key, graph, plan, NATIVE)
-
-
-@given(programs(Rules(CONCURRENT, exact=False)))
-def test_what_was_built_of_the_whole_language_is_proved(node: Node) -> None:
-    key, _, graph, plan = template_of(build(node, Journal()))
-    assert holds(key, graph, plan)
     check(graph, plan)
 
 
