@@ -12,6 +12,7 @@ import pytest
 import cascade as cs
 from cascade.events import Event
 from support.observation import settle
+from support.tasks import take
 
 
 class Falsy(Exception):
@@ -37,11 +38,6 @@ class Ending(BaseException):
 
 
 KINDS: list[type[BaseException]] = [ValueError, Falsy, Slotted, Ending]
-
-
-@cs.task(mode="inline")
-def keep(*args: object, **kwargs: object) -> object:
-    return args, kwargs
 
 
 @cs.task(mode="inline")
@@ -172,7 +168,7 @@ async def under_a_rule(engine: cs.Engine, held: object) -> None:
 
 async def under_a_pause(engine: cs.Engine, held: object) -> None:
     engine.limits.pause("*")
-    run = engine.start(keep(at_once(held), cs.wait(0), sync(held)))
+    run = engine.start(take(at_once(held), cs.wait(0), sync(held)))
     await settle(3)
     engine.limits.resume("*")
     with pytest.raises(BaseException):  # noqa: B017 - any
@@ -182,7 +178,7 @@ async def under_a_pause(engine: cs.Engine, held: object) -> None:
 async def is_cancelled(engine: cs.Engine, held: object) -> None:
     for policy in POLICIES.values():
         for begun in (0, 1, 5):
-            run = engine.start(keep(policy(forever(held)), cs.wait(60), cs.Channel().recv()))
+            run = engine.start(take(policy(forever(held)), cs.wait(60), cs.Channel().recv()))
             await settle(begun)
             run.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -240,14 +236,14 @@ WAYS: dict[str, Way] = {
     "condition": _way(lambda held: given(held).run_if(at_once(held))),
     "otherwise": _way(lambda held: given(held).run_if(False, otherwise=at_once(held))),
     "after": _way(lambda held: given(held).after(at_once(held))),
-    "recv": _way(lambda held: keep(held, _closed().recv())),
-    "send": _way(lambda held: keep(held, cs.Channel(capacity=1, overflow="block").send(at_once(held)))),
-    "select": _way(lambda held: keep(held, cs.select([_closed()]))),
-    "wait": _way(lambda held: keep(held, cs.wait(given("long")))),
-    "recv from nothing": _way(lambda held: keep(held, cs.select(given([held])))),
-    "param": _way(lambda held: keep(held, cs.Param("absent", type=int))),
-    "two": _way(lambda held: keep(at_once(held), later(held), sync(held))),
-    "nested": _way(lambda held: keep(given(at_once(held)), [later(held)])),
+    "recv": _way(lambda held: take(held, _closed().recv())),
+    "send": _way(lambda held: take(held, cs.Channel(capacity=1, overflow="block").send(at_once(held)))),
+    "select": _way(lambda held: take(held, cs.select([_closed()]))),
+    "wait": _way(lambda held: take(held, cs.wait(given("long")))),
+    "recv from nothing": _way(lambda held: take(held, cs.select(given([held])))),
+    "param": _way(lambda held: take(held, cs.Param("absent", type=int))),
+    "two": _way(lambda held: take(at_once(held), later(held), sync(held))),
+    "nested": _way(lambda held: take(given(at_once(held)), [later(held)])),
     "tail": _way(lambda held: given(held).after(given(1)).run_if(True).with_retry(max_attempts=2).after(sync(held))),
     **{f"resource: {scope}, {'async' if is_async else 'sync'}, {'set-up' if early else 'tear-down'}":
         _resource(scope, is_async=is_async, early=early)

@@ -5,12 +5,6 @@ from __future__ import annotations
 import cascade as cs
 
 
-@cs.task(mode="inline")
-def keep(*args: object, **kwargs: object) -> object:
-    """Give the arguments."""
-    return args, kwargs
-
-
 class Notes(list[str]):
     """What has run so far, and the tasks that write it down."""
 

@@ -11,11 +11,6 @@ from support.observation import settle
 
 
 @cs.task(mode="inline")
-def give(value: object) -> object:
-    return value
-
-
-@cs.task(mode="inline")
 def fail(why: str) -> None:
     raise ValueError(why)
 

@@ -39,6 +39,7 @@ from support.odd_exceptions import (
     take,
     wait_for_file,
 )
+from support.tasks import keep
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,6 @@ def engine() -> Iterator[cs.Engine]:
     engine = cs.Engine(max_processes=2, limits={"slots": 1})
     yield engine
     asyncio.run(engine.aclose())
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
 
 
 def failure_of(target: Any, engine: cs.Engine) -> BaseException:

@@ -22,6 +22,7 @@ from cascade.events.line_writer import Sink
 from cascade.resources.registry import Registry
 from cascade.templates.listeners import Listeners
 from cascade.templates.writer import rewrite
+from support.tasks import add
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork"),
@@ -29,11 +30,6 @@ pytestmark = [
 ]
 
 PATIENCE = 30  # seconds until a child that hangs is stopped
-
-
-@cs.task(mode="inline")
-def add(a: int, b: int) -> int:
-    return a + b
 
 
 @pytest.fixture

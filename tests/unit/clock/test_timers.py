@@ -8,16 +8,12 @@ from collections.abc import Callable
 import pytest
 
 import cascade as cs
+from support.tasks import forever
 
 
 @cs.task
 async def fails() -> None:
     raise ValueError
-
-
-@cs.task
-async def forever() -> None:
-    await asyncio.Event().wait()
 
 
 @cs.task

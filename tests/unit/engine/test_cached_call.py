@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,10 @@ import cascade as cs
 from cascade.cache.protocol import Hit
 from cascade.events import CacheHit, NodeFinished, NodeStarted
 from support.observation import settle
+from support.tasks import echo, holds
 
 made: list[object] = []
 gate: asyncio.Event
-
-
-async def holds(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +32,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     kept: Any = cs.MemoryStore() if request.param == "memory" else cs.DiskStore(tmp_path / "cache.db")
     yield kept
     kept.close()
-
-
-@cs.task(mode="inline")
-def echo(*x: Any) -> Any:
-    return list(x)
 
 
 @cs.task(mode="inline")

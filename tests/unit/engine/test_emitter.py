@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,16 +23,7 @@ from cascade.events import (
     RunStarted,
     TailCall,
 )
-
-
-async def holds(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
-
-
-@cs.task(mode="inline")
-def echo(*x: Any) -> Any:
-    return list(x)
+from support.tasks import echo, forever, holds
 
 
 @cs.task(mode="inline")
@@ -55,11 +45,6 @@ def in_thread(x: Any) -> Any:
 async def later(x: Any) -> Any:
     await asyncio.sleep(0)
     return x
-
-
-@cs.task
-async def forever() -> None:
-    await asyncio.Event().wait()
 
 
 @cs.task(mode="inline")

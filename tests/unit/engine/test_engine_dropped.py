@@ -12,20 +12,11 @@ import pytest
 
 import cascade as cs
 from support.observation import settle
+from support.tasks import forever, keep
 
 
 class Token:
     """Something to be freed."""
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
-
-
-@cs.task
-async def forever(*args: object) -> None:
-    await asyncio.Event().wait()
 
 
 held = cs.Channel()

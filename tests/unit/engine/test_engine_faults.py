@@ -14,13 +14,9 @@ import cascade as cs
 from cascade.engine.loop_driver import LoopDriver
 from cascade.events import Event, NodeFailed, RunFinished, RunStarted
 from cascade.events.line_writer import Sink
+from support.tasks import add
 
 PATIENCE = 60
-
-
-@cs.task(mode="inline")
-def add(a: int, b: int) -> int:
-    return a + b
 
 
 @cs.task(mode="inline")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import cascade as cs
 from support.observation import settle
+from support.tasks import holds
 
 MODES = ["inline", "thread", "async"]
 
@@ -54,11 +54,6 @@ def echo(x: Any) -> Any:
 
 def free(engine: cs.Engine) -> bool:
     return all(state.kind == "rate" or (not state.in_use and not state.waiting) for state in engine.limits.snapshot())
-
-
-async def holds(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
 
 
 # -- calls -----------------------------------------------------------------------------------------------------

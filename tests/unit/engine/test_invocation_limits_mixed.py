@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,20 +11,11 @@ import cascade as cs
 from cascade.events import NodeBlocked, NodeFinished, NodeStarted, NodeUnblocked
 from cascade.testing import VirtualTime
 from support.observation import settle
-
-
-async def holds(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
+from support.tasks import echo, holds
 
 
 def free(engine: cs.Engine) -> bool:
     return all(state.kind == "rate" or (not state.in_use and not state.waiting) for state in engine.limits.snapshot())
-
-
-@cs.task(mode="inline")
-def echo(*x: Any) -> Any:
-    return list(x)
 
 
 class Doors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -12,11 +12,7 @@ import pytest
 import cascade as cs
 from cascade.events import ResourceAcquired, ResourceReleased, RunFinished
 from support.observation import settle
-
-
-async def holds(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
+from support.tasks import echo, holds
 
 
 def spoken(log: list[object], scope: Any = "run", name: str = "db", *, asynchronous: bool = True) -> Any:
@@ -46,11 +42,6 @@ def spoken(log: list[object], scope: Any = "run", name: str = "db", *, asynchron
     made = later if asynchronous else now
     made.__name__ = made.__qualname__ = name
     return cs.resource(made, scope=scope)
-
-
-@cs.task(mode="inline")
-def echo(*x: Any) -> Any:
-    return list(x)
 
 
 @cs.task(mode="inline")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,13 +12,9 @@ import pytest
 import cascade as cs
 from cascade.events import NodeFailed, NodeRetrying
 from support.observation import settle
+from support.tasks import holds
 
 MODES = ["inline", "thread", "async", "auto"]
-
-
-async def holds(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
 
 
 def failing(mode: str, failures: list[BaseException], made: list[object]) -> cs.Task:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,13 +11,9 @@ import pytest
 import cascade as cs
 from cascade.testing import VirtualTime
 from support.observation import settle
+from support.tasks import holds
 
 SOON = 0.01
-
-
-async def holds(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0)
 
 
 async def given_up(engine: cs.Engine, target: cs.LazyResult, begun: threading.Event) -> None:

@@ -11,13 +11,9 @@ import pytest
 
 import cascade as cs
 from support.observation import settle
+from support.tasks import keep
 
 STATES = {"ready", "running", "parked", "done", "failed", "cancelled"}
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
 
 
 @cs.task(mode="inline")

@@ -9,18 +9,9 @@ import weakref
 import pytest
 
 import cascade as cs
+from support.tasks import add, keep
 
 DEPTH = 300_000
-
-
-@cs.task(mode="inline")
-def add(a: int, b: int) -> int:
-    return a + b
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
 
 
 @cs.task

@@ -11,11 +11,7 @@ import pytest
 
 import cascade as cs
 from support.observation import settle
-
-
-@cs.task(mode="inline")
-def give(value: object) -> object:
-    return value
+from support.tasks import give
 
 
 @cs.task(mode="inline")

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 import cascade as cs
-from support.notes import Notes, keep
+from support.notes import Notes
 from support.observation import settle
+from support.tasks import take
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ async def test_a_predecessor_that_suspends_comes_first(log: Notes) -> None:
         await gate.wait()
         log.append("slow")
 
-    run = cs.Engine().start(keep(log.note("x", log.note("argument")).after(slow()), log.note("other")))
+    run = cs.Engine().start(take(log.note("x", log.note("argument")).after(slow()), log.note("other")))
     await settle(10)
     assert log == ["argument", "other"]
     gate.set()
@@ -57,9 +58,9 @@ async def test_predecessors_of_everything_that_is_lazy(log: Notes, cold: cs.Engi
         cs.Router(1, {1: log.note("x")}),
         log.note("x").run_if(True),
         cs.gather(log.note("x")),
-        keep.map(x=[log.note("x")]),
+        take.map(x=[log.note("x")]),
         cs.sequence([log.note("x")]),
-        cs.pipeline(log.note("x"), [keep]),
+        cs.pipeline(log.note("x"), [take]),
     ]
     for node in nodes:
         log.clear()
@@ -78,10 +79,10 @@ async def test_a_predecessor_that_fails_lets_nothing_start(log: Notes) -> None:
 
 
 async def test_that_there_is_a_predecessor_is_structure() -> None:
-    one, two = keep(1), keep(2)
-    digests = {cs.structural_hash(node)[0] for node in (keep(), keep().after(one), keep().after(one, two), keep(one))}
+    one, two = take(1), take(2)
+    digests = {cs.structural_hash(node)[0] for node in (take(), take().after(one), take().after(one, two), take(one))}
     assert len(digests) == 4
-    assert cs.structural_hash(keep().after(one))[0] == cs.structural_hash(keep().after(two))[0]
+    assert cs.structural_hash(take().after(one))[0] == cs.structural_hash(take().after(two))[0]
 
 
 async def test_steps_of_a_sequence_that_suspend_do_not_overlap() -> None:
@@ -121,13 +122,13 @@ async def test_sequences_in_sequences(log: Notes, cold: cs.Engine) -> None:
     assert log.index("d") == 3
 
 
-@pytest.mark.parametrize("steps", [[1], [keep, None], [keep(1)], "xy"], ids=repr)
+@pytest.mark.parametrize("steps", [[1], [take, None], [take(1)], "xy"], ids=repr)
 def test_a_step_that_is_no_callable_is_an_error_before_anything_is_called(steps: object) -> None:
     with pytest.raises(cs.PolicyError, match=r"got `\w+` - at `steps\[\d\]`"):
         cs.pipeline(1, steps)
 
 
-@pytest.mark.parametrize("steps", [[1], [keep(1), keep]], ids=repr)
+@pytest.mark.parametrize("steps", [[1], [take(1), take]], ids=repr)
 def test_a_step_that_is_no_lazy_result_is_an_error_at_once(steps: object) -> None:
     with pytest.raises(cs.PolicyError, match=r"got `\w+` - at `steps\[\d\]`"):
         cs.sequence(steps)
@@ -135,5 +136,5 @@ def test_a_step_that_is_no_lazy_result_is_an_error_at_once(steps: object) -> Non
 
 async def test_pipelines(cold: cs.Engine) -> None:
     assert cs.pipeline(7, []) == 7
-    value = await cold.run(cs.pipeline(1, [keep, lambda x: keep(x, k=2)]))
+    value = await cold.run(cs.pipeline(1, [take, lambda x: take(x, k=2)]))
     assert value == ((((1,), {}),), {"k": 2})

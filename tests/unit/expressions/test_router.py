@@ -8,8 +8,9 @@ import itertools
 import pytest
 
 import cascade as cs
-from support.notes import Notes, keep
+from support.notes import Notes
 from support.observation import settle
+from support.tasks import take
 
 
 @pytest.fixture
@@ -25,28 +26,28 @@ async def test_two_routers_on_one_consumer(log: Notes, cold: cs.Engine, first: s
             cs.Router(log.note(key), {"a": log.note(f"{place}a"), "b": log.note(f"{place}b")})
             for place, key in enumerate((first, second))
         ]
-        assert await cold.run(keep(*routers)) == ((f"0{first}", f"1{second}"), {})
+        assert await cold.run(take(*routers)) == ((f"0{first}", f"1{second}"), {})
         assert log == [first, f"0{first}", second, f"1{second}"]
 
 
 async def test_two_routers_that_share_selector_and_routes(log: Notes, cold: cs.Engine) -> None:
     selector, routes = log.note("k"), {"k": log.note("route"), "other": log.fail()}
     routers = cs.Router(selector, routes), cs.Router(selector, routes)
-    assert await cold.run(keep(*routers)) == (("route", "route"), {})
+    assert await cold.run(take(*routers)) == (("route", "route"), {})
     assert log == ["k", "route"]
 
 
 async def test_in_a_list_in_a_dict_in_a_tuple(log: Notes, cold: cs.Engine) -> None:
     router = cs.Router(log.note("k"), {"k": log.note("taken", log.note("under")), None: log.fail()})
-    value = await cold.run(keep({"deep": ([router, 1], router)}, x=[router]))
+    value = await cold.run(take({"deep": ([router, 1], router)}, x=[router]))
     assert value == (({"deep": (["taken", 1], "taken")},), {"x": ["taken"]})
     assert log == ["k", "under", "taken"]
 
 
 async def test_a_container_as_route_is_made_of_what_is_in_it_only_if_it_is_taken(log: Notes, cold: cs.Engine) -> None:
     routes = {1: [log.note("in a list")], 2: {"x": log.fail()}, 3: "a value"}
-    assert await cold.run(keep(cs.Router(1, routes))) == ((["in a list"],), {})
-    assert await cold.run(keep(cs.Router(3, routes))) == (("a value",), {})
+    assert await cold.run(take(cs.Router(1, routes))) == ((["in a list"],), {})
+    assert await cold.run(take(cs.Router(3, routes))) == (("a value",), {})
 
 
 @pytest.mark.parametrize("path", list(itertools.product([0, 1], repeat=3)))
@@ -65,7 +66,7 @@ async def test_routers_in_routes_in_selectors_and_defaults(log: Notes, path: tup
 async def test_an_unselected_route_that_is_needed_elsewhere_runs_once(log: Notes, cold: cs.Engine) -> None:
     shared = log.note("shared")
     router = cs.Router(log.note("b"), {"a": log.note("a", shared), "b": log.note("taken")})
-    assert await cold.run(keep(router, shared, [shared])) == (("taken", "shared", ["shared"]), {})
+    assert await cold.run(take(router, shared, [shared])) == (("taken", "shared", ["shared"]), {})
     assert log == ["b", "shared", "taken"]
 
 
@@ -74,7 +75,7 @@ async def test_one_shape_takes_another_route_in_each_run(log: Notes) -> None:
     for key in "abcabc":
         log.clear()
         router = cs.Router(log.note(key), {"a": log.note("A"), "b": log.note("B")}, default=log.note("C"))
-        assert await engine.run(keep(router)) == ((key.upper(),), {})
+        assert await engine.run(take(router)) == ((key.upper(),), {})
         assert log == [key, key.upper()]
     assert engine.templates.stats.builds == 1
 
@@ -87,7 +88,7 @@ async def test_a_slow_route_holds_up_only_what_takes_it(log: Notes) -> None:
         await gate.wait()
         return "slow"
 
-    run = cs.Engine().start(keep(cs.Router("s", {"s": slow(), "t": log.fail()}), log.note("after", log.note("before"))))
+    run = cs.Engine().start(take(cs.Router("s", {"s": slow(), "t": log.fail()}), log.note("after", log.note("before"))))
     await settle(10)
     assert log == ["before", "after"]
     gate.set()
@@ -110,7 +111,7 @@ async def test_keys_are_found_as_in_a_dict(key: object) -> None:
 
 async def test_a_key_that_is_not_equal_to_itself() -> None:
     nan = float("nan")
-    routes = {nan: keep("nan")}
+    routes = {nan: take("nan")}
     assert await cs.Engine().run(cs.Router(nan, routes)) == (("nan",), {})
     with pytest.raises(cs.RouteError):
         await cs.Engine().run(cs.Router(float("nan"), routes))
@@ -120,7 +121,7 @@ async def test_a_key_that_is_not_equal_to_itself() -> None:
 async def test_no_route_lists_the_keys(log: Notes, lazy: bool) -> None:
     routes = {key: log.note("x") if lazy else "x" for key in ("a", 1, None)}
     with pytest.raises(cs.RouteError, match="one of 'a', 1, None; the selector gave 'z'") as caught:
-        await cs.Engine().run(keep(cs.Router(log.note("z"), routes), log.note("later")))
+        await cs.Engine().run(take(cs.Router(log.note("z"), routes), log.note("later")))
     assert isinstance(caught.value, LookupError)
     assert log == ["z"]
 

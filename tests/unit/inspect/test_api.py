@@ -5,11 +5,6 @@ from __future__ import annotations
 import cascade as cs
 
 
-@cs.task(mode="inline")
-def keep(*args: object, **kwargs: object) -> object:
-    return (args, kwargs)
-
-
 def test_explain_and_visualize_run_nothing() -> None:
     def never(*args: object) -> None:
         raise AssertionError("ran")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.limits import NOTHING, Grant, Limits, LimitState
+from cascade.limits import Grant, Limits, LimitState
 from support.fake_timers import SECOND, FakeTimers
 from support.observation import settle
 
@@ -32,59 +32,6 @@ def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> 
 
 
 # -- scopes ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("scope", "holds"),
-    [
-        ("*", True),
-        ("task:*", True),
-        ("task:shop.fetch_all", True),
-        ("task:fetch_all", True),
-        ("task:fetch*", True),
-        ("task:shop.*", True),
-        ("*fetch*", True),
-        ("[rt]*", True),
-        ("run:12", True),
-        ("run:1?", True),
-        ("run:*", True),
-        ("task:Fetch_all", False),
-        ("task:fetch", False),
-        ("task:shop", False),
-        ("task:hop.fetch_all", False),
-        ("run:1", False),
-        ("run:123", False),
-        ("task:12", False),
-        ("run:fetch*", False),
-    ],
-)
-@pytest.mark.parametrize("kind", ["rule", "pause"])
-def test_a_scope_is_a_glob_of_names(limits: Limits, scope: str, holds: bool, kind: str) -> None:
-    if kind == "rule":
-        limits.set(scope, concurrency=1)
-    else:
-        limits.pause(scope)
-    assert limits.governs("shop.fetch_all", "fetch_all", 12) is holds
-    assert (limits.demand("shop.fetch_all", "fetch_all", 12, None) is NOTHING) is not holds
-    assert limits.active
-    assert limits.remove(scope) if kind == "rule" else limits.resume(scope)
-    assert not limits.active and not limits.governs("shop.fetch_all", "fetch_all", 12)
-
-
-@pytest.mark.parametrize("scope", ["", "fetch", "gpux", "fetch*", "tasks:x", "task:", "run:", "Task:x", "rum*"])
-def test_what_can_match_nothing_is_no_scope(limits: Limits, scope: str) -> None:
-    for refuse in (
-        lambda: limits.set(scope, concurrency=1),
-        lambda: limits.set(scope, rate="1/s"),
-        lambda: limits.pause(scope),
-        lambda: limits.resume(scope),
-        lambda: limits.remove(scope),
-    ):
-        with pytest.raises(cs.LimitError, match="expected a scope"):
-            refuse()
-    with pytest.raises(TypeError, match="expected a scope as text, got `int`"):
-        limits.pause(1)  # type: ignore[arg-type]
-    assert not limits.active
 
 
 def test_a_rule_that_matches_by_several_names_counts_once(limits: Limits) -> None:
@@ -145,59 +92,7 @@ def test_a_rule_that_cannot_be_is_refused_and_changes_nothing(
     assert not limits.active and len(limits.snapshot()) == 1
 
 
-def test_a_limit_is_given_a_capacity_and_nothing_else(limits: Limits) -> None:
-    with pytest.raises(cs.LimitError, match="expected a capacity for the limit 'gpu'"):
-        limits.set("gpu", concurrency=3)
-    with pytest.raises(cs.LimitError, match="either a capacity or ttl"):
-        limits.set("gpu", capacity=3, ttl=1)
-    with pytest.raises(cs.LimitError, match="either a capacity or rate"):
-        limits.set("gpu", capacity=3, rate="1/s")
-    with pytest.raises(cs.LimitError, match="expected the capacity of 'gpu' as a number from 0 on, got -1"):
-        limits.set("gpu", capacity=-1)
-    assert limits.snapshot() == (LimitState(name="gpu", kind="limit", capacity=2, in_use=0, waiting=0),)
-
-
 # -- changes wake exactly who can go on -----------------------------------------------------------------------
-
-
-async def test_a_raised_capacity_wakes_who_fits(limits: Limits) -> None:
-    held = now(limits, gpu=2)
-    assert held is not None
-    waiting = [ask(limits, gpu=2), ask(limits, gpu=1), ask(limits, gpu=1)]
-    await settle()
-    limits.set("gpu", capacity=3)
-    await settle()
-    assert not any(task.done() for task in waiting)  # the first wants two: the others are behind it
-    limits.set("gpu", capacity=5)
-    await settle()
-    assert [task.done() for task in waiting] == [True, True, False]
-    limits.set("gpu", capacity=2)
-    held.release()
-    (await waiting[0]).release()
-    await settle()
-    assert waiting[2].done()
-
-
-async def test_a_lowered_capacity_fails_who_asks_for_more(limits: Limits) -> None:
-    held = now(limits, gpu=2)
-    assert held is not None
-    large, small = ask(limits, gpu=2), ask(limits, gpu=1)
-    limits.pause("task:store")
-    paused = ask(limits, "store", gpu=2)
-    await settle()
-    limits.set("gpu", capacity=1)
-    for task in (large, paused):
-        with pytest.raises(cs.LimitError, match=r"at most 1 of the limit 'gpu'.*got 2 - at task shop\."):
-            await task
-    held.release()
-    (await small).release()
-    assert limits.snapshot()[0].in_use == 0
-
-
-def test_a_new_limit_can_be_made(limits: Limits) -> None:
-    limits.set("disk", capacity=1.5)
-    grant = now(limits, disk=1)
-    assert grant is not None and now(limits, disk=1) is None
 
 
 async def test_a_changed_concurrency_wakes_who_fits_and_keeps_count(limits: Limits) -> None:
@@ -314,74 +209,6 @@ async def test_what_was_granted_but_not_taken_when_a_pause_begins_does_not_start
     limits.resume("task:fetch")
     (await paused).release()
     assert limits.snapshot()[0].in_use == 0
-
-
-async def test_a_pause_ends_by_itself_and_wakes_who_waits(timers: FakeTimers, limits: Limits) -> None:
-    limits.pause(ttl=10)
-    waits = ask(limits)
-    await settle()
-    timers.advance(10 * SECOND - 1)
-    await settle()
-    assert timers.fired == 0 and not waits.done()  # nothing looks before it is time
-    timers.advance(1)
-    await settle()
-    assert timers.fired == 1 and waits.done() and not limits.active and not timers.pending
-
-
-async def test_a_pause_is_over_in_time_even_if_the_loop_is_late(timers: FakeTimers, limits: Limits) -> None:
-    limits.pause(ttl=10)
-    waits = ask(limits)
-    await settle()
-    timers.jump(11 * SECOND)
-    assert not limits.resume()  # it is over already
-    await settle()
-    assert waits.done() and now(limits) is not None and not timers.pending
-
-
-async def test_a_ttl_can_be_renewed_and_taken_away(timers: FakeTimers, limits: Limits) -> None:
-    limits.pause(ttl=1)
-    for _ in range(100):
-        timers.advance(SECOND // 2)
-        limits.pause(ttl=1)
-    assert now(limits) is None and len(timers.pending) == 1
-    limits.pause()
-    assert not timers.pending
-    timers.advance(100 * SECOND)
-    assert now(limits) is None
-    limits.pause(ttl=0)
-    assert now(limits) is not None and not limits.active
-
-
-async def test_a_rule_vanishes_by_itself_and_wakes_who_waits(timers: FakeTimers, limits: Limits) -> None:
-    limits.set("task:fetch", concurrency=1, rate="1/d", ttl=5)
-    first = now(limits)
-    waits = [ask(limits) for _ in range(3)]
-    await settle()
-    timers.advance(5 * SECOND)
-    await settle()
-    assert first is not None and all(task.done() for task in waits) and not limits.active and not timers.pending
-
-
-async def test_what_ends_in_one_moment_ends_at_once_for_all(timers: FakeTimers, limits: Limits) -> None:
-    limits.set("task:shop.*", concurrency=2, ttl=2)
-    limits.set("task:fetch", concurrency=1)
-    limits.pause(ttl=2)
-    first = ask(limits, gpu=1)
-    await settle()
-    second = ask(limits)
-    await settle()
-    timers.advance(2 * SECOND)
-    await settle()
-    assert first.done() and not second.done()
-
-
-async def test_a_pause_of_no_time_lets_nobody_overtake(limits: Limits) -> None:
-    held = now(limits, gpu=1)
-    first, second = ask(limits, gpu=2), ask(limits, "store", gpu=1)
-    await settle()
-    limits.pause("task:fetch", ttl=0)
-    await settle()
-    assert held is not None and not first.done() and not second.done()
 
 
 def test_active_and_its_change_are_told_once_each(timers: FakeTimers) -> None:

@@ -9,12 +9,8 @@ import pytest
 
 import cascade as cs
 from support.observation import settle
+from support.tasks import keep
 from support.values import Hostile
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
 
 
 @cs.task(mode="inline")

@@ -12,11 +12,7 @@ import pytest
 
 import cascade as cs
 from support.observation import settle
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
+from support.tasks import keep
 
 
 @cs.task

@@ -9,16 +9,7 @@ import msgspec
 import pytest
 
 import cascade as cs
-
-
-@cs.task(mode="inline")
-def keep(*args: object, **kwargs: object) -> object:
-    return (args, kwargs)
-
-
-def of_size(number: int) -> cs.LazyResult:
-    """Give an expression with so many arguments: each number is a shape of its own."""
-    return keep(*range(number))
+from support.tasks import of_size, take
 
 
 def run(engine: cs.Engine, *numbers: int) -> None:
@@ -52,7 +43,7 @@ def test_child_frames_and_tail_calls_count(cold: cs.Engine) -> None:
 
     @cs.task(mode="inline")
     def middle(n: int) -> object:
-        return keep(middle(n - 1)) if n else "end"
+        return take(middle(n - 1)) if n else "end"
 
     cs.run(loop(10), engine=cold)
     assert counts(cold) == (10, 1, 1, 0)
@@ -98,7 +89,7 @@ def test_tables_can_be_shared_or_not() -> None:
 
 
 async def test_runs_at_the_same_time_build_once(cold: cs.Engine) -> None:
-    await asyncio.gather(*(cold.run(keep(keep(cs.wait(0)), number)) for number in range(100)))
+    await asyncio.gather(*(cold.run(take(take(cs.wait(0)), number)) for number in range(100)))
     assert counts(cold) == (99, 1, 1, 0)
 
 
@@ -149,7 +140,7 @@ def test_tiny_tables_work(entries: int) -> None:
 def test_bytes_are_bounded() -> None:
     engine = cs.Engine(templates=cs.Templates(max_bytes=100_000))
     for number in range(300):
-        cs.run(keep(*[keep(other) for other in range(number)]), engine=engine)
+        cs.run(take(*[take(other) for other in range(number)]), engine=engine)
     stats = engine.templates.stats
     assert stats.builds == 300
     assert stats.evictions > 100
@@ -159,7 +150,7 @@ def test_bytes_are_bounded() -> None:
 def test_one_template_larger_than_the_table() -> None:
     engine = cs.Engine(templates=cs.Templates(max_bytes=1000))
     for _ in range(2):
-        found = cs.run(keep(*[keep(number) for number in range(1000)]), engine=engine)
+        found = cs.run(take(*[take(number) for number in range(1000)]), engine=engine)
         assert found == (tuple(((number,), {}) for number in range(1000)), {})
 
 
@@ -173,7 +164,7 @@ async def test_an_evicted_template_lives_while_a_run_uses_it() -> None:
 
     runs = [engine.start(agent(channel.recv(), 3)) for _ in range(10)]
     for number in range(40):
-        assert await engine.run(keep(*range(number))) == (tuple(range(number)), {})
+        assert await engine.run(take(*range(number))) == (tuple(range(number)), {})
         if number % 10 == 0:
             gc.collect()
         channel.send(number)

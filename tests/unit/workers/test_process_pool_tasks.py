@@ -10,11 +10,7 @@ import pytest
 
 import cascade as cs
 from support.process_tasks import Made, add, dying, failing, in_process
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
+from support.tasks import keep
 
 
 @pytest.fixture(scope="module")

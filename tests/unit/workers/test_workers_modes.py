@@ -8,15 +8,11 @@ import threading
 import pytest
 
 import cascade as cs
+from support.tasks import keep
 
 
 def ident(*inputs: object) -> int:
     return threading.get_ident()
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
 
 
 def test_inline_is_the_loops_thread() -> None:

@@ -8,16 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 import cascade as cs
+from support.tasks import give
 
 
 @cs.task(mode="inline")
 def pair(x: object, y: object = None) -> object:
     return x, y
-
-
-@cs.task(mode="inline")
-def give(value: object) -> object:
-    return value
 
 
 SERIES = {

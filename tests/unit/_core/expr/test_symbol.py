@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import cascade as cs
+from support.tasks import digest, leaf, take
 
 NAMES = [
     "a",
@@ -27,37 +28,23 @@ NAMES = [
 ]
 
 
-@cs.task(mode="inline")
-def keep(*args: object, **kwargs: object) -> object:
-    return (args, kwargs)
-
-
-@cs.task(mode="inline")
-def leaf() -> str:
-    return "leaf"
-
-
-def digest(target: cs.LazyResult) -> str:
-    return cs.structural_hash(target)[0]
-
-
 def test_argument_names_with_any_character(cold: cs.Engine) -> None:
     for name in NAMES:
-        assert cs.run(keep(**{name: leaf()}), engine=cold) == ((), {name: "leaf"})
+        assert cs.run(take(**{name: leaf()}), engine=cold) == ((), {name: "leaf"})
     assert cold.templates.stats.builds == len(NAMES)
-    assert len({digest(keep(**{name: 1})) for name in NAMES}) == len(NAMES)
+    assert len({digest(take(**{name: 1})) for name in NAMES}) == len(NAMES)
 
 
 def test_sets_of_argument_names() -> None:
     some = NAMES[:9]
     calls = [names for count in range(4) for names in itertools.combinations(some, count)]
-    assert len({digest(keep(**dict.fromkeys(names))) for names in calls}) == len(calls)
+    assert len({digest(take(**dict.fromkeys(names))) for names in calls}) == len(calls)
 
 
 def test_names_are_sorted_whatever_order_the_call_has(cold: cs.Engine) -> None:
     for order in itertools.permutations("cab"):
         given = {name: name.upper() for name in order}
-        _, kwargs = cs.run(keep(leaf(), **given), engine=cold)
+        _, kwargs = cs.run(take(leaf(), **given), engine=cold)
         assert list(kwargs.items()) == [("a", "A"), ("b", "B"), ("c", "C")]
     assert cold.templates.stats.builds == 1
 

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 import cascade as cs
-from support.notes import Notes, keep
+from support.notes import Notes
 from support.observation import settle
+from support.tasks import take
 
 
 @pytest.fixture
@@ -33,13 +34,13 @@ async def test_the_condition_comes_first_and_decides(log: Notes, cold: cs.Engine
         log.clear()
         guarded = log.note("node", log.note("under")).run_if(truth(log, value), otherwise=log.note("instead"))
         taken = ["under", "node"] if value else ["instead"]
-        assert await cold.run(keep(log.note("before"), guarded)) == (("before", taken[-1]), {})
+        assert await cold.run(take(log.note("before"), guarded)) == (("before", taken[-1]), {})
         assert log == ["before", "condition", *taken]
 
 
 async def test_the_condition_may_need_the_node_itself(log: Notes, cold: cs.Engine) -> None:
     node = log.note("node")
-    assert await cold.run(node.run_if(keep(node))) == "node"
+    assert await cold.run(node.run_if(take(node))) == "node"
     assert log == ["node"]
 
 
@@ -64,29 +65,29 @@ async def test_a_skipped_node_skips_all_that_takes_it_up_to_the_target(log: Note
 @pytest.mark.parametrize(
     "make",
     [
-        lambda skipped: keep(x=skipped),
-        lambda skipped: keep([(skipped,)]),
+        lambda skipped: take(x=skipped),
+        lambda skipped: take([(skipped,)]),
         lambda skipped: cs.gather(1, skipped),
-        lambda skipped: keep(1).after(skipped),
-        lambda skipped: keep(1).run_if(skipped, otherwise=2),
-        lambda skipped: keep(1).run_if(False, otherwise=skipped),
+        lambda skipped: take(1).after(skipped),
+        lambda skipped: take(1).run_if(skipped, otherwise=2),
+        lambda skipped: take(1).run_if(False, otherwise=skipped),
         lambda skipped: cs.Router(skipped, {1: 2}, default=3),
         lambda skipped: cs.Router(1, {1: skipped}, default=3),
         lambda skipped: cs.Router(2, {1: 1}, default=skipped),
-        lambda skipped: keep.map(x=[1, skipped]),
-        lambda skipped: keep.map(x=[1], y=cs.const(skipped)),
-        lambda skipped: cs.sequence([skipped, keep(1)]),
-        lambda skipped: cs.pipeline(skipped, [keep, keep]),
-        lambda skipped: keep(1).with_constraints(gpu=skipped),
+        lambda skipped: take.map(x=[1, skipped]),
+        lambda skipped: take.map(x=[1], y=cs.const(skipped)),
+        lambda skipped: cs.sequence([skipped, take(1)]),
+        lambda skipped: cs.pipeline(skipped, [take, take]),
+        lambda skipped: take(1).with_constraints(gpu=skipped),
     ],
 )
 async def test_everything_that_takes_it_is_skipped(make: object) -> None:
     engine = cs.Engine(limits={"gpu": 1})
-    skipped = keep("never").run_if(False)
+    skipped = take("never").run_if(False)
     for _ in range(2):
         with pytest.raises(cs.TaskSkippedError):
             await engine.run(make(skipped))
-        assert await engine.run([make(skipped), keep(1)]) == [cs.SKIPPED, ((1,), {})]
+        assert await engine.run([make(skipped), take(1)]) == [cs.SKIPPED, ((1,), {})]
 
 
 async def test_a_route_that_would_be_skipped_does_not_matter_if_it_is_not_taken(log: Notes, cold: cs.Engine) -> None:
@@ -100,7 +101,7 @@ async def test_an_expression_in_the_middle_that_is_skipped(log: Notes, cold: cs.
     def middle(going: bool) -> object:
         return log.note("inside").run_if(going)
 
-    assert await cold.run([keep(middle(True)), keep(middle(False)), log.note("end")]) == [
+    assert await cold.run([take(middle(True)), take(middle(False)), log.note("end")]) == [
         (("inside",), {}),
         cs.SKIPPED,
         "end",
@@ -117,7 +118,7 @@ async def test_skipped_while_others_are_under_way_waits_for_them() -> None:
         await gate.wait()
         ended.append("slow")
 
-    run = cs.Engine().start(keep(slow(), keep(1).run_if(False)))
+    run = cs.Engine().start(take(slow(), take(1).run_if(False)))
     await settle(10)
     assert not run.done()
     gate.set()
@@ -132,15 +133,15 @@ async def test_a_failure_beside_a_skipped_node_is_the_failure(log: Notes) -> Non
         raise KeyError("told")
 
     with pytest.raises(KeyError, match="told"):
-        await cs.Engine().run(keep(log.note("never").run_if(False), fail()))
+        await cs.Engine().run(take(log.note("never").run_if(False), fail()))
 
 
 async def test_none_is_a_value_and_skips_nothing(cold: cs.Engine) -> None:
     @cs.task(mode="inline")
     def nothing() -> None: ...
 
-    assert await cold.run(keep(nothing(), [nothing()])) == ((None, [None]), {})
-    assert await cold.run(keep(nothing()).run_if(False, otherwise=None)) is None
+    assert await cold.run(take(nothing(), [nothing()])) == ((None, [None]), {})
+    assert await cold.run(take(nothing()).run_if(False, otherwise=None)) is None
 
 
 async def test_modifiers_of_a_guarded_node_are_those_of_the_node(log: Notes, cold: cs.Engine) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 import cascade as cs
-from support.notes import Notes, keep
+from support.notes import Notes
 from support.observation import settle
+from support.tasks import give, take
 
 
 @pytest.fixture
@@ -24,14 +25,9 @@ def pair(x: object, y: object = None) -> object:
     return x, y
 
 
-@cs.task(mode="inline")
-def give(value: object) -> object:
-    return value
-
-
 @pytest.mark.parametrize("empty", [[], (), range(0), give([])], ids=lambda value: type(value).__name__)
 async def test_empty(cold: cs.Engine, empty: object) -> None:
-    assert await cold.run(keep(pair.map(x=empty))) == (([],), {})
+    assert await cold.run(take(pair.map(x=empty))) == (([],), {})
 
 
 async def test_inputs_are_evaluated_once_each(log: Notes, cold: cs.Engine) -> None:
@@ -153,7 +149,7 @@ async def test_skipped_items_have_their_place(cold: cs.Engine) -> None:
     def even(x: int) -> object:
         return give(x).run_if(x % 2 == 0)
 
-    assert await cold.run(keep(even.map(x=range(4)))) == (([0, cs.SKIPPED, 2, cs.SKIPPED],), {})
+    assert await cold.run(take(even.map(x=range(4)))) == (([0, cs.SKIPPED, 2, cs.SKIPPED],), {})
 
 
 @pytest.mark.parametrize("bound", [None, 1, 3])

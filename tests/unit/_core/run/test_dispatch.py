@@ -8,11 +8,7 @@ import threading
 import pytest
 
 import cascade as cs
-
-
-@cs.task(mode="inline")
-def keep(*args: object, **kwargs: object) -> object:
-    return (args, kwargs)
+from support.tasks import take
 
 
 class Trace:
@@ -32,13 +28,13 @@ class Trace:
 def test_ready_together_start_in_traversal_order() -> None:
     trace = Trace()
     leaf = trace.task
-    cs.run(keep(leaf("a"), [leaf("b"), {"x": leaf("c"), 0: leaf("d")}], z=leaf("f"), y=(leaf("e"),)))
+    cs.run(take(leaf("a"), [leaf("b"), {"x": leaf("c"), 0: leaf("d")}], z=leaf("f"), y=(leaf("e"),)))
     assert trace.names == list("abcdef")
 
 
 def test_names_start_sorted_whatever_order_the_call_has() -> None:
     trace = Trace()
-    cs.run(keep(**{name: trace.task(name) for name in "dbca"}))
+    cs.run(take(**{name: trace.task(name) for name in "dbca"}))
     assert trace.names == list("abcd")
 
 
@@ -80,7 +76,7 @@ def test_independent_async_tasks_run_at_the_same_time() -> None:
             await first.wait()
             return "pong"
 
-        return await cs.Engine().run(keep(ping(), x=[pong()]))
+        return await cs.Engine().run(take(ping(), x=[pong()]))
 
     assert asyncio.run(main()) == (("ping",), {"x": ["pong"]})
 
@@ -122,7 +118,7 @@ def test_a_slow_sibling_holds_up_only_its_own_consumers(mode: str) -> None:
         released.set()
         return value
 
-    assert cs.run(keep(slow(), consumer(consumer(quick())), [slow()])) == (("slow", "quick", ["slow"]), {})
+    assert cs.run(take(slow(), consumer(consumer(quick())), [slow()])) == (("slow", "quick", ["slow"]), {})
 
 
 @pytest.mark.parametrize("mode", ["async", "thread"])
@@ -153,7 +149,7 @@ def test_a_child_frame_holds_up_nobody(mode: str) -> None:
         released.set()
         return "sibling"
 
-    assert cs.run(keep(middle(), sibling())) == (("child", "sibling"), {})
+    assert cs.run(take(middle(), sibling())) == (("child", "sibling"), {})
 
 
 def test_async_and_sync_feed_each_other() -> None:
@@ -184,17 +180,17 @@ def test_gather_takes_any_number() -> None:
     assert cs.run(cs.gather()) == []
     assert cs.run(cs.gather(trace.task("a"))) == ["a"]
     assert cs.run(cs.gather(*(trace.task(str(number)) for number in range(100)))) == [str(n) for n in range(100)]
-    assert cs.run(keep(cs.gather(cs.gather(trace.task("a")), trace.task("b")))) == (([["a"], "b"],), {})
+    assert cs.run(take(cs.gather(cs.gather(trace.task("a")), trace.task("b")))) == (([["a"], "b"],), {})
 
 
 def test_gather_as_a_tail_call_and_in_the_middle() -> None:
     @cs.task(mode="inline")
     def spread(count: int) -> cs.LazyResult:
-        return cs.gather(*(spread(count - 1) for _ in range(2))) if count else keep("leaf")
+        return cs.gather(*(spread(count - 1) for _ in range(2))) if count else take("leaf")
 
     leaf = (("leaf",), {})
     assert cs.run(spread(2)) == [[leaf, leaf], [leaf, leaf]]
-    assert cs.run(keep(spread(1))) == (([leaf, leaf],), {})
+    assert cs.run(take(spread(1))) == (([leaf, leaf],), {})
 
 
 def test_an_empty_list_of_targets() -> None:

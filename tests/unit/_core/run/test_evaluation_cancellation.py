@@ -9,11 +9,7 @@ import pytest
 
 import cascade as cs
 from support.observation import settle
-
-
-@cs.task(mode="inline")
-def keep(*args: object, **kwargs: object) -> object:
-    return (args, kwargs)
+from support.tasks import take
 
 
 class Ledger:
@@ -93,7 +89,7 @@ async def test_before_it_has_begun() -> None:
 
 
 async def test_after_it_has_ended() -> None:
-    run = cs.Engine().start(keep(1))
+    run = cs.Engine().start(take(1))
     assert await run == ((1,), {})
     run.cancel()
     assert await run == ((1,), {})
@@ -111,7 +107,7 @@ async def test_twice() -> None:
             await settle(5)
             log.append("cleaned up")
 
-    run = cs.Engine().start(keep(slow()))
+    run = cs.Engine().start(take(slow()))
     await settle()
     run.cancel()
     await settle(2)
@@ -144,7 +140,7 @@ async def test_with_a_timeout() -> None:
     def forever() -> cs.LazyResult:
         return forever()
 
-    for target in (forever(), keep(cs.wait(3600)), cs.Channel().recv()):
+    for target in (forever(), take(cs.wait(3600)), cs.Channel().recv()):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await cs.Engine().run(target)
@@ -163,7 +159,7 @@ async def test_threads_are_awaited() -> None:
     async def waits() -> None:
         await asyncio.to_thread(begun.wait)
 
-    run = cs.Engine().start(keep(blocks(), waits(), keep(blocks())))
+    run = cs.Engine().start(take(blocks(), waits(), take(blocks())))
     await asyncio.to_thread(begun.wait)
     run.cancel()
     await settle(20)
@@ -187,14 +183,14 @@ async def test_whatever_it_waits_for(what: str) -> None:
 
     @cs.task(mode="inline")
     def parent() -> cs.LazyResult:
-        return keep(keep(channel.recv()))
+        return take(take(channel.recv()))
 
     target = {
         "wait": lambda: cs.wait(3600),
         "recv": channel.recv,
         "recv with timeout": lambda: channel.recv(timeout=3600),
         "async": waits,
-        "in a child frame": lambda: keep(parent()),
+        "in a child frame": lambda: take(parent()),
     }[what]()
     engine = cs.Engine()
     run = engine.start(target)
@@ -229,7 +225,7 @@ async def test_by_a_task_of_its_own(kind: str) -> None:
         log.append("ran")
 
     cancels = cs.task(plain, mode="inline") if kind == "inline" else cs.task(eager if kind == "async" else late)
-    run = cs.Engine().start(keep(note(cancels()), cs.wait(3600)))
+    run = cs.Engine().start(take(note(cancels()), cs.wait(3600)))
     with pytest.raises(asyncio.CancelledError):
         await run
     assert run.state == "cancelled"
@@ -244,7 +240,7 @@ async def test_closing_the_engine_from_a_task_does_not_hang() -> None:
     async def closes() -> None:
         await engine.aclose()
 
-    runs = [engine.start(keep(cs.wait(3600))), engine.start(keep(closes()))]
+    runs = [engine.start(take(cs.wait(3600))), engine.start(take(closes()))]
     found = await asyncio.gather(*runs, return_exceptions=True)
     assert [type(one) for one in found] == [asyncio.CancelledError] * 2
     assert engine.runs == ()
@@ -256,12 +252,12 @@ async def test_runs_started_by_tasks_live_on_their_own() -> None:
 
     @cs.task(mode="inline")
     def starts() -> None:
-        started.append(engine.start(keep(1)))
-        started.append(engine.start(keep(cs.wait(3600))))
+        started.append(engine.start(take(1)))
+        started.append(engine.start(take(cs.wait(3600))))
         raise ValueError
 
     with pytest.raises(ValueError):
-        await engine.run(keep(starts()))
+        await engine.run(take(starts()))
     assert await started[0] == ((1,), {})
     assert not started[1].done()
     await engine.aclose()
@@ -270,7 +266,7 @@ async def test_runs_started_by_tasks_live_on_their_own() -> None:
 
 async def test_one_awaiter_cancelled_is_the_run_cancelled_for_all() -> None:
     """`await run` passes cancellation on, as awaiting an asyncio task does."""
-    run = cs.Engine().start(keep(cs.wait(3600)))
+    run = cs.Engine().start(take(cs.wait(3600)))
 
     async def awaits() -> object:
         return await run
@@ -292,7 +288,7 @@ async def test_a_failure_while_cancelling_is_not_swallowed() -> None:
         finally:
             raise ValueError("while cleaning up")
 
-    run = cs.Engine().start(keep(fails_late()))
+    run = cs.Engine().start(take(fails_late()))
     await settle()
     run.cancel()
     with pytest.raises((asyncio.CancelledError, ValueError)) as caught:

@@ -12,15 +12,11 @@ import pytest
 
 import cascade as cs
 from support.observation import leaves, settle
+from support.tasks import take
 
 
 class Boom(Exception):
     """The failure of a task that was told to fail."""
-
-
-@cs.task(mode="inline")
-def keep(*args: object, **kwargs: object) -> object:
-    return (args, kwargs)
 
 
 @cs.task(mode="inline")
@@ -50,7 +46,7 @@ FAILING = [fail, fail_in_thread, fail_async, fail_late]
 @pytest.mark.parametrize("failing", FAILING)
 async def test_raised_as_itself(failing: cs.Task) -> None:
     engine = cs.Engine()
-    for target in (failing(), keep(failing()), [keep(1), failing()], keep([{"a": failing()}]), cs.gather(failing())):
+    for target in (failing(), take(failing()), [take(1), failing()], take([{"a": failing()}]), cs.gather(failing())):
         with pytest.raises(Boom) as caught:
             await engine.run(target)
         assert type(caught.value) is Boom
@@ -78,7 +74,7 @@ async def test_siblings_are_cancelled_and_awaited_before_the_raise(failing: cs.T
             await asyncio.sleep(0)
 
     with pytest.raises(Boom):
-        await cs.Engine().run(keep(sibling(0), failing("x", first()), [sibling(1)]))
+        await cs.Engine().run(take(sibling(0), failing("x", first()), [sibling(1)]))
     assert sorted(log) == ["cleaned 0", "cleaned 1"]
     await settle(20)
     assert len(log) == 2
@@ -103,7 +99,7 @@ async def test_threads_are_awaited_before_the_raise(failing: cs.Task) -> None:
     def about_to_fail(seen: None) -> None:
         failed.set()
 
-    run = asyncio.ensure_future(cs.Engine().run(keep(sibling(), failing("x", about_to_fail(first())))))
+    run = asyncio.ensure_future(cs.Engine().run(take(sibling(), failing("x", about_to_fail(first())))))
     await failed.wait()
     await settle(20)
     assert not run.done()
@@ -148,7 +144,7 @@ async def test_a_thread_that_ends_while_the_run_deals_with_a_failure(where: str)
             released.set()
         raise Noted
 
-    run = cs.Engine().start(keep(sibling(), fails(Dropped() if where == "dropped" else None, first())))
+    run = cs.Engine().start(take(sibling(), fails(Dropped() if where == "dropped" else None, first())))
     with pytest.raises(Noted):
         await run
 
@@ -167,7 +163,7 @@ async def test_nothing_starts_after_a_failure(failing: cs.Task) -> None:
 
     failure = failing()
     with pytest.raises(Boom):
-        await cs.Engine().run(keep(note(failure), note(waits()), note(keep(failure)), failure))
+        await cs.Engine().run(take(note(failure), note(waits()), note(take(failure)), failure))
     await settle(20)
     assert log == []
 
@@ -180,7 +176,7 @@ async def test_an_inline_failure_stops_the_ready_ones_to_its_right() -> None:
         log.append(number)
 
     with pytest.raises(Boom):
-        await cs.Engine().run(keep(note(1), fail(), note(2)))
+        await cs.Engine().run(take(note(1), fail(), note(2)))
     assert log == [1]
 
 
@@ -198,7 +194,7 @@ async def test_several_failures_at_once_are_a_group() -> None:
         gate.set()
 
     with pytest.raises(ExceptionGroup) as caught:
-        await cs.Engine().run(keep(fails(0), [fails(1)], opens(), x=fails(2)))
+        await cs.Engine().run(take(fails(0), [fails(1)], opens(), x=fails(2)))
     found = leaves(caught.value)
     assert [type(error) for error in found] == [Boom] * 3
     assert sorted(error.args[0] for error in found) == [0, 1, 2]
@@ -219,7 +215,7 @@ async def test_a_failure_while_being_cancelled_is_not_lost() -> None:
         raise Boom("first")
 
     with pytest.raises(Exception) as caught:
-        await cs.Engine().run(keep(stubborn(), fails()))
+        await cs.Engine().run(take(stubborn(), fails()))
     found = {type(error) for error in leaves(caught.value)}
     assert found == {Boom, ValueError}
 
@@ -242,7 +238,7 @@ async def test_a_sibling_that_swallows_its_cancellation_is_awaited() -> None:
         raise Boom
 
     with pytest.raises(Boom):
-        await cs.Engine().run(keep(swallows(), fails()))
+        await cs.Engine().run(take(swallows(), fails()))
     assert log == ["went on"]
 
 
@@ -252,7 +248,7 @@ async def test_failures_in_child_frames_end_the_whole_run(failing: cs.Task) -> N
 
     @cs.task(mode="inline")
     def child(depth: int) -> cs.LazyResult:
-        return keep(child(depth - 1) if depth else failing(), waits())
+        return take(child(depth - 1) if depth else failing(), waits())
 
     @cs.task
     async def waits() -> None:
@@ -264,7 +260,7 @@ async def test_failures_in_child_frames_end_the_whole_run(failing: cs.Task) -> N
     engine = cs.Engine()
     for _ in range(2):
         with pytest.raises(Boom):
-            await engine.run(keep(child(3), waits()))
+            await engine.run(take(child(3), waits()))
     assert engine.runs == ()
     started = len(log)
     await settle(20)
@@ -275,7 +271,7 @@ async def test_parked_siblings_are_let_go() -> None:
     channel = cs.Channel()
     engine = cs.Engine()
     with pytest.raises(Boom):
-        await engine.run(keep(cs.wait(3600), channel.recv(), channel.recv(timeout=3600), fail_late()))
+        await engine.run(take(cs.wait(3600), channel.recv(), channel.recv(timeout=3600), fail_late()))
     channel.send("kept")
     assert channel.drain() == ["kept"]
 
@@ -290,7 +286,7 @@ async def test_a_failed_run_leaves_others_alone() -> None:
         return value
 
     good = [engine.start(waits(number)) for number in range(10)]
-    bad = [engine.start(keep(failing(number), waits(0))) for number, failing in enumerate(FAILING)]
+    bad = [engine.start(take(failing(number), waits(0))) for number, failing in enumerate(FAILING)]
     found = await asyncio.gather(*bad, return_exceptions=True)
     assert [type(error) for error in found] == [Boom] * 4
     gate.set()
@@ -301,8 +297,8 @@ async def test_the_engine_goes_on_after_failures() -> None:
     engine = cs.Engine()
     for number in range(50):
         with pytest.raises(Boom):
-            await engine.run(keep(FAILING[number % 4](), keep()))
-        assert await engine.run(keep(number)) == ((number,), {})
+            await engine.run(take(FAILING[number % 4](), take()))
+        assert await engine.run(take(number)) == ((number,), {})
 
 
 async def test_no_coroutine_is_left_that_was_never_awaited() -> None:
@@ -317,16 +313,16 @@ async def test_no_coroutine_is_left_that_was_never_awaited() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for target in (
-            lambda: keep(later(), fail(), later()),
-            lambda: keep(fail(), later()),
-            lambda: keep(gives_a_coroutine(), fail()),
-            lambda: keep(fail_late(), later(), gives_a_coroutine()),
-            lambda: keep([later(), keep(fail())]),
+            lambda: take(later(), fail(), later()),
+            lambda: take(fail(), later()),
+            lambda: take(gives_a_coroutine(), fail()),
+            lambda: take(fail_late(), later(), gives_a_coroutine()),
+            lambda: take([later(), take(fail())]),
         ):
             with pytest.raises(Boom):
                 await engine.run(target())
         gc.collect()
-        run = engine.start(keep(later(), gives_a_coroutine()))
+        run = engine.start(take(later(), gives_a_coroutine()))
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run

@@ -9,11 +9,7 @@ import pytest
 
 import cascade as cs
 from support.observation import settle
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
+from support.tasks import keep
 
 
 def test_gives_the_seconds_that_really_passed() -> None:

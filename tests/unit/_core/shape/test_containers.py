@@ -10,22 +10,8 @@ import msgspec
 import pytest
 
 import cascade as cs
+from support.tasks import digest, give, leaf
 from support.values import Point, Spot
-
-
-@cs.task(mode="inline")
-def keep(value: object) -> object:
-    return value
-
-
-@cs.task(mode="inline")
-def leaf(value: object = "leaf") -> object:
-    return value
-
-
-def digest(target: cs.LazyResult) -> str:
-    return cs.structural_hash(target)[0]
-
 
 # -- every kind ------------------------------------------------------------------------------------------------
 
@@ -45,7 +31,7 @@ CONTAINERS = [
 @pytest.mark.parametrize(("make", "expect"), CONTAINERS)
 def test_lazy_inside_is_replaced_by_its_value(make: object, expect: object) -> None:
     given, expected = make(leaf()), expect("leaf")
-    seen = cs.run(keep(given))
+    seen = cs.run(give(given))
     assert seen == expected
     assert type(seen) is type(expected)
     assert seen is not given
@@ -53,15 +39,15 @@ def test_lazy_inside_is_replaced_by_its_value(make: object, expect: object) -> N
 
 def test_with_and_without_a_lazy_inside_are_different_shapes() -> None:
     for make, _ in CONTAINERS:
-        assert digest(keep(make(leaf()))) != digest(keep(make("leaf")))
-        assert digest(keep(make("leaf"))) == digest(keep(None))
+        assert digest(give(make(leaf()))) != digest(give(make("leaf")))
+        assert digest(give(make("leaf"))) == digest(give(None))
 
 
 def test_kinds_and_lengths_are_structure() -> None:
     lazy = leaf()
     shapes = [[lazy], (lazy,), {lazy}, frozenset({lazy}), {0: lazy}, Point(lazy, 0), Spot(y=lazy), [lazy, 0], [0, lazy]]
     shapes += [(lazy, 0), {lazy, 0}, [[lazy]], [(lazy,)], {0: lazy, 1: 0}, [lazy, [lazy]], lazy]
-    assert len({digest(keep(shape)) for shape in shapes}) == len(shapes)
+    assert len({digest(give(shape)) for shape in shapes}) == len(shapes)
 
 
 def test_struct_types_are_structure_and_data() -> None:
@@ -72,9 +58,9 @@ def test_struct_types_are_structure_and_data() -> None:
         return Local
 
     first, second = define(), define()
-    assert digest(keep(first(leaf()))) == digest(keep(second(leaf())))
+    assert digest(give(first(leaf()))) == digest(give(second(leaf())))
     for local in (first, second, first):
-        seen = cs.run(keep(local(leaf())))
+        seen = cs.run(give(local(leaf())))
         assert type(seen) is local
         assert seen.value == "leaf"
 
@@ -85,7 +71,7 @@ def test_set_members_of_one_shape_give_one_key(cold: cs.Engine, kind: str) -> No
 
     def members(value: object) -> list[object]:
         others = [cs.task(lambda name=name: (name, value), name=name, mode="inline")() for name in "ab"]
-        lazies = [leaf(value), *others, keep(others[0])]
+        lazies = [leaf(value), *others, give(others[0])]
         wraps = {
             "plain": [lambda lazy: lazy] * 4,
             "tuple": [lambda lazy: (0, (lazy, 1))] * 4,
@@ -97,7 +83,7 @@ def test_set_members_of_one_shape_give_one_key(cold: cs.Engine, kind: str) -> No
 
     kept = []
     for number in range(200):
-        target = keep({*members(number), "x", "y", "z"})
+        target = give({*members(number), "x", "y", "z"})
         kept.append((target, [object() for _ in range(number % 7)]))
         assert len(cs.run(target, engine=cold)) == (7 if kind == "mixed" else 6)
     assert cold.templates.stats.builds == 1
@@ -108,24 +94,24 @@ def test_set_members_of_one_shape_give_one_key(cold: cs.Engine, kind: str) -> No
 )
 def test_a_lazy_key_is_a_clear_error(given: object) -> None:
     with pytest.raises(cs.StructureError, match="key"):
-        cs.run(keep(given(leaf())))
+        cs.run(give(given(leaf())))
 
 
 def test_equal_results_in_a_set_are_one_member() -> None:
-    assert cs.run(keep({leaf(1), leaf(1), 1})) == {1}
+    assert cs.run(give({leaf(1), leaf(1), 1})) == {1}
 
 
 def test_unhashable_result_in_a_set_is_an_error() -> None:
     with pytest.raises(TypeError):
-        cs.run(keep({leaf([])}))
+        cs.run(give({leaf([])}))
     with pytest.raises(TypeError):
-        cs.run(keep(frozenset({(leaf([]),)})))
+        cs.run(give(frozenset({(leaf([]),)})))
 
 
 def test_the_users_container_is_left_alone() -> None:
     inner = {"a": [leaf(), 1]}
     lazy = inner["a"][0]
-    first, second = cs.run(keep(inner)), cs.run(keep(inner))
+    first, second = cs.run(give(inner)), cs.run(give(inner))
     assert inner == {"a": [lazy, 1]}
     first["a"].append(2)
     assert second == {"a": ["leaf", 1]}
@@ -161,7 +147,7 @@ Pair = namedtuple("Pair", "left right")
 )
 def test_subclasses_and_others_are_data(make: object) -> None:
     given = make(leaf())
-    assert cs.run(keep(given)) is given
+    assert cs.run(give(given)) is given
 
 
 def test_a_list_that_a_task_returns_is_data() -> None:
@@ -180,16 +166,16 @@ def test_a_list_that_a_task_returns_is_data() -> None:
 def test_a_list_that_contains_itself_is_data() -> None:
     given: list[object] = [1]
     given.append(given)
-    assert cs.run(keep(given)) is given
+    assert cs.run(give(given)) is given
     mutual: dict[str, object] = {}
     mutual["self"] = ([mutual],)
-    assert cs.run(keep(mutual)) is mutual
+    assert cs.run(give(mutual)) is mutual
 
 
 def test_a_cycle_beside_a_lazy_is_data() -> None:
     cycle: list[object] = []
     cycle.append(cycle)
-    seen = cs.run(keep([leaf(), cycle]))
+    seen = cs.run(give([leaf(), cycle]))
     assert seen[0] == "leaf"
     assert seen[1] is cycle
 
@@ -204,26 +190,26 @@ def test_a_cycle_with_a_lazy_inside_is_a_clear_error(lazy_first: bool) -> None:
     indirect["x"] = ({"y": [leaf(), indirect]},)
     for given in (direct, indirect, [0, (direct,)]):
         with pytest.raises(cs.StructureError):
-            cs.run(keep(given))
+            cs.run(give(given))
         with pytest.raises(cs.StructureError):
-            cs.structural_hash(keep(given))
+            cs.structural_hash(give(given))
 
 
 def test_two_cycles_that_share_a_lazy_branch() -> None:
     first: list[object] = []
     second: list[object] = [first]
     first.append(second)
-    assert cs.run(keep([first, second]))[0] is first
+    assert cs.run(give([first, second]))[0] is first
     second.append(leaf())
     with pytest.raises(cs.StructureError):
-        cs.run(keep([first]))
+        cs.run(give([first]))
 
 
 def test_an_expression_that_contains_itself_is_a_clear_error() -> None:
     through: list[object] = []
-    target = keep(through)
+    target = give(through)
     through.append({"k": (target,)})
-    for given in (target, keep(target), keep([1, target])):
+    for given in (target, give(target), give([1, target])):
         with pytest.raises(cs.StructureError):
             cs.run(given)
         with pytest.raises(cs.StructureError):
@@ -239,8 +225,8 @@ def test_cycles_through_lazy_results_are_collected() -> None:
     token = Token()
     watch = weakref.ref(token)
     through: list[object] = [token]
-    through.append(keep(through))
-    through.append(keep(through[1]))
+    through.append(give(through))
+    through.append(give(through[1]))
     del token, through
     gc.collect()
     assert watch() is None
@@ -266,12 +252,12 @@ def depth_of(given: object) -> tuple[int, object]:
 
 def test_300_000_lists_in_one_another_are_data() -> None:
     given = nested(1)
-    assert cs.run(keep(given)) is given
-    assert len(cs.structural_hash(keep(given))[1]) == 2
+    assert cs.run(give(given)) is given
+    assert len(cs.structural_hash(give(given))[1]) == 2
 
 
 def test_300_000_lists_with_a_lazy_at_the_core() -> None:
-    assert depth_of(cs.run(keep(nested(leaf())))) == (300_000, "leaf")
+    assert depth_of(cs.run(give(nested(leaf())))) == (300_000, "leaf")
 
 
 def test_a_dag_of_containers_does_not_explode() -> None:
@@ -279,10 +265,10 @@ def test_a_dag_of_containers_does_not_explode() -> None:
         given: object = [core]
         for _ in range(60):
             given = [given, given]
-        digest_of, slots = cs.structural_hash(keep(given))
+        digest_of, slots = cs.structural_hash(give(given))
         assert digest_of
         assert len(slots) <= 3
-        seen = cs.run(keep(given))
+        seen = cs.run(give(given))
         for _ in range(60):
             assert seen[0] is seen[1]
             seen = seen[0]
@@ -293,4 +279,4 @@ def test_a_dag_of_mixed_containers_does_not_explode() -> None:
     given: object = (leaf(),)
     for level in range(60):
         given = [(given, given), {"a": given, "b": given}, [given], Point(given, given)][level % 4]
-    assert cs.run(keep([given, given])) is not None
+    assert cs.run(give([given, given])) is not None

@@ -7,12 +7,8 @@ from collections.abc import Callable
 import pytest
 
 import cascade as cs
+from support.tasks import digest, take
 from support.values import Point
-
-
-@cs.task(mode="inline")
-def keep(*args: object, **kwargs: object) -> object:
-    return (args, kwargs)
 
 
 @cs.task(mode="inline")
@@ -20,27 +16,23 @@ def fresh() -> object:
     return object()
 
 
-def digest(target: cs.LazyResult) -> str:
-    return cs.structural_hash(target)[0]
-
-
 def test_shared_runs_once() -> None:
     shared = fresh()
-    args, kwargs = cs.run(keep(shared, shared, x=shared))
+    args, kwargs = cs.run(take(shared, shared, x=shared))
     assert args[0] is args[1]
     assert args[0] is kwargs["x"]
 
 
 def test_equal_calls_run_twice() -> None:
-    args, _ = cs.run(keep(fresh(), fresh()))
+    args, _ = cs.run(take(fresh(), fresh()))
     assert args[0] is not args[1]
 
 
 def test_they_are_different_shapes(cold: cs.Engine) -> None:
     for _ in range(3):
         shared = fresh()
-        one, _ = cs.run(keep(shared, shared), engine=cold)
-        two, _ = cs.run(keep(fresh(), fresh()), engine=cold)
+        one, _ = cs.run(take(shared, shared), engine=cold)
+        two, _ = cs.run(take(fresh(), fresh()), engine=cold)
         assert one[0] is one[1]
         assert two[0] is not two[1]
     assert cold.templates.stats.builds == 2
@@ -49,7 +41,7 @@ def test_they_are_different_shapes(cold: cs.Engine) -> None:
 def test_which_one_is_shared_is_structure() -> None:
     def pairs(first: int, second: int) -> cs.LazyResult:
         made = [fresh(), fresh()]
-        return keep(*made, made[first], made[second])
+        return take(*made, made[first], made[second])
 
     assert len({digest(pairs(first, second)) for first in (0, 1) for second in (0, 1)}) == 4
 
@@ -62,8 +54,8 @@ def test_which_one_is_shared_is_structure() -> None:
         lambda lazy: {"a": lazy, "b": [lazy]},
         lambda lazy: [{lazy}, frozenset({lazy})],
         lambda lazy: Point(lazy, [lazy]),
-        lambda lazy: [keep(lazy), lazy, keep(x=lazy)],
-        lambda lazy: cs.gather(lazy, lazy, keep([lazy])),
+        lambda lazy: [take(lazy), lazy, take(x=lazy)],
+        lambda lazy: cs.gather(lazy, lazy, take([lazy])),
     ],
 )
 def test_shared_through_containers(wrap: Callable[[cs.LazyResult], object]) -> None:
@@ -75,16 +67,16 @@ def test_shared_through_containers(wrap: Callable[[cs.LazyResult], object]) -> N
         return "value"
 
     lazy = counted()
-    cs.run(keep(wrap(lazy), lazy, wrap(lazy)))
+    cs.run(take(wrap(lazy), lazy, wrap(lazy)))
     assert calls == [1]
 
 
 def test_shared_container_is_one_container() -> None:
     inner = [fresh(), 1]
-    args, kwargs = cs.run(keep(inner, [inner], x=(inner,)))
+    args, kwargs = cs.run(take(inner, [inner], x=(inner,)))
     assert args[0] is args[1][0]
     assert args[0] is kwargs["x"][0]
-    assert digest(keep(inner, inner)) != digest(keep(inner, [fresh(), 1]))
+    assert digest(take(inner, inner)) != digest(take(inner, [fresh(), 1]))
 
 
 def test_shared_target_twice_in_a_list() -> None:
@@ -114,14 +106,14 @@ def test_a_task_can_go_on_with_a_node_of_its_own_expression() -> None:
         assert seen == "value"
         return shared
 
-    assert cs.run(keep(shared, goes_on(shared))) == (("value", "value"), {})
+    assert cs.run(take(shared, goes_on(shared))) == (("value", "value"), {})
     assert calls == [1, 1]  # another expression, another evaluation
 
 
 def test_a_wide_diamond_stays_linear(cold: cs.Engine) -> None:
     node: cs.LazyResult = fresh()
     for _ in range(60):
-        node = keep(node, node)
+        node = take(node, node)
     run = cs.structural_hash(node)
     assert len(run[1]) == 61  # one slot for each task, none for what is reached again
 
@@ -136,5 +128,5 @@ def test_shared_failure_is_one_failure() -> None:
 
     shared = fails()
     with pytest.raises(ValueError, match="once"):
-        cs.run(keep(shared, [shared], x=keep(shared)))
+        cs.run(take(shared, [shared], x=take(shared)))
     assert calls == [1]

@@ -9,22 +9,9 @@ import msgspec
 import pytest
 
 import cascade as cs
+from support.tasks import digest, give, leaf
 
 Value = TypeVar("Value")
-
-
-@cs.task(mode="inline")
-def keep(value: object) -> object:
-    return value
-
-
-@cs.task(mode="inline")
-def leaf(value: object = "leaf") -> object:
-    return value
-
-
-def digest(target: cs.LazyResult) -> str:
-    return cs.structural_hash(target)[0]
 
 
 class Plain(msgspec.Struct, frozen=True):
@@ -101,63 +88,63 @@ KINDS = [Plain, Child, Named, Caching, Untracked, Watched, Ordered, Identical, M
 @pytest.mark.parametrize("kind", KINDS)
 def test_lazy_inside_is_replaced(kind: type) -> None:
     given = kind(a=leaf(), b=[1])
-    seen = cs.run(keep(given))
+    seen = cs.run(give(given))
     assert type(seen) is kind
     assert seen.a == "leaf"
     assert seen.b is given.b
     assert isinstance(given.a, cs.LazyResult)
-    nested = cs.run(keep([kind(a="x", b=kind(a=leaf()))]))
+    nested = cs.run(give([kind(a="x", b=kind(a=leaf()))]))
     assert nested[0].b.a == "leaf"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_lazy_inside_it_is_the_same_object(kind: type) -> None:
     given = kind(a="x", b=[1])
-    assert cs.run(keep(given)) is given
-    assert digest(keep(given)) == digest(keep(1))
+    assert cs.run(give(given)) is given
+    assert digest(give(given)) == digest(give(1))
 
 
 def test_types_are_structure() -> None:
     kinds = [kind for kind in KINDS if kind is not Child]
-    digests = {digest(keep(kind(a=leaf(), b=1))) for kind in kinds}
+    digests = {digest(give(kind(a=leaf(), b=1))) for kind in kinds}
     assert len(digests) == len(kinds)
-    assert digest(keep(Child(leaf()))) not in digests
+    assert digest(give(Child(leaf()))) not in digests
 
 
 def test_defaults_inheritance_and_options() -> None:
-    assert cs.run(keep(Child(leaf(), c=[leaf()]))) == Child("leaf", None, ["leaf"])
-    tagged = cs.run(keep(Tagged(leaf())))
+    assert cs.run(give(Child(leaf(), c=[leaf()]))) == Child("leaf", None, ["leaf"])
+    tagged = cs.run(give(Tagged(leaf())))
     assert tagged == Tagged("leaf")
     assert tagged.b is msgspec.UNSET
     assert msgspec.json.encode(tagged) == msgspec.json.encode(Tagged("leaf"))
-    named = cs.run(keep(Named(a=leaf())))
+    named = cs.run(give(Named(a=leaf())))
     assert named == Named(a="leaf")
 
 
 def test_a_remembered_hash_is_not_carried_over() -> None:
     given = Caching(leaf(), 1)
     assert hash(given) == hash(given)
-    seen = cs.run(keep(given))
+    seen = cs.run(give(given))
     assert hash(seen) == hash(Caching("leaf", 1))
     assert seen in {Caching("leaf", 1)}
 
 
 def test_results_can_be_watched_and_compared() -> None:
-    seen = cs.run(keep(Watched(leaf())))
+    seen = cs.run(give(Watched(leaf())))
     assert weakref.ref(seen)() is seen
-    assert cs.run(keep(Ordered(leaf("b")))) > Ordered("a")
-    assert {cs.run(keep(Plain(leaf(), 1)))} == {Plain("leaf", 1)}
+    assert cs.run(give(Ordered(leaf("b")))) > Ordered("a")
+    assert {cs.run(give(Plain(leaf(), 1)))} == {Plain("leaf", 1)}
 
 
 def test_many_fields() -> None:
     big = msgspec.defstruct("big", [f"f{number}" for number in range(100)], frozen=True)
     values = [leaf(number) if number % 3 else number for number in range(100)]
-    assert cs.run(keep(big(*values))) == big(*range(100))
+    assert cs.run(give(big(*values))) == big(*range(100))
 
 
 def test_no_fields() -> None:
     empty = msgspec.defstruct("empty", [], frozen=True)()
-    assert cs.run(keep([leaf(), empty])) == ["leaf", empty]
+    assert cs.run(give([leaf(), empty])) == ["leaf", empty]
 
 
 def test_mutable_structs_are_data() -> None:
@@ -165,7 +152,7 @@ def test_mutable_structs_are_data() -> None:
         a: object
 
     given = Mutable(leaf())
-    assert cs.run(keep(given)) is given
+    assert cs.run(give(given)) is given
 
 
 def test_types_that_come_and_go() -> None:
@@ -174,8 +161,8 @@ def test_types_that_come_and_go() -> None:
         kind = msgspec.defstruct("passing", fields, frozen=number % 7 != 0)
         given = kind(leaf(number), *fields[1:])
         if number % 100 < 10:
-            seen = cs.run(keep(given))
+            seen = cs.run(give(given))
             assert seen is given if number % 7 == 0 else seen == kind(number, *fields[1:])
         else:
-            cs.structural_hash(keep(given))
+            cs.structural_hash(give(given))
         del kind, given

@@ -10,11 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import cascade as cs
-
-
-@cs.task(mode="inline")
-def take(*args: object, **kwargs: object) -> object:
-    return args, kwargs
+from support.tasks import take
 
 
 class Garbage:

@@ -11,6 +11,7 @@ import pytest
 
 import cascade as cs
 from cascade.testing import VirtualTime
+from support.tasks import keep
 
 DAY = 86_400.0
 
@@ -20,11 +21,6 @@ def virtual() -> Iterator[VirtualTime]:
     made = VirtualTime()
     yield made
     made.close()
-
-
-@cs.task(mode="inline")
-def keep(*values: object) -> object:
-    return values
 
 
 @cs.task(mode="inline")

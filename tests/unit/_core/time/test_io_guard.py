@@ -15,6 +15,7 @@ import pytest
 
 import cascade as cs
 from cascade.testing import VirtualTime
+from support.tasks import keep
 
 
 @pytest.fixture
@@ -22,11 +23,6 @@ def virtual() -> Iterator[VirtualTime]:
     made = VirtualTime()
     yield made
     made.close()
-
-
-@cs.task(mode="inline")
-def keep(*values: object) -> object:
-    return values
 
 
 @cs.task

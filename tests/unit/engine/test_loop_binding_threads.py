@@ -13,14 +13,10 @@ import pytest
 
 import cascade as cs
 from cascade.events import Event, RunStarted
+from support.tasks import add
 
 PATIENCE = 60
 IN_USE = "must be used on one event loop at a time"
-
-
-@cs.task(mode="inline")
-def add(a: int, b: int) -> int:
-    return a + b
 
 
 @cs.task

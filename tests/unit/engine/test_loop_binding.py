@@ -10,11 +10,7 @@ import pytest
 import cascade as cs
 from support.ids import case_name
 from support.observation import settle
-
-
-@cs.task(mode="inline")
-def keep(*args: object) -> object:
-    return args
+from support.tasks import keep
 
 
 @cs.task(mode="thread")
@@ -177,29 +173,6 @@ async def test_closed() -> None:
     await engine.aclose()
 
 
-async def test_cs_run_inside_a_running_loop_is_a_clear_error() -> None:
-    for engine in (None, cs.Engine()):
-        with pytest.raises(cs.EngineStateError, match="loop"):
-            cs.run(keep(1), engine=engine)
-
-
-def test_cs_run_inside_an_inline_task_is_a_clear_error() -> None:
-    @cs.task(mode="inline")
-    def nested() -> object:
-        return cs.run(keep(1))
-
-    with pytest.raises(cs.EngineStateError):
-        cs.run(nested())
-
-
-def test_cs_run_inside_a_thread_task_works() -> None:
-    @cs.task(mode="thread")
-    def nested() -> object:
-        return cs.run(keep(1))
-
-    assert cs.run(nested()) == (1,)
-
-
 def test_start_outside_a_loop_is_a_clear_error() -> None:
     with pytest.raises(cs.EngineStateError):
         cs.Engine().start(keep(1))
@@ -245,11 +218,3 @@ def test_nested_runs_of_one_engine() -> None:
         return await engine.run(outer(depth - 1)) if depth else "inner"
 
     assert cs.run(outer(20), engine=engine) == "inner"
-
-
-def test_threads_end_with_the_private_engine() -> None:
-    """`cs.run` without an engine leaves no threads behind."""
-    before = threading.active_count()
-    for _ in range(20):
-        cs.run([in_thread(number) for number in range(3)])
-    assert threading.active_count() <= before + 1
