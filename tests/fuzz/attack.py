@@ -18,7 +18,7 @@ from template_files import forge, resealed, template_of
 import cascade as cs
 from cascade._core.shape.table import TemplateTable
 from cascade.exceptions import TemplateError
-from cascade.graph.model import GraphTemplate, PlanTemplate
+from cascade.graph.model import STRUCTS, GraphTemplate, PlanTemplate
 from cascade.graph.solver import check
 from cascade.inspect.table import explain
 from cascade.inspect.tree import tree
@@ -37,7 +37,7 @@ class Linked(TemplateTable):
     """A table that links whatever it is given."""
 
     def __init__(self, graph: GraphTemplate, plan: PlanTemplate) -> None:
-        super().__init__()
+        super().__init__(STRUCTS)
         self.given = graph, plan, None
 
     def make(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate, None]:

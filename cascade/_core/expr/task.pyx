@@ -15,8 +15,8 @@ from cascade._core.expr cimport lazy as _lazy
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, GUARD, INLINE, PROCESS, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec, method_spec,
-    spec_of,
+    ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, PROCESS, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec,
+    method_spec, spec_of,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.map_inputs cimport Const, check_sizes, check_zippable
@@ -328,7 +328,7 @@ cdef LazyResult _map(Task task, object concurrency, dict inputs):
         names = task.spec.fill(task.fills, 0, names)
     task.spec.new_site(0, names, <PyObject*>names)  # the arguments of an item are checked here, not in the run
     module, qualname, _, mode, injected = task.spec.identity
-    shape = call_shape((module, qualname, "map", mode, injected), 0, tuple(zipped), ())
+    shape = call_shape((module, qualname, KINDS[MAP], mode, injected), 0, tuple(zipped), ())
     made = of_shape(task, shape, list(zipped.values()))
     for name in sorted(inputs):
         if type(inputs[name]) is Const:

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from cascade._core.shape.extract cimport Extraction
-from cascade._core.shape.template cimport Template
+from cascade._core.shape.template cimport GraphTypes, Template
 
 
 cdef class TemplateTable:
@@ -13,6 +13,7 @@ cdef class TemplateTable:
     cdef readonly int64_t size  # bytes, about
     cdef readonly Py_ssize_t max_entries
     cdef readonly int64_t max_bytes
+    cdef GraphTypes types  # of the graphs that `make` gives
     cdef uint64_t clock  # counts look-ups
     cdef readonly int64_t hits
     cdef readonly int64_t misses
