@@ -289,6 +289,7 @@ class Run(Evaluation):
 
 def _wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None) -> str:
     """What a run waits for at a node of a template, in words. Mailboxes: as `awaits` has them."""
+    from cascade.graph.kinds import KINDS
     from cascade.graph.model import Call
     from cascade.graph.path import consumer
 
@@ -297,7 +298,7 @@ def _wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None
         return f"running {type(node).__name__}"
     symbol = template.graph.calls[node.symbol]
     if mailboxes is None:  # a recv and its like run nothing themselves: a rule or a pause holds them up
-        held = symbol.kind in ("wait", "recv", "send", "select")
+        held = KINDS[symbol.kind].core.waits
         return f"waiting to start {symbol.qualname}" if held else f"running {symbol.qualname}"
     names = [repr(mailbox.name) for mailbox in mailboxes if mailbox.name is not None]
     where = f" on {_listed(names[:_SHOWN], len(names))}" if names else ""
