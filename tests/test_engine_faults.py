@@ -146,14 +146,14 @@ def test_a_decision_that_is_interrupted(monkeypatch: pytest.MonkeyPatch, error: 
     loop.set_exception_handler(lambda loop, context: None)
 
     class Hook:
-        def end(self, run: cs.Run) -> None:
+        def _run_ended(self, run: cs.Run) -> None:
             raise error
 
     waiting: list[asyncio.Task[Any]] = []
 
     async def start() -> None:
         run = engine.start([add(1, 2), cs.wait(0)])
-        run.attach((Hook(),))
+        run._add_done_callback((Hook(),))
         waiting.append(asyncio.ensure_future(_await(run)))
         for _ in range(5):
             await asyncio.sleep(0)

@@ -6,19 +6,19 @@ from cascade._core.run.dispatch cimport Starting
 
 
 cdef class Evaluation(Starting):
-    cdef readonly object context  # in which its tasks run
-    cdef readonly object target  # until it begins
-    cdef public object baggage  # what few runs have, params among it; None: nothing
+    cdef object context  # in which its tasks run
+    cdef object target  # until it begins
+    cdef public object _extras  # optional state, params among it; None: there is none
     cdef Frame top  # of the stack of frames that can go on
     cdef LazyResult expansion  # the value of the node that was just executed, if it is an expression
     cdef readonly long long iterations  # tail calls so far
-    cdef readonly object value
-    cdef readonly list errors  # what failed, in order, each once
+    cdef object value
+    cdef list errors  # what failed, in order, each once
     cdef set failed  # their ids
-    cdef readonly bint ended
-    cdef readonly bint interrupted  # from outside
-    cdef public bint finished  # it has ended, and what was set up for it is torn down
-    cdef public bint told  # somebody has seen its outcome
+    cdef bint ended
+    cdef bint interrupted  # from outside
+    cdef public bint _finished  # it has ended, and what was set up for it is torn down
+    cdef public bint _retrieved  # its outcome was asked for
 
     cdef int detach(self) except -1
     cdef void drop(self) noexcept

@@ -46,7 +46,7 @@ cdef class Awaiting(Runnable):
     cdef Waiter waiters
     cdef Waiter first_landed
     cdef Waiter last_landed
-    cdef readonly bint stopping  # nothing new starts; what has started is being awaited
+    cdef bint stopping  # nothing new starts; what has started is being awaited
     cdef bint running
 
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL

@@ -157,7 +157,7 @@ cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
 
 
 cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node):
-    """The same for one that the launcher is given."""
+    """The same for one that the callbacks is given."""
     cdef Launched waiter = Launched.__new__(Launched)
     waiter.run = run
     waiter.frame = frame
@@ -168,7 +168,7 @@ cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node):
 cdef class Awaiting(Runnable):
     """The part of a run that waits."""
 
-    def handles(self):
+    def _handles(self):
         """The futures that it waits for."""
         cdef Waiter waiter = self.waiters
         found = []
@@ -178,7 +178,7 @@ cdef class Awaiting(Runnable):
             waiter = waiter.next
         return found
 
-    def awaits(self):
+    def _awaits(self):
         """What it waits for, of each node: (template, number of the node in its graph, mailboxes or None).
 
         None: it waits for something outside the engine.

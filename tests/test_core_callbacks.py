@@ -1,0 +1,32 @@
+"""What the core calls in the engine is written down, and there."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+
+import cascade._core
+from cascade._core.run.protocol import CoreCallbacks
+from cascade.engine.callbacks import Callbacks
+
+CORE = Path(inspect.getfile(cascade._core)).parent
+
+
+def methods_of(kind: type) -> dict[str, list[str]]:
+    return {
+        name: list(inspect.signature(member).parameters)
+        for name, member in vars(kind).items()
+        if inspect.isfunction(member) and not name.startswith("_")
+    }
+
+
+def test_the_engine_has_the_methods_with_their_parameters() -> None:
+    assert methods_of(Callbacks) == methods_of(CoreCallbacks)
+
+
+def test_the_core_calls_these_and_no_others() -> None:
+    sources = [path.read_text() for path in CORE.rglob("*.pyx")]
+    assert sources, "the sources of the core are not installed"
+    called = {name for text in sources for name in re.findall(r"\bcallbacks\.(\w+)\(", text)}
+    assert called == set(methods_of(CoreCallbacks))
