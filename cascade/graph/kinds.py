@@ -78,8 +78,6 @@ _ROWS = (
     NodeKind(_core["async"], policies=CALL_POLICIES),
     NodeKind(_core["wait"], (1, 1)),
     NodeKind(_core["recv"], (2, 2)),
-    NodeKind(_core["send"], (2, 2)),
-    NodeKind(_core["select"], (2, 2)),
     NodeKind(
         _core["router"],
         (2, 3),
@@ -110,6 +108,8 @@ _ROWS = (
     NodeKind(_core["env"], (1, 1), word="variable", named=True, shape="input"),
     NodeKind(_core["inject"], (0, 0), word="resource", named=True, shape="resource"),
     NodeKind(_core["targets"], word="targets", phrase="the list of targets", shape="container"),
+    NodeKind(_core["send"], (2, 2)),
+    NodeKind(_core["select"], (2, 2)),
 )
 
 KINDS = {row.core.name: row for row in _ROWS}
