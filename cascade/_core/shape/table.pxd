@@ -13,11 +13,11 @@ cdef class TemplateTable:
     cdef readonly int64_t size  # bytes, about
     cdef readonly Py_ssize_t max_entries
     cdef readonly int64_t max_bytes
-    cdef GraphTypes types  # of the graphs that `make` gives
     cdef uint64_t clock  # counts look-ups
     cdef readonly int64_t hits
     cdef readonly int64_t misses
     cdef readonly int64_t evictions
+    cdef GraphTypes types  # of the graphs that `make` gives
 
     cdef Template get(self, Extraction extraction)
     cdef Template find(self, Extraction extraction, uint64_t hash)
