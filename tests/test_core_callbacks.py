@@ -6,11 +6,10 @@ import inspect
 import re
 from pathlib import Path
 
-import cascade._core
 from cascade._core.run.protocol import CoreCallbacks
 from cascade.engine.callbacks import Callbacks
 
-CORE = Path(inspect.getfile(cascade._core)).parent
+CORE = Path(__file__).parent.parent / "cascade" / "_core"  # the sources, which are not installed
 
 
 def methods_of(kind: type) -> dict[str, list[str]]:
@@ -27,6 +26,5 @@ def test_the_engine_has_the_methods_with_their_parameters() -> None:
 
 def test_the_core_calls_these_and_no_others() -> None:
     sources = [path.read_text() for path in CORE.rglob("*.pyx")]
-    assert sources, "the sources of the core are not installed"
-    called = {name for text in sources for name in re.findall(r"\bcallbacks\.(\w+)\(", text)}
+    called = {name for text in sources for name in re.findall(r"(?<!_gc)\.callbacks\.(\w+)\(", text)}
     assert called == set(methods_of(CoreCallbacks))
