@@ -47,8 +47,9 @@ def build(kind: str, place: Path) -> Path:
         left = place / "source" / "cascade" / "_core" / "expr" / name
         left.parent.mkdir(exist_ok=True)
         left.write_bytes(b"")
+    command = [sys.executable, "-P", "-m", "build", "--no-isolation", f"--{kind}"]
     subprocess.run(
-        [sys.executable, "-P", "-m", "build", "--no-isolation", f"--{kind}", "--outdir", place / "dist", place / "source"],
+        [*command, "--outdir", place / "dist", place / "source"],
         env={**os.environ, "CASCADE_EXTENSIONS": "0"},
         capture_output=True,
         check=True,
@@ -109,8 +110,9 @@ def test_the_supported_pythons_are_the_same_everywhere() -> None:
     supported = re.search(r'^supported="(.+)"$', (ROOT / ".ci" / "pythons").read_text(), re.MULTILINE)
     assert supported is not None
     pythons = supported[1].split()
-    prefix = "Programming Language :: Python :: "
-    assert [name.removeprefix(prefix) for name in SETTINGS["project"]["classifiers"] if f"{prefix}3." in name] == pythons
+    language = "Programming Language :: Python :: "
+    classifiers = [name.removeprefix(language) for name in SETTINGS["project"]["classifiers"]]
+    assert [name for name in classifiers if name.startswith("3.")] == pythons
     assert SETTINGS["tool"]["cibuildwheel"]["build"] == [f"cp{name.replace('.', '')}-*" for name in pythons]
     workflow = ROOT / ".github" / "workflows" / "tests.yml"
     if workflow.exists():  # not in an sdist
