@@ -114,7 +114,7 @@ class ThreadExecutor:
             return function(*arguments, **keywords)
         finally:
             took = time.perf_counter_ns() - start
-            if task.measured(took) and self._demoted is not None:
+            if task._measured(took) and self._demoted is not None:
                 self._demoted(task.module, task.name, took * 1e-9)
             self._calling.discard(me)
 
