@@ -18,6 +18,7 @@ from cascade._core.expr.task import Task
 from cascade._core.run.waiting import Waiter
 from cascade._core.shape.template import Template
 from cascade._support.failures import add_note
+from cascade.engine import call_graph
 from cascade.exceptions import ResourceError
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class Launcher:
             return task.result()
         waiter.handle = task
         task.add_done_callback(waiter.follow)
+        if call_graph.AVAILABLE:
+            run: Any = waiter.run
+            if run is not None and run._joining:
+                for awaiter in run.awaiters:
+                    call_graph.link((task,), awaiter)
         return waiter
 
     def launch_worker(

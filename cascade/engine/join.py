@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cascade._support.futures import settle
+from cascade.engine.call_graph import link
 from cascade.exceptions import EngineStateError
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ class Hook(Protocol):
 
     def end(self, run: Run, /) -> None:
         """A run has ended."""
+
+    def awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """The asyncio tasks that it wakes: what the run starts is shown under them."""
 
 
 class Awaited(Protocol):
@@ -54,6 +58,7 @@ class Join(asyncio.Future[None]):
 
     def __init__(self, awaited: Cancellable, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
+        self._awaiter = asyncio.current_task(loop)
         self._awaited = awaited
         self._cancelled = False
         self._ended = False
@@ -67,6 +72,10 @@ class Join(asyncio.Future[None]):
         self._cancelled = True
         self._awaited.cancel()
         return True
+
+    def awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """The task that awaits."""
+        return () if self._awaiter is None else (self._awaiter,)
 
     def end(self, run: Run, /) -> None:
         """What is awaited has ended, this run being the last of it."""
@@ -93,11 +102,17 @@ class Ends(asyncio.Future[None]):
     def __init__(self, runs: Sequence[Run], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._left = len(runs)
+        self._awaiter = asyncio.current_task(loop)
         hooks = (self,)
         for run in runs:
             run.attach(hooks)
+            link(run.handles(), self._awaiter)
         if not runs:
             self.set_result(None)
+
+    def awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """The task that awaits."""
+        return () if self._awaiter is None else (self._awaiter,)
 
     def end(self, run: Run, /) -> None:
         """One of them has ended."""
@@ -132,18 +147,23 @@ class Joins:
             yield
             return
         if not again:
-            self._check(current, awaited)
+            link(self._check(current, awaited), current)
         self._awaited[current] = awaited
         try:
             yield
         finally:
             self._awaited.pop(current, None)
 
-    def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> None:
+    def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> list[Any]:
+        """Return what the runs themselves wait for that are awaited."""
         runs = list(awaited.unfinished())
+        count = len(runs)
+        direct: list[Any] = []
         found: set[Run] = set()
-        for run in runs:
+        for number, run in enumerate(runs):
             handles = run.handles()
+            if number < count:
+                direct += handles
             if current in handles or run.is_running:  # running: the coroutine has not got to its first suspension
                 raise EngineStateError(f"run {run.id} would await its own end")
             for handle in handles:
@@ -152,3 +172,4 @@ class Joins:
                     more = [each for each in other.unfinished() if each not in found]
                     found.update(more)
                     runs += more
+        return direct

@@ -228,6 +228,11 @@ class Population:
             self.cancel()
             raise
 
+    def awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """The asyncio tasks that await it, or its members one by one."""
+        hooks: list[Hook] = [*self._joining, *self._watching]
+        return [task for hook in hooks for task in hook.awaiters()]
+
     def end(self, run: Run, /) -> None:
         """A member's run has ended."""
         if run.errors:

@@ -155,6 +155,11 @@ class Run(Evaluation):
         """Have a hook not told any more."""
         self._joining = [each for each in self._joining or () if each is not hook] or None
 
+    @property
+    def awaiters(self) -> list[asyncio.Task[Any]]:
+        """The asyncio tasks that await it, perhaps together with other runs."""
+        return [task for hook in self._joining or () for task in hook.awaiters()]
+
     def end_joins(self) -> None:
         """It has ended: tell who wants to know."""
         if self._joining is not None:
