@@ -165,7 +165,7 @@ def test_idle_threads_keep_no_context(where: str, interpreter: Callable[..., str
             VARIABLE.set(value)
             where = {where!r}
             if where == "beside":
-                assert await engine.aside(int, "1") == 1
+                assert await engine._driver.call_in_thread(int, "1") == 1
             else:
                 target = {{"thread": tasks.thread(1), "process": tasks.process(1),
                     "cache": tasks.inline(1).with_cache(cs.FileExists({str(tmp_path / "made")!r}))}}[where]

@@ -56,8 +56,8 @@ msvcrt.LK_NBLCK, msvcrt.LK_UNLCK, msvcrt.locking = 2, 0, locking
 sys.modules["msvcrt"] = msvcrt if WITH_LOCKS else None
 for name in ("fcntl", "resource", "termios", "tty", "pty", "pwd", "grp"):
     sys.modules[name] = None
-for name in ("pread", "preadv", "pwrite", "fchmod", "fork", "forkpty", "register_at_fork", "getuid", "geteuid", "sysconf",
-             "sched_getaffinity", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_DIRECTORY"):
+for name in ("pread", "preadv", "pwrite", "fchmod", "fork", "forkpty", "register_at_fork", "getuid", "geteuid",
+             "sysconf", "O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_DIRECTORY"):
     if hasattr(os, name):
         delattr(os, name)
 import cascade as cs

@@ -65,8 +65,8 @@ def _collection(phase, info):
 
 
 cdef class Watch:
-    def __init__(self, launcher):
-        self.launcher = launcher
+    def __init__(self, callbacks):
+        self.callbacks = callbacks
         self.suspects = []
         self.fuel = self.batch = 1
         self.next_batch()
@@ -141,11 +141,11 @@ cdef class Watch:
         if not counted and span - collected < LATE:
             return 0  # memory was being collected
         if len(self.suspects) == 1 and (calls == 1 or span > calls * <int64_t>LATE) and (
-            computed or (known and self.launcher.alone())  # else it may have waited for the interpreter
+            computed or (known and self.callbacks.alone())  # else it may have waited for the interpreter
         ):
             spec = <TaskSpec>self.suspects[0]
             spec.demote()
-            self.launcher.demoted(spec.module, spec.qualname, span * 1e-9)
+            self.callbacks.demoted(spec.module, spec.qualname, span * 1e-9)
             return 0
         for spec in self.suspects:
             spec.doubt()
