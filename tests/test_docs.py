@@ -85,7 +85,7 @@ def test_the_page_on_templates_shows_what_explain_prints() -> None:
         return a + b
 
     printed = cs.explain(add(1, b=add(2, 3))).replace(__name__, "__main__")
-    page = (ROOT / "docs" / "templates.md").read_text()
+    page = (ROOT / "docs" / "guide" / "templates.md").read_text()
     shown = re.search(r"\n((?:    2 nodes, .*\n)(?:(?:    .*)?\n)+)", page)
     assert shown is not None
     assert shown.group(1).split() == printed.split()
