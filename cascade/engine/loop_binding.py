@@ -10,6 +10,7 @@ from asyncio.events import _get_running_loop
 from collections.abc import Callable, Coroutine, Sized
 from contextlib import suppress
 from contextvars import Context
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.run.evaluation import detach_all
@@ -34,6 +35,7 @@ __all__ = ["LoopBinding", "runs_here"]
 _logger = logging.getLogger("cascade")
 _inherited: list[object] = []  # of engines in the parent of this process
 _SHOWN = 3  # runs that were lost, in words
+_id = attrgetter("id")
 
 
 def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
@@ -219,22 +221,25 @@ class LoopBinding:
         runs = tuple(self._runs)
         self._runs = {}
         self.closed = True
+        error = EngineStateError("the engine was dropped before the run had ended")
+        scope = self.services.take_scope()
+        # The report comes last. Any of the rest may fail: at the end of a program, or near the limit of recursion.
         try:
             detach_all(runs)
-        finally:  # what is told comes last: any of it may fail, at the end of a program above all
-            error = EngineStateError("the engine was dropped before the run had ended")
-            scope = self.services.take_scope()
-            for run in runs:
-                run._finished = True
-                run._abandon_scope(error)
-            if self._alarm is not None:
-                self._alarm.cancel()
-            if scope is not None:
-                scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
-            if runs and not sys.is_finalizing():
-                ids = ", ".join(str(run.id) for run in runs[:_SHOWN])
-                more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
-                self.report(f"an engine was dropped with pending runs ({ids}{more}): hold it while they run", error)
+        finally:
+            try:
+                for run in runs:
+                    run._finished = True
+                    run._abandon_scope(error)
+                if self._alarm is not None:
+                    self._alarm.cancel()
+                if scope is not None:
+                    scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
+            finally:
+                if runs and not sys.is_finalizing():
+                    ids = ", ".join(map(str, map(_id, runs[:_SHOWN])))  # without a frame
+                    more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
+                    self.report(f"an engine was dropped with pending runs ({ids}{more}): hold it while they run", error)
 
     def _fit(self, loop: asyncio.AbstractEventLoop) -> Sized | None:
         """See that an event loop keeps the engine's time. Return what it is about to call, if that matters."""
@@ -345,11 +350,18 @@ class LoopBinding:
         task.add_done_callback(done)
 
     def report(self, message: str, error: BaseException) -> None:
-        """Hand an error that no caller gets to the event loop's exception handler, or the log."""
-        if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_exception_handler({"message": message, "exception": error})
-        else:
-            _logger.error(message, exc_info=exc_info(error))
+        """Hand an error that no caller gets to the event loop's exception handler, or the log.
+
+        Mostly a finalizer has found it, which the collector may call near the limit of recursion. If that leaves no
+        room for a log, the report is raised: from a finalizer it goes to `sys.unraisablehook`, which needs no room.
+        """
+        try:
+            if self.loop is not None and not self.loop.is_closed():
+                self.loop.call_exception_handler({"message": message, "exception": error})
+            else:
+                _logger.error(message, exc_info=exc_info(error))
+        except RecursionError:
+            raise EngineStateError(message) from error
 
     async def release(self) -> tuple[asyncio.CancelledError | None, BaseException | None]:
         """Wait for what runs beside the runs, and tear down what is set up for the engine as a whole.
