@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
+from cascade.engine.loop_driver import LoopDriver
 from cascade.events import Event, NodeFailed, RunFinished, RunStarted
 from cascade.events.line_writer import Sink
 
@@ -42,7 +43,7 @@ class Failing:
         self._times = times
 
         def call(*args: Any, **options: Any) -> Any:
-            if self.left and any(isinstance(_bound_to(each), cs.Engine) for each in args):
+            if self.left and any(isinstance(_bound_to(each), LoopDriver) for each in args):
                 self.left -= 1
                 raise error
             return real(*args, **options)

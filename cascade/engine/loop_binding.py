@@ -229,7 +229,7 @@ class LoopBinding:
         finally:
             try:
                 for run in runs:
-                    run._finished = True
+                    run._close()
                     run._abandon_scope(error)
                 if self._alarm is not None:
                     self._alarm.cancel()
@@ -274,7 +274,7 @@ class LoopBinding:
             for run in lost:
                 error = EngineStateError("the event loop was closed before the run had ended")
                 run._kill(error)
-                run._finished = True
+                run._close()
                 run._abandon_scope(error)
                 run._end_leads()
             for run in lost:

@@ -109,7 +109,8 @@ class LoopDriver(LoopBinding):
         except BaseException as error:  # who starts it has this instead of the run
             self._runs.pop(run, None)
             run._kill(error)
-            run._finished = run._retrieved = True
+            run._close()
+            run._retrieved = True
             raise
 
     def _end(self, run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Literal
@@ -154,28 +155,11 @@ class Population:
 
     def counts(self) -> PopulationCounts:
         """Return how many members are in which state now. They are counted when this is called, at no other time."""
-        ready = running = parked = done = failed = skipped = cancelled = 0
-        for run in self._runs:
-            if not run._finished:
-                if run._is_running:
-                    running += 1
-                elif run._is_ready:
-                    ready += 1
-                else:
-                    parked += 1
-            elif run._errors:
-                if run._skipped:
-                    skipped += 1
-                else:
-                    failed += 1
-            elif run._stopping:
-                cancelled += 1
-            else:
-                done += 1
+        states = Counter(run.state for run in self._runs)
         return PopulationCounts(
-            ready=ready, running=running, parked=parked, done=done, failed=failed, skipped=skipped,
-            cancelled=cancelled, restarts=self._restarts,
-        )  # fmt: skip
+            **{name: states[name] for name in PopulationCounts.__struct_fields__ if name != "restarts"},
+            restarts=self._restarts,
+        )
 
     def done(self) -> bool:
         """Whether all members have ended."""

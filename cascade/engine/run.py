@@ -78,7 +78,7 @@ class Run(Evaluation):
         self._retrieved = True
         if self._errors:
             raise self._error(self._errors)
-        if self._stopping:
+        if self._interrupted:
             raise asyncio.CancelledError(f"run {self.id} was cancelled")
         return self._value
 
@@ -88,7 +88,7 @@ class Run(Evaluation):
         if self._finished:
             if self._errors:
                 return "skipped" if self._skipped else "failed"
-            return "cancelled" if self._stopping else "done"
+            return "cancelled" if self._interrupted else "done"
         if self._is_running:
             return "running"
         return "ready" if self._is_ready else "parked"
@@ -134,7 +134,7 @@ class Run(Evaluation):
 
     def _return_messages(self) -> None:
         """Its value came too late for what awaited it, and nothing else can ask for it: its messages are for others."""
-        if not self._finished or self._errors or self._stopping:
+        if not self._finished or self._errors or self._interrupted:
             return
         for each in reversed(self._value if type(self._value) is list else [self._value]):
             if type(each) is Received and each.channel is not None:
@@ -266,7 +266,7 @@ class Run(Evaluation):
         """What ended it, other than its value."""
         if self._errors:
             return self._error(self._errors)
-        return asyncio.CancelledError(f"run {self.id} was cancelled") if self._stopping else None
+        return asyncio.CancelledError(f"run {self.id} was cancelled") if self._interrupted else None
 
     @property
     def _skipped(self) -> bool:
@@ -275,7 +275,7 @@ class Run(Evaluation):
 
     def _finish(self) -> None:
         """It has ended: tell who awaits it."""
-        self._finished = True
+        self._close()
         try:
             if self._extras is not None:
                 self._end_leads()

@@ -3,6 +3,7 @@
 from cascade._core.run.frame cimport Frame
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.dispatch cimport Starting
+from cascade._core.run.scheduler cimport RunPhase
 
 
 cdef class Evaluation(Starting):
@@ -15,9 +16,7 @@ cdef class Evaluation(Starting):
     cdef object value
     cdef list errors  # what failed, in order, each once
     cdef set failed  # their ids
-    cdef bint ended
-    cdef bint interrupted  # from outside
-    cdef public bint _finished  # it has ended, and what was set up for it is torn down
+    cdef bint interrupted  # it was to be cancelled, from outside, and did not come to its value before
     cdef public bint _retrieved  # its outcome was asked for
 
     cdef int detach(self) except -1
@@ -37,6 +36,11 @@ cdef class Evaluation(Starting):
     cdef int fail(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int stop(self) except -1
+
+    cdef inline void enter_phase(self, RunPhase phase) noexcept:
+        """The one place where its phase changes; it never goes back."""
+        if phase > self.phase:
+            self.phase = phase
 
     cdef inline void push(self, Frame frame) noexcept:
         if not frame.stacked:

@@ -17,7 +17,7 @@ from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
 from cascade._core.shape.extract cimport Extraction
-from cascade._core.run.scheduler cimport DECIDE, PARKED, READY, Scheduler
+from cascade._core.run.scheduler cimport ACTIVE, CLOSED, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
 from cascade._core.expr.task_spec cimport SYNC
 from cascade._core.run.dispatch cimport Starting
@@ -76,14 +76,14 @@ cdef class Evaluation(Starting):
 
     def _request_cancel(self):
         """Have it stopped, from outside."""
-        if not self.ended and self.scheduler is not None:
+        if self.phase < ENDED and self.scheduler is not None:
             self.interrupted = True
             if not self.running:
                 self.scheduler.push(self)
 
     def _fail_from_outside(self, error):
         """Have it fail, and stop it as `_request_cancel` does. Return whether it was neither stopping nor over."""
-        if self.ended or self.stopping or self.running or self.scheduler is None:
+        if self.phase != ACTIVE or self.running or self.scheduler is None:
             return False
         self.record(error, None, 0)
         self._request_cancel()
@@ -94,10 +94,10 @@ cdef class Evaluation(Starting):
         if self.running:
             raise InternalError("a run was to be abandoned by one of its own tasks")
         cdef Waiter waiter
-        if not self.ended:
+        if self.phase < ENDED:
             self.fail(error, None, 0)
             self.settle_landed()
-            self.ended = True
+            self.enter_phase(ENDED)
             while self.waiters is not None:  # what they wait for may still be there, and hold them for ever
                 waiter = self.waiters
                 waiter.landed = True
@@ -113,12 +113,13 @@ cdef class Evaluation(Starting):
     cdef int detach(self) except -1:
         """Nothing will ever let it go on: withdraw from all that would wake it, give messages back, hold nothing."""
         self.queued = True  # nothing is to wake it
-        self.ended = True
+        self.interrupted = True
         self.value = None
         try:
             if self.scheduler is not None:
                 self.stop()
         finally:
+            self.enter_phase(ENDED)
             self.drop()
         return 0
 
@@ -129,7 +130,8 @@ cdef class Evaluation(Starting):
         """
         cdef Waiter waiter
         cdef Frame stack = self.top
-        self.queued = self.ended = self.stopping = True
+        self.queued = self.interrupted = True
+        self.enter_phase(ENDED)
         self.top = None
         while self.waiters is not None:
             waiter = self.waiters
@@ -176,24 +178,33 @@ cdef class Evaluation(Starting):
     @property
     def _ended(self):
         """Whether nothing of it runs any more, but for the teardown of its resources."""
-        return self.ended
+        return self.phase >= ENDED
+
+    @property
+    def _finished(self):
+        """Whether it has its outcome, and what was set up for it is torn down."""
+        return self.phase == CLOSED
+
+    def _close(self):
+        """It has its outcome."""
+        self.enter_phase(CLOSED)
 
     @property
     def _interrupted(self):
-        """Whether it was to be stopped, from outside."""
+        """Whether it was cancelled from outside, before it came to a value."""
         return self.interrupted
 
     @property
     def _stopping(self):
         """Whether nothing new is started, as it was cancelled or has failed."""
-        return self.stopping
+        return self.phase == STOPPING
 
     # ------------------------------------------------------------------------------------------- between decisions
 
     cdef int advance(self) except -1:
         """Go on until the turn is over, or it must wait, or a decision is due."""
         cdef int status
-        if self.ended:
+        if self.phase >= ENDED:
             return PARKED
         PyContext_Enter(self.context)
         self.running = True
@@ -203,39 +214,39 @@ cdef class Evaluation(Starting):
             PyContext_Exit(self.context)
             self.running = False
         # As long as it was running, who had something for it did not wake it.
-        if not self.ended and (self.first_landed is not None or (self.interrupted and not self.stopping)):
+        if self.phase < ENDED and (self.first_landed is not None or (self.interrupted and self.phase == ACTIVE)):
             self.scheduler.push(self)
         return status
 
     cdef int go_on(self) except -1:
         cdef int status = READY
-        cdef bint was_stopping = self.stopping
+        cdef bint was_active = self.phase == ACTIVE
         try:
             if self.target is not None and not self.interrupted:
                 target = self.target
                 self.target = None
                 self.push(self.enter(<LazyResult>target, None, 0))
             while True:
-                if self.interrupted and not self.stopping:
+                if self.interrupted and self.phase == ACTIVE:
                     self.stop()
                 if self.first_landed is not None:
                     self.settle_landed()
-                if self.stopping or self.ended:
+                if self.phase != ACTIVE:
                     break
                 status = self.run_frames()
                 if self.launches is not None:
                     self.launch()
-                if status == READY or self.ended or (self.first_landed is None and not self.interrupted):
+                if status == READY or self.phase >= ENDED or (self.first_landed is None and not self.interrupted):
                     break
         except BaseException as error:
             self.fail(error, self.top, self.at)
-        if self.stopping:
+        if self.phase == STOPPING:
             self.settle_landed()  # what has landed meanwhile will not wake the run
             if self.waiters is None:
-                self.ended = True
-        if self.ended or (self.stopping and not was_stopping):
-            return DECIDE
-        return PARKED if self.stopping else status
+                self.enter_phase(ENDED)
+            elif not was_active:
+                return PARKED
+        return status if self.phase == ACTIVE else DECIDE
 
     cdef int settle_landed(self) except -1:
         """Take what has arrived, in the order of arrival."""
@@ -251,7 +262,7 @@ cdef class Evaluation(Starting):
             waiter.let_go()
             if error is not None:
                 self.fail(error, frame, waiter.node)
-            elif not self.stopping:
+            elif self.phase == ACTIVE:
                 frame.awaited -= 1
                 try:
                     if waiter.again:
@@ -278,7 +289,7 @@ cdef class Evaluation(Starting):
                     return READY
             elif outcome == HAS_VALUE:
                 self.leave(frame)
-                if self.ended:
+                if self.phase >= ENDED:
                     return PARKED
             elif outcome == HAS_CHILD:
                 frame.awaited += 1
@@ -432,7 +443,8 @@ cdef class Evaluation(Starting):
             if type(value) is Skip:
                 raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
             self.value = value
-            self.ended = True
+            self.interrupted = False  # too late
+            self.enter_phase(ENDED)
             return 0
         frame.parent = None
         parent.awaited -= 1
@@ -551,9 +563,9 @@ cdef class Evaluation(Starting):
         cdef Waiter next, withdrawn = None
         cdef Frame stack
         cdef object _target, _expansion, _launches
-        if self.stopping:
+        if self.phase != ACTIVE:
             return 0
-        self.stopping = True
+        self.enter_phase(STOPPING)
         _target, _expansion, _launches = self.target, self.expansion, self.launches  # to be let go of last
         self.target = None
         self.expansion = None

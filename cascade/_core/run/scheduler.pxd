@@ -16,6 +16,13 @@ cdef enum Status:  # of a run that has just been advanced
     DECIDE  # the engine has something to decide: it has ended, or is to be stopped
 
 
+cdef enum RunPhase:  # of a run's life, which never goes back: docs/internals/run-states.md
+    ACTIVE  # something of it runs, waits, or can start
+    STOPPING  # nothing new starts: it has failed or was cancelled, and what runs is awaited
+    ENDED  # nothing of it runs; what was set up for it is torn down now
+    CLOSED  # it has its outcome
+
+
 @cython.no_gc_clear
 cdef class Runnable:
     cdef Runnable behind  # in the queue

@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t
 from cascade._core.time.clock cimport after, nanoseconds
 from cascade._core.run.choice cimport Choice, check_channels, new_choice
 from cascade._core.run.mailbox cimport Mailbox, Received, next_delivery, nothing, received
+from cascade._core.run.scheduler cimport STOPPING
 from cascade._core.expr.task_spec cimport WAIT
 
 from cascade.exceptions import ChannelClosedError
@@ -27,7 +28,7 @@ cdef class Waiter(Receiver):
     def follow(self, future):
         """The node ends as a future did that is done."""
         if future.cancelled():
-            if self.run is not None and self.run.stopping:
+            if self.run is not None and self.run.phase >= STOPPING:
                 self.land(None, None)
                 return
             try:
