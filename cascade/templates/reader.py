@@ -6,7 +6,7 @@
 
 Opening a file reads the first two; that takes no time that one would feel, however many templates there are. A
 template is read when its digest is looked up. Every byte is covered by a checksum, which tells damage; what a hostile
-writer can forge is not trusted for it. `docs/template-format.md` has it to the byte.
+writer can forge is not trusted for it. `docs/internals/template-format.md` has it to the byte.
 """
 
 from __future__ import annotations
