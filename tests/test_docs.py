@@ -70,7 +70,7 @@ def test_internals_name_what_there_is(page: Path) -> None:
     for owner, member in set(re.findall(r"\b([A-Z]\w+)\.([a-z_]\w*)\b", text)):
         if owner != "CONTRIBUTING":
             assert re.search(rf"^(cdef )?class {owner}\b", package, re.MULTILINE), f"{page.name} names {owner}"
-            named = re.search(rf"\b(def|cdef|cdef inline)\b.*\b{member}\(", package)
+            named = re.search(rf"\b(def|cdef)\b.*\b{member}\b|^    {member}:|self\.{member}\b", package, re.MULTILINE)
             assert named, f"{page.name} names {owner}.{member}"
 
 
