@@ -20,6 +20,7 @@ SMALL = 40
 
 # Modules whose tests are those of another one, as they are seen through it: by the file or folder of these tests.
 ELSEWHERE = {
+    "docs/test_platforms.py": "_support/file_lock",
     "language": "_core/run/frame _core/run/operands _core/shape/template",  # every expression goes through them
     "scale/test_leaks.py": "_core/run/gc_traverse",
     "unit/_core/run/test_dispatch.py": "engine/dispatch",
@@ -43,6 +44,7 @@ ELSEWHERE = {
     "unit/engine/test_population.py": "engine/join",
     "unit/events/test_console.py": "events/line_limiter events/run_digest",
     "unit/events/test_log.py": "events/event events/line_writer events/subscriber",
+    "unit/graph/test_kinds.py": "graph/describe",
     "unit/inspect/test_api_structural_hash.py": "_core/shape/canonical",
     "unit/inspect/test_dry_run.py": "inspect/forecast",
     "unit/inspect/test_render.py": "inspect/diagram inspect/fold",
