@@ -52,7 +52,7 @@ async def forever(*args: object) -> None:
 
 def of_size(number: int) -> cs.LazyResult:
     """Give an expression with so many arguments: each number is a shape of its own."""
-    return keep(*range(number))
+    return take(*range(number))
 
 
 def digest(target: cs.LazyResult) -> str:
