@@ -139,7 +139,7 @@ def test_limits() -> None:
     run = cs.dry_run(target, engine=engine)
     assert run.limits == (PlannedLimit("gpu", None, 2), PlannedLimit("mem", 1, None))
     assert [problem.split(",")[0] for problem in run.problems] == [
-        "expected at most 2 of the limit 'gpu'", "expected a limit of the engine ('gpu')",
+        "amount of 'gpu' must be at most 2", "limit must be one of the engine's ('gpu')",
     ]  # fmt: skip
     assert cs.dry_run(target).ok
     n = cs.Param("n", type=int)

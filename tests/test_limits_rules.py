@@ -10,7 +10,7 @@ from fake_timers import SECOND, FakeTimers
 from observation import settle
 
 import cascade as cs
-from cascade.limits import NOTHING, Grant, Limits, LimitState
+from cascade.limits import UNLIMITED, Grant, Limits, LimitState
 
 
 @pytest.fixture
@@ -24,18 +24,18 @@ def limits(timers: FakeTimers) -> Limits:
 
 
 def ask(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> asyncio.Task[Grant]:
-    return asyncio.ensure_future(limits.acquire(limits.demand(f"shop.{task}", task, run, amounts)))
+    return asyncio.ensure_future(limits.acquire(limits.request(f"shop.{task}", task, run, amounts)))
 
 
 def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> Grant | None:
-    return limits.try_acquire(limits.demand(f"shop.{task}", task, run, amounts))
+    return limits.try_acquire(limits.request(f"shop.{task}", task, run, amounts))
 
 
-# -- scopes ----------------------------------------------------------------------------------------------------
+# -- selectors ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("scope", "holds"),
+    ("selector", "holds"),
     [
         ("*", True),
         ("task:*", True),
@@ -59,30 +59,30 @@ def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> 
     ],
 )
 @pytest.mark.parametrize("kind", ["rule", "pause"])
-def test_a_scope_is_a_glob_of_names(limits: Limits, scope: str, holds: bool, kind: str) -> None:
+def test_a_selector_is_a_glob_of_names(limits: Limits, selector: str, holds: bool, kind: str) -> None:
     if kind == "rule":
-        limits.set(scope, concurrency=1)
+        limits.set(selector, concurrency=1)
     else:
-        limits.pause(scope)
+        limits.pause(selector)
     assert limits.governs("shop.fetch_all", "fetch_all", 12) is holds
-    assert (limits.demand("shop.fetch_all", "fetch_all", 12, None) is NOTHING) is not holds
+    assert (limits.request("shop.fetch_all", "fetch_all", 12, None) is UNLIMITED) is not holds
     assert limits.active
-    assert limits.remove(scope) if kind == "rule" else limits.resume(scope)
+    assert limits.remove(selector) if kind == "rule" else limits.resume(selector)
     assert not limits.active and not limits.governs("shop.fetch_all", "fetch_all", 12)
 
 
-@pytest.mark.parametrize("scope", ["", "fetch", "gpux", "fetch*", "tasks:x", "task:", "run:", "Task:x", "rum*"])
-def test_what_can_match_nothing_is_no_scope(limits: Limits, scope: str) -> None:
+@pytest.mark.parametrize("selector", ["", "fetch", "gpux", "fetch*", "tasks:x", "task:", "run:", "Task:x", "rum*"])
+def test_what_can_match_nothing_is_no_selector(limits: Limits, selector: str) -> None:
     for refuse in (
-        lambda: limits.set(scope, concurrency=1),
-        lambda: limits.set(scope, rate="1/s"),
-        lambda: limits.pause(scope),
-        lambda: limits.resume(scope),
-        lambda: limits.remove(scope),
+        lambda: limits.set(selector, concurrency=1),
+        lambda: limits.set(selector, rate="1/s"),
+        lambda: limits.pause(selector),
+        lambda: limits.resume(selector),
+        lambda: limits.remove(selector),
     ):
-        with pytest.raises(cs.LimitError, match="expected a scope"):
+        with pytest.raises(cs.LimitError, match=r"selector must be 'task:\.\.\.'"):
             refuse()
-    with pytest.raises(TypeError, match="expected a scope as text, got `int`"):
+    with pytest.raises(TypeError, match="selector must be a str, got `int`"):
         limits.pause(1)  # type: ignore[arg-type]
     assert not limits.active
 
@@ -140,19 +140,19 @@ def test_very_many_pauses_of_single_runs(limits: Limits) -> None:
 def test_a_rule_that_cannot_be_is_refused_and_changes_nothing(
     limits: Limits, settings: dict[str, Any], error: type[Exception]
 ) -> None:
-    with pytest.raises(error, match="expected"):
+    with pytest.raises(error, match=r"must be|ttl"):
         limits.set("task:fetch", **settings)
     assert not limits.active and len(limits.snapshot()) == 1
 
 
 def test_a_limit_is_given_a_capacity_and_nothing_else(limits: Limits) -> None:
-    with pytest.raises(cs.LimitError, match="expected a capacity for the limit 'gpu'"):
+    with pytest.raises(cs.LimitError, match="capacity must be given for the limit 'gpu'"):
         limits.set("gpu", concurrency=3)
-    with pytest.raises(cs.LimitError, match="either a capacity or ttl"):
+    with pytest.raises(cs.LimitError, match="alone, got it with ttl"):
         limits.set("gpu", capacity=3, ttl=1)
-    with pytest.raises(cs.LimitError, match="either a capacity or rate"):
+    with pytest.raises(cs.LimitError, match="alone, got it with rate"):
         limits.set("gpu", capacity=3, rate="1/s")
-    with pytest.raises(cs.LimitError, match="expected the capacity of 'gpu' as a number from 0 on, got -1"):
+    with pytest.raises(cs.LimitError, match="capacity of 'gpu' must be a number >= 0, got -1"):
         limits.set("gpu", capacity=-1)
     assert limits.snapshot() == (LimitState(name="gpu", kind="limit", capacity=2, in_use=0, waiting=0),)
 
@@ -187,7 +187,7 @@ async def test_a_lowered_capacity_fails_who_asks_for_more(limits: Limits) -> Non
     await settle()
     limits.set("gpu", capacity=1)
     for task in (large, paused):
-        with pytest.raises(cs.LimitError, match=r"at most 1 of the limit 'gpu'.*got 2 - at task shop\."):
+        with pytest.raises(cs.LimitError, match=r"amount of 'gpu' must be at most 1, .*got 2 - at task shop\."):
             await task
     held.release()
     (await small).release()
@@ -286,7 +286,7 @@ async def test_who_was_paused_comes_back_to_its_place(limits: Limits) -> None:
     order: list[str] = []
 
     async def take(name: str, task: str) -> None:
-        with await limits.acquire(limits.demand(f"shop.{task}", task, 1, {"gpu": 2})):
+        with await limits.acquire(limits.request(f"shop.{task}", task, 1, {"gpu": 2})):
             order.append(name)
 
     tasks = []
@@ -409,8 +409,8 @@ async def test_snapshot_and_reasons(timers: FakeTimers, limits: Limits) -> None:
     reasons: list[str] = []
 
     def wait(task: str, run: int, **amounts: float) -> asyncio.Task[Grant]:
-        demand = limits.demand(f"shop.{task}", task, run, amounts)
-        return asyncio.ensure_future(limits.acquire(demand, reasons.append))
+        request = limits.request(f"shop.{task}", task, run, amounts)
+        return asyncio.ensure_future(limits.acquire(request, reasons.append))
 
     tasks = [wait("fetch", 1, gpu=1.5), wait("fetch", 1), wait("fetch", 1), wait("store", 9), wait("store", 2, gpu=1)]
     await settle()

@@ -23,7 +23,7 @@ from cascade.exceptions import ResourceError
 if TYPE_CHECKING:
     from cascade.engine.engine import Engine
     from cascade.engine.run import Run
-    from cascade.limits import Demand, Grant
+    from cascade.limits import Grant, Request
 
 __all__ = ["Launcher"]
 
@@ -163,16 +163,16 @@ class Launcher:
     def may_start(self, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
         """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
         limits = self._engine.limits
-        demand = limits.demand(f"{task.module}.{task.name}", task.name, run.id, None)
-        if run.take_leave(frame, at) and not limits.paused(demand):
+        request = limits.request(f"{task.module}.{task.name}", task.name, run.id, None)
+        if run.take_leave(frame, at) and not limits.paused(request):
             return True  # it has waited for it
-        grant = limits.try_acquire(demand)
+        grant = limits.try_acquire(request)
         if grant is not None:
             grant.release()
             return True
 
         async def ask() -> None:
-            (await self.wait_for(demand, run, template, at)).release()
+            (await self.wait_for(request, run, template, at)).release()
             run.give_leave(frame, at)
 
         def answered(asked: asyncio.Task[None]) -> None:
@@ -185,7 +185,7 @@ class Launcher:
         waiter.handle.add_done_callback(answered)
         return False
 
-    async def wait_for(self, demand: Demand, run: Run, template: Template, at: int) -> Grant:
+    async def wait_for(self, request: Request, run: Run, template: Template, at: int) -> Grant:
         """What a node has to wait for, when its turn has come; the reporter hears of it."""
         reporter, timers = self._engine.reporter, self._engine.timers
         start = timers.now()
@@ -195,7 +195,7 @@ class Launcher:
             told.append(reason)
             reporter.blocked(run, template, at, reason)
 
-        grant = await self._engine.limits.acquire(demand, blocked)
+        grant = await self._engine.limits.acquire(request, blocked)
         if told:
             reporter.unblocked(run, template, at, told[-1], (timers.now() - start) * 1e-9)
         return grant

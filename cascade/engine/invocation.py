@@ -20,7 +20,7 @@ from cascade.cache.single_flight import Landed
 from cascade.clock.deadline import Deadline, pause
 from cascade.engine import cached_call
 from cascade.exceptions import TaskTimeoutError
-from cascade.limits.admission import FREE
+from cascade.limits.request import EMPTY_GRANT
 from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cascade.cache.single_flight import Lead
     from cascade.engine.engine import Engine
     from cascade.engine.run import Run
-    from cascade.limits import Demand, Grant
+    from cascade.limits import Grant, Request
 
 __all__ = ["LATER", "Step"]
 
@@ -205,7 +205,7 @@ class Step:
             return self._coroutine[1]
         if (grant := self._grant_at_once()) is not None:
             return grant
-        return await self._engine.launcher.wait_for(self._demand(), self._run, *self._node[:2])
+        return await self._engine.launcher.wait_for(self._request(), self._run, *self._node[:2])
 
     async def _with_resources(self) -> Any:
         """The call, with the resources that are set up for it alone."""
@@ -321,12 +321,12 @@ class Step:
     def _grant_at_once(self) -> Grant | None:
         """What the limits grant, or None if it has to wait."""
         if self._constraints is None and not self._engine.governed:
-            return FREE
-        return self._engine.limits.try_acquire(self._demand())
+            return EMPTY_GRANT
+        return self._engine.limits.try_acquire(self._request())
 
-    def _demand(self) -> Demand:
+    def _request(self) -> Request:
         name = f"{self._task.module}.{self._task.name}"
-        return self._engine.limits.demand(name, self._task.name, self._run.id, self._constraints)
+        return self._engine.limits.request(name, self._task.name, self._run.id, self._constraints)
 
     def _again(self, error: BaseException) -> bool:
         """Whether a failure is followed by another attempt."""

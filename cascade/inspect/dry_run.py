@@ -282,7 +282,7 @@ class _Look:
                 asked.setdefault(name, []).append(wanted)
                 if limits is not None:
                     try:
-                        limits.demand(f"{call.module}.{call.qualname}", call.qualname, 0, {name: wanted or 0})
+                        limits.request(f"{call.module}.{call.qualname}", call.qualname, 0, {name: wanted or 0})
                     except (LimitError, PolicyError) as error:
                         self.problems.append(str(error))
         known = {} if limits is None else {s.name: s.capacity for s in limits.snapshot() if s.kind == "limit"}
