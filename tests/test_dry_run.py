@@ -113,7 +113,7 @@ def test_resources() -> None:
         raise AssertionError("nothing is set up")
         yield
 
-    @cs.resource(scope="step")
+    @cs.resource(scope="call")
     def session(pool: str) -> Iterator[str]:
         yield pool
 
@@ -126,10 +126,10 @@ def test_resources() -> None:
     engine.register(session)
     run = cs.dry_run(target, engine=engine)
     assert run.resources == (
-        PlannedResource("pool", "engine", True), PlannedResource("session", "step", True),
+        PlannedResource("pool", "engine", True), PlannedResource("session", "call", True),
         PlannedResource("cache", None, False),
     )  # fmt: skip
-    assert run.problems == ("expected a registered resource, got `cache`",)
+    assert run.problems == ("resource must be registered, got `cache`",)
     assert not cs.dry_run(step("a", [cs.inject("session")]), engine=engine).ok
 
 

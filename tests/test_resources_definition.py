@@ -45,7 +45,7 @@ def test_kinds_names_and_scopes() -> None:
     async def coroutine():
         return 1
 
-    @resource(scope="step")
+    @resource(scope="call")
     def generator():
         yield 1
 
@@ -55,7 +55,7 @@ def test_kinds_names_and_scopes() -> None:
 
     assert (plain.name, plain.scope, plain.kind) == ("plain", "run", "plain")
     assert (coroutine.name, coroutine.scope, coroutine.kind) == ("coroutine", "run", "async")
-    assert (generator.name, generator.scope, generator.kind) == ("generator", "step", "generator")
+    assert (generator.name, generator.scope, generator.kind) == ("generator", "call", "generator")
     assert (asynchronous.name, asynchronous.scope, asynchronous.kind) == ("other", "engine", "async generator")
     assert repr(asynchronous) == "<Resource other: async generator, scope engine>"
     assert plain() == 1
@@ -101,24 +101,24 @@ def test_positional_only_parameters_keep_their_defaults() -> None:
 
 @pytest.mark.parametrize("scope", ["task", "", None, 1])
 def test_unknown_scopes(scope: object) -> None:
-    with pytest.raises(ValueError, match="expected scope 'run', 'step' or 'engine', got"):
+    with pytest.raises(ValueError, match="scope must be 'run', 'call' or 'engine', got"):
         resource(scope=scope)
 
 
 @pytest.mark.parametrize("name", ["", 1, b"x"])
 def test_what_is_no_name(name: object) -> None:
-    with pytest.raises(TypeError, match="name of a resource as a non-empty `str`"):
+    with pytest.raises(TypeError, match="name of a resource must be a non-empty str"):
         resource(name=name)
 
 
 def test_what_is_no_function() -> None:
-    with pytest.raises(TypeError, match=r"got `str`: write the scope as `scope=...`"):
+    with pytest.raises(TypeError, match=r"got `str`; give the scope as `scope=...`"):
         resource("run")
-    with pytest.raises(TypeError, match="expected a function, got `int`"):
+    with pytest.raises(TypeError, match="fn must be a function, got `int`"):
         resource(1)
-    with pytest.raises(TypeError, match="is one already"):
+    with pytest.raises(TypeError, match="which is a resource already"):
         resource(resource(lambda: 1, name="one"))
-    with pytest.raises(TypeError, match="expected a name for a `partial`"):
+    with pytest.raises(TypeError, match="name must be given for a `partial`"):
         resource(functools.partial(int, 1))
 
 
@@ -144,10 +144,10 @@ def test_defaults_that_would_be_taken_for_resources() -> None:
 
 
 def test_a_resource_is_registered_under_its_name_or_another() -> None:
-    one = resource(lambda: 1, name="one", scope="step")
+    one = resource(lambda: 1, name="one", scope="call")
     registry = registry_of(one)
     registry.register(one, "two")
-    assert registry.scope_of("one") == registry.scope_of("two") == "step"
+    assert registry.scope_of("one") == registry.scope_of("two") == "call"
     assert registry.binding("two").name == "two"
     assert registry.binding("one") is not registry.binding("two")
 
@@ -158,7 +158,7 @@ def test_anything_else_is_a_value_and_needs_a_name(value: object) -> None:
     registry.register(value, "value")
     assert registry.scope_of("value") == "engine"
     assert registry.binding("value").provider.value is value
-    with pytest.raises(TypeError, match="expected a name"):
+    with pytest.raises(TypeError, match="name must be given"):
         registry.register(value)
 
 
@@ -182,9 +182,9 @@ def test_what_is_surely_a_mistake() -> None:
     def t(): ...
 
     for mistake in (generator, asynchronous):
-        with pytest.raises(TypeError, match=f"generator function `{mistake.__name__}` without `@cs.resource`"):
+        with pytest.raises(TypeError, match=f"generator function `{mistake.__name__}`; decorate it"):
             registry.register(mistake, "name")
-    with pytest.raises(TypeError, match="got `LazyResult` - at resource `name`"):
+    with pytest.raises(TypeError, match="got a `LazyResult` - at resource `name`"):
         registry.register(t(), "name")
     for name in ("", 1):
         with pytest.raises(TypeError, match="non-empty"):
@@ -208,12 +208,12 @@ def test_a_later_registration_replaces_the_earlier() -> None:
 def test_unregistered() -> None:
     registry = registry_of(needing("repo", "database"), needing("service", "repo"))
     with pytest.raises(
-        cs.ResourceError, match=r"^expected a registered resource, got `database` - at service -> repo -> database$"
+        cs.ResourceError, match=r"^resource must be registered, got `database` - at service -> repo -> database$"
     ):
         registry.check(["service"])
-    with pytest.raises(cs.ResourceError, match=r"^expected a registered resource, got `x`$"):
+    with pytest.raises(cs.ResourceError, match=r"^resource must be registered, got `x`$"):
         registry.check(["x"])
-    with pytest.raises(cs.ResourceError, match=r"got `reop`, perhaps `repo` was meant$"):
+    with pytest.raises(cs.ResourceError, match=r"got `reop`; did you mean `repo`\?$"):
         registry.scope_of("reop")
     registry.register("here", "database")
     registry.check(["service", "repo"])
@@ -231,13 +231,13 @@ def test_circles() -> None:
         registry.check(["a"])
 
 
-@pytest.mark.parametrize("wide", ["engine", "run", "step"])
-@pytest.mark.parametrize("narrow", ["engine", "run", "step"])
+@pytest.mark.parametrize("wide", ["engine", "run", "call"])
+@pytest.mark.parametrize("narrow", ["engine", "run", "call"])
 def test_nothing_needs_what_lasts_shorter(wide: str, narrow: str) -> None:
     registry = registry_of(
-        needing("top", "wide", scope="step"), needing("wide", "narrow", scope=wide), needing("narrow", scope=narrow)
+        needing("top", "wide", scope="call"), needing("wide", "narrow", scope=wide), needing("narrow", scope=narrow)
     )
-    lives = ["engine", "run", "step"]
+    lives = ["engine", "run", "call"]
     if lives.index(narrow) <= lives.index(wide):
         registry.check(["top"])
     else:
@@ -300,9 +300,9 @@ def test_overrides_nest_and_restore() -> None:
     with registry.override("db", "fake"):
         versions.append(registry.version)
         assert value_of(registry, "db") == "fake"
-        with registry.override("db", resource(lambda: 1, name="other", scope="step")):
+        with registry.override("db", resource(lambda: 1, name="other", scope="call")):
             assert registry.binding("db").name == "db"
-            assert registry.scope_of("db") == "step"
+            assert registry.scope_of("db") == "call"
         versions.append(registry.version)
         assert value_of(registry, "db") == "fake"
     versions.append(registry.version)
@@ -321,7 +321,7 @@ def test_an_override_ends_with_an_error_too() -> None:
 def test_an_override_of_nothing() -> None:
     registry = Registry()
     registry.register(1, "data-base")
-    with pytest.raises(cs.ResourceError, match="got `data-bas`, perhaps `data-base` was meant"):
+    with pytest.raises(cs.ResourceError, match="got `data-bas`; did you mean `data-base`"):
         registry.override("data-bas", 2)
     with pytest.raises(TypeError):
         registry.override(1, 2)

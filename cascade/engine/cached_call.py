@@ -110,7 +110,7 @@ def _second_key(engine: Engine, policy: Any, key: bytes, run: Run, needs: Needs)
     try:
         if needs.resources:
             outer = run.scope()
-            scope = Scope(engine.resources, "step", outer, outer.hooks)
+            scope = Scope(engine.resources, "call", outer, outer.hooks)
             for name in needs.resources:
                 given = Provided(name, scope.binding(name))
                 given.outlives = policy.blocking

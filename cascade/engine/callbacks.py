@@ -112,7 +112,7 @@ class Launcher:
     def launch_resource(self, waiter: Waiter, run: Run, name: str) -> Any:
         """A resource, if it is set up; the waiter, if it has to be; a `Placeholder`, if each call has its own."""
         kind = self._engine.resources.scope_of(name)
-        if kind == "step":
+        if kind == "call":
             return Placeholder(name)
         scope = run.scope()
         is_open, value = scope.open(name)
@@ -142,7 +142,7 @@ class Launcher:
             resources = self._engine.resources
             resources.check(template.resources)
             for name in template.loose:
-                if resources.scope_of(name) == "step":
+                if resources.scope_of(name) == "call":
                     raise ResourceError(
                         f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
                         f"got it inside something else"

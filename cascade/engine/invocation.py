@@ -215,7 +215,7 @@ class Step:
         if not self._placeholders():
             return await self._in_time(self._arguments, self._keywords)
         hooks = self._engine.reporter.hooks(self._run.id)
-        scope = Scope(self._engine.resources, "step", self._run.scope(), hooks)
+        scope = Scope(self._engine.resources, "call", self._run.scope(), hooks)
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]
             keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
@@ -351,7 +351,7 @@ class Step:
         from cascade.graph.model import NodeRef
 
         run = self._run.scope()
-        scope = Scope(self._engine.resources, "step", run, run.hooks)
+        scope = Scope(self._engine.resources, "call", run, run.hooks)
         nodes, calls = template.graph.nodes, template.graph.calls
         arguments = [*self._arguments, *self._keywords.values()]
         for index, operand in enumerate(nodes[template.plan.order[at]].operands[: len(arguments)]):
