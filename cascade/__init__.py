@@ -72,9 +72,10 @@ if TYPE_CHECKING:
     from cascade.command_line.program import cli
     from cascade.durable.memory import MemoryState
     from cascade.durable.protocol import StateBackend
-    from cascade.engine.engine import Engine, run
+    from cascade.engine.engine import Engine
     from cascade.engine.population import Population, PopulationCounts, Restart
     from cascade.engine.run import Run
+    from cascade.engine.runner import run
     from cascade.events import EventConsole, EventLog, EventLogger
     from cascade.expressions.inputs import Env, Param
     from cascade.graph.solver import Solver
@@ -127,7 +128,7 @@ _LATER = {
     "from_json": "cascade.inspect.json_document",
     "preload": "cascade.templates.cache",
     "resource": "cascade.resources.provider",
-    "run": "cascade.engine.engine",
+    "run": "cascade.engine.runner",
     "structural_hash": "cascade.inspect.api",
     "to_json": "cascade.inspect.api",
     "visualize": "cascade.inspect.api",

@@ -19,7 +19,7 @@
     ├── EngineStateError       (also RuntimeError)  the call does not fit what the engine is doing
     ├── DeadlockError          (also RuntimeError)  everybody waits, and for ever
     ├── VirtualTimeError       (also RuntimeError)  what takes real time was asked for under a virtual clock
-    ├── WorkerError            (also RuntimeError)  a result or failure cannot leave its worker process as itself
+    ├── WorkerError            (also RuntimeError)  a call was lost on its way to a worker process, in it, or back
     ├── ChannelClosedError                          the channel was closed
     ├── ChannelFullError                            the channel is at its capacity
     └── InternalError                               a defect in Cascade
@@ -137,7 +137,7 @@ class VirtualTimeError(CascadeError, RuntimeError):
 
 
 class WorkerError(CascadeError, RuntimeError):
-    """A result or failure of a worker process cannot be pickled there, or not be unpickled here; the message says why.
+    """A call's way to a worker process or back has failed: in pickling, or as the process died. The message says why.
 
     One that stands for a failure whose class cannot be imported here is an instance of the nearest base of that class
     that can be, too, and has those of its attributes that can be pickled.

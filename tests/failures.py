@@ -147,7 +147,7 @@ def _resource(scope: str, *, is_async: bool, early: bool) -> Way:
             raise ValueError
 
         engine = cs.Engine()
-        engine.report = lambda *_: None  # type: ignore[method-assign]
+        engine._driver.report = lambda *_: None  # type: ignore[method-assign]
         with contextlib.suppress(ValueError):
             async with engine:
                 engine.register(cs.resource(scope=scope)(awaited if is_async else plain), "it")

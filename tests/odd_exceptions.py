@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -283,8 +285,17 @@ GROUPS: dict[str, Callable[[], BaseException]] = {
 }
 
 
+# What is no `Exception`.
+ENDS: dict[str, Callable[[], BaseException]] = {
+    "exit": SystemExit,
+    "interrupt": KeyboardInterrupt,
+    "cancelled": asyncio.CancelledError,
+    "mute to the end": lambda: MuteToTheEnd(),  # its class is below
+}
+
+
 def odd(name: str) -> None:
-    raise {**MAKE, **GROUPS, "local": local, "local os": local_os, "stop": Stop, "exit": SystemExit}[name]()
+    raise {**MAKE, **GROUPS, "local": local, "local os": local_os, "stop": Stop, **ENDS}[name]()
 
 
 @cs.task
@@ -340,10 +351,82 @@ def raise_mute() -> None:
     raise Mute
 
 
+class MuteToTheEnd(BaseException):
+    """Also Ctrl-C in its text is no more than a failure of a call."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+def raise_mute_to_the_end() -> None:
+    raise MuteToTheEnd
+
+
+class Unpickling:
+    """What calls a function when it is unpickled."""
+
+    def __init__(self, function: Callable[..., Any], *args: object) -> None:
+        self.call = function, args
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+class StateExits:
+    def __setstate__(self, state: object) -> None:
+        sys.exit("state set")
+
+    def __getstate__(self) -> object:
+        return {"some": "state"}
+
+
+class StateInterrupts:
+    def __getstate__(self) -> object:
+        raise KeyboardInterrupt
+
+
+class Nonsense:
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return (1, 2, 3, 4, 5, 6, 7)
+
+
+class Named(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        sys.exit("named")
+
+
+class NameExits(metaclass=Named):
+    def __reduce__(self) -> Any:
+        raise ValueError("not pickled")
+
+
+def begun_coroutine() -> Any:
+    @types.coroutine
+    def stubborn() -> Any:
+        try:
+            yield
+        finally:
+            sys.exit("closed")
+
+    async def begun() -> None:
+        await stubborn()
+
+    coroutine = begun()
+    coroutine.send(None)
+    return coroutine
+
+
 VALUES: dict[str, Callable[[], object]] = {
     "unpickling raises": UnpicklingRaises,
     "unpickling exits": UnpicklingExits,
     "pickling exits": PicklingExits,
+    "state exits": StateExits,
+    "state interrupts": StateInterrupts,
+    "nonsense": Nonsense,
+    "name exits": NameExits,
+    "mute to the end": lambda: Unpickling(raise_mute_to_the_end),
+    "begun coroutine": begun_coroutine,
     "lock": threading.Lock,
     "local": lambda: lambda: None,
     "coroutine": lambda: odd_async.fn("empty"),
@@ -353,6 +436,16 @@ VALUES: dict[str, Callable[[], object]] = {
 @cs.task(mode="process")
 def give(name: str) -> object:
     return VALUES[name]()
+
+
+ARGUMENTS: dict[str, Callable[[], object]] = {
+    "exit": lambda: Arrives("exit"),
+    "interrupt": lambda: Arrives("interrupt"),
+    "cancelled": lambda: Arrives("cancelled"),
+    "mute to the end": lambda: Arrives("mute to the end"),
+    "state exits": StateExits,
+    "pickling exits": PicklingExits,
+}
 
 
 class Arrives:
@@ -376,11 +469,36 @@ def take(given: object) -> object:
     return given
 
 
+class LeavesAtOnce(ApiError):
+    """To unpickle it ends the process, and so does the trial of that in the worker."""
+
+    def __reduce__(self) -> Any:
+        return (os._exit, (7,))
+
+
+class HoldsAnEnd(ApiError):
+    """It cannot be pickled whole, and a part of it not be unpickled."""
+
+    def __init__(self, end: Callable[..., Any] = sys.exit) -> None:
+        super().__init__("held")
+        self.status = 404
+        self.end = Unpickling(end, 7)
+        self.lock = threading.Lock()
+
+
 @cs.task(mode="process")
-def wait_for_file(path: str) -> str:
+def leave(how: str) -> None:
+    raise {"whole": LeavesAtOnce, "part": lambda: HoldsAnEnd(os._exit), "exit": HoldsAnEnd}[how]()
+
+
+@cs.task(mode="process")
+def wait_for_file(path: str, begun: str | None = None) -> str:
     """Until there is a file, or the directory in which it would be is gone."""
     import time
     from pathlib import Path
+
+    if begun is not None:
+        Path(begun).touch()
 
     while not Path(path).exists() and Path(path).parent.exists():
         time.sleep(0.002)

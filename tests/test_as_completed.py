@@ -253,7 +253,7 @@ def test_its_event_loop_is_closed_under_it() -> None:
             await anext(ends)  # type: ignore[call-overload]
         await engine.run(count(1))
         assert await anext(ends) is run  # type: ignore[call-overload]
-        assert isinstance(run.failure(), cs.EngineStateError)
+        assert isinstance(run._failure(), cs.EngineStateError)
         with pytest.raises(cs.EngineStateError):
             run.result()
 

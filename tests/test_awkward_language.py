@@ -95,7 +95,7 @@ async def test_a_stray_cancellation_does_not_leave_a_call_behind() -> None:
 
     run = cs.Engine().start(work().with_retry(2))
     assert await asyncio.to_thread(begun.wait, 60)
-    for handle in run.handles():
+    for handle in run._handles():
         handle.cancel()
     await asyncio.sleep(0)
     assert not run.done()

@@ -297,3 +297,210 @@ def test_a_method_that_is_called_as_those_that_change_containers(monkeypatch: py
     assert cs.run(by_module(10)) == 13
     monkeypatch.setattr(HELPERS, "add", lambda x: -x)
     assert cs.run(by_module(10)) == -10
+
+
+REACHED = """
+    import functools
+    import settings
+    import other
+
+    class Base:
+        SHARED = 1
+        def __init__(self): self._rate = 2
+
+    class Descriptor:
+        def __get__(self, owner, kind): return owner._rate
+
+    class Config(Base):
+        described = Descriptor()
+        def __call__(self, x): return x * self._rate
+        def top(self, x): return self.deeper(x)
+        def deeper(self, x): return x * self._rate
+        def shared(self, x): return x * self.SHARED
+        def again(self, x): return self.again(x - 1) if x > 20 else x * self._rate
+        @classmethod
+        def made(cls, x): return x * cls.SHARED
+        @property
+        def rate(self): return self._rate
+        @functools.cached_property
+        def kept(self): return self._rate
+
+    class Hooked:
+        def __init__(self): self._values = {"rate": 2}
+        def __getattr__(self, name): return self._values[name]
+
+    config = Config()
+    hooked = Hooked()
+    bound = config.top
+
+    def alias(x):
+        m = settings
+        return x * m.RATE
+    def walrus(x): return x * (m := settings).RATE + m.RATE
+    def either(x): return x * (settings if x else other).RATE
+    def one_of_two(x):
+        if x:
+            m = settings
+        else:
+            m = other
+        return x * m.RATE
+    def in_a_loop(x):
+        m = other
+        for _ in range(2):
+            total = x * m.RATE
+            m = settings
+        return total
+    def tried(x):
+        m = settings
+        try:
+            raise KeyError
+        except KeyError:
+            return x * m.RATE
+    def imported(x):
+        import settings as m
+        return x * m.RATE
+    def imported_whole(x):
+        import settings
+        return x * settings.RATE
+    def imported_name(x):
+        from settings import RATE
+        return x * RATE
+    def by_getattr(x): return x * getattr(settings, "RATE")
+    def by_getattr_or(x): return x * getattr(settings, "RATE", 5)
+    def by_default(x, *, m=settings): return x * m.RATE
+    def in_comprehension(x):
+        m = settings
+        return sum([m.RATE for _ in range(x)])
+    def in_inner(x):
+        m = settings
+        def inner(): return m.RATE
+        return x * inner()
+    def with_class(m):
+        def closed(x): return x * m.SHARED
+        return closed
+    def with_module(m):
+        def closed(x): return x * m.RATE
+        return closed
+    def times(m, x): return x * m.RATE
+    def with_partial(call):
+        def closed(x): return call(x)
+        return closed
+    in_cell = with_module(settings)
+    class_in_cell = with_class(Config)
+    partial_in_cell = with_partial(functools.partial(times, settings))
+    def by_property(x): return x * config.rate
+    def by_kept(x): return x * config.kept
+    def by_descriptor(x): return x * config.described
+    def by_hook(x): return x * hooked.rate
+    def by_call(x): return config(x)
+    def by_self(x): return config.top(x)
+    def by_recursion(x): return config.again(x)
+    def by_bound(x): return bound(x)
+    def by_base(x): return config.shared(x)
+    def by_cls(x): return Config.made(x)
+    def by_kind(x): return x * config.__class__.SHARED
+"""
+
+OBJECT = {"by_property", "by_kept", "by_descriptor", "by_call", "by_self", "by_bound", "by_recursion"}
+CLASS = {"class_in_cell", "by_base", "by_cls", "by_kind"}
+
+
+@pytest.fixture
+def reached(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    program = types.ModuleType("program")
+    modules = [types.ModuleType("settings"), types.ModuleType("other"), program]
+    for one in modules:
+        one.RATE = 2  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, one.__name__, one)
+    exec(textwrap.dedent(REACHED), vars(program))
+    return program
+
+
+WAYS = [line.split("(")[0].split()[-1] for line in textwrap.dedent(REACHED).splitlines() if line.startswith("def ")]
+MAKERS = {"with_class", "with_module", "with_partial", "times"}
+WAYS = [name for name in WAYS if name not in MAKERS] + ["in_cell", "class_in_cell", "partial_in_cell"]
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_by_whatever_way_it_is_reached_it_counts(reached: Any, name: str) -> None:
+    fn = vars(reached)[name]
+    before = [fingerprint(fn), identity(fn, "f")]
+    assert before == [fingerprint(fn), identity(fn, "f")]
+    old = fn(10)
+    reached.config.__dict__.pop("kept", None)
+    assert before == [fingerprint(fn), identity(fn, "f")]
+    if name in OBJECT:
+        reached.config._rate = 3
+    elif name in CLASS:
+        reached.Base.SHARED = 3
+    elif name == "by_hook":
+        reached.hooked._values["rate"] = 3
+    else:
+        reached.settings.RATE = 3
+    assert fn(10) != old
+    after = [fingerprint(fn), identity(fn, "f")]
+    assert after[0] != before[0] and after[1] != before[1]
+    reached.config._rate, reached.Base.SHARED, reached.settings.RATE = 2, 1, 2
+    reached.hooked._values["rate"] = 2
+    reached.config.__dict__.pop("kept", None)
+    assert before == [fingerprint(fn), identity(fn, "f")]
+
+
+def test_what_is_changed_by_another_name_is_its_own_state(reached: Any) -> None:
+    source = """
+        calls, kept = [], {}
+        class Counter:
+            def __init__(self): self.count, self.seen = 0, []
+            def add(self, x):
+                self.count += 1
+                self.seen.append(x)
+                return x
+        counter = Counter()
+        def own(x):
+            mine = calls
+            mine.append(x)
+            table = kept
+            table[x] = x
+            return counter.add(x)
+        def chain(node):
+            while node:
+                node = node.left if node.right else node.right
+            return node
+    """
+    exec(textwrap.dedent(source), vars(reached))
+    before = identity(reached.own, "f")
+    reached.own(10)
+    assert reached.counter.count == len(reached.calls) == len(reached.kept) == 1
+    assert identity(reached.own, "f") == before
+    assert len(identity(reached.chain, "f")) == 32  # ways without an end
+
+
+def test_what_holds_is_not_looked_at_again(reached: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["alias", "imported_name", "by_property", "by_self", "by_cls", "by_recursion"]
+    digests = {name: identity(vars(reached)[name], "f") for name in names}
+    monkeypatch.setattr("cascade.cache.identity.Walk", None)
+    assert {name: identity(vars(reached)[name], "f") for name in names} == digests
+
+
+LATE = """
+import cascade as cs, sys
+@cs.cached(store=cs.DiskStore(sys.argv[1]))
+@cs.task(mode="inline")
+def price(x):
+    from {package} import rates
+    return x * rates.RATE
+print(cs.run(price(10)))
+"""
+
+
+@pytest.mark.parametrize("package", ["shop", "."])
+def test_a_module_that_is_not_imported_yet_counts_by_its_text(tmp_path: Path, package: str) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("")
+    (tmp_path / "shop" / "sell.py").write_text(LATE.format(package=package))
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import shop.sell"
+    store = tmp_path / "store.db"
+    for rate in (2, 2, 30, 2):
+        (tmp_path / "shop" / "rates.py").write_text(f"RATE = {rate}")
+        assert run("-c", script, str(store)) == str(10 * rate)
+    assert len(cs.DiskStore(store)) == 2

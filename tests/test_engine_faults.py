@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
+from cascade.engine.loop_driver import LoopDriver
 from cascade.events import Event, NodeFailed, RunFinished, RunStarted
 from cascade.events.line_writer import LineWriter
 
@@ -42,7 +43,7 @@ class Failing:
         self._times = times
 
         def call(*args: Any, **options: Any) -> Any:
-            if self.left and any(isinstance(_bound_to(each), cs.Engine) for each in args):
+            if self.left and any(isinstance(_bound_to(each), LoopDriver) for each in args):
                 self.left -= 1
                 raise error
             return real(*args, **options)
@@ -146,14 +147,14 @@ def test_a_decision_that_is_interrupted(monkeypatch: pytest.MonkeyPatch, error: 
     loop.set_exception_handler(lambda loop, context: None)
 
     class Hook:
-        def end(self, run: cs.Run) -> None:
+        def _run_ended(self, run: cs.Run) -> None:
             raise error
 
     waiting: list[asyncio.Task[Any]] = []
 
     async def start() -> None:
         run = engine.start([add(1, 2), cs.wait(0)])
-        run.attach((Hook(),))
+        run._add_done_callback((Hook(),))
         waiting.append(asyncio.ensure_future(_await(run)))
         for _ in range(5):
             await asyncio.sleep(0)

@@ -319,7 +319,7 @@ async def test_the_last_timer_is_gone_when_the_alarm_is_set() -> None:
     await asyncio.sleep(0)
     channel.send("hello")
     assert len(engine.clock) == 0
-    engine._set_alarm()
+    engine._driver._set_alarm()
     assert (await run).message == "hello"
 
 

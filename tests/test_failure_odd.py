@@ -7,11 +7,13 @@ import logging
 import os
 import traceback
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 from odd_exceptions import (
+    ARGUMENTS,
     EVERYWHERE,
     GROUPS,
     MAKE,
@@ -21,11 +23,13 @@ from odd_exceptions import (
     Empty,
     Frozen,
     Holds,
+    HoldsAnEnd,
     Keyword,
     Mute,
     NoAttributes,
     OwnTraceback,
     give,
+    leave,
     odd,
     odd_process,
     odd_thread,
@@ -165,17 +169,47 @@ async def test_neighbours_in_the_pool_go_on(tmp_path: Path) -> None:
             run = engine.start(odd_process(name))
             with pytest.raises(BaseException):  # noqa: B017 - which one is for the tests above
                 await run
-            assert f"run {run.id}" in run.failure().__notes__[-1]  # type: ignore[union-attr]
+            assert f"run {run.id}" in run._failure().__notes__[-1]  # type: ignore[union-attr]
         for name in VALUES:
             with pytest.raises(cs.WorkerError, match=r"must be (un)?picklable"):
                 await engine.run(give(name))
-        for how in ("keyword", "mute", "exit"):
-            with pytest.raises(BaseException) as caught:
+        for how in ("keyword", "mute"):
+            with pytest.raises(ApiError):
                 await engine.run(take(Arrives(how)))
-            assert isinstance(caught.value, SystemExit if how == "exit" else ApiError)
+        for make in ARGUMENTS.values():
+            with pytest.raises(cs.WorkerError, match=r"arguments of task odd_exceptions.take\(\w+\) must be (un)?pick"):
+                await engine.run(take(make()))
         assert not neighbour.done()
         (tmp_path / "gate").touch()
         assert await neighbour == "held"
+
+
+def test_a_part_of_an_exception_that_cannot_be_unpickled_is_left_out(engine: cs.Engine) -> None:
+    error = failure_of(leave("exit"), engine)
+    assert isinstance(error, HoldsAnEnd) and error.status == 404
+    assert not hasattr(error, "end")
+
+
+async def test_a_worker_that_dies_names_the_calls_that_were_at_work(tmp_path: Path) -> None:
+    """Also if only the trial of an exception ends it."""
+    async with cs.Engine(max_processes=2) as engine:
+        neighbour = engine.start(wait_for_file(str(tmp_path / "gate"), begun=str(tmp_path / "begun")))
+        while not (tmp_path / "begun").exists():
+            await asyncio.sleep(0)
+        one = engine.start(leave("whole"))
+        for run, its, others in (
+            (one, "leave(str)", "wait_for_file(str, begun=str)"),
+            (neighbour, "wait_for_file(str, begun=str)", "leave(str)"),
+        ):
+            with pytest.raises(cs.WorkerError, match="a worker process died") as caught:
+                await run
+            assert isinstance(caught.value, BrokenProcessPool)
+            assert f"while task odd_exceptions.{its} was at work" in str(caught.value)
+            assert f"so were odd_exceptions.{others}" in str(caught.value)
+        assert await engine.run(take(1)) == 1
+        for how in ("whole", "part"):  # and never the process that the run is in
+            with pytest.raises(cs.WorkerError, match="no other one was"):
+                await engine.run(leave(how))
 
 
 async def test_a_worker_that_dies_is_told_to_each_run_of_its_own(tmp_path: Path) -> None:
@@ -260,10 +294,10 @@ async def test_in_maps_populations_and_iterations(name: str) -> None:
         population = engine.start_many([odd_thread(name), keep(1)])
         counts = await population
         assert (counts.failed, counts.done) == (1, 1)
-        is_the_same(population.failed[0].failure(), name)  # type: ignore[arg-type]
+        is_the_same(population.failed[0]._failure(), name)  # type: ignore[arg-type]
         population = engine.start_many([odd_thread(name)], on_failure=cs.Restart(limit=2))
         assert (await population).restarts == 2
-        is_the_same(population.failed[0].failure(), name)  # type: ignore[arg-type]
+        is_the_same(population.failed[0]._failure(), name)  # type: ignore[arg-type]
         with pytest.raises(BaseException) as caught:
             await engine.start_many([odd_thread(name), keep(1)], on_failure="stop")
         is_the_same(caught.value, name)
@@ -363,7 +397,7 @@ async def test_what_nobody_looks_at_is_logged(name: str, caplog: pytest.LogCaptu
         while not run.done():
             await asyncio.sleep(0)
         del run
-    [record] = [record for record in caplog.records if "was never looked at" in record.getMessage()]
+    [record] = [record for record in caplog.records if "was never retrieved" in record.getMessage()]
     assert record.exc_info is not None and record.exc_info[0] is type({**MAKE, **GROUPS}[name]())
 
 

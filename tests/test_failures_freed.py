@@ -19,7 +19,7 @@ async def test_what_a_failed_call_held_dies_with_it(way: Way, caplog: pytest.Log
     """The engine lives on; what it has seen once it may remember."""
     caplog.set_level(logging.CRITICAL, "cascade")  # records of the log, which pytest keeps, have tracebacks
     engine = cs.Engine(limits={"slot": 4})
-    engine.report = lambda *_: None  # type: ignore[method-assign]
+    engine._driver.report = lambda *_: None  # type: ignore[method-assign]
     left: list[bool] = []
     blocks: list[int] = []
     for times in (5, 10, 40):

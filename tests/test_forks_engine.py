@@ -126,13 +126,14 @@ def use_state(state: MemoryState) -> None:
         (lambda: Events(lambda: None, lambda message, error: None), use_events),
         (MemoryState, use_state),
         (Registry, lambda registry: registry.register(1, "one")),
-        (Listeners, lambda listeners: listeners.add(cs.Engine().reporter)),
+        (Listeners, lambda listeners: listeners.add(cs.Engine()._driver.services.emitter)),
     ],
     ids=["engine", "events", "state", "registry", "listeners"],
 )
 def test_a_lock_that_another_thread_holds(made: Callable[[], object], use: Callable[[object], None]) -> None:
     thing = made()
-    while_held(thing._lock, lambda: in_child(lambda: use(thing)))  # type: ignore[attr-defined]
+    lock = getattr(thing, "_driver", thing)._lock
+    while_held(lock, lambda: in_child(lambda: use(thing)))
 
 
 def test_a_log_that_another_thread_writes(tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ def test_a_teardown_that_is_cancelled_before_it_begins() -> None:
     async def main() -> cs.Run:
         made = engine()
         run = made.start(use())
-        while not run.ended:
+        while not run._ended:
             await asyncio.sleep(0)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()

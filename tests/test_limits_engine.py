@@ -317,14 +317,14 @@ async def test_a_paused_run_costs_nothing() -> None:
         run = engine.start(echo(1))
         await settle(20)
         turns = 0
-        original = engine._turn
+        original = engine._driver._turn
 
         def turn() -> None:
             nonlocal turns
             turns += 1
             original()
 
-        engine._turn = turn  # type: ignore[method-assign]
+        engine._driver._turn = turn  # type: ignore[method-assign]
         await settle(100)
         assert turns == 0 and not run.done()
         engine.limits.resume()

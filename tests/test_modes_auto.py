@@ -56,7 +56,7 @@ class Probe:
         return list(self.inline)
 
     def call_until_inline(self) -> None:
-        while not self.task.runs_inline:
+        while not self.task._runs_inline:
             self.call()
 
 

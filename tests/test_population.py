@@ -146,7 +146,7 @@ async def test_counts_through_a_life() -> None:
     assert counts == population.counts()
     assert states(population) == {"done": 1, "failed": 1, "cancelled": 1, "skipped": 1}
     assert "1 done, 1 failed, 1 skipped, 1 cancelled" in repr(population)
-    assert [str(run.failure()) for run in population.failed] == ["so"]
+    assert [str(run._failure()) for run in population.failed] == ["so"]
     with pytest.raises(AttributeError):
         counts.done = 2  # type: ignore[misc]
 
@@ -275,10 +275,10 @@ def test_its_event_loop_is_closed_under_it(caplog: pytest.LogCaptureFixture) -> 
     pending = asyncio.all_tasks(loop)
     loop.close()
     asyncio.run(come_back())
-    assert {type(run.failure()) for run in population.failed} == {cs.EngineStateError}
+    assert {type(run._failure()) for run in population.failed} == {cs.EngineStateError}
     for task in pending:
         task._log_destroy_pending = False  # type: ignore[attr-defined]
-    assert "never looked at" not in caplog.text
+    assert "was never retrieved" not in caplog.text
 
 
 # ------------------------------------------------------------------------------------------------- agents and events

@@ -25,7 +25,7 @@ async def test_left_alone_the_others_go_on() -> None:
     population = cs.Engine().start_many([fail("a"), count(3), fail("b"), give(1)])
     counts = await population
     assert (counts.done, counts.failed) == (2, 2)
-    assert [str(run.failure()) for run in population.failed] == ["a", "b"]
+    assert [str(run._failure()) for run in population.failed] == ["a", "b"]
     with pytest.raises(ValueError, match="a"):
         await population.failed[0]
 
@@ -41,7 +41,7 @@ async def test_failed_is_in_order_of_failing() -> None:
         await rest(population)
         channels[index].send(str(index))
     await population
-    assert [str(run.failure()) for run in population.failed] == ["2", "0", "1"]
+    assert [str(run._failure()) for run in population.failed] == ["2", "0", "1"]
 
 
 async def test_the_first_failure_stops_all() -> None:
@@ -172,7 +172,7 @@ async def test_only_exceptions_are_answered_by_a_restart() -> None:
     counts = await population
     assert calls == ["called"]
     assert (counts.failed, counts.skipped, counts.restarts) == (1, 1, 0)
-    assert isinstance(population.failed[0].failure(), Interrupt)
+    assert isinstance(population.failed[0]._failure(), Interrupt)
 
 
 async def leave(engine: cs.Engine, population: cs.Population) -> None:
@@ -264,4 +264,4 @@ async def test_what_ends_the_process_stops_any_population_and_is_raised(end: typ
     with pytest.raises(end, match="of it all"):
         await population
     assert states(population)["cancelled"] == 2 + (policy != "leave")
-    assert type(population.failed[-1].failure()) is end
+    assert type(population.failed[-1]._failure()) is end

@@ -50,7 +50,7 @@ def test_one_line_however_many_there_are() -> None:
         await engine.start_many(fail(number) for number in range(3000))
 
     assert reports(main) == [
-        ("the failure of 3,000 runs in a population of 3,000 was never looked at; this is the first", "0")
+        ("the exception of 3,000 runs in a population of 3,000 was never retrieved; this is the first", "0")
     ]
 
 
@@ -88,7 +88,7 @@ def test_nothing_is_told_before_all_have_ended() -> None:
         assert told == []
         channel.send(1)
         await population
-        assert [str(run.failure()) for run in population.failed] == ["a"]
+        assert [str(run._failure()) for run in population.failed] == ["a"]
 
     assert reports(main) == []
     assert told == []
@@ -222,7 +222,7 @@ def test_garbage_in_a_cycle_is_told_as_well() -> None:
 
     found = reports(main)
     assert found == [
-        ("the failure of 100 runs in a population of 100 was never looked at; this is the first", "0 of 100")
+        ("the exception of 100 runs in a population of 100 was never retrieved; this is the first", "0 of 100")
     ]
 
 

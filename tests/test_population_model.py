@@ -105,7 +105,7 @@ async def check(model: Model, policy: object) -> None:
     assert len(ends) == len(set(ends)) == len(runs)
     assert population.failed == tuple(runs[member] for member in model.failed)
     if policy == "stop" and model.failed:
-        assert outcome is runs[model.failed[0]].failure()
+        assert outcome is runs[model.failed[0]]._failure()
     else:
         assert outcome == population.counts()
 

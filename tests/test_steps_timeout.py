@@ -116,7 +116,7 @@ async def test_a_task_under_the_auto_rule_runs_in_a_thread_if_it_has_a_timeout()
         return threading.current_thread() is threading.main_thread()
 
     async with cs.Engine() as engine:
-        while not where.runs_inline:
+        while not where._runs_inline:
             await engine.run(where())
         assert await engine.run([where(), where().with_timeout(60)]) == [True, False]
     async with cs.Engine(default_mode="inline") as engine:

@@ -95,7 +95,7 @@ def test_the_environment_names_a_file_for_all_engines(tmp_path: Path, interprete
     path = tmp_path / "templates"
     code = """
         import warm, cascade as cs
-        from cascade.engine.engine import default_templates
+        from cascade.templates.cache import default_templates
         assert cs.run(warm.heavy_complex_countdown(3)) == "end"
         own = cs.Engine(templates=cs.Templates())
         assert cs.run(warm.noop(1), engine=own) == 1

@@ -146,8 +146,8 @@ def test_they_start_again_after_closing() -> None:
 def test_calls_in_threads_are_measured() -> None:
     executor = ThreadExecutor(max_threads=1)
     task = cs.task(lambda: None, name="measured by the executor")
-    assert not task.runs_inline
+    assert not task._runs_inline
     for _ in range(5):
         executor.submit(task, (), {}).result(PATIENCE)
-    assert task.runs_inline
+    assert task._runs_inline
     executor.close()

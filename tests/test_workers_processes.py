@@ -231,7 +231,7 @@ FORKS = """
         engine = cs.Engine(max_processes=1, max_threads=1)
         task = tasks[{where!r}]
         print("parent:", cs.run(task(1), engine=engine), flush=True)
-        executor = engine._workers._executors[{where!r}]
+        executor = engine._driver.workers._executors[{where!r}]
         for lock in [executor._pool._lock] if {where!r} == "process" else [executor._pool._line._lock]:
             held, over = threading.Event(), threading.Event()
 

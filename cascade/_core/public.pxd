@@ -4,5 +4,5 @@ from cpython.object cimport PyTypeObject
 
 
 cdef inline void name_type(type kind, const char* name) noexcept:
-    """Name a class. `name` is a literal: the class points at it for ever. Its `__module__` is what is before the dot."""
+    """Name a class: module, dot, class. `name` is a literal, as the class points at it for ever."""
     (<PyTypeObject*>kind).tp_name = name

@@ -7,23 +7,25 @@ Functions may refer to one another and to themselves through their closures. Wha
 out from the member that is asked for, those met again as numbers; the digests of a knot's members are known when all of
 it has been seen (Tarjan's algorithm). A container that holds itself is an error.
 
-A function is followed to the globals that it reads, and from there on nothing is refused: an object that cannot be
-taken apart is one of its class. Functions of installed packages are known by their names.
+A function is followed to the globals that it reads, and to the attributes that it reads of what it holds. From there on
+nothing is refused: an object that cannot be taken apart is one of its class. Functions of installed packages are known
+by their names.
 """
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from hashlib import blake2b
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 from typing import Any, cast
 
 from cascade._core.expr.lazy import LazyResult
 from cascade.cache.composites import SETS, encode, parts_of
 from cascade.cache.functions import Codes
-from cascade.cache.global_names import Path, changed_cells, find_globals
+from cascade.cache.global_names import Path, changed_cells, find_bound, find_globals
 from cascade.cache.origin import is_installed
-from cascade.cache.scalars import ABSENT, SIZE, Unhashable, Used, function_name, opaque
+from cascade.cache.scalars import ABSENT, SIZE, Bound, Unhashable, Used, function_name, opaque
 from cascade.exceptions import CacheKeyError
 
 __all__ = ["Walk", "fingerprint", "write"]
@@ -115,16 +117,17 @@ class Walk:
     """One way through a value and all that it is made of.
 
     Attributes:
-        functions: those that were met, with what was found under the paths that they read.
+        functions: those that were met, alone or with arguments, with what was found under the paths that they read.
         kinds: the types of all that was met and has parts.
     """
 
     def __init__(self, root: str) -> None:
-        self.functions: list[tuple[FunctionType, list[tuple[Path, Any]]]] = []
+        self.functions: list[tuple[FunctionType | Bound, list[tuple[Path, Any]]]] = []
         self.kinds: set[type] = set()
         self._root = root
         self._home = ""  # the package of the first function
         self._met: dict[tuple[int, bool], _Node] = {}
+        self._bound: dict[tuple[int, ...], Bound] = {}  # the first of equal ones
         self._again: list[tuple[int, int]] = []  # lazy results reached again, which run once
         self._path: list[_Node] = []
         self._open: list[_Node] = []
@@ -175,6 +178,9 @@ class Walk:
         written = encode(value)
         if written is not None:
             return written
+        if type(value) is Bound:
+            arguments = *value.args, *(value.kwargs or {}).values()
+            value = self._bound.setdefault((id(value.fn), *map(id, arguments)), value)
         node = self._met.get((id(value), used))
         if node is not None:
             return self._meet(node)
@@ -186,6 +192,12 @@ class Walk:
         self.kinds.add(type(value))
         if type(value) is FunctionType:
             self._add_globals(node, value)
+        elif type(value) is Bound:
+            self._add_found(node, value, find_bound(value))
+        elif type(value) is MethodType and type(value.__func__) is FunctionType:
+            self._add_parts(node, [Used(Bound(value.__func__, (value.__self__,)))])
+        elif type(value) is partial and type(value.func) is FunctionType:
+            self._add_parts(node, [Used(Bound(value.func, value.args, value.keywords))])
         self._met[id(value), used] = node
         self._path.append(node)
         self._open.append(node)
@@ -215,14 +227,22 @@ class Walk:
             self._home = name.partition(".")[0] if type(name) is str and not _is_library(name) else "-"
         if self._is_foreign(fn):
             return
-        where, count = node.where, len(node.parts)
         for i in changed_cells(fn) if node.used else ():
             node.parts[i - len(fn.__code__.co_freevars)] = ABSENT  # a helper's own state
-        found = find_globals(fn)
+        self._add_found(node, fn, find_globals(fn))
+
+    def _add_found(self, node: _Node, fn: FunctionType | Bound, found: list[tuple[Path, Any]]) -> None:
+        if type(fn) is Bound and self._is_foreign(fn.fn):
+            return
         self.functions.append((fn, found))
-        for path, value in found:
-            if value is not ABSENT:
-                node.parts += [".".join(path), Used(value)]
+        self._add_parts(
+            node, [part for path, value in found if value is not ABSENT for part in (".".join(path), Used(value))]
+        )
+
+    def _add_parts(self, node: _Node, parts: list[Any]) -> None:
+        """Add parts of which nothing is refused."""
+        where, count = node.where, len(node.parts)
+        node.parts = [*node.parts, *parts]
         node.where = lambda i: where(i) if i < count else ""
 
     def _check_knot(self, node: _Node) -> None:
@@ -230,7 +250,7 @@ class Walk:
         if node.done:  # there by another way, which was seen to
             return
         for member in reversed(self._path):
-            if type(member.value) is FunctionType:
+            if type(member.value) in (FunctionType, Bound):
                 return
             if member is node:
                 raise Unhashable(f"`{type(node.value).__name__}` that holds itself")

@@ -1,118 +1,202 @@
-"""Which globals a function reads and what it changes, found in its bytecode.
+"""What a function reads of what it did not make: globals, modules that it imports, attributes of all that it holds.
 
 A global that a function changes is state of its own, such as a list to which it appends; it is no input. What it only
-reads may change its result. What this does not understand counts as read, never as changed.
+reads may change its result. No code of the program is run to find it: what a property would give is what its function
+reads of the object.
 """
 
 from __future__ import annotations
 
-import dis
 import sys
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
-from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
+from collections.abc import Mapping
+from functools import cached_property
+from types import BuiltinFunctionType, CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
+from cascade.cache.flow import ARGUMENT, CELL, IMPORT, Flow, Path
 from cascade.cache.functions import Codes
-from cascade.cache.origin import is_installed
-from cascade.cache.scalars import ABSENT
+from cascade.cache.origin import is_installed, text_of
+from cascade.cache.scalars import ABSENT, Bound
 
-__all__ = ["Path", "changed_cells", "find_globals", "traffic"]
-
-Path = tuple[str, ...]
-"""A global's name, followed by attributes: ``("settings", "RATE")`` for ``settings.RATE``."""
-
-LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
-CELLS = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
-CELL = "cell "  # before the name of a variable of the function around; no name has a space
-ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD"}
-ASSIGNS = {"STORE_GLOBAL", "DELETE_GLOBAL"}
-# Where on the stack, counted from its top, that stands which an instruction changes.
-CHANGES = {"STORE_SUBSCR": 2, "DELETE_SUBSCR": 2, "STORE_SLICE": 3, "STORE_ATTR": 1, "DELETE_ATTR": 1}
-MUTATORS = {
-    *("add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "insert"),
-    *("intersection_update", "move_to_end", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault"),
-    *("sort", "subtract", "symmetric_difference_update", "update"),
-}
-# Instructions that neither take nor leave anything, and those that take without leaving anything.
-IDLE = {"CACHE", "COPY_FREE_VARS", "EXTENDED_ARG", "KW_NAMES", "MAKE_CELL", "NOP", "NOT_TAKEN", "PRECALL", "RESUME"}
-TAKERS = ("DELETE_", "POP_", "STORE_")
-# After these comes only what is jumped to, or an exception handler.
-ENDS = ("JUMP_BACKWARD", "JUMP_FORWARD", "RAISE_VARARGS", "RERAISE", "RETURN_")
-
-# What stands on the stack: a global, and whether it is the object under that path or only a part of it.
-_Origin = tuple[Path, bool]
+__all__ = ["Path", "changed_cells", "find_bound", "find_globals", "traffic"]
 
 # Whose methods of the names in `MUTATORS` change them. Anything else may have a method `add` that changes nothing.
 _CONTAINERS = (list, dict, set, bytearray, array, deque, OrderedDict, defaultdict, Counter)
+# Of which all attributes that count are found in other ways.
+_PLAIN = {FunctionType, BuiltinFunctionType, Bound, str, bytes, int, float, bool, type(None), *_CONTAINERS}
 
-_known: Codes[tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]] = Codes()
+_NONE: Mapping[str, Any] = {}
 
 
-def traffic(code: CodeType) -> tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]:
-    """Return what a function, and the functions inside it, read of their globals, and what they change; sorted.
+class _Plan:
+    """What to look up to find what a code object reads, each object once.
 
-    The third is what they change if it is a container: a method of it is named that would do so.
-
-    >>> def f(x):
-    ...     calls.append(x)
-    ...     return x * RATE + settings.offset
-    >>> traffic(f.__code__)
-    ((('RATE',), ('calls',), ('calls', 'append'), ('settings',), ('settings', 'offset')), (), (('calls',),))
+    Attributes:
+        steps: the paths, each as the step at which its first part is found (-1: none), and its last name.
+        reads: which of the steps count: step, path, and whether it may be excluded by something that is changed.
+        changes: what is changed.
+        calls: what is changed if it is a container, as steps.
     """
-    known = _known.get(code)
-    if known is None:
-        flow = _Flow()
-        inside = [code]
-        while inside:
-            one = inside.pop()
-            flow.follow(one)
-            inside += [constant for constant in one.co_consts if type(constant) is CodeType]
-        reads = {path for path in flow.reads if not any(_is_within(path, change) for change in flow.changes)}
-        known = tuple(sorted(reads)), tuple(sorted(flow.changes)), tuple(sorted(flow.calls))
-        _known.add(code, known)
-    return known
+
+    __slots__ = ("calls", "changes", "reads", "steps")
+
+    def __init__(self, reads: list[Path], changes: set[Path], calls: list[Path]) -> None:
+        paths = sorted({path[: i + 1] for path in (*reads, *calls) for i in range(len(path))})
+        place = {path: i for i, path in enumerate(paths)}
+        self.steps = [(place.get(path[:-1], -1), path[-1]) for path in paths]
+        self.changes = changes
+        self.calls = [(place[path], path) for path in calls]
+        touched = [*changes, *calls]
+        self.reads = [
+            (place[path], path, any(_is_within(one, path) or _is_within(path, one) for one in touched))
+            for path in reads
+        ]
+
+    def find(self, fn: FunctionType, arguments: Mapping[str, Any]) -> list[tuple[Path, Any]]:
+        """Return what is read, and what is there; ABSENT: nothing that can be found as data."""
+        values: list[Any] = []
+        for parent, name in self.steps:
+            if parent >= 0:
+                value = values[parent]
+                values.append(ABSENT if value is ABSENT else _attribute(value, name))
+            else:
+                values.append(_first(fn, name, arguments))
+        if not self.calls and not self.changes:
+            return [(path, values[i]) for i, path, _ in self.reads]
+        own = [path for i, path in self.calls if type(values[i]) in _CONTAINERS]
+        changes = [*self.changes, *own]
+        return [
+            (path, values[i])
+            for i, path, touched in self.reads
+            if not touched or not _is_own(path, values[i], own, changes)
+        ]
 
 
 def _is_within(path: Path, other: Path) -> bool:
     return path[: len(other)] == other
 
 
+def _is_own(path: Path, value: Any, own: list[Path], changes: list[Path]) -> bool:
+    if any(_is_within(path, change) for change in own):
+        return True
+    # An object of which it changes a part is its own. A module or a class is only the place of that part.
+    is_place = issubclass(type(value), (ModuleType, type, FunctionType))
+    return not is_place and any(_is_within(one, path) for one in changes)
+
+
+_Traffic = tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]
+_known: Codes[tuple[_Traffic, _Plan, _Plan]] = Codes()
+
+
+def _look(code: CodeType) -> tuple[_Traffic, _Plan, _Plan]:
+    """What a code object reads and changes, and the plans to find it: without what arguments give, and this alone."""
+    known = _known.get(code)
+    if known is None:
+        flow = Flow(code)
+        reads = sorted(path for path in flow.reads if not any(_is_within(path, change) for change in flow.changes))
+        calls = sorted(flow.calls)
+        others, arguments = [
+            _Plan(
+                [path for path in reads if path[0].startswith(ARGUMENT) is given],
+                {path for path in flow.changes if path[0].startswith(ARGUMENT) is given},
+                [path for path in calls if path[0].startswith(ARGUMENT) is given],
+            )
+            for given in (False, True)
+        ]
+        known = (tuple(reads), tuple(sorted(flow.changes)), tuple(calls)), others, arguments
+        _known.add(code, known)
+    return known
+
+
+def traffic(code: CodeType) -> _Traffic:
+    """Return what a function, and those inside it, read of what they did not make, and what they change; sorted.
+
+    The third is what they change if it is a container: a method of it is named that would do so.
+
+    >>> def f(x):
+    ...     calls.append(x)
+    ...     return x * RATE + settings.offset
+    >>> reads, changes, calls = traffic(f.__code__)
+    >>> [".".join(path) for path in reads]
+    ['RATE', 'calls', 'calls.append', 'calls.append.__call__', 'settings', 'settings.offset']
+    >>> changes, calls
+    ((), (('calls',),))
+    """
+    return _look(code)[0]
+
+
 def changed_cells(fn: FunctionType) -> list[int]:
     """Return which of the cells of its closure a function changes."""
     _, changes, calls = traffic(fn.__code__)
-    changed = {path[0] for path in changes} | {path[0] for path in calls if type(_find(fn, path)) in _CONTAINERS}
+    changed = {path[0] for path in changes}
+    changed |= {path[0] for path in calls if path[0].startswith(CELL) and type(_under(fn, path)) in _CONTAINERS}
     return [i for i, name in enumerate(fn.__code__.co_freevars) if CELL + name in changed]
 
 
+def _under(fn: FunctionType, path: Path) -> Any:
+    value = _first(fn, path[0], _NONE)
+    for name in path[1:]:
+        value = ABSENT if value is ABSENT else _attribute(value, name)
+    return value
+
+
 def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
-    """Return what a function reads of its globals, and what is there; ABSENT: nothing that can be found as data."""
-    reads, changes, calls = traffic(fn.__code__)
-    own = [path for path in calls if type(_find(fn, path)) in _CONTAINERS]
-    changes = (*changes, *own)
-    found = []
-    for path in reads:
-        if any(_is_within(path, change) for change in own):
-            continue
-        value = _find(fn, path)
-        # An object of which it changes a part is its own. A module or a class is only the place of that part.
-        is_place = issubclass(type(value), (ModuleType, type, FunctionType))
-        if is_place or not any(_is_within(one, path) for one in changes):
-            found.append((path, value))
+    """Return what a function reads wherever it is called, and what is there; ABSENT: nothing that can be found as data.
+
+    What it reads of the defaults of its parameters is in it.
+    """
+    _, plan, given = _look(fn.__code__)
+    found = plan.find(fn, _NONE) if plan.reads else []
+    if (fn.__defaults__ or fn.__kwdefaults__) and given.reads:
+        found += given.find(fn, _defaults(fn))
     return found
 
 
-def _find(fn: FunctionType, path: Path) -> Any:
-    value = _cell(fn, path[0]) if path[0].startswith(CELL) else fn.__globals__.get(path[0], ABSENT)
-    for name in path[1:]:
-        if type(value) is ModuleType:
-            # What is installed counts by its name, whether or not it has been loaded yet.
-            value = ABSENT if is_installed(value.__name__) else vars(value).get(name, ABSENT)
-        else:
-            value = _attribute(value, name)
-        if value is ABSENT:
-            break
-    return value
+def find_bound(bound: Bound) -> list[tuple[Path, Any]]:
+    """Return what a function reads of arguments that it is sure to be called with, and what is there."""
+    plan = _look(bound.fn.__code__)[2]
+    return plan.find(bound.fn, bound.given()) if plan.reads else []
+
+
+def _defaults(fn: FunctionType) -> dict[str, Any]:
+    given = fn.__defaults__ or ()
+    count = fn.__code__.co_argcount
+    names = fn.__code__.co_varnames[max(0, count - len(given)) : count]
+    return dict(zip(names, given, strict=False)) | (fn.__kwdefaults__ or {})
+
+
+def _first(fn: FunctionType, name: str, arguments: Mapping[str, Any]) -> Any:
+    """What is under the first name of a path."""
+    if " " not in name:
+        return fn.__globals__.get(name, ABSENT)
+    if name.startswith(IMPORT):
+        return _imported(fn, name.removeprefix(IMPORT))
+    if name.startswith(ARGUMENT):
+        return arguments.get(name.removeprefix(ARGUMENT), ABSENT)
+    return _cell(fn, name)
+
+
+def _imported(fn: FunctionType, name: str) -> Any:
+    """A module that a function imports, by its name, which may be relative."""
+    if name.startswith("."):
+        package = fn.__globals__.get("__package__")
+        if type(package) is not str:
+            return ABSENT
+        named = name.lstrip(".")
+        for _ in range(len(name) - len(named) - 1):
+            package = package.rpartition(".")[0]
+        name = f"{package}.{named}" if named else package
+    return _module(name)
+
+
+def _module(name: str) -> Any:
+    """A module, if it has been imported; else the digest of its file: it is not imported for this."""
+    module = sys.modules.get(name)
+    if module is not None:
+        return module
+    return ABSENT if (text := text_of(name)) is None else text
 
 
 def _cell(fn: FunctionType, name: str) -> Any:
@@ -127,110 +211,88 @@ def _cell(fn: FunctionType, name: str) -> Any:
 
 
 def _attribute(value: Any, name: str) -> Any:
-    """What an object or a class holds under a name, without running any code of theirs."""
-    kind: type = value if issubclass(type(value), type) else type(value)
-    if kind is not value and kind.__dictoffset__:
+    """What an object, a class or a module holds under a name, without running any code of theirs.
+
+    What runs a function, as a property does, is that function, bound to the object.
+    """
+    kind = type(value)
+    if kind is ModuleType:
+        return _of_module(value, name)
+    if kind in _PLAIN and (kind is not FunctionType or not value.__dict__):
+        return ABSENT
+    if name == "__class__":
+        return kind
+    if issubclass(kind, type):
+        found = _of_class(value, name)
+        if found is ABSENT:
+            return ABSENT if kind is type else _of_object(value, name, {})
+        if issubclass(type(found), classmethod):
+            return _bind(found.__func__, value)
+        return found.__func__ if issubclass(type(found), staticmethod) else found
+    return _of_object(value, name, _own(value))
+
+
+def _of_module(module: ModuleType, name: str) -> Any:
+    """What is installed counts by its name, whether or not it has been loaded yet."""
+    if is_installed(module.__name__):
+        return ABSENT
+    content = vars(module)
+    found = content.get(name, ABSENT)
+    if found is ABSENT:
+        if "__path__" in content:  # a module of it may be what is imported
+            found = _module(f"{module.__name__}.{name}")
+        if found is ABSENT:
+            found = content.get("__getattr__", ABSENT)
+    return found
+
+
+def _own(value: Any) -> dict[str, Any]:
+    """The attributes that are an object's own."""
+    if type(value).__dictoffset__:
         try:
             own = object.__getattribute__(value, "__dict__")
         except (AttributeError, TypeError):
             own = None
-        if type(own) is dict and name in own:
-            return own[name]
+        if type(own) is dict:
+            return own
+    return {}
+
+
+def _of_class(kind: type, name: str) -> Any:
     if is_installed(type.__getattribute__(kind, "__module__")):
         return ABSENT
-    found: Any = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), ABSENT)
-    if kind is not value and type(found) is MemberDescriptorType:  # a slot, which holds the value
+    for base in type.__getattribute__(kind, "__mro__"):
+        if name in (content := type.__getattribute__(base, "__dict__")):
+            return content[name]
+    return ABSENT
+
+
+def _of_object(value: Any, name: str, own: dict[str, Any]) -> Any:
+    kind = type(value)
+    found = _of_class(kind, name)
+    if name in own and not issubclass(type(found), (property, MemberDescriptorType)):
+        return own[name]
+    if found is ABSENT:
+        hook = _of_class(kind, "__getattr__")
+        return _bind(hook, value) if type(hook) is FunctionType else ABSENT
+    if type(found) is FunctionType:
+        return Bound(found, (value,))
+    if issubclass(type(found), property):
+        return _bind(found.fget, value)
+    if issubclass(type(found), classmethod):
+        return _bind(found.__func__, kind)
+    if issubclass(type(found), staticmethod):
+        return found.__func__
+    if type(found) is cached_property:
+        return _bind(found.func, value)
+    if type(found) is MemberDescriptorType:  # a slot, which holds the value
         try:
             return found.__get__(value)
         except AttributeError:
             return ABSENT
-    return found.__func__ if isinstance(found, (classmethod, staticmethod)) else found
+    hook = _of_class(type(found), "__get__")
+    return Bound(hook, (found, value, kind)) if type(hook) is FunctionType else found
 
 
-class _Flow:
-    """The stack, followed in a straight line through code objects.
-
-    That is exact for all that is made of ``table[key] = value``, ``table.append(value)`` and the like.
-    """
-
-    def __init__(self) -> None:
-        self.reads: set[Path] = set()
-        self.changes: set[Path] = set()
-        self.calls: set[Path] = set()  # of a method that changes a container
-        self._stack: list[_Origin | None] = []
-
-    def follow(self, code: CodeType) -> None:
-        """Go through a code object."""
-        stack = self._stack
-        stack.clear()
-        for step in dis.get_instructions(code):
-            name = step.opname
-            if step.is_jump_target:
-                stack.clear()  # there is another way to here
-            effect = dis.stack_effect(step.opcode, step.arg, jump=False)
-            if name in LOADS:
-                self._load(step.argval, effect)
-            elif name in ATTRIBUTES:
-                self._attribute(step.argval, effect)
-            elif name in CELLS:
-                self._load(CELL + step.argval, effect)
-            elif name == "COPY":
-                stack.append(self._at(step.arg or 0))
-            elif name == "SWAP":
-                self._swap(step.arg or 0)
-            elif name == "BINARY_SUBSCR" or (name == "BINARY_OP" and step.argrepr == "[]"):
-                found = self._at(2)
-                del stack[-2:]
-                stack.append(None if found is None else (found[0], False))
-            else:
-                if name in ASSIGNS:
-                    self.changes.add((step.argval,))
-                elif name == "STORE_DEREF":
-                    self.changes.add((CELL + step.argval,))
-                elif name in CHANGES and (found := self._at(CHANGES[name])) is not None:
-                    path, whole = found
-                    self.changes.add((*path, step.argval) if whole and name.endswith("_ATTR") else path)
-                self._other(name, effect)
-
-    def _at(self, depth: int) -> _Origin | None:
-        return self._stack[-depth] if 0 < depth <= len(self._stack) else None
-
-    def _load(self, name: str, effect: int) -> None:
-        if not name.startswith(CELL):
-            self.reads.add((name,))
-        if effect < 1:  # it takes the names of a class body
-            del self._stack[-1:]
-        nulls: list[_Origin | None] = [None] * (effect - 1)  # a call wants one, on one side or the other
-        above = sys.version_info >= (3, 13)
-        self._stack += [((name,), True), *nulls] if above else [*nulls, ((name,), True)]
-
-    def _attribute(self, name: str, effect: int) -> None:
-        found = self._at(1)
-        del self._stack[-1:]
-        if found is not None:
-            path, whole = found
-            if name in MUTATORS:
-                self.calls.add(path)
-            if whole:
-                path = (*path, name)
-                if not path[0].startswith(CELL):
-                    self.reads.add(path)
-            found = path, whole
-        self._stack += [found, *([None] * effect)]
-
-    def _swap(self, depth: int) -> None:
-        stack = self._stack
-        missing: list[_Origin | None] = [None] * (depth - len(stack))
-        stack[:0] = missing
-        stack[-1], stack[-depth] = stack[-depth], stack[-1]
-
-    def _other(self, name: str, effect: int) -> None:
-        stack = self._stack
-        if name.startswith(ENDS):
-            stack.clear()
-        elif effect > 0:
-            stack += [None] * effect
-        elif name not in IDLE:
-            del stack[len(stack) + effect if -effect < len(stack) else 0 :]
-            if stack and not name.startswith(TAKERS):
-                stack[-1] = None  # what it leaves is new
+def _bind(fn: Any, value: Any) -> Any:
+    return Bound(fn, (value,)) if type(fn) is FunctionType else fn

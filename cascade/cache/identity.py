@@ -15,12 +15,12 @@ from typing import Any
 from cascade._core.expr.task import Task
 from cascade.cache.fingerprint import Walk, fingerprint
 from cascade.cache.functions import Codes, callable_code, holds_nothing
-from cascade.cache.global_names import find_globals
-from cascade.cache.scalars import LEAVES, Used
+from cascade.cache.global_names import find_bound, find_globals
+from cascade.cache.scalars import LEAVES, Bound, Used
 
 __all__ = ["identity"]
 
-FIXED = {CodeType, FunctionType, Task, tuple}  # have parts, which are looked at when they are met
+FIXED = {Bound, CodeType, FunctionType, Task, tuple}  # have parts, which are looked at when they are met
 CHANGING = (array, bytearray, memoryview)  # leaves that may hold something else at the next call
 
 
@@ -33,7 +33,32 @@ class _OfType:
         self.type = kind
 
 
-# What is known of a function: a weak reference to it, one to its code, and what stands for the globals that it reads.
+class _OfBound:
+    """Stands for a function with the objects that it is called with, without keeping any of it alive."""
+
+    __slots__ = ("_args", "_fn")
+
+    def __init__(self, bound: Bound) -> None:
+        self._fn = weakref.ref(bound.fn)
+        self._args = [weakref.ref(value) for value in bound.args]
+
+    def __call__(self) -> Bound | None:
+        """As a weak reference does, give what it stands for; another one, of the same."""
+        args = []
+        for reference in self._args:
+            if (value := reference()) is None:
+                return None
+            args.append(value)
+        return None if (fn := self._fn()) is None else Bound(fn, tuple(args))
+
+    def is_of(self, bound: Bound) -> bool:
+        """Whether it stands for this."""
+        if self._fn() is not bound.fn or len(self._args) != len(bound.args):
+            return False
+        return all(reference() is value for reference, value in zip(self._args, bound.args, strict=True))
+
+
+# What is known of a function, alone or bound: a reference to it, one to its code, and what stands for what it reads.
 _Held = tuple[Any, Any, list[Any]]
 
 
@@ -55,12 +80,18 @@ class _Known:
         """Whether it would be the same if it were made now, for a function of the same code."""
         if names != self._names:
             return False
-        met: FunctionType | None = asked
+        met: FunctionType | Bound | None = asked
         for fn, code, values in self._functions:
-            met = met or fn()
-            if met is None or met.__code__ is not code() or not holds_nothing(met):
+            if met is None and (met := fn()) is None:
                 return False
-            found = find_globals(met)
+            if isinstance(met, Bound):
+                if met.fn.__code__ is not code():
+                    return False
+                found = find_bound(met)
+            else:
+                if met.__code__ is not code() or not holds_nothing(met):
+                    return False
+                found = find_globals(met)
             if len(found) != len(values):
                 return False
             for (_, value), held in zip(found, values, strict=True):
@@ -73,6 +104,8 @@ class _Known:
 def _is_held(value: Any, held: Any) -> bool:
     if type(held) is weakref.ref:
         return value is not None and held() is value  # of what is gone it gives None
+    if type(held) is _OfBound:
+        return type(value) is Bound and held.is_of(value)
     return type(held) is _OfType and type(value) is held.type
 
 
@@ -112,9 +145,11 @@ def _hold(asked: FunctionType, walk: Walk) -> list[_Held] | None:
     functions: list[_Held] = []
     for fn, found in walk.functions or [(asked, [])]:
         values = [_stand_in(value) for _, value in found]
-        if not holds_nothing(fn) or None in values:
+        held = _stand_in(fn)
+        code = fn.fn.__code__ if isinstance(fn, Bound) else fn.__code__
+        if held is None or None in values or not (isinstance(fn, Bound) or holds_nothing(fn)):
             return None
-        functions.append((weakref.ref(fn), weakref.ref(fn.__code__), [value[0] for value in values if value]))
+        functions.append((held[0], weakref.ref(code), [value[0] for value in values if value]))
     return functions
 
 
@@ -124,6 +159,11 @@ def _stand_in(value: Any) -> tuple[Any] | None:
         return None
     if type(value) in LEAVES and type(value) is not ModuleType:
         return (value,)
+    if type(value) is Bound:
+        try:
+            return None if value.kwargs else (_OfBound(value),)
+        except TypeError:  # to what it is bound to there is no weak reference
+            return None
     try:
         return (weakref.ref(value),)
     except TypeError:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from hashlib import blake2b
 from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
-__all__ = ["is_installed", "is_nameless", "module_name"]
+__all__ = ["is_installed", "is_nameless", "module_name", "text_of"]
 
 MAIN = ("__main__", "__mp_main__")  # the second: of a worker process, which has imported it
 PLACES = {"site-packages", "dist-packages"}
@@ -60,8 +61,53 @@ def is_installed(name: Any) -> bool:
     if known is None:
         top = name.partition(".")[0]
         known = top == "cascade" or top == "builtins" or (top in sys.stdlib_module_names and top not in MAIN)
-        if not known and type(module := sys.modules.get(name)) is ModuleType:
-            file = getattr(module, "__file__", None)
-            known = type(file) is str and not PLACES.isdisjoint(PurePath(file).parts)
+        if known:
             _installed[name] = known
+        elif type(module := sys.modules.get(name)) is ModuleType:
+            _installed[name] = known = _is_package_file(getattr(module, "__file__", None))
     return known
+
+
+def _is_package_file(file: Any) -> bool:
+    return type(file) is str and not PLACES.isdisjoint(PurePath(file).parts)
+
+
+_texts: dict[str, tuple[tuple[Any, ...], bytes]] = {}
+
+
+def text_of(name: str) -> bytes | None:
+    """Return the digest of the file of a module that has not been imported; None: it is installed, or there is none.
+
+    Nothing is imported for this. A package that was not imported either is looked for by its directory.
+    """
+    if is_installed(name) or name in sys.modules:
+        return None
+    try:
+        file = _file_of(name)
+        if file is None or _is_package_file(file):
+            return None
+        status = os.stat(file)
+        seen = file, status.st_mtime_ns, status.st_size
+        known = _texts.get(name)
+        if known is None or known[0] != seen:
+            with open(file, "rb") as opened:
+                known = _texts[name] = seen, blake2b(opened.read()).digest()
+        return known[1]
+    except Exception:  # a finder of the program may raise anything
+        return None
+
+
+def _file_of(name: str) -> str | None:
+    path, spec, begun = None, None, ""
+    for part in name.split("."):
+        begun = f"{begun}.{part}" if begun else part
+        module = sys.modules.get(begun)
+        if module is not None and begun != name:
+            path = getattr(module, "__path__", None)
+        else:
+            finders = (finder.find_spec(begun, path) for finder in sys.meta_path)
+            spec = next((found for found in finders if found is not None), None)
+            path = None if spec is None else spec.submodule_search_locations
+        if path is None and begun != name:
+            return None
+    return spec.origin if spec is not None and spec.has_location else None

@@ -61,6 +61,30 @@ class Used:
         self.value = value
 
 
+class Bound:
+    """A function and the arguments that it is sure to be called with, such as a method and its object.
+
+    Attributes:
+        fn: the function.
+        args: its first arguments.
+        kwargs: some of the others.
+    """
+
+    __slots__ = ("args", "fn", "kwargs")
+
+    def __init__(self, fn: FunctionType, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
+        self.fn = fn
+        self.args = args
+        self.kwargs = kwargs
+
+    def given(self) -> dict[str, Any]:
+        """Return the arguments by the names of the parameters."""
+        code = self.fn.__code__
+        if code.co_argcount and len(self.args) == 1 and not self.kwargs:
+            return {code.co_varnames[0]: self.args[0]}
+        return dict(zip(code.co_varnames[: code.co_argcount], self.args, strict=False)) | (self.kwargs or {})
+
+
 def leaf(tag: bytes, content: bytes | bytearray = b"") -> bytes:
     r"""Return the bytes of a leaf. Its first byte is from 1 to 127, the length of the tag.
 
@@ -177,10 +201,7 @@ _STANDING_NOWHERE: tuple[type, ...] = (
     CoroutineType,
 )
 # Types that stand in no module under their name. They are never collected, so their ids are theirs.
-_NAMELESS: dict[int, bytes] = {
-    id(kind): kind.__name__.encode()
-    for kind in _STANDING_NOWHERE
-}
+_NAMELESS: dict[int, bytes] = {id(kind): kind.__name__.encode() for kind in _STANDING_NOWHERE}
 
 LEAVES: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda value: leaf(b"None"),

@@ -1,4 +1,4 @@
-"""Completion: runs in the order in which they end."""
+"""AsCompleted: runs in the order in which they end."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from cascade.engine.run import Run
 from cascade.exceptions import EngineStateError
 
 if TYPE_CHECKING:
-    from cascade.engine.engine import Engine
+    from cascade.engine.host import Host
 
-__all__ = ["Completion"]
+__all__ = ["AsCompleted"]
 
 
-class Completion:
+class AsCompleted:
     """An asynchronous iterator over runs in the order in which they end. Made by `Engine.as_completed`.
 
     Once it is gone, or closed, the runs know nothing of it any more.
     """
 
-    __slots__ = ("_engine", "_population", "_queue", "_waited")
+    __slots__ = ("_host", "_population", "_queue", "_waited")
 
-    def __init__(self, engine: Engine, runs: Population | Iterable[Run]) -> None:
+    def __init__(self, host: Host, runs: Population | Iterable[Run]) -> None:
         self._queue = _Queue()
         self._population: Population | None = None
-        self._engine = engine
+        self._host = host
         self._waited = False
-        engine._check_thread()
+        host.check_thread()
         if isinstance(runs, Population):
-            if runs._engine is not engine:
+            if runs._host is not host:
                 raise EngineStateError("the population belongs to another engine")
             self._population = runs
-            self._queue.ended.extend(run for run in runs.runs if run.announced)
+            self._queue.ended.extend(run for run in runs.runs if run._announced)
             self._queue.left = len(runs) - len(self._queue.ended)
-            runs.watch(self._queue)
+            runs._watch(self._queue)
         else:
-            hooks = (self._queue,)
-            for run in _check(runs, engine):
-                if run.announced:
+            callbacks = (self._queue,)
+            for run in _check(runs, host):
+                if run._announced:
                     self._queue.ended.append(run)
                 else:
                     self._queue.pending[run] = None
-                    run.attach(hooks)
+                    run._add_done_callback(callbacks)
             self._queue.left = len(self._queue.pending)
 
-    def __aiter__(self) -> Completion:
+    def __aiter__(self) -> AsCompleted:
         return self
 
     async def __anext__(self) -> Run:
@@ -68,17 +68,17 @@ class Completion:
     def __del__(self) -> None:
         # Garbage is collected in any thread, and the runs belong to that of their event loop.
         queue, population = self._queue, self._population
-        self._engine.call_in_loop(lambda: _let_go(queue, population))
+        self._host.call_in_loop(lambda: _let_go(queue, population))
 
-    def unfinished(self) -> Sequence[Run]:
+    def _unfinished(self) -> Sequence[Run]:
         """The runs that must end before it is over."""
-        return self._population.unfinished() if self._population is not None else list(self._queue.pending)
+        return self._population._unfinished() if self._population is not None else list(self._queue.pending)
 
     async def _wait(self) -> None:
-        future = self._engine._running_loop().create_future()
+        future = self._host.running_loop().create_future()
         self._queue.waiting.append(future)
         try:
-            with self._engine._joins.hold(self, again=self._waited):
+            with self._host.await_graph.record(self, again=self._waited):
                 self._waited = True
                 await future
         finally:
@@ -104,7 +104,7 @@ class _Queue:
         self.pending: dict[Run, None] = {}
         self.waiting: list[asyncio.Future[None]] = []
 
-    def end(self, run: Run, /) -> None:
+    def _run_ended(self, run: Run, /) -> None:
         """A run has ended."""
         self.pending.pop(run, None)
         self.ended.append(run)
@@ -128,13 +128,13 @@ class _Queue:
 def _let_go(queue: _Queue, population: Population | None) -> None:
     """Have nothing told any more."""
     if population is not None:
-        population.unwatch(queue)
+        population._unwatch(queue)
     else:
         for run in tuple(queue.pending):
-            run.detach(queue)
+            run._remove_done_callback(queue)
 
 
-def _check(runs: object, engine: Engine) -> dict[Run, None]:
+def _check(runs: object, host: Host) -> dict[Run, None]:
     """Return runs, each once, in order."""
     found: dict[Run, None] = {}
     if isinstance(runs, Run) or not isinstance(runs, Iterable):
@@ -142,7 +142,7 @@ def _check(runs: object, engine: Engine) -> dict[Run, None]:
     for index, run in enumerate(runs):
         if not isinstance(run, Run):
             raise TypeError(f"expected a run, got `{type(run).__name__}` - at `runs[{index}]`")
-        if run._engine is not engine:
+        if run._host is not host:
             raise EngineStateError(f"run {run.id} belongs to another engine - at `runs[{index}]`")
         found[run] = None
     return found

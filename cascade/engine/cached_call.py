@@ -24,7 +24,7 @@ from cascade.exceptions import CacheKeyError, InputError, ResourceError
 if TYPE_CHECKING:
     from cascade.cache.protocol import CachePolicy
     from cascade.cache.single_flight import Lead
-    from cascade.engine.engine import Engine
+    from cascade.engine.host import Host
     from cascade.engine.run import Run
 
 __all__ = ["begin", "load", "load_later", "save", "save_later"]
@@ -47,76 +47,76 @@ def _forget_threads() -> None:
 in_child(_forget_threads)
 
 
-def load(engine: Engine, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
+def load(host: Host, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
     """Look a result up.
 
     Raises:
         TypeError: the policy has given something else than a `Hit` or None.
     """
-    hit = _ask(policy, "load", key, engine.wall_time())
+    hit = _ask(policy, "load", key, host.services.wall_time())
     if hit is not None and type(hit.value) is Needs:
-        second = _second_key(engine, policy, key, run, hit.value)
-        return None if second is None else _ask(policy, "load", second, engine.wall_time())
+        second = _second_key(host, policy, key, run, hit.value)
+        return None if second is None else _ask(policy, "load", second, host.services.wall_time())
     return hit
 
 
-async def load_later(engine: Engine, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
+async def load_later(host: Host, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
     """Look a result up, where that may take long."""
-    hit: Hit | None = await _aside(engine, policy, "load", _ask, policy, "load", key, engine.wall_time())
+    hit: Hit | None = await _aside(host, policy, "load", _ask, policy, "load", key, host.services.wall_time())
     if hit is not None and type(hit.value) is Needs:
-        second = _second_key(engine, policy, key, run, hit.value)
+        second = _second_key(host, policy, key, run, hit.value)
         if second is None:
             return None
-        hit = await _aside(engine, policy, "load", _ask, policy, "load", second, engine.wall_time())
+        hit = await _aside(host, policy, "load", _ask, policy, "load", second, host.services.wall_time())
     return hit
 
 
-def save(engine: Engine, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
+def save(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
     """Keep a result.
 
     Raises:
         NoResult: the policy finds that there is none.
         TypeError: the policy has given something else than a `Hit` or None.
     """
-    return _save(policy, _entries(engine, policy, key, value, run, lead), engine.wall_time(), lead.making)
+    return _save(policy, _entries(host, policy, key, value, run, lead), host.services.wall_time(), lead.making)
 
 
-async def save_later(engine: Engine, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
+async def save_later(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
     """Keep a result, where that may take long."""
-    entries = _entries(engine, policy, key, value, run, lead)
-    hit: Hit | None = await _aside(engine, policy, "save", _save, policy, entries, engine.wall_time(), lead.making)
+    entries = _entries(host, policy, key, value, run, lead)
+    hit: Hit | None = await _aside(host, policy, "save", _save, policy, entries, host.services.wall_time(), lead.making)
     return hit
 
 
 def _entries(
-    engine: Engine, policy: Any, key: bytes, value: Any, run: Run, lead: Lead
+    host: Host, policy: Any, key: bytes, value: Any, run: Run, lead: Lead
 ) -> list[tuple[bytes, Any]]:
     """What is to be kept for a result, under which keys: it comes first."""
     if lead.needs is None or not getattr(policy, "depends", False):
         return [(key, value)]
-    second = _second_key(engine, policy, key, run, lead.needs)
+    second = _second_key(host, policy, key, run, lead.needs)
     return [] if second is None else [(second, value), (key, lead.needs)]
 
 
-def _second_key(engine: Engine, policy: Any, key: bytes, run: Run, needs: Needs) -> bytes | None:
+def _second_key(host: Host, policy: Any, key: bytes, run: Run, needs: Needs) -> bytes | None:
     """The key of a result in this run; None: there is none, and the log says why."""
     from cascade.cache.fingerprint import write
     from cascade.cache.resource_keys import Provided
     from cascade.resources.scope import Scope
 
-    for lead in run.leads if run.baggage is not None and run.baggage.leads else ():
+    for lead in run._leads if run._extras is not None and run._extras.leads else ():
         lead.ask(needs.resources, needs.inputs)  # what depends on this result depends on it, too
     digest = blake2b(key, digest_size=32)
     try:
         if needs.resources:
-            outer = run.scope()
-            scope = Scope(engine.resources, "call", outer, outer.hooks)
+            outer = run._scope()
+            scope = Scope(host.services.resources, "call", outer, outer.hooks)
             for name in needs.resources:
                 given = Provided(name, scope.binding(name))
                 given.outlives = policy.blocking
                 digest.update(write(given, name))
         for spec in needs.inputs:
-            digest.update(write(f"{spec.kind} {spec.name}") + write(run.read_input(spec), spec.name))
+            digest.update(write(f"{spec.kind} {spec.name}") + write(run._read_input(spec), spec.name))
     except (InputError, ResourceError):
         return None  # this run has not what the former one had
     except CacheKeyError as error:
@@ -125,7 +125,7 @@ def _second_key(engine: Engine, policy: Any, key: bytes, run: Run, needs: Needs)
     return digest.digest()
 
 
-async def begin(engine: Engine, policy: Any, key: bytes) -> Making | None:
+async def begin(host: Host, policy: Any, key: bytes) -> Making | None:
     """Tell a policy that wants to know that its result is about to be made.
 
     Raises:
@@ -133,7 +133,7 @@ async def begin(engine: Engine, policy: Any, key: bytes) -> Making | None:
     """
     if not hasattr(policy, "begin"):
         return None
-    return Making(await _aside(engine, policy, "save", policy.begin, key))
+    return Making(await _aside(host, policy, "save", policy.begin, key))
 
 
 def _save(policy: CachePolicy, entries: list[tuple[bytes, Any]], now: float, making: Making | None) -> Hit | None:
@@ -167,9 +167,9 @@ def _tell(policy: CachePolicy, method: str, error: Exception, text: str) -> None
         _logger.warning("result cache: %s", text, exc_info=None if is_a(error, CacheKeyError) else exc_info(error))
 
 
-async def _aside(engine: Engine, policy: Any, pool: str, function: Callable[..., Any], *arguments: Any) -> Any:
+async def _aside(host: Host, policy: Any, pool: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call what may block in a thread; under a virtual clock, which waits for no thread, at once."""
-    if engine.clock.is_virtual or not policy.blocking:
+    if host.clock.is_virtual or not policy.blocking:
         return function(*arguments)
     with _making_pool:
         threads = _pools.get(pool)

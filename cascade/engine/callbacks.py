@@ -1,16 +1,13 @@
-"""The launcher: what the compiled core asks of the engine between two decisions.
+"""What the compiled core calls in the engine: see `cascade._core.run.protocol.CoreCallbacks`.
 
-It starts what leaves the compiled path, gives leave to start, and hears what there is to be told.
+Starting what leaves the compiled path is in `dispatch` and `invocation`, asking the limits in `admission`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import sys
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from functools import cached_property
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
@@ -18,14 +15,15 @@ from cascade._core.expr.task import Task
 from cascade._core.run.waiting import Waiter
 from cascade._core.shape.template import Template
 from cascade._support.failures import add_note
+from cascade.engine.admission import may_start
+from cascade.engine.dispatch import start_async
 from cascade.exceptions import ResourceError
 
 if TYPE_CHECKING:
-    from cascade.engine.engine import Engine
+    from cascade.engine.host import Host
     from cascade.engine.run import Run
-    from cascade.limits import Grant, Request
 
-__all__ = ["Launcher"]
+__all__ = ["Callbacks"]
 
 _logger = logging.getLogger("cascade")
 
@@ -42,46 +40,34 @@ _OWN = {
 }
 
 
-class Launcher:
-    """One engine's launcher.
+class Callbacks:
+    """The callbacks of one engine.
 
     Args:
-        engine: the engine.
+        host: the engine.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._stayed: set[str] = set()  # tasks that were told of
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._stayed: set[str] = set()  # tasks that were logged
 
     # ---------------------------------------------------------------------------------------- starting, from any thread
 
     def wake(self) -> None:
         """A run has become ready while no turn was on its way."""
-        self._engine._wake()
+        self._host.wake()
 
     # ------------------------------------------------------------------------------------------------- starting
 
     def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Start a coroutine: return its value if it has one at once, else the waiter, which will land."""
-        if type(coroutine) is not CoroutineType and not asyncio.iscoroutine(coroutine):
-            coroutine = _await(coroutine)
-        loop = self._engine._loop
-        # Under a virtual clock coroutines begin in the order in which Python 3.11 has them begin: the same on all.
-        if sys.version_info >= (3, 12) and not self._engine.clock.is_virtual:
-            task = asyncio.Task(coroutine, loop=loop, eager_start=True)
-        else:
-            task = asyncio.Task(coroutine, loop=loop)
-        if task.done():
-            return task.result()
-        waiter.handle = task
-        task.add_done_callback(waiter.follow)
-        return waiter
+        return start_async(self._host, waiter, coroutine)
 
     def launch_worker(
         self, waiter: Waiter, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any], mode: str
     ) -> None:
         """Have a worker call a sync task. The waiter lands from its thread."""
-        future = self._engine.call_in_worker(mode, task, arguments, keywords)
+        future = self._host.workers.call(mode, task, arguments, keywords)
         waiter.handle = future
         future.add_done_callback(waiter.follow)
 
@@ -99,33 +85,26 @@ class Launcher:
         where: str,
     ) -> Any:
         """Start a call with all that goes with it: return its value if it has one at once, else the waiter."""
-        steps = self._steps
-        step = steps.Step(self._engine, run, waiter, (template, at, frame), task, arguments, keywords, policies, where)
-        value = step.at_once()
-        if value is not steps.LATER:
-            return value
-        value = self.launch_async(waiter, step.perform())
-        if value is waiter and not step.begun:  # it may be cancelled before it has begun, and never know
-            waiter.handle.add_done_callback(step.let_go)
-        return value
+        node = template, at, frame
+        return self._start_invocation(self._host, run, waiter, node, task, arguments, keywords, policies, where)
+
+    @cached_property
+    def _start_invocation(self) -> Any:
+        """Imported when it is first needed: many programs never do."""
+        from cascade.engine.invocation import start_invocation
+
+        return start_invocation
 
     def launch_resource(self, waiter: Waiter, run: Run, name: str) -> Any:
         """A resource, if it is set up; the waiter, if it has to be; a `Placeholder`, if each call has its own."""
-        kind = self._engine.resources.scope_of(name)
+        kind = self._host.services.resources.scope_of(name)
         if kind == "call":
             return Placeholder(name)
-        scope = run.scope()
+        scope = run._scope()
         is_open, value = scope.open(name)
         return value if is_open else self.launch_async(waiter, scope.get(name))
 
-    @cached_property
-    def _steps(self) -> Any:
-        """The module of steps, which many programs never need."""
-        from cascade.engine import invocation as steps
-
-        return steps
-
-    # ------------------------------------------------------------------------------------------- leave to start
+    # ------------------------------------------------------------------------------------------- before it starts
 
     def admit(self, run: Run, template: Template, specs: list[Any]) -> None:
         """Look at what an expression asks for, before any of it starts.
@@ -139,7 +118,7 @@ class Launcher:
             InputError, ResourceError: something is not to be had.
         """
         if template.resources:
-            resources = self._engine.resources
+            resources = self._host.services.resources
             resources.check(template.resources)
             for name in template.loose:
                 if resources.scope_of(name) == "call":
@@ -147,68 +126,32 @@ class Launcher:
                         f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
                         f"got it inside something else"
                     )
-        if run.baggage is not None and run.baggage.leads:
-            for lead in run.baggage.leads:
+        if run._extras is not None and run._extras.leads:
+            for lead in run._extras.leads:
                 lead.ask(template.resources, specs)
-        run.admit(specs)
+        run._resolve_inputs(specs)
 
     def read_input(self, run: Run, spec: Any) -> Any:
         """The value of a param or a variable of the environment."""
-        return run.read_input(spec)
+        return run._read_input(spec)
 
     def governs(self, run: Run, task: Task) -> bool:
-        """Whether a call must ask the limits for leave."""
-        return self._engine.limits.governs(f"{task.module}.{task.name}", task.name, run.id)
+        """Whether a call must ask the limits."""
+        return self._host.services.limits.governs(f"{task.module}.{task.name}", task.name, run.id)
 
     def may_start(self, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
         """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
-        limits = self._engine.limits
-        request = limits.request(f"{task.module}.{task.name}", task.name, run.id, None)
-        if run.take_leave(frame, at) and not limits.paused(request):
-            return True  # it has waited for it
-        grant = limits.try_acquire(request)
-        if grant is not None:
-            grant.release()
-            return True
+        return may_start(self._host, waiter, run, template, at, frame, task)
 
-        async def ask() -> None:
-            (await self.wait_for(request, run, template, at)).release()
-            run.give_leave(frame, at)
-
-        def answered(asked: asyncio.Task[None]) -> None:
-            if asked.cancelled() or asked.exception() is not None:
-                waiter.follow(asked)
-            else:
-                waiter.release()
-
-        waiter.handle = asyncio.Task(ask(), loop=self._engine._loop)
-        waiter.handle.add_done_callback(answered)
-        return False
-
-    async def wait_for(self, request: Request, run: Run, template: Template, at: int) -> Grant:
-        """What a node has to wait for, when its turn has come; the reporter hears of it."""
-        reporter, timers = self._engine.reporter, self._engine.timers
-        start = timers.now()
-        told = []
-
-        def blocked(reason: str) -> None:
-            told.append(reason)
-            reporter.blocked(run, template, at, reason)
-
-        grant = await self._engine.limits.acquire(request, blocked)
-        if told:
-            reporter.unblocked(run, template, at, told[-1], (timers.now() - start) * 1e-9)
-        return grant
-
-    # ----------------------------------------------------------------------------------------------- being told
+    # ----------------------------------------------------------------------------------------------- what happens
 
     def annotate(self, error: BaseException, run: Run, template: Template | None, number: int) -> None:
         """Note on an exception which task raised it, where in the graph, and in which iteration."""
-        what = "the target" if template is None else describe(template, number, len(run.errors or ()) < 100)
+        what = "the target" if template is None else describe(template, number, len(run._errors or ()) < 100)
         kind, owner = f"{what}, iteration ", f" of run {run.id}"
         add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
         if template is not None:
-            self._engine.reporter.failed(run, template, number, error)
+            self._host.services.emitter.failed(run, template, number, error)
 
     def describe_skip(self, skip: Skip) -> str:
         """Which condition was false."""
@@ -216,19 +159,19 @@ class Launcher:
 
     def node_started(self, run: Run, template: Template, at: int, frame: int) -> None:
         """A node starts. ``frame`` tells its frame from all others that live."""
-        self._engine.reporter.started(run, template, at, frame)
+        self._host.services.emitter.started(run, template, at, frame)
 
     def node_finished(self, run: Run, template: Template, at: int, frame: int) -> None:
         """A node has its value."""
-        self._engine.reporter.finished(run, template, at, frame)
+        self._host.services.emitter.finished(run, template, at, frame)
 
     def node_skipped(self, run: Run, template: Template, at: int, skip: Skip) -> None:
         """A node is skipped."""
-        self._engine.reporter.skipped(run, template, at, skip)
+        self._host.services.emitter.skipped(run, template, at, skip)
 
     def tail_call(self, run: Run, template: Template, slots: list[Any], outermost: bool) -> None:
         """A frame of a run goes on with another expression. ``outermost``: it is the frame of the run's target."""
-        self._engine.reporter.tail_call(run, template, slots, outermost)
+        self._host.services.emitter.tail_call(run, template, slots, outermost)
 
     def stays(self, task: Task, mode: str) -> None:
         """A call that was to leave the loop's thread stays, as the clock is virtual."""
@@ -239,18 +182,18 @@ class Launcher:
 
     def stands_still(self, run: Run, steps: int) -> int:
         """Virtual time has not moved for so many steps. Return at how many to ask again; 0: never."""
-        enough = _STEPS_AT_ONCE * len(self._engine.runs)  # of very many runs each may have something to do
+        enough = _STEPS_AT_ONCE * len(self._host.runs)  # of very many runs each may have something to do
         if steps < enough:
             return enough
         _logger.warning(
             "virtual time stands still at %.9g s: runs took %s steps at that instant, the last of them %r; "
-            "does somebody wait for no time, again and again?", self._engine.clock.time(), f"{steps:,}", run
+            "does somebody wait for no time, again and again?", self._host.clock.time(), f"{steps:,}", run
         )  # fmt: skip
         return 0
 
     def alone(self) -> bool:
         """Whether surely no other thread is running Python code now."""
-        return self._engine._workers.alone()
+        return self._host.workers.alone()
 
     def demoted(self, module: str, qualname: str, seconds: float) -> None:
         """An inline call of a task under the auto rule has held up the loop."""
@@ -258,11 +201,7 @@ class Launcher:
             "a call of task %s.%s that held up the event loop took %.1f ms: from now on it runs in worker threads",
             module, qualname, seconds * 1e3,
         )
-        self._engine.reporter.demoted(f"{module}.{qualname}", seconds)
-
-
-async def _await(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
+        self._host.services.emitter.demoted(f"{module}.{qualname}", seconds)
 
 
 def describe(template: Template, number: int, exactly: bool = True) -> str:

@@ -1,49 +1,87 @@
-"""The reporter: makes events of what happens, for those who have subscribed to them."""
+"""The event emitter: makes events of what happens, for what has subscribed to them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cascade._core.expr.builtin_nodes import Skip
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.shape.template import Template
 
 if TYPE_CHECKING:
+    from cascade.clock.timers import Timers
     from cascade.durable.protocol import StateBackend
-    from cascade.engine.run import Run
-    from cascade.engine.services import Belongings
+    from cascade.engine.run_extras import RunExtras
     from cascade.events import Events
     from cascade.graph.model import GraphTemplate
     from cascade.resources.scope import Hooks
+    from cascade.templates.cache import Templates
 
-__all__ = ["Reporter"]
+__all__ = ["EventEmitter", "Loop", "ReportedRun"]
 
 
-class Reporter:
-    """One engine's reporter. No event is made that nobody wants.
+class Loop(Protocol):
+    """What is asked of the engine's event loop."""
+
+    def call_in_loop(self, function: Callable[[], object]) -> None:
+        """Call a function in the event loop's thread: now, if this is it."""
+
+    def report(self, message: str, error: BaseException) -> None:
+        """Hand an error that no caller gets to the event loop's exception handler, or the log."""
+
+
+class ReportedRun(Protocol):
+    """What events tell of a run."""
+
+    id: int
+
+    @property
+    def iterations(self) -> int:
+        """How many tail calls it has made."""
+
+    @property
+    def state(self) -> str:
+        """What has become of it, in a word."""
+
+    def _failure(self) -> BaseException | None:
+        """What ended it, other than its value."""
+
+    def _ensure_extras(self) -> RunExtras:
+        """Its optional state."""
+
+
+class EventEmitter:
+    """Emits one engine's events, and tells its state backend of tail calls. No event is made that nothing wants.
 
     Args:
-        engine: the engine.
-        state: what sees each tail call's boundary; None: nothing does.
+        loop: the engine's event loop.
+        timers: the engine's clock.
+        templates: the engine's.
+        refresh: called when what is wanted may have changed.
+        state: is told of each tail call; None: there is none.
 
     Attributes:
         listens: whether it must hear of runs.
-        told: whether somebody wants to hear of nodes.
-        bounded: whether somebody wants to hear of tail calls.
-        attending: the latest of those who see what there is to be told.
+        wants_nodes: whether it must hear of nodes.
+        wants_tail_calls: whether it must hear of tail calls.
     """
 
-    def __init__(self, engine: Belongings, state: StateBackend | None) -> None:
-        self._engine = engine
+    def __init__(
+        self, loop: Loop, timers: Timers, templates: Templates, refresh: Callable[[], None], state: StateBackend | None
+    ) -> None:
+        self._loop = loop
+        self._timers = timers
+        self._templates = templates
+        self._refresh = refresh
         self._state = state
         self._events: Events | None = None
         # By run, by frame and place, of nodes that have not ended: nanoseconds at the start; None: it is not called.
         self._starts: dict[int, dict[tuple[int, int], int | None]] = {}
-        self.attending: object = None
-        self._wanted: dict[str, Any] = {}  # the types of events that somebody wants, by name
-        self.listens = self.bounded = state is not None
-        self.told = False
+        self._wanted: dict[str, Any] = {}  # the types of events that something wants, by name
+        self.listens = self.wants_tail_calls = state is not None
+        self.wants_nodes = False
 
     @property
     def events(self) -> Events:
@@ -51,25 +89,25 @@ class Reporter:
         if self._events is None:
             from cascade.events import Events
 
-            self._events = Events(self._engine.attend, self._engine.report)
-            self._engine.templates.add_listener(self)
+            self._events = Events(self._refresh, self._loop.report)
+            self._templates.add_listener(self)
             self.listens = True
         return self._events
 
-    def attend(self) -> None:
-        """See who wants to hear of what."""
+    def refresh(self) -> None:
+        """Find out which events are wanted."""
         if self._events is not None:
             from cascade import events
 
             self._wanted = {kind.__name__: kind for kind in events.EVENTS if self._events.wants(kind)}
-        self.told = not self._wanted.keys().isdisjoint(("NodeStarted", "NodeFinished", "NodeSkipped"))
-        self.bounded = self._state is not None or "TailCall" in self._wanted
+        self.wants_nodes = not self._wanted.keys().isdisjoint(("NodeStarted", "NodeFinished", "NodeSkipped"))
+        self.wants_tail_calls = self._state is not None or "TailCall" in self._wanted
 
     def _emit(self, event: Any) -> None:
         assert self._events is not None
         self._events.emit(event)
 
-    def _node(self, run: Run, template: Template, number: int) -> dict[str, Any]:
+    def _node(self, run: ReportedRun, template: Template, number: int) -> dict[str, Any]:
         """What all events of a node tell."""
         task, path = _place(template, number)
         return {
@@ -78,44 +116,40 @@ class Reporter:
         }  # fmt: skip
 
     def _time(self) -> float:
-        return self._engine.timers.now() / 1e9
-
-    def report(self, message: str, error: BaseException) -> None:
-        """What nobody has asked for must not be lost."""
-        self._engine.report(message, error)
+        return self._timers.now() / 1e9
 
     # ------------------------------------------------------------------------------------------------------ runs
 
-    def run_started(self, run: Run, target: LazyResult) -> None:
+    def run_started(self, run: ReportedRun, target: LazyResult) -> None:
         """A run was started."""
-        run.pack().started_at = self._engine.timers.now()
+        run._ensure_extras().started_at = self._timers.now()
         if kind := self._wanted.get("RunStarted"):
             name = f"{target.task.module}.{target.task.name}"
             self._emit(kind(time=self._time(), run=run.id, target=name))
 
-    def run_finished(self, run: Run) -> None:
+    def run_finished(self, run: ReportedRun) -> None:
         """A run has ended, and all that was its own is released."""
         self._starts.pop(run.id, None)
         if self._state is not None:
             try:
                 self._state.forget(run.id)
             except Exception as fault:  # the run has its outcome
-                self.report(f"the state backend failed at the end of run {run.id}", fault)
+                self._loop.report(f"the state backend failed at the end of run {run.id}", fault)
         if kind := self._wanted.get("RunFinished"):
-            error = run.failure() if run.errors else None
-            started_at = run.pack().started_at
+            error = run._failure() if run.state in ("failed", "skipped") else None
+            started_at = run._ensure_extras().started_at
             self._emit(
                 kind(
                     time=self._time(),
                     run=run.id,
                     outcome=run.state,
                     iterations=run.iterations,
-                    seconds=0.0 if started_at is None else (self._engine.timers.now() - started_at) * 1e-9,
+                    seconds=0.0 if started_at is None else (self._timers.now() - started_at) * 1e-9,
                     error=None if error is None else text(error),
                 )
             )
 
-    def tail_call(self, run: Run, template: Template, slots: list[Any], outermost: bool) -> None:
+    def tail_call(self, run: ReportedRun, template: Template, slots: list[Any], outermost: bool) -> None:
         """A run goes on with another expression."""
         if self._state is not None and outermost:
             from cascade.templates.store import digest_of_key
@@ -129,22 +163,22 @@ class Reporter:
 
     # ----------------------------------------------------------------------------------------------------- nodes
 
-    def started(self, run: Run, template: Template, at: int, frame: int) -> None:
+    def started(self, run: ReportedRun, template: Template, at: int, frame: int) -> None:
         """A node starts."""
         if "NodeFinished" in self._wanted:
-            self._starts.setdefault(run.id, {})[frame, at] = self._engine.timers.now()
+            self._starts.setdefault(run.id, {})[frame, at] = self._timers.now()
         if kind := self._wanted.get("NodeStarted"):
             self._emit(kind(**self._node(run, template, template.plan.order[at])))
 
-    def finished(self, run: Run, template: Template, at: int, frame: int) -> None:
+    def finished(self, run: ReportedRun, template: Template, at: int, frame: int) -> None:
         """A node has its value."""
-        now = self._engine.timers.now()
+        now = self._timers.now()
         start = self._starts.get(run.id, {}).pop((frame, at), now)
         if start is not None and (kind := self._wanted.get("NodeFinished")):
             seconds = (now - start) * 1e-9
             self._emit(kind(**self._node(run, template, template.plan.order[at]), seconds=seconds))
 
-    def skipped(self, run: Run, template: Template, at: int, skip: Skip) -> None:
+    def skipped(self, run: ReportedRun, template: Template, at: int, skip: Skip) -> None:
         """A node is skipped."""
         if kind := self._wanted.get("NodeSkipped"):
             from cascade.engine.callbacks import describe_skip
@@ -154,31 +188,31 @@ class Reporter:
                 number = getattr(template.graph.nodes[number].operands[1], "index", number)
             self._emit(kind(**self._node(run, template, number), reason=describe_skip(skip)))
 
-    def failed(self, run: Run, template: Template, number: int, error: BaseException) -> None:
+    def failed(self, run: ReportedRun, template: Template, number: int, error: BaseException) -> None:
         """A node has failed, for good."""
         if kind := self._wanted.get("NodeFailed"):
             self._emit(kind(**self._node(run, template, number), error=text(error)))
 
     def retrying(
-        self, run: Run, template: Template, at: int, attempt: int, delay: float, error: BaseException
+        self, run: ReportedRun, template: Template, at: int, attempt: int, delay: float, error: BaseException
     ) -> None:
         """A call has failed, and will be made again."""
         if kind := self._wanted.get("NodeRetrying"):
             node = self._node(run, template, template.plan.order[at])
             self._emit(kind(**node, attempt=attempt, delay=delay, error=text(error)))
 
-    def blocked(self, run: Run, template: Template, at: int, reason: str) -> None:
+    def blocked(self, run: ReportedRun, template: Template, at: int, reason: str) -> None:
         """A node must wait for the limits."""
         if kind := self._wanted.get("NodeBlocked"):
             self._emit(kind(**self._node(run, template, template.plan.order[at]), reason=reason))
 
-    def unblocked(self, run: Run, template: Template, at: int, reason: str, seconds: float) -> None:
+    def unblocked(self, run: ReportedRun, template: Template, at: int, reason: str, seconds: float) -> None:
         """A node had to wait for the limits, and need not any more."""
         if kind := self._wanted.get("NodeUnblocked"):
             node = self._node(run, template, template.plan.order[at])
             self._emit(kind(**node, reason=reason, seconds=seconds))
 
-    def cache_hit(self, run: Run, template: Template, at: int, frame: int, key: bytes) -> None:
+    def cache_hit(self, run: ReportedRun, template: Template, at: int, frame: int, key: bytes) -> None:
         """A call was not made, as its result is known: it does not start, nor will it end."""
         if "NodeFinished" in self._wanted:
             self._starts.setdefault(run.id, {})[frame, at] = None
@@ -188,7 +222,7 @@ class Reporter:
     def demoted(self, task: str, seconds: float) -> None:
         """A task is not to run inline any more."""
         if kind := self._wanted.get("TaskDemoted"):
-            self._engine.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, task=task, seconds=seconds)))
+            self._loop.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, task=task, seconds=seconds)))
 
     # ------------------------------------------------------------------------------------------------- resources
 
@@ -196,7 +230,7 @@ class Reporter:
         """What hears of the resources of a run, by its number; 0: of the engine."""
         from cascade.resources.scope import Hooks
 
-        return Hooks(partial(self.acquired, run), partial(self.released, run), self.report)
+        return Hooks(partial(self.acquired, run), partial(self.released, run), self._loop.report)
 
     def acquired(self, run: int, name: str, scope: str) -> None:
         """A resource is set up."""
@@ -216,7 +250,7 @@ class Reporter:
 
     def now(self) -> int:
         """Nanoseconds on the engine's clock."""
-        return self._engine.timers.now()
+        return self._timers.now()
 
     def template_built(self, graph: GraphTemplate, since: int) -> None:
         """A template was built, which began at ``since``."""
@@ -236,7 +270,7 @@ class Reporter:
             from cascade.graph.labels import title
 
             details |= {"target": title(graph, graph.nodes[-1]), "nodes": len(graph.nodes)}
-            self._engine.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, **details)))
+            self._loop.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, **details)))
 
 
 def _place(template: Template, number: int) -> tuple[str, str]:

@@ -1,15 +1,17 @@
-"""The engine: owns runs and gives them their turns on an asyncio event loop.
+"""The engine: what users hold. It is composed of a loop driver and services, and shows neither.
 
-How it takes an event loop is in `cascade.engine.loop_driver`, and how it gives turns there in `cascade.engine.turns`.
+How it takes an event loop is in `cascade.engine.loop_binding`, and how it gives runs their turns there in
+`cascade.engine.loop_driver`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import os
+import random
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,44 +20,41 @@ from cascade._core.run.scheduler import Scheduler
 from cascade._core.time.clock import Clock
 from cascade._support.forks import renew_in_children
 from cascade._support.public import public
-from cascade.clock.timers import ClockTimers
-from cascade.engine.callbacks import Launcher
-from cascade.engine.interrupts import Interrupts
-from cascade.engine.join import Ends, Joins
+from cascade.engine.callbacks import Callbacks
+from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
-from cascade.engine.turns import Turns
-from cascade.exceptions import EngineClosedError, EngineStateError
+from cascade.engine.services import Services, check_state_backend
+from cascade.exceptions import EngineClosedError
 from cascade.expressions.targets import expression
 from cascade.templates.cache import Templates
 from cascade.workers.workers import Workers
 
 if TYPE_CHECKING:
     from cascade.durable.protocol import StateBackend
-    from cascade.engine.as_completed import Completion
+    from cascade.engine.as_completed import AsCompleted
     from cascade.engine.population import Population, Restart
+    from cascade.events import Events
     from cascade.graph.solver import Solver
+    from cascade.limits import Limits
+    from cascade.resources.registry import Registry
     from cascade.workers.protocol import Executor
 
-__all__ = ["Engine", "default_templates", "in_event_loop", "run"]
+__all__ = ["Engine", "Mode"]
 
 Mode = Literal["auto", "inline", "thread", "process"]
 
 _MODES = ("auto", "inline", "thread", "process")
-_logger = logging.getLogger("cascade")
-
-# What engines share that `cascade.run` makes: the second run of a script is warm.
-default_templates = Templates()
 
 
 @public
-class Engine(Turns):
+class Engine:
     """Runs targets: owns the runs, their turns, workers, clock and templates.
 
     Use it inside an event loop, with or without ``async with``, for any number of runs at once, and again in a later
     loop; but in one loop at a time, and so in one thread. Leaving ``async with`` cancels and awaits what still runs.
-    Without it, runs that are left when their loop is closed are kept, and told so, until the engine is used or closed
-    the next time. Hold it, or one of its runs, as long as they are to go on: an engine that nothing holds is freed
-    together with its runs, and reports so.
+    Without it, if the loop closes under runs that have not ended, they fail with `EngineStateError` the next time the
+    engine is used or closed. Hold the engine, or one of its runs, as long as they are to go on: an engine that nothing
+    holds is freed together with its runs, and reports so.
 
     Args:
         quantum: seconds for which ready runs may keep the event loop to themselves; 0: a turn of the loop at every
@@ -74,9 +73,8 @@ class Engine(Turns):
     Attributes:
         templates: the shapes that it knows.
         clock: what time it is for its runs.
-        random: the source of chance from which the jitter of retries is drawn, and users may draw. Seeded by ``seed``,
-            else by a virtual clock.
-        timers: its clock, for what belongs to it.
+        random: the source of the jitter of retries, from which users may draw too. Seeded by ``seed``, else by a
+            virtual clock.
 
     Raises:
         ValueError, TypeError: an argument is not what it should be.
@@ -118,27 +116,19 @@ class Engine(Turns):
             templates = Templates(templates)
         if templates is not None and not isinstance(templates, Templates):
             raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
+        check_state_backend(state)
         self.templates = Templates(solver=solver) if templates is None else templates
         self.clock = Clock.real() if clock is None else clock
-        self.launcher = Launcher(self)
-        self._scheduler = Scheduler(self.templates, self.clock, self.launcher, default_mode, quantum)
-        if seed is None:
-            seed = self.clock.seed
-        super().__init__(ClockTimers(self.clock, self._timer_set), seed, state, limits)
-        self._workers = Workers(max_threads, max_processes, self.launcher.demoted, executors)
-        self._runs: dict[Run, None] = {}  # in the order in which they were started
-        self._home: asyncio.AbstractEventLoop | None = None
-        self._context = contextvars.Context()
-        self._turn_due = False
-        self._turn_handle: asyncio.Handle | None = None  # of the last turn that was asked for in the loop's thread
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = 0
-        self._closed = False
-        self._leaving = False  # at the end of `async with`, or of an event loop: nobody is started again
-        self._refusing = False  # and nobody is started at all
-        self._joins = Joins()
-        self.clock.claim()  # last: an engine that could not be made has no clock
-        renew_in_children(self)
+        driver = LoopDriver(self.clock, self.templates)
+        callbacks = Callbacks(driver)
+        driver.scheduler = Scheduler(self.templates, self.clock, callbacks, default_mode, quantum)
+        driver.workers = Workers(max_threads, max_processes, callbacks.demoted, executors)
+        seed = self.clock.seed if seed is None else seed
+        services = Services(driver, driver.configure, seed, state, limits)
+        self.clock.claim()  # last of what may fail: an engine that could not be made has no clock
+        driver.services = services
+        self._driver = driver
+        renew_in_children(driver)
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -161,9 +151,9 @@ class Engine(Turns):
                 it; or the engine is at the end of its `async with`, and ends its runs.
         """
         wanted = expression(target)
-        self._bind()
-        started = Run(self, wanted, contextvars.copy_context(), params)
-        self._begin(started, wanted)
+        self._driver.bind()
+        started = Run(self._driver, wanted, contextvars.copy_context(), params)
+        self._driver.begin(started, wanted)
         return started
 
     def start_many(
@@ -201,9 +191,9 @@ class Engine(Turns):
         """
         from cascade.engine.population import start_many
 
-        return start_many(self, targets, params, on_failure)
+        return start_many(self._driver, targets, params, on_failure)
 
-    def as_completed(self, runs: Population | Iterable[Run]) -> Completion:
+    def as_completed(self, runs: Population | Iterable[Run]) -> AsCompleted:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
 
         Args:
@@ -228,9 +218,9 @@ class Engine(Turns):
         >>> asyncio.run(main())
         ['short', 'long']
         """
-        from cascade.engine.as_completed import Completion
+        from cascade.engine.as_completed import AsCompleted
 
-        return Completion(self, runs)
+        return AsCompleted(self._driver, runs)
 
     async def run(
         self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
@@ -260,36 +250,96 @@ class Engine(Turns):
             EngineStateError: the engine is in use on another event loop; it stays open.
             BaseException: what a resource of the engine raised in its teardown. By then all else has ended.
         """
-        self._come()
-        self._closed = True
+        self._driver.come()
+        self._driver.closed = True
         await self._stop(None)
 
     async def __aenter__(self) -> Engine:
-        if self._closed:
+        if self._driver.closed:
             raise EngineClosedError("the engine is closed")
-        self._check_thread()
+        self._driver.check_thread()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._come()
-        self._leaving = True
+        self._driver.come()
+        self._driver.leaving = True
         try:
             await self._stop(error)
         finally:
-            self._leaving = False
+            self._driver.leaving = False
 
-    def _come(self) -> None:
-        """Be on the event loop that is running in this thread, to end there; what was on one that is closed is lost."""
-        home = self._home
-        if home is None or home is asyncio.get_running_loop():
-            return
-        with self._lock:
-            self._check_free(home)
-            self._home = None
-            self._silence()
-        self._abandon(*self._leave_behind())
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs that have not ended."""
+        return self._driver.runs
+
+    @property
+    def random(self) -> random.Random:
+        """The source of the jitter of retries; see ``seed``."""
+        return self._driver.services.random
+
+    @property
+    def events(self) -> Events:
+        """Where to subscribe to what happens."""
+        return self._driver.services.emitter.events
+
+    @property
+    def limits(self) -> Limits:
+        """How much may run at once, and how often: rules and pauses, which can be changed at any time."""
+        return self._driver.services.limits
+
+    @property
+    def resources(self) -> Registry:
+        """The resources that tasks can ask for."""
+        return self._driver.services.resources
+
+    def register(self, provider: Any, name: str | None = None) -> None:
+        """Make a resource known, which tasks get by its name.
+
+        Args:
+            provider: what `cascade.resource` made of a generator function; a `Connector`; or any value.
+            name: what to call it; None: as the function is called.
+
+        Raises:
+            TypeError: it has no name, or cannot be a resource.
+        """
+        self.resources.register(provider, name)
+
+    def override(self, name: str, provider: Any) -> AbstractContextManager[None]:
+        """Have another resource stand in for one, as long as the context lasts.
+
+        Args:
+            name: of a resource that is registered.
+            provider: as `register` takes it.
+
+        Raises:
+            ResourceError: no resource of that name is registered.
+        """
+        return self.resources.override(name, provider)
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """Make an event loop for its clock, on which plain asyncio code can run beside its runs.
+
+        Returns:
+            A `VirtualLoop` if the clock is virtual, else what asyncio makes.
+
+        >>> import asyncio, cascade as cs
+        >>> engine = cs.Engine(clock=cs.Clock.virtual())
+        >>> async def main():
+        ...     run = engine.start(cs.wait(10))
+        ...     await asyncio.sleep(4)
+        ...     return run.state, await run
+        >>> with asyncio.Runner(loop_factory=engine.new_loop) as runner:
+        ...     runner.run(main())
+        ('parked', 10.0)
+        """
+        if not self.clock.is_virtual:
+            return asyncio.new_event_loop()
+        from cascade.clock.virtual_loop import VirtualLoop
+
+        return VirtualLoop(self.clock)
 
     async def _stop(self, failure: BaseException | None) -> None:
         """Cancel and await what still runs, and stop the workers; they start again when they are needed.
@@ -297,133 +347,25 @@ class Engine(Turns):
         Args:
             failure: what has ended the ``async with`` block.
         """
+        driver = self._driver
         current = asyncio.current_task()
-        runs = self.runs
-        if any(run.is_running or current in run.handles() for run in runs):
+        runs = driver.runs
+        if any(run._is_running or current in run._handles() for run in runs):
             for run in runs:
                 run.cancel()
-            return  # a task of this engine: whoever awaited all runs in it would await itself
-        cancelled = await self._end_runs()  # who ends may run something to clean up...
-        self._refusing = True
+            return  # a task of this engine: whatever awaited all runs in it would await itself
+        cancelled = await driver.end_runs()  # a run that ends may start one to clean up...
+        driver.refusing = True
         try:
-            cancelled = await self._end_runs() or cancelled  # ...but what it leaves behind ends, and leaves nothing
+            cancelled = await driver.end_runs() or cancelled  # ...which ends too, and starts none
         finally:
-            self._refusing = False
-        interrupted, wrong = await self._release()
+            driver.refusing = False
+        interrupted, wrong = await driver.release()
         cancelled = cancelled if interrupted is None else interrupted
-        self._workers.close()
+        driver.workers.close()
         if len(self.templates.shelf):
-            await self.aside(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
-        if not self._runs:  # from here on, another event loop may take it, also while this one goes on
-            self._home = None
-            self._silence()
-        self._tell_wrong(wrong, failure if cancelled is None else cancelled)
+            await driver.call_in_thread(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
+        driver.let_go()
+        driver.raise_or_report(wrong, failure if cancelled is None else cancelled)
         if cancelled is not None:
             raise cancelled
-
-    async def _end_runs(self) -> asyncio.CancelledError | None:
-        """Cancel and await the runs that there are now. Return what cancelled this meanwhile: they must end first."""
-        cancelled: asyncio.CancelledError | None = None
-        if self._runs:
-            runs = self.runs
-            ends = Ends(runs, self._running_loop())
-            for run in runs:
-                run.cancel()
-            if not self.clock.is_virtual:  # an interrupt may have come at the very beginning of the last turn
-                self._running_loop().call_soon(self._turn, context=self._context)
-            while not ends.done():
-                try:
-                    await asyncio.wait((ends,))
-                except asyncio.CancelledError as error:
-                    cancelled = error
-        return cancelled
-
-
-@public
-def run(
-    target: LazyResult | list[Any] | tuple[Any, ...],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-) -> Any:
-    """Run a target in an event loop of its own and return its value.
-
-    Ctrl-C, in the main thread, cancels the run, and is raised once all of it has ended; the second time, at once.
-
-    Args:
-        target: a lazy result, or a list or tuple of them, whose value is the list of their values.
-        params: values for the `Param`s of the target, by name.
-        engine: the engine to use; None: one for this call, with templates that such calls share.
-
-    Raises:
-        BaseException: what a task raised, as itself, with a note that says which and where; an `ExceptionGroup` if
-            several failed at once.
-        TargetError: ``target`` is nothing of the kind.
-        EngineStateError: an event loop is running in this thread already: ``await engine.run(target)`` there. Or
-            another one holds the engine.
-
-    >>> import cascade as cs
-    >>> @cs.task(mode="inline")
-    ... def add(a, b):
-    ...     return a + b
-    >>> cs.run(add(1, add(2, 3)))
-    6
-    """
-    wanted = expression(target)
-    if in_event_loop():
-        raise EngineStateError(
-            "an event loop is running in this thread: use `await engine.run(target)` instead of cs.run"
-        )
-    value: list[Any] = []
-    failure: list[BaseException] = []
-    with (
-        Interrupts() as interrupts,
-        asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner,
-    ):
-        runner.run(interrupts.watch(_run(wanted, params, engine, value, failure)))
-    if failure:
-        raise failure.pop()
-    return value[0]
-
-
-def in_event_loop() -> bool:
-    """Whether an event loop is running in this thread."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-async def _run(
-    target: LazyResult,
-    params: Mapping[str, Any] | None,
-    engine: Engine | None,
-    value: list[Any],
-    failure: list[BaseException],
-) -> None:
-    # Neither becomes the asyncio task's own: at its end asyncio writes out what the task looks like, which may be
-    # large, or run the user's code.
-    try:
-        value.append(await _evaluate(target, params, engine))
-    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):  # these are asyncio's to deal with
-        raise
-    except BaseException as error:
-        failure.append(error)
-
-
-async def _evaluate(target: LazyResult, params: Mapping[str, Any] | None, engine: Engine | None) -> Any:
-    if engine is None:
-        async with Engine(templates=default_templates) as own:
-            return await own.run(target, params=params)
-    engine._bind()
-    try:
-        value = await engine.run(target, params=params)
-    except BaseException as error:
-        engine._tell_wrong((await engine._release())[1], error)
-        raise
-    cancelled, wrong = await engine._release()  # what is set up for the engine cannot outlive its event loop
-    engine._tell_wrong(wrong, cancelled)
-    if cancelled is not None:
-        raise cancelled
-    return value

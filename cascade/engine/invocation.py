@@ -1,8 +1,8 @@
-"""Steps: calls with all that goes with them, where a call alone is not enough.
+"""Invocations: calls with policies, limits or resources of their own.
 
-A step looks its result up in a cache; makes the call, again and again if it must, each time when the limits have room
-for it, with resources of its own, and not for longer than it may take; and keeps the result. The order is that of the
-methods of `Step`, from the outside in. What needs no waiting is done without a coroutine.
+An invocation looks its result up in a cache; makes the call, again after a failure if it retries, each time when the
+limits have room for it, with resources of its own, and within its timeout; and keeps the result. The order is that of
+the methods of `Invocation`, from the outside in. What needs no waiting is done without a coroutine.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from cascade.cache.protocol import Hit
 from cascade.cache.single_flight import Landed
 from cascade.clock.deadline import Deadline, pause
 from cascade.engine import cached_call
+from cascade.engine.admission import wait_for
+from cascade.engine.dispatch import start_async
 from cascade.exceptions import TaskTimeoutError
 from cascade.limits.request import EMPTY_GRANT
 from cascade.resources.scope import Scope
@@ -30,21 +32,43 @@ if TYPE_CHECKING:
     from cascade._core.shape.template import Template
     from cascade.cache.protocol import CachePolicy
     from cascade.cache.single_flight import Lead
-    from cascade.engine.engine import Engine
+    from cascade.engine.host import Host
     from cascade.engine.run import Run
     from cascade.limits import Grant, Request
 
-__all__ = ["LATER", "Step"]
+__all__ = ["Invocation", "start_invocation"]
 
 LATER = object()
-"""What `Step.at_once` gives if something has to be awaited."""
+"""What `Invocation.at_once` gives if something has to be awaited."""
 
 
-class Step:
+def start_invocation(
+    host: Host,
+    run: Run,
+    waiter: Waiter,
+    node: tuple[Template, int, int],
+    task: Task,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    policies: dict[str, Any] | None,
+    where: str,
+) -> Any:
+    """Make an `Invocation` and start it: return its value if it has one at once, else the waiter, which lands later."""
+    invocation = Invocation(host, run, waiter, node, task, arguments, keywords, policies, where)
+    value = invocation.at_once()
+    if value is not LATER:
+        return value
+    value = start_async(host, waiter, invocation.perform())
+    if value is waiter and not invocation.begun:  # it may be cancelled before it has begun, and never know
+        waiter.handle.add_done_callback(invocation.let_go)
+    return value
+
+
+class Invocation:
     """One call with its policies, limits and resources.
 
     Args:
-        engine: on which it runs.
+        host: the engine on which it runs.
         run: of which it is a node.
         waiter: that lands with its value if it has to be awaited.
         node: the template in which the call stands, its place in the plan, and what tells its frame from others.
@@ -59,14 +83,32 @@ class Step:
     """
 
     __slots__ = (
-        "_arguments", "_attempt", "_cache", "_constraints", "_coroutine", "_deadline", "_engine", "_error", "_key",
-        "_keywords", "_lead", "_node", "_retry", "_run", "_started", "_task", "_time", "_timeout", "_waiter",
-        "_where", "begun",
+        "_arguments",
+        "_attempt",
+        "_cache",
+        "_constraints",
+        "_coroutine",
+        "_deadline",
+        "_error",
+        "_host",
+        "_key",
+        "_keywords",
+        "_lead",
+        "_node",
+        "_retry",
+        "_run",
+        "_started",
+        "_task",
+        "_time",
+        "_timeout",
+        "_waiter",
+        "_where",
+        "begun",
     )  # fmt: skip
 
     def __init__(
         self,
-        engine: Engine,
+        host: Host,
         run: Run,
         waiter: Waiter,
         node: tuple[Template, int, int],
@@ -77,7 +119,7 @@ class Step:
         where: str,
     ) -> None:
         policies = policies or {}
-        self._engine = engine
+        self._host = host
         self._run = run
         self._waiter = waiter
         self._node = node
@@ -93,7 +135,7 @@ class Step:
         self.begun = False
         self._deadline: Deadline | None = None  # of all attempts
         self._time: Deadline | None = None  # of this one
-        self._started = False  # whether the reporter knows of it
+        self._started = False  # whether the emitter knows of it
         self._attempt = 1
         self._error: Exception | None = None  # of the attempt before
         self._key = b""  # of this call's result in the cache
@@ -115,10 +157,10 @@ class Step:
         try:
             if self._cache is not None:
                 self._key = self._find_key(self._cache)
-                self._lead = self._engine.flights.try_join(self._cache, self._key)
+                self._lead = self._host.services.flights.try_join(self._cache, self._key)
                 if self._lead is None:
                     return LATER
-                if (hit := cached_call.load(self._engine, self._cache, self._key, self._run)) is not None:
+                if (hit := cached_call.load(self._host, self._cache, self._key, self._run)) is not None:
                     return self._found(hit).value
             if (grant := self._grant_at_once()) is None:
                 return LATER
@@ -159,7 +201,7 @@ class Step:
             if self._lead is None and (hit := await self._look_up(self._cache)) is not None:
                 return hit.value
             assert self._lead is not None
-            self._lead.making = await cached_call.begin(self._engine, self._cache, self._key)
+            self._lead.making = await cached_call.begin(self._host, self._cache, self._key)
             value = await self._in_total()
             return self._keep_later(value) if type(value) is LazyResult else await self._keep_blocking(value)
         except BaseException:
@@ -170,7 +212,7 @@ class Step:
         """All attempts, and the time for them."""
         if self._timeout is None or self._timeout.total is None:
             return await self._attempts()
-        deadline = self._deadline = Deadline(self._engine.timers, self._timeout.total)
+        deadline = self._deadline = Deadline(self._host.timers, self._timeout.total)
         try:
             async with deadline:
                 return await self._attempts()
@@ -195,9 +237,9 @@ class Step:
         """Wait before the next attempt; nothing is held meanwhile."""
         assert self._retry is not None
         self._error = None
-        seconds = self._retry.pause(self._attempt - 1, self._engine.random.random)
-        self._engine.reporter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error)
-        await pause(self._engine.timers, seconds)
+        seconds = self._retry.pause(self._attempt - 1, self._host.services.random.random)
+        self._host.services.emitter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error)
+        await pause(self._host.timers, seconds)
 
     async def _room(self) -> Grant:
         """What the limits grant for an attempt, when they have room. What they never will is not tried again."""
@@ -205,7 +247,7 @@ class Step:
             return self._coroutine[1]
         if (grant := self._grant_at_once()) is not None:
             return grant
-        return await self._engine.launcher.wait_for(self._request(), self._run, *self._node[:2])
+        return await wait_for(self._host, self._request(), self._run, *self._node[:2])
 
     async def _with_resources(self) -> Any:
         """The call, with the resources that are set up for it alone."""
@@ -214,8 +256,8 @@ class Step:
             return await coroutine
         if not self._placeholders():
             return await self._in_time(self._arguments, self._keywords)
-        hooks = self._engine.reporter.hooks(self._run.id)
-        scope = Scope(self._engine.resources, "call", self._run.scope(), hooks)
+        hooks = self._host.services.emitter.hooks(self._run.id)
+        scope = Scope(self._host.services.resources, "call", self._run._scope(), hooks)
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]
             keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
@@ -239,7 +281,7 @@ class Step:
         self._tell_start()
         if self._timeout is None or self._timeout.seconds is None:
             return await self._call(arguments, keywords)
-        deadline = self._time = Deadline(self._engine.timers, self._timeout.seconds)
+        deadline = self._time = Deadline(self._host.timers, self._timeout.seconds)
         try:
             async with deadline:
                 return await self._call(arguments, keywords)
@@ -254,7 +296,7 @@ class Step:
         if self._where == "inline":
             value = self._task.fn(*arguments, **keywords)
         else:
-            future = self._engine.call_in_worker(self._where, self._task, arguments, keywords)
+            future = self._host.workers.call(self._where, self._task, arguments, keywords)
             value = await self._result(future)
         return await value if type(value) is CoroutineType else value
 
@@ -277,7 +319,7 @@ class Step:
                     future.add_done_callback(_drop)
                     if self._lead is not None and self._lead.making is not None:
                         self._lead.making.leave(future)
-                    self._engine.abandon_in_worker(self._where, future)
+                    self._host.workers.abandon(self._where, future)
                     raise
                 future.cancel()  # if it has not begun
                 cancelled = error
@@ -307,8 +349,8 @@ class Step:
             self._lead.making.attempt()
         if not self._started:
             self._started = True
-            if self._engine.reporter.told:
-                self._engine.reporter.started(self._run, *self._node)
+            if self._host.services.emitter.wants_nodes:
+                self._host.services.emitter.started(self._run, *self._node)
 
     def _placeholders(self) -> bool:
         if not self._node[0].resources:
@@ -320,18 +362,18 @@ class Step:
 
     def _grant_at_once(self) -> Grant | None:
         """What the limits grant, or None if it has to wait."""
-        if self._constraints is None and not self._engine.governed:
+        if self._constraints is None and not self._host.services.limits_active:
             return EMPTY_GRANT
-        return self._engine.limits.try_acquire(self._request())
+        return self._host.services.limits.try_acquire(self._request())
 
     def _request(self) -> Request:
         name = f"{self._task.module}.{self._task.name}"
-        return self._engine.limits.request(name, self._task.name, self._run.id, self._constraints)
+        return self._host.services.limits.request(name, self._task.name, self._run.id, self._constraints)
 
     def _again(self, error: BaseException) -> bool:
         """Whether a failure is followed by another attempt."""
         retry = self._retry
-        if self._run.stopping or (self._deadline is not None and self._deadline.expired):
+        if self._run._stopping or (self._deadline is not None and self._deadline.expired):
             return False  # a call may fail while it is being cancelled
         if retry is None or self._attempt >= retry.max_attempts or not retry.wants(error):
             return False
@@ -350,8 +392,8 @@ class Step:
         from cascade.cache.resource_keys import Provided
         from cascade.graph.model import NodeRef
 
-        run = self._run.scope()
-        scope = Scope(self._engine.resources, "call", run, run.hooks)
+        run = self._run._scope()
+        scope = Scope(self._host.services.resources, "call", run, run.hooks)
         nodes, calls = template.graph.nodes, template.graph.calls
         arguments = [*self._arguments, *self._keywords.values()]
         for index, operand in enumerate(nodes[template.plan.order[at]].operands[: len(arguments)]):
@@ -367,26 +409,26 @@ class Step:
         """The result, if it is known or somebody is about to find it; else this step is the one that does."""
         if not self._key:
             self._key = self._find_key(cache)
-        joined = await self._engine.flights.join(cache, self._key)
+        joined = await self._host.services.flights.join(cache, self._key)
         if isinstance(joined, Landed):
             return self._found(Hit(joined.value))
         self._lead = joined
         if cache.blocking:
-            hit = await cached_call.load_later(self._engine, cache, self._key, self._run)
+            hit = await cached_call.load_later(self._host, cache, self._key, self._run)
         else:
-            hit = cached_call.load(self._engine, cache, self._key, self._run)
+            hit = cached_call.load(self._host, cache, self._key, self._run)
         return None if hit is None else self._found(hit)
 
     def _found(self, hit: Hit) -> Hit:
         if self._lead is not None:
             self._lead.done(hit.value)
-        self._engine.reporter.cache_hit(self._run, *self._node, self._key)
+        self._host.services.emitter.cache_hit(self._run, *self._node, self._key)
         return hit
 
     def _keep(self, value: Any) -> Any:
         """Keep a value, and let those have it who wait for it; return it as the cache gives it from now on."""
         assert self._cache is not None and self._lead is not None
-        saved = cached_call.save(self._engine, self._cache, self._key, value, self._run, self._lead)
+        saved = cached_call.save(self._host, self._cache, self._key, value, self._run, self._lead)
         return self._kept(value, saved)
 
     async def _keep_blocking(self, value: Any) -> Any:
@@ -394,7 +436,7 @@ class Step:
         assert self._cache is not None and self._lead is not None
         if not self._cache.blocking:
             return self._keep(value)
-        call = self._engine, self._cache, self._key, value, self._run, self._lead
+        call = self._host, self._cache, self._key, value, self._run, self._lead
         return self._kept(value, await cached_call.save_later(*call))
 
     def _kept(self, value: Any, saved: Hit | None) -> Any:
@@ -402,13 +444,13 @@ class Step:
         if saved is not None:
             value = saved.value
         self._lead.done(value)
-        self._run.leads.pop(self._lead, None)
+        self._run._leads.pop(self._lead, None)
         return value
 
     def _keep_later(self, expression: LazyResult) -> LazyResult:
         """The call gave an expression: its value is what is kept."""
         assert self._lead is not None
-        self._run.leads[self._lead] = None
+        self._run._leads[self._lead] = None
         self._waiter.completion = self._complete
         return expression
 
@@ -416,11 +458,11 @@ class Step:
         """The expression that the call gave has a value: return it, or the waiter if keeping it takes time."""
         assert self._cache is not None and self._lead is not None
         if type(value) is Skip:
-            self._run.leads.pop(self._lead, None)
+            self._run._leads.pop(self._lead, None)
             self._lead.failed()
             return value
         if self._cache.blocking:
-            return self._engine.launcher.launch_async(waiter, self._keep_blocking(value))
+            return start_async(self._host, waiter, self._keep_blocking(value))
         return self._keep(value)
 
     def _abandon_flight(self) -> None:

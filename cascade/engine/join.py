@@ -1,32 +1,48 @@
-"""Joins: asyncio code that awaits the ends of runs."""
+"""Awaiting runs from asyncio code: the future of a run, of many, and which task awaits what."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from cascade._support.futures import settle
 from cascade.exceptions import EngineStateError
 
-if TYPE_CHECKING:
-    from cascade.engine.run import Run
-
-__all__ = ["Awaited", "Cancellable", "Ends", "Hook", "Join", "Joins", "end_all"]
+__all__ = ["AllDone", "AwaitGraph", "Awaited", "AwaitedRun", "Cancellable", "DoneCallback", "RunFuture", "call_all"]
 
 
-class Hook(Protocol):
-    """What is told when a run has ended. It raises nothing: others may have to be told after it."""
+class AwaitedRun(Protocol):
+    """What is asked of a run here."""
 
-    def end(self, run: Run, /) -> None:
-        """A run has ended."""
+    id: int
+
+    @property
+    def _is_running(self) -> bool:
+        """Whether one of its tasks is running in the loop's thread right now."""
+
+    def _handles(self) -> list[Any]:
+        """The asyncio tasks, and the like, that it has started."""
+
+    def _add_done_callback(self, callbacks: tuple[DoneCallback, ...]) -> None:
+        """Call these when it has ended."""
+
+    def _unfinished(self) -> Sequence[AwaitedRun]:
+        """Itself, unless it has ended."""
+
+
+class DoneCallback(Protocol):
+    """Is called when a run has ended. It raises nothing: others may have to be called after it."""
+
+    def _run_ended(self, run: Any, /) -> None:
+        """Called with the run."""
 
 
 class Awaited(Protocol):
     """What is over when runs have ended."""
 
-    def unfinished(self) -> Sequence[Run]:
+    def _unfinished(self) -> Sequence[AwaitedRun]:
         """The runs that must end before it is over."""
 
 
@@ -37,19 +53,19 @@ class Cancellable(Protocol):
         """Have them stopped."""
 
 
-def end_all(hooks: Iterable[Hook], run: Run) -> None:
-    """Tell hooks that a run has ended: all of them, also if something goes wrong (no memory, an interrupt)."""
+def call_all(callbacks: Iterable[DoneCallback], run: AwaitedRun) -> None:
+    """Call all of them for a run that has ended, also if one raises (no memory, an interrupt)."""
     wrong = None
-    for hook in hooks:
+    for callback in callbacks:
         try:
-            hook.end(run)
+            callback._run_ended(run)
         except BaseException as error:
             wrong = error
     if wrong is not None:
         raise wrong
 
 
-class Join(asyncio.Future[None]):
+class RunFuture(asyncio.Future[None]):
     """What awaits an end. Cancelling it cancels what is awaited at once, but it is not done before that has ended."""
 
     def __init__(self, awaited: Cancellable, loop: asyncio.AbstractEventLoop) -> None:
@@ -62,13 +78,13 @@ class Join(asyncio.Future[None]):
         """Cancel what is awaited."""
         if self.done():
             return False
-        if self._ended:  # a signal came in the middle of `end`
+        if self._ended:  # a signal came in the middle of `_run_ended`
             return super().cancel(msg)
         self._cancelled = True
         self._awaited.cancel()
         return True
 
-    def end(self, run: Run, /) -> None:
+    def _run_ended(self, run: AwaitedRun, /) -> None:
         """What is awaited has ended, this run being the last of it."""
         if self.get_loop().is_closed():  # together with whoever was waiting
             return
@@ -82,7 +98,7 @@ class Join(asyncio.Future[None]):
             return
 
 
-class Ends(asyncio.Future[None]):
+class AllDone(asyncio.Future[None]):
     """Done once all of some runs have ended.
 
     Args:
@@ -90,23 +106,23 @@ class Ends(asyncio.Future[None]):
         loop: the one that they are on.
     """
 
-    def __init__(self, runs: Sequence[Run], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, runs: Sequence[AwaitedRun], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._left = len(runs)
-        hooks = (self,)
+        callbacks = (self,)
         for run in runs:
-            run.attach(hooks)
+            run._add_done_callback(callbacks)
         if not runs:
             self.set_result(None)
 
-    def end(self, run: Run, /) -> None:
+    def _run_ended(self, run: AwaitedRun, /) -> None:
         """One of them has ended."""
         self._left -= 1
         if not self._left and not self.get_loop().is_closed():
             settle(self)
 
 
-class Joins:
+class AwaitGraph:
     """Which asyncio tasks await what, so that no run comes to await its own end."""
 
     def __init__(self) -> None:
@@ -117,8 +133,8 @@ class Joins:
         return task in self._awaited
 
     @contextmanager
-    def hold(self, awaited: Awaited, *, again: bool = False) -> Iterator[None]:
-        """Hold on record that the current asyncio task awaits something.
+    def record(self, awaited: Awaited, *, again: bool = False) -> Iterator[None]:
+        """Record, for the time of a `with` block, that the current asyncio task awaits something.
 
         Args:
             awaited: what it awaits.
@@ -140,15 +156,15 @@ class Joins:
             self._awaited.pop(current, None)
 
     def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> None:
-        runs = list(awaited.unfinished())
-        found: set[Run] = set()
+        runs = list(awaited._unfinished())
+        found: set[AwaitedRun] = set()
         for run in runs:
-            handles = run.handles()
-            if current in handles or run.is_running:  # running: the coroutine has not got to its first suspension
+            handles = run._handles()
+            if current in handles or run._is_running:  # running: the coroutine has not got to its first suspension
                 raise EngineStateError(f"run {run.id} would await its own end")
             for handle in handles:
                 if (other := self._awaited.get(handle)) is not None:
                     found = found or set(runs)
-                    more = [each for each in other.unfinished() if each not in found]
+                    more = [each for each in other._unfinished() if each not in found]
                     found.update(more)
                     runs += more

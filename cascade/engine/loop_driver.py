@@ -1,273 +1,254 @@
-"""What binds an engine to an event loop: the one that its runs are on, and that keeps its time."""
+"""The loop driver: gives runs their turns on the engine's event loop.
+
+The working loop is `LoopDriver._turn`. Between two of its lines the compiled core advances run after run; what the core
+cannot do itself comes back here: starting coroutines and workers, and ending runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-import threading
-from asyncio.events import _get_running_loop
-from collections.abc import Sized
-from contextvars import Context
+import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cascade._core.run.evaluation import detach_all
-from cascade._core.time.clock import Clock
-from cascade.engine.join import Joins
-from cascade.engine.services import Belongings
-from cascade.exceptions import DeadlockError, EngineClosedError, EngineStateError
+from cascade._core.expr.lazy import LazyResult
+from cascade._support.failures import another
+from cascade.engine.join import AllDone
+from cascade.engine.loop_binding import LoopBinding, runs_here
+from cascade.exceptions import InternalError
 
 if TYPE_CHECKING:
     from cascade.engine.run import Run
-    from cascade.limits.snapshot import LimitState
-    from cascade.resources.scope import Scope
 
-__all__ = ["Bound"]
-
-_inherited: list[object] = []  # of engines in the parent of this process
-_SHOWN = 3  # runs that were lost, in words
+__all__ = ["LoopDriver"]
 
 
-class Bound(Belongings):
-    """The part of an `Engine` that knows its event loop.
+class LoopDriver(LoopBinding):
+    """What an engine consists of on its event loop; all that belongs to the engine holds it, and not the `Engine`.
 
-    Of two, `_home` is the event loop that holds the engine, and `_loop` the last one that did.
+    Whatever the event loop or a hook raises (no memory, an interrupt), a run that has ended is ended, and a turn that
+    is due is asked for: nobody waits for ever because of it.
     """
 
-    _alarm: asyncio.TimerHandle | None
-    _closed: bool
-    _home: asyncio.AbstractEventLoop | None
-    _joins: Joins
-    _runs: dict[Run, None]
-    _leaving: bool
-    _refusing: bool
-    _turn_due: bool
-    _turn_handle: asyncio.Handle | None
-
-    def new_loop(self) -> asyncio.AbstractEventLoop:
-        """Make an event loop for its clock, on which plain asyncio code can run beside its runs.
-
-        Returns:
-            A `VirtualLoop` if the clock is virtual, else what asyncio makes.
-
-        >>> import asyncio, cascade as cs
-        >>> engine = cs.Engine(clock=cs.Clock.virtual())
-        >>> async def main():
-        ...     run = engine.start(cs.wait(10))
-        ...     await asyncio.sleep(4)
-        ...     return run.state, await run
-        >>> with asyncio.Runner(loop_factory=engine.new_loop) as runner:
-        ...     runner.run(main())
-        ('parked', 10.0)
-        """
-        if not self.clock.is_virtual:
-            return asyncio.new_event_loop()
-        from cascade.clock.virtual_loop import VirtualLoop
-
-        return VirtualLoop(self.clock)
-
-    def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether it has runs on an event loop."""
-        return self._loop is loop and bool(self._runs)
-
-    def tell_deadlock(self, message: str) -> bool:
-        """Nothing will ever wake the runs that are left: have them fail. Return whether there were any to tell."""
-        told = False
-        for run in self.runs:
-            told |= run.break_off(DeadlockError(message))
-        return told
-
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        """The runs that have not ended."""
-        return tuple(self._runs.copy())  # in one step: other threads may ask, and end runs meanwhile
-
-    def awaits(self, task: asyncio.Task[Any]) -> bool:
-        """Whether an asyncio task awaits runs of it."""
-        return self._joins.has(task)
-
-    def waited_for(self) -> list[LimitState]:
-        """The limits for which calls wait."""
-        return [] if self._limits is None else [limit for limit in self._limits.snapshot() if limit.waiting]
-
-    def _bind(self) -> None:
-        """Have the event loop that is running in this thread be the engine's own."""
-        if self._closed:
-            raise EngineClosedError("the engine is closed")
-        if self._refusing:  # it would never come to an end, if whoever ends could leave an heir
-            raise EngineStateError("the engine ends its runs, at the end of `async with`: nothing can be started now")
+    def _turn(self) -> None:
+        """One turn: advance the runs that are ready until the quantum is over, then see when to come back."""
+        run: Any = None
         try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise EngineStateError("no event loop is running: use cascade.run, or await engine.run") from None
-        if loop is not self._home:
-            self._take(loop)
-
-    def _take(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have an event loop that is running in this thread be the engine's own, unless another one holds it.
-
-        A loop holds it from here on: as long as it is running, or the engine has runs there, and until the engine is
-        left or closed. So nobody takes the engine away from code that runs on its loop, and that code needs no lock. Of
-        several threads that come at once, one gets the engine, and the others are told so.
-        """
-        outside = self._fit(loop)
-        with self._lock:
-            home = self._home
-            if home is not None:
-                self._check_free(home)
-                # From here on, whatever begins to run there comes to this lock first. It may just have begun to.
-                self._home = None
-                self._silence()
+            self._turn_due = False
+            scheduler = self.scheduler
+            scheduler.begin_turn()
+            while (run := scheduler.advance()) is not None:
+                self._decide(run)
+        except Exception as error:
+            self._give_up(error, run)
+        except BaseException as error:  # an interrupt from the keyboard
+            if run is not None:
+                self._decide_again(run, error)
+            raise
+        finally:  # also then
+            if self.scheduler.end_turn():
                 try:
-                    self._check_free(home)
-                except EngineStateError:
-                    self._home = home
-                    home.call_soon_threadsafe(self._turn_on, home)
-                    raise
-            self._home = self._loop = loop
-            self._thread = threading.get_ident()
-            self._silence()
-        left = self._leave_behind()
-        self._scheduler.reset(outside)
-        if self._limits is not None:
-            self._limits.clear()
-        self._abandon(*left)
-
-    def _check_free(self, home: asyncio.AbstractEventLoop) -> None:
-        """Raise if the engine is held by an event loop that is not the one that is running in this thread."""
-        if home.is_closed():
-            return
-        if home.is_running():
-            raise EngineStateError(
-                "the engine must be used on one event loop at a time, got a second one while it is in use on another "
-                "one, which is running: call `asyncio.run_coroutine_threadsafe(engine.run(target), loop)` with that "
-                "loop, or give each thread an engine of its own"
-            )
-        if self._runs:
-            raise EngineStateError(
-                "the engine must be used on one event loop at a time, got a second one while it has runs on another "
-                "event loop that have not ended: await them there first, or use an engine of its own here"
-            )
-
-    def _check_thread(self) -> None:
-        """Raise if the engine is in use in another thread."""
-        home = self._home
-        if home is not None and home.is_running() and home is not _get_running_loop():
-            self._check_free(home)
-
-    def _silence(self) -> None:
-        """Have nothing called any more that the engine has asked its event loop for."""
-        for handle in (self._turn_handle, self._alarm):
-            if handle is not None:
-                handle.cancel()
-        self._turn_handle = self._alarm = None
-        self._turn_due = False
-
-    def _renew(self) -> None:
-        """This process is a child of `os.fork`: runs, resources and event loop are those of the parent.
-
-        They are kept as they are: to let go of them might tear them down, which is for the parent to do.
-        """
-        _inherited.append((self._runs, self._joins, self._scope, self._tended))
-        _inherited.append((self._loop, self._scheduler, self._flights))
-        self._home = self._loop = self._turn_handle = self._alarm = None
-        self._turn_due = self._leaving = self._refusing = False
-        self._runs = {}
-        self._joins = Joins()
-        self._scope = self._flights = None
-        self._tended = set()
-        self._context = Context()  # that of the parent may be in use, and will never be left here
-        self.clock.forget()
-        self._scheduler = self._scheduler.another()
-        if self._limits is not None:
-            self._limits.clear()
-        self.attend()
+                    self._turn_handle = self.loop.call_soon(self._turn, context=self.context)  # type: ignore[union-attr]
+                    self._turn_due = True
+                except BaseException as error:
+                    self._stumble(error)
+            elif len(self.clock) and not self.clock.is_virtual:
+                self._set_alarm()
 
     def _turn_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        raise NotImplementedError
+        """Have a turn that another thread has asked for, unless the engine is on another event loop by now."""
+        if loop is self._home:
+            self._turn()
 
-    def __del__(self) -> None:
-        """Nothing holds it any more, so nothing will give its runs their turns: let go of what is theirs, and say so.
+    def _decide(self, run: Any) -> None:
+        """A run has ended, or must stop what it has started before it can end."""
+        if not run._ended:
+            self._cancel_handles(run)
+        elif run._extras is not None and run._holds_resources:
+            self.look_after(partial(self._tear_down, run), partial(self._see_ended, run))
+        else:
+            self._end(run)
 
-        It may have been found by the collector: in any thread, and what awaits its runs is lost together with it.
-        Python calls this once: an engine that something holds again afterwards is closed.
-        """
-        if not hasattr(self, "_joins"):  # it was never made. To ask for `__dict__` would make one, and keep it alive
-            return
-        runs = tuple(self._runs)
-        self._runs = {}
-        self._closed = True
+    def _cancel_handles(self, run: Run) -> None:
+        """Stop all that a run awaits: one that cannot be stopped, perhaps an executor's future, spares none of them."""
+        for handle in run._handles():
+            try:
+                handle.cancel()
+            except Exception as error:
+                self.report(f"run {run.id} could not cancel something that it awaits", error)
+
+    def _decide_again(self, run: Run, error: BaseException) -> None:
+        """Something was raised in the middle of a decision, which is made all the same: somebody waits for it."""
         try:
-            detach_all(runs)
-        finally:  # what is told comes last: any of it may fail, at the end of a program above all
-            error = EngineStateError("the engine was dropped before the run had ended")
-            scope, self._scope = self._scope, None
-            for run in runs:
-                run.finished = True
-                run.abandon_scope(error)
-            if self._alarm is not None:
-                self._alarm.cancel()
-            if scope is not None:
-                scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
-            if runs and not sys.is_finalizing():
-                ids = ", ".join(str(run.id) for run in runs[:_SHOWN])
-                more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
-                self.report(f"an engine was dropped with pending runs ({ids}{more}): hold it while they run", error)
+            if run in self._runs:
+                self._decide(run)
+            else:
+                run._finish()
+        except BaseException as worse:
+            self.report(f"run {run.id} has ended, and not all could be told so", worse)
 
-    def _fit(self, loop: asyncio.AbstractEventLoop) -> Sized | None:
-        """See that an event loop keeps the engine's time. Return what it is about to call, if that matters."""
-        clock = getattr(loop, "clock", None)
-        if not self.clock.is_virtual:
-            if isinstance(clock, Clock):
-                raise EngineStateError("the event loop keeps virtual time, the engine real time: give it loop.clock")
-            return None
-        if clock is not self.clock:
-            raise EngineStateError(
-                "an engine with a virtual clock needs an event loop of that clock: use cascade.run(target, "
-                "engine=engine), or asyncio.Runner(loop_factory=engine.new_loop)"
-            )
-        loop.join(self)  # type: ignore[attr-defined]
-        outside: Sized = loop.outside  # type: ignore[attr-defined]
-        return outside
-
-    def _leave_behind(self) -> tuple[tuple[Run, ...], Scope | None]:
-        """Take away all at once what was on another event loop, and return it: runs, and the engine's resources."""
-        lost, self._runs = tuple(self._runs), {}
-        scope, self._scope = self._scope, None
-        self._tended = set()
-        return lost, scope
-
-    def _abandon(self, lost: tuple[Run, ...], scope: Scope | None) -> None:
-        """Tell runs, and the engine's resources, that their event loop was closed: no more can be done for them.
-
-        The engine is whole, and may be used by what is called here.
-        """
-        leaving, self._leaving = self._leaving, True
+    async def _tear_down(self, run: Run) -> None:
+        """A run has ended that has resources of its own: it is not done before they are torn down."""
         try:
-            for run in lost:
-                error = EngineStateError("the event loop was closed before the run had ended")
-                run.abandon(error)
-                run.finished = True
-                run.abandon_scope(error)
-                run.end_leads()
-            for run in lost:
-                run.end_joins()
+            await run._release()
         finally:
-            self._leaving = leaving
-        if scope is not None:
-            scope.abandon(EngineStateError("the event loop was closed before the engine's resources were torn down"))
-        for run in lost:
-            self.reporter.run_finished(run)
+            self._end(run)
 
-    def _lives(self) -> bool:
-        """Whether what has ended may be started again: nobody is waiting for the engine to come to its end."""
-        return not (self._closed or self._leaving or self._loop is None or self._loop.is_closed())
+    def _see_ended(self, run: Run) -> None:
+        """A run is torn down. An interrupt may have kept it from being ended, too."""
+        if run in self._runs or not run._announced:
+            self._end(run)
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        """The engine's loop, for code that runs on it."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            raise EngineStateError(
-                "a run can be awaited on its engine's own event loop only: from another thread, call "
-                "`asyncio.run_coroutine_threadsafe` with that loop and a coroutine that awaits it"
-            )
-        return loop
+    def begin(self, run: Run, target: LazyResult) -> None:
+        """Start a run that was made for the engine. What this raises, its caller has instead of the run."""
+        self._runs[run] = None
+        try:
+            if self.services.emitter.listens:
+                self.services.emitter.run_started(run, target)
+            run._begin()
+        except BaseException as error:  # who starts it has this instead of the run
+            self._runs.pop(run, None)
+            run._kill(error)
+            run._close()
+            run._retrieved = True
+            raise
+
+    def _end(self, run: Run) -> None:
+        self._runs.pop(run, None)
+        run._finish()
+
+    def _give_up(self, error: Exception, deciding: Run | None) -> None:
+        """The core itself has failed: no run may hang because of it.
+
+        Args:
+            error: what went wrong.
+            deciding: the run about which a decision was being made; None: about none.
+        """
+        failure = InternalError("the engine failed; this is a defect in Cascade: please report it")
+        failure.__cause__ = error
+        if not self._runs:
+            self.report("the engine failed when no run was left to be told so", failure)
+        if deciding is not None:
+            self._decide_again(deciding, failure)
+        for run in self.runs:
+            own = another(failure)  # its notes are about this run
+            try:
+                self._cancel_handles(run)
+                run._kill(own)
+            except Exception as worse:
+                self.report(f"run {run.id} could not be given up", worse)
+            self._decide_again(run, own)
+
+    def _set_alarm(self) -> None:
+        """Come back when the first timer is due; the event loop of virtual time comes back by itself."""
+        deadline = self.clock.next_deadline()
+        if deadline is None:  # by now: another thread may have taken the last one away
+            return
+        before = self._alarm
+        if before is not None and self._alarm_at <= deadline:
+            return
+        delay = max(0.0, self.clock.delay(deadline))
+        loop = self.loop
+        assert loop is not None
+        self._alarm = loop.call_later(delay, _ring, weakref.ref(self), context=self.context)
+        self._alarm_at = deadline
+        if before is not None:
+            before.cancel()
+
+    def _timer_set(self) -> None:
+        """A timer was set, perhaps outside a turn, at whose end somebody looks."""
+        if self._turn_due or self.clock.is_virtual or not len(self.clock):
+            return
+        if self._home is not None and not self._home.is_closed():
+            self._set_alarm()
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if not self._turn_due:
+            self._turn()
+
+    def wake(self) -> None:
+        """A run has become ready while no turn was on its way. Called from any thread."""
+        loop = self.loop
+        if loop is None or loop.is_closed():
+            return
+        if not runs_here(loop):
+            self._turn_due = True  # before it is: it may be over before the call returns
+            try:
+                loop.call_soon_threadsafe(self._turn_on, loop, context=self.context)
+            except BaseException as error:
+                self._turn_due = False
+                if not isinstance(error, RuntimeError):  # closed meanwhile
+                    raise
+        else:
+            try:
+                self._turn_handle = loop.call_soon(self._turn, context=self.context)
+                self._turn_due = True
+            except BaseException as error:
+                self._stumble(error)
+
+    def _stumble(self, error: BaseException) -> None:
+        """The event loop could not be asked for a turn. Ask once more; if that fails too, whatever comes next will.
+
+        Args:
+            error: what was raised, in the loop's thread; raised here, if it is no matter of memory that was short.
+        """
+        loop = self.loop
+        assert loop is not None
+        try:
+            self._turn_handle = loop.call_soon(self._turn, context=self.context)
+            self._turn_due = True
+        except BaseException:
+            self._turn_due = False
+            self.scheduler.fall_asleep()
+            raise error from None
+        if not isinstance(error, Exception):
+            raise error
+
+    def take_turn(self) -> None:
+        """Have a turn, in which virtual time passes if nobody is ready."""
+        if not self._turn_due:
+            self.wake()
+
+    # ------------------------------------------------------------------------------------------- the end
+
+    def come(self) -> None:
+        """Be on the event loop that is running in this thread, to end there; what was on one that is closed is lost."""
+        home = self._home
+        if home is None or home is asyncio.get_running_loop():
+            return
+        with self._lock:
+            self._check_free(home)
+            self._home = None
+            self._silence()
+        self._abandon(*self._leave_behind())
+
+    async def end_runs(self) -> asyncio.CancelledError | None:
+        """Cancel and await the runs that there are now. Return what cancelled this meanwhile: they must end first."""
+        cancelled: asyncio.CancelledError | None = None
+        if self._runs:
+            runs = self.runs
+            ends = AllDone(runs, self.running_loop())
+            for run in runs:
+                run.cancel()
+            if not self.clock.is_virtual:  # an interrupt may have come at the very beginning of the last turn
+                self.running_loop().call_soon(self._turn, context=self.context)
+            while not ends.done():
+                try:
+                    await asyncio.wait((ends,))
+                except asyncio.CancelledError as error:
+                    cancelled = error
+        return cancelled
+
+    def let_go(self) -> None:
+        """Be free for another event loop, also while this one goes on; unless a run was left behind."""
+        if not self._runs:
+            self._home = None
+            self._silence()
+
+
+def _ring(known: weakref.ref[LoopDriver]) -> None:
+    """The alarm of an engine, which its event loop is not to keep alive: see `LoopBinding.__del__`."""
+    engine = known()
+    if engine is not None:
+        engine._ring()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,14 +13,14 @@ import msgspec
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.failures import is_a, singles
 from cascade._support.public import public
-from cascade.engine.join import Hook, Join, end_all
+from cascade.engine.join import DoneCallback, RunFuture, call_all
 from cascade.engine.run import Run
-from cascade.engine.unretrieved import Losses
+from cascade.engine.unretrieved import UnretrievedFailures
 from cascade.exceptions import InternalError, PolicyError, TargetError
 from cascade.expressions.targets import expression
 
 if TYPE_CHECKING:
-    from cascade.engine.engine import Engine
+    from cascade.engine.host import Host
 
 __all__ = ["Population", "PopulationCounts", "Restart", "start_many"]
 
@@ -102,25 +103,35 @@ class Population:
     """
 
     __slots__ = (
-        "__weakref__", "_cancelled", "_engine", "_failed", "_joining", "_left", "_losses", "_restarting", "_restarts",
-        "_runs", "_stops", "_watching",
+        "__weakref__",
+        "_cancelled",
+        "_failed",
+        "_host",
+        "_joining",
+        "_left",
+        "_restarting",
+        "_restarts",
+        "_runs",
+        "_stops",
+        "_unretrieved",
+        "_watching",
     )  # fmt: skip
 
     def __init__(
         self,
-        engine: Engine,
+        host: Host,
         targets: list[LazyResult],
         params: Mapping[str, Any] | None,
         on_failure: Literal["leave", "stop"] | Restart,
     ) -> None:
         context = copy_context()
-        self._engine = engine
-        self._runs = [Run(engine, target, context.copy(), params) for target in targets]
+        self._host = host
+        self._runs = [Run(host, target, context.copy(), params) for target in targets]
         self._left = len(targets)
         self._failed: list[Run] = []
-        self._losses = Losses(engine, len(targets))
-        self._joining: list[Join] = []
-        self._watching: list[Hook] = []
+        self._unretrieved = UnretrievedFailures(host.report, len(targets))
+        self._joining: list[RunFuture] = []
+        self._watching: list[DoneCallback] = []
         self._stops = on_failure == "stop"
         self._cancelled = False
         self._restarts = 0
@@ -139,33 +150,16 @@ class Population:
     def failed(self) -> tuple[Run, ...]:
         """The runs of members that have failed for good, in the order in which they did. They count as looked at."""
         for run in self._failed:
-            run.told = True
+            run._retrieved = True
         return tuple(self._failed)
 
     def counts(self) -> PopulationCounts:
         """Return how many members are in which state now. They are counted when this is called, at no other time."""
-        ready = running = parked = done = failed = skipped = cancelled = 0
-        for run in self._runs:
-            if not run.finished:
-                if run.is_running:
-                    running += 1
-                elif run.is_ready:
-                    ready += 1
-                else:
-                    parked += 1
-            elif run.errors:
-                if run.skipped:
-                    skipped += 1
-                else:
-                    failed += 1
-            elif run.stopping:
-                cancelled += 1
-            else:
-                done += 1
+        states = Counter(run.state for run in self._runs)
         return PopulationCounts(
-            ready=ready, running=running, parked=parked, done=done, failed=failed, skipped=skipped,
-            cancelled=cancelled, restarts=self._restarts,
-        )  # fmt: skip
+            **{name: states[name] for name in PopulationCounts.__struct_fields__ if name != "restarts"},
+            restarts=self._restarts,
+        )
 
     def done(self) -> bool:
         """Whether all members have ended."""
@@ -190,10 +184,10 @@ class Population:
 
     async def _join(self) -> PopulationCounts:
         if self._left:
-            join = Join(self, self._engine._running_loop())
+            join = RunFuture(self, self._host.running_loop())
             self._joining.append(join)
             try:
-                with self._engine._joins.hold(self):
+                with self._host.await_graph.record(self):
                     await join
             except asyncio.CancelledError as cancelled:
                 raise cancelled from self._failure()
@@ -207,8 +201,8 @@ class Population:
         raised = [run for run in self._failed if _ends_process(run)] or (self._failed if self._stops else [])
         errors = []
         for run in raised:
-            run.told = True
-            if (error := run.failure()) is not None:
+            run._retrieved = True
+            if (error := run._failure()) is not None:
                 errors.append(error)
         if len(errors) < 2:
             return errors[0] if errors else None
@@ -216,64 +210,64 @@ class Population:
 
     # -------------------------------------------------------------------------------------------- for the engine
 
-    def begin(self, targets: list[LazyResult]) -> None:
+    def _begin(self, targets: list[LazyResult]) -> None:
         """Start all members."""
-        hooks = (self,)  # one for all, and not kept here: the population is no cycle, and freed with its last user
+        callbacks = (self,)  # one for all, and not kept here: the population is no cycle, and freed with its last user
         for run in self._runs:
-            run.attach(hooks)
+            run._add_done_callback(callbacks)
         try:
             for run, target in zip(self.runs, targets, strict=True):
-                self._engine._begin(run, target)
+                self._host.begin(run, target)
         except BaseException:  # none is left to run for nobody
             self.cancel()
             raise
 
-    def end(self, run: Run, /) -> None:
+    def _run_ended(self, run: Run, /) -> None:
         """A member's run has ended."""
-        if run.errors:
-            if run.skipped:
-                run.told = True  # nothing went wrong
+        if run._errors:
+            if run._skipped:
+                run._retrieved = True  # nothing went wrong
             elif self._start_again(run):
                 return
             else:
-                run.pack().losses = self._losses
+                run._ensure_extras().unretrieved = self._unretrieved
                 self._failed.append(run)
                 if not self._cancelled and (self._stops or _ends_process(run)):
                     self.cancel()
         self._left -= 1
-        hooks: list[Hook] = self._watching  # replaced as a whole
+        callbacks: list[DoneCallback] = self._watching  # replaced as a whole
         if not self._left:
             self._restarting = None
             joining, self._joining = self._joining, []
-            hooks = [*hooks, *joining]
-        end_all(hooks, run)
+            callbacks = [*callbacks, *joining]
+        call_all(callbacks, run)
 
     def _start_again(self, run: Run) -> bool:
-        if self._restarting is None or self._cancelled or run.interrupted or not self._engine._lives():
+        if self._restarting is None or self._cancelled or run._interrupted or not self._host.lives():
             return False
         place = self._restarting.place(run, self._runs)
         if place is None:
             return False
-        run.told = True  # it has been seen to
+        run._retrieved = True  # it has been seen to
         self._restarts += 1
-        self._runs[place] = again = self._restarting.start(place, self._engine)
-        again.attach((self,))
-        self._engine._begin(again, self._restarting.targets[place])
+        self._runs[place] = again = self._restarting.start(place, self._host)
+        again._add_done_callback((self,))
+        self._host.begin(again, self._restarting.targets[place])
         if self._cancelled:  # by another thread, or by what was told that it began
             again.cancel()
         return True
 
-    def watch(self, hook: Hook) -> None:
-        """Have a hook told of each member that has ended for good."""
-        self._watching = [*self._watching, hook]  # a new list: the old one may be in use
+    def _watch(self, callback: DoneCallback) -> None:
+        """Call this for each member that has ended for good."""
+        self._watching = [*self._watching, callback]  # a new list: the old one may be in use
 
-    def unwatch(self, hook: Hook) -> None:
-        """Have a hook not told any more."""
-        self._watching = [each for each in self._watching if each is not hook]
+    def _unwatch(self, callback: DoneCallback) -> None:
+        """Call this no longer."""
+        self._watching = [each for each in self._watching if each is not callback]
 
-    def unfinished(self) -> Sequence[Run]:
+    def _unfinished(self) -> Sequence[Run]:
         """The runs that must end before it is over."""
-        return [run for run in self._runs if not run.finished]
+        return [run for run in self._runs if not run._finished]
 
 
 class _Restarting:
@@ -300,7 +294,7 @@ class _Restarting:
 
     def place(self, run: Run, runs: list[Run]) -> int | None:
         """Return which member a run was that has failed, or None if it is not to be started again."""
-        for error in run.errors or ():
+        for error in run._errors or ():
             if not is_a(error, Exception) or is_a(error, InternalError):
                 return None
         if self._places is None:
@@ -311,17 +305,17 @@ class _Restarting:
         del self._places[run]  # with its failure, and all that hangs on that
         return place
 
-    def start(self, place: int, engine: Engine) -> Run:
+    def start(self, place: int, host: Host) -> Run:
         """Return another run of a member."""
         assert self._places is not None
-        run = Run(engine, self.targets[place], self._context.copy(), self._params)
+        run = Run(host, self.targets[place], self._context.copy(), self._params)
         self._times[place] = self._times.get(place, 0) + 1
         self._places[run] = place
         return run
 
 
 def start_many(
-    engine: Engine, targets: Iterable[Any], params: Mapping[str, Any] | None, on_failure: Any
+    host: Host, targets: Iterable[Any], params: Mapping[str, Any] | None, on_failure: Any
 ) -> Population:
     """Start a population. See `Engine.start_many`."""
     if not isinstance(on_failure, Restart) and on_failure not in ("leave", "stop"):
@@ -331,13 +325,13 @@ def start_many(
     except TypeError:
         raise TargetError(f"expected an iterable of targets, got `{type(targets).__name__}`") from None
     wanted = [expression(target, index) for index, target in enumerate(each)]
-    engine._bind()
-    population = Population(engine, wanted, params, on_failure)
-    population.begin(wanted)
+    host.bind()
+    population = Population(host, wanted, params, on_failure)
+    population._begin(wanted)
     return population
 
 
 def _ends_process(run: Run) -> bool:
     """Whether a run has failed with what is meant for the process, not for whoever awaits the run."""
-    found = (each for error in run.errors or () for each in singles(error))
+    found = (each for error in run._errors or () for each in singles(error))
     return any(is_a(each, (KeyboardInterrupt, SystemExit)) for each in found)

@@ -14,15 +14,15 @@ from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
 from cascade._core.run.mailbox import Received
 from cascade._support.public import public
-from cascade.engine.join import Hook, Join, end_all
-from cascade.engine.run_extras import Baggage
+from cascade.engine.join import DoneCallback, RunFuture, call_all
+from cascade.engine.run_extras import RunExtras
 from cascade.exceptions import EngineStateError, TaskSkippedError
 
 if TYPE_CHECKING:
     from cascade._core.run.mailbox import Mailbox
     from cascade._core.shape.template import Template
     from cascade.cache.single_flight import Lead
-    from cascade.engine.engine import Engine
+    from cascade.engine.host import Host
     from cascade.resources.scope import Scope
 
 __all__ = ["Run"]
@@ -44,26 +44,26 @@ class Run(Evaluation):
         iterations: how many tail calls it has made.
     """
 
-    baggage: Baggage | None
-    __slots__ = ("_engine", "_joining", "id")
+    _extras: RunExtras | None
+    __slots__ = ("_callbacks", "_host", "id")
 
     def __init__(
-        self, engine: Engine, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
+        self, host: Host, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(engine._scheduler, target, context)
-        self._engine = engine
+        super().__init__(host.scheduler, target, context)
+        self._host = host
         self.id = next(_ids)
-        self._joining: Sequence[Hook] | None = None  # a tuple may be shared by many runs
+        self._callbacks: Sequence[DoneCallback] | None = None  # a tuple may be shared by many runs
         if params is not None:
-            self.pack().params = params
+            self._ensure_extras().params = params
 
     def done(self) -> bool:
         """Whether it has ended: with a value, by failure, or cancelled."""
-        return self.finished
+        return self._finished
 
     def cancel(self) -> None:
         """Have it stopped. It has ended once all that it had started has: await it, or look at `done`."""
-        self.interrupt()
+        self._request_cancel()
 
     def result(self) -> Any:
         """Return its value.
@@ -73,38 +73,38 @@ class Run(Evaluation):
             asyncio.CancelledError: it was cancelled.
             BaseException: what its task raised, as itself; an `ExceptionGroup` if several failed at once.
         """
-        if not self.finished:
+        if not self._finished:
             raise EngineStateError(f"run {self.id} has not ended: await it")
-        self.told = True
-        if self.errors:
-            raise self._error(self.errors)
-        if self.stopping:
+        self._retrieved = True
+        if self._errors:
+            raise self._error(self._errors)
+        if self._interrupted:
             raise asyncio.CancelledError(f"run {self.id} was cancelled")
-        return self.value
+        return self._value
 
     @property
     def state(self) -> str:
         """"ready", "running", "parked"; "done", "failed", "cancelled", or "skipped" if the target was skipped."""
-        if self.finished:
-            if self.errors:
-                return "skipped" if self.skipped else "failed"
-            return "cancelled" if self.stopping else "done"
-        if self.is_running:
+        if self._finished:
+            if self._errors:
+                return "skipped" if self._skipped else "failed"
+            return "cancelled" if self._interrupted else "done"
+        if self._is_running:
             return "running"
-        return "ready" if self.is_ready else "parked"
+        return "ready" if self._is_ready else "parked"
 
     @property
     def doing(self) -> str:
         """What it is doing now, in words."""
-        if self.finished:
+        if self._finished:
             return self.state
-        if self.ended:
+        if self._ended:
             return "tearing down its resources"
-        awaits = self.awaits()
+        awaits = self._awaits()
         if not awaits:
             return self.state
         waits = _listed([_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
-        return f"stopping: {waits}" if self.stopping else waits
+        return f"stopping: {waits}" if self._stopping else waits
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._join().__await__()
@@ -113,175 +113,176 @@ class Run(Evaluation):
         return f"<Run {self.id}: {self.doing}, {self.iterations} iterations>"
 
     def __del__(self) -> None:
-        if self.finished and self.errors and not self.told:
-            error = self._error(self.errors)
-            if self.baggage is not None and self.baggage.losses is not None:
-                self.baggage.losses.add(self.id, error)
+        if self._finished and self._errors and not self._retrieved:
+            error = self._error(self._errors)
+            if self._extras is not None and self._extras.unretrieved is not None:
+                self._extras.unretrieved.add(self.id, error)
             else:
-                self._engine.report(f"the failure of run {self.id} was never looked at", error)
+                self._host.report(f"the exception of run {self.id} was never retrieved", error)
 
     async def _join(self) -> Any:
-        if not self.finished:
-            join = Join(self, self._engine._running_loop())
-            self.attach((join,))
+        if not self._finished:
+            join = RunFuture(self, self._host.running_loop())
+            self._add_done_callback((join,))
             try:
-                with self._engine._joins.hold(self):
+                with self._host.await_graph.record(self):
                     await join
             except asyncio.CancelledError as cancelled:
-                self.told = True
-                raise cancelled from (self._error(self.errors) if self.errors else None)
+                self._retrieved = True
+                raise cancelled from (self._error(self._errors) if self._errors else None)
         return self.result()
 
     def _return_messages(self) -> None:
         """Its value came too late for what awaited it, and nothing else can ask for it: its messages are for others."""
-        if not self.finished or self.errors or self.stopping:
+        if not self._finished or self._errors or self._interrupted:
             return
-        for each in reversed(self.value if type(self.value) is list else [self.value]):
+        for each in reversed(self._value if type(self._value) is list else [self._value]):
             if type(each) is Received and each.channel is not None:
                 each.channel.unreceive(each.message)
 
-    # ------------------------------------------------------------------------------------- who is told of its end
+    # ------------------------------------------------------------------------------------- callbacks at its end
 
-    def attach(self, hooks: tuple[Hook, ...]) -> None:
-        """Have hooks told when it has ended. Runs may share a tuple of them."""
-        if self._joining is None:
-            self._joining = hooks
-        elif isinstance(self._joining, list):
-            self._joining.extend(hooks)
+    def _add_done_callback(self, callbacks: tuple[DoneCallback, ...]) -> None:
+        """Call these when it has ended. Runs may share a tuple of them."""
+        if self._callbacks is None:
+            self._callbacks = callbacks
+        elif isinstance(self._callbacks, list):
+            self._callbacks.extend(callbacks)
         else:
-            self._joining = [*self._joining, *hooks]
+            self._callbacks = [*self._callbacks, *callbacks]
 
-    def detach(self, hook: Hook) -> None:
-        """Have a hook not told any more."""
-        self._joining = [each for each in self._joining or () if each is not hook] or None
+    def _remove_done_callback(self, callback: DoneCallback) -> None:
+        """Call this one no longer."""
+        self._callbacks = [each for each in self._callbacks or () if each is not callback] or None
 
-    def end_joins(self) -> None:
-        """It has ended: tell who wants to know."""
-        if self._joining is not None:
-            joining, self._joining = self._joining, None
-            if len(joining) == 1:
-                joining[0].end(self)
+    def _call_done_callbacks(self) -> None:
+        """Call what was to be called at its end."""
+        if self._callbacks is not None:
+            callbacks, self._callbacks = self._callbacks, None
+            if len(callbacks) == 1:
+                callbacks[0]._run_ended(self)
             else:
-                end_all(joining, self)
+                call_all(callbacks, self)
 
     @property
-    def announced(self) -> bool:
-        """Whether it has ended, and no hook is still to be told so."""
-        return self.finished and self._joining is None
+    def _announced(self) -> bool:
+        """Whether it has ended, and all callbacks were called."""
+        return self._finished and self._callbacks is None
 
-    def unfinished(self) -> tuple[Run, ...]:
+    def _unfinished(self) -> tuple[Run, ...]:
         """Itself, unless it has ended."""
-        return () if self.finished else (self,)
+        return () if self._finished else (self,)
 
     # ------------------------------------------------------------------------------------------ what belongs to it
 
-    def pack(self) -> Baggage:
-        """What few runs have, made when it is first asked for."""
-        if self.baggage is None:
-            self.baggage = Baggage()
-        return self.baggage
+    def _ensure_extras(self) -> RunExtras:
+        """Return its optional state, made on first use."""
+        if self._extras is None:
+            self._extras = RunExtras()
+        return self._extras
 
-    def admit(self, specs: list[Any]) -> None:
+    def _resolve_inputs(self, specs: list[Any]) -> None:
         """Find the values of the params and variables of an expression, before any of it starts."""
         from cascade.expressions.inputs import resolve
 
-        baggage = self.pack()
-        first = baggage.inputs is None
-        if baggage.inputs is None:
-            baggage.inputs = {}
-        if len(baggage.inputs) > MOST:
-            baggage.inputs.clear()  # who still needs one of them has it found again
-        for spec, value in resolve(specs, baggage.params, os.environ, complete=first):
-            baggage.inputs[id(spec)] = spec, value
+        extras = self._ensure_extras()
+        first = extras.inputs is None
+        if extras.inputs is None:
+            extras.inputs = {}
+        if len(extras.inputs) > MOST:
+            extras.inputs.clear()  # who still needs one of them has it found again
+        for spec, value in resolve(specs, extras.params, os.environ, complete=first):
+            extras.inputs[id(spec)] = spec, value
 
-    def read_input(self, spec: Any) -> Any:
+    def _read_input(self, spec: Any) -> Any:
         """The value of a param or a variable."""
-        inputs = self.pack().inputs
+        inputs = self._ensure_extras().inputs
         if inputs is None or id(spec) not in inputs:
-            self.admit([spec])
-            inputs = self.pack().inputs
+            self._resolve_inputs([spec])
+            inputs = self._ensure_extras().inputs
             assert inputs is not None
             return inputs.pop(id(spec))[1]  # made anew in each iteration: not to be remembered
         return inputs[id(spec)][1]
 
-    def scope(self) -> Scope:
+    def _scope(self) -> Scope:
         """The resources that are set up for it."""
-        baggage = self.pack()
-        if baggage.scope is None:
+        extras = self._ensure_extras()
+        if extras.scope is None:
             from cascade.resources.scope import Scope
 
-            engine = self._engine
-            baggage.scope = Scope(engine.resources, "run", engine.scope(), engine.reporter.hooks(self.id), self.context)
-        return baggage.scope
+            services = self._host.services
+            hooks = services.emitter.hooks(self.id)
+            extras.scope = Scope(services.resources, "run", services.scope(), hooks, self._context)
+        return extras.scope
 
     @property
-    def holds_resources(self) -> bool:
+    def _holds_resources(self) -> bool:
         """Whether anything is set up for it."""
-        return self.baggage is not None and self.baggage.scope is not None and not self.baggage.scope.empty
+        return self._extras is not None and self._extras.scope is not None and not self._extras.scope.empty
 
-    async def release(self) -> None:
+    async def _release(self) -> None:
         """Tear down what is set up for it, now that nothing of it is running any more; it fails if that does."""
-        if self.errors and len(self.errors) > 1:
-            self.errors[:] = [self._error(self.errors)]  # one exception, which takes notes
-        wrong = await self.scope().close(None if self.skipped else self.failure())
+        if self._errors and len(self._errors) > 1:
+            self._errors[:] = [self._error(self._errors)]  # one exception, which takes notes
+        wrong = await self._scope().close(None if self._skipped else self._failure())
         if wrong is not None:
             self._fail_ended(wrong)
 
-    def abandon_scope(self, error: BaseException) -> None:
+    def _abandon_scope(self, error: BaseException) -> None:
         """Its event loop was closed: what can be torn down without it is."""
-        if self.baggage is not None and self.baggage.scope is not None:
-            self.baggage.scope.abandon(error)
+        if self._extras is not None and self._extras.scope is not None:
+            self._extras.scope.abandon(error)
 
     @property
-    def leads(self) -> dict[Lead, None]:
+    def _leads(self) -> dict[Lead, None]:
         """The flights that it leads until expressions have their values."""
-        baggage = self.pack()
-        if baggage.leads is None:
-            baggage.leads = {}
-        return baggage.leads
+        extras = self._ensure_extras()
+        if extras.leads is None:
+            extras.leads = {}
+        return extras.leads
 
-    def end_leads(self) -> None:
+    def _end_leads(self) -> None:
         """It has ended, and will not find out what its flights are to."""
-        if self.baggage is not None and self.baggage.leads is not None:
-            leads, self.baggage.leads = self.baggage.leads, None
+        if self._extras is not None and self._extras.leads is not None:
+            leads, self._extras.leads = self._extras.leads, None
             for lead in leads:
                 lead.failed()
 
-    def give_leave(self, frame: int, at: int) -> None:
+    def _grant_permit(self, frame: int, at: int) -> None:
         """Note that a node has leave to start."""
-        baggage = self.pack()
-        if baggage.leaves is None:
-            baggage.leaves = set()
-        baggage.leaves.add((frame, at))
+        extras = self._ensure_extras()
+        if extras.permits is None:
+            extras.permits = set()
+        extras.permits.add((frame, at))
 
-    def take_leave(self, frame: int, at: int) -> bool:
+    def _use_permit(self, frame: int, at: int) -> bool:
         """Whether a node has leave to start, which is good for once."""
-        if self.baggage is None or not self.baggage.leaves or (frame, at) not in self.baggage.leaves:
+        if self._extras is None or not self._extras.permits or (frame, at) not in self._extras.permits:
             return False
-        self.baggage.leaves.discard((frame, at))
+        self._extras.permits.discard((frame, at))
         return True
 
-    def failure(self) -> BaseException | None:
+    def _failure(self) -> BaseException | None:
         """What ended it, other than its value."""
-        if self.errors:
-            return self._error(self.errors)
-        return asyncio.CancelledError(f"run {self.id} was cancelled") if self.stopping else None
+        if self._errors:
+            return self._error(self._errors)
+        return asyncio.CancelledError(f"run {self.id} was cancelled") if self._interrupted else None
 
     @property
-    def skipped(self) -> bool:
+    def _skipped(self) -> bool:
         """Whether it has no value because its target was skipped: nothing went wrong."""
-        return self.errors is not None and len(self.errors) == 1 and isinstance(self.errors[0], TaskSkippedError)
+        return self._errors is not None and len(self._errors) == 1 and isinstance(self._errors[0], TaskSkippedError)
 
     def _finish(self) -> None:
         """It has ended: tell who awaits it."""
-        self.finished = True
+        self._close()
         try:
-            if self.baggage is not None:
-                self.end_leads()
-            if self._engine.reporter.listens:
-                self._engine.reporter.run_finished(self)
+            if self._extras is not None:
+                self._end_leads()
+            if self._host.services.emitter.listens:
+                self._host.services.emitter.run_finished(self)
         finally:
-            self.end_joins()
+            self._call_done_callbacks()
 
     def _error(self, errors: list[BaseException]) -> BaseException:
         return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)

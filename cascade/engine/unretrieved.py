@@ -1,52 +1,52 @@
-"""Losses: failures that nobody has looked at, of a population's runs: told in one line, however many there are."""
+"""Failures of a population that were never retrieved: logged in one line, however many there are."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from cascade.engine.engine import Engine
+__all__ = ["UnretrievedFailures"]
 
-__all__ = ["Losses"]
+Report: TypeAlias = Callable[[str, BaseException], object]
 
 
-class Losses:
-    """What becomes of failures of a population that nobody looks at.
+class UnretrievedFailures:
+    """What becomes of failures of a population that are never retrieved.
 
-    The population refers to it, and so does each run that has failed: once it is gone, nobody can look at them.
+    The population refers to it, and so does each run that has failed: once it is gone, nothing can retrieve them.
 
     Args:
-        engine: what the losses are reported to.
+        report: called with a message and the first failure.
         size: of the population.
     """
 
-    __slots__ = ("_engine", "_sum", "size")
+    __slots__ = ("_report", "_sum", "size")
 
-    def __init__(self, engine: Engine, size: int) -> None:
-        self._engine = engine
+    def __init__(self, report: Report, size: int) -> None:
+        self._report = report
         self.size = size
         self._sum: _Sum | None = None
 
     def add(self, run: int, error: BaseException) -> None:
-        """A run is gone that had failed, and nobody has looked at it."""
+        """Count a run that had failed and is gone, and whose failure was never retrieved."""
         # If all of it is garbage in a cycle, finalizers come in any order: after its own, a sum is worth nothing. One
         # that is made now is no part of that garbage, and has its end with the next collection.
-        if self._sum is None or self._sum.told:
-            self._sum = _Sum(self._engine, self.size)
+        if self._sum is None or self._sum.reported:
+            self._sum = _Sum(self._report, self.size)
         self._sum.add(run, error)
 
 
 class _Sum:
-    """So many losses; told at its end."""
+    """So many failures; reported when it is freed."""
 
-    __slots__ = ("_count", "_engine", "_first", "_size", "told")
+    __slots__ = ("_count", "_first", "_report", "_size", "reported")
 
-    def __init__(self, engine: Engine, size: int) -> None:
-        self._engine = engine
+    def __init__(self, report: Report, size: int) -> None:
+        self._report = report
         self._size = size
         self._count = 0
         self._first: tuple[int, BaseException] | None = None
-        self.told = False
+        self.reported = False
 
     def add(self, run: int, error: BaseException) -> None:
         self._count += 1
@@ -54,8 +54,8 @@ class _Sum:
             self._first = run, error
 
     def __del__(self) -> None:
-        self.told = True
+        self.reported = True
         if self._first is not None:
             runs = "1 run" if self._count == 1 else f"{self._count:,} runs"
-            text = f"the failure of {runs} in a population of {self._size:,} was never looked at"
-            self._engine.report(text if self._count == 1 else f"{text}; this is the first", self._first[1])
+            text = f"the exception of {runs} in a population of {self._size:,} was never retrieved"
+            self._report(text if self._count == 1 else f"{text}; this is the first", self._first[1])

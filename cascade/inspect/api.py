@@ -13,9 +13,10 @@ from cascade._core.expr.task import Task
 from cascade._core.shape.extract import structure
 from cascade._core.shape.template import Template
 from cascade._support.public import public
-from cascade.engine.engine import Engine, default_templates
+from cascade.engine.engine import Engine
 from cascade.expressions.targets import expression
 from cascade.inspect.picture import Picture
+from cascade.templates.cache import default_templates
 
 if TYPE_CHECKING:
     from cascade.graph.model import GraphTemplate

@@ -11,7 +11,7 @@ from msgspec import Struct
 from cascade._core.shape.extract import structure
 from cascade._core.shape.template import Template
 from cascade._support.public import public
-from cascade.engine.engine import Engine, default_templates
+from cascade.engine.engine import Engine
 from cascade.exceptions import LimitError, PolicyError, ResourceError
 from cascade.expressions.conversion import shown
 from cascade.expressions.targets import expression
@@ -22,6 +22,7 @@ from cascade.graph.path import locate
 from cascade.inspect.fold import part
 from cascade.inspect.forecast import NEAR, Prospect, Runs, prospect
 from cascade.inspect.policy_text import POLICIES, amount, tell
+from cascade.templates.cache import default_templates
 
 if TYPE_CHECKING:
     from cascade.expressions.inputs import Spec

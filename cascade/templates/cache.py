@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cascade.graph.model import GraphTemplate, PlanTemplate
     from cascade.graph.solver import Solver
 
-__all__ = ["TemplateStats", "Templates", "preload"]
+__all__ = ["TemplateStats", "Templates", "default_templates", "preload"]
 
 
 @public
@@ -235,3 +235,7 @@ def preload(path: str | os.PathLike[str], *, strict: bool = False) -> int:
         TemplateError: it is damaged, or has a newer format; only if `strict`.
     """
     return common().open(path, strict=strict)
+
+
+# What engines share that `cascade.run` makes: the second run of a script is warm.
+default_templates = Templates()

@@ -10,8 +10,9 @@ from typing import Any
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.time.clock import Clock
 from cascade._support.public import public_in
-from cascade.engine.engine import Engine, in_event_loop
+from cascade.engine.engine import Engine
 from cascade.engine.interrupts import Interrupts
+from cascade.engine.runner import in_event_loop
 from cascade.exceptions import EngineClosedError, EngineStateError
 from cascade.expressions.targets import expression
 

@@ -7,13 +7,15 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
+from itertools import islice
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.task import Task, import_task
+from cascade._support.failures import describe, name_of
 from cascade._support.forks import renew_in_children
 from cascade._support.public import public_in
-from cascade.exceptions import TaskDefinitionError
+from cascade.exceptions import TaskDefinitionError, WorkerError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from cascade.workers.thread_pool import ThreadPool
 
 __all__ = ["ProcessExecutor", "ThreadExecutor", "check_count"]
+
+_SHOWN = 5  # arguments of a call, in words
 
 
 @public_in("cascade.protocols")
@@ -110,7 +114,7 @@ class ThreadExecutor:
             return function(*arguments, **keywords)
         finally:
             took = time.perf_counter_ns() - start
-            if task.measured(took) and self._demoted is not None:
+            if task._measured(took) and self._demoted is not None:
                 self._demoted(task.module, task.name, took * 1e-9)
             self._calling.discard(me)
 
@@ -147,16 +151,27 @@ class ProcessExecutor:
 
         Raises:
             TaskDefinitionError: the task's name does not lead to it.
+            WorkerError: to pickle an argument raises what is no `Exception`, such as an exit.
             Exception: an argument cannot be pickled.
         """
         _check_name(task)
-        # Pickled here, for an error at once, and unpickled by the call itself: see `cascade.workers.worker_result`.
-        call = pickle.dumps((task, arguments, keywords))
+        shown = _described(task, arguments, keywords)
+        # Pickled here, for an error at once, and unpickled by the call itself: see `cascade.worker_result`.
+        try:
+            call = pickle.dumps((task, arguments, keywords))
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # of an argument: it is not to end the program, nor to cancel what called it
+            wrong = WorkerError(
+                f"arguments of task {shown} must be picklable to go to a worker process, got an error instead: "
+                f"{describe(error)}"
+            )
+            raise wrong from error
         if self._pool is None:
             from cascade.workers.process_pool import ProcessPool  # not needed by most programs, slow to import
 
             self._pool = ProcessPool(self._max_processes)
-        return self._pool.submit(call)
+        return self._pool.submit(call, shown)
 
     def abandon(self, future: Future[Any]) -> None:
         """Give up a call: drop it if it has not begun, else its result; other processes take later calls.
@@ -178,6 +193,14 @@ def check_count(count: object, name: str) -> None:
     """Raise `ValueError` if a number of workers is none."""
     if count is not None and (type(count) is not int or count < 1):
         raise ValueError(f"expected {name} as None or an int of at least 1, got {count!r}")
+
+
+def _described(task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+    """A call in words: the task, and of what kinds its arguments are. None of their code is run."""
+    kinds = [name_of(type(value))[1] for value in arguments[:_SHOWN]]
+    kinds += [f"{name}={name_of(type(value))[1]}" for name, value in islice(keywords.items(), _SHOWN - len(kinds))]
+    more = ", ..." if len(arguments) + len(keywords) > len(kinds) else ""
+    return f"{task.module}.{task.name}({', '.join(kinds)}{more})"
 
 
 def _check_name(task: Task) -> None:

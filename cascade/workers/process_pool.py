@@ -10,17 +10,25 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from multiprocessing.util import Finalize
 from typing import Any
 
-from cascade._support.failures import another
+from cascade._support.failures import another, set_cause
 from cascade._support.forks import renew_in_children
+from cascade.exceptions import WorkerError
 from cascade.workers.worker_result import make_call, unpack
 
-__all__ = ["ProcessPool"]
+__all__ = ["ProcessPool", "WorkerDiedError"]
 
+_SHOWN = 5  # calls at work, in words
+
+
+class WorkerDiedError(WorkerError, BrokenProcessPool):
+    """A worker process died while a call was at work in it, or in another one of its team."""
 
 
 class ProcessPool:
@@ -48,23 +56,24 @@ class ProcessPool:
         self._make()
 
     def _make(self) -> None:
-        self._waiting: deque[tuple[Future[Any], bytes]] = deque()
+        self._waiting: deque[tuple[Future[Any], bytes, str]] = deque()
         self._team: _Team | None = None
         self._retired: set[_Team] = set()
         self._lock = threading.RLock()  # a call may fail as it is handed over, and who hears of it submit another
 
-    def submit(self, call: bytes) -> Future[Any]:
+    def submit(self, call: bytes, task: str) -> Future[Any]:
         """Have a process make a call.
 
         Args:
-            call: as `cascade.workers.worker_result.make_call` takes it.
+            call: as `cascade.worker_result.make_call` takes it.
+            task: the call in words, for messages.
 
         Returns:
             The `concurrent.futures.Future` of the call.
         """
         future: Future[Any] = Future()
         with self._lock:
-            self._waiting.append((future, call))
+            self._waiting.append((future, call, task))
         self._feed()
         return future
 
@@ -92,7 +101,7 @@ class ProcessPool:
             if self._team is not None:
                 self._retire(self._team)
             teams, self._retired = self._retired, set()
-        for future, _ in waiting:
+        for future, *_ in waiting:
             if future.cancel():
                 future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would wait on
         for team in teams:
@@ -111,22 +120,22 @@ class ProcessPool:
         """
         with self._lock:
             while self._waiting and (self._team is None or len(self._team.calls) < self._max_processes):
-                future, call = self._waiting.popleft()
+                future, call, task = self._waiting.popleft()
                 if future.set_running_or_notify_cancel():
                     try:
-                        self._hand_over(future, call)
+                        self._hand_over(future, call, task)
                     except Exception as error:  # no process can be started
                         future.set_exception(error)
 
-    def _hand_over(self, future: Future[Any], call: bytes) -> None:
+    def _hand_over(self, future: Future[Any], call: bytes, task: str) -> None:
         if self._team is not None:
             try:
-                self._team.call(future, call)
+                self._team.call(future, call, task)
                 return
             except BrokenExecutor:  # a process died
                 self._retire(self._team)
         team = _Team(self._max_processes, self._feed)
-        team.call(future, call)
+        team.call(future, call, task)
         self._team = team
 
 
@@ -181,11 +190,12 @@ class _Team:
         freed: called when one has ended its call.
 
     Attributes:
-        calls: the futures of the calls at work, abandoned ones included.
+        calls: the futures of the calls at work, abandoned ones included, and the calls in words.
     """
 
     def __init__(self, size: int, freed: Callable[[], None]) -> None:
-        self.calls: set[Future[Any]] = set()
+        self.calls: dict[Future[Any], str] = {}
+        self._lost: list[str] | None = None  # the calls that were at work when a process died
         self._abandoned: set[Future[Any]] = set()
         self._retired = False
         self._ended = False
@@ -197,16 +207,17 @@ class _Team:
         self._lock = threading.RLock()
         _exit.add(self._executor)
 
-    def call(self, future: Future[Any], call: bytes) -> None:
-        """Make a call."""
+    def call(self, future: Future[Any], call: bytes, task: str) -> None:
+        """Make a call. ``task``: it in words."""
         before = len(self._processes)
-        inner = Context().run(self._executor.submit, make_call, call)  # it may start threads, which keep their context
+        # It may start threads, which keep their context.
+        inner = Context().run(self._executor.submit, make_call, call, task)
         self._processes = getattr(self._executor, "_processes", None) or self._processes
         self._manager = getattr(self._executor, "_executor_manager_thread", None) or self._manager
         if len(self._processes) > before:
             self._watch_all()
         with self._lock:
-            self.calls.add(future)
+            self.calls[future] = task
         inner.add_done_callback(partial(self._end, future))
 
     def _watch_all(self) -> None:
@@ -246,15 +257,20 @@ class _Team:
 
     def _end(self, future: Future[Any], inner: Future[Any]) -> None:
         """A call has ended. The executor's own thread tells it, so nothing here may wait for a lock of the executor."""
+        error = inner.exception()
         with self._lock:
-            self.calls.discard(future)
+            if isinstance(error, BrokenExecutor) and self._lost is None:
+                self._lost = list(self.calls.values())
+            task = self.calls.pop(future)
             self._abandoned.discard(future)
             ends = self._ends()
-        error = inner.exception()
+        value, failure = None, None
         if error is None:
             value, failure = unpack(inner.result())
+        elif isinstance(error, BrokenExecutor):
+            failure = self._death(task, error)
         else:
-            value, failure = None, another(error)  # all calls at work are given the same one
+            failure = another(error)
         if failure is None:
             future.set_result(value)
         else:
@@ -265,6 +281,23 @@ class _Team:
         else:
             self._go_on(ends)
 
+    def _death(self, task: str, error: BrokenExecutor) -> WorkerDiedError:
+        """What a call fails with whose team has lost a process. Which call that was at, nothing can tell."""
+        others = list(self._lost or ())
+        if task in others:
+            others.remove(task)
+        code = ""
+        with suppress(ValueError):  # they are closed by now; and one that has just died may not know its code
+            codes = [process.exitcode for process in tuple(self._processes.values())]
+            code = next((f" with exit code {code}" for code in codes if code), "")
+        beside = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
+        made = WorkerDiedError(
+            f"a worker process died{code} while task {task} was at work; "
+            + (f"so were {beside}, and it may have been at any of these" if others else "no other one was")
+        )
+        set_cause(made, error)
+        return made
+
     def _go_on(self, ends: bool) -> None:
         if ends:
             self._shut_down()
@@ -272,7 +305,7 @@ class _Team:
 
     def _ends(self) -> bool:
         """Whether it is to be shut down now: nothing is wanted of it any more. Says so once."""
-        if not self._retired or self._ended or not self.calls <= self._abandoned:
+        if not self._retired or self._ended or not self.calls.keys() <= self._abandoned:
             return False
         self._ended = True
         return True

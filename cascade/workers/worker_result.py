@@ -59,7 +59,7 @@ class WorkerResult(NamedTuple):
     """What a call has come to.
 
     Attributes:
-        task: which was called.
+        task: which was called, and the kinds of its arguments.
         value: the pickled result; None: it has failed.
         faults: what it has failed with, the first, and all that hangs on that.
         trace: the traceback in the worker.
@@ -85,16 +85,22 @@ class RemoteTraceback(Exception):
 # -------------------------------------------------------------------------------------------------- in the worker
 
 
-def make_call(call: bytes) -> WorkerResult:
-    """Make a call that was pickled, and pack what it comes to."""
-    task = "?"
+def make_call(call: bytes, task: str) -> WorkerResult:
+    """Make a call that was pickled, and pack what it comes to. Raises nothing.
+
+    Args:
+        call: the task, its positional and its keyword arguments, pickled.
+        task: the call in words, for messages.
+    """
     try:
         found, arguments, keywords = pickle.loads(call)
+    except Exception as error:
+        return _pack(task, error)
+    except BaseException as error:  # of an argument, or of a module: no exit of the program, no cancellation of the run
+        return _pack(task, _wrong(f"arguments of task {task} must be unpicklable in its worker process", error))
+    try:
         # The name leads to the task if it was made with the decorator, else to the function that it was made of.
-        function = found.fn if isinstance(found, Task) else found
-        name = found.name if isinstance(found, Task) else getattr(found, "__qualname__", repr(found))
-        task = f"{found.__module__ if not isinstance(found, Task) else found.module}.{name}"
-        value = function(*arguments, **keywords)
+        value = (found.fn if isinstance(found, Task) else found)(*arguments, **keywords)
     except BaseException as error:
         return _pack(task, error)
     try:
@@ -102,15 +108,39 @@ def make_call(call: bytes) -> WorkerResult:
         ForkingPickler(buffer).dump(value)  # which knows more than `pickle`: connections, sockets, what others register
         return WorkerResult(task, buffer.getvalue(), [], "")
     except BaseException as error:
-        kind = type(value).__name__
+        kind = failures.name_of(type(value))[1]
         if type(value) is CoroutineType:
-            value.close()
+            with suppress(BaseException):  # it may have begun, and have something to say to that
+                value.close()
         wrong = WorkerError(
             f"result of task {task} must be picklable to leave its worker process, got `{kind}` "
-            f"({failures.describe(error)}); return plain data, or use mode='thread'"
+            f"({_described(error)}); return plain data, or use mode='thread'"
         )
         failures.set_cause(wrong, error)
         return _pack(task, wrong)
+
+
+def _wrong(rule: str, error: BaseException) -> WorkerError:
+    """What a call fails with when a rule of pickling is broken."""
+    wrong = WorkerError(f"{rule}, got an error instead: {_described(error)}")
+    failures.set_cause(wrong, error)
+    return wrong
+
+
+def _described(error: BaseException) -> str:
+    """An exception in words, whatever its text raises: what is raised here would reach the user without them."""
+    try:
+        return failures.describe(error)
+    except KeyboardInterrupt:
+        return failures.name_of(type(error))[1]
+
+
+def _text(error: BaseException) -> str:
+    """The text of an exception, whatever it raises."""
+    try:
+        return failures.message(error, _LONGEST)
+    except KeyboardInterrupt:
+        return "<no message: its __str__ raised KeyboardInterrupt>"
 
 
 def _pack(task: str, error: BaseException) -> WorkerResult:
@@ -149,10 +179,10 @@ def _faults(error: BaseException) -> list[PackedError]:
             kinds=[failures.name_of(kind) for kind in failures.bases(each)[:-1]],
             args=[] if members else _packed_args(args),
             fields={str(name): data for name, value in _copied(failures.fields(each))
-                    if (data := _dumped(value)) is not None},
+                    if (data := _tried(value)) is not None},
             slots={name: data for name, value in (*failures.slots(each), *known)
-                   if (data := _dumped(value)) is not None},
-            text=failures.message(each, _LONGEST),
+                   if (data := _tried(value)) is not None},
+            text=_text(each),
             cause=place(failures.cause_of(each)),
             context=place(failures.context_of(each)),
             members=members,
@@ -171,10 +201,10 @@ def _whole(error: BaseException, fault: PackedError) -> bytes | None:
     found = None if data is None else _loaded(data)
     if found is None or type(found[0]) is not type(error):
         return None
-    if failures.message(found[0], _LONGEST) == fault.text:
+    if _text(found[0]) == fault.text:
         return data
     made = _made(fault, [])
-    return None if made is not None and failures.message(made, _LONGEST) == fault.text else data
+    return None if made is not None and _text(made) == fault.text else data
 
 
 def _parts(error: BaseException) -> tuple[tuple[Any, ...], list[tuple[str, Any]]]:
@@ -188,7 +218,7 @@ def _packed_args(args: tuple[Any, ...]) -> list[bytes]:
     show: Callable[[Any], str] = str if len(args) == 1 else repr  # as they stand in the text of the exception
     packed = []
     for value in args:
-        data = _dumped(value)
+        data = _tried(value)
         if data is None:
             try:
                 data = pickle.dumps(str.__str__(show(value)))
@@ -205,6 +235,12 @@ def _dumped(value: Any) -> bytes | None:
         return None
 
 
+def _tried(value: Any) -> bytes | None:
+    """A part of an exception pickled, if it can be unpickled: if that ends a process, it is not that of the run."""
+    data = _dumped(value)
+    return None if data is None or _loaded(data) is None else data
+
+
 def _trace(error: BaseException) -> str:
     raised = failures.traceback_of(error)
     if raised is not None:
@@ -212,7 +248,7 @@ def _trace(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(type(error), error, raised))
     except BaseException:  # its class may answer anything
-        text = "".join(traceback.format_tb(raised)) + failures.describe(error) + "\n"
+        text = "".join(traceback.format_tb(raised)) + _described(error) + "\n"
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST // 2]}\n...\n{text[-_LONGEST // 2 :]}"
@@ -228,12 +264,7 @@ def unpack(packed: WorkerResult) -> tuple[Any, BaseException | None]:
     try:
         return pickle.loads(packed.value), None
     except BaseException as error:  # whatever the classes in it raise, an exit among it
-        wrong = WorkerError(
-            f"result of task {packed.task} must be unpicklable where its run is, got an error instead: "
-            f"{failures.describe(error)}"
-        )
-        failures.set_cause(wrong, error)
-        return None, wrong
+        return None, _wrong(f"result of task {packed.task} must be unpicklable where its run is", error)
 
 
 def _failure(packed: WorkerResult) -> BaseException:
@@ -347,7 +378,7 @@ def _set_fields(error: BaseException, fault: PackedError) -> None:
 
 def _set_slots(error: BaseException, fault: PackedError) -> None:
     for name, data in fault.slots.items():
-        with suppress(Exception):  # it is another class of the same name
+        with suppress(BaseException):  # it is another class of the same name, and may do anything
             object.__setattr__(error, name, _loaded(data)[0])  # type: ignore[index]
 
 

@@ -69,6 +69,9 @@ cdef class Task:
     """A function made declarative: calling it runs nothing and gives a lazy result.
 
     Made by `cascade.task`. It binds to instances as functions do, so methods can be tasks.
+
+    Attributes:
+        fn: the callable.
     """
 
     @property
@@ -115,7 +118,7 @@ cdef class Task:
             raise AttributeError("__signature__") from None
 
     @property
-    def runs_inline(self):
+    def _runs_inline(self):
         """Whether the auto rule has it run in the event loop's thread."""
         return self.spec.runs_inline
 
@@ -165,7 +168,7 @@ cdef class Task:
         """All that makes calls of it what they are, beside the callable: identity, lazy defaults, policies by role."""
         return self.spec.identity, self.fills, self.policies
 
-    def measured(self, ns):
+    def _measured(self, ns):
         """Take note of how many nanoseconds a call in a worker thread took, for the auto rule.
 
         Returns whether this settles that an inline call has held up the loop.
@@ -196,7 +199,12 @@ cdef class Task:
         """By reference, as functions are: a task travels to worker processes as its name."""
         if isinstance(self.fn, _MethodType):
             return getattr, (self.fn.__self__, self.fn.__name__)
-        return import_task, (self.spec.module, self.spec.qualname)
+        return Task._imported, (self.spec.module, self.spec.qualname)
+
+    @staticmethod
+    def _imported(module, qualname):
+        """Return the task of that name; in this class, so that pickles name no private module."""
+        return import_task(module, qualname)
 
     def __repr__(self):
         return f"<Task {self.spec.module}.{self.spec.qualname}>"
@@ -452,4 +460,4 @@ _lazy.guard_task = builtin_task("run_if", GUARD)
 
 
 name_type(Task, b"cascade.Task")
-task.__module__ = "cascade"
+task.__module__ = Task._imported.__module__ = "cascade"

@@ -60,7 +60,7 @@ cdef class Deciding(Awaiting):
         if node.kind == SELECT:
             return self.select(frame, node, at)
         spec = <object>frame.values[frame.template.operands[node.first_operand]]
-        value = self.scheduler.launcher.read_input(self, spec)
+        value = self.scheduler.callbacks.read_input(self, spec)
         Py_INCREF(value)
         return <PyObject*>value
 
@@ -210,7 +210,7 @@ cdef class Deciding(Awaiting):
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """A resource, if it is set up; else have it set up."""
         cdef Waiter waiter = new_launched(self, frame, at)
-        value = self.scheduler.launcher.launch_resource(waiter, self, (<Task>frame.values[node.source]).spec.qualname)
+        value = self.scheduler.callbacks.launch_resource(waiter, self, (<Task>frame.values[node.source]).spec.qualname)
         if value is waiter:
             self.link(waiter)
             value = <object>PENDING

@@ -1,7 +1,7 @@
 """Starting nodes: where the work of one is done, and what goes with it.
 
 Most nodes stay on the compiled path: `Starting.execute` calls a function, or builds a container, or hands a coroutine
-or a call for a worker to the launcher. There is one door out of it, `Starting.step_aside`, for all that a node may need
+or a call for a worker to the engine. There is one door out of it, `Starting.step_aside`, for all that a node may need
 beside that; who uses none of it pays for looking whether the door must be taken.
 """
 
@@ -70,7 +70,7 @@ cdef class Starting(Deciding):
 
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
         cdef Waiter waiter = new_launched(self, frame, self.at)
-        value = self.scheduler.launcher.launch_async(waiter, coroutine)
+        value = self.scheduler.callbacks.launch_async(waiter, coroutine)
         self.scheduler.watch.fuel -= 1
         if value is waiter:
             self.link(waiter)
@@ -95,7 +95,7 @@ cdef class Starting(Deciding):
     cdef int stay(self, Task task, int mode) except -1:
         """A call runs inline, as no time passes in a worker that a virtual clock knew of. Tell it where it matters."""
         if mode == THREAD or mode == PROCESS:
-            self.scheduler.launcher.stays(task, MODES[mode])
+            self.scheduler.callbacks.stays(task, MODES[mode])
         return 0
 
     cdef int launch(self) except -1:
@@ -106,7 +106,7 @@ cdef class Starting(Deciding):
         launches.sort(key=_urgency)
         for _, waiter, task, arguments, keywords, mode in launches:
             try:
-                self.scheduler.launcher.launch_worker(waiter, task, arguments, keywords, mode)
+                self.scheduler.callbacks.launch_worker(waiter, task, arguments, keywords, mode)
             except BaseException as error:
                 waiter.land(None, error)
         return 0
@@ -118,21 +118,21 @@ cdef class Starting(Deciding):
         cdef Py_ssize_t at = self.at
         cdef PyObject* skip = NULL
         cdef PyObject* made
-        cdef bint told = self.scheduler.told and node.op == CALL
+        cdef bint told = self.scheduler.notify_nodes and node.op == CALL
         cdef bint leaves
-        if node.door == STAYS and not frame.skipping and not self.scheduler.attentive:
+        if node.door == STAYS and not frame.skipping and not self.scheduler.observed:
             return self.execute(frame, node)
         leaves = node.door == LEAVES or (node.door != STAYS and self.takes_placeholder(frame, node))
         if frame.skipping:
             skip = self.skipped(frame, node)
             if skip is not NULL:
                 if told:
-                    self.scheduler.launcher.node_skipped(self, frame.template, at, <object>skip)
+                    self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>skip)
                 Py_INCREF_(skip)
                 return skip
-        if self.scheduler.governed and node.op == CALL and not leaves:
+        if self.scheduler.limits_active and node.op == CALL and not leaves:
             if node.kind == SYNC or node.kind == ASYNC:
-                leaves = self.scheduler.launcher.governs(self, <object>frame.values[node.source])
+                leaves = self.scheduler.callbacks.governs(self, <object>frame.values[node.source])
             elif node.kind in (WAIT, RECV, SEND, SELECT) and not self.may_start(frame, node):
                 Py_INCREF_(PENDING)
                 return PENDING
@@ -142,11 +142,11 @@ cdef class Starting(Deciding):
             if told and not (frame.template.by_need and (frame.chosen[at] >= 0 or (
                 frame.maps is not None and at in frame.maps
             ))):
-                self.scheduler.launcher.node_started(self, frame.template, at, <size_t><PyObject*>frame)
+                self.scheduler.callbacks.node_started(self, frame.template, at, <size_t><PyObject*>frame)
             made = self.execute(frame, node)
         if told and made != PENDING and made != DEFERRED:
             if Py_TYPE(made) == SkipType:
-                self.scheduler.launcher.node_skipped(self, frame.template, at, <object>made)
+                self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>made)
             elif Py_TYPE(made) != Lazy:
                 self.tell_end(frame, at)
             elif self.is_tail(frame, node, at):
@@ -154,9 +154,9 @@ cdef class Starting(Deciding):
         return made
 
     cdef bint may_start(self, Frame frame, Node* node) except -1:
-        """Ask the launcher for leave to start a node that the engine evaluates itself; else it is looked at again."""
+        """Ask the engine for leave to start a node that the engine evaluates itself; else it is looked at again."""
         cdef Waiter waiter = new_launched(self, frame, self.at)
-        if self.scheduler.launcher.may_start(
+        if self.scheduler.callbacks.may_start(
             waiter, self, frame.template, self.at, <size_t><PyObject*>frame, <object>frame.values[node.source]
         ):
             return True
@@ -173,7 +173,7 @@ cdef class Starting(Deciding):
         return False
 
     cdef PyObject* call_step(self, Frame frame, Node* node) except NULL:
-        """Have the launcher evaluate a node with all that goes with it: policies, limits, resources of its own."""
+        """Have the engine evaluate a node with all that goes with it: policies, limits, resources of its own."""
         cdef Py_ssize_t at = self.at
         cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
         cdef Waiter waiter = new_launched(self, frame, at)
@@ -197,7 +197,7 @@ cdef class Starting(Deciding):
                 self.scheduler.watch.note(task.spec)
             where = MODES[THREAD if mode == AUTO else mode]
         self.scheduler.watch.fuel -= 1
-        value = self.scheduler.launcher.launch_step(
+        value = self.scheduler.callbacks.launch_step(
             waiter, self, frame.template, at, <size_t><PyObject*>frame, task, positional(frame, node),
             keywords(frame, node), policies, where
         )
@@ -212,7 +212,7 @@ cdef class Starting(Deciding):
     cdef int tell_end(self, Frame frame, Py_ssize_t node) except -1:
         """Tell that a call has ended well."""
         if frame.template.nodes[node].op == CALL:
-            self.scheduler.launcher.node_finished(self, frame.template, node, <size_t><PyObject*>frame)
+            self.scheduler.callbacks.node_finished(self, frame.template, node, <size_t><PyObject*>frame)
         return 0
 
     cdef int tell_last(self, Frame frame, Py_ssize_t node) except -1:

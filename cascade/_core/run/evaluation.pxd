@@ -3,22 +3,21 @@
 from cascade._core.run.frame cimport Frame
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.dispatch cimport Starting
+from cascade._core.run.scheduler cimport RunPhase
 
 
 cdef class Evaluation(Starting):
-    cdef readonly object context  # in which its tasks run
-    cdef readonly object target  # until it begins
-    cdef public object baggage  # what few runs have, params among it; None: nothing
+    cdef object context  # in which its tasks run
+    cdef object target  # until it begins
+    cdef public object _extras  # optional state, params among it; None: there is none
     cdef Frame top  # of the stack of frames that can go on
     cdef LazyResult expansion  # the value of the node that was just executed, if it is an expression
     cdef readonly long long iterations  # tail calls so far
-    cdef readonly object value
-    cdef readonly list errors  # what failed, in order, each once
+    cdef object value
+    cdef list errors  # what failed, in order, each once
     cdef set failed  # their ids
-    cdef readonly bint ended
-    cdef readonly bint interrupted  # from outside
-    cdef public bint finished  # it has ended, and what was set up for it is torn down
-    cdef public bint told  # somebody has seen its outcome
+    cdef bint interrupted  # it was to be cancelled, from outside, and did not come to its value before
+    cdef public bint _retrieved  # its outcome was asked for
 
     cdef int detach(self) except -1
     cdef void drop(self) noexcept
@@ -37,6 +36,11 @@ cdef class Evaluation(Starting):
     cdef int fail(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int stop(self) except -1
+
+    cdef inline void enter_phase(self, RunPhase phase) noexcept:
+        """The one place where its phase changes; it never goes back."""
+        if phase > self.phase:
+            self.phase = phase
 
     cdef inline void push(self, Frame frame) noexcept:
         if not frame.stacked:

@@ -4,7 +4,7 @@ A run is a stack of frames that can go on. The top frame executes its nodes one 
 an expression puts that expression's frame on top; a frame whose target has a value hands it to its parent; a target
 whose value is an expression has its frame replaced. A node that must be awaited leaves a waiter behind, and a frame
 that can start nothing leaves the stack until one of its waiters lands. Nothing here recurses, so depth is limited by
-memory only; nothing here awaits: what needs the event loop or a worker is handed to the launcher.
+memory only; nothing here awaits: what needs the event loop or a worker is handed to the engine.
 """
 
 from cpython.contextvars cimport PyContext_Enter, PyContext_Exit
@@ -17,7 +17,7 @@ from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
 from cascade._core.shape.extract cimport Extraction
-from cascade._core.run.scheduler cimport DECIDE, PARKED, READY, Scheduler
+from cascade._core.run.scheduler cimport ACTIVE, CLOSED, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
 from cascade._core.expr.task_spec cimport SYNC
 from cascade._core.run.dispatch cimport Starting
@@ -69,35 +69,35 @@ cdef class Evaluation(Starting):
         self.top = None
         _let_go_stack(stack)
 
-    def begin(self):
+    def _begin(self):
         """Stand in the queue."""
         if self.scheduler is not None:
             self.scheduler.push(self)
 
-    def interrupt(self):
+    def _request_cancel(self):
         """Have it stopped, from outside."""
-        if not self.ended and self.scheduler is not None:
+        if self.phase < ENDED and self.scheduler is not None:
             self.interrupted = True
             if not self.running:
                 self.scheduler.push(self)
 
-    def break_off(self, error):
-        """Have it fail, from outside, as `interrupt` stops it. Return whether that is news to it."""
-        if self.ended or self.stopping or self.running or self.scheduler is None:
+    def _fail_from_outside(self, error):
+        """Have it fail, and stop it as `_request_cancel` does. Return whether it was neither stopping nor over."""
+        if self.phase != ACTIVE or self.running or self.scheduler is None:
             return False
         self.record(error, None, 0)
-        self.interrupt()
+        self._request_cancel()
         return True
 
-    def abandon(self, error):
+    def _kill(self, error):
         """End it at once, with this error, awaiting nothing: its event loop or its engine has failed."""
         if self.running:
             raise InternalError("a run was to be abandoned by one of its own tasks")
         cdef Waiter waiter
-        if not self.ended:
+        if self.phase < ENDED:
             self.fail(error, None, 0)
             self.settle_landed()
-            self.ended = True
+            self.enter_phase(ENDED)
             while self.waiters is not None:  # what they wait for may still be there, and hold them for ever
                 waiter = self.waiters
                 waiter.landed = True
@@ -113,12 +113,13 @@ cdef class Evaluation(Starting):
     cdef int detach(self) except -1:
         """Nothing will ever let it go on: withdraw from all that would wake it, give messages back, hold nothing."""
         self.queued = True  # nothing is to wake it
-        self.ended = True
+        self.interrupted = True
         self.value = None
         try:
             if self.scheduler is not None:
                 self.stop()
         finally:
+            self.enter_phase(ENDED)
             self.drop()
         return 0
 
@@ -129,7 +130,8 @@ cdef class Evaluation(Starting):
         """
         cdef Waiter waiter
         cdef Frame stack = self.top
-        self.queued = self.ended = self.stopping = True
+        self.queued = self.interrupted = True
+        self.enter_phase(ENDED)
         self.top = None
         while self.waiters is not None:
             waiter = self.waiters
@@ -146,22 +148,63 @@ cdef class Evaluation(Starting):
         self.last_landed = None
         _let_go_stack(stack)
 
+    # ------------------------------------------- for `cascade.engine.run`: with an underscore, as users have runs too
+
     @property
-    def is_ready(self):
+    def _is_ready(self):
         """Whether it stands in the queue."""
         return self.queued
 
     @property
-    def is_running(self):
+    def _is_running(self):
         """Whether one of its tasks is running in the loop's thread right now."""
         return self.running
+
+    @property
+    def _context(self):
+        """The context in which its tasks run."""
+        return self.context
+
+    @property
+    def _value(self):
+        """What it came to; None until then."""
+        return self.value
+
+    @property
+    def _errors(self):
+        """What failed, in order; None if nothing has."""
+        return self.errors
+
+    @property
+    def _ended(self):
+        """Whether nothing of it runs any more, but for the teardown of its resources."""
+        return self.phase >= ENDED
+
+    @property
+    def _finished(self):
+        """Whether it has its outcome, and what was set up for it is torn down."""
+        return self.phase == CLOSED
+
+    def _close(self):
+        """It has its outcome."""
+        self.enter_phase(CLOSED)
+
+    @property
+    def _interrupted(self):
+        """Whether it was cancelled from outside, before it came to a value."""
+        return self.interrupted
+
+    @property
+    def _stopping(self):
+        """Whether nothing new is started, as it was cancelled or has failed."""
+        return self.phase == STOPPING
 
     # ------------------------------------------------------------------------------------------- between decisions
 
     cdef int advance(self) except -1:
         """Go on until the turn is over, or it must wait, or a decision is due."""
         cdef int status
-        if self.ended:
+        if self.phase >= ENDED:
             return PARKED
         PyContext_Enter(self.context)
         self.running = True
@@ -171,39 +214,39 @@ cdef class Evaluation(Starting):
             PyContext_Exit(self.context)
             self.running = False
         # As long as it was running, who had something for it did not wake it.
-        if not self.ended and (self.first_landed is not None or (self.interrupted and not self.stopping)):
+        if self.phase < ENDED and (self.first_landed is not None or (self.interrupted and self.phase == ACTIVE)):
             self.scheduler.push(self)
         return status
 
     cdef int go_on(self) except -1:
         cdef int status = READY
-        cdef bint was_stopping = self.stopping
+        cdef bint was_active = self.phase == ACTIVE
         try:
             if self.target is not None and not self.interrupted:
                 target = self.target
                 self.target = None
                 self.push(self.enter(<LazyResult>target, None, 0))
             while True:
-                if self.interrupted and not self.stopping:
+                if self.interrupted and self.phase == ACTIVE:
                     self.stop()
                 if self.first_landed is not None:
                     self.settle_landed()
-                if self.stopping or self.ended:
+                if self.phase != ACTIVE:
                     break
                 status = self.run_frames()
                 if self.launches is not None:
                     self.launch()
-                if status == READY or self.ended or (self.first_landed is None and not self.interrupted):
+                if status == READY or self.phase >= ENDED or (self.first_landed is None and not self.interrupted):
                     break
         except BaseException as error:
             self.fail(error, self.top, self.at)
-        if self.stopping:
+        if self.phase == STOPPING:
             self.settle_landed()  # what has landed meanwhile will not wake the run
             if self.waiters is None:
-                self.ended = True
-        if self.ended or (self.stopping and not was_stopping):
-            return DECIDE
-        return PARKED if self.stopping else status
+                self.enter_phase(ENDED)
+            elif not was_active:
+                return PARKED
+        return status if self.phase == ACTIVE else DECIDE
 
     cdef int settle_landed(self) except -1:
         """Take what has arrived, in the order of arrival."""
@@ -219,7 +262,7 @@ cdef class Evaluation(Starting):
             waiter.let_go()
             if error is not None:
                 self.fail(error, frame, waiter.node)
-            elif not self.stopping:
+            elif self.phase == ACTIVE:
                 frame.awaited -= 1
                 try:
                     if waiter.again:
@@ -246,7 +289,7 @@ cdef class Evaluation(Starting):
                     return READY
             elif outcome == HAS_VALUE:
                 self.leave(frame)
-                if self.ended:
+                if self.phase >= ENDED:
                     return PARKED
             elif outcome == HAS_CHILD:
                 frame.awaited += 1
@@ -276,7 +319,7 @@ cdef class Evaluation(Starting):
         cdef PyObject* result
         cdef PyObject* kind
         # Whether a node may need more than to be executed. Who wants to be asked from now on uses up the fuel.
-        cdef bint careful = template.careful or frame.skipping or self.scheduler.attentive
+        cdef bint careful = template.careful or frame.skipping or self.scheduler.observed
         self.at = last
         if frame.values[last] is not NULL:
             return HAS_TAIL if Py_TYPE(frame.values[last]) == Lazy else HAS_VALUE
@@ -301,7 +344,7 @@ cdef class Evaluation(Starting):
             if result == PENDING:
                 Py_DECREF_(result)
                 frame.awaited += 1
-                careful |= self.scheduler.attentive  # the beginning of a coroutine may have run
+                careful |= self.scheduler.observed  # the beginning of a coroutine may have run
                 continue
             if careful and result == DEFERRED:
                 Py_DECREF_(result)
@@ -323,7 +366,7 @@ cdef class Evaluation(Starting):
                 self.scheduler.read_clock()
                 if self.scheduler.spent:
                     return IS_SPENT
-                careful |= self.scheduler.attentive
+                careful |= self.scheduler.observed
             if self.interrupted:
                 return IS_SPENT
 
@@ -336,19 +379,19 @@ cdef class Evaluation(Starting):
         frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
         frame.parent = parent
         frame.parent_node = <int32_t>parent_node
-        if frame.template.inputs or frame.template.resources or (parent is None and self.baggage is not None):
+        if frame.template.inputs or frame.template.resources or (parent is None and self._extras is not None):
             self.admit(frame)
         return frame
 
     cdef int admit(self, Frame frame) except -1:
-        """Have the launcher look at the params, variables and resources of a frame, before any of it starts."""
+        """Have the engine look at the params, variables and resources of a frame, before any of it starts."""
         cdef Template template = frame.template
         cdef tuple order = template.plan.order
         specs = [
             <object>frame.values[template.operands[template.nodes[at].first_operand]]
             for at in range(template.node_count) if order[at] in template.inputs
         ] if template.inputs else []
-        self.scheduler.launcher.admit(self, template, specs)
+        self.scheduler.callbacks.admit(self, template, specs)
         return 0
 
     cdef int replace(self, Frame frame) except -1:
@@ -357,7 +400,7 @@ cdef class Evaluation(Starting):
         cdef PyObject* expression = frame.values[last]
         cdef Template template
         self.scheduler.extraction.run(<LazyResult>expression)
-        if self.scheduler.bounded:
+        if self.scheduler.notify_tail_calls:
             return self.tell_tail(frame)
         if frame.template.matches(self.scheduler.extraction):
             self.scheduler.table.hit(frame.template)
@@ -373,7 +416,7 @@ cdef class Evaluation(Starting):
         return 0
 
     cdef int tell_tail(self, Frame frame) except -1:
-        """The tail call, with the launcher being told what the next expression is."""
+        """The tail call, with the engine being told what the next expression is."""
         cdef Extraction extraction = self.scheduler.extraction
         cdef Template template
         cdef Py_ssize_t i
@@ -384,7 +427,7 @@ cdef class Evaluation(Starting):
         self.at = template.node_count - 1
         if template.inputs or template.resources:
             self.admit(frame)
-        self.scheduler.launcher.tail_call(self, template, slots, frame.parent is None)
+        self.scheduler.callbacks.tail_call(self, template, slots, frame.parent is None)
         return 0
 
     cdef int leave(self, Frame frame) except -1:
@@ -398,9 +441,10 @@ cdef class Evaluation(Starting):
         frame.stacked = False
         if parent is None:
             if type(value) is Skip:
-                raise TaskSkippedError(self.scheduler.launcher.describe_skip(value))
+                raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
             self.value = value
-            self.ended = True
+            self.interrupted = False  # too late
+            self.enter_phase(ENDED)
             return 0
         frame.parent = None
         parent.awaited -= 1
@@ -454,7 +498,7 @@ cdef class Evaluation(Starting):
         if type(value) is LazyResult:
             self.completion = completion
             if self.is_tail(frame, &frame.template.nodes[node], node):
-                if self.scheduler.told:
+                if self.scheduler.notify_nodes:
                     self.tell_last(frame, node)
                 Py_INCREF(value)
                 frame.values[frame.template.node_count - 1] = <PyObject*>value
@@ -468,7 +512,7 @@ cdef class Evaluation(Starting):
                 return 0
         Py_INCREF(value)
         frame.values[node] = <PyObject*>value
-        if self.scheduler.told:
+        if self.scheduler.notify_nodes:
             self.tell_end(frame, node)
         if type(value) is Skip:
             frame.skipping = True
@@ -493,9 +537,9 @@ cdef class Evaluation(Starting):
             made.__cause__ = error
             error = made
         if frame is None:
-            self.scheduler.launcher.annotate(error, self, None, 0)
+            self.scheduler.callbacks.annotate(error, self, None, 0)
         else:
-            self.scheduler.launcher.annotate(error, self, frame.template, frame.template.plan.order[node])
+            self.scheduler.callbacks.annotate(error, self, frame.template, frame.template.plan.order[node])
         if self.running:
             self.scheduler.extraction.clear()  # where it may have failed, half done
         if self.errors is None:
@@ -507,7 +551,7 @@ cdef class Evaluation(Starting):
         return 0
 
     cdef int stop(self) except -1:
-        """Start nothing more. Timers and mailboxes are left at once; futures are for the launcher to cancel.
+        """Start nothing more. Timers and mailboxes are left at once; futures are for the engine to cancel.
 
         What has landed and was not looked at yet, perhaps behind the very error that stops the run, is not a value of
         it any more: messages among that go back.
@@ -519,9 +563,9 @@ cdef class Evaluation(Starting):
         cdef Waiter next, withdrawn = None
         cdef Frame stack
         cdef object _target, _expansion, _launches
-        if self.stopping:
+        if self.phase != ACTIVE:
             return 0
-        self.stopping = True
+        self.enter_phase(STOPPING)
         _target, _expansion, _launches = self.target, self.expansion, self.launches  # to be let go of last
         self.target = None
         self.expansion = None

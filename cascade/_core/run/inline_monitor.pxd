@@ -16,7 +16,7 @@ cdef class Watch:
     cdef int64_t base_cpu  # nanoseconds of this thread
     cdef int64_t base_switches  # times that this thread gave up the processor
     cdef int64_t base_collecting  # nanoseconds spent in garbage collection
-    cdef object launcher
+    cdef object callbacks
 
     cdef int begin(self, int64_t now) except -1
     cdef int suspect(self, TaskSpec spec) except -1

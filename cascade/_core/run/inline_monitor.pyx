@@ -59,8 +59,8 @@ def _collection(phase, info):
 
 
 cdef class Watch:
-    def __init__(self, launcher):
-        self.launcher = launcher
+    def __init__(self, callbacks):
+        self.callbacks = callbacks
         self.suspects = []
         self.fuel = self.batch = 1
         self.next_batch()
@@ -132,11 +132,11 @@ cdef class Watch:
         if computed < LATE and known and not waited:
             return 0  # the machine was busy elsewhere, or memory was being collected
         if len(self.suspects) == 1 and (calls == 1 or span > calls * <int64_t>LATE) and (
-            computed >= LATE or (known and self.launcher.alone())  # else it may have waited for the interpreter
+            computed >= LATE or (known and self.callbacks.alone())  # else it may have waited for the interpreter
         ):
             spec = <TaskSpec>self.suspects[0]
             spec.demote()
-            self.launcher.demoted(spec.module, spec.qualname, span * 1e-9)
+            self.callbacks.demoted(spec.module, spec.qualname, span * 1e-9)
             return 0
         for spec in self.suspects:
             spec.doubt()

@@ -13,7 +13,14 @@ from cascade._core.run.inline_monitor cimport Watch
 cdef enum Status:  # of a run that has just been advanced
     READY  # it could go on
     PARKED  # it waits
-    DECIDE  # its launcher has something to decide: it has ended, or is to be stopped
+    DECIDE  # the engine has something to decide: it has ended, or is to be stopped
+
+
+cdef enum RunPhase:  # of a run's life, which never goes back: docs/internals/run-states.md
+    ACTIVE  # something of it runs, waits, or can start
+    STOPPING  # nothing new starts: it has failed or was cancelled, and what runs is awaited
+    ENDED  # nothing of it runs; what was set up for it is torn down now
+    CLOSED  # it has its outcome
 
 
 @cython.no_gc_clear
@@ -28,7 +35,7 @@ cdef class Runnable:
 cdef class Scheduler:
     cdef readonly TemplateTable table
     cdef readonly Clock clock
-    cdef object launcher  # starts what leaves the loop's thread or awaits, and hears what went wrong
+    cdef object callbacks  # what is called in the engine: `protocol.CoreCallbacks`
     cdef Mode default_mode
     cdef Watch watch
     cdef Extraction extraction
@@ -36,14 +43,14 @@ cdef class Scheduler:
     cdef int64_t deadline  # nanoseconds: when the turn is over
     cdef bint yields  # at every tail call
     cdef readonly bint virtual  # its clock is: no task leaves the loop's thread, and real time decides nothing
-    cdef object outside  # what the event loop is about to call; None under a real clock
+    cdef object loop_ready  # what the event loop is about to call; None under a real clock
     cdef int64_t counted_at  # nanoseconds: the instant at which...
     cdef Py_ssize_t counted  # ... so many runs were advanced
-    cdef Py_ssize_t suspicious  # so many at one instant that the launcher is asked; 0: it has been told
-    cdef readonly bint governed  # calls may not start without the launcher's leave: there are rules, or a pause
-    cdef readonly bint told  # the launcher wants to hear of every node
-    cdef readonly bint attentive  # one of the two
-    cdef readonly bint bounded  # the launcher wants to hear of every tail call
+    cdef Py_ssize_t standstill_at  # so many at one instant that `stands_still` is called; 0: never again
+    cdef readonly bint limits_active  # each call must ask the limits: there are rules, or a pause
+    cdef readonly bint notify_nodes  # of each that starts, ends or is skipped
+    cdef readonly bint observed  # one of the two
+    cdef readonly bint notify_tail_calls
     cdef bint spent  # the turn is over
     cdef bint awake  # a turn is being taken or is on its way
     cdef bint advancing

@@ -31,23 +31,23 @@ cdef class Scheduler:
     Args:
         table: the templates.
         clock: the clock.
-        launcher: the engine. Its `launch_async`, `launch_worker`, `wake`, `annotate`, `alone` and `demoted` are called.
+        callbacks: what the core calls in the engine: `cascade._core.run.protocol.CoreCallbacks`.
         default_mode: of tasks that name none.
         quantum: seconds; 0: yield at every tail call.
     """
 
     def __cinit__(
-        self, TemplateTable table not None, Clock clock not None, launcher, str default_mode not None, quantum
+        self, TemplateTable table not None, Clock clock not None, callbacks, str default_mode not None, quantum
     ):
         self.table = table
         self.clock = clock
-        self.launcher = launcher
+        self.callbacks = callbacks
         self.default_mode = <Mode><int>MODES.index(default_mode)
         self.quantum = nanoseconds(quantum, "quantum")
         self.yields = self.quantum == 0
         self.virtual = clock.is_virtual
-        self.suspicious = STANDSTILL
-        self.watch = Watch(launcher)
+        self.standstill_at = STANDSTILL
+        self.watch = Watch(callbacks)
         self.extraction = Extraction.__new__(Extraction)
 
     def __dealloc__(self):
@@ -57,18 +57,18 @@ cdef class Scheduler:
             self.first = run.behind
             run.behind = None
 
-    def attend(self, governed, told, bounded):
-        """Say what the launcher wants to be asked or told.
+    def configure(self, limits_active, notify_nodes, notify_tail_calls):
+        """Set which callbacks the core makes.
 
         Args:
-            governed: whether calls need its leave to start.
-            told: whether it hears of every node that starts or ends.
-            bounded: whether it hears of every tail call.
+            limits_active: `may_start` and its like before each call: there are rules of limits, or a pause.
+            notify_nodes: `node_started`, `node_finished` and `node_skipped`.
+            notify_tail_calls: `tail_call`.
         """
-        self.governed = governed
-        self.told = told
-        self.attentive = governed or told
-        self.bounded = bounded
+        self.limits_active = limits_active
+        self.notify_nodes = notify_nodes
+        self.observed = limits_active or notify_nodes
+        self.notify_tail_calls = notify_tail_calls
         self.watch.fuel = min(self.watch.fuel, 0)  # a frame that is being worked on looks up from it
 
     def begin_turn(self):
@@ -110,8 +110,8 @@ cdef class Scheduler:
                 run.queued = False
                 self.ready -= 1
                 status = run.advance()
-                if self.suspicious and self.counted >= self.suspicious:
-                    self.suspicious = self.launcher.stands_still(run, self.counted)
+                if self.standstill_at and self.counted >= self.standstill_at:
+                    self.standstill_at = self.callbacks.stands_still(run, self.counted)
                 if status == READY:
                     self.push(run)
                 elif status == DECIDE:
@@ -122,21 +122,21 @@ cdef class Scheduler:
         finally:
             self.advancing = False
 
-    def reset(self, outside):
+    def reset(self, loop_ready):
         """Begin anew on another event loop: a turn that was on its way on the last one will not come.
 
         Args:
-            outside: what the event loop is about to call, as far as it has a length: virtual time stands still
+            loop_ready: what the event loop is about to call, as far as it has a length: virtual time stands still
                 meanwhile. None under a real clock.
         """
-        self.outside = outside
+        self.loop_ready = loop_ready
         self.awake = False
         if self.first is not None:
             self.ask_for_turn()
 
     def another(self):
         """Another one for the same engine, with no run."""
-        return Scheduler(self.table, self.clock, self.launcher, MODES[self.default_mode], self.quantum / 1e9)
+        return Scheduler(self.table, self.clock, self.callbacks, MODES[self.default_mode], self.quantum / 1e9)
 
     def fall_asleep(self):
         """The turn that was to come will not: whatever becomes ready next asks for one again."""
@@ -183,10 +183,10 @@ cdef class Scheduler:
         return 0
 
     cdef int ask_for_turn(self) except -1:
-        """Have the launcher give it a turn. Last of all in `push`: it calls out, and may raise."""
+        """Have the engine give it a turn. Last of all in `push`: it calls out, and may raise."""
         self.awake = True
         try:
-            self.launcher.wake()
+            self.callbacks.wake()
         except BaseException:
             self.awake = False  # else nobody would ever ask again
             raise
@@ -197,9 +197,9 @@ cdef class Scheduler:
         if not self.virtual:
             return False
         while self.first is None:
-            if len(self.outside) or not self.clock.leap():
+            if len(self.loop_ready) or not self.clock.leap():
                 return False
-        return not len(self.outside)  # who waited in the event loop for that instant comes first
+        return not len(self.loop_ready)  # who waited in the event loop for that instant comes first
 
     cdef int read_clock(self) except -1:
         if self.virtual:
@@ -208,7 +208,7 @@ cdef class Scheduler:
             if self.clock.instant != self.counted_at:
                 self.counted_at = self.clock.instant
                 self.counted = 0
-                self.suspicious = STANDSTILL
+                self.standstill_at = STANDSTILL
             self.counted += PORTION
             return 0
         if self.watch.read() >= self.deadline:

@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from cascade._core.run.frame cimport Frame
 from cascade._core.run.mailbox cimport Mailbox, Receiver
-from cascade._core.run.scheduler cimport Runnable, Scheduler
+from cascade._core.run.scheduler cimport Runnable, RunPhase, Scheduler
 from cascade._core.shape.template cimport Node
 
 
@@ -46,7 +46,7 @@ cdef class Awaiting(Runnable):
     cdef Waiter waiters
     cdef Waiter first_landed
     cdef Waiter last_landed
-    cdef readonly bint stopping  # nothing new starts; what has started is being awaited
+    cdef RunPhase phase
     cdef bint running
 
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL

@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t
 from cascade._core.time.clock cimport after, nanoseconds
 from cascade._core.run.choice cimport Choice, check_channels, new_choice
 from cascade._core.run.mailbox cimport Mailbox, Received, next_delivery, nothing, received
+from cascade._core.run.scheduler cimport STOPPING
 from cascade._core.expr.task_spec cimport WAIT
 
 from cascade.exceptions import ChannelClosedError
@@ -27,7 +28,7 @@ cdef class Waiter(Receiver):
     def follow(self, future):
         """The node ends as a future did that is done."""
         if future.cancelled():
-            if self.run is not None and self.run.stopping:
+            if self.run is not None and self.run.phase >= STOPPING:
                 self.land(None, None)
                 return
             try:
@@ -157,7 +158,7 @@ cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
 
 
 cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node):
-    """The same for one that the launcher is given."""
+    """The same for one that the callbacks is given."""
     cdef Launched waiter = Launched.__new__(Launched)
     waiter.run = run
     waiter.frame = frame
@@ -168,7 +169,7 @@ cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node):
 cdef class Awaiting(Runnable):
     """The part of a run that waits."""
 
-    def handles(self):
+    def _handles(self):
         """The futures that it waits for."""
         cdef Waiter waiter = self.waiters
         found = []
@@ -178,7 +179,7 @@ cdef class Awaiting(Runnable):
             waiter = waiter.next
         return found
 
-    def awaits(self):
+    def _awaits(self):
         """What it waits for, of each node: (template, number of the node in its graph, mailboxes or None).
 
         None: it waits for something outside the engine.

@@ -1,8 +1,8 @@
 """A structure key written out so that it means the same in every process.
 
 What stands for a name in a key is a number that this process gave out. The expansion has the number of its first use
-instead, and spells the name there; `cascade.graph.key_reader.digest` hashes it. This runs once for every shape that a process
-meets while it has templates on disk, before a single byte of them is read.
+instead, and spells the name there; `cascade.graph.key_reader.digest` hashes it. This runs once for every shape that a
+process meets while it has templates on disk, before a single byte of them is read.
 """
 
 from libc.stdint cimport uint32_t

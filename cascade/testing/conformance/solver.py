@@ -8,7 +8,8 @@ from typing import Any
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import task
 from cascade._support.public import public_in
-from cascade.engine.engine import Engine, run
+from cascade.engine.engine import Engine
+from cascade.engine.runner import run
 from cascade.exceptions import TemplateError
 from cascade.expressions.gather import gather
 from cascade.graph.model import GraphTemplate, PlanTemplate

@@ -1,0 +1,99 @@
+"""What the compiled core calls in the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from cascade._core.expr.builtin_nodes import Skip
+    from cascade._core.expr.task import Task
+    from cascade._core.run.waiting import Waiter
+    from cascade._core.shape.template import Template
+
+__all__ = ["CoreCallbacks"]
+
+
+class CoreCallbacks(Protocol):
+    """What the core cannot do itself: start what leaves the loop's thread, ask the limits, tell what happens.
+
+    A run is the engine's own: the core knows its compiled part. A node is given by its template and its place in the
+    order of the plan, and by its frame: a number that no other frame of the run has while it lives.
+    """
+
+    def wake(self) -> None:
+        """A run has become ready while no turn was on its way. Called from any thread."""
+
+    # --- starting: each returns the value if there is one at once, else the waiter, which lands later
+
+    def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Start a coroutine."""
+
+    def launch_worker(
+        self, waiter: Waiter, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any], mode: str
+    ) -> None:
+        """Have a worker call a sync task."""
+
+    def launch_step(
+        self,
+        waiter: Waiter,
+        run: Any,
+        template: Template,
+        at: int,
+        frame: int,
+        task: Task,
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+        policies: dict[str, Any] | None,
+        where: str,
+    ) -> Any:
+        """Start a call with policies, limits or resources of its own."""
+
+    def launch_resource(self, waiter: Waiter, run: Any, name: str) -> Any:
+        """Give a resource, or a `Placeholder` if each call has its own."""
+
+    # --- before anything starts
+
+    def admit(self, run: Any, template: Template, specs: list[Any]) -> None:
+        """Check an expression's inputs and resources before any of it starts."""
+
+    def read_input(self, run: Any, spec: Any) -> Any:
+        """Return the value of a param or a variable of the environment."""
+
+    def governs(self, run: Any, task: Task) -> bool:
+        """Whether a call must ask the limits."""
+
+    def may_start(self, waiter: Waiter, run: Any, template: Template, at: int, frame: int, task: Task) -> bool:
+        """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
+
+    # --- what happens
+
+    def annotate(self, error: BaseException, run: Any, template: Template | None, number: int) -> None:
+        """Note on an exception which task raised it, and where."""
+
+    def describe_skip(self, skip: Skip) -> str:
+        """Return which condition was false."""
+
+    def node_started(self, run: Any, template: Template, at: int, frame: int) -> None:
+        """A node starts."""
+
+    def node_finished(self, run: Any, template: Template, at: int, frame: int) -> None:
+        """A node has its value."""
+
+    def node_skipped(self, run: Any, template: Template, at: int, skip: Skip) -> None:
+        """A node is skipped."""
+
+    def tail_call(self, run: Any, template: Template, slots: list[Any], outermost: bool) -> None:
+        """A frame goes on with another expression. ``outermost``: it is the frame of the run's target."""
+
+    def stays(self, task: Task, mode: str) -> None:
+        """A call that was to leave the loop's thread stays, as the clock is virtual."""
+
+    def stands_still(self, run: Any, steps: int) -> int:
+        """Virtual time has not moved for so many steps. Return at how many to ask again; 0: never."""
+
+    def alone(self) -> bool:
+        """Whether surely no other thread is running Python code now."""
+
+    def demoted(self, module: str, qualname: str, seconds: float) -> None:
+        """An inline call of a task under the auto rule has held up the loop."""
