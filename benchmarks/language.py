@@ -183,7 +183,7 @@ def benchmarks() -> Iterator[Node]:
     yield Node("a rule for other tasks", bare, ruled(f"task:{other.name}"), nodes=every)
     yield Node("a rule for it", bare, ruled(f"task:{same.name}"))
     yield Node("a resource of the run", of_call(with_resource), provided("run"))
-    yield Node("a resource of its own", of_call(with_resource), provided("step"))
+    yield Node("a resource of its own", of_call(with_resource), provided("call"))
     yield Node("a router", of_call(lambda fed: cs.Router(1, {1: same(fed)})))
     yield Node("a condition", of_call(lambda fed: same(fed).run_if(True)))
     yield Node("a predecessor", lambda: in_order, nodes=LENGTH - 1)

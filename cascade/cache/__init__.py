@@ -1,17 +1,20 @@
-"""Results that are kept: a task with a cache policy runs once for equal calls.
+"""Result caches: a task with a cache policy runs once for equal calls.
 
     ResultCache, cached             by key: task, code, closure, arguments     policy.py
-    CachePolicy, CacheStore, Hit    what the engine and the policies call      protocol.py
-    MemoryStore, DiskStore          where results lie                          memory.py; disk.py, over database.py
-    FileExists                      results that are files                     file.py; marks.py: not finished yet
-    Flights                         equal calls at the same time               flight.py, with making.py
-    fingerprint                     data as digests                            fingerprint.py, over leaf.py, parts.py,
-                                                                               function.py and arrays.py
-    identity                        a callable, with the globals it reads      identity.py, over names.py (bytecode) and
-                                                                               origin.py (whose code it is)
-    Provided                        injected resources in a key                provided.py
-    bind                            arguments by the parameters they are for   binding.py
-    check_cache_store, ..._policy   tests for those of others                  conformance.py
+    CachePolicy, CacheStore, Hit    protocols of policies and stores           protocol.py
+    MemoryStore, DiskStore          the stores                                 memory_store.py; sqlite_store.py,
+                                                                               sqlite_file.py
+    FileExists                      results that are files                     file_exists.py, file_marks.py
+    SingleFlight                    equal calls at the same time run once      single_flight.py
+    PendingResult                   a result that is being computed            pending_result.py
+    fingerprint                     data as digests                            fingerprint.py, scalars.py, functions.py,
+                                                                               composites.py, numpy_arrays.py
+    identity                        a callable with the globals it reads       identity.py, global_names.py, flow.py,
+                                                                               origin.py
+    ResourceKey                     injected resources in a key                resource_keys.py
+    bind                            arguments by parameter                     arguments.py
 
-Nothing is imported here: who keeps results in memory needs no SQLite, and who caches nothing needs none of it.
+Nothing is imported here: a memory store needs no SQLite.
 """
+
+__all__: list[str] = []

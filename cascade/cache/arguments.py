@@ -9,13 +9,13 @@ from typing import Any
 
 from cascade._core.expr.task_spec import signature_of
 
-__all__ = ["Bound", "bind"]
+__all__ = ["BoundArguments", "bind"]
 
 CO_VARARGS = inspect.CO_VARARGS
 CO_VARKEYWORDS = inspect.CO_VARKEYWORDS
 
 
-class Bound:
+class BoundArguments:
     """The arguments of one call.
 
     Attributes:
@@ -32,7 +32,7 @@ class Bound:
         self.origins = origins
 
 
-def bind(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Bound:
+def bind(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BoundArguments:
     """Return the arguments of a call by the parameters of what is called.
 
     What counts is the callable itself, not one that it wraps: a wrapper that takes ``*args, **kwargs`` may do something
@@ -52,7 +52,9 @@ def bind(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Bound:
     return _as_given(args[skip:], kwargs) if bound is None else bound
 
 
-def _bind_function(fn: FunctionType, args: tuple[Any, ...], kwargs: Mapping[str, Any], skip: int) -> Bound | None:
+def _bind_function(
+    fn: FunctionType, args: tuple[Any, ...], kwargs: Mapping[str, Any], skip: int
+) -> BoundArguments | None:
     """By the code object: `inspect` takes ten times as long, and this is done at every call."""
     code = fn.__code__
     positional = code.co_argcount
@@ -61,7 +63,7 @@ def _bind_function(fn: FunctionType, args: tuple[Any, ...], kwargs: Mapping[str,
     defaults = fn.__defaults__ or ()
     first_default = positional - len(defaults)
     kwdefaults = fn.__kwdefaults__ or {}
-    bound = Bound([], [], [])
+    bound = BoundArguments([], [], [])
     left = dict(kwargs)
     for i, name in enumerate(names):
         if i < positional and i < len(args):
@@ -97,18 +99,18 @@ def _bind_function(fn: FunctionType, args: tuple[Any, ...], kwargs: Mapping[str,
     return _without(bound, skip if positional else 0)
 
 
-def _without(bound: Bound, skip: int) -> Bound:
-    return Bound(bound.names[skip:], bound.values[skip:], bound.origins[skip:]) if skip else bound
+def _without(bound: BoundArguments, skip: int) -> BoundArguments:
+    return BoundArguments(bound.names[skip:], bound.values[skip:], bound.origins[skip:]) if skip else bound
 
 
-def _bind_signature(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Bound | None:
+def _bind_signature(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BoundArguments | None:
     try:
         taken = signature_of(fn, follow_wrapped=False).bind(*args, **kwargs)
     except (TypeError, ValueError):
         return None
     given = set(taken.arguments)
     taken.apply_defaults()
-    bound = Bound([], [], [])
+    bound = BoundArguments([], [], [])
     for name, value in taken.arguments.items():
         kind = taken.signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_KEYWORD:
@@ -119,9 +121,9 @@ def _bind_signature(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     return bound
 
 
-def _as_given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Bound:
+def _as_given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BoundArguments:
     names = sorted(kwargs)
-    return Bound(
+    return BoundArguments(
         ["()", *names],
         [args, *(kwargs[name] for name in names)],
         ["args", *(f"kwargs[{name!r}]" for name in names)],

@@ -46,7 +46,7 @@ from cascade.cache.functions import (
     partial_parts,
 )
 from cascade.cache.origin import module_name
-from cascade.cache.scalars import ABSENT, LEAVES, Bound, Unhashable, Used, builtin, class_
+from cascade.cache.scalars import ABSENT, LEAVES, BoundFunction, Unhashable, Used, builtin, class_
 
 __all__ = ["SETS", "encode", "parts_of"]
 
@@ -203,7 +203,7 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     CodeType: code_parts,
     FunctionType: function_parts,
     MethodType: method_parts,
-    Bound: _simple(b"bound", lambda value: [value.fn]),
+    BoundFunction: _simple(b"bound", lambda value: [value.fn]),
     BuiltinFunctionType: builtin_parts,
     Task: _task,
     LazyResult: _lazy,

@@ -1,4 +1,4 @@
-"""The cache policy of tasks that make files: what is there need not be made."""
+"""The cache policy of tasks that write files: a file that exists is not written again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from cascade._core.expr.task import Task
 from cascade._support.public import public
-from cascade.cache.file_marks import Marks, is_marked
+from cascade.cache.file_marks import UnfinishedMarks, is_marked
 from cascade.cache.protocol import Hit, NoResult
 from cascade.exceptions import CacheKeyError, PolicyError
 
@@ -23,7 +23,7 @@ Paths: TypeAlias = OnePath | Sequence[OnePath]
 
 
 class _Files(msgspec.Struct, frozen=True, array_like=True):
-    """The key of a call: the files themselves."""
+    """The key of a call: its files."""
 
     several: bool
     made: tuple[bytes, ...]
@@ -35,27 +35,27 @@ class _Files(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _NotMade(FileNotFoundError, NoResult):
-    """The task has run and has not made its file."""
+    """The task has run but its file does not exist."""
 
 
 @public
 class FileExists:
     """Keeps results that are files: when all of them exist, the task does not run.
 
-    What a task has left half done does not count: while it is at work, and for good if it does not end well, a file
-    ``.NAME.*.unfinished`` marks what it makes.
+    An unfinished file does not count: while the task runs, and afterwards if it does not succeed, a file
+    ``.NAME.*.unfinished`` marks it.
 
-    The value is the path as a `pathlib.Path`, or a list of them if several were given, whether the task has run or not;
-    what the task returns is dropped. Neither the task's code nor its arguments count, only the files do.
+    The value is the path as a `pathlib.Path`, or a list of paths if several were given, whether the task has run or
+    not; the return value of the task is dropped. Neither the code nor the arguments of the task count, only the files.
 
     Args:
-        path: the path of the file or directory that the task makes, or a list or tuple of them; or a function that
-            takes the arguments of the task and gives that.
-        newer_than: in the same forms, the files that the task reads. Files older than one of these, by their times of
-            modification, are made again, and so they are if one of these does not exist.
+        path: the path of the file or directory that the task writes, or a list or tuple of paths; or a function that
+            takes the arguments of the task and returns one of these.
+        newer_than: in the same forms, the files that the task reads. The task runs again if one of its files has an
+            older modification time than one of these, or if one of these does not exist.
 
     Raises:
-        PolicyError: ``path`` or ``newer_than`` is nothing of the kind.
+        PolicyError: ``path`` or ``newer_than`` is not one of these.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -88,14 +88,14 @@ class FileExists:
 
     @property
     def place(self) -> object:
-        """What makes equal keys mean the same result: there is one file system."""
+        """Equal keys of all policies of this class mean the same result: there is one file system."""
         return FileExists
 
     def key(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return the key of a call: the paths of its files.
 
         Raises:
-            CacheKeyError: a function gave something else than paths.
+            CacheKeyError: a function has returned something other than paths.
         """
         path = self._path(*args, **kwargs) if callable(self._path) else self._path
         newer = self._newer_than(*args, **kwargs) if callable(self._newer_than) else self._newer_than
@@ -107,7 +107,7 @@ class FileExists:
         return msgspec.msgpack.encode(files)
 
     def load(self, key: bytes, now: float) -> Hit | None:
-        """Return the path or paths of the call, if all files are there and none is too old."""
+        """Return the path or paths of the call, if all files exist and none is too old."""
         files = msgspec.msgpack.decode(key, type=_Files)
         try:
             if any(map(is_marked, files.made)):
@@ -119,32 +119,32 @@ class FileExists:
         return Hit(files.value()) if oldest >= newest else None
 
     def begin(self, key: bytes) -> Callable[[bool], None]:
-        """Mark the files as unfinished; give what takes the marks away again, if they are whole.
+        """Mark the files as unfinished; return the function that removes the marks if they are complete.
 
         Raises:
-            OSError: the marks cannot be made.
+            OSError: the marks cannot be created.
         """
-        marks = Marks(msgspec.msgpack.decode(key, type=_Files).made)
+        marks = UnfinishedMarks(msgspec.msgpack.decode(key, type=_Files).made)
         return lambda whole: marks.remove() if whole else marks.leave()
 
     def save(self, key: bytes, value: Any, now: float) -> Hit:
-        """Return the path or paths, which stand for what the task has returned.
+        """Return the path or paths, which replace the return value of the task.
 
         Raises:
-            FileNotFoundError: the task has not made a file.
+            FileNotFoundError: a file does not exist.
         """
         files = msgspec.msgpack.decode(key, type=_Files)
         for path in files.made:
             if not os.path.exists(path):
                 missing = os.fsdecode(path)
-                raise _NotMade(errno.ENOENT, "the task has run and has not made the file", missing)
+                raise _NotMade(errno.ENOENT, "the task has run but has not written the file", missing)
         return Hit(files.value())
 
     def check(self, task: Task) -> None:
-        """Accept every task: none of its code and data counts."""
+        """Accept every task: its code and data do not count."""
 
     def __cascade_content__(self) -> dict[str, Any]:
-        """For `fingerprint`: which files."""
+        """Return the settings, for `fingerprint`."""
         return {"path": self._path, "newer_than": self._newer_than}
 
     def __repr__(self) -> str:
@@ -152,17 +152,17 @@ class FileExists:
         return f"FileExists({self._path!r}{more})"
 
 
-def _encoded(paths: Any, what: str) -> tuple[bytes, ...]:
+def _encoded(paths: Any, name: str) -> tuple[bytes, ...]:
     several = isinstance(paths, (list, tuple))
     given = paths if several else [paths]
     if not given:
-        raise CacheKeyError(f"expected at least one path, got an empty `{type(paths).__name__}` - at `{what}`")
+        raise CacheKeyError(f"{name} must have at least one path, got an empty `{type(paths).__name__}`")
     encoded = []
     for i, path in enumerate(given):
-        where = f"{what}[{i}]" if several else what
+        where = f"{name}[{i}]" if several else name
         if not isinstance(path, (str, os.PathLike)):
-            raise CacheKeyError(f"expected a path, got `{type(path).__name__}` - at `{where}`")
+            raise CacheKeyError(f"{where} must be a path, got `{type(path).__name__}`")
         encoded.append(os.fsencode(path))
         if not encoded[-1] or b"\0" in encoded[-1]:
-            raise CacheKeyError(f"expected a path, got {path!r} - at `{where}`")
+            raise CacheKeyError(f"{where} must be a path, got {path!r}")
     return tuple(encoded)

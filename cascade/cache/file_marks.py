@@ -1,9 +1,9 @@
-"""Marks of files that are being made: what a task leaves half done is no result.
+"""Marks of unfinished files: a file that a task has written in part is not a result.
 
-Beside a file, a mark stands from before the task begins until after it has ended well. So a failure, a cancellation or
-the end of the process leaves the mark, and the file does not count. Whoever is at work on a file holds a lock on its
-mark, which ends with the process; and each leaves a line in it. A mark is taken away by one who was at work alone: a
-thread that goes on after its time is over, or another process, may still have written to the file.
+A mark is a file beside the marked file, from before the task starts until after it has succeeded. A failure, a
+cancellation or the end of the process leaves the mark, and the file does not count. Each call that writes the file
+holds a lock on the mark, which ends with the process, and appends a line to it. Only a call that was alone removes the
+mark: a thread that still runs after its timeout, or another process, may have written to the file, too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hashlib import blake2b
 
 from cascade._support.file_lock import AVAILABLE, FileLock
 
-__all__ = ["Marks", "is_marked"]
+__all__ = ["UnfinishedMarks", "is_marked"]
 
 TRIES = 10
 # On Windows, where a file that is open can be neither removed nor replaced, `O_BINARY` keeps line ends as they are.
@@ -23,18 +23,18 @@ _REMOVED_OPEN = os.name != "nt"
 
 
 def is_marked(path: bytes) -> bool:
-    """Whether somebody is, or was to the end of a process, at work on a file or directory."""
+    """Whether a file or directory is being written, or its writer did not succeed."""
     return any(os.path.lexists(mark) for target in _targets(path) for mark in _places(target))
 
 
-class Marks:
-    """The marks of one who begins to make some files.
+class UnfinishedMarks:
+    """The marks of one call that writes files. Making it creates the marks.
 
     Args:
         paths: of the files.
 
     Raises:
-        OSError: a mark cannot be made, as where nothing can be written.
+        OSError: a mark cannot be created.
     """
 
     def __init__(self, paths: tuple[bytes, ...]) -> None:
@@ -42,7 +42,7 @@ class Marks:
         try:
             for target in dict.fromkeys(target for path in paths for target in _targets(path)):
                 places = _places(target)
-                # The nearest directory that is there: others may be the task's to make.
+                # The nearest directory that exists: the task may create the others.
                 here = next(place for place in places if os.path.isdir(os.path.dirname(place)))
                 self._marks += [_Mark(target, place) for place in places if place == here or os.path.lexists(place)]
         except BaseException:
@@ -50,19 +50,19 @@ class Marks:
             raise
 
     def remove(self) -> None:
-        """The files are made: take the marks away, but for those of files that another one was at work on, too."""
+        """End with success: remove the marks, except those of files that another call was writing, too."""
         for mark in self._marks:
             mark.remove()
         self.close()
 
     def leave(self) -> None:
-        """Work has ended before its end: the marks stay, but for those of files that were not even begun."""
+        """End without success: keep the marks, except those of files that do not exist."""
         for mark in self._marks:
             mark.leave()
         self.close()
 
     def close(self) -> None:
-        """Work has ended. Marks that were not removed stay."""
+        """Release the locks. Marks that were not removed stay."""
         while self._marks:
             self._marks.pop().close()
 
@@ -88,7 +88,7 @@ class _Mark:
                 self.close()
                 raise
             self.close()
-        raise OSError(f"the mark {os.fsdecode(place)} is removed again and again")
+        raise OSError(f"cannot create the mark {os.fsdecode(place)}: it was removed {TRIES} times")
 
     def leave(self) -> None:
         with suppress(OSError):
@@ -134,14 +134,14 @@ class _Mark:
 
 
 def _targets(path: bytes) -> list[bytes]:
-    """The file, and what it leads to if it is a symbolic link: a task may write through the link, or replace it."""
+    """Return the path and, of a symbolic link, its target: a task may write through the link, or replace it."""
     folder, name = os.path.split(os.path.abspath(path))
     here = os.path.join(os.path.realpath(folder), name)
     return list(dict.fromkeys([here, os.path.realpath(path)]))
 
 
 def _places(target: bytes) -> list[bytes]:
-    """Where a mark of a file may be, the nearest first: beside it, or beside a directory that was yet to be made."""
+    """Return the possible paths of a mark, the nearest first: beside the file, or beside a directory above it."""
     folder, name = os.path.split(target)
     mark = b".%b.%b.unfinished" % (name[:150], blake2b(target, digest_size=6).hexdigest().encode())
     places = [os.path.join(folder, mark)]

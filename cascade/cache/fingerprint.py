@@ -25,7 +25,7 @@ from cascade.cache.composites import SETS, encode, parts_of
 from cascade.cache.functions import Codes
 from cascade.cache.global_names import Path, changed_cells, find_bound, find_globals
 from cascade.cache.origin import is_installed
-from cascade.cache.scalars import ABSENT, SIZE, Bound, Unhashable, Used, function_name, opaque
+from cascade.cache.scalars import ABSENT, SIZE, BoundFunction, Unhashable, Used, function_name, opaque
 from cascade.exceptions import CacheKeyError
 
 __all__ = ["Walk", "fingerprint", "write"]
@@ -84,7 +84,7 @@ def fingerprint(value: Any, root: str = "value") -> bytes:
     (True, False)
     >>> fingerprint([object()])
     Traceback (most recent call last):
-    cascade.CacheKeyError: expected data that can be hashed, got `object` - at `value[0]`
+    cascade.CacheKeyError: value must be data that can be hashed, got `object` - at `value[0]`
     """
     return blake2b(write(value, root), digest_size=SIZE).digest()
 
@@ -110,7 +110,7 @@ def write(value: Any, root: str = "value") -> bytes:
 
 
 def _refusal(error: Unhashable, where: str) -> CacheKeyError:
-    return CacheKeyError(f"expected data that can be hashed, got {error} - at `{where}`")
+    return CacheKeyError(f"value must be data that can be hashed, got {error} - at `{where}`")
 
 
 class Walk:
@@ -122,12 +122,12 @@ class Walk:
     """
 
     def __init__(self, root: str) -> None:
-        self.functions: list[tuple[FunctionType | Bound, list[tuple[Path, Any]]]] = []
+        self.functions: list[tuple[FunctionType | BoundFunction, list[tuple[Path, Any]]]] = []
         self.kinds: set[type] = set()
         self._root = root
         self._home = ""  # the package of the first function
         self._met: dict[tuple[int, bool], _Node] = {}
-        self._bound: dict[tuple[int, ...], Bound] = {}  # the first of equal ones
+        self._bound: dict[tuple[int, ...], BoundFunction] = {}  # the first of equal ones
         self._again: list[tuple[int, int]] = []  # lazy results reached again, which run once
         self._path: list[_Node] = []
         self._open: list[_Node] = []
@@ -178,7 +178,7 @@ class Walk:
         written = encode(value)
         if written is not None:
             return written
-        if type(value) is Bound:
+        if type(value) is BoundFunction:
             arguments = *value.args, *(value.kwargs or {}).values()
             value = self._bound.setdefault((id(value.fn), *map(id, arguments)), value)
         node = self._met.get((id(value), used))
@@ -192,12 +192,12 @@ class Walk:
         self.kinds.add(type(value))
         if type(value) is FunctionType:
             self._add_globals(node, value)
-        elif type(value) is Bound:
+        elif type(value) is BoundFunction:
             self._add_found(node, value, find_bound(value))
         elif type(value) is MethodType and type(value.__func__) is FunctionType:
-            self._add_parts(node, [Used(Bound(value.__func__, (value.__self__,)))])
+            self._add_parts(node, [Used(BoundFunction(value.__func__, (value.__self__,)))])
         elif type(value) is partial and type(value.func) is FunctionType:
-            self._add_parts(node, [Used(Bound(value.func, value.args, value.keywords))])
+            self._add_parts(node, [Used(BoundFunction(value.func, value.args, value.keywords))])
         self._met[id(value), used] = node
         self._path.append(node)
         self._open.append(node)
@@ -231,8 +231,8 @@ class Walk:
             node.parts[i - len(fn.__code__.co_freevars)] = ABSENT  # a helper's own state
         self._add_found(node, fn, find_globals(fn))
 
-    def _add_found(self, node: _Node, fn: FunctionType | Bound, found: list[tuple[Path, Any]]) -> None:
-        if type(fn) is Bound and self._is_foreign(fn.fn):
+    def _add_found(self, node: _Node, fn: FunctionType | BoundFunction, found: list[tuple[Path, Any]]) -> None:
+        if type(fn) is BoundFunction and self._is_foreign(fn.fn):
             return
         self.functions.append((fn, found))
         self._add_parts(
@@ -250,7 +250,7 @@ class Walk:
         if node.done:  # there by another way, which was seen to
             return
         for member in reversed(self._path):
-            if type(member.value) in (FunctionType, Bound):
+            if type(member.value) in (FunctionType, BoundFunction):
                 return
             if member is node:
                 raise Unhashable(f"`{type(node.value).__name__}` that holds itself")

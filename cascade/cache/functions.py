@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import Any, Generic, TypeGuard, TypeVar
 
 from cascade.cache.origin import module_name
-from cascade.cache.scalars import ABSENT, Bound, Used
+from cascade.cache.scalars import ABSENT, BoundFunction, Used
 
 __all__ = ["Codes", "callable_code", "code_parts", "function_parts", "holds_nothing"]
 
@@ -158,7 +158,7 @@ def lru_parts(value: Any) -> Parts:
     return b"lru_cache", [own, value.cache_parameters()], (".__dict__", ".cache_parameters()").__getitem__
 
 
-def callable_code(fn: Any) -> list[FunctionType | Bound]:
+def callable_code(fn: Any) -> list[FunctionType | BoundFunction]:
     """Return the functions that calling `fn` runs and that `fn`, as data, does not hold.
 
     A class is data by its name, and so is the class of an instance. Where the thing called is one, the code of its
@@ -170,5 +170,5 @@ def callable_code(fn: Any) -> list[FunctionType | Bound]:
         methods = []
     else:
         call = type(fn).__call__
-        return [Bound(call, (fn,))] if isinstance(call, FunctionType) else []
+        return [BoundFunction(call, (fn,))] if isinstance(call, FunctionType) else []
     return [method for method in methods if isinstance(method, FunctionType)]

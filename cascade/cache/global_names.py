@@ -18,14 +18,14 @@ from typing import Any
 from cascade.cache.flow import ARGUMENT, CELL, IMPORT, Flow, Path
 from cascade.cache.functions import Codes
 from cascade.cache.origin import is_installed, text_of
-from cascade.cache.scalars import ABSENT, Bound
+from cascade.cache.scalars import ABSENT, BoundFunction
 
 __all__ = ["Path", "changed_cells", "find_bound", "find_globals", "traffic"]
 
 # Whose methods of the names in `MUTATORS` change them. Anything else may have a method `add` that changes nothing.
 _CONTAINERS = (list, dict, set, bytearray, array, deque, OrderedDict, defaultdict, Counter)
 # Of which all attributes that count are found in other ways.
-_PLAIN = {FunctionType, BuiltinFunctionType, Bound, str, bytes, int, float, bool, type(None), *_CONTAINERS}
+_PLAIN = {FunctionType, BuiltinFunctionType, BoundFunction, str, bytes, int, float, bool, type(None), *_CONTAINERS}
 
 _NONE: Mapping[str, Any] = {}
 
@@ -154,7 +154,7 @@ def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
     return found
 
 
-def find_bound(bound: Bound) -> list[tuple[Path, Any]]:
+def find_bound(bound: BoundFunction) -> list[tuple[Path, Any]]:
     """Return what a function reads of arguments that it is sure to be called with, and what is there."""
     plan = _look(bound.fn.__code__)[2]
     return plan.find(bound.fn, bound.given()) if plan.reads else []
@@ -276,7 +276,7 @@ def _of_object(value: Any, name: str, own: dict[str, Any]) -> Any:
         hook = _of_class(kind, "__getattr__")
         return _bind(hook, value) if type(hook) is FunctionType else ABSENT
     if type(found) is FunctionType:
-        return Bound(found, (value,))
+        return BoundFunction(found, (value,))
     if issubclass(type(found), property):
         return _bind(found.fget, value)
     if issubclass(type(found), classmethod):
@@ -291,8 +291,8 @@ def _of_object(value: Any, name: str, own: dict[str, Any]) -> Any:
         except AttributeError:
             return ABSENT
     hook = _of_class(type(found), "__get__")
-    return Bound(hook, (found, value, kind)) if type(hook) is FunctionType else found
+    return BoundFunction(hook, (found, value, kind)) if type(hook) is FunctionType else found
 
 
 def _bind(fn: Any, value: Any) -> Any:
-    return Bound(fn, (value,)) if type(fn) is FunctionType else fn
+    return BoundFunction(fn, (value,)) if type(fn) is FunctionType else fn

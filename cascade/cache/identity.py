@@ -16,11 +16,11 @@ from cascade._core.expr.task import Task
 from cascade.cache.fingerprint import Walk, fingerprint
 from cascade.cache.functions import Codes, callable_code, holds_nothing
 from cascade.cache.global_names import find_bound, find_globals
-from cascade.cache.scalars import LEAVES, Bound, Used
+from cascade.cache.scalars import LEAVES, BoundFunction, Used
 
 __all__ = ["identity"]
 
-FIXED = {Bound, CodeType, FunctionType, Task, tuple}  # have parts, which are looked at when they are met
+FIXED = {BoundFunction, CodeType, FunctionType, Task, tuple}  # have parts, which are looked at when they are met
 CHANGING = (array, bytearray, memoryview)  # leaves that may hold something else at the next call
 
 
@@ -38,20 +38,20 @@ class _OfBound:
 
     __slots__ = ("_args", "_fn")
 
-    def __init__(self, bound: Bound) -> None:
+    def __init__(self, bound: BoundFunction) -> None:
         self._fn = weakref.ref(bound.fn)
         self._args = [weakref.ref(value) for value in bound.args]
 
-    def __call__(self) -> Bound | None:
+    def __call__(self) -> BoundFunction | None:
         """As a weak reference does, give what it stands for; another one, of the same."""
         args = []
         for reference in self._args:
             if (value := reference()) is None:
                 return None
             args.append(value)
-        return None if (fn := self._fn()) is None else Bound(fn, tuple(args))
+        return None if (fn := self._fn()) is None else BoundFunction(fn, tuple(args))
 
-    def is_of(self, bound: Bound) -> bool:
+    def is_of(self, bound: BoundFunction) -> bool:
         """Whether it stands for this."""
         if self._fn() is not bound.fn or len(self._args) != len(bound.args):
             return False
@@ -80,11 +80,11 @@ class _Known:
         """Whether it would be the same if it were made now, for a function of the same code."""
         if names != self._names:
             return False
-        met: FunctionType | Bound | None = asked
+        met: FunctionType | BoundFunction | None = asked
         for fn, code, values in self._functions:
             if met is None and (met := fn()) is None:
                 return False
-            if isinstance(met, Bound):
+            if isinstance(met, BoundFunction):
                 if met.fn.__code__ is not code():
                     return False
                 found = find_bound(met)
@@ -105,7 +105,7 @@ def _is_held(value: Any, held: Any) -> bool:
     if type(held) is weakref.ref:
         return value is not None and held() is value  # of what is gone it gives None
     if type(held) is _OfBound:
-        return type(value) is Bound and held.is_of(value)
+        return type(value) is BoundFunction and held.is_of(value)
     return type(held) is _OfType and type(value) is held.type
 
 
@@ -146,8 +146,8 @@ def _hold(asked: FunctionType, walk: Walk) -> list[_Held] | None:
     for fn, found in walk.functions or [(asked, [])]:
         values = [_stand_in(value) for _, value in found]
         held = _stand_in(fn)
-        code = fn.fn.__code__ if isinstance(fn, Bound) else fn.__code__
-        if held is None or None in values or not (isinstance(fn, Bound) or holds_nothing(fn)):
+        code = fn.fn.__code__ if isinstance(fn, BoundFunction) else fn.__code__
+        if held is None or None in values or not (isinstance(fn, BoundFunction) or holds_nothing(fn)):
             return None
         functions.append((held[0], weakref.ref(code), [value[0] for value in values if value]))
     return functions
@@ -159,7 +159,7 @@ def _stand_in(value: Any) -> tuple[Any] | None:
         return None
     if type(value) in LEAVES and type(value) is not ModuleType:
         return (value,)
-    if type(value) is Bound:
+    if type(value) is BoundFunction:
         try:
             return None if value.kwargs else (_OfBound(value),)
         except TypeError:  # to what it is bound to there is no weak reference

@@ -15,30 +15,30 @@ __all__ = ["MemoryStore", "check_bound"]
 
 
 def check_bound(value: Any, name: str) -> int:
-    """Return a bound of a store.
+    """Return a bound of a store, checked.
 
     Raises:
-        PolicyError: it is not an `int`, or less than 1.
+        PolicyError: it is not an int >= 1.
     """
     if type(value) is not int:
-        raise PolicyError(f"expected {name} as an `int`, got `{type(value).__name__}`")
+        raise PolicyError(f"{name} must be an int, got `{type(value).__name__}`")
     if value < 1:
-        raise PolicyError(f"expected {name} of 1 or more, got {value}")
+        raise PolicyError(f"{name} must be >= 1, got {value}")
     return value
 
 
 @public
 class MemoryStore:
-    """Keeps results in memory, those that were used least recently let go first.
+    """Keeps results in memory; evicts the least recently used first.
 
-    It keeps and gives the very objects: a result that somebody changes is changed for all. It may be shared by
-    engines, policies and threads.
+    It stores and returns the objects themselves, without copies: a result that is modified is modified for all.
+    Engines, policies and threads may share it.
 
     Args:
-        max_entries: how many results to keep.
+        max_entries: the maximum number of results, >= 1.
 
     Raises:
-        PolicyError: ``max_entries`` is not an `int` of 1 or more.
+        PolicyError: ``max_entries`` is not an int >= 1.
 
     >>> store = MemoryStore(max_entries=2)
     >>> for number in range(3):
@@ -54,13 +54,13 @@ class MemoryStore:
     def __init__(self, max_entries: int = 10_000) -> None:
         self._max_entries = check_bound(max_entries, "max_entries")
         self._entries: OrderedDict[bytes, tuple[Hit, float | None]] = OrderedDict()
-        # The collector may run a destructor at any moment, also in here, and that may come back to this store. So each
-        # method leaves the entries whole between any two steps.
+        # Garbage collection may run a destructor at any moment, also while the lock is held, and the destructor may use
+        # this store. So the entries are consistent between any two steps of each method.
         self._lock = new_lock()
 
     def get(self, key: bytes, now: float) -> Hit | None:
-        """Return what is under the key, or None if there is nothing or it has expired at ``now`` (seconds)."""
-        dropped = None  # outlives the lock: what is let go may run code of the user's
+        """Return the result of a key, or None if there is none or it has expired at ``now`` (seconds)."""
+        dropped = None  # released after the lock: its destructor may run code of the user
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -74,11 +74,11 @@ class MemoryStore:
         return None
 
     def set(self, key: bytes, value: Any, expires: float | None, now: float) -> None:
-        """Put a value under the key, up to ``expires`` (seconds; None: for ever)."""
+        """Store a value under a key until ``expires`` (seconds; None: without end)."""
         entry = Hit(value), expires
         dropped: list[object] = []
         with self._lock:
-            dropped.append(self._entries.get(key))  # what is replaced is let go of further down
+            dropped.append(self._entries.get(key))  # the replaced entry is released after the lock
             self._entries[key] = entry
             with suppress(KeyError):
                 self._entries.move_to_end(key)
@@ -87,22 +87,22 @@ class MemoryStore:
         dropped.clear()
 
     def delete(self, key: bytes) -> None:
-        """Forget the key, if it is there."""
+        """Remove a key, if it is there."""
         with self._lock:
             dropped = self._entries.pop(key, None)
         del dropped
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all keys."""
         with self._lock:
             dropped, self._entries = self._entries, OrderedDict()
         dropped.clear()
 
     def close(self) -> None:
-        """Do nothing: there is no file to let go of, and what is kept stays."""
+        """Do nothing: there is no file to close, and the results stay."""
 
     def __len__(self) -> int:
-        """How many results it keeps, expired ones that nobody has asked for since included."""
+        """The number of results, including expired ones that were not looked up since."""
         return len(self._entries)
 
     def __repr__(self) -> str:

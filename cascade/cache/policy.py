@@ -1,4 +1,4 @@
-"""The cache policy that knows a call by what it is made of."""
+"""The cache policy whose key is a digest of the task and its arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cascade.cache.identity import identity
 from cascade.cache.memory_store import MemoryStore
 from cascade.cache.origin import is_nameless, module_name
 from cascade.cache.protocol import CacheStore, Hit
-from cascade.cache.resource_keys import Provided
+from cascade.cache.resource_keys import ResourceKey
 from cascade.cache.scalars import SIZE
 from cascade.exceptions import PolicyError
 
@@ -36,16 +36,15 @@ class ResultCache:
     defaults, and gets the same arguments; and if their policies have the same settings.
 
     Args:
-        ttl: seconds for which a result holds; None: for ever.
-        key: a function that takes the arguments of the task and gives data that stands for them. Task, code and
-            closure count as well.
-        store: where results lie, such as a `MemoryStore` or a `DiskStore`; None: in a `MemoryStore` that the whole
-            process shares.
-        version: data that counts like an argument. Change it to forget earlier results, as when a function of the
-            module that the task calls was changed.
+        ttl: seconds for which a result is valid, > 0; None: without end.
+        key: a function that takes the arguments of the task and returns data that counts instead of them. Task, code
+            and closure count as well.
+        store: keeps the results, such as a `MemoryStore` or a `DiskStore`; None: a `MemoryStore` that the whole process
+            shares.
+        version: data that counts like an argument. A change of it invalidates earlier results.
 
     Raises:
-        PolicyError: a setting is not of its kind.
+        PolicyError: a setting is not valid.
         CacheKeyError: ``version`` or the closure of ``key`` cannot be hashed.
 
     >>> import cascade as cs
@@ -79,13 +78,13 @@ class ResultCache:
             except (TypeError, ValueError) as error:
                 raise PolicyError(str(error)) from None
             if not ttl:
-                raise PolicyError("expected ttl as more than 0 seconds, got 0")
+                raise PolicyError("ttl must be > 0 seconds, got 0")
         if key is not None and not callable(key):
-            raise PolicyError(f"expected a function as key, got `{type(key).__name__}`")
+            raise PolicyError(f"key must be a function, got `{type(key).__name__}`")
         if isinstance(key, Task) or iscoroutinefunction(key):
-            raise PolicyError(f"expected a plain function as key, got {key!r}, whose call gives no data")
+            raise PolicyError(f"key must be a plain function, got {key!r}, which returns no data when called")
         if store is not None and not all(callable(getattr(store, name, None)) for name in _STORE_METHODS):
-            raise PolicyError(f"expected a store with {', '.join(_STORE_METHODS)}, got `{type(store).__name__}`")
+            raise PolicyError(f"store must have {', '.join(_STORE_METHODS)}, got `{type(store).__name__}`")
         self.ttl = None if ttl is None else float(ttl)
         self.version = version
         self.store: CacheStore = _shared_store() if store is None else store
@@ -101,24 +100,24 @@ class ResultCache:
 
     @property
     def place(self) -> object:
-        """What makes equal keys mean the same result: the store."""
+        """The store: equal keys of policies with the same store mean the same result."""
         return self.store
 
     def key(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return the key of a call: 32 bytes, the same in every process.
 
         Args:
-            task: what is called.
+            task: the task that is called.
             args: its positional arguments.
             kwargs: its keyword arguments.
 
         Raises:
-            CacheKeyError: an argument, or something that the task holds, cannot be hashed soundly.
+            CacheKeyError: an argument, or data that the task holds, cannot be hashed.
         """
         for given in (*args, *kwargs.values()):
-            if type(given) is Provided:
+            if type(given) is ResourceKey:
                 given.outlives = self.blocking
-        # What is joined is of known length, or written so that it is not the beginning of anything else.
+        # The joined parts have a known length, or are encoded so that none is a prefix of another.
         digest = blake2b(self._settings, digest_size=SIZE)
         digest.update(write(module_name(task.module)) + write(task.name) + identity(task.fn, task.name))
         if self._key is None:
@@ -132,21 +131,21 @@ class ResultCache:
         return digest.digest()
 
     def __cascade_content__(self) -> dict[str, Any]:
-        """For `fingerprint`: the settings. Where results are kept changes none."""
+        """Return the settings, for `fingerprint`. The store does not count."""
         return {"settings": self._settings, "key": self._key}
 
     def load(self, key: bytes, now: float) -> Hit | None:
-        """Return the result under a key, if the store has one that holds at ``now`` (seconds since 1970)."""
+        """Return the result of a key, if the store has one that is valid at ``now`` (seconds since 1970)."""
         return self.store.get(key, now)
 
     def save(self, key: bytes, value: Any, now: float) -> None:
-        """Keep a result from ``now`` (seconds since 1970) for as long as the policy says."""
+        """Store a result at ``now`` (seconds since 1970) for the ttl of the policy."""
         self.store.set(key, value, None if self.ttl is None else now + self.ttl, now)
 
     def check(self, task: Task) -> None:
-        """Raise `CacheKeyError` if the task holds what cannot be hashed, so that no call of it could have a key."""
+        """Raise `CacheKeyError` if the task holds data that cannot be hashed, so that none of its calls has a key."""
         if self.blocking and is_nameless(task.module):
-            _tell_nameless(task)
+            _warn_nameless(task)
         identity(task.fn, task.name)
 
     def __repr__(self) -> str:
@@ -155,14 +154,15 @@ class ResultCache:
         return f"ResultCache({', '.join([*shown, f'store={self.store!r}'])})"
 
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
-def _tell_nameless(task: Task) -> None:
-    if task.name not in _told:
-        _told.add(task.name)
+def _warn_nameless(task: Task) -> None:
+    if task.name not in _warned:
+        _warned.add(task.name)
         _logger.warning(
-            "result cache: %s was typed in, and no later process will find its results; put it into a module", task.name
+            "result cache: %s was typed in at a prompt, so no later process finds its results; put it into a module",
+            task.name,
         )
 
 
@@ -171,7 +171,7 @@ _shared: list[MemoryStore] = []
 
 def _shared_store() -> MemoryStore:
     if not _shared:
-        # Two threads may both get here: the first one in the list is the one, and no lock is held across a fork.
+        # Two threads may both append: the first store counts. No lock, which a fork might copy in a locked state.
         _shared.append(MemoryStore())
     return _shared[0]
 
@@ -200,23 +200,23 @@ def cached(
     store: CacheStore | None = None,
     version: Any = None,
 ) -> Task | Callable[[Callable[..., Any] | Task], Task]:
-    """Make a task whose results are kept, of a function or of a task.
+    """Make a task with a result cache, of a function or of a task.
 
     Use it bare (``@cs.cached``) or with settings (``@cs.cached(ttl=60)``), alone or above ``@cs.task(...)``.
 
     Args:
         fn: the function or task.
-        ttl: seconds for which a result holds; None: for ever.
-        key: a function of the task's arguments that gives data to stand for them.
-        store: where results lie; None: in a `MemoryStore` that the whole process shares.
-        version: data that counts like an argument; change it to forget earlier results.
+        ttl: seconds for which a result is valid, > 0; None: without end.
+        key: a function that takes the arguments of the task and returns data that counts instead of them.
+        store: keeps the results; None: a `MemoryStore` that the whole process shares.
+        version: data that counts like an argument; a change of it invalidates earlier results.
 
     Returns:
         The `Task`, or a decorator if ``fn`` is not given.
 
     Raises:
-        PolicyError: a setting is not of its kind.
-        CacheKeyError: the function holds what cannot be hashed.
+        PolicyError: a setting is not valid.
+        CacheKeyError: the function holds data that cannot be hashed.
         TaskDefinitionError: ``fn`` cannot be a task.
     """
     policy = ResultCache(ttl=ttl, key=key, store=store, version=version)

@@ -1,4 +1,4 @@
-"""What the engine asks of a cache policy, and a policy of a store."""
+"""The protocols of cache policies, which the engine calls, and of stores, which policies call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CachePolicy", "CacheStore", "Hit", "NoResult"]
 
 @public
 class Hit(msgspec.Struct, frozen=True):
-    """A result that was found. It is what tells a stored `None` from nothing stored.
+    """A result that was found. It distinguishes a stored `None` from no result.
 
     Attributes:
         value: the result.
@@ -30,48 +30,49 @@ class Hit(msgspec.Struct, frozen=True):
 
 @public_in("cascade.protocols")
 class NoResult(Exception):
-    """Raised by `CachePolicy.save`: what the call has done is no result, so it has failed. All else is no failure."""
+    """Raised by `CachePolicy.save` if the call has produced no result: the call fails. No other exception fails it."""
 
 
 @public
 @runtime_checkable
 class CachePolicy(Protocol):
-    """Decides under which key the result of a call is kept, where, and for how long.
+    """Decides under which key the result of a call is stored, where, and for how long.
 
-    The engine calls `key` once a call and then, with no equal call in flight, `load`; after a miss the task runs, and
-    `save` is given its result. A task that fails saves nothing. Of policies that have an attribute ``place``, those
-    whose place is the same object share flights: equal keys of theirs mean the same result.
+    The engine calls `key` once for each call and then, if no equal call is running, `load`; after a miss the task runs,
+    and the engine calls `save` with its result. The result of a task that fails is not saved. Policies may have an
+    attribute ``place``: equal keys of policies with the same object as place mean the same result, and such calls are
+    equal.
 
-    A policy whose `load` or `save` raises is none: the log says so once, the call is made, and its result is passed on
-    and not kept. Only `NoResult` fails the call.
+    If `load` or `save` raises, the log says so once, the call runs, and its result is used but not stored. Only
+    `NoResult` fails the call.
 
-    A policy may have one method more, ``begin(key)``. It is called after a miss, before the first attempt, and gives a
-    function for the end, which is called once with whether `save` was given a result that is whole: after `save`, or
-    after a failure; not before a call that was given up has ended in its worker.
+    A policy may have another method, ``begin(key)``. The engine calls it after a miss, before the first attempt. It
+    returns a function which is called once at the end, with whether `save` got a complete result: after `save`, or
+    after a failure; but not before calls that were given up have ended in their workers.
 
     Attributes:
-        blocking: whether `load` and `save` may take long; the engine then calls them in a worker thread.
+        blocking: whether `load` and `save` may block; the engine then calls them in a worker thread.
     """
 
     @property
     def blocking(self) -> bool:
-        """Whether calls may take long."""
+        """Whether calls may block."""
         ...
 
     def key(self, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """Return the key of a call, the settings of the policy included.
 
         Raises:
-            CacheKeyError: something that the result may depend on has no sound key.
+            CacheKeyError: data on which the result may depend cannot be hashed.
         """
         ...
 
     def load(self, key: bytes, now: float) -> Hit | None:
-        """Return the result under a key, or None if there is none that holds at ``now`` (seconds since 1970)."""
+        """Return the result of a key, or None if there is none that is valid at ``now`` (seconds since 1970)."""
         ...
 
     def save(self, key: bytes, value: Any, now: float) -> Hit | None:
-        """Keep a result. Return None, or a `Hit` whose value stands for the result from now on.
+        """Store a result. Return None, or a `Hit` whose value replaces the result.
 
         Raises:
             NoResult: there is no result.
@@ -79,42 +80,42 @@ class CachePolicy(Protocol):
         ...
 
     def check(self, task: Task) -> None:
-        """Raise `CacheKeyError` if no call of this task can have a key; asked when the policy is given to it."""
+        """Raise `CacheKeyError` if no call of this task can have a key. Called when a task gets the policy."""
         ...
 
 
 @public
 @runtime_checkable
 class CacheStore(Protocol):
-    """Where results lie, by key. Several threads may call it at the same time.
+    """Stores results by key. Several threads may call it at the same time.
 
     Attributes:
-        blocking: whether a call may take long, as when there is a disk behind it.
+        blocking: whether calls may block, as those of a store on disk.
     """
 
     @property
     def blocking(self) -> bool:
-        """Whether calls may take long."""
+        """Whether calls may block."""
         ...
 
     def get(self, key: bytes, now: float) -> Hit | None:
-        """Return what is under the key, or None if there is nothing or it has expired at ``now``."""
+        """Return the result of a key, or None if there is none or it has expired at ``now``."""
         ...
 
     def set(self, key: bytes, value: Any, expires: float | None, now: float) -> None:
-        """Put a value under the key, up to ``expires`` (seconds since 1970; None: for ever)."""
+        """Store a value under a key until ``expires`` (seconds since 1970; None: without end)."""
         ...
 
     def delete(self, key: bytes) -> None:
-        """Forget the key, if it is there."""
+        """Remove a key, if it is there."""
         ...
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all keys."""
         ...
 
     def close(self) -> None:
-        """Let go of files and connections. A later call may open them again."""
+        """Close files and connections. A later call may open them again."""
         ...
 
     def __len__(self) -> int: ...

@@ -1,8 +1,8 @@
-"""Injected resources in the key of a call: not what they are in this run, but what provides them.
+"""Injected resources in the key of a call: by their providers, not by their instances in this run.
 
-A value that was registered is data. A function that makes a resource is its code, and what it holds and reads; so are
-the resources that it needs. What cannot be told in that way from its like is itself alone: an object of this process,
-whose results no other process may find.
+A registered value counts as data. A function that makes a resource counts by its code and by all that it holds and
+reads, and so do the resources that it needs. A provider that cannot be hashed in this way is identified within this
+process only, and other processes must not find its results.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from cascade.cache.fingerprint import fingerprint
 from cascade.cache.identity import identity
 from cascade.exceptions import CacheKeyError
 
-__all__ = ["Provided"]
+__all__ = ["ResourceKey"]
 
 _tokens: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()  # by provider
 
 
 class Binding(Protocol):
-    """What is asked of `cascade.resources.binding.Binding`: a name, its provider, and all that it needs."""
+    """A binding, as `cascade.resources.binding.Binding`: a name, its provider, and its needs."""
 
     name: str
 
     @property
     def provider(self) -> Any:
-        """What makes the resource, or has its value."""
+        """The function that makes the resource, or its value."""
 
     @property
     def order(self) -> Sequence[Binding]:
-        """The bindings that it needs, and itself last."""
+        """The bindings of its needs, and itself last."""
 
 
-class Provided:
-    """Stands for an injected resource where a cache policy is given the arguments of a call.
+class ResourceKey:
+    """An injected resource among the arguments of a call, as a cache policy gets them.
 
     Attributes:
-        name: of the resource.
-        binding: what the name stands for in the run.
-        outlives: whether results may be found by other processes; the policy says so.
+        name: the name of the resource.
+        binding: its binding in the run.
+        outlives: whether other processes may find the results; set by the policy.
     """
 
     __slots__ = ("binding", "name", "outlives")
@@ -52,10 +52,10 @@ class Provided:
         self.outlives = True
 
     def __cascade_content__(self) -> dict[str, Any]:
-        """For `fingerprint`: the providers of the resource and of all that it needs, by name.
+        """Return the providers of the resource and of its needs by name, for `fingerprint`.
 
         Raises:
-            CacheKeyError: results outlive the process, and a provider is known in this one alone.
+            CacheKeyError: results outlive the process, but a provider is known in this process only.
         """
         return {"": self.name, "providers": [self._provider(member) for member in self.binding.order]}
 
@@ -69,7 +69,7 @@ class Provided:
             if self.outlives:
                 raise CacheKeyError(
                     f"resource `{member.name}` must be known to other processes where results are kept for them: "
-                    f"{error}; register a function made with `cs.resource`, or say with `key=` what counts of the call"
+                    f"{error}; register a function made with `cs.resource`, or give the cache policy a `key=` function"
                 ) from None
         token = _tokens.get(provider)
         if token is None:

@@ -34,25 +34,40 @@ import msgspec
 from cascade._core.expr.builtin_nodes import Placeholder
 from cascade.cache.origin import module_name
 
+__all__ = [
+    "ABSENT",
+    "LEAVES",
+    "SIZE",
+    "BoundFunction",
+    "Unhashable",
+    "Used",
+    "builtin",
+    "class_",
+    "function_name",
+    "leaf",
+    "named",
+    "opaque",
+]
+
 SIZE = 32  # bytes of a digest
 LONG = 1024  # bytes of content; more is written as its digest
 
 
 class Unhashable(Exception):
-    """Says what came that cannot be hashed; where it came from is added further up."""
+    """A value cannot be hashed. The text describes the value; the caller adds the place."""
 
 
 class Absent:
-    """Stands where there is no value: an empty cell, a field that was never set."""
+    """The type of `ABSENT`, which stands for a missing value: an empty cell, a field that was never set."""
 
 
 ABSENT = Absent()
 
 
 class Used:
-    """What a function uses without holding it: a global that it reads.
+    """An object that a function uses without holding it, such as a global that it reads.
 
-    It counts as far as it can be told: what cannot be hashed is an object of its class, and no reason to refuse.
+    It is hashed as far as possible: a part that cannot be hashed counts by its class, and is not an error.
     """
 
     __slots__ = ("value",)
@@ -61,13 +76,13 @@ class Used:
         self.value = value
 
 
-class Bound:
-    """A function and the arguments that it is sure to be called with, such as a method and its object.
+class BoundFunction:
+    """A function with arguments that it is certainly called with, such as a method and its object.
 
     Attributes:
         fn: the function.
-        args: its first arguments.
-        kwargs: some of the others.
+        args: its first positional arguments.
+        kwargs: some of its keyword arguments.
     """
 
     __slots__ = ("args", "fn", "kwargs")

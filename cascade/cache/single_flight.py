@@ -1,4 +1,4 @@
-"""Equal calls at the same time: one runs, the others wait for its result."""
+"""Single flight: of equal calls at the same time one runs, and the others wait for its result."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any
 
 import msgspec
 
-from cascade.cache.making import Making
+from cascade.cache.pending_result import PendingResult
 from cascade.cache.protocol import CachePolicy
 
-__all__ = ["Flights", "Landed", "Lead", "Needs"]
+__all__ = ["Leader", "Needs", "SharedResult", "SingleFlight"]
 
 
-class Landed(msgspec.Struct, frozen=True):
-    """What who waited gets.
+class SharedResult(msgspec.Struct, frozen=True):
+    """The result of the leader, for a call that has waited for it.
 
     Attributes:
-        value: the result of the call that led.
+        value: the result.
     """
 
     value: Any
 
 
 class Needs(msgspec.Struct, frozen=True):
-    """What a result depends on that is known only when it has been made; kept under the key of the call.
+    """The inputs of a result that are known only once it has been computed. Stored under the key of the call.
 
-    The result itself is kept under a second key, in which that has come in.
+    The result itself is stored under a second key, of which these inputs are a part.
 
     Attributes:
-        resources: their names.
-        inputs: the specs of params and of variables of the environment.
+        resources: the names of resources.
+        inputs: the specs of params and of environment variables.
     """
 
     resources: tuple[str, ...]
@@ -40,76 +40,76 @@ class Needs(msgspec.Struct, frozen=True):
 
 
 class _Flight:
-    """Calls with one key: the one that leads and those that wait, in the order in which they came."""
+    """The calls of one key: the leader, and those that wait, in order of arrival."""
 
     __slots__ = ("place", "waiting")
 
     def __init__(self, place: object) -> None:
-        self.place = place  # kept: its id is part of the flight's name
-        self.waiting: deque[asyncio.Future[Lead | Landed]] = deque()
+        self.place = place  # referenced, as its id is part of the name of the flight
+        self.waiting: deque[asyncio.Future[Leader | SharedResult]] = deque()
 
 
-class Lead:
-    """The right, and the duty, to make the call. To end it, call `done` or `failed`, or leave the ``with`` block.
+class Leader:
+    """The call of a key that runs. It must end with `done` or `failed`, or by leaving its ``with`` block.
 
-    Later calls of either do nothing. Left without `done`, the block ends with `failed`.
+    Further calls of either do nothing. Leaving the block without `done` is `failed`.
 
     Attributes:
-        making: what else is to be told if the call has failed; None: nothing.
-        needs: what the expression that the call has given asks for beside the arguments; None: nothing.
+        pending: the result as the cache policy follows it; None: the policy does not.
+        needs: the inputs beside the arguments of an expression that the call has returned; None: there are none.
     """
 
-    __slots__ = ("_flights", "_name", "making", "needs")
+    __slots__ = ("_flights", "_name", "needs", "pending")
 
-    def __init__(self, flights: Flights, name: tuple[int, bytes]) -> None:
-        self._flights: Flights | None = flights
+    def __init__(self, flights: SingleFlight, name: tuple[int, bytes]) -> None:
+        self._flights: SingleFlight | None = flights
         self._name = name
-        self.making: Making | None = None
+        self.pending: PendingResult | None = None
         self.needs: Needs | None = None
 
     def ask(self, resources: Iterable[str], inputs: Iterable[Any]) -> None:
-        """An expression is about to be evaluated on the way to the result, and asks for these."""
+        """Add the inputs of an expression that is evaluated for the result."""
         known = self.needs or Needs((), ())
         names = dict.fromkeys([*known.resources, *resources])
         specs = [*known.inputs, *(spec for spec in inputs if spec not in known.inputs)]
         self.needs = Needs(tuple(sorted(names)), tuple(specs))
 
     def done(self, value: Any) -> None:
-        """The call has given a result: all who wait get it, unless they may have been given other resources."""
+        """End with a result: the waiting calls share it, unless it depends on inputs that may differ for them."""
         if self.needs is not None:
             self.failed()
             return
         if (flights := self._flights) is not None:
             self._flights = None
-            flights._land(self._name, value)
+            flights._share(self._name, value)
 
     def failed(self) -> None:
-        """The call has failed or was cancelled: the one that waits longest leads the next."""
-        if self.making is not None:
-            self.making.failed()  # which does nothing after its end
+        """End with a failure or cancellation: the call that has waited longest becomes the leader."""
+        if self.pending is not None:
+            self.pending.failed()  # does nothing if it has ended
         if (flights := self._flights) is not None:
             self._flights = None
             flights._pass_on(self._name)
 
-    def __enter__(self) -> Lead:
+    def __enter__(self) -> Leader:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.failed()
 
 
-class Flights:
-    """The calls of one engine that are under way, by key. Belongs to one event loop's thread.
+class SingleFlight:
+    """The calls of one engine that are running, by key. It belongs to the thread of one event loop.
 
-    Whoever leads must look the result up again before it makes the call: it may have led by the failure of another, or
-    have joined after the call that filled the cache.
+    A leader must look the result up again before it runs: it may lead after another call failed, or may have joined
+    after the call that filled the cache.
 
     >>> from cascade.cache.policy import ResultCache
-    >>> policy, flights = ResultCache(), Flights()
-    >>> lead = flights.try_join(policy, b"key")
+    >>> policy, flights = ResultCache(), SingleFlight()
+    >>> leader = flights.try_join(policy, b"key")
     >>> flights.try_join(policy, b"key") is None
     True
-    >>> lead.done(42)
+    >>> leader.done(42)
     >>> len(flights)
     0
     """
@@ -119,58 +119,58 @@ class Flights:
     def __init__(self) -> None:
         self._flights: dict[tuple[int, bytes], _Flight] = {}
 
-    def try_join(self, policy: CachePolicy, key: bytes) -> Lead | None:
-        """Return the lead, or None if an equal call is under way: `join` then waits for it."""
+    def try_join(self, policy: CachePolicy, key: bytes) -> Leader | None:
+        """Return a leader, or None if an equal call is running: `join` waits for it."""
         place = getattr(policy, "place", policy)
         name = id(place), key
         if name in self._flights:
             return None
         self._flights[name] = _Flight(place)
-        return Lead(self, name)
+        return Leader(self, name)
 
-    async def join(self, policy: CachePolicy, key: bytes) -> Lead | Landed:
-        """Return the lead, at once or after calls that failed; or the result of a call that was under way.
+    async def join(self, policy: CachePolicy, key: bytes) -> Leader | SharedResult:
+        """Return a leader, at once or after other calls failed; or the result of the call that was running.
 
         Args:
-            policy: whose key it is. Keys of policies with different stores are never equal.
-            key: what it gave for the call.
+            policy: the policy. Keys of policies with different stores are never equal.
+            key: the key that the policy has returned for the call.
         """
-        lead = self.try_join(policy, key)
-        if lead is not None:
-            return lead
+        leader = self.try_join(policy, key)
+        if leader is not None:
+            return leader
         waiting = self._flights[id(getattr(policy, "place", policy)), key].waiting
-        future: asyncio.Future[Lead | Landed] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Leader | SharedResult] = asyncio.get_running_loop().create_future()
         waiting.append(future)
         try:
             return await future
         except BaseException:
-            # It may have been cancelled just as it was given the lead.
-            if future.done() and not future.cancelled() and isinstance(given := future.result(), Lead):
+            # It may have been cancelled in the turn in which it became the leader.
+            if future.done() and not future.cancelled() and isinstance(given := future.result(), Leader):
                 given.failed()
             elif future in waiting:
                 waiting.remove(future)
             raise
 
-    def _land(self, name: tuple[int, bytes], value: Any) -> None:
-        landed = Landed(value)
+    def _share(self, name: tuple[int, bytes], value: Any) -> None:
+        shared = SharedResult(value)
         for future in self._flights.pop(name).waiting:
             if _is_awaited(future):
-                future.set_result(landed)
+                future.set_result(shared)
 
     def _pass_on(self, name: tuple[int, bytes]) -> None:
         waiting = self._flights[name].waiting
         while waiting:
             future = waiting.popleft()
             if _is_awaited(future):
-                future.set_result(Lead(self, name))
+                future.set_result(Leader(self, name))
                 return
         del self._flights[name]
 
     def __len__(self) -> int:
-        """How many keys have a call under way."""
+        """The number of keys with a running call."""
         return len(self._flights)
 
 
 def _is_awaited(future: asyncio.Future[Any]) -> bool:
-    """Whether somebody still waits: nobody does in a loop that was closed."""
+    """Whether a future is still awaited: it is not once it is done or its loop is closed."""
     return not future.done() and not future.get_loop().is_closed()

@@ -1,7 +1,7 @@
-"""A store of results on disk.
+"""A store of results in a SQLite file.
 
-Reading and writing go by connections of their own, so that no result that is kept waits behind one that is being kept.
-Whatever is wrong with the file, results in it are not found, and no more is kept: that is all that a caller notices.
+Reading and writing use separate connections, so that a lookup never waits for a write. If anything is wrong with the
+file, lookups are misses and results are not stored; nothing is raised.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ _logger = logging.getLogger("cascade")
 
 @public
 class DiskStore:
-    """Keeps results in one SQLite file, those that were used least recently let go first.
+    """Keeps results in one SQLite file; evicts the least recently used first.
 
-    Several threads and several processes may use the file at the same time. Values are **pickled**: who can write to
-    the file can run code in the processes that read it. A value that cannot be pickled is not kept. An entry that is
-    damaged is a miss, and so is everything in a file that cannot be used; the log `cascade` says so, once.
+    Several threads and several processes may use the file at the same time. Values are **pickled**: a user who can
+    write to the file can run code in the processes that read it. A value that cannot be pickled is not stored. A
+    damaged entry is a miss, and so is every entry of a file that cannot be used; the log `cascade` says so, once.
 
-    The file is made, with its directories, when the store is first used.
+    The file and its directories are created at the first use of the store.
 
     Args:
-        path: of the file. Beside it there are two more with "-wal" and "-shm" added, while it is in use.
-        max_entries: how many results to keep.
-        max_bytes: how many bytes they may take together.
+        path: of the file. While it is in use there are two more files, with "-wal" and "-shm" appended.
+        max_entries: the maximum number of results, >= 1.
+        max_bytes: the maximum size of all results, in bytes, >= 1.
 
     Raises:
-        PolicyError: an argument is not of its kind.
+        PolicyError: an argument is not valid.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -77,7 +77,7 @@ class DiskStore:
         self, path: str | os.PathLike[str], max_entries: int = 100_000, *, max_bytes: int = 1 << 30
     ) -> None:
         if not isinstance(path, (str, os.PathLike)):
-            raise PolicyError(f"expected a path, got `{type(path).__name__}`")
+            raise PolicyError(f"path must be a path, got `{type(path).__name__}`")
         # Absolute: the process may be somewhere else when the file is opened.
         self.path = Path(path).absolute()
         self._max_entries = check_bound(max_entries, "max_entries")
@@ -95,7 +95,7 @@ class DiskStore:
         self._said: set[str] = set()
 
     def get(self, key: bytes, now: float) -> Hit | None:
-        """Return what is under the key, or None if there is nothing or it has expired at ``now`` (seconds)."""
+        """Return the result of a key, or None if there is none or it has expired at ``now`` (seconds)."""
 
         def work(connection: Connection) -> list[tuple[Any, Any, Any]]:
             query = "SELECT value, digest, expires FROM entries WHERE key = ?"
@@ -121,7 +121,7 @@ class DiskStore:
         return hit
 
     def set(self, key: bytes, value: Any, expires: float | None, now: float) -> None:
-        """Put a value under the key, up to ``expires`` (seconds; None: for ever)."""
+        """Store a value under a key until ``expires`` (seconds; None: without end)."""
         try:
             data = pickle.dumps(value, protocol=5)
         except (Exception, GeneratorExit, SystemExit) as error:  # whatever the classes of the value raise
@@ -149,11 +149,11 @@ class DiskStore:
         self._write(work)
 
     def delete(self, key: bytes) -> None:
-        """Forget the key, if it is there."""
+        """Remove a key, if it is there."""
         self._write(lambda connection: self._delete(connection, "DELETE FROM entries WHERE key = ?", key))
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all keys."""
         self._touched.clear()
         self._write(lambda connection: self._delete(connection, "DELETE FROM entries"))
 

@@ -12,7 +12,7 @@ from cascade._core.shape.template import Template
 if TYPE_CHECKING:
     from cascade.engine.host import Host
     from cascade.engine.run import Run
-    from cascade.limits import Demand, Grant
+    from cascade.limits import Grant, Request
 
 __all__ = ["may_start", "wait_for"]
 
@@ -20,16 +20,16 @@ __all__ = ["may_start", "wait_for"]
 def may_start(host: Host, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
     """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
     limits = host.services.limits
-    demand = limits.demand(f"{task.module}.{task.name}", task.name, run.id, None)
-    if run._use_permit(frame, at) and not limits.paused(demand):
+    request = limits.request(f"{task.module}.{task.name}", task.name, run.id, None)
+    if run._use_permit(frame, at) and not limits.paused(request):
         return True  # it has waited for it
-    grant = limits.try_acquire(demand)
+    grant = limits.try_acquire(request)
     if grant is not None:
         grant.release()
         return True
 
     async def ask() -> None:
-        (await wait_for(host, demand, run, template, at)).release()
+        (await wait_for(host, request, run, template, at)).release()
         run._grant_permit(frame, at)
 
     def answered(asked: asyncio.Task[None]) -> None:
@@ -43,8 +43,8 @@ def may_start(host: Host, waiter: Waiter, run: Run, template: Template, at: int,
     return False
 
 
-async def wait_for(host: Host, demand: Demand, run: Run, template: Template, at: int) -> Grant:
-    """Wait until the limits grant what a node demands, and return the grant; events tell of it."""
+async def wait_for(host: Host, request: Request, run: Run, template: Template, at: int) -> Grant:
+    """Wait until the limits grant what a node requests, and return the grant; events tell of it."""
     emitter, timers = host.services.emitter, host.timers
     start = timers.now()
     reasons = []
@@ -53,7 +53,7 @@ async def wait_for(host: Host, demand: Demand, run: Run, template: Template, at:
         reasons.append(reason)
         emitter.blocked(run, template, at, reason)
 
-    grant = await host.services.limits.acquire(demand, blocked)
+    grant = await host.services.limits.acquire(request, blocked)
     if reasons:
         emitter.unblocked(run, template, at, reasons[-1], (timers.now() - start) * 1e-9)
     return grant

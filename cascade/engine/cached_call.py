@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from cascade._core.fork import in_child
 from cascade._support.failures import exc_info, is_a
 from cascade._support.threads import call_in_executor
-from cascade.cache.making import Making
+from cascade.cache.pending_result import PendingResult
 from cascade.cache.protocol import Hit, NoResult
 from cascade.cache.single_flight import Needs
 from cascade.exceptions import CacheKeyError, InputError, ResourceError
 
 if TYPE_CHECKING:
     from cascade.cache.protocol import CachePolicy
-    from cascade.cache.single_flight import Lead
+    from cascade.cache.single_flight import Leader
     from cascade.engine.host import Host
     from cascade.engine.run import Run
 
@@ -71,25 +71,26 @@ async def load_later(host: Host, policy: CachePolicy, key: bytes, run: Run) -> H
     return hit
 
 
-def save(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
+def save(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Leader) -> Hit | None:
     """Keep a result.
 
     Raises:
         NoResult: the policy finds that there is none.
         TypeError: the policy has given something else than a `Hit` or None.
     """
-    return _save(policy, _entries(host, policy, key, value, run, lead), host.services.wall_time(), lead.making)
+    return _save(policy, _entries(host, policy, key, value, run, lead), host.services.wall_time(), lead.pending)
 
 
-async def save_later(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Lead) -> Hit | None:
+async def save_later(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Leader) -> Hit | None:
     """Keep a result, where that may take long."""
     entries = _entries(host, policy, key, value, run, lead)
-    hit: Hit | None = await _aside(host, policy, "save", _save, policy, entries, host.services.wall_time(), lead.making)
+    now = host.services.wall_time()
+    hit: Hit | None = await _aside(host, policy, "save", _save, policy, entries, now, lead.pending)
     return hit
 
 
 def _entries(
-    host: Host, policy: Any, key: bytes, value: Any, run: Run, lead: Lead
+    host: Host, policy: Any, key: bytes, value: Any, run: Run, lead: Leader
 ) -> list[tuple[bytes, Any]]:
     """What is to be kept for a result, under which keys: it comes first."""
     if lead.needs is None or not getattr(policy, "depends", False):
@@ -101,7 +102,7 @@ def _entries(
 def _second_key(host: Host, policy: Any, key: bytes, run: Run, needs: Needs) -> bytes | None:
     """The key of a result in this run; None: there is none, and the log says why."""
     from cascade.cache.fingerprint import write
-    from cascade.cache.resource_keys import Provided
+    from cascade.cache.resource_keys import ResourceKey
     from cascade.resources.scope import Scope
 
     for lead in run._leads if run._extras is not None and run._extras.leads else ():
@@ -110,9 +111,9 @@ def _second_key(host: Host, policy: Any, key: bytes, run: Run, needs: Needs) -> 
     try:
         if needs.resources:
             outer = run._scope()
-            scope = Scope(host.services.resources, "step", outer, outer.hooks)
+            scope = Scope(host.services.resources, "call", outer, outer.hooks)
             for name in needs.resources:
-                given = Provided(name, scope.binding(name))
+                given = ResourceKey(name, scope.binding(name))
                 given.outlives = policy.blocking
                 digest.update(write(given, name))
         for spec in needs.inputs:
@@ -125,7 +126,7 @@ def _second_key(host: Host, policy: Any, key: bytes, run: Run, needs: Needs) -> 
     return digest.digest()
 
 
-async def begin(host: Host, policy: Any, key: bytes) -> Making | None:
+async def begin(host: Host, policy: Any, key: bytes) -> PendingResult | None:
     """Tell a policy that wants to know that its result is about to be made.
 
     Raises:
@@ -133,13 +134,15 @@ async def begin(host: Host, policy: Any, key: bytes) -> Making | None:
     """
     if not hasattr(policy, "begin"):
         return None
-    return Making(await _aside(host, policy, "save", policy.begin, key))
+    return PendingResult(await _aside(host, policy, "save", policy.begin, key))
 
 
-def _save(policy: CachePolicy, entries: list[tuple[bytes, Any]], now: float, making: Making | None) -> Hit | None:
+def _save(
+    policy: CachePolicy, entries: list[tuple[bytes, Any]], now: float, pending: PendingResult | None
+) -> Hit | None:
     saved = [_ask(policy, "save", key, value, now) for key, value in entries]
-    if making is not None:
-        making.done()
+    if pending is not None:
+        pending.done()
     return saved[0] if saved else None
 
 

@@ -88,7 +88,7 @@ class Callbacks:
     def launch_resource(self, waiter: Waiter, run: Run, name: str) -> Any:
         """A resource, if it is set up; the waiter, if it has to be; a `Placeholder`, if each call has its own."""
         kind = self._host.services.resources.scope_of(name)
-        if kind == "step":
+        if kind == "call":
             return Placeholder(name)
         scope = run._scope()
         is_open, value = scope.open(name)
@@ -111,7 +111,7 @@ class Callbacks:
             resources = self._host.services.resources
             resources.check(template.resources)
             for name in template.loose:
-                if resources.scope_of(name) == "step":
+                if resources.scope_of(name) == "call":
                     raise ResourceError(
                         f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
                         f"got it inside something else"

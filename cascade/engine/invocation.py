@@ -16,13 +16,13 @@ from cascade._core.expr.builtin_nodes import Placeholder, Skip
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.failures import result_of
 from cascade.cache.protocol import Hit
-from cascade.cache.single_flight import Landed
+from cascade.cache.single_flight import SharedResult
 from cascade.clock.deadline import Deadline, pause
 from cascade.engine import cached_call
 from cascade.engine.admission import wait_for
 from cascade.engine.dispatch import start_async
 from cascade.exceptions import TaskTimeoutError
-from cascade.limits.admission import FREE
+from cascade.limits.request import EMPTY_GRANT
 from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from cascade._core.run.waiting import Waiter
     from cascade._core.shape.template import Template
     from cascade.cache.protocol import CachePolicy
-    from cascade.cache.single_flight import Lead
+    from cascade.cache.single_flight import Leader
     from cascade.engine.host import Host
     from cascade.engine.run import Run
-    from cascade.limits import Demand, Grant
+    from cascade.limits import Grant, Request
 
 __all__ = ["Invocation", "start_invocation"]
 
@@ -139,7 +139,7 @@ class Invocation:
         self._attempt = 1
         self._error: Exception | None = None  # of the attempt before
         self._key = b""  # of this call's result in the cache
-        self._lead: Lead | None = None  # of the flight for it
+        self._lead: Leader | None = None  # of the flight for it
         self._coroutine: tuple[CoroutineType[Any, Any, Any], Grant] | None = None  # begun without waiting
 
     # ------------------------------------------------------------------------------------------ without waiting
@@ -201,7 +201,7 @@ class Invocation:
             if self._lead is None and (hit := await self._look_up(self._cache)) is not None:
                 return hit.value
             assert self._lead is not None
-            self._lead.making = await cached_call.begin(self._host, self._cache, self._key)
+            self._lead.pending = await cached_call.begin(self._host, self._cache, self._key)
             value = await self._in_total()
             return self._keep_later(value) if type(value) is LazyResult else await self._keep_blocking(value)
         except BaseException:
@@ -247,7 +247,7 @@ class Invocation:
             return self._coroutine[1]
         if (grant := self._grant_at_once()) is not None:
             return grant
-        return await wait_for(self._host, self._demand(), self._run, *self._node[:2])
+        return await wait_for(self._host, self._request(), self._run, *self._node[:2])
 
     async def _with_resources(self) -> Any:
         """The call, with the resources that are set up for it alone."""
@@ -257,7 +257,7 @@ class Invocation:
         if not self._placeholders():
             return await self._in_time(self._arguments, self._keywords)
         hooks = self._host.services.emitter.hooks(self._run.id)
-        scope = Scope(self._host.services.resources, "step", self._run._scope(), hooks)
+        scope = Scope(self._host.services.resources, "call", self._run._scope(), hooks)
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]
             keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
@@ -317,8 +317,8 @@ class Invocation:
             except asyncio.CancelledError as error:
                 if any(deadline is not None and deadline.expired for deadline in (self._deadline, self._time)):
                     future.add_done_callback(_drop)
-                    if self._lead is not None and self._lead.making is not None:
-                        self._lead.making.leave(future)
+                    if self._lead is not None and self._lead.pending is not None:
+                        self._lead.pending.leave(future)
                     self._host.workers.abandon(self._where, future)
                     raise
                 future.cancel()  # if it has not begun
@@ -345,8 +345,8 @@ class Invocation:
         self._abandon_flight()
 
     def _tell_start(self) -> None:
-        if self._lead is not None and self._lead.making is not None:
-            self._lead.making.attempt()
+        if self._lead is not None and self._lead.pending is not None:
+            self._lead.pending.attempt()
         if not self._started:
             self._started = True
             if self._host.services.emitter.wants_nodes:
@@ -363,12 +363,12 @@ class Invocation:
     def _grant_at_once(self) -> Grant | None:
         """What the limits grant, or None if it has to wait."""
         if self._constraints is None and not self._host.services.limits_active:
-            return FREE
-        return self._host.services.limits.try_acquire(self._demand())
+            return EMPTY_GRANT
+        return self._host.services.limits.try_acquire(self._request())
 
-    def _demand(self) -> Demand:
+    def _request(self) -> Request:
         name = f"{self._task.module}.{self._task.name}"
-        return self._host.services.limits.demand(name, self._task.name, self._run.id, self._constraints)
+        return self._host.services.limits.request(name, self._task.name, self._run.id, self._constraints)
 
     def _again(self, error: BaseException) -> bool:
         """Whether a failure is followed by another attempt."""
@@ -389,18 +389,18 @@ class Invocation:
         template, at, _ = self._node
         if not template.resources:
             return cache.key(self._task, self._arguments, self._keywords)
-        from cascade.cache.resource_keys import Provided
+        from cascade.cache.resource_keys import ResourceKey
         from cascade.graph.model import NodeRef
 
         run = self._run._scope()
-        scope = Scope(self._host.services.resources, "step", run, run.hooks)
+        scope = Scope(self._host.services.resources, "call", run, run.hooks)
         nodes, calls = template.graph.nodes, template.graph.calls
         arguments = [*self._arguments, *self._keywords.values()]
         for index, operand in enumerate(nodes[template.plan.order[at]].operands[: len(arguments)]):
             symbol = getattr(nodes[operand.index], "symbol", None) if type(operand) is NodeRef else None
             if symbol is not None and calls[symbol].kind == "inject":
                 name = calls[symbol].qualname
-                arguments[index] = Provided(name, scope.binding(name))
+                arguments[index] = ResourceKey(name, scope.binding(name))
         positional = len(self._arguments)
         named = dict(zip(self._keywords, arguments[positional:], strict=True))
         return cache.key(self._task, tuple(arguments[:positional]), named)
@@ -410,7 +410,7 @@ class Invocation:
         if not self._key:
             self._key = self._find_key(cache)
         joined = await self._host.services.flights.join(cache, self._key)
-        if isinstance(joined, Landed):
+        if isinstance(joined, SharedResult):
             return self._found(Hit(joined.value))
         self._lead = joined
         if cache.blocking:

@@ -21,7 +21,7 @@ from cascade.exceptions import EngineStateError, TaskSkippedError
 if TYPE_CHECKING:
     from cascade._core.run.mailbox import Mailbox
     from cascade._core.shape.template import Template
-    from cascade.cache.single_flight import Lead
+    from cascade.cache.single_flight import Leader
     from cascade.engine.host import Host
     from cascade.resources.scope import Scope
 
@@ -238,7 +238,7 @@ class Run(Evaluation):
             self._extras.scope.abandon(error)
 
     @property
-    def _leads(self) -> dict[Lead, None]:
+    def _leads(self) -> dict[Leader, None]:
         """The flights that it leads until expressions have their values."""
         extras = self._ensure_extras()
         if extras.leads is None:

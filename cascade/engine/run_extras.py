@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cascade.cache.single_flight import Lead
+    from cascade.cache.single_flight import Leader
     from cascade.engine.unretrieved import UnretrievedFailures
     from cascade.resources.scope import Scope
 
@@ -33,7 +33,7 @@ class RunExtras:
         self.params: Mapping[str, Any] | None = None
         self.inputs: dict[int, tuple[Any, Any]] | None = None
         self.scope: Scope | None = None
-        self.leads: dict[Lead, None] | None = None
+        self.leads: dict[Leader, None] | None = None
         self.permits: set[tuple[int, int]] | None = None
         self.unretrieved: UnretrievedFailures | None = None
         self.started_at: int | None = None

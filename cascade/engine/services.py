@@ -17,7 +17,7 @@ from cascade.engine.emitter import EventEmitter, Loop
 
 if TYPE_CHECKING:
     from cascade._core.time.clock import Clock
-    from cascade.cache.single_flight import Flights
+    from cascade.cache.single_flight import SingleFlight
     from cascade.durable.protocol import StateBackend
     from cascade.limits import Limits, LimitState
     from cascade.resources.registry import Registry
@@ -93,7 +93,7 @@ class Services:
         self._limits: Limits | None = None
         self._resources: Registry | None = None
         self._scope: Scope | None = None
-        self._flights: Flights | None = None
+        self._flights: SingleFlight | None = None
         if limits:
             self.limits  # noqa: B018 - to refuse at once what is no capacity
         if state is not None:
@@ -122,12 +122,12 @@ class Services:
         return self._resources
 
     @property
-    def flights(self) -> Flights:
+    def flights(self) -> SingleFlight:
         """The cached calls that are being made now."""
         if self._flights is None:
-            from cascade.cache.single_flight import Flights
+            from cascade.cache.single_flight import SingleFlight
 
-            self._flights = Flights()
+            self._flights = SingleFlight()
         return self._flights
 
     def scope(self) -> Scope:

@@ -1,13 +1,12 @@
-"""Events: what an engine tells about its runs, and who listens.
+"""Events: what happens in an engine, for subscribers.
 
-    event       the events: frozen structs
-    bus         who subscribes to what, and how it is delivered
-    failure     an exception as text
-    observer    what the ready-made subscribers share: they are attached to engines
-    log, sink   events as JSON lines in a file, and back
-    console     runs as a person wants to read them; told, crowd: what it leaves out
-    logger      events for standard logging
-    wording     events in words, for both of these
+    event         the events: frozen structs
+    bus           subscriptions, and the delivery of events
+    observer      the base of the ready-made subscribers: attached to engines, and detached
+    log           events as JSON lines in a file, and back; line_writer: the file with its buffer
+    console       runs as lines for people; run_digest, line_limiter: which lines are left out
+    logger        events as records of standard logging
+    text          an event as text, for console and logger
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ if TYPE_CHECKING:
     from cascade.events.console import EventConsole
     from cascade.events.log import EventLog
     from cascade.events.logger import EventLogger
-    from cascade.events.subscriber import Observer
+    from cascade.events.observer import Observer
 
-# An engine needs none of these to tell nobody anything.
+# Loaded at first use: an engine needs none of these.
 _LATER = {
     "EventConsole": "cascade.events.console",
     "EventLog": "cascade.events.log",
     "EventLogger": "cascade.events.logger",
-    "Observer": "cascade.events.subscriber",
+    "Observer": "cascade.events.observer",
 }
 
 

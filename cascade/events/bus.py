@@ -1,4 +1,4 @@
-"""The bus: who subscribes to which events of an engine, and how they are delivered."""
+"""The event bus: subscriptions to the events of an engine, and their delivery."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Events", "Subscription"]
 E = TypeVar("E", bound=Event)
 
 _KINDS = 16
-"""Kinds of errors of one subscriber that are reported; more are counted only."""
+"""Exception types of one subscriber that are reported; further ones are counted only."""
 
 _logger = logging.getLogger("cascade")
 
@@ -34,8 +34,9 @@ class Subscription(Generic[E]):
     As a context manager, it is cancelled at the end.
 
     Attributes:
-        types: the classes of events that it is for, and all below them.
+        types: the classes of events with which the function is called, subclasses included.
         fn: the function.
+        active: whether the function is still called.
         failures: how many times the function has raised.
     """
 
@@ -46,12 +47,11 @@ class Subscription(Generic[E]):
         self.types = types
         self.fn = fn
         self.active = True
-        """Whether it still gets events."""
         self.failures = 0
         self._reported: set[type[BaseException]] = set()
 
     def cancel(self) -> None:
-        """End it: the function gets no event any more, also none that waits to be delivered. Again: nothing."""
+        """End the subscription: no event is delivered any more, not even a queued one; does nothing if cancelled."""
         self._bus._cancel(self)
 
     def __enter__(self) -> Subscription[E]:
@@ -63,7 +63,7 @@ class Subscription(Generic[E]):
         self.cancel()
 
     def __repr__(self) -> str:
-        names = ", ".join(type.__name__ for type in self.types)
+        names = ", ".join(cls.__name__ for cls in self.types)
         return f"<Subscription of {_name(self.fn)} to {names}{'' if self.active else ', cancelled'}>"
 
 
@@ -71,15 +71,15 @@ class Subscription(Generic[E]):
 class Events:
     """The events of one engine: `engine.events`.
 
-    A subscriber is a plain function, called in the thread of the engine's event loop while the engine waits for it: it
-    should be quick. It gets the events that are emitted while it is subscribed, one after another in order of emission.
-    Of several, the one that subscribed first gets an event first. What a subscriber causes (it may start runs, cancel
-    them, subscribe and cancel subscriptions) is delivered after the event that it is being told of.
+    A subscriber is a plain function, called in the thread of the engine's event loop, which waits for it: it should be
+    quick. It is called with the events that are emitted while it is subscribed, in order of emission. Several
+    subscribers are called in order of subscription. Events that a subscriber causes (it may start and cancel runs,
+    subscribe, and cancel subscriptions) are delivered after the current event.
 
     Args:
-        changed: called, by the thread that subscribes or cancels, when `wants` may answer differently than before.
+        changed: called in the thread that subscribes or cancels when the answer of `wants` may have changed.
         report: called with a message and the exception when a subscriber has failed; once for each subscription and
-            type of exception.
+            exception type.
 
     >>> from cascade.events import NodeEvent, NodeFinished, RunStarted
     >>> events = Events(lambda: None, lambda message, error: None)
@@ -110,43 +110,44 @@ class Events:
         renew_in_children(self)
 
     def _renew(self) -> None:
-        """This process is a child: what was being delivered is the parent's."""
+        """Drop the queue in a child process: the parent delivers it."""
         self._queue.clear()
         self._delivering = False
 
-    def subscribe(self, type: type[E] | tuple[type[E], ...], fn: Callable[[E], object]) -> Subscription[E]:
-        """Have a function called with each event of a class, beginning with the next that is emitted.
+    def subscribe(self, types: type[E] | tuple[type[E], ...], fn: Callable[[E], object]) -> Subscription[E]:
+        """Call a function with each event of a class, beginning with the next that is emitted.
 
         Args:
-            type: a class of events; `Event` or `NodeEvent`, say, means all below it. Or a tuple of classes.
-            fn: a plain function of one argument, the event; what it returns is ignored.
+            types: a class of events, or a tuple of classes; `Event` or `NodeEvent`, for instance, includes all
+                subclasses.
+            fn: a plain function of one argument, the event; its return value is ignored.
 
         Returns:
             The subscription: call its `cancel`, or use it in a ``with`` statement.
 
         Raises:
-            TypeError: ``type`` is no class of events, or ``fn`` cannot be called with one, or to call it would run
+            TypeError: ``types`` is not a class of events, or ``fn`` cannot be called with one, or calling it would run
                 nothing: an async function, a generator function, a task.
         """
-        subscription = Subscription(self, event_types(type), _check_function(fn))
+        subscription = Subscription(self, event_types(types), _check_function(fn))
         with self._lock:
             self._subscriptions[subscription] = None
             self._count(subscription, 1)
         return subscription
 
-    def wants(self, type: type[Event]) -> bool:
-        """Return whether anybody subscribes to events of exactly this class: else none need be made."""
-        receivers = self._receivers.get(type)
-        return bool(self._resolve(type) if receivers is None else receivers)
+    def wants(self, cls: type[Event]) -> bool:
+        """Return whether there is a subscription to events of exactly this class; if not, none need be made."""
+        receivers = self._receivers.get(cls)
+        return bool(self._resolve(cls) if receivers is None else receivers)
 
     def emit(self, event: Event) -> None:
         """Deliver an event, or queue it while another one is being delivered.
 
-        Only the engine calls it, in the thread of its event loop. It raises nothing: a `KeyboardInterrupt` or
-        `SystemExit` out of a subscriber is raised by the event loop's next turn instead, unless no loop is running.
+        Only the engine calls it, in the thread of its event loop. It does not raise: a `KeyboardInterrupt` or
+        `SystemExit` of a subscriber is raised in the next turn of the event loop, unless no loop is running.
 
         Args:
-            event: what happened.
+            event: the event.
         """
         kind = type(event)
         receivers = self._receivers.get(kind)
@@ -183,26 +184,26 @@ class Events:
             raise interrupt
 
     def _failed(self, receiver: Subscription[Any], event: Event, error: BaseException) -> None:
-        """A subscriber has raised: tell it once, a loop of a million iterations must not bury it."""
+        """Report an exception of a subscriber once: a million iterations must not report it a million times."""
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            self._leave(error)
+            self._interrupt_loop(error)
             return
         receiver.failures += 1
         if type(error) in receiver._reported or len(receiver._reported) >= _KINDS:
             return
         receiver._reported.add(type(error))
         message = (
-            f"a subscriber to events failed: {_name(receiver.fn)}, told of {type(event).__name__}; "
-            f"further {type(error).__name__} of it will not be reported"
+            f"event subscriber {_name(receiver.fn)} failed at {type(event).__name__}; "
+            f"it will not be reported again for {type(error).__name__}"
         )
         try:
             self._report(message, error)
         except Exception:
-            _logger.exception("%s; to report it failed, too", message)
+            _logger.exception("%s; reporting it failed, too", message)
 
-    def _leave(self, error: BaseException) -> None:
-        """Have an interrupt end the event loop, as asyncio has it, but not in the middle of a node."""
-        import asyncio  # not needed where nothing is interrupted
+    def _interrupt_loop(self, error: BaseException) -> None:
+        """Raise an interrupt from the event loop, as asyncio does, but not in the middle of a node."""
+        import asyncio  # rarely needed, and slow to import
 
         try:
             loop = asyncio.get_running_loop()
@@ -213,12 +214,12 @@ class Events:
 
     # -------------------------------------------------------------------------------------------- subscriptions
 
-    def _resolve(self, type: type[Event]) -> tuple[Subscription[Any], ...]:
-        """Find who subscribes to a concrete class, in order of subscription."""
+    def _resolve(self, cls: type[Event]) -> tuple[Subscription[Any], ...]:
+        """Return the subscriptions to a concrete class, in order, and cache them."""
         with self._lock:
-            # Of a copy: garbage may be collected meanwhile, and a destructor subscribe or cancel.
-            found = tuple(each for each in self._subscriptions.copy() if issubclass(type, each.types))
-            self._receivers[type] = found
+            # A copy: garbage collection may run a destructor that subscribes or cancels.
+            found = tuple(each for each in self._subscriptions.copy() if issubclass(cls, each.types))
+            self._receivers[cls] = found
             return found
 
     def _cancel(self, subscription: Subscription[Any]) -> None:
@@ -229,84 +230,84 @@ class Events:
                 self._count(subscription, -1)
 
     def _count(self, subscription: Subscription[Any], by: int) -> None:
-        """Note that there is one more or one fewer."""
+        """Count a subscription, or subtract one, for each of its classes."""
         self._receivers.clear()
         changed = False
-        for type in subscription.types:
-            before = self._counts.get(type, 0)
+        for cls in subscription.types:
+            before = self._counts.get(cls, 0)
             changed = changed or before == 0 or before + by == 0
             if before + by:
-                self._counts[type] = before + by
+                self._counts[cls] = before + by
             else:
-                del self._counts[type]
+                del self._counts[cls]
         if changed:
             self._changed()
 
 
-def event_types(types: object, where: str = "type") -> tuple[type[Any], ...]:
-    """Return a class of events, or a tuple of them, as a tuple without doubles.
+def event_types(types: object, name: str = "types") -> tuple[type[Any], ...]:
+    """Return a class of events, or a tuple of them, as a tuple without duplicates.
 
     Args:
-        types: what a user gave.
-        where: what that argument is called.
+        types: the argument of a user.
+        name: the name of that argument, for the error.
 
     Raises:
-        TypeError: it is nothing of the kind.
+        TypeError: it is neither.
     """
     many = types if isinstance(types, (tuple, list)) else (types,)
     if not many:
-        raise TypeError(f"expected a class of events, got none - at `{where}`")
+        raise TypeError(f"{name} must be a class of events or a tuple of classes, got an empty one")
     for index, each in enumerate(many):
         if not (isinstance(each, type) and issubclass(each, Event)):
             got = f"`{each.__name__}`" if isinstance(each, type) else f"an object of type `{type(each).__name__}`"
-            place = where if many is not types else f"{where}[{index}]"
-            raise TypeError(f"expected a class of events, got {got} - at `{place}`")
+            place = name if many is not types else f"{name}[{index}]"
+            raise TypeError(f"{place} must be a class of events, got {got}")
     return tuple(dict.fromkeys(many))
 
 
 def _check_function(fn: Callable[[E], object]) -> Callable[[E], object]:
-    """Raise unless calling it with an event does something."""
+    """Raise `TypeError` unless a function can be called with an event and calling it runs it."""
     if not callable(fn):
-        raise TypeError(f"expected a function of one argument, the event, got `{type(fn).__name__}` - at `fn`")
+        raise TypeError(f"fn must be a function of one argument, the event, got `{type(fn).__name__}`")
     if isinstance(fn, Task):
-        raise TypeError(f"expected a plain function, got the task {_name(fn)}: to call a task runs nothing - at `fn`")
+        raise TypeError(f"fn must be a plain function, got the task {_name(fn)}: calling a task does not run it")
     for candidate in (fn, getattr(type(fn), "__call__", None)):  # noqa: B004 (an instance may have an async `__call__`)
         if inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate):
             raise TypeError(
-                f"expected a plain function, got the async function {_name(fn)}: events are delivered at once, without "
-                f"waiting; start a task in it (asyncio.create_task) or put the event into a queue - at `fn`"
+                f"fn must be a plain function, got the async function {_name(fn)}: nothing awaits a subscriber; start "
+                f"an async task in it (asyncio.create_task) or put the event into a queue"
             )
         if inspect.isgeneratorfunction(candidate):
-            raise TypeError(f"expected a plain function, got the generator function {_name(fn)} - at `fn`")
+            raise TypeError(f"fn must be a plain function, got the generator function {_name(fn)}")
     try:
         signature = signature_of(fn, annotated=True)
-    except Exception:  # a callable need not have one
+    except Exception:  # not every callable has a signature
         return fn
     try:
         signature.bind(None)
     except TypeError as error:
         raise TypeError(
-            f"expected a function of one argument, the event, got {_name(fn)}{signature}: {error} - at `fn`"
+            f"fn must be a function of one argument, the event, got {_name(fn)}{signature}: {error}"
         ) from None
     return fn
 
 
 def _check_result(result: object) -> None:
-    """Raise for results that say that nothing was done."""
+    """Raise `TypeError` for results that show that the function has not run."""
     if type(result) is CoroutineType:
         result.close()
-        raise TypeError("expected a plain function as subscriber, but it returned a coroutine, which nobody awaits")
+        raise TypeError("a subscriber must be a plain function, got a coroutine from it, which is not awaited")
     if type(result) is LazyResult:
-        raise TypeError("expected a plain function as subscriber, but it returned a lazy result, which nobody runs")
+        raise TypeError("a subscriber must be a plain function, got a lazy result from it, which is not evaluated")
 
 
 def _name(fn: object) -> str:
-    """How to call a subscriber in a message."""
+    """Return the name of a function, for messages."""
     try:
         while isinstance(fn, partial):
             fn = fn.func
         module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", None)
-    except Exception:  # an object of a user's, and its `__getattr__`
+    except Exception:  # a `__getattr__` of a user's object may raise anything
         module = name = None
     if isinstance(name, str):
         return f"{module}.{name}" if isinstance(module, str) else name

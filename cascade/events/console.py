@@ -1,4 +1,4 @@
-"""The event console: runs as a person wants to read them."""
+"""The event console: runs as lines for people."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from cascade.events.event import (
     TailCall,
     TaskDemoted,
 )
-from cascade.events.line_limiter import Crowd
-from cascade.events.run_digest import Told
-from cascade.events.subscriber import Observer
-from cascade.events.text import owner, tell
+from cascade.events.line_limiter import LineLimiter
+from cascade.events.observer import Observer
+from cascade.events.run_digest import RunDigest
+from cascade.events.text import owner, worded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,28 +49,29 @@ _STYLES = {
     "demoted": "yellow",
 }
 _NARROW = 60
-"""Columns below which there is no room for columns."""
+"""Terminals with fewer columns get lines without a table layout."""
 
 
 @public
 class EventConsole(Observer):
-    """Prints the runs of engines, a line for whatever a person would want to know.
+    """Prints the runs of engines as lines for people.
 
-    That is: which run started, and how it ended, with its time, its tail calls and how often it retried, skipped and
-    waited; where a task failed, is retried or is blocked, and what was skipped, and why. What a task does again and
-    again is told three times, then every ten seconds at most, with the number of times that were left out. Of very many
-    runs, twenty lines of a kind are printed each second, and the number of the others. With ``verbose`` nothing is left
-    out, every node, cache hit, resource and template has a line, too, and tail calls have one each second.
+    It prints the start and the end of each run, with its duration and how many tail calls, retries, skipped nodes and
+    waits it had; each failure of a task, each retry and each wait for a limit; and skipped nodes with the reason. Like
+    lines of one task are printed three times, then at most every ten seconds, with the number of lines left out. Of
+    very many runs, twenty lines of a kind are printed each second, with the number of the others. With ``verbose``
+    nothing is left out, every node, cache hit, resource and template has a line, too, and tail calls have one each
+    second.
 
-    Texts of users are printed as they are, never read as markup, and never as control characters.
+    Texts of users are printed literally: never as markup, and never as control characters.
 
     Args:
         console: a `rich.console.Console`; None: one for standard error.
         verbose: whether every node has its lines. Events that are not printed are not made, either.
 
     Raises:
-        MissingExtraError: rich is not installed; the extra `cli` brings it.
-        TypeError: ``console`` is no console.
+        MissingExtraError: rich is not installed; the extra `cli` contains it.
+        TypeError: ``console`` is not a rich console.
 
     >>> import sys
     >>> from rich.console import Console
@@ -92,19 +93,19 @@ class EventConsole(Observer):
         from rich.console import Console
 
         if console is not None and not isinstance(console, Console):
-            raise TypeError(f"expected a rich console, got `{type(console).__name__}` - at `console`")
+            raise TypeError(f"console must be a rich.console.Console, got `{type(console).__name__}`")
         self._console = Console(stderr=True) if console is None else console
         self._verbose = verbose
-        self._runs: dict[int, Told] = {}
-        self._crowd = Crowd()
+        self._runs: dict[int, RunDigest] = {}
+        self._limiter = LineLimiter()
         self._start: float | None = None
 
     def subscriptions(self, events: Events) -> Iterable[Subscription[Any]]:
-        """Subscribe to what is printed."""
+        """Subscribe to the events that are printed."""
         return (events.subscribe((Event,) if self._verbose else _QUIET, self._show),)
 
     def detach(self, engine: Any = None) -> None:
-        """Cancel the subscriptions to the events of an engine; one that it is not attached to is left alone.
+        """Cancel the subscriptions to the events of an engine; does nothing if it is not attached.
 
         Args:
             engine: the engine; None: all of them.
@@ -112,49 +113,49 @@ class EventConsole(Observer):
         super().detach(engine)
         if not self._attached:
             self._runs.clear()
-            self._catch_up()
+            self._print_refused()
 
     def _show(self, event: Event) -> None:
         if isinstance(event, RunStarted):
-            self._runs[event.run] = Told(event.target)
-        told = self._runs.get(event.run)
-        if told is None and isinstance(event, (RunEvent, NodeEvent)):  # it had started before the console was attached
-            told = self._runs[event.run] = Told("")
+            self._runs[event.run] = RunDigest(event.target)
+        digest = self._runs.get(event.run)
+        if digest is None and isinstance(event, (RunEvent, NodeEvent)):  # it started before the console was attached
+            digest = self._runs[event.run] = RunDigest("")
         if isinstance(event, RunFinished):
             self._runs.pop(event.run, None)
-        line = self._line(event, told)
+        line = self._line(event, digest)
         if line is None:
             return
         if not self._verbose:
-            if self._crowd.opens(event.time):
-                self._catch_up()
-            if not self._crowd.admits(line[0]):
+            if self._limiter.next_second(event.time):
+                self._print_refused()
+            if not self._limiter.admits(line[0]):
                 return
         self._print(event.time, owner(event), *line)
-        if isinstance(event, NodeFailed) and told is not None:
-            told.error(event)
+        if isinstance(event, NodeFailed) and digest is not None:
+            digest.error_printed(event)
 
-    def _catch_up(self) -> None:
-        """Say what was left out, if anything."""
-        text = self._crowd.summary()
+    def _print_refused(self) -> None:
+        """Print how many lines the limiter has refused, if any."""
+        text = self._limiter.summary()
         if text:
-            self._print(self._crowd.time, "engine", "and more", text)
+            self._print(self._limiter.time, "engine", "and more", text)
 
-    def _line(self, event: Event, told: Told | None) -> tuple[str, str] | None:
-        """What to print about an event, if anything."""
-        word, text = tell(event)
+    def _line(self, event: Event, digest: RunDigest | None) -> tuple[str, str] | None:
+        """Return the line about an event, as word and text, or None."""
+        word, text = worded(event)
         if isinstance(event, RunFinished):
-            assert told is not None
-            return word, told.ending(event)
+            assert digest is not None
+            return word, digest.ending(event)
         if isinstance(event, TailCall):
-            assert told is not None
-            return told.tail_call(event)
+            assert digest is not None
+            return digest.tail_call(event)
         if isinstance(event, ResourceReleased) and event.error is None and not self._verbose:
             return None
-        if isinstance(event, NodeEvent) and told is not None:
-            told.note(event)
+        if isinstance(event, NodeEvent) and digest is not None:
+            digest.count(event)
             if not self._verbose:
-                hidden = told.admit(word, event)
+                hidden = digest.admit(word, event)
                 if hidden is None:
                     return None
                 return word, f"{text} ({hidden:,} more like it left out)" if hidden else text
@@ -175,19 +176,19 @@ class EventConsole(Observer):
             body = Text(_encodable(console, text))
             line.append_text(_folded(console, body, line.cell_len) if _terminal(console) else body)
         try:
-            # Soft: the lines of a terminal are folded already, those of a file are for programs, and are not.
+            # Soft wrap: lines for a terminal are folded above; lines of a file are for programs and must not be folded.
             console.print(line, soft_wrap=True, markup=False, emoji=False, highlight=False)
-        except SystemExit as error:  # rich ends the process when nobody reads any more; an observer does not
-            raise BrokenPipeError("nobody reads what the event console prints") from error
+        except SystemExit as error:  # rich ends the process at a broken pipe; an observer must not
+            raise BrokenPipeError("the output of the event console is no longer read") from error
 
 
 def _terminal(console: Console) -> bool:
-    """Whether its lines end at its width."""
+    """Whether the console wraps lines at its width."""
     return console.is_terminal or console.is_jupyter
 
 
 def _folded(console: Console, text: Text, indent: int) -> Text:
-    """The text in lines that fit the console, all but the first indented."""
+    """Return the text in lines that fit the console, all but the first indented."""
     from rich.text import Text
 
     lines = text.wrap(console, max(8, console.width - indent), overflow="fold")
@@ -199,7 +200,7 @@ def _folded(console: Console, text: Text, indent: int) -> Text:
 
 
 def _encodable(console: Console, text: str) -> str:
-    """The text with what the console's file cannot write escaped."""
+    """Return the text with characters escaped that the encoding of the console's file lacks."""
     encoding = console.encoding
     try:
         return text.encode(encoding, "backslashreplace").decode(encoding)

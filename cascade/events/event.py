@@ -1,4 +1,4 @@
-"""The events of an engine: what happened, when, in which run.
+"""The events of an engine: what happened, when, and in which run.
 
     Event
     ├── RunEvent        RunStarted, RunFinished, TailCall
@@ -8,8 +8,8 @@
     ├── TemplateEvent   TemplateBuilt, TemplateLoaded, TemplateEvicted
     └── TaskDemoted
 
-Those in the middle are never emitted: to subscribe to one is to subscribe to all below it. An event holds numbers and
-text only, nothing of what the tasks compute, so that it can be kept, sent and written down without keeping anything
+The classes in the middle are never emitted: a subscription to one is a subscription to all its subclasses. An event
+contains numbers and texts only, never values that tasks compute, so that it can be stored and sent, and keeps nothing
 else alive.
 """
 
@@ -50,13 +50,13 @@ __all__ = [
 
 @public_in("cascade.events")
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="event", gc=False):
-    """Something that happened in an engine. All events are of a class below this one.
+    """Something that happened in an engine: the base of all events.
 
-    Written down, as JSON or MessagePack, an event is an object with its class's name under "event".
+    Encoded as JSON or MessagePack, an event is an object with the name of its class as "event".
 
     Attributes:
-        time: seconds on the engine's clock; only differences mean something.
-        run: the number of the run in which it happened; 0: in none.
+        time: seconds on the engine's clock; only differences are meaningful.
+        run: the number of the run; 0: it belongs to no run.
 
     >>> import msgspec
     >>> from cascade.events import RunStarted
@@ -89,14 +89,14 @@ class RunStarted(RunEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class RunFinished(RunEvent, frozen=True, kw_only=True):
-    """A run has ended: nothing of it is running any more.
+    """A run has ended: none of its tasks is running any more.
 
     Attributes:
-        outcome: "done": it has a value; "failed": a task raised; "cancelled"; "skipped": a condition was false, and so
-            there is no value.
-        iterations: how many tail calls it made.
-        seconds: from its start to its end.
-        error: what it raises, as "Type: message"; None if it is done or was cancelled.
+        outcome: "done": it has a value; "failed": a task raised; "cancelled"; "skipped": it has no value, as a
+            condition was false.
+        iterations: the number of tail calls that it made.
+        seconds: its duration.
+        error: the exception, as "Type: message"; None if it is done or was cancelled.
     """
 
     outcome: Literal["done", "failed", "cancelled", "skipped"]
@@ -107,10 +107,10 @@ class RunFinished(RunEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class TailCall(RunEvent, frozen=True, kw_only=True):
-    """The task at the root returned the next expression, which has taken the place of the last.
+    """The task at the root returned another expression, with which the run continues.
 
     Attributes:
-        iteration: how many tail calls the run has made, this one included.
+        iteration: the number of tail calls of the run, this one included.
         target: the task at the root of the next expression, as "module.name".
     """
 
@@ -127,8 +127,8 @@ class NodeEvent(Event, frozen=True, kw_only=True):
 
     Attributes:
         task: the task that the node calls, as "module.name".
-        path: where the node is, seen from the target of its graph: "$.args[0]".
-        iteration: how many tail calls its run had made.
+        path: of the node in its graph, from the target on: "$.args[0]".
+        iteration: the number of tail calls that its run had made.
         node: the number of the node in its template.
     """
 
@@ -140,7 +140,7 @@ class NodeEvent(Event, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class NodeStarted(NodeEvent, frozen=True, kw_only=True):
-    """The inputs of a node are there, it holds its limits and resources, and its task is called."""
+    """The task of a node is called: its inputs are known, and it holds its limits and resources."""
 
 
 @public_in("cascade.events")
@@ -148,7 +148,7 @@ class NodeFinished(NodeEvent, frozen=True, kw_only=True):
     """The task of a node has returned.
 
     Attributes:
-        seconds: from its start to its end.
+        seconds: the duration of the call.
     """
 
     seconds: float
@@ -156,10 +156,10 @@ class NodeFinished(NodeEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class NodeFailed(NodeEvent, frozen=True, kw_only=True):
-    """The task of a node has raised, and is not tried again.
+    """The task of a node has raised, and is not retried.
 
     Attributes:
-        error: what it raised, as "Type: message".
+        error: the exception, as "Type: message".
     """
 
     error: str
@@ -167,12 +167,12 @@ class NodeFailed(NodeEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class NodeRetrying(NodeEvent, frozen=True, kw_only=True):
-    """The task of a node has raised, and will be tried again.
+    """The task of a node has raised, and will be retried.
 
     Attributes:
         attempt: the attempt that failed; the first is 1.
-        delay: seconds until the next one.
-        error: what it raised, as "Type: message".
+        delay: seconds until the next attempt.
+        error: the exception, as "Type: message".
     """
 
     attempt: int
@@ -185,7 +185,7 @@ class NodeSkipped(NodeEvent, frozen=True, kw_only=True):
     """A node will never start in this iteration.
 
     Attributes:
-        reason: the condition that was false, or what it needed that was skipped, in words.
+        reason: the condition that was false, or the input that was skipped, as text.
     """
 
     reason: str
@@ -193,10 +193,10 @@ class NodeSkipped(NodeEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class NodeBlocked(NodeEvent, frozen=True, kw_only=True):
-    """A node could start, but must wait for a limit, a rate or the end of a pause.
+    """A node is ready to start, but must wait for a limit, a rate or the end of a pause.
 
     Attributes:
-        reason: what it waits for, in words.
+        reason: what it waits for, as text.
     """
 
     reason: str
@@ -204,11 +204,11 @@ class NodeBlocked(NodeEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class NodeUnblocked(NodeEvent, frozen=True, kw_only=True):
-    """A node that was blocked need not wait any more.
+    """A node is no longer blocked.
 
     Attributes:
-        reason: what it waited for, in words: that of its `NodeBlocked`.
-        seconds: how long it waited.
+        reason: the reason of its `NodeBlocked`.
+        seconds: the duration of the wait.
     """
 
     reason: str
@@ -217,10 +217,10 @@ class NodeUnblocked(NodeEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class CacheHit(NodeEvent, frozen=True, kw_only=True):
-    """The result of a node was in its result cache, and its task is not called.
+    """The result of a node was in its result cache; its task is not called.
 
     Attributes:
-        key: the key of the result, in hexadecimal digits.
+        key: the key of the result, as hexadecimal digits.
     """
 
     key: str
@@ -235,11 +235,11 @@ class ResourceEvent(Event, frozen=True, kw_only=True):
 
     Attributes:
         name: the name under which it is registered.
-        scope: how long one instance of it lives.
+        scope: the lifetime of one instance of it.
     """
 
     name: str
-    scope: Literal["run", "step", "engine"]
+    scope: Literal["run", "call", "engine"]
 
 
 @public_in("cascade.events")
@@ -252,7 +252,7 @@ class ResourceReleased(ResourceEvent, frozen=True, kw_only=True):
     """A resource was torn down.
 
     Attributes:
-        error: what its teardown raised, as "Type: message"; None if all went well.
+        error: the exception of its teardown, as "Type: message"; None if it succeeded.
     """
 
     error: str | None = None
@@ -267,7 +267,7 @@ class TemplateEvent(Event, frozen=True, kw_only=True):
 
     Attributes:
         target: the task at the root of its graph, as "module.name".
-        nodes: how many nodes its graph has.
+        nodes: the number of nodes of its graph.
     """
 
     target: str
@@ -276,10 +276,10 @@ class TemplateEvent(Event, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class TemplateBuilt(TemplateEvent, frozen=True, kw_only=True):
-    """A shape was met that has no template: its graph was built and its plan solved.
+    """A shape had no template: its graph was built and its plan solved.
 
     Attributes:
-        seconds: how long that took.
+        seconds: the duration of that.
     """
 
     seconds: float
@@ -287,12 +287,12 @@ class TemplateBuilt(TemplateEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class TemplateLoaded(TemplateEvent, frozen=True, kw_only=True):
-    """A template came from disk."""
+    """A template was loaded from a file."""
 
 
 @public_in("cascade.events")
 class TemplateEvicted(TemplateEvent, frozen=True, kw_only=True):
-    """A template was let go, as the table that holds it was full."""
+    """A template was evicted from the table, which was full."""
 
 
 # -- tasks -----------------------------------------------------------------------------------------------------------
@@ -300,11 +300,11 @@ class TemplateEvicted(TemplateEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class TaskDemoted(Event, frozen=True, kw_only=True):
-    """A task under the auto rule held up the event loop: from now on it runs in worker threads.
+    """A task under the auto rule blocked the event loop: from now on it runs in worker threads.
 
     Attributes:
         task: the task, as "module.name".
-        seconds: how long the call took.
+        seconds: the duration of the call that blocked.
     """
 
     task: str

@@ -1,36 +1,36 @@
-"""A crowd: so many lines at once that some are counted only."""
+"""A rate limiter for lines: of very many at once, some are counted only."""
 
 from __future__ import annotations
 
-__all__ = ["Crowd"]
+__all__ = ["LineLimiter"]
 
 LINES = 20
-"""Lines of a kind that are admitted in a second."""
+"""Lines of one kind that are admitted each second."""
 
 
-class Crowd:
-    """Admits some lines of each kind in a second, and counts the others.
+class LineLimiter:
+    """Admits at most `LINES` lines of each kind a second, and counts the others.
 
     Attributes:
-        time: when the last line came, in seconds.
+        time: the time of the last line, in seconds on the clock of the events.
 
-    >>> crowd = Crowd()
-    >>> crowd.opens(0.0), sum(crowd.admits("started") for _ in range(1000))
+    >>> limiter = LineLimiter()
+    >>> limiter.next_second(0.0), sum(limiter.admits("started") for _ in range(1000))
     (True, 20)
-    >>> crowd.opens(0.5), crowd.opens(1.0), crowd.summary(), crowd.summary()
+    >>> limiter.next_second(0.5), limiter.next_second(1.0), limiter.summary(), limiter.summary()
     (False, True, '980 x started', '')
     """
 
-    __slots__ = ("_admitted", "_opened", "_rest", "time")
+    __slots__ = ("_admitted", "_opened", "_refused", "time")
 
     def __init__(self) -> None:
         self._admitted: dict[str, int] = {}
-        self._rest: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
         self._opened: float | None = None
         self.time = 0.0
 
-    def opens(self, time: float) -> bool:
-        """Return whether with this moment, in seconds, another second begins."""
+    def next_second(self, time: float) -> bool:
+        """Return whether a new second begins at this time, in seconds."""
         self.time = time
         if self._opened is not None and time - self._opened < 1:
             return False
@@ -39,15 +39,15 @@ class Crowd:
         return True
 
     def admits(self, kind: str) -> bool:
-        """Return whether there is room for one more line of a kind; if not, it is counted."""
+        """Return whether one more line of a kind is admitted; if not, it is counted."""
         admitted = self._admitted.get(kind, 0)
         if admitted < LINES:
             self._admitted[kind] = admitted + 1
             return True
-        self._rest[kind] = self._rest.get(kind, 0) + 1
+        self._refused[kind] = self._refused.get(kind, 0) + 1
         return False
 
     def summary(self) -> str:
-        """Return how many lines of which kinds were not admitted, "" if none; and forget it."""
-        rest, self._rest = self._rest, {}
-        return ", ".join(f"{number:,} x {kind}" for kind, number in rest.items())
+        """Return the numbers of lines that were not admitted by kind, or "" if there are none, and reset them."""
+        refused, self._refused = self._refused, {}
+        return ", ".join(f"{number:,} x {kind}" for kind, number in refused.items())

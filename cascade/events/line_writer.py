@@ -1,4 +1,4 @@
-"""A sink: where lines are written, with a bounded buffer before it."""
+"""A file to which whole lines are written, with a bounded buffer."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import IO, Any
 
 from cascade._support.forks import new_lock, renew_in_children
 
-__all__ = ["Sink"]
+__all__ = ["LineWriter"]
 
 
-class Sink:
-    r"""A file that takes whole lines.
+class LineWriter:
+    r"""Writes whole lines to a file.
 
-    What cannot be written stays in the buffer, to be tried again; the buffer never grows beyond its size by more than
-    one line, and a line for which there is no room is lost as a whole, and counted.
+    Lines that cannot be written stay in the buffer and are tried again. The buffer never exceeds its size by more than
+    one line; a line for which there is no room is lost as a whole, and counted.
 
     Args:
-        target: a path, whose file is opened here and closed with the sink; or an open file, binary or text, which is
-            left open.
-        append: whether what is in the file at a path stays there.
-        size: bytes that are kept until they are written; 0: every line is written at once.
+        target: a path, whose file is opened here and closed with the writer; or an open file, binary or text, which
+            stays open.
+        append: whether the contents of the file at a path are kept.
+        size: of the buffer, in bytes; 0: every line is written at once.
 
     Raises:
         OSError: the file cannot be opened.
         TypeError: ``target`` is neither a path nor an open file.
-        ValueError: ``target`` is an open file that was closed.
+        ValueError: ``target`` is a closed file.
 
     >>> import io
     >>> file = io.StringIO()
-    >>> sink = Sink(file, append=True, size=100)
-    >>> sink.write(b"a line"), file.getvalue()
+    >>> writer = LineWriter(file, append=True, size=100)
+    >>> writer.write(b"a line"), file.getvalue()
     (None, '')
-    >>> sink.flush(), file.getvalue()
+    >>> writer.flush(), file.getvalue()
     (None, 'a line\n')
     """
 
@@ -47,57 +47,57 @@ class Sink:
             self._text = False
         elif callable(getattr(target, "write", None)):
             if getattr(target, "closed", False):
-                raise ValueError("expected an open file, got a closed one - at `file`")
+                raise ValueError("file must be open, got a closed file")
             self._file = target
             self._text = isinstance(target, io.TextIOBase) or hasattr(target, "encoding")
         else:
-            raise TypeError(f"expected a path or an open file, got `{type(target).__name__}` - at `file`")
+            raise TypeError(f"file must be a path or an open file, got `{type(target).__name__}`")
         self._size = size
         self._waiting: deque[bytes] = deque()
         self._buffer = bytearray()
-        # Engines of several threads may write. To write a file may run code of the user's, which comes here again.
+        # Engines of several threads may write. Writing to a user's file may run code that writes a line here again.
         self._lock = new_lock()
         self._writing = False
         self.closed = False
         self.lost = 0
-        """Lines for which there was no room while the file could not be written."""
+        """The number of lines for which there was no room while the file could not be written."""
         renew_in_children(self)
 
     def _renew(self) -> None:
-        """This process is a child: what is in the buffer is the parent's, and will be written by that."""
+        """Drop the buffer in a child process: the parent writes it."""
         self._waiting.clear()
         self._buffer.clear()
         self._writing = False
 
     def write(self, line: bytes) -> None:
-        """Take a line. In the middle of another one, it comes after that.
+        """Write a line, or put it into the buffer. Within the write of another line, it follows that.
 
         Args:
-            line: the line, without its end.
+            line: the line, without the newline.
 
         Raises:
             OSError: the file cannot be written.
-            ValueError: the sink, or the file, is closed.
+            ValueError: the writer, or the file, is closed.
         """
         if self.closed:
-            raise ValueError("the file was closed: nothing more can be written")
+            raise ValueError("cannot write: the file was closed")
         self._waiting.append(line + b"\n")
         with self._lock:
             if not self._writing:
-                self._take_all()
+                self._accept_all()
 
     def flush(self) -> None:
-        """Write what is in the buffer.
+        """Write the buffer to the file.
 
         Raises:
             OSError: the file cannot be written.
         """
         with self._lock:
             if not self.closed and not self._writing:
-                self._take_all(drain=True)
+                self._accept_all(drain=True)
 
     def close(self) -> None:
-        """Write what is in the buffer, and close the file if the sink opened it. Again: nothing.
+        """Write the buffer, and close the file if the writer opened it. Idempotent.
 
         Raises:
             OSError: the file cannot be written; it is closed all the same.
@@ -106,22 +106,22 @@ class Sink:
             if self.closed:
                 return
             self.closed = True
-            if not self._writing:  # else it is closed by what writes
-                self._take_all()
+            if not self._writing:  # else the write in progress closes it
+                self._accept_all()
 
     def abandon(self) -> None:
-        """Close it for an owner who forgot to, as well as can be."""
+        """Close it for an owner that did not, and ignore errors of the file."""
         try:
             self.close()
         except (OSError, ValueError):  # a file that was closed before, or standard output without a reader
             return
 
-    def _take_all(self, *, drain: bool = False) -> None:
-        """Take the lines that wait, and those that come meanwhile."""
+    def _accept_all(self, *, drain: bool = False) -> None:
+        """Put the waiting lines into the buffer, and those that arrive meanwhile."""
         self._writing = True
         try:
             while self._waiting:
-                self._take(self._waiting.popleft())
+                self._accept(self._waiting.popleft())
             if drain or self.closed:
                 self._drain()
         finally:
@@ -132,7 +132,7 @@ class Sink:
                 if self._own:
                     self._file.close()
 
-    def _take(self, line: bytes) -> None:
+    def _accept(self, line: bytes) -> None:
         if self._buffer and len(self._buffer) + len(line) > self._size:
             try:
                 self._drain()
@@ -154,15 +154,15 @@ class Sink:
             text = buffer.decode()
             try:
                 file.write(text)
-            except UnicodeEncodeError:  # a file of another encoding; JSON can do with ASCII
+            except UnicodeEncodeError:  # a file of another encoding; JSON can escape all to ASCII
                 file.write(re.sub(r"[^\x00-\x7f]", lambda match: json.dumps(match[0])[1:-1], text))
             buffer.clear()
         else:
             while buffer:
                 written = file.write(bytes(buffer))
                 if written is None and isinstance(file, io.RawIOBase):
-                    raise BlockingIOError("the file takes nothing more at the moment")
-                # Only what an unbuffered file says to have taken is gone; the others take all.
+                    raise BlockingIOError("the file accepts no more bytes at present")
+                # An unbuffered file may write a part and returns its size; all others write everything.
                 del buffer[: written if isinstance(file, io.RawIOBase) else len(buffer)]
         flush = getattr(file, "flush", None)
         if flush is not None:
@@ -170,13 +170,13 @@ class Sink:
 
 
 def _open(path: str, append: bool) -> io.FileIO:
-    """Open a file without Python's own buffer, ready for a new line."""
+    """Open a file without Python's own buffer, at the beginning of a line."""
     if not append:
         return io.FileIO(path, "wb")
     file = io.FileIO(path, "ab")
     try:
         if file.seekable() and file.tell() and not _ends_with_newline(path):
-            file.write(b"\n")  # another process was stopped in the middle of a line; ours is not to be spoilt by it
+            file.write(b"\n")  # end the unfinished line of a process that was stopped in the middle of it
     except BaseException:
         file.close()
         raise
@@ -188,5 +188,5 @@ def _ends_with_newline(path: str) -> bool:
         with open(path, "rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read(1) == b"\n"
-    except OSError:  # it may be written but not be read
+    except OSError:  # a file may be writable but not readable
         return False

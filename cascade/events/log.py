@@ -12,8 +12,8 @@ import msgspec
 from cascade._support.public import public
 from cascade.events.bus import Events, Subscription, event_types
 from cascade.events.event import EVENTS, Event, RunFinished
-from cascade.events.line_writer import Sink
-from cascade.events.subscriber import Observer, Source
+from cascade.events.line_writer import LineWriter
+from cascade.events.observer import Observer, Source
 
 __all__ = ["EventLog"]
 
@@ -24,20 +24,21 @@ _encoder = msgspec.json.Encoder()
 class EventLog(Observer):
     r"""Writes the events of engines to a file, one JSON object a line, and reads them back.
 
-    Lines are buffered, and written when the buffer is full, when a run has ended, by `flush` and by `close`. If the
-    file cannot be written (its disk is full), the engine reports it once and the runs go on; the log tries again with
-    each later event, and counts in `lost` those that it had no room for.
+    Lines are buffered. The buffer is written when it is full, when a run has ended, by `flush` and by `close`. If the
+    file cannot be written (its disk is full), the engine reports it once and the runs continue; the log tries again
+    with each later event, and counts in `lost` the events for which the buffer had no room.
 
     Args:
-        file: a path, whose file is opened at once and closed with the log; or an open file, binary or text, which is
-            left open.
+        file: a path, whose file is opened at once and closed with the log; or an open file, binary or text, which
+            stays open.
         types: the classes of events to write; `Event` means all.
-        append: whether what is in the file at a path stays there. A line that was left unfinished in it is ended.
-        buffer: bytes to keep until they are written; 0: each event is written at once.
+        append: whether the contents of the file at a path are kept. An unfinished last line of it is ended first.
+        buffer: size of the buffer in bytes, >= 0; 0: each event is written at once.
 
     Raises:
         OSError: the file cannot be opened.
-        TypeError, ValueError: an argument is not what it should be.
+        TypeError: an argument has the wrong type.
+        ValueError: ``file`` is a closed file, or ``buffer`` is not an int >= 0.
 
     >>> import io
     >>> from cascade.events import Events, RunStarted
@@ -62,24 +63,24 @@ class EventLog(Observer):
     ) -> None:
         super().__init__()
         if type(buffer) is not int or buffer < 0:
-            raise ValueError(f"expected buffer as an int of at least 0, got {buffer!r}")
+            raise ValueError(f"buffer must be an int >= 0, got {buffer!r}")
         self._types = event_types(types if isinstance(types, type) else tuple(types), "types")
-        self._sink = Sink(file, append=append, size=buffer)
-        # Also a log that nobody closes is written when it is let go, or when Python ends.
-        self._forgotten = weakref.finalize(self, self._sink.abandon)
+        self._writer = LineWriter(file, append=append, size=buffer)
+        # A log that was not closed is written when it is collected or the interpreter exits.
+        self._finalizer = weakref.finalize(self, self._writer.abandon)
 
     @property
     def lost(self) -> int:
-        """How many events there was no room for while the file could not be written."""
-        return self._sink.lost
+        """The number of events lost because the buffer was full while the file could not be written."""
+        return self._writer.lost
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._sink.closed
+        """Whether `close` was called."""
+        return self._writer.closed
 
     def attach(self, engine: Source) -> Self:
-        """Write the events of an engine from now on. Several engines may share a log; a second time does nothing.
+        """Write the events of an engine from now on. Several engines may share a log; attaching again does nothing.
 
         Args:
             engine: the engine.
@@ -92,48 +93,48 @@ class EventLog(Observer):
             ValueError: the log was closed.
         """
         if self.closed:
-            raise ValueError("the event log is closed: it takes no more events")
+            raise ValueError("cannot attach: the event log is closed")
         return super().attach(engine)
 
     def subscriptions(self, events: Events) -> Iterable[Subscription[Any]]:
-        """Subscribe to what is to be written, and then to what causes it to be."""
+        """Subscribe to the events that are written, then to the ends of runs, at which the buffer is written."""
         yield events.subscribe(self._types, self._write)
         yield events.subscribe(RunFinished, self._run_ended)
 
     def flush(self) -> None:
-        """Write what is buffered.
+        """Write the buffer to the file.
 
         Raises:
             OSError: the file cannot be written.
         """
-        self._sink.flush()
+        self._writer.flush()
 
     def close(self) -> None:
-        """Detach it from all engines, write what is buffered, and close the file if the log opened it. Again: nothing.
+        """Detach it from all engines, write the buffer, and close the file if it opened it. Idempotent.
 
         Raises:
             OSError: the file cannot be written; the log is closed all the same.
         """
         self.detach()
-        self._forgotten.detach()
-        self._sink.close()
+        self._finalizer.detach()
+        self._writer.close()
 
     @staticmethod
     def read(file: str | os.PathLike[str] | IO[Any], *, strict: bool = False) -> Iterator[Event]:
         r"""Read events back, one by one, from a file that a log has written.
 
         Args:
-            file: a path, or an open file, binary or text, which is read from where it stands and left open.
-            strict: what to do with lines that are no events. False: they are skipped, such as those of another program
-                that writes to the same stream, of an event that a later version of Cascade has added, or of a process
-                that was stopped in the middle of one. True: the first one is an error.
+            file: a path, or an open file, binary or text, which is read from its position and stays open.
+            strict: what to do with lines that are not events. False: skip them. Such lines are written by another
+                program to the same stream, by a later version of Cascade with new events, or by a process that was
+                stopped in the middle of a line. True: the first one is an error.
 
         Returns:
-            An iterator; a file that it has opened is closed when it ends or is let go.
+            An iterator over the events. It closes the file of a path when it ends or is collected.
 
         Raises:
             OSError: the file cannot be opened.
-            ValueError: a line is no event, and ``strict`` is True; raised by the iterator when it comes to it.
+            ValueError: a line is not an event and ``strict`` is True; raised by the iterator at that line.
 
         >>> import io
         >>> text = '{"event":"RunStarted","time":0.25,"run":1,"target":"jobs.main"}\nhello\n'
@@ -142,10 +143,10 @@ class EventLog(Observer):
         >>> list(EventLog.read(io.StringIO(text), strict=True))
         Traceback (most recent call last):
             ...
-        ValueError: expected an event, got 'hello': JSON is malformed: invalid character (byte 0) - at line 2
+        ValueError: line 2 must be an event, got 'hello': JSON is malformed: invalid character (byte 0)
         """
         events = _events(file, strict)
-        next(events)  # opens the file: a wrong path is told here
+        next(events)  # opens the file, so that a wrong path raises here
         return cast(Iterator[Event], events)
 
     def _write(self, event: Event) -> None:
@@ -153,10 +154,10 @@ class EventLog(Observer):
             line = _encoder.encode(event)
         except UnicodeEncodeError:
             line = _encoder.encode(_encodable(event))
-        self._sink.write(line)
+        self._writer.write(line)
 
     def _run_ended(self, event: RunFinished) -> None:
-        self._sink.flush()
+        self._writer.flush()
 
     def __repr__(self) -> str:
         return f"<EventLog of {len(self._attached)} engines{', closed' if self.closed else ''}>"
@@ -170,7 +171,7 @@ def _events(source: str | os.PathLike[str] | IO[Any], strict: bool) -> Iterator[
     elif hasattr(source, "readline"):
         yield from _lines(source, strict, "")
     else:
-        raise TypeError(f"expected a path or an open file, got `{type(source).__name__}` - at `file`")
+        raise TypeError(f"file must be a path or an open file, got `{type(source).__name__}`")
 
 
 def _lines(file: IO[Any], strict: bool, path: str) -> Iterator[Event | None]:
@@ -184,11 +185,11 @@ def _lines(file: IO[Any], strict: bool, path: str) -> Iterator[Event | None]:
             if strict:
                 shown = line.strip()[:80]
                 where = f"line {number} of {path}" if path else f"line {number}"
-                raise ValueError(f"expected an event, got {shown!r}: {error} - at {where}") from None
+                raise ValueError(f"{where} must be an event, got {shown!r}: {error}") from None
 
 
 def _encodable(event: Event) -> Event:
-    """An event whose texts UTF-8 can hold: file names in error messages may contain bytes that are no text."""
+    """Return the event with lone surrogates escaped, which file names in error messages may contain."""
     texts = {name: getattr(event, name) for name in event.__struct_fields__}
     return msgspec.structs.replace(
         event,

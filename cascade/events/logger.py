@@ -1,4 +1,4 @@
-"""The event logger: events for standard logging."""
+"""The event logger: events as records of standard logging."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from cascade.events.event import (
     RunFinished,
     RunStarted,
 )
-from cascade.events.subscriber import Observer
-from cascade.events.text import owner, tell
+from cascade.events.observer import Observer
+from cascade.events.text import owner, worded
 
 __all__ = ["EventLogger"]
 
-# What is not here is told at DEBUG: there may be one for each node. A demoted task, too: the log `cascade` warns of it.
+# All others are DEBUG: there may be one for each node. So is TaskDemoted, as the log `cascade` warns of it already.
 _LEVELS: dict[type[Event], int] = {
     RunStarted: logging.INFO,
     RunFinished: logging.INFO,
@@ -39,7 +39,7 @@ _LEVELS: dict[type[Event], int] = {
 
 @public
 class EventLogger(Observer):
-    """Gives the events of engines to a logger of the standard library.
+    """Logs the events of engines with a logger of the standard library.
 
     Each record has the attribute `event`, the name of the event's class, and the fields of the event as `event_time`,
     `event_run` and so on, for formatters, filters and loggers that write JSON.
@@ -49,13 +49,14 @@ class EventLogger(Observer):
 
     Args:
         logger: a logger or the name of one.
-        level: the lowest level to log, as a number or a name. Events that lie below it are never made; so whoever wants
-            every node in the log must say so here, and pays for it then only.
-        levels: levels for classes of events, instead of these; `NodeEvent`, say, means all below it that have no
-            entry of their own. What is an ERROR stays one.
+        level: the lowest level to log, as a number or a name. Events below it are never made, so that events of every
+            node cost nothing unless they are logged.
+        levels: levels for classes of events, instead of these; `NodeEvent`, for instance, means all its subclasses
+            that have no entry of their own. Failed runs and failed teardowns are at least ERROR.
 
     Raises:
-        TypeError, ValueError: an argument is not what it should be.
+        TypeError: an argument has the wrong type.
+        ValueError: a level is not a known name.
 
     >>> import logging
     >>> from cascade.events import Events, RunStarted
@@ -82,7 +83,7 @@ class EventLogger(Observer):
         if isinstance(logger, str):
             logger = logging.getLogger(logger)
         if not isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
-            raise TypeError(f"expected a logger or the name of one, got `{type(logger).__name__}` - at `logger`")
+            raise TypeError(f"logger must be a Logger or the name of one, got `{type(logger).__name__}`")
         self._logger = logger
         self._level = _number(level, "level")
         own = {event_types(kind, "levels")[0]: _number(value, "levels") for kind, value in (levels or {}).items()}
@@ -92,7 +93,7 @@ class EventLogger(Observer):
         }
 
     def subscriptions(self, events: Events) -> Iterable[Subscription[Any]]:
-        """Subscribe to what can reach the lowest level to log."""
+        """Subscribe to the events that can reach the lowest level to log."""
         wanted = tuple(kind for kind in EVENTS if max(self._levels[kind], _worst(kind)) >= self._level)
         return (events.subscribe(wanted, self._log),) if wanted else ()
 
@@ -104,7 +105,7 @@ class EventLogger(Observer):
             level = max(level, logging.ERROR)
         if level < self._level or not self._logger.isEnabledFor(level):
             return
-        word, text = tell(event)
+        word, text = worded(event)
         fields = {f"event_{name}": getattr(event, name) for name in event.__struct_fields__}
         self._logger.log(
             level, "%s %s: %s", owner(event), word, text, extra={"event": type(event).__name__, **fields}
@@ -112,18 +113,18 @@ class EventLogger(Observer):
 
 
 def _worst(kind: type[Event]) -> int:
-    """The highest level that an event of a class may have because of what it says."""
+    """Return the highest level that an event of a class may have because of its fields."""
     return logging.ERROR if kind in (RunFinished, ResourceReleased) else logging.NOTSET
 
 
-def _number(level: object, where: str) -> int:
-    """A level as logging has it, by number or by name."""
+def _number(level: object, name: str) -> int:
+    """Return a level as a number."""
     if type(level) is int:
         return level
     if isinstance(level, str):
         found = logging.getLevelNamesMapping().get(level.upper())
         if found is None:
             known = ", ".join(logging.getLevelNamesMapping())
-            raise ValueError(f"expected one of the levels {known}, got {level!r} - at `{where}`")
+            raise ValueError(f"{name} must be one of {known}, got {level!r}")
         return found
-    raise TypeError(f"expected a level as int or str, got `{type(level).__name__}` - at `{where}`")
+    raise TypeError(f"{name} must be an int or a str, got `{type(level).__name__}`")

@@ -1,4 +1,4 @@
-"""What a person has been told of a run, so that nothing is told again and again."""
+"""What the console has printed of one run, so that it neither repeats itself nor omits totals at the end."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from cascade.events.event import (
     RunFinished,
     TailCall,
 )
-from cascade.events.text import count, plain, span
+from cascade.events.text import counted, plain, span
 
-__all__ = ["Told"]
+__all__ = ["RunDigest"]
 
 _COUNTED: dict[type[Event], tuple[str, str]] = {
     NodeRetrying: ("retry", "retries"),
@@ -24,18 +24,18 @@ _COUNTED: dict[type[Event], tuple[str, str]] = {
     CacheHit: ("cache hit", "cache hits"),
 }
 _SHOWN = 3
-"""How many times in a row the same may be told of a task of a run..."""
+"""Lines of the same kind for one task of a run that are printed in a row..."""
 _PAUSE = 10.0
-"""...and after how many seconds again."""
+"""...and seconds after the last one until another is printed."""
 _KINDS = 100
-"""How many things of one run are told apart in that."""
+"""Distinct lines (or errors) of one run that are remembered."""
 
 
-class Told:
-    """What has been told of one run.
+class RunDigest:
+    """The counts of one run's events, and the lines that were printed of it.
 
     Attributes:
-        target: what it runs; "" if that was never heard of.
+        target: the target of the run; "" if the console was attached after it started.
     """
 
     __slots__ = ("_counts", "_errors", "_lines", "_tail_calls", "_tail_time", "target")
@@ -48,19 +48,19 @@ class Told:
         self._tail_calls = 0
         self._tail_time: float | None = None
 
-    def note(self, event: NodeEvent) -> None:
-        """Remember it for the end."""
+    def count(self, event: NodeEvent) -> None:
+        """Count an event, for the line at the end of the run."""
         kind = type(event)
         if kind in _COUNTED:
             self._counts[kind] = self._counts.get(kind, 0) + 1
 
-    def error(self, event: NodeFailed) -> None:
-        """Remember that this error has been told, and where: the end need not repeat it."""
+    def error_printed(self, event: NodeFailed) -> None:
+        """Remember an error that was printed: the line at the end of the run does not repeat it."""
         if len(self._errors) < _KINDS:
             self._errors.add(event.error)
 
     def admit(self, word: str, event: NodeEvent) -> int | None:
-        """Return how many events like this one were left out before it; None: leave this one out."""
+        """Return the number of like events left out before this one, or None if this one is to be left out, too."""
         key = word, event.task
         line = self._lines.get(key)
         if line is None:
@@ -79,7 +79,7 @@ class Told:
         return hidden
 
     def tail_call(self, event: TailCall) -> tuple[str, str] | None:
-        """A line for all tail calls of a second."""
+        """Count a tail call; return a line (word and text) about all calls of a second when it is over, else None."""
         if self._tail_time is None:
             self._tail_time = event.time
         self._tail_calls += 1
@@ -88,13 +88,13 @@ class Told:
             return None
         calls, self._tail_calls, self._tail_time = self._tail_calls, 0, event.time
         where = f"at iteration {event.iteration:,} of {plain(event.target)}"
-        return "looping", f"{count(calls, 'tail call')} in {span(passed)}, {where}"
+        return "looping", f"{counted(calls, 'tail call')} in {span(passed)}, {where}"
 
     def ending(self, event: RunFinished) -> str:
-        """How it ended, with what has happened on the way."""
+        """Return a line about the end of the run, with the totals of what was counted."""
         parts = [f"{'in' if event.outcome == 'done' else 'after'} {span(event.seconds)}"]
         if event.iterations:
-            parts.append(count(event.iterations, "tail call"))
+            parts.append(counted(event.iterations, "tail call"))
         for kind, (one, many) in _COUNTED.items():
             if number := self._counts.get(kind, 0):
                 parts.append(f"{number:,} {one if number == 1 else many}")

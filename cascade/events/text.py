@@ -1,4 +1,4 @@
-"""Events in words: one for what happened, and a line about it."""
+"""An event as text: a word for what happened, and a line about it."""
 
 from __future__ import annotations
 
@@ -27,47 +27,47 @@ from cascade.events.event import (
     TemplateLoaded,
 )
 
-__all__ = ["count", "owner", "plain", "span", "tell"]
+__all__ = ["counted", "owner", "plain", "span", "worded"]
 
 WIDTH = 400
-"""Longest text of a user in a line, in characters."""
+"""The longest text of a user within a line, in characters."""
 
 
-def tell(event: Event) -> tuple[str, str]:
-    """Return what happened, in one word, and the rest of it, on one line.
+def worded(event: Event) -> tuple[str, str]:
+    """Return one word for what happened, and the rest as text on one line.
 
     Args:
         event: any event.
 
-    >>> tell(NodeRetrying(time=0, run=1, task="a.b", path="$", iteration=0, node=0, attempt=1, delay=0.5, error="E: x"))
-    ('retrying', 'a.b at $: attempt 1 failed, next in 500 ms: E: x')
-    >>> tell(RunFinished(time=0, run=1, outcome="done", iterations=12, seconds=1.25))
+    >>> worded(NodeRetrying(time=0, run=1, task="a.b", path="$", iteration=0, node=0, attempt=1, delay=0.5, error="E"))
+    ('retrying', 'a.b at $: attempt 1 failed, next in 500 ms: E')
+    >>> worded(RunFinished(time=0, run=1, outcome="done", iterations=12, seconds=1.25))
     ('done', 'in 1.25 s, 12 tail calls')
     """
     found = _WORDS.get(type(event))
-    if found is None:  # an event that a later part of Cascade, or somebody else, has added
+    if found is None:  # an event class that is not one of `EVENTS`
         return type(event).__name__, plain(repr(event))
     return found(event)
 
 
 def owner(event: Event) -> str:
-    """Return whose event it is: "run 3", or "engine"."""
+    """Return where an event happened: "run 3", or "engine"."""
     return f"run {event.run}" if event.run else "engine"
 
 
 def plain(text: str, width: int = WIDTH) -> str:
-    r"""Return a user's text on one line, without anything that could steer a terminal or forge a line of a log.
+    r"""Return a user's text on one line, without control characters: it cannot forge a line or control a terminal.
 
-    White space becomes one space; what cannot be printed is escaped; the middle of what is too long is left out.
+    White space becomes one space; characters that cannot be printed are escaped; the middle of a long text is left out.
 
     Args:
         text: any text.
-        width: longest result, in characters.
+        width: the maximum length of the result, in characters.
 
     >>> plain("no\n  such\x1b[31m file"), plain("x" * 50, 20)
     ('no such\\x1b[31m file', 'xxxxxxxx ... xxxxxxx')
     """
-    if len(text) > 4 * width:  # not a megabyte escaped to be cut afterwards
+    if len(text) > 4 * width:  # cut first: escaping a megabyte is slow
         text = f"{text[: 2 * width]} {text[-2 * width :]}"
     text = " ".join(text.split())
     if not text.isprintable():
@@ -79,7 +79,7 @@ def plain(text: str, width: int = WIDTH) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a span of time as one reads it.
+    """Return a duration as text for people.
 
     >>> span(0.00025), span(0.25), span(12.5), span(200), span(7500)
     ('0.25 ms', '250 ms', '12.50 s', '3 min 20 s', '2 h 5 min')
@@ -96,10 +96,10 @@ def span(seconds: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
-def count(number: int, what: str) -> str:
-    """Return how many of something there are.
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun.
 
-    >>> count(1, "node"), count(1200, "node")
+    >>> counted(1, "node"), counted(1200, "node")
     ('1 node', '1,200 nodes')
     """
     return f"{number:,} {what}{'' if number == 1 else 's'}"
@@ -111,7 +111,7 @@ def _where(event: NodeEvent) -> str:
 
 
 def _finished(event: RunFinished) -> tuple[str, str]:
-    calls = f", {count(event.iterations, 'tail call')}" if event.iterations else ""
+    calls = f", {counted(event.iterations, 'tail call')}" if event.iterations else ""
     error = f": {plain(event.error)}" if event.error is not None else ""
     return event.outcome, f"{'in' if event.outcome == 'done' else 'after'} {span(event.seconds)}{calls}{error}"
 
@@ -141,10 +141,10 @@ _WORDS: dict[type[Event], Callable[[Any], tuple[str, str]]] = {
     ResourceAcquired: lambda event: ("acquired", f"{plain(event.name)} ({event.scope})"),
     ResourceReleased: _released,
     TemplateBuilt: lambda event: (
-        "template", f"built for {plain(event.target)}: {count(event.nodes, 'node')} in {span(event.seconds)}"
+        "template", f"built for {plain(event.target)}: {counted(event.nodes, 'node')} in {span(event.seconds)}"
     ),
-    TemplateLoaded: lambda event: ("template", f"loaded for {plain(event.target)}: {count(event.nodes, 'node')}"),
-    TemplateEvicted: lambda event: ("template", f"evicted for {plain(event.target)}: {count(event.nodes, 'node')}"),
+    TemplateLoaded: lambda event: ("template", f"loaded for {plain(event.target)}: {counted(event.nodes, 'node')}"),
+    TemplateEvicted: lambda event: ("template", f"evicted for {plain(event.target)}: {counted(event.nodes, 'node')}"),
     TaskDemoted: lambda event: (
         "demoted", f"{plain(event.task)} to worker threads: a call held up the event loop for {span(event.seconds)}"
     ),

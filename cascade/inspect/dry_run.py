@@ -233,7 +233,7 @@ class _Look:
                 continue
             for member in binding.order:
                 found.setdefault(member.name, PlannedResource(member.name, member.scope, True))
-            if binding.scope == "step" and name in self.template.loose:
+            if binding.scope == "call" and name in self.template.loose:
                 self.problems.append(
                     f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
                     f"got it inside something else"
@@ -284,7 +284,7 @@ class _Look:
                 asked.setdefault(name, []).append(wanted)
                 if limits is not None:
                     try:
-                        limits.demand(f"{call.module}.{call.qualname}", call.qualname, 0, {name: wanted or 0})
+                        limits.request(f"{call.module}.{call.qualname}", call.qualname, 0, {name: wanted or 0})
                     except (LimitError, PolicyError) as error:
                         self.problems.append(str(error))
         known = {} if limits is None else {s.name: s.capacity for s in limits.snapshot() if s.kind == "limit"}

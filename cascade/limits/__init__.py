@@ -1,17 +1,18 @@
-"""How much may run at once, and how often: limits, rules and pauses.
+"""Admission of calls: how many run at once and how often they start. Limits, rules and pauses.
 
-    Limits        what users change and the engine asks          limits.py
-    Demand, Grant what a call wants, and what it was given       demand.py
-    Turnstile     who waits, and whose turn it is                turnstile.py
-    Rules         which rules and pauses hold for a call         rules.py, scope.py
-    Pool, Rate    what there is at once; how often               pool.py, rate.py
-    LimitState    what people are shown                          state.py
+Limits              what users change and the engine asks         limits.py
+Request, Grant      what a call asks for, and what it holds       request.py
+AdmissionQueue      requests that wait, granted in order          admission.py, claim.py, wait_queue.py
+Rulebook            which rules and pauses apply to a call        rulebook.py, rule.py, selector.py
+Pool, Rate          amounts in use; a token bucket                capacity.py, rate.py, units.py
+Timetable           when rules expire and rates have a token      timetable.py
+LimitState          one row of `Limits.snapshot`                  snapshot.py
 """
 
 from __future__ import annotations
 
 from cascade.limits.limits import Limits
-from cascade.limits.request import NOTHING, Demand, Grant
+from cascade.limits.request import EMPTY_GRANT, UNLIMITED, Grant, Request
 from cascade.limits.snapshot import LimitState
 
-__all__ = ["NOTHING", "Demand", "Grant", "LimitState", "Limits"]
+__all__ = ["EMPTY_GRANT", "UNLIMITED", "Grant", "LimitState", "Limits", "Request"]

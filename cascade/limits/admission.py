@@ -1,115 +1,120 @@
-"""The turnstile: who waits, and whose turn it is.
+"""The admission queue: which requests wait, and which is granted next.
 
-A claim stands in the lines of everything that it wants and is granted all of it at once, when it is the first in each
-of these lines and each has enough. As all lines are in the order of arrival, nobody is overtaken in any of them, how
-much he may want, and somebody is always the first wherever he stands. Nothing looks at all who wait when something is
-given back: only the first of a line can go on.
+A waiting request is a claim. A claim waits in the queues of everything that it asks for and is granted all of it at
+once, when it is the first in each of these queues and each has enough. As all queues are in order of arrival, no claim
+is overtaken in any of them, however much it asks for, and the oldest claim is always the first wherever it waits. When
+something is given back, only the first claim of its queue is examined: the cost does not depend on the number of
+claims.
 
-Two things come before the pools. A claim that is paused stands in no line, and one that waits for a rate in those of
-its rates only, so that neither keeps others from what it cannot use yet. It keeps its place in the order of arrival.
+Two things are checked before the pools. A paused claim waits in no queue, and a claim that waits for a rate waits in
+the queues of its rates only; so neither keeps others from what it cannot use yet. Both keep their place in the order of
+arrival.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
 from cascade.exceptions import InternalError, LimitError
-from cascade.limits.request import NOTHING, Claim, Demand, Grant
-from cascade.limits.rulebook import Pause
-from cascade.limits.timetable import Agenda
+from cascade.limits.claim import Claim
+from cascade.limits.request import EMPTY_GRANT, UNLIMITED, Grant, Request
+from cascade.limits.rule import Pause
+from cascade.limits.timetable import Timetable
+from cascade.limits.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Timers
+    from cascade.limits.capacity import Pool
     from cascade.limits.rate import Rate
     from cascade.limits.request import Share
-    from cascade.limits.rulebook import Rule, Rules
-    from cascade.limits.wait_queue import Line
+    from cascade.limits.rule import Rule
+    from cascade.limits.rulebook import Rulebook
 
-__all__ = ["FREE", "Turnstile"]
-
-FREE = Grant(None, (), (), 0)
-"""The grant of calls that nothing limits: one for all, as there is nothing to give back."""
+__all__ = ["AdmissionQueue"]
 
 
-class Turnstile:
-    """Grants demands, in the order in which they came.
+class AdmissionQueue:
+    """Grants requests in order of arrival.
 
     Args:
-        rules: which hold.
+        rulebook: the rules and pauses.
         timers: the engine's clock.
-        expire: called with rules whose time is over; it removes them.
+        expire: called with the rules that have expired; it removes them.
 
     Attributes:
-        stopped: whether the timer is to be set again when somebody comes by, as it was taken away by `clear`.
+        stopped: whether `clear` has cancelled the timer, which is to be set again at the next use.
+        timetable: when rules expire and rates have a token.
     """
 
-    def __init__(self, rules: Rules, timers: Timers, expire: Callable[[list[Rule]], None]) -> None:
+    def __init__(self, rulebook: Rulebook, timers: Timers, expire: Callable[[list[Rule]], None]) -> None:
         self.stopped = False
-        self.agenda = Agenda(timers, self.catch_up)
-        self._rules = rules
+        self.timetable = Timetable(timers, self.catch_up)
+        self._rulebook = rulebook
         self._timers = timers
         self._expire = expire
-        self._claims: dict[Claim, None] = {}  # all that wait
         self._order = count()
-        self._lines: dict[Line[Claim], None] = {}  # those in which somebody stands
+        self._claims: dict[Claim, None] = {}  # all that wait
+        self._queues: dict[Pool | Rate, WaitQueue[Claim]] = {}  # those that are not empty
+        self._paused: dict[Pause, dict[Claim, None]] = {}  # claims that a pause holds up, of those examined under it
         self._candidates: list[Claim] = []  # a heap of the claims for which something has changed
-        self._era = 0
+        self._generation = 0  # incremented by `clear`, after which older grants give nothing back
 
-    # -------------------------------------------------------------------------------------------------- to be asked
+    # ---------------------------------------------------------------------------------------------------- requests
 
-    def try_acquire(self, demand: Demand) -> Grant | None:
-        """Grant a demand, or return None if it has to wait: also behind others that do.
+    def try_acquire(self, request: Request) -> Grant | None:
+        """Grant a request, or return None if it has to wait, be it only behind others that wait.
 
         Raises:
-            LimitError: it can never be met.
+            LimitError: it can never be granted.
         """
-        if demand is NOTHING:
-            return FREE
-        demand.check()
-        if self.agenda.at is not None or self.stopped:
+        if request is UNLIMITED:
+            return EMPTY_GRANT
+        request.check()
+        if self.timetable.at is not None or self.stopped:
             self.catch_up()
-        found = demand.found(self._rules)
-        if found.pauses:
+        applicable = request.applicable(self._rulebook)
+        if applicable.pauses:
             return None
-        if found.rates:
+        if applicable.rates:
             now = self._timers.now()
-            for rate in found.rates:
-                if rate.line or not rate.ready(now):
+            for rate in applicable.rates:
+                if rate in self._queues or not rate.ready(now):
                     return None
-        shares = demand.shares(self._rules)
+        shares = request.shares(self._rulebook)
         for pool, wanted in shares:
-            if pool.line or pool.used + wanted > pool.capacity:
+            if pool in self._queues or pool.used + wanted > pool.capacity:
                 return None
-        return self._grant(shares, found.rates)
+        return self._grant(shares, applicable.rates)
 
-    async def acquire(self, demand: Demand, blocked: Callable[[str], None] | None) -> Grant:
-        """Grant a demand when its turn has come.
+    async def acquire(self, request: Request, blocked: Callable[[str], None] | None) -> Grant:
+        """Grant a request when its turn has come.
 
         Args:
-            demand: what is wanted.
-            blocked: told once why it has to wait, if it has to.
+            request: what is asked for.
+            blocked: called once with the reason if it has to wait.
 
         Raises:
-            LimitError: it can never be met, or not any more.
+            LimitError: it can never be granted, or no longer can.
         """
-        grant = self.try_acquire(demand)
+        grant = self.try_acquire(request)
         if grant is not None:
             return grant
         loop = asyncio.get_running_loop()
-        claim = Claim(next(self._order), demand, loop.create_future())
+        claim = Claim(next(self._order), request, loop.create_future())
         try:
             self._enter(claim)
             if blocked is not None and not claim.future.done():
                 blocked(self._reason(claim))
             while True:
                 grant = await claim.future
-                # What was granted but has not been taken yet when a pause began has not started: it stays so.
+                # A pause may have begun between the grant and this moment: the call has not started, so it waits again.
                 self.catch_up()
-                if not demand.found(self._rules).pauses:
+                if not request.applicable(self._rulebook).pauses:
                     return grant
                 claim.future = loop.create_future()
                 grant.undo()
@@ -118,135 +123,122 @@ class Turnstile:
             self._abandon(claim)
             raise
 
-    def give_back(self, shares: Iterable[Share], rates: Iterable[Rate], era: int) -> None:
-        """Take back what a grant has given: of pools, and of rates, if the call has not started."""
-        if era != self._era:
-            return
-        for pool, taken in shares:
-            pool.used -= taken
-            if pool.line:
-                self._first_of(pool.line)
-        if rates:
-            now = self._timers.now()
-            for rate in rates:
-                rate.put_back(now)
-                self._first_of(rate.line)
-        if self._candidates:
-            self._settle()
+    def requests(self) -> Iterator[Request]:
+        """Yield the requests that wait."""
+        return (claim.request for claim in self._claims)
 
-    # ------------------------------------------------------------------------------------------------ to be changed
+    # ----------------------------------------------------------------------------------------------------- changes
 
     def catch_up(self) -> None:
-        """Do what is due by now."""
+        """Do what is due by now: remove expired rules, examine claims whose rate has a token."""
         self.stopped = False
-        agenda = self.agenda
-        at = agenda.next()
+        timetable = self.timetable
+        at = timetable.next_time()
         if at is not None and at <= (now := self._timers.now()):
-            for rate in agenda.awake(now):
-                self._first_of(rate.line)
-            if expired := agenda.expired(now):
+            for rate in timetable.take_awake(now):
+                self._first_changed(rate)
+            if expired := timetable.take_expired(now):
                 self._expire(expired)
             self._settle()
         else:
-            agenda.arm()
+            timetable.arm()
 
     def rule_added(self, rule: Rule) -> None:
-        """A rule holds that did not: it holds for those that wait, too."""
-        self._sort_again(claim for claim in self._claims if _holds(rule, claim.demand, self._rules))
+        """Apply a new rule to the claims that wait, too."""
+        self._requeue(claim for claim in self._claims if _applies(rule, claim.request, self._rulebook))
 
     def rules_removed(self, rules: list[Rule]) -> None:
-        """Rules and pauses hold no more: all at once, so that who came first goes on first, whatever held him up."""
+        """Requeue the claims that rules and pauses held up.
+
+        All in one call, so that claims go on in order of arrival, whichever of the rules held them up.
+        """
         affected: dict[Claim, None] = {}
         for rule in rules:
             if isinstance(rule, Pause):
-                affected |= rule.parked
+                affected |= self._paused.get(rule, {})
             else:
                 affected |= dict.fromkeys(claim for claim in self._claims if _is_among(rule, claim))
-        self._sort_again(affected)
+        self._requeue(affected)
 
-    def paused(self) -> None:
-        """A pause has begun. Those that are the first somewhere make way; the others do when they come up."""
-        for line in self._lines:
-            self._first_of(line)
+    def pause_added(self) -> None:
+        """Apply a new pause: examine the first claim of each queue. The others are examined when they are the first."""
+        for queue in self._queues.values():
+            self._push_first(queue)
         self._settle()
 
-    def line_changed(self, line: Line[Claim]) -> None:
-        """There is more, or less, of what a line waits for."""
-        self._first_of(line)
+    def supply_changed(self, supply: Pool | Rate) -> None:
+        """Examine the first claim that waits for a pool or rate, as its capacity or rate has changed."""
+        self._first_changed(supply)
         self._settle()
 
-    def refuse(self) -> None:
-        """Have all fail that wait for more than there will ever be."""
+    def refuse_impossible(self) -> None:
+        """Fail each claim that asks for more than a capacity, which was lowered."""
         for claim in list(self._claims):
             try:
-                claim.demand.check()
+                claim.request.check()
             except LimitError as error:
-                self._leave(claim)
+                self._remove(claim)
                 if claim.is_awaited():
                     claim.future.set_exception(error)
         self._settle()
 
     def clear(self) -> None:
-        """Forget all who wait, and what was granted until now: nothing of it runs any more."""
+        """Cancel all claims and forget all grants: no call runs any more."""
         self.stopped = True
-        self.agenda.disarm()
-        self.agenda.wakes.clear()
-        self._era += 1
+        self.timetable.disarm()
+        self.timetable.wakes.clear()
+        self._generation += 1
         for claim in list(self._claims):
-            self._leave(claim)
+            self._remove(claim)
             if claim.is_awaited():
                 claim.future.cancel()
         self._candidates.clear()
 
-    def demands(self) -> Iterator[Demand]:
-        """What is waited for."""
-        return (claim.demand for claim in self._claims)
-
-    # ------------------------------------------------------------------------------------------------ whose turn it is
+    # ---------------------------------------------------------------------------------------------------- granting
 
     def _settle(self) -> None:
-        """Look at the candidates, in the order in which they came, and grant what can be granted."""
+        """Examine the candidates in order of arrival, and grant what can be granted."""
         if self._candidates:
             now = self._timers.now()
             while self._candidates:
                 claim = heappop(self._candidates)
-                if claim in self._claims and claim.parked is None:
+                if claim in self._claims and claim.paused_by is None:
                     self._examine(claim, now)
-        self.agenda.arm()
+        self.timetable.arm()
 
     def _examine(self, claim: Claim, now: int) -> None:
-        """Grant a claim, or leave it standing where it must wait."""
+        """Grant a claim, or let it wait where it must."""
         if not claim.is_awaited():
-            self._leave(claim)
+            self._remove(claim)
             return
-        if pauses := claim.demand.found(self._rules).pauses:
-            self._leave_lines(claim)
-            claim.parked = pauses[0]
-            claim.parked.parked[claim] = None
+        if pauses := claim.request.applicable(self._rulebook).pauses:
+            self._leave_queues(claim)
+            claim.paused_by = pauses[0]
+            self._paused.setdefault(pauses[0], {})[claim] = None
             return
-        if any(rate.line.first() is not claim for rate in claim.rates):
+        if any(self._first(rate) is not claim for rate in claim.rates):
             return
-        if not self._have_leave(claim.rates, now):
+        if not self._all_ready(claim.rates, now):
             self._leave_pools(claim)
             return
         if not claim.in_pools:
             claim.in_pools = True
             for pool, _ in claim.shares:
-                self._stand(claim, pool.line)
+                self._wait_for(claim, pool)
         for pool, wanted in claim.shares:
-            if pool.line.first() is not claim or pool.used + wanted > pool.capacity:
+            if self._first(pool) is not claim or pool.used + wanted > pool.capacity:
                 return
-        self._leave(claim)
+        self._remove(claim)
         claim.future.set_result(self._grant(claim.shares, claim.rates))
 
-    def _have_leave(self, rates: tuple[Rate, ...], now: int) -> bool:
-        """Whether all rates let a call start; those that do not wake up when they will."""
+    def _all_ready(self, rates: tuple[Rate, ...], now: int) -> bool:
+        """Whether all rates have a token; for each that has none, the time at which it will is noted."""
         all_ready = True
         for rate in rates:
             if rate.ready(now):
-                self.agenda.wakes.leave(rate)
+                self.timetable.wakes.discard(rate)
             else:
-                self.agenda.wakes.enter(rate, rate.due(now))
+                self.timetable.wakes.add(rate, rate.due(now))
                 all_ready = False
         return all_ready
 
@@ -254,112 +246,145 @@ class Turnstile:
         for rate in rates:
             rate.take()
         if not shares and not rates:
-            return FREE
+            return EMPTY_GRANT
         for pool, wanted in shares:
             pool.used += wanted
-        return Grant(self, shares, rates, self._era)
+        return Grant(partial(self._release, shares, rates, self._generation))
 
-    # ----------------------------------------------------------------------------------------------------- the lines
+    def _release(self, shares: tuple[Share, ...], rates: tuple[Rate, ...], generation: int, started: bool) -> None:
+        """Take back what a grant has given; the tokens of rates only if the call has not started."""
+        if generation != self._generation:
+            return
+        for pool, taken in shares:
+            pool.used -= taken
+            self._first_changed(pool)
+        if rates and not started:
+            now = self._timers.now()
+            for rate in rates:
+                rate.put_back(now)
+                self._first_changed(rate)
+        if self._candidates:
+            self._settle()
+
+    # ------------------------------------------------------------------------------------------------------ queues
 
     def _enter(self, claim: Claim) -> None:
-        """Have a claim wait; if it can be granted by now, it is."""
+        """Let a claim wait; if it can be granted by now, it is."""
         self._claims[claim] = None
-        self._join(claim)
+        self._enqueue(claim)
         self._settle()
 
-    def _join(self, claim: Claim) -> None:
-        """Have a claim stand where it must, by the rules as they stand: in the lines of rates, to begin with."""
-        claim.shares = claim.demand.shares(self._rules)
-        claim.rates = claim.demand.found(self._rules).rates
+    def _enqueue(self, claim: Claim) -> None:
+        """Put a claim into the queues of the rates that apply to it now, and examine it next."""
+        claim.shares = claim.request.shares(self._rulebook)
+        claim.rates = claim.request.applicable(self._rulebook).rates
         for rate in claim.rates:
-            before = rate.line.first()
-            self._stand(claim, rate.line)
-            if before is not None and rate.line.first() is claim:
-                self._leave_pools(before)  # it comes back from a pause, and was here earlier
+            before = self._first(rate)
+            self._wait_for(claim, rate)
+            if before is not None and self._first(rate) is claim:
+                self._leave_pools(before)  # the claim returns from a pause, and arrived earlier
         heappush(self._candidates, claim)
 
-    def _stand(self, claim: Claim, line: Line[Claim]) -> None:
-        line.enter(claim, claim.order)
-        self._lines[line] = None
+    def _wait_for(self, claim: Claim, supply: Pool | Rate) -> None:
+        queue = self._queues.get(supply)
+        if queue is None:
+            queue = self._queues[supply] = WaitQueue()
+        queue.add(claim, claim.order)
 
-    def _sort_again(self, claims: Iterable[Claim]) -> None:
-        """Have claims stand where they must by new rules; in each line they stand where they stood."""
+    def _requeue(self, claims: Iterable[Claim]) -> None:
+        """Move claims to the queues of the rules that apply now; their place in each queue is that of their arrival."""
         for claim in list(claims):
-            self._unpark(claim)
-            self._leave_lines(claim)
-            self._join(claim)
+            self._unpause(claim)
+            self._leave_queues(claim)
+            self._enqueue(claim)
         self._settle()
 
     def _abandon(self, claim: Claim) -> None:
-        """Nobody waits any more. It may have been granted in the same moment."""
+        """Withdraw a claim that is no longer awaited. It may have been granted in the same moment."""
         future = claim.future
         if claim in self._claims:
-            self._leave(claim)
+            self._remove(claim)
             self._settle()
         elif future.done() and not future.cancelled() and future.exception() is None:
             future.result().undo()
 
-    def _leave(self, claim: Claim) -> None:
-        """Have a claim wait no more."""
+    def _remove(self, claim: Claim) -> None:
+        """Remove a claim: it no longer waits."""
         del self._claims[claim]
-        self._unpark(claim)
-        self._leave_lines(claim)
+        self._unpause(claim)
+        self._leave_queues(claim)
 
-    def _unpark(self, claim: Claim) -> None:
-        if claim.parked is not None:
-            del claim.parked.parked[claim]
-            claim.parked = None
+    def _unpause(self, claim: Claim) -> None:
+        pause, claim.paused_by = claim.paused_by, None
+        if pause is not None:
+            paused = self._paused[pause]
+            del paused[claim]
+            if not paused:
+                del self._paused[pause]
 
-    def _leave_lines(self, claim: Claim) -> None:
+    def _leave_queues(self, claim: Claim) -> None:
         self._leave_pools(claim)
         for rate in claim.rates:
-            self._leave_line(claim, rate.line)
-            if not rate.line:
-                self.agenda.wakes.leave(rate)
+            self._leave_queue(claim, rate)
+            if rate not in self._queues:
+                self.timetable.wakes.discard(rate)
 
     def _leave_pools(self, claim: Claim) -> None:
         if claim.in_pools:
             claim.in_pools = False
             for pool, _ in claim.shares:
-                self._leave_line(claim, pool.line)
+                self._leave_queue(claim, pool)
 
-    def _leave_line(self, claim: Claim, line: Line[Claim]) -> None:
-        was_first = line.first() is claim
-        line.leave(claim)
-        if not line:
-            self._lines.pop(line, None)
+    def _leave_queue(self, claim: Claim, supply: Pool | Rate) -> None:
+        queue = self._queues.get(supply)
+        if queue is None:
+            return
+        was_first = queue.first() is claim
+        queue.discard(claim)
+        if not queue:
+            del self._queues[supply]
         elif was_first:
-            self._first_of(line)
+            self._push_first(queue)
 
-    def _first_of(self, line: Line[Claim]) -> None:
-        """Have the first of a line looked at."""
-        first = line.first()
+    def _first(self, supply: Pool | Rate) -> Claim | None:
+        """Return the first claim that waits for a pool or rate, or None."""
+        queue = self._queues.get(supply)
+        return None if queue is None else queue.first()
+
+    def _first_changed(self, supply: Pool | Rate) -> None:
+        """Make the first claim that waits for a pool or rate a candidate."""
+        queue = self._queues.get(supply)
+        if queue is not None:
+            self._push_first(queue)
+
+    def _push_first(self, queue: WaitQueue[Claim]) -> None:
+        first = queue.first()
         if first is not None:
             heappush(self._candidates, first)
 
     def _reason(self, claim: Claim) -> str:
-        """What a claim waits for in the first place."""
-        if claim.parked is not None:
-            return claim.parked.reason()
+        """Return the first thing that a claim waits for, as text for an event."""
+        if claim.paused_by is not None:
+            return claim.paused_by.reason()
         now = self._timers.now()
         for rate in claim.rates:
-            if rate.line.first() is not claim or not rate.ready(now):
+            if self._first(rate) is not claim or not rate.ready(now):
                 return rate.reason()
         for pool, wanted in claim.shares:
             if pool.used + wanted > pool.capacity:
                 return pool.reason(wanted)
         for pool, wanted in claim.shares:
-            if pool.line.first() is not claim:
+            if self._first(pool) is not claim:
                 return f"{pool.reason(wanted)}, others wait before it"
         raise InternalError("a claim waits for nothing")
 
 
-def _holds(rule: Rule, demand: Demand, rules: Rules) -> bool:
-    """Whether a rule holds for a demand."""
-    found = demand.found(rules)
-    return any(held is rule for held in (*found.rates, *found.pools))
+def _applies(rule: Rule, request: Request, rulebook: Rulebook) -> bool:
+    """Whether a rule applies to a request."""
+    applicable = request.applicable(rulebook)
+    return any(other is rule for other in (*applicable.rates, *applicable.pools))
 
 
 def _is_among(rule: Rule, claim: Claim) -> bool:
-    """Whether a claim wants something of a rule."""
-    return any(held is rule for held in (*claim.rates, *(pool for pool, _ in claim.shares)))
+    """Whether a claim waits by a rule."""
+    return any(other is rule for other in (*claim.rates, *(pool for pool, _ in claim.shares)))

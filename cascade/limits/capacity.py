@@ -1,56 +1,50 @@
-"""Pools: so much there is at once, and what is taken is given back."""
+"""Pools: an amount that calls take from and give back."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cascade.limits.rulebook import Rule
 from cascade.limits.units import shown
-from cascade.limits.wait_queue import Line
 
 if TYPE_CHECKING:
-    from cascade.limits.request import Claim
-    from cascade.limits.selector import Scope
+    from cascade.limits.selector import Selector
 
 __all__ = ["Concurrency", "Pool"]
 
 
 class Pool:
-    """A limit: how much there is, how much of it is in use, and who waits for it.
+    """A limit: its capacity and how much of it is in use.
 
     Attributes:
         name: of the limit, as calls ask for it.
-        capacity: units there are.
-        used: units that are taken; more than the capacity only after that was lowered.
-        line: the claims that wait for it, in the order in which they came, but for those that are paused or wait for
-            a rate.
+        capacity: units in total.
+        used: units that are taken; more than the capacity only after the capacity was lowered.
     """
 
-    __slots__ = ("capacity", "line", "name", "used")
+    __slots__ = ("capacity", "name", "used")
 
     def __init__(self, name: str, capacity: int) -> None:
         self.name = name
         self.capacity = capacity
         self.used = 0
-        self.line: Line[Claim] = Line()
 
     def reason(self, wanted: int) -> str:
-        """What somebody is told who must wait for units of it."""
+        """Why a call waits for `wanted` units of it, as text for an event."""
         free = max(0, self.capacity - self.used)
         return f"limit {self.name}: {shown(wanted)} wanted, {shown(free)} of {shown(self.capacity)} free"
 
 
-class Concurrency(Pool, Rule):
-    """A rule: so many calls of the scope run at once."""
+class Concurrency(Pool):
+    """A rule: at most `capacity` matching calls run at once. Each takes one unit."""
 
-    __slots__ = ("scope",)
+    __slots__ = ("selector",)
 
     kind = "concurrency"
 
-    def __init__(self, scope: Scope, capacity: int) -> None:
-        Pool.__init__(self, scope.text, capacity)
-        self.scope = scope
+    def __init__(self, selector: Selector, capacity: int) -> None:
+        super().__init__(selector.text, capacity)
+        self.selector = selector
 
     def reason(self, wanted: int) -> str:
-        """What somebody is told who must wait for it."""
+        """Why a call waits for it, as text for an event."""
         return f"concurrency {shown(self.capacity)} of {self.name}"

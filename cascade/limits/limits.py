@@ -1,4 +1,4 @@
-"""Limits: what users change, and what the engine asks."""
+"""The limits of an engine: what users change, and what the engine asks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from cascade._core.time.clock import check_seconds
 from cascade.exceptions import LimitError, PolicyError
-from cascade.limits.admission import Turnstile
+from cascade.limits.admission import AdmissionQueue
 from cascade.limits.capacity import Concurrency, Pool
 from cascade.limits.rate import Rate, parse_rate
-from cascade.limits.request import NOTHING, Demand, Grant
-from cascade.limits.rulebook import Pause, Rule, Rules
-from cascade.limits.selector import Scope, looks_like_scope
+from cascade.limits.request import UNLIMITED, Grant, Request
+from cascade.limits.rule import Pause, Rule
+from cascade.limits.rulebook import Rulebook
+from cascade.limits.selector import Selector, looks_like_selector
 from cascade.limits.snapshot import LimitState
 from cascade.limits.units import UNIT, shown, units
 
@@ -26,22 +27,22 @@ _SECOND = 10**9  # nanoseconds
 
 
 class Limits:
-    """How much may run at once on an engine, and how often. It is found as `Engine.limits`.
+    """How many calls run at once on an engine, and how often they start. An engine has it as `Engine.limits`.
 
-    All of it belongs to the thread of the engine's event loop.
+    It must be used in the thread of the engine's event loop.
 
     Args:
-        capacities: how much there is of each limit, by name.
+        capacities: the capacity of each limit, by name; numbers >= 0 with a resolution of 1e-9.
         timers: the engine's clock.
         changed: called when `active` has changed.
-        check: called by what users call; raises if that is another thread than the one of the event loop in use.
+        check: called first by each method for users; raises if the thread is not that of the event loop in use.
 
     Attributes:
-        active: whether there are rules or pauses, so that every call must be asked about.
+        active: whether there are rules or pauses, so that each call needs admission.
 
     Raises:
-        TypeError: a capacity is no number, or a name no text.
-        LimitError: a capacity is negative, infinite or not a number, or a name is none.
+        TypeError: a capacity is not a number, or a name is not a str.
+        LimitError: a capacity is negative, infinite or NaN, or a name is empty or looks like a selector.
 
     >>> import cascade as cs
     >>> engine = cs.Engine(limits={"gpu": 2})
@@ -51,7 +52,7 @@ class Limits:
     [('gpu', 'limit', 2), ('task:fetch*', 'concurrency', 5), ('task:fetch*', 'rate', 1), ('run:7', 'pause', 0)]
     """
 
-    __slots__ = ("_changed", "_check", "_pools", "_rules", "_timers", "_turnstile", "active")
+    __slots__ = ("_admission", "_changed", "_check", "_pools", "_rulebook", "_timers", "active")
 
     def __init__(
         self,
@@ -64,15 +65,15 @@ class Limits:
         self._check = check
         self._timers = timers
         self._changed = changed
-        self._rules = Rules()
-        self._turnstile = Turnstile(self._rules, timers, self._drop)
+        self._rulebook = Rulebook()
+        self._admission = AdmissionQueue(self._rulebook, timers, self._remove_rules)
         self._pools = {name: _new_pool(name, capacity) for name, capacity in (capacities or {}).items()}
 
     # ------------------------------------------------------------------------------------------------ for users
 
     def set(
         self,
-        scope: str,
+        selector: str,
         *,
         capacity: float | None = None,
         concurrency: int | None = None,
@@ -80,21 +81,22 @@ class Limits:
         burst: int | None = None,
         ttl: float | None = None,
     ) -> None:
-        """Change how much there is of a limit, or make or change a rule. It holds at once, also for calls that wait.
+        """Set the capacity of a limit, or add or change a rule. It takes effect at once, also for calls that wait.
 
         Args:
-            scope: the name of a limit, with ``capacity``; else the calls for which the rule holds, as a glob:
+            selector: with ``capacity``, the name of a limit; else the calls to which the rule applies, as a glob:
                 "task:..." with a task's qualified name, with or without its module, "run:..." with a run's number, or
                 "*".
-            capacity: how much there is of the limit, from 0 on. What is in use beyond it is not taken away.
-            concurrency: how many calls run at once, from 1 on.
-            rate: how often calls start: "5/s", "10/m", "1/100ms"; the units are ms, s, m, h and d.
-            burst: how many calls a rate lets start at once after a time of quiet; None: 1.
-            ttl: seconds after which the rule vanishes; None: it stays. This replaces what was said before.
+            capacity: the capacity of the limit, a number >= 0. What is in use beyond it is not taken away.
+            concurrency: how many matching calls run at once, >= 1.
+            rate: how often matching calls start: "5/s", "10/m", "1/100ms"; the units are ms, s, m, h and d.
+            burst: how many calls a rate lets start at once after a quiet period, >= 1; None: 1.
+            ttl: seconds after which the rule expires; None: it does not expire. It replaces an earlier ``ttl``.
 
         Raises:
-            TypeError: an argument is not of the type that it should be.
-            LimitError, ValueError: a scope, number or rate is none.
+            TypeError: an argument has the wrong type.
+            LimitError: an argument, or the combination of them, is not valid.
+            ValueError: ``ttl`` is negative, infinite or NaN.
 
         >>> import cascade as cs
         >>> limits = cs.Engine(limits={"gpu": 2}).limits
@@ -102,22 +104,22 @@ class Limits:
         >>> limits.set("task:shop.*", rate="0.5/s", burst=2, ttl=3600)
         """
         self._check()
-        self._turnstile.catch_up()
+        self._admission.catch_up()
         if capacity is not None:
             for name, value in (("concurrency", concurrency), ("rate", rate), ("burst", burst), ("ttl", ttl)):
                 if value is not None:
-                    raise LimitError(f"expected either a capacity or {name}, got both for {scope!r}")
-            self._set_capacity(scope, capacity)
+                    raise LimitError(f"capacity must be given alone, got it with {name} for {selector!r}")
+            self._set_capacity(selector, capacity)
             return
-        if isinstance(scope, str) and scope in self._pools:
-            raise LimitError(f"expected a capacity for the limit {scope!r}, got none")
+        if isinstance(selector, str) and selector in self._pools:
+            raise LimitError(f"capacity must be given for the limit {selector!r}, got None; rules have selectors")
         if concurrency is None and rate is None:
-            raise LimitError(f"expected concurrency or rate for {scope!r}, got neither")
+            raise LimitError(f"concurrency or rate must be given for {selector!r}, got neither")
         if burst is not None and rate is None:
-            raise LimitError(f"expected a rate with the burst for {scope!r}, got none")
-        parsed = Scope(scope)
+            raise LimitError(f"rate must be given with burst for {selector!r}, got None")
+        parsed = Selector(selector)
         lifetime = _lifetime(ttl)
-        # All is looked at before anything is changed.
+        # All arguments are checked before anything is changed.
         most = None if concurrency is None else _count(concurrency, "concurrency") * UNIT
         tokens = 1 if burst is None else _count(burst, "burst")
         if rate is not None:
@@ -127,79 +129,84 @@ class Limits:
         if rate is not None:
             self._set_rate(parsed, rate, tokens, lifetime)
 
-    def remove(self, scope: str) -> bool:
-        """Remove the rules of a scope. What it paused stays paused.
+    def remove(self, selector: str) -> bool:
+        """Remove the rules of a selector. Its pause, if there is one, stays.
 
         Args:
-            scope: exactly as it was given to `set`.
+            selector: exactly as it was given to `set`.
 
         Returns:
             Whether there were any.
 
         Raises:
-            TypeError, LimitError: it is no scope.
+            TypeError: `selector` is not a str.
+            LimitError: it is not a selector.
         """
         self._check()
-        text = Scope(scope).text
-        self._turnstile.catch_up()
-        rules = [rule for kind in ("concurrency", "rate") if (rule := self._rules.get(kind, text)) is not None]
-        self._drop(rules)
+        text = Selector(selector).text
+        self._admission.catch_up()
+        rules = [rule for kind in ("concurrency", "rate") if (rule := self._rulebook.get(kind, text)) is not None]
+        self._remove_rules(rules)
         return bool(rules)
 
-    def pause(self, scope: str = "*", ttl: float | None = None) -> None:
-        """Have no call start any more. What runs is let run to its end.
+    def pause(self, selector: str = "*", ttl: float | None = None) -> None:
+        """Start no more matching calls. Calls that run are not interrupted.
 
         Args:
-            scope: the calls for which it holds, as for `set`.
-            ttl: seconds after which the pause is over by itself; None: it lasts until `resume`.
+            selector: the calls to which it applies, as for `set`.
+            ttl: seconds after which the pause ends; None: it lasts until `resume`.
 
         Raises:
-            TypeError, LimitError, ValueError: an argument is not what it should be.
+            TypeError: an argument has the wrong type.
+            LimitError: `selector` is not a selector.
+            ValueError: `ttl` is negative, infinite or NaN.
         """
         self._check()
-        parsed = Scope(scope)
+        parsed = Selector(selector)
         lifetime = _lifetime(ttl)
-        self._turnstile.catch_up()
-        if self._rules.get("pause", parsed.text) is None:
+        self._admission.catch_up()
+        if self._rulebook.get("pause", parsed.text) is None:
             pause = Pause(parsed)
-            self._rules.add(pause)
+            self._rulebook.add(pause)
             self._expire_after(pause, lifetime)
-            self._turnstile.paused()
-            self._see()
+            self._admission.pause_added()
+            self._update_active()
         else:
-            self._expire_after(self._known("pause", parsed, Pause), lifetime)
+            self._expire_after(self._existing("pause", parsed, Pause), lifetime)
 
-    def resume(self, scope: str = "*") -> bool:
-        """End a pause. Calls for which another one holds stay paused.
+    def resume(self, selector: str = "*") -> bool:
+        """End a pause. Calls to which another pause applies stay paused.
 
         Args:
-            scope: exactly as it was given to `pause`.
+            selector: exactly as it was given to `pause`.
 
         Returns:
             Whether there was one.
 
         Raises:
-            TypeError, LimitError: it is no scope.
+            TypeError: `selector` is not a str.
+            LimitError: it is not a selector.
         """
         self._check()
-        text = Scope(scope).text
-        self._turnstile.catch_up()
-        pause = self._rules.get("pause", text)
+        text = Selector(selector).text
+        self._admission.catch_up()
+        pause = self._rulebook.get("pause", text)
         if pause is None:
             return False
-        self._drop([pause])
+        self._remove_rules([pause])
         return True
 
     def snapshot(self) -> tuple[LimitState, ...]:
-        """How things stand: the limits, then the rules, then the pauses."""
+        """Return the state of all limits, then of all rules, then of all pauses."""
         self._check()
-        self._turnstile.catch_up()
+        self._admission.catch_up()
         waiting: dict[object, int] = {}
-        for demand in self._turnstile.demands():
-            found = demand.found(self._rules)
-            for held in (*(pool for pool, _ in demand.shares(self._rules)), *found.rates, *found.pauses):
-                waiting[held] = waiting.get(held, 0) + 1
-        rules = sorted(self._rules, key=lambda rule: rule.kind == "pause")
+        for request in self._admission.requests():
+            applicable = request.applicable(self._rulebook)
+            pools = (pool for pool, _ in request.shares(self._rulebook))
+            for restriction in (*pools, *applicable.rates, *applicable.pauses):
+                waiting[restriction] = waiting.get(restriction, 0) + 1
+        rules = sorted(self._rulebook, key=lambda rule: rule.kind == "pause")
         return (
             *(_pool_state(pool, "limit", waiting.get(pool, 0), None) for pool in self._pools.values()),
             *(self._rule_state(rule, waiting.get(rule, 0)) for rule in rules),
@@ -208,63 +215,62 @@ class Limits:
     # --------------------------------------------------------------------------------------------- for the engine
 
     def governs(self, task: str, qualname: str, run: int) -> bool:
-        """Whether a rule or a pause holds for the calls of a task in a run."""
-        if self._turnstile.stopped:
-            self._turnstile.catch_up()
-        found = self._rules.find(task, qualname, run)
-        return bool(found.pauses or found.rates or found.pools)
+        """Whether a rule or a pause applies to the calls of a task in a run."""
+        if self._admission.stopped:
+            self._admission.catch_up()
+        return any(self._rulebook.find(task, qualname, run))
 
-    def demand(self, task: str, qualname: str, run: int, amounts: Mapping[str, float] | None) -> Demand:
-        """What a call wants. It may be kept, but for `NOTHING`, which is to be asked for anew each time.
+    def request(self, task: str, qualname: str, run: int, amounts: Mapping[str, float] | None) -> Request:
+        """Return the request of a call. It can be kept and used again, unless it is `UNLIMITED`: rules may be added.
 
         Args:
             task: the module and qualified name of its task.
             qualname: its qualified name.
             run: the number of its run.
-            amounts: how much it wants of limits, by name.
+            amounts: how much it asks for of limits, by name.
 
         Raises:
-            LimitError: a limit is unknown, or has less than that.
-            PolicyError: an amount is no number from 0 on.
+            LimitError: a limit is unknown, or its capacity is smaller than the amount.
+            PolicyError: an amount is not a number >= 0.
         """
         limits = self._amounts(task, amounts) if amounts else ()
         if not limits and not self.governs(task, qualname, run):
-            return NOTHING
-        demand = Demand(task, qualname, run, limits)
-        demand.check()
-        return demand
+            return UNLIMITED
+        request = Request(task, qualname, run, limits)
+        request.check()
+        return request
 
-    def paused(self, demand: Demand) -> bool:
-        """Whether a pause holds for a demand."""
-        self._turnstile.catch_up()
-        return bool(demand.found(self._rules).pauses)
+    def paused(self, request: Request) -> bool:
+        """Whether a pause applies to a request."""
+        self._admission.catch_up()
+        return bool(request.applicable(self._rulebook).pauses)
 
-    def try_acquire(self, demand: Demand) -> Grant | None:
-        """Grant a demand, or return None if it has to wait: also behind others that do.
+    def try_acquire(self, request: Request) -> Grant | None:
+        """Grant a request, or return None if it has to wait, be it only behind others that wait.
 
         Raises:
-            LimitError: it can never be met.
+            LimitError: it can never be granted.
         """
-        return self._turnstile.try_acquire(demand)
+        return self._admission.try_acquire(request)
 
-    async def acquire(self, demand: Demand, blocked: Callable[[str], None] | None = None) -> Grant:
-        """Grant a demand when its turn has come. If this is cancelled, nothing is held.
+    async def acquire(self, request: Request, blocked: Callable[[str], None] | None = None) -> Grant:
+        """Grant a request when its turn has come. If this is cancelled, nothing is held.
 
         Args:
-            demand: what is wanted.
-            blocked: told once why it has to wait, if it has to.
+            request: what is asked for.
+            blocked: called once with the reason if it has to wait.
 
         Raises:
-            LimitError: it can never be met, or not any more.
+            LimitError: it can never be granted, or no longer can.
         """
-        return await self._turnstile.acquire(demand, blocked)
+        return await self._admission.acquire(request, blocked)
 
     def clear(self) -> None:
-        """Forget all who wait and all that is held, as nothing runs any more. Limits, rules and pauses stay."""
-        self._turnstile.clear()
+        """Cancel all waiting requests and forget all grants: no call runs any more. Limits, rules and pauses stay."""
+        self._admission.clear()
         for pool in self._pools.values():
             pool.used = 0
-        for rule in self._rules:
+        for rule in self._rulebook:
             if isinstance(rule, Concurrency):
                 rule.used = 0
 
@@ -275,14 +281,12 @@ class Limits:
         for name, amount in amounts.items():
             pool = self._pools.get(name)
             if pool is None:
-                known = ", ".join(repr(known) for known in self._pools) or "none at all"
-                raise LimitError(f"expected a limit of the engine ({known}), got {name!r} - at task {task}")
+                known = ", ".join(repr(known) for known in self._pools) or "none"
+                raise LimitError(f"limit must be one of the engine's ({known}), got {name!r} - at task {task}")
             try:
                 wanted = units(amount)
             except (TypeError, ValueError) as error:
-                raise PolicyError(
-                    f"expected an amount of the limit {name!r} as a number from 0 on, got {error} - at task {task}"
-                ) from None
+                raise PolicyError(f"amount of {name!r} must be a number >= 0, got {error} - at task {task}") from None
             if wanted:
                 limits.append((pool, wanted))
         return tuple(limits)
@@ -293,76 +297,76 @@ class Limits:
         lowered = given.capacity < pool.capacity
         pool.capacity = given.capacity
         if lowered:
-            self._turnstile.refuse()
+            self._admission.refuse_impossible()
         else:
-            self._turnstile.line_changed(pool.line)
+            self._admission.supply_changed(pool)
 
-    def _set_concurrency(self, scope: Scope, most: int, lifetime: int | None) -> None:
-        if self._rules.get("concurrency", scope.text) is None:
-            self._add(Concurrency(scope, most), lifetime)
+    def _set_concurrency(self, selector: Selector, most: int, lifetime: int | None) -> None:
+        if self._rulebook.get("concurrency", selector.text) is None:
+            self._add(Concurrency(selector, most), lifetime)
         else:
-            pool = self._known("concurrency", scope, Concurrency)
+            pool = self._existing("concurrency", selector, Concurrency)
             pool.capacity = most
             self._expire_after(pool, lifetime)
-            self._turnstile.line_changed(pool.line)
+            self._admission.supply_changed(pool)
 
-    def _set_rate(self, scope: Scope, text: str, burst: int, lifetime: int | None) -> None:
+    def _set_rate(self, selector: Selector, text: str, burst: int, lifetime: int | None) -> None:
         now = self._timers.now()
-        if self._rules.get("rate", scope.text) is None:
-            self._add(Rate(scope, text, burst, now), lifetime)
+        if self._rulebook.get("rate", selector.text) is None:
+            self._add(Rate(selector, text, burst, now), lifetime)
         else:
-            rate = self._known("rate", scope, Rate)
+            rate = self._existing("rate", selector, Rate)
             rate.change(text, burst, now)
             self._expire_after(rate, lifetime)
-            self._turnstile.line_changed(rate.line)
+            self._admission.supply_changed(rate)
 
-    def _known(self, kind: str, scope: Scope, of: type[R]) -> R:
-        rule = self._rules.get(kind, scope.text)
-        assert isinstance(rule, of)
+    def _existing(self, kind: str, selector: Selector, cls: type[R]) -> R:
+        rule = self._rulebook.get(kind, selector.text)
+        assert isinstance(rule, cls)
         return rule
 
     def _add(self, rule: Rule, lifetime: int | None) -> None:
-        self._rules.add(rule)
+        self._rulebook.add(rule)
         self._expire_after(rule, lifetime)
-        self._turnstile.rule_added(rule)
-        self._see()
+        self._admission.rule_added(rule)
+        self._update_active()
 
     def _expire_after(self, rule: Rule, lifetime: int | None) -> None:
-        """Have a rule vanish after so many nanoseconds, or never; at once after none, before it has any effect."""
-        expiries = self._turnstile.agenda.expiries
+        """Let a rule expire after `lifetime` nanoseconds, or never; after 0, at once and before it has any effect."""
+        expiries = self._admission.timetable.expiries
         if lifetime is None:
-            expiries.leave(rule)
+            expiries.discard(rule)
         else:
-            expiries.enter(rule, self._timers.now() + lifetime)
-        self._turnstile.catch_up()
+            expiries.add(rule, self._timers.now() + lifetime)
+        self._admission.catch_up()
 
-    def _drop(self, rules: list[Rule]) -> None:
-        """Have rules hold no more."""
+    def _remove_rules(self, rules: list[Rule]) -> None:
+        """Remove rules, and let the calls go on that they held up."""
         for rule in rules:
-            self._rules.discard(rule)
-            self._turnstile.agenda.expiries.leave(rule)
-        self._turnstile.rules_removed(rules)
-        self._see()
+            self._rulebook.discard(rule)
+            self._admission.timetable.expiries.discard(rule)
+        self._admission.rules_removed(rules)
+        self._update_active()
 
-    def _see(self) -> None:
-        active = len(self._rules) > 0
+    def _update_active(self) -> None:
+        active = len(self._rulebook) > 0
         if active is not self.active:
             self.active = active
             self._changed()
 
     def _rule_state(self, rule: Rule, waiting: int) -> LimitState:
         now = self._timers.now()
-        at = self._turnstile.agenda.expiries.key_of(rule)
+        at = self._admission.timetable.expiries.key_of(rule)
         expires_in = None if at is None else (at - now) / _SECOND
         if isinstance(rule, Concurrency):
             return _pool_state(rule, "concurrency", waiting, expires_in)
         if isinstance(rule, Rate):
             return LimitState(
-                name=rule.scope.text, kind="rate", capacity=rule.burst, in_use=rule.burst - rule.left(now),
+                name=rule.selector.text, kind="rate", capacity=rule.burst, in_use=rule.burst - rule.left(now),
                 waiting=waiting, rate=rule.text, expires_in=expires_in,
             )  # fmt: skip
         return LimitState(
-            name=rule.scope.text, kind="pause", capacity=0, in_use=0, waiting=waiting, expires_in=expires_in
+            name=rule.selector.text, kind="pause", capacity=0, in_use=0, waiting=waiting, expires_in=expires_in
         )
 
 
@@ -376,30 +380,30 @@ def _pool_state(
 
 
 def _new_pool(name: str, capacity: float) -> Pool:
-    """A limit as a user describes it."""
+    """Make a limit of what the user gave."""
     if not isinstance(name, str):
-        raise TypeError(f"expected the name of a limit as text, got `{type(name).__name__}`")
-    if not name or looks_like_scope(name):
-        raise LimitError(f"expected the name of a limit, such as 'gpu', got {name!r}; for tasks and runs, set a rule")
+        raise TypeError(f"name of a limit must be a str, got `{type(name).__name__}`")
+    if not name or looks_like_selector(name):
+        raise LimitError(f"name of a limit must be a word such as 'gpu', got {name!r}; for tasks and runs, set a rule")
     try:
         return Pool(name, units(capacity))
     except TypeError as error:
-        raise TypeError(f"expected the capacity of {name!r} as a number, got {error}") from None
+        raise TypeError(f"capacity of {name!r} must be a number, got {error}") from None
     except ValueError as error:
-        raise LimitError(f"expected the capacity of {name!r} as a number from 0 on, got {error}") from None
+        raise LimitError(f"capacity of {name!r} must be a number >= 0, got {error}") from None
 
 
-def _count(number: int, what: str) -> int:
-    """A number of calls."""
+def _count(number: int, name: str) -> int:
+    """Check a number of calls."""
     if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"expected {what} as a whole number, got `{type(number).__name__}`")
+        raise TypeError(f"{name} must be an int, got `{type(number).__name__}`")
     if number < 1:
-        raise LimitError(f"expected {what} from 1 on, got {number}; to stop calls, pause them")
+        raise LimitError(f"{name} must be >= 1, got {number}; to stop calls, use `limits.pause`")
     return number
 
 
 def _lifetime(ttl: float | None) -> int | None:
-    """A span of time, in nanoseconds."""
+    """Check a duration in seconds, and return it in nanoseconds."""
     if ttl is None:
         return None
     check_seconds(ttl, "ttl")

@@ -1,4 +1,4 @@
-"""Rates: so often, and what is taken comes back with time."""
+"""Rates: how often calls start. A token bucket, refilled with time."""
 
 from __future__ import annotations
 
@@ -7,67 +7,62 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cascade.exceptions import LimitError
-from cascade.limits.rulebook import Rule
-from cascade.limits.wait_queue import Line
 
 if TYPE_CHECKING:
-    from cascade.limits.request import Claim
-    from cascade.limits.selector import Scope
+    from cascade.limits.selector import Selector
 
 __all__ = ["Rate", "parse_rate"]
 
 _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)?\s*(ms|s|m|h|d)", re.ASCII)
 _NANOSECONDS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
-_LONGEST = 9 * 10**18  # nanoseconds, some 285 years: what the clock can hold
+_LONGEST = 9 * 10**18  # nanoseconds, about 285 years: the range of the clock
 _MOST_DIGITS = 30
 
 
 def parse_rate(text: str) -> tuple[int, int]:
-    """Return how much a bucket gains each nanosecond, and what a call costs, as whole numbers of the same unit.
+    """Return how much a bucket gains each nanosecond, and what a call costs, as ints of the same unit.
 
     Raises:
-        TypeError: it is no text.
-        LimitError: it is no rate, or one that is nothing.
+        TypeError: `text` is not a str.
+        LimitError: it is not a rate, or the rate is zero.
 
     >>> parse_rate("1/s"), parse_rate("7/s"), parse_rate("0.5/10s")
     ((1, 1000000000), (7, 1000000000), (1, 20000000000))
     """
     if not isinstance(text, str):
-        raise TypeError(f"expected a rate as text, such as '10/m', got `{type(text).__name__}`")
+        raise TypeError(f"rate must be a str such as '10/m', got `{type(text).__name__}`")
     form = _FORM.fullmatch(text.strip())
     if form is None or len(text) > _MOST_DIGITS:
-        raise LimitError(f"expected a rate such as '5/s', '10/m' or '1/100ms' (units ms, s, m, h, d), got {text!r}")
+        raise LimitError(f"rate must be a str such as '5/s', '10/m' or '1/100ms' (units ms, s, m, h, d), got {text!r}")
     calls, periods, unit = form.groups()
     period = Fraction(periods or 1) * _NANOSECONDS[unit]
     if not Fraction(calls) or not period:
-        raise LimitError(f"expected a rate above 0 in a span of time, got {text!r}; to stop calls, pause them")
+        raise LimitError(f"rate must be > 0 calls in a period > 0, got {text!r}; to stop calls, use `limits.pause`")
     each = period / Fraction(calls)
     if each > _LONGEST:
-        raise LimitError(f"expected a rate of at least one call in 285 years, got {text!r}")
+        raise LimitError(f"rate must be at least one call in 285 years, got {text!r}")
     return each.denominator, each.numerator
 
 
-class Rate(Rule):
-    """A token bucket, counted in whole numbers: it neither drifts nor rounds.
+class Rate:
+    """A rule: how often matching calls start. A token bucket in exact integers, which neither drifts nor rounds.
 
-    It is full at first. Each nanosecond puts a gain into it, up to what `burst` calls cost, and each call takes its
-    cost out. So in any span of time there start at most as many calls as the rate says, and `burst` more. What is
-    gained beyond that in the nanosecond that fills it is kept: calls that start as often as they may are exactly as
-    many as the rate says.
+    The bucket is full at first. Each nanosecond adds a gain, up to what `burst` calls cost, and each call removes its
+    cost. So in any period at most as many calls start as the rate says, and `burst` more. The gain beyond the limit
+    within the nanosecond that fills the bucket is kept: without it, calls that start as often as they may would be
+    fewer than the rate says.
 
     Attributes:
-        line: the claims that wait for it, in the order in which they came, but for those that are paused.
         text: the rate as the user wrote it.
-        burst: how many calls may start at once after a time of quiet.
+        burst: how many calls may start at once after a quiet period.
     """
 
-    __slots__ = ("_at", "_cost", "_gain", "_level", "_most", "burst", "line", "scope", "text")
+    __slots__ = ("_at", "_cost", "_gain", "_level", "_most", "burst", "selector", "text")
 
     kind = "rate"
 
-    def __init__(self, scope: Scope, text: str, burst: int, now: int) -> None:
-        self.scope = scope
-        self.line: Line[Claim] = Line()
+    def __init__(self, selector: Selector, text: str, burst: int, now: int) -> None:
+        self.selector = selector
         self.text = text
         self.burst = burst
         self._gain, self._cost = parse_rate(text)
@@ -76,7 +71,7 @@ class Rate(Rule):
         self._at = now
 
     def change(self, text: str, burst: int, now: int) -> None:
-        """Have another rate from now on. What the bucket holds stays the same number of calls, if it has room."""
+        """Change the rate from now on. The bucket keeps the number of calls that it holds, up to the new burst."""
         gain, cost = parse_rate(text)
         self._refill(now)
         self._most = burst * cost + min(gain, cost) - 1
@@ -86,32 +81,32 @@ class Rate(Rule):
         self.burst = burst
 
     def ready(self, now: int) -> bool:
-        """Whether a call may start."""
+        """Whether a call may start now."""
         self._refill(now)
         return self._level >= self._cost
 
     def due(self, now: int) -> int:
-        """When a call may start, in nanoseconds on the clock."""
+        """When the next call may start, in nanoseconds on the clock."""
         self._refill(now)
         return now + max(0, -((self._level - self._cost) // self._gain))
 
     def take(self) -> None:
-        """A call starts. It must be `ready`."""
+        """Remove the cost of a call that starts. The rate must be `ready`."""
         self._level -= self._cost
 
     def put_back(self, now: int) -> None:
-        """A call that was to start has not."""
+        """Give back the cost of a call that has not started after all."""
         self._refill(now)
         self._level = min(self._most, self._level + self._cost)
 
     def left(self, now: int) -> int:
-        """How many calls may start at once."""
+        """How many calls may start at once now."""
         self._refill(now)
         return self._level // self._cost
 
     def reason(self) -> str:
-        """What somebody is told who must wait for it."""
-        return f"rate {self.text} of {self.scope.text}"
+        """Why a call waits for it, as text for an event."""
+        return f"rate {self.text} of {self.selector.text}"
 
     def _refill(self, now: int) -> None:
         if now > self._at:

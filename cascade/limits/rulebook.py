@@ -1,4 +1,4 @@
-"""Rules: what holds for a call beside what it asks for itself."""
+"""The rulebook: which rules and pauses apply to a call, beside the amounts that it asks for itself."""
 
 from __future__ import annotations
 
@@ -10,66 +10,32 @@ from cascade.limits.selector import run_name, task_names
 if TYPE_CHECKING:
     from cascade.limits.capacity import Concurrency
     from cascade.limits.rate import Rate
-    from cascade.limits.request import Claim
-    from cascade.limits.selector import Scope
+    from cascade.limits.rule import Pause, Rule
 
-__all__ = ["NO_RULES", "Found", "Pause", "Rule", "Rules"]
+__all__ = ["NO_RULES", "ApplicableRules", "Rulebook"]
 
-_KEPT = 4096  # answers that are remembered, of tasks and of runs
-
-
-class Rule:
-    """What holds for all calls in a scope.
-
-    Attributes:
-        scope: which calls.
-    """
-
-    __slots__ = ()  # each kind has its own: some are more than a rule
-
-    kind = ""
-    scope: Scope
+_CACHE_SIZE = 4096  # cached answers of tasks, and as many of runs
 
 
-class Pause(Rule):
-    """No call of the scope starts.
-
-    Attributes:
-        parked: the claims that wait for its end, as far as they have come up. They stand in no line.
-    """
-
-    __slots__ = ("parked", "scope")
-
-    kind = "pause"
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-        self.parked: dict[Claim, None] = {}
-
-    def reason(self) -> str:
-        """What somebody is told who must wait for its end."""
-        return f"paused: {self.scope.text}"
-
-
-class Found(NamedTuple):
-    """The rules that hold for one call."""
+class ApplicableRules(NamedTuple):
+    """The rules that apply to one call, by kind."""
 
     pools: tuple[Concurrency, ...]
     rates: tuple[Rate, ...]
     pauses: tuple[Pause, ...]
 
 
-NO_RULES = Found((), (), ())
+NO_RULES = ApplicableRules((), (), ())
 
 
-class Rules:
+class Rulebook:
     """The rules and pauses of an engine, found by the names of a call.
 
-    What was found for a task or a run is remembered until a rule comes or goes. A scope without wildcards is found by
-    a look into a table: pauses of very many single runs cost the others nothing.
+    Answers are cached for each task and run until a rule is added or removed. A selector without wildcards is found
+    by a dict lookup, so that pauses of very many single runs do not slow down the others.
 
     Attributes:
-        version: another number each time that a rule comes or goes.
+        version: incremented each time a rule is added or removed.
     """
 
     __slots__ = ("_by_run", "_by_task", "_named", "_rules", "_wild", "version")
@@ -79,56 +45,56 @@ class Rules:
         self._rules: dict[tuple[str, str], Rule] = {}
         self._named: dict[str, dict[Rule, None]] = {}
         self._wild: dict[Rule, None] = {}
-        self._by_task: dict[tuple[str, str], Found] = {}
+        self._by_task: dict[tuple[str, str], ApplicableRules] = {}
         self._by_run: dict[int, tuple[Rule, ...]] = {}
 
-    def get(self, kind: str, scope: str) -> Rule | None:
-        """The rule of a kind for exactly this scope."""
-        return self._rules.get((kind, scope))
+    def get(self, kind: str, selector: str) -> Rule | None:
+        """Return the rule of a kind with exactly this selector, or None."""
+        return self._rules.get((kind, selector))
 
     def add(self, rule: Rule) -> None:
-        """Have it hold from now on."""
-        self._rules[rule.kind, rule.scope.text] = rule
-        if rule.scope.wild:
+        """Add a rule."""
+        self._rules[rule.kind, rule.selector.text] = rule
+        if rule.selector.wild:
             self._wild[rule] = None
         else:
-            self._named.setdefault(rule.scope.text, {})[rule] = None
+            self._named.setdefault(rule.selector.text, {})[rule] = None
         self._changed()
 
     def discard(self, rule: Rule) -> None:
-        """Have it hold no more."""
-        del self._rules[rule.kind, rule.scope.text]
-        if rule.scope.wild:
+        """Remove a rule."""
+        del self._rules[rule.kind, rule.selector.text]
+        if rule.selector.wild:
             del self._wild[rule]
         else:
-            named = self._named[rule.scope.text]
+            named = self._named[rule.selector.text]
             del named[rule]
             if not named:
-                del self._named[rule.scope.text]
+                del self._named[rule.selector.text]
         self._changed()
 
-    def find(self, task: str, qualname: str, run: int) -> Found:
-        """The rules that hold for a call of a task in a run, each once."""
+    def find(self, task: str, qualname: str, run: int) -> ApplicableRules:
+        """Return the rules that apply to calls of a task in a run, each once."""
         if not self._rules:
             return NO_RULES
         found = self._by_task.get((task, qualname))
         if found is None:
-            found = self._remember_task(task, qualname)
+            found = self._find_for_task(task, qualname)
         of_run = self._by_run.get(run)
         if of_run is None:
-            of_run = self._remember_run(run)
+            of_run = self._find_for_run(run)
         if not of_run:
             return found
         return _sorted((*found.pools, *found.rates, *found.pauses, *of_run))
 
-    def _remember_task(self, task: str, qualname: str) -> Found:
-        if len(self._by_task) >= _KEPT:
+    def _find_for_task(self, task: str, qualname: str) -> ApplicableRules:
+        if len(self._by_task) >= _CACHE_SIZE:
             self._by_task.clear()
         found = self._by_task[task, qualname] = _sorted(self._matching(task_names(task, qualname)))
         return found
 
-    def _remember_run(self, run: int) -> tuple[Rule, ...]:
-        if len(self._by_run) >= _KEPT:
+    def _find_for_run(self, run: int) -> tuple[Rule, ...]:
+        if len(self._by_run) >= _CACHE_SIZE:
             self._by_run.clear()
         found = self._by_run[run] = tuple(self._matching((run_name(run),)))
         return found
@@ -138,7 +104,7 @@ class Rules:
         for name in names:
             found |= self._named.get(name, {})
         for rule in self._wild:
-            if any(rule.scope.matches(name) for name in names):
+            if any(rule.selector.matches(name) for name in names):
                 found[rule] = None
         return found
 
@@ -154,9 +120,9 @@ class Rules:
         return len(self._rules)
 
 
-def _sorted(rules: Iterable[Rule]) -> Found:
-    """Rules by kind, each once."""
+def _sorted(rules: Iterable[Rule]) -> ApplicableRules:
+    """Group rules by kind, each once."""
     kinds: dict[str, list[Rule]] = {"concurrency": [], "rate": [], "pause": []}
     for rule in dict.fromkeys(rules):
         kinds[rule.kind].append(rule)
-    return Found(*(tuple(of_kind) for of_kind in kinds.values()))  # type: ignore[arg-type]
+    return ApplicableRules(*(tuple(of_kind) for of_kind in kinds.values()))  # type: ignore[arg-type]

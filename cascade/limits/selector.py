@@ -1,4 +1,4 @@
-"""Scopes: for which calls a rule or a pause holds."""
+"""Selectors: which calls a rule or a pause applies to."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from fnmatch import translate
 
 from cascade.exceptions import LimitError
 
-__all__ = ["Scope", "looks_like_scope", "run_name", "task_names"]
+__all__ = ["Selector", "looks_like_selector", "run_name", "task_names"]
 
 _WILD = re.compile(r"[*?\[]")
 _KINDS = ("task:", "run:")
 
 
 def task_names(task: str, qualname: str) -> tuple[str, str]:
-    """Under which names rules hold for a task: with its module and without."""
+    """Return the names that selectors match for a task: with its module and without."""
     return f"task:{task}", f"task:{qualname}"
 
 
 def run_name(run: int) -> str:
-    """Under which name rules hold for a run."""
+    """Return the name that selectors match for a run."""
     return f"run:{run}"
 
 
-def looks_like_scope(text: str) -> bool:
-    """Whether somebody may have meant a scope.
+def looks_like_selector(text: str) -> bool:
+    """Whether a text may have been meant as a selector.
 
-    >>> looks_like_scope("task:fetch"), looks_like_scope("gpu")
+    >>> looks_like_selector("task:fetch"), looks_like_selector("gpu")
     (True, False)
     """
     return text.startswith(_KINDS) or _WILD.search(text) is not None
 
 
-class Scope:
-    """A glob of names, in which capitals count: "task:module.qualname", "task:qualname", "run:id".
+class Selector:
+    """A case-sensitive glob of names: "task:module.qualname", "task:qualname", "run:id".
 
     Args:
-        text: what the user wrote.
+        text: the glob.
 
     Attributes:
         text: the same.
-        wild: whether it has wildcards; else it is one name.
+        wild: whether it has wildcards; without them it is one name.
 
     Raises:
-        TypeError: it is no text.
+        TypeError: it is not a str.
         LimitError: it can match no name.
 
-    >>> scope = Scope("task:shop.fetch_*")
-    >>> scope.matches("task:shop.fetch_prices"), scope.matches("task:shop.Fetch_prices")
+    >>> selector = Selector("task:shop.fetch_*")
+    >>> selector.matches("task:shop.fetch_prices"), selector.matches("task:shop.Fetch_prices")
     (True, False)
     """
 
@@ -56,15 +56,15 @@ class Scope:
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
-            raise TypeError(f"expected a scope as text, got `{type(text).__name__}`")
+            raise TypeError(f"selector must be a str, got `{type(text).__name__}`")
         found = _WILD.search(text)
         begin = text if found is None else text[: found.start()]
         if not any(begin.startswith(kind) or (found and kind.startswith(begin)) for kind in _KINDS) or text in _KINDS:
-            raise LimitError(f"expected a scope 'task:...', 'run:...' or '*', got {text!r}")
+            raise LimitError(f"selector must be 'task:...', 'run:...' or '*', got {text!r}")
         self.text = text
         self.wild = found is not None
         self._match: Callable[[str], object] = re.compile(translate(text)).match
 
     def matches(self, name: str) -> bool:
-        """Whether a name is in the scope."""
+        """Whether a name matches."""
         return self._match(name) is not None

@@ -1,4 +1,4 @@
-"""What people are shown of limits, rules and pauses."""
+"""The state of limits, rules and pauses, for users."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["LimitState"]
 
 
 class LimitState(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit, rule or pause as it stands.
+    """The state of one limit, rule or pause.
 
     Attributes:
-        name: of the limit; of a rule or a pause, the scope.
-        kind: what it is.
-        capacity: of a limit or a concurrency, how much there is; of a rate, its burst; of a pause, 0.
-        in_use: how much of that is taken; of a rate, how much of the burst has not come back yet.
-        waiting: how many calls wait for which it holds, whatever it is that they wait for.
-        rate: the rate as it was given; None: it is none.
-        expires_in: seconds until it vanishes of itself; None: it stays.
+        name: of the limit; of a rule or a pause, its selector.
+        kind: "limit", "concurrency", "rate" or "pause".
+        capacity: the capacity of a limit or a concurrency; the burst of a rate; 0 for a pause.
+        in_use: how much of the capacity is taken; of a rate, how much of the burst has not been refilled yet.
+        waiting: the number of waiting calls to which it applies, whatever they wait for.
+        rate: the rate as the user wrote it; None: it is not a rate.
+        expires_in: seconds until it expires; None: it does not expire.
     """
 
     name: str

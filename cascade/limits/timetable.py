@@ -1,33 +1,33 @@
-"""The agenda: what is to happen by itself, with one timer for all of it."""
+"""The timetable: when rules expire and rates have a token, with one timer for all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from cascade.limits.wait_queue import Line
+from cascade.limits.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Handle, Timers
     from cascade.limits.rate import Rate
-    from cascade.limits.rulebook import Rule
+    from cascade.limits.rule import Rule
 
-__all__ = ["Agenda"]
+__all__ = ["Timetable"]
 
 T = TypeVar("T")
 
 
-class Agenda:
-    """When rules vanish, and when rates have leave to give to somebody who waits.
+class Timetable:
+    """Times at which rules expire, and at which rates have a token for a claim that waits.
 
     Args:
         timers: the engine's clock.
-        due: called when something is.
+        due: called when at least one of these times has come.
 
     Attributes:
-        at: for when the timer is set, in nanoseconds on the clock; None: it is not.
-        wakes: rates for which a claim waits, by the time at which it may go on.
-        expiries: rules that vanish, by the time at which they do.
+        at: the time for which the timer is set, in nanoseconds on the clock; None: it is not set.
+        wakes: rates for which a claim waits, by the time at which they have a token.
+        expiries: rules by the time at which they expire.
     """
 
     __slots__ = ("_due", "_handle", "_timers", "at", "expiries", "wakes")
@@ -37,52 +37,52 @@ class Agenda:
         self._due = due
         self._handle: Handle | None = None
         self.at: int | None = None
-        self.wakes: Line[Rate] = Line()
-        self.expiries: Line[Rule] = Line()
+        self.wakes: WaitQueue[Rate] = WaitQueue()
+        self.expiries: WaitQueue[Rule] = WaitQueue()
 
-    def next(self) -> int | None:
-        """When something is due next, in nanoseconds on the clock; None: nothing ever is."""
+    def next_time(self) -> int | None:
+        """Return the earliest of all times, in nanoseconds on the clock, or None if there is none."""
         wake, expiry = self.wakes.first_key(), self.expiries.first_key()
         if wake is None or expiry is None:
             return expiry if wake is None else wake
         return min(wake, expiry)
 
     def arm(self) -> None:
-        """Have the timer set for what is due next."""
-        at = self.next()
+        """Set the timer for the earliest time."""
+        at = self.next_time()
         if at == self.at:
             return
         self.disarm()
         if at is not None:
-            self._handle = self._timers.call_at(at, self._ring)
+            self._handle = self._timers.call_at(at, self._fire)
             self.at = at
 
     def disarm(self) -> None:
-        """Have no timer set."""
+        """Cancel the timer."""
         handle, self._handle = self._handle, None
         self.at = None
         if handle is not None:
             handle.cancel()
 
-    def expired(self, now: int) -> list[Rule]:
-        """Take out the rules that have vanished."""
+    def take_expired(self, now: int) -> list[Rule]:
+        """Remove and return the rules that have expired."""
         return _take(self.expiries, now)
 
-    def awake(self, now: int) -> list[Rate]:
-        """Take out the rates that may have leave to give."""
+    def take_awake(self, now: int) -> list[Rate]:
+        """Remove and return the rates that may have a token."""
         return _take(self.wakes, now)
 
-    def _ring(self) -> None:
+    def _fire(self) -> None:
         self._handle = None
         self.at = None
         self._due()
 
 
-def _take(line: Line[T], now: int) -> list[T]:
+def _take(queue: WaitQueue[T], now: int) -> list[T]:
     taken = []
-    while (key := line.first_key()) is not None and key <= now:
-        thing = line.first()
-        assert thing is not None
-        line.leave(thing)
-        taken.append(thing)
+    while (key := queue.first_key()) is not None and key <= now:
+        item = queue.first()
+        assert item is not None
+        queue.discard(item)
+        taken.append(item)
     return taken

@@ -1,4 +1,4 @@
-"""Amounts: numbers of users as whole units, so that what is taken and given back a million times leaves no rest."""
+"""Fixed point: amounts as whole units of 1e-9, so that sums of amounts taken and given back are exact."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from numbers import Integral, Real
 __all__ = ["UNIT", "shown", "units"]
 
 UNIT = 10**9
-"""How many units are 1."""
+"""Units in 1."""
 
 
 def units(number: object) -> int:
-    """Return a number as units, to the nearest one; what is more than nothing is one unit at least.
+    """Return a number as units, rounded to the nearest unit; a number > 0 is at least one unit.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is negative, infinite or not a number.
+        TypeError: `number` is not a real number. The error's text is its type.
+        ValueError: it is negative, infinite or NaN. The error's text is the number.
 
     >>> units(2), units(0.1) * 3 == units(0.3), units(1e-30)
     (2000000000, True, 1)
     """
-    if type(number) is int and number >= 0:  # as most are: the rest is about those that are not so plain
+    if type(number) is int and number >= 0:  # the common case first
         return number * UNIT
     if isinstance(number, bool) or not isinstance(number, Real):
         raise TypeError(f"`{type(number).__name__}`")
@@ -31,21 +31,21 @@ def units(number: object) -> int:
             raise ValueError(str(number))
         return whole * UNIT
     try:
-        broken = float(number)
-    except OverflowError:  # a fraction beyond all floats
+        real = float(number)
+    except OverflowError:  # a fraction larger than any float
         raise ValueError("a number that is too large") from None
-    if not 0 <= broken < math.inf:
+    if not 0 <= real < math.inf:
         raise ValueError(str(number))
-    if broken.is_integer():
-        return int(broken) * UNIT
-    return max(1, round(broken * UNIT))
+    if real.is_integer():
+        return int(real) * UNIT
+    return max(1, round(real * UNIT))
 
 
-def shown(amount: int) -> float:
-    """Return units as the number that they stand for.
+def shown(number: int) -> float:
+    """Return units as the number that a user wrote.
 
     >>> shown(2 * UNIT), shown(UNIT // 2)
     (2, 0.5)
     """
-    whole, rest = divmod(amount, UNIT)
-    return amount / UNIT if rest else whole
+    whole, rest = divmod(number, UNIT)
+    return number / UNIT if rest else whole

@@ -1,4 +1,4 @@
-"""A line: things in an order of their own, of which the first is known and any may leave."""
+"""A priority queue whose items can be removed from anywhere."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
 
-__all__ = ["Line"]
+__all__ = ["WaitQueue"]
 
 T = TypeVar("T")
 
 
-class Line(Generic[T]):
-    """Things by key, the smallest first; of equal keys, the one that entered first.
+class WaitQueue(Generic[T]):
+    """Items by key, the smallest key first; of equal keys, the item that was added first.
 
-    A heap in which what has left stays until it comes up, or until it is more than half of the heap. So all that is
-    done with a line takes logarithmic time at most, over many calls.
+    A heap in which a removed item stays until it reaches the top, or until removed items are more than half of the
+    heap. So every operation takes amortized logarithmic time.
 
-    >>> line = Line()
+    >>> queue = WaitQueue()
     >>> for name, key in [("b", 2), ("a", 1), ("c", 3)]:
-    ...     line.enter(name, key)
-    >>> line.first(), line.leave("a"), line.first(), len(line)
+    ...     queue.add(name, key)
+    >>> queue.first(), queue.discard("a"), queue.first(), len(queue)
     ('a', None, 'b', 2)
     """
 
@@ -28,47 +28,47 @@ class Line(Generic[T]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, T]] = []
-        self._places: dict[T, tuple[int, int]] = {}  # which of its entries counts: key and number
+        self._places: dict[T, tuple[int, int]] = {}  # the valid entry of each item: key and number
         self._entries = count()
 
-    def enter(self, thing: T, key: int) -> None:
-        """Have it stand in the line, at its key; if it stands there already, only at its key from now on."""
+    def add(self, item: T, key: int) -> None:
+        """Add an item with its key; if it is in the queue, change its key."""
         number = next(self._entries)
-        self._places[thing] = key, number
-        heappush(self._heap, (key, number, thing))
+        self._places[item] = key, number
+        heappush(self._heap, (key, number, item))
         self._tidy()
 
-    def leave(self, thing: T) -> None:
-        """Take it out; what is not in the line is let be."""
-        if self._places.pop(thing, None) is not None:
+    def discard(self, item: T) -> None:
+        """Remove an item, if it is in the queue."""
+        if self._places.pop(item, None) is not None:
             self._tidy()
 
     def first(self) -> T | None:
-        """The first, or None."""
+        """Return the first item, or None."""
         heap = self._heap
         while heap:
-            key, number, thing = heap[0]
-            if self._places.get(thing) == (key, number):
-                return thing
+            key, number, item = heap[0]
+            if self._places.get(item) == (key, number):
+                return item
             heappop(heap)
         return None
 
     def first_key(self) -> int | None:
-        """The key of the first, or None."""
+        """Return the key of the first item, or None."""
         return None if self.first() is None else self._heap[0][0]
 
-    def key_of(self, thing: T) -> int | None:
-        """At which key it stands; None: it does not."""
-        place = self._places.get(thing)
+    def key_of(self, item: T) -> int | None:
+        """Return the key of an item, or None if it is not in the queue."""
+        place = self._places.get(item)
         return None if place is None else place[0]
 
     def clear(self) -> None:
-        """Take all out."""
+        """Remove all items."""
         self._heap.clear()
         self._places.clear()
 
-    def __contains__(self, thing: T) -> bool:
-        return thing in self._places
+    def __contains__(self, item: T) -> bool:
+        return item in self._places
 
     def __len__(self) -> int:
         return len(self._places)

@@ -1,14 +1,14 @@
-"""Resources: what tasks are given by name, set up when it is needed and torn down after its last use.
+"""Resources: what tasks are given by name. Set up before its first use and torn down after its last.
 
-    provider      `cs.resource`: a function that makes a resource, its scope, and what it needs; ready-made values
-    connector     connections to message brokers, as resources
-    binding       a name, its provider, and the bindings of all that this needs: what is set up once a scope
-    registry      which provider stands for a name now; overrides; what cannot be set up is found here
-    scope         one lifetime: what is set up in it, in which order, and its end
+    provider      `cs.resource`: the function that makes a resource, its scope and its needs; values
+    connected     connections to message brokers, as resources
+    binding       a name, its provider, and the bindings of its needs: what is set up once a scope
+    registry      which provider a name has now; overrides; finds what cannot be set up
+    scope         one lifetime: its instances, in order of set-up, and its end
     instance      one resource in one scope, from set-up to teardown
     generator     the two halves of a generator: up to its yield, and from there to its end
 
-Only scopes and instances take asyncio. To define resources, as worker processes do, takes none of it.
+Only scopes and instances need asyncio: worker processes, which only define resources, do not load it.
 """
 
 from __future__ import annotations

@@ -1,26 +1,26 @@
-"""Bindings: a name, the provider that stands for it, and the bindings of what that needs."""
+"""Bindings: a name, its provider, and the bindings of its needs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from cascade.exceptions import ResourceError
-from cascade.resources.provider import LIVES, Resource, ScopeKind, Value
+from cascade.resources.provider import LIFETIMES, Resource, ScopeKind, Value
 
-__all__ = ["Binding", "check_lives"]
+__all__ = ["Binding", "check_lifetimes"]
 
 
 class Binding:
-    """What is set up once in a scope. Two that were made of the same parts are one object; see `Registry.join`.
+    """What is set up once in a scope. Bindings made of the same parts are one object; see `Registry.join`.
 
-    So an override gives other bindings to all that needs what it overrides, and only to that; and when it is over,
-    the former bindings are back, with what was set up for them.
+    So an override changes the bindings of exactly those resources that need, directly or not, what it overrides; and
+    when it ends, the former bindings are valid again, with the instances that were set up for them.
 
     Attributes:
-        name: under which the provider is registered.
-        provider: makes it, or is its value.
-        needs: for each parameter of the provider that is a resource, its binding.
-        order: all that must be set up for it, each after what it needs; itself last.
+        name: the name under which the provider is registered.
+        provider: makes the resource, or is its value.
+        needs: the binding of each parameter of the provider that is a resource.
+        order: all bindings to set up for it, each after its needs; itself last.
     """
 
     __slots__ = ("__weakref__", "name", "needs", "order", "provider")
@@ -36,23 +36,26 @@ class Binding:
 
     @property
     def scope(self) -> ScopeKind:
-        """What it lasts for."""
+        """The scope in which it is set up."""
         return self.provider.scope
 
     def __repr__(self) -> str:
         return f"<Binding {self.name}: {self.provider!r}>"
 
 
-def check_lives(path: Iterable[str], provider: Resource | Value, needs: Iterable[Binding]) -> None:
-    """Raise if something would not last as long as what needs it.
+def check_lifetimes(path: Iterable[str], provider: Resource | Value, needs: Iterable[Binding]) -> None:
+    """Check that no need of a provider has a shorter lifetime than the provider.
 
     Args:
-        path: the names that led here, the one of the provider last.
-        provider: what needs the others.
-        needs: the others.
+        path: the names that lead to the provider, its own last.
+        provider: the provider.
+        needs: the bindings of its needs.
+
+    Raises:
+        ResourceError: one has a shorter lifetime.
     """
     for need in needs:
-        if LIVES.index(need.scope) > LIVES.index(provider.scope):
+        if LIFETIMES.index(need.scope) > LIFETIMES.index(provider.scope):
             *_, name = names = list(path)
             raise ResourceError(
                 f"resource `{name}` of scope {provider.scope} needs `{need.name}` of scope {need.scope}, "

@@ -1,4 +1,4 @@
-"""Connectors: connections to message brokers, as resources of the engine."""
+"""Connections to message brokers, as resources of the engine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["connected", "is_connector"]
 
 
 def is_connector(value: object) -> bool:
-    """Whether a registered object is to be connected and closed, and not just a value.
+    """Return whether a registered object is to be connected and closed, and is not just a value.
 
-    The class is asked, not the object: a mock, which has every attribute, is a value. A class with ``connect`` and
+    The class decides, not the object: a mock, which has every attribute, is a value. A class with ``connect`` and
     ``close`` that are not async, like a socket's, is one only if it has ``publish`` and ``subscribe`` too.
     """
     methods = [getattr(type(value), name, None) for name in ("connect", "close", "publish", "subscribe")]
@@ -25,7 +25,7 @@ def is_connector(value: object) -> bool:
 
 
 def connected(connector: Connector) -> Callable[[], AsyncIterator[Connector]]:
-    """Give the function of a resource that is a connector while it is connected."""
+    """Return the function of a resource whose value is the connector, connected."""
 
     async def connection() -> AsyncIterator[Connector]:
         await _awaited(connector.connect())

@@ -15,42 +15,42 @@ def begin(generator: Any, name: str) -> Any:
     """Run a generator up to its `yield` and return what it yields.
 
     Raises:
-        ResourceError: it is no generator, or yields nothing.
-        BaseException: what it raises.
+        ResourceError: it is not a generator, or does not yield.
+        BaseException: what the generator raises.
     """
     if not isinstance(generator, Generator):
-        raise ResourceError(_no_generator(generator, name, "generator"))
+        raise ResourceError(_generator_error(generator, name, "a generator"))
     try:
         return next(generator)
     except StopIteration:
-        raise ResourceError(_yields(name, "none")) from None
+        raise ResourceError(_yield_error(name, "none")) from None
 
 
 async def begin_async(generator: Any, name: str) -> Any:
     """Run an async generator up to its `yield` and return what it yields.
 
     Raises:
-        ResourceError: it is no async generator, or yields nothing.
-        BaseException: what it raises.
+        ResourceError: it is not an async generator, or does not yield.
+        BaseException: what the generator raises.
     """
     if not isinstance(generator, AsyncGenerator):
-        raise ResourceError(_no_generator(generator, name, "async generator"))
+        raise ResourceError(_generator_error(generator, name, "an async generator"))
     try:
         return await generator.__anext__()
     except StopAsyncIteration:
-        raise ResourceError(_yields(name, "none")) from None
+        raise ResourceError(_yield_error(name, "none")) from None
 
 
 def end(generator: Generator[Any, Any, Any], failure: BaseException | None, name: str) -> BaseException | None:
     """Run a generator from its `yield` to its end.
 
     Args:
-        generator: waits at its `yield`.
-        failure: is raised there; None: all went well.
+        generator: suspended at its `yield`.
+        failure: the exception to raise there; None: there is none.
         name: of the resource.
 
     Returns:
-        What went wrong at the end; None if nothing did. The failure itself is nothing new.
+        The exception of the teardown; None if there was none, or only `failure` itself.
     """
     traceback = None if failure is None else failure.__traceback__
     try:
@@ -63,9 +63,9 @@ def end(generator: Generator[Any, Any, Any], failure: BaseException | None, name
     except BaseException as raised:
         return None if _is_only(raised, failure) else raised
     finally:
-        if failure is not None:  # that it came by here is of no use to who reads it
+        if failure is not None:  # frames of the teardown would mislead in its traceback
             set_traceback(failure, traceback)
-    wrong = ResourceError(_yields(name, "a second one"))
+    wrong = ResourceError(_yield_error(name, "a second one"))
     try:
         generator.close()
     except BaseException as raised:
@@ -83,8 +83,8 @@ async def end_async(generator: AsyncGenerator[Any, Any], failure: BaseException 
             await generator.__anext__()
         else:
             await generator.athrow(failure)
-            # Closed before, as by `loop.shutdown_asyncgens()` or by the collector with an engine that was dropped, it
-            # raises nothing, as opposed to a generator.
+            # A closed async generator, unlike a closed generator, raises nothing. It is closed by
+            # `loop.shutdown_asyncgens()`, or by the garbage collector together with a dropped engine.
             if getattr(generator, "ag_frame", generator) is None:
                 return None
     except StopAsyncIteration:
@@ -94,7 +94,7 @@ async def end_async(generator: AsyncGenerator[Any, Any], failure: BaseException 
     finally:
         if failure is not None:
             set_traceback(failure, traceback)
-    wrong = ResourceError(_yields(name, "a second one"))
+    wrong = ResourceError(_yield_error(name, "a second one"))
     try:
         await generator.aclose()
     except BaseException as raised:
@@ -103,11 +103,11 @@ async def end_async(generator: AsyncGenerator[Any, Any], failure: BaseException 
 
 
 def _is_only(raised: BaseException, failure: BaseException | None) -> bool:
-    """Whether what a generator has raised is but the failure that was raised in it."""
+    """Return whether a generator has raised only the failure that was raised in it."""
     if failure is None:
         return False
     if is_a(failure, StopIteration | StopAsyncIteration) and cause_of(raised) is failure:
-        return True  # Python lets neither out of a generator as itself
+        return True  # Python replaces both by a RuntimeError at the end of a generator
     pending = [raised]
     for error in pending:
         if error is not failure:
@@ -117,11 +117,11 @@ def _is_only(raised: BaseException, failure: BaseException | None) -> bool:
     return True
 
 
-def _no_generator(got: object, name: str, expected: str) -> str:
+def _generator_error(got: object, name: str, expected: str) -> str:
     manager = hasattr(type(got), "__exit__") or hasattr(type(got), "__aexit__")
-    hint = ": `cs.resource` takes the function without `contextmanager`" if manager else ""
-    return f"expected a {expected}, got `{type(got).__name__}`{hint} - at resource `{name}`"
+    hint = "; use `cs.resource` without `contextmanager`" if manager else ""
+    return f"resource `{name}` must return {expected}, got `{type(got).__name__}`{hint}"
 
 
-def _yields(name: str, got: str) -> str:
-    return f"expected one `yield`, got {got} - at resource `{name}`"
+def _yield_error(name: str, got: str) -> str:
+    return f"resource `{name}` must yield exactly once, got {got}"

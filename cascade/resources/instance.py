@@ -7,7 +7,7 @@ import inspect
 from asyncio import CancelledError
 from collections.abc import Mapping
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from cascade._support.failures import add_note, another, is_a
 from cascade._support.futures import settle
@@ -17,83 +17,113 @@ from cascade.resources.provider import Resource
 
 if TYPE_CHECKING:
     from cascade.resources.binding import Binding
-    from cascade.resources.scope import Scope
 
-__all__ = ["URGENT", "Instance"]
+__all__ = ["URGENT", "Instance", "Owner"]
 
-URGENT: Final = (KeyboardInterrupt, SystemExit)  # never kept back: they are for the whole program
+URGENT: Final = (KeyboardInterrupt, SystemExit)  # always raised: they end the program
 State = Literal["opening", "ready", "ending", "gone"]
 
 
-class Instance:
-    """What a binding has become in a scope.
+class Owner(Protocol):
+    """The scope of an instance, as the instance sees it."""
 
-    What needs nothing awaited is set up and torn down by plain calls. Anything else has an asyncio task of its own, its
-    *keeper*, and for an async generator the keeper stays until the teardown. So cancelling who asked for the resource
-    first takes it from nobody else; set-up and teardown are in one task, as task groups and timeouts in a
-    generator want it; and cancelling who tears it down does not stop the teardown.
+    async def obtain(self, binding: Binding) -> Any:
+        """Return the value of a need, and set it up if necessary."""
+
+    def opened(self, instance: Instance) -> None:
+        """Note that the instance is set up."""
+
+    def forget(self, instance: Instance) -> None:
+        """Note that the instance is gone: the next use sets up another one."""
+
+    def closed(self, instance: Instance, wrong: BaseException | None, *, early: bool) -> None:
+        """Note that the instance is torn down."""
+
+    def report(self, message: str, error: BaseException) -> None:
+        """Report an exception that no run raises."""
+
+
+class Instance:
+    """One resource in one scope.
+
+    A resource whose set-up awaits nothing is set up and torn down by plain calls. Any other has an asyncio task, its
+    *keeper*; the keeper of an async generator stays until the teardown. So cancelling the call that was the first to
+    need a resource does not take it from the others; set-up and teardown run in one task, as task groups and timeouts
+    within a generator require; and cancelling a teardown's caller does not stop the teardown.
 
     Attributes:
-        state: "opening"; "ready": `value` is there; "ending"; "gone": torn down, or it never came about.
-        error: why it never came about; None if nobody wanted it any more.
-        wrong: what went wrong in its teardown, at the end of its scope.
+        state: "opening"; "ready": `value` is known; "ending"; "gone": torn down, or its set-up failed.
+        error: the exception of the set-up; None if it was given up because no call needed it any more.
+        wrong: the exception of the teardown at the end of its scope.
     """
 
     __slots__ = (
-        "_abandoned", "_context", "_copies", "_generator", "_keeper", "_parked", "_provider", "_scope", "_waiting",
-        "binding", "error", "state", "value", "wrong",
+        "_abandoned",
+        "_context",
+        "_copies",
+        "_generator",
+        "_keeper",
+        "_owner",
+        "_parked",
+        "_provider",
+        "_waiting",
+        "binding",
+        "error",
+        "state",
+        "value",
+        "wrong",
     )  # fmt: skip
 
-    def __init__(self, scope: Scope, binding: Binding, provider: Resource, context: Context) -> None:
+    def __init__(self, owner: Owner, binding: Binding, provider: Resource, context: Context) -> None:
         self.binding = binding
         self.state: State = "opening"
         self.value: Any = None
         self.error: BaseException | None = None
         self.wrong: BaseException | None = None
-        self._copies: list[BaseException] = []  # of the error: each that waits has one of its own, for its own notes
-        self._scope = scope
+        self._copies: list[BaseException] = []  # of the error: one for each waiting call, which adds its own notes
+        self._owner = owner
         self._provider = provider
         self._context = context
         self._generator: Any = None
         self._keeper: asyncio.Task[Any] | None = None
-        self._parked: asyncio.Future[BaseException | None] | None = None  # what the keeper of a generator waits for
-        self._waiting: list[asyncio.Future[None]] = []  # who is told of the next change of state
-        self._abandoned = False  # nobody wanted it any more while it was opening
+        self._parked: asyncio.Future[BaseException | None] | None = None  # awaited by the keeper of an async generator
+        self._waiting: list[asyncio.Future[None]] = []  # done at the next change of state
+        self._abandoned = False  # no call needed it any more while it was opening
 
     # ---------------------------------------------------------------------------------------------------- set-up
 
     def open_now(self, needed: Mapping[str, Any]) -> None:
-        """Set up what is sync, with the values of what it needs. What it raises is raised here."""
+        """Set up a sync resource with the values of its needs. Exceptions of its function are raised here."""
         try:
             coroutine = self._context.run(self._call, needed)
         except BaseException as error:
-            self._scope.forget(self)
+            self._owner.forget(self)
             self.state = "gone"
-            told = self._not_cancelled(error) if is_a(error, CancelledError) else self._told(error)
-            if told is error:
+            raised = self._not_cancelled(error) if is_a(error, CancelledError) else self._annotated(error)
+            if raised is error:
                 raise
-            raise told from error
+            raise raised from error
         if coroutine is None:
             self._ready()
         else:
-            self._have_kept(coroutine)
+            self._start_keeper(coroutine)
 
     def open_later(self) -> None:
-        """Set up in a task, what it needs first."""
-        self._have_kept(None)
+        """Set up in a keeper, its needs first."""
+        self._start_keeper(None)
 
-    def _have_kept(self, coroutine: Any) -> None:
-        # Not eagerly, on any Python: chains of needs would need stack, and the order of things would differ.
+    def _start_keeper(self, coroutine: Any) -> None:
+        # Not an eager task, on any Python: chains of needs would nest on the stack, and set-ups would be reordered.
         loop = asyncio.get_running_loop()
         name = f"resource {self.binding.name}"
         keeper = asyncio.Task(self._keep(coroutine), loop=loop, name=name, context=self._context)
         self._keeper = keeper
-        keeper.add_done_callback(lambda keeper: self._kept(keeper, coroutine))
+        keeper.add_done_callback(lambda keeper: self._keeper_done(keeper, coroutine))
 
-    def _kept(self, keeper: asyncio.Task[Any], coroutine: Any) -> None:
-        """The keeper is done; it may have been cancelled before it began."""
+    def _keeper_done(self, keeper: asyncio.Task[Any], coroutine: Any) -> None:
+        """Done callback of the keeper, which may have been cancelled before it started."""
         if not keeper.cancelled():
-            keeper.exception()  # an interrupt, which has ended the event loop: asyncio need not complain again
+            keeper.exception()  # an interrupt, raised by the event loop: retrieved, so that asyncio does not log it
         if self.state == "opening":
             if coroutine is not None:
                 coroutine.close()
@@ -104,17 +134,17 @@ class Instance:
             needed: dict[str, Any] = {}
             if coroutine is None:
                 for parameter, need in self.binding.needs.items():
-                    needed[parameter] = await self._scope.obtain(need)
+                    needed[parameter] = await self._owner.obtain(need)
             try:
                 if coroutine is None:
                     coroutine = self._call(needed)
                 if coroutine is not None:
                     await self._complete(coroutine)
             except BaseException as error:
-                if (told := self._told(error)) is error:
+                if (raised := self._annotated(error)) is error:
                     raise
-                raise told from error
-        except GeneratorExit:  # the event loop is gone, and with it everybody who could be told
+                raise raised from error
+        except GeneratorExit:  # the event loop is gone, and with it all that waits
             raise
         except BaseException as error:
             self._failed(error)
@@ -126,7 +156,7 @@ class Instance:
             await self._park(self._parked)
 
     def _call(self, needed: Mapping[str, Any]) -> Any:
-        """Call the function; return what is to be awaited, or None if the value is there."""
+        """Call the function; return an awaitable, or None if the value is known."""
         kind = self._provider.kind
         result = self._provider.call(needed)
         if kind == "generator":
@@ -148,32 +178,32 @@ class Instance:
 
     def _ready(self) -> None:
         self.state = "ready"
-        self._scope.opened(self)
+        self._owner.opened(self)
         self._wake()
 
     def _failed(self, error: BaseException) -> None:
-        """It did not come about in its task."""
+        """End a set-up that has failed in its keeper."""
         self.state = "gone"
-        self._scope.forget(self)
+        self._owner.forget(self)
         if not self._abandoned:
             self.error = self._not_cancelled(error) if is_a(error, CancelledError) else error
             self._copies = [another(self.error) for _ in self._waiting[1:]]
         elif not is_a(error, CancelledError) and not is_a(error, URGENT):
-            self._scope.hooks.report(f"giving up the set-up of resource `{self.binding.name}` failed", error)
+            self._owner.report(f"giving up the set-up of resource `{self.binding.name}` failed", error)
         self._wake()
 
     def failure(self) -> BaseException | None:
-        """What is raised to one that has waited for it."""
+        """Return the exception to raise in a call that has waited for it, or None."""
         return self._copies.pop() if self._copies else self.error
 
     def _not_cancelled(self, error: CancelledError, what: str = "set-up") -> ResourceError:
-        """What is raised instead of a cancellation in the set-up or teardown, as nothing that waits was cancelled."""
+        """Return the error for a cancellation within the set-up or teardown: the waiting calls are not cancelled."""
         wrong = ResourceError(f"the {what} of resource `{self.binding.name}` was cancelled")
         wrong.__cause__ = error
         return wrong
 
-    def _told(self, error: BaseException) -> BaseException:
-        """What is raised for an error in the set-up: itself, with a note, if it can leave a coroutine as itself."""
+    def _annotated(self, error: BaseException) -> BaseException:
+        """Return an exception of the set-up with a note; another one if a coroutine cannot raise it unchanged."""
         if is_a(error, StopIteration | StopAsyncIteration):
             return RuntimeError(f"resource `{self.binding.name}` raised {type(error).__name__}")
         if not is_a(error, ResourceError | CancelledError):
@@ -183,7 +213,7 @@ class Instance:
     # --------------------------------------------------------------------------------------------------- waiting
 
     async def wait(self) -> None:
-        """Wait for the next change of state. If all who wait for a set-up are cancelled, it is given up first."""
+        """Wait for the next change of state. A set-up is given up when all that wait for it are cancelled."""
         waiter = self._waiter()
         try:
             await waiter
@@ -196,7 +226,7 @@ class Instance:
             raise
 
     async def outlast(self, *states: State) -> CancelledError | None:
-        """Wait until it is in none of these states, also when cancelled; return the cancellation, if there was one."""
+        """Wait until it is in none of these states, even if cancelled; return the cancellation, if there was one."""
         cancelled = None
         while self.state in states:
             waiter = self._waiter()
@@ -209,7 +239,7 @@ class Instance:
         return cancelled
 
     def abandon(self) -> None:
-        """Have a set-up stopped that nobody wants any more. Not twice: that would interrupt its cleaning up."""
+        """Cancel a set-up that no call needs any more. Not twice: that would interrupt its cleanup."""
         if not self._abandoned and self._keeper is not None:
             self._abandoned = True
             self._keeper.cancel()
@@ -227,7 +257,7 @@ class Instance:
     # -------------------------------------------------------------------------------------------------- teardown
 
     def end_now(self, failure: BaseException | None) -> bool:
-        """Tear down if nothing of it is awaited; return whether it was."""
+        """Tear down if that awaits nothing; return whether it was torn down."""
         if self._parked is not None:
             return False
         wrong = None
@@ -238,16 +268,16 @@ class Instance:
         return True
 
     def end_later(self, failure: BaseException | None) -> None:
-        """Have the keeper tear down."""
+        """Let the keeper tear down."""
         if self._parked is not None and not self._parked.done():
             self._parked.set_result(failure)
 
     def lose(self, error: BaseException) -> None:
-        """The event loop was closed under it: what had to be awaited there is lost."""
+        """Give up: the event loop was closed before the teardown, which has to be awaited."""
         self._waiting.clear()
         if self.state == "opening":
             self.state = "gone"
-            self._scope.forget(self)
+            self._owner.forget(self)
         else:
             self._gone(error)
 
@@ -255,7 +285,7 @@ class Instance:
         early = None
         try:
             failure = await parked
-        except CancelledError as cancelled:  # by a task group or timeout in the generator, or as the program ends
+        except CancelledError as cancelled:  # by a task group or timeout in the generator, or at the end of the program
             failure = early = cancelled
         self.state = "ending"
         wrong = await end_async(self._generator, failure, self.binding.name)
@@ -272,5 +302,5 @@ class Instance:
             wrong = self._not_cancelled(wrong, "teardown")
         elif wrong is not None and not is_a(wrong, ResourceError):
             add_note(wrong, f"in the teardown of resource `{self.binding.name}`")
-        self._scope.closed(self, wrong, early=early)
+        self._owner.closed(self, wrong, early=early)
         self._wake()

@@ -1,4 +1,4 @@
-"""Providers: what makes a resource, how long it lasts, and what it needs."""
+"""Providers: the function that makes a resource, with its scope and its needs; or a value."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from cascade._support.public import public
 
 __all__ = ["Kind", "Resource", "ScopeKind", "Value", "resource"]
 
-ScopeKind = Literal["run", "step", "engine"]
+ScopeKind = Literal["run", "call", "engine"]
 Kind = Literal["generator", "async generator", "async", "plain"]
 
-# From the longest life to the shortest: a resource may need what lasts as long as itself, or longer.
-LIVES: Final[tuple[ScopeKind, ...]] = ("engine", "run", "step")
+# From the longest to the shortest: a resource may only need resources that last at least as long as itself.
+LIFETIMES: Final[tuple[ScopeKind, ...]] = ("engine", "run", "call")
 
 _NONE_NEEDED: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Value:
-    """A ready-made value: it lasts as long as the engine, and is neither set up nor torn down.
+    """A registered value: it lasts as long as the engine, and is neither set up nor torn down.
 
     Attributes:
-        value: what tasks are given.
+        value: the value that tasks are given.
     """
 
     __slots__ = ("__weakref__", "value")
@@ -48,10 +48,10 @@ class Resource:
 
     Attributes:
         fn: the function.
-        name: under which `Engine.register` puts it if it is given no other.
-        scope: what it lasts for: "run", "step" or "engine".
+        name: the name under which `Engine.register` registers it, unless it is given another one.
+        scope: its lifetime: "run", "call" or "engine".
         kind: "generator", "async generator", "async" or "plain".
-        needs: parameters that are resources themselves, each with the name of its resource.
+        needs: the parameters that are resources themselves, each with the name of its resource.
     """
 
     __slots__ = ("__weakref__", "_by_position", "fn", "kind", "name", "needs", "scope")
@@ -74,11 +74,11 @@ class Resource:
 
     @property
     def is_sync(self) -> bool:
-        """Whether nothing of it is awaited, unless a plain function gives a coroutine."""
+        """Whether it is set up without awaiting. A plain function that returns a coroutine is the exception."""
         return self.kind == "generator" or self.kind == "plain"
 
     def call(self, needed: Mapping[str, Any]) -> Any:
-        """Call the function with the values of what it needs, by the names of the parameters."""
+        """Call the function with the values of its needs, by the names of its parameters."""
         if not self._by_position:
             return self.fn(**needed)
         keywords = dict(needed)
@@ -86,7 +86,7 @@ class Resource:
         return self.fn(*by_position, **keywords)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function itself, as tests of it may want to."""
+        """Call the function itself, for tests of it."""
         return self.fn(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -105,23 +105,23 @@ def resource(
 ) -> Resource | Callable[[Callable[..., Any]], Resource]:
     """Make a resource of a function, for `Engine.register`.
 
-    A generator function, async or not, yields the resource once; what comes after the ``yield`` is its teardown, and
-    a failure is raised at the ``yield``. A function without a ``yield``, async or not, returns the resource. Parameters
-    are resources themselves: one whose default is ``cs.Inject("other")`` is that one, one without default is the
-    one of its own name; any other default is kept.
+    A generator function, async or not, yields the resource once; the code after the ``yield`` is its teardown, and a
+    failure is raised at the ``yield``. A function without ``yield``, async or not, returns the resource. Parameters are
+    resources themselves: a parameter with the default ``cs.Inject("other")`` is that resource, one without a default is
+    the resource of its own name; any other default is kept.
 
     Args:
         fn: the function.
-        scope: what it lasts for. "run": one for each run that needs it; "step": one for each call of a task that
+        scope: its lifetime. "run": one instance for each run that needs it; "call": one for each call of a task that
             takes it; "engine": one for all runs, until the engine is closed.
-        name: under which it is registered; None: the function's.
+        name: the name under which it is registered; None: the function's.
 
     Returns:
         A `Resource`; without ``fn``, a decorator that makes one.
 
     Raises:
-        TypeError: ``fn`` is not callable or a resource already, ``name`` is no name, or a parameter's default is a
-            lazy result or a resource.
+        TypeError: ``fn`` is not callable or is a resource already, ``name`` is not a non-empty str, or the default of a
+            parameter is a lazy result or a resource.
         ValueError: ``scope`` is none of the three.
 
     >>> from cascade.resources.provider import resource
@@ -131,8 +131,8 @@ def resource(
     >>> numbers
     <Resource numbers: generator, scope engine>
     """
-    if scope not in LIVES:
-        raise ValueError(f"expected scope 'run', 'step' or 'engine', got {scope!r}")
+    if scope not in LIFETIMES:
+        raise ValueError(f"scope must be 'run', 'call' or 'engine', got {scope!r}")
     if name is not None:
         check_name(name)
     if fn is None:
@@ -141,26 +141,26 @@ def resource(
 
 
 def check_name(name: object) -> None:
-    """Raise unless it is the name of a resource."""
+    """Raise `TypeError` unless `name` is a non-empty str."""
     if type(name) is not str or not name:
-        raise TypeError(f"expected the name of a resource as a non-empty `str`, got {name!r}")
+        raise TypeError(f"name of a resource must be a non-empty str, got {name!r}")
 
 
 def _resource_of(fn: Any, scope: ScopeKind, name: str | None) -> Resource:
     if isinstance(fn, Resource):
-        raise TypeError(f"expected a function, got the resource `{fn.name}`: it is one already")
+        raise TypeError(f"fn must be a function, got `{fn.name}`, which is a resource already")
     if not callable(fn):
-        hint = ": write the scope as `scope=...`" if type(fn) is str and fn in LIVES else ""
-        raise TypeError(f"expected a function, got `{type(fn).__name__}`{hint}")
+        hint = "; give the scope as `scope=...`" if type(fn) is str and fn in LIFETIMES else ""
+        raise TypeError(f"fn must be a function, got `{type(fn).__name__}`{hint}")
     if name is None:
         name = getattr(fn, "__name__", None)
         if type(name) is not str or not name:
-            raise TypeError(f"expected a name for a `{type(fn).__name__}`, which has none of its own, got None")
+            raise TypeError(f"name must be given for a `{type(fn).__name__}`, which has none of its own, got None")
     return Resource(fn, name, scope)
 
 
 def _kind_of(fn: Callable[..., Any]) -> Kind:
-    # What a decorator has wrapped with `functools.wraps` is judged by what is inside, an object by its `__call__`.
+    # A function wrapped with `functools.wraps` is of the kind of the inner one, and an object of that of `__call__`.
     inside: Any = inspect.unwrap(fn)
     while isinstance(inside, partial):
         inside = inspect.unwrap(inside.func)
@@ -177,20 +177,20 @@ def _kind_of(fn: Callable[..., Any]) -> Kind:
 def _parameters_of(fn: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
         found = signature_of(fn).parameters.values()
-    except ValueError:  # some builtins do not say what they take
+    except ValueError:  # some builtins have no signature
         return []
     return [p for p in found if p.kind is not p.VAR_POSITIONAL and p.kind is not p.VAR_KEYWORD]
 
 
 def _need_of(parameter: inspect.Parameter, name: str) -> str | None:
-    """The name of the resource that a parameter stands for; None if it has a default that is data."""
+    """Return the name of the resource that a parameter takes, or None if it has another default."""
     default = parameter.default
     if default is parameter.empty:
         return parameter.name
     injected = injected_name(default)
     if injected is None and isinstance(default, LazyResult | Resource):
         raise TypeError(
-            f"expected a value or `cs.Inject(...)` as default, got `{type(default).__name__}` "
+            f"default must be a value or `cs.Inject(...)`, got `{type(default).__name__}` "
             f"- at parameter `{parameter.name}` of resource `{name}`"
         )
     return injected

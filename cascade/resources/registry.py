@@ -1,4 +1,4 @@
-"""The registry: which provider stands for a name."""
+"""The registry: which provider a name has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.forks import new_lock
 from cascade.exceptions import ResourceError
-from cascade.resources.binding import Binding, check_lives
+from cascade.resources.binding import Binding, check_lifetimes
 from cascade.resources.connected import connected, is_connector
 from cascade.resources.provider import Resource, ScopeKind, Value, check_name
 
@@ -19,10 +19,10 @@ __all__ = ["Registry"]
 
 
 class Registry:
-    """The resources of an engine: `Engine.register` and `Engine.override` lead here.
+    """The resources of an engine, as registered by `Engine.register` and overridden by `Engine.override`.
 
     Attributes:
-        version: changes with every registration, and at both ends of every override.
+        version: incremented by every registration, and at the start and end of every override.
 
     >>> from cascade.resources.registry import Registry
     >>> registry = Registry()
@@ -30,24 +30,24 @@ class Registry:
     >>> registry.check(["host"])
     >>> registry.check(["port"])
     Traceback (most recent call last):
-    cascade.ResourceError: expected a registered resource, got `port`
+    cascade.ResourceError: resource must be registered, got `port`
     """
 
     def __init__(self) -> None:
-        self._lock = new_lock()  # for what changes it, which is allowed from any thread
+        self._lock = new_lock()  # registering and overriding is allowed in any thread
         self.version = 0
         self._registered: dict[str, Resource | Value] = {}
         self._overrides: list[tuple[str, Resource | Value]] = []  # the last one of a name counts
         self._connectors: dict[tuple[int, str], tuple[Any, Resource]] = {}  # by id and name, once each
-        self._bindings: dict[str, Binding] = {}  # those found good in this version
+        self._bindings: dict[str, Binding] = {}  # those checked in this version
         self._made: WeakValueDictionary[tuple[Any, ...], Binding] = WeakValueDictionary()
 
     def register(self, provider: Any, name: str | None = None) -> None:
-        """Have a name stand for a resource. A name that is registered already stands for the new one from now on.
+        """Register a resource under a name. If the name is registered already, it has the new provider from now on.
 
         Args:
-            provider: what `cs.resource` has made; or an object with async ``connect`` and ``close`` methods, which is
-                connected before its first use and closed with the engine; or any other object, which is the value.
+            provider: a `Resource`, made by `cs.resource`; or an object with async ``connect`` and ``close`` methods,
+                which is connected before its first use and closed with the engine; or any other object, the value.
             name: the name; None: that of the resource.
 
         Raises:
@@ -56,23 +56,23 @@ class Registry:
         """
         if name is None:
             if not isinstance(provider, Resource):
-                raise TypeError(f"expected a name for a `{type(provider).__name__}`, which is no resource, got None")
+                raise TypeError(f"name must be given for a value of type `{type(provider).__name__}`, got None")
             name = provider.name
         with self._lock:
             self._registered[name] = self._provider_of(provider, name)
             self._changed()
 
     def override(self, name: str, provider: Any) -> AbstractContextManager[None]:
-        """Have a name stand for something else while a ``with`` block lasts. Overrides nest.
+        """Return a context manager within which a name has another provider. Overrides nest.
 
-        A run that has asked for the resource before keeps what it has.
+        A run that has used the resource before keeps the one that it has.
 
         Args:
             name: the name of a registered resource.
-            provider: as in `register`; its own name, if it has one, does not matter.
+            provider: as in `register`; its own name is ignored.
 
         Raises:
-            ResourceError: nothing is registered under the name.
+            ResourceError: the name is not registered.
             TypeError: as `register` does.
         """
         check_name(name)
@@ -82,11 +82,11 @@ class Registry:
             return _Override(self, (name, self._provider_of(provider, name)))
 
     def check(self, names: Iterable[str]) -> None:
-        """Raise unless all of them, with all that they need, can be set up.
+        """Check that resources, with all their needs, can be set up.
 
         Raises:
-            ResourceError: one is not registered, needs itself, or needs what does not last as long. The message has
-                the names that lead there.
+            ResourceError: one is not registered, needs itself, or needs one of a shorter lifetime. The message has the
+                names that lead to it.
         """
         known = self._bindings
         for name in names:
@@ -94,7 +94,7 @@ class Registry:
                 self._resolve(name)
 
     def scope_of(self, name: str) -> ScopeKind:
-        """What a resource lasts for: "run", "step" or "engine".
+        """Return the scope of a resource: "run", "call" or "engine".
 
         Raises:
             ResourceError: as `check` does.
@@ -102,7 +102,7 @@ class Registry:
         return self.binding(name).scope
 
     def binding(self, name: str) -> Binding:
-        """Give the binding of a name as of now.
+        """Return the current binding of a name.
 
         Raises:
             ResourceError: as `check` does.
@@ -111,28 +111,28 @@ class Registry:
         return self._resolve(name) if found is None else found
 
     def join(self, path: Iterable[str], provider: Resource | Value, needs: Mapping[str, Binding]) -> Binding:
-        """Give the one binding of these parts.
+        """Return the one binding of these parts, and make it if it does not exist.
 
         Args:
-            path: the names that led here, that of the binding last.
-            provider: what stands for it.
+            path: the names that lead to the binding, its own last.
+            provider: its provider.
             needs: the bindings of the provider's parameters.
 
         Raises:
-            ResourceError: one of the needs does not last as long as the binding would.
+            ResourceError: one of the needs has a shorter lifetime than the binding.
         """
         *_, name = path = list(path)
         key = (name, provider, *needs.values())
         found = self._made.get(key)
         if found is None:
-            check_lives(path, provider, needs.values())
+            check_lifetimes(path, provider, needs.values())
             found = self._made[key] = Binding(name, provider, needs)
         return found
 
     def _resolve(self, name: str) -> Binding:
-        """Bind what it needs first. A loop: how long the chain of needs is does not matter."""
+        """Bind a name, its needs first. A loop, as a chain of needs may be longer than the stack is deep."""
         bindings = self._bindings
-        path = {name: self._current([name])}  # in the order in which one led to the other
+        path = {name: self._current([name])}  # each name needs the next
         while path:
             last, provider = next(reversed(path.items()))
             missing = next((need for need in provider.needs.values() if need not in bindings), None)
@@ -144,14 +144,14 @@ class Registry:
                 circle = [*path, missing]
                 circle = circle[circle.index(missing) :]
                 raise ResourceError(
-                    f"expected resources without a circle, got one that needs itself - at {' -> '.join(circle)}"
+                    f"needs of a resource must not form a circle, got one that needs itself - at {' -> '.join(circle)}"
                 )
             else:
                 path[missing] = self._current([*path, missing])
         return bindings[name]
 
     def _current(self, path: list[str]) -> Resource | Value:
-        """What the last name of a path stands for now."""
+        """Return the current provider of the last name of a path."""
         name = path[-1]
         for overridden, provider in reversed(self._overrides):
             if overridden == name:
@@ -161,21 +161,21 @@ class Registry:
         return self._registered[name]
 
     def _unknown(self, path: list[str]) -> str:
-        from difflib import get_close_matches  # nobody needs it who makes no mistake
+        from difflib import get_close_matches  # only needed for the error
 
         near = get_close_matches(path[-1], self._registered, 1)
-        hint = f", perhaps `{near[0]}` was meant" if near else ""
+        hint = f"; did you mean `{near[0]}`?" if near else ""
         place = f" - at {' -> '.join(path)}" if len(path) > 1 else ""
-        return f"expected a registered resource, got `{path[-1]}`{hint}{place}"
+        return f"resource must be registered, got `{path[-1]}`{hint}{place}"
 
-    def put_over(self, layer: tuple[str, Resource | Value]) -> None:
-        """Have an override begin."""
+    def add_override(self, layer: tuple[str, Resource | Value]) -> None:
+        """Start an override."""
         with self._lock:
             self._overrides = [*self._overrides, layer]
             self._changed()
 
-    def take_away(self, layer: tuple[str, Resource | Value]) -> None:
-        """Have an override end: not the last one, if overrides end in another order than they began."""
+    def remove_override(self, layer: tuple[str, Resource | Value]) -> None:
+        """End an override. Overrides may end in any order."""
         with self._lock:
             self._overrides = [found for found in self._overrides if found is not layer]
             self._changed()
@@ -189,23 +189,23 @@ class Registry:
         if isinstance(given, Resource):
             return given
         if isinstance(given, LazyResult):
-            raise TypeError(f"expected a resource or a value, got `{type(given).__name__}` - at resource `{name}`")
+            raise TypeError(f"provider must be a resource or a value, got a `LazyResult` - at resource `{name}`")
         if inspect.isgeneratorfunction(given) or inspect.isasyncgenfunction(given):
             raise TypeError(
-                f"expected a resource or a value, got the generator function `{given.__name__}` without `@cs.resource` "
-                f"- at resource `{name}`"
+                f"provider must be a resource or a value, got the generator function `{given.__name__}`; "
+                f"decorate it with `@cs.resource` - at resource `{name}`"
             )
         if not is_connector(given):
             return Value(given)
-        # Registered again under its name it is the same resource, and not connected a second time.
+        # Registered again under the same name, a connector is the same resource and is not connected again.
         fresh = (given, Resource(connected(given), name, "engine"))
         return self._connectors.setdefault((id(given), name), fresh)[1]
 
 
 class _Override(AbstractContextManager[None]):
-    """A ``with`` block in which a name stands for something else.
+    """The context manager of an override.
 
-    A class: a generator of `contextlib` would set attributes of exceptions, and some refuse that.
+    Not a generator with `contextlib`: that sets attributes of exceptions, and some exceptions refuse it.
     """
 
     def __init__(self, registry: Registry, layer: tuple[str, Resource | Value]) -> None:
@@ -213,7 +213,7 @@ class _Override(AbstractContextManager[None]):
         self._layer = layer
 
     def __enter__(self) -> None:
-        self._registry.put_over(self._layer)
+        self._registry.add_override(self._layer)
 
     def __exit__(self, *exc: object) -> None:
-        self._registry.take_away(self._layer)
+        self._registry.remove_override(self._layer)

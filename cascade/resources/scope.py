@@ -1,4 +1,4 @@
-"""Scopes: how long resources last."""
+"""Scopes: the lifetimes of resources."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["Hooks", "Scope"]
 
 
 class Hooks(NamedTuple):
-    """Who is told what becomes of resources. None of it may raise.
+    """Callbacks about resources. They must not raise.
 
     Attributes:
-        acquired: a resource was set up: its name, and the kind of its scope.
-        released: a resource was torn down: the same, and what went wrong in its teardown, or None.
-        report: something went wrong that no run will raise: a message, and the error.
+        acquired: called after a set-up with the name of the resource and the kind of its scope.
+        released: called after a teardown with the same, and the exception of the teardown or None.
+        report: called with a message and an exception that no run raises.
     """
 
     acquired: Callable[[str, ScopeKind], object]
@@ -34,14 +34,14 @@ class Hooks(NamedTuple):
 
 
 class Scope:
-    """One lifetime: that of an engine, of a run, or of a step. Belongs to one event loop; not for several threads.
+    """One lifetime: that of an engine, of a run, or of a call. It belongs to one event loop and its thread.
 
     Args:
-        registry: says what the names stand for.
-        kind: "engine", "run" or "step".
-        parent: the scope around it, which lasts longer: a run's is the engine's, a step's is the run's.
-        hooks: told what is set up, torn down, and what goes wrong in teardowns.
-        context: of which each resource gets a copy, to be set up and torn down in; None: the current one.
+        registry: which provider a name has.
+        kind: "engine", "run" or "call".
+        parent: the scope around it, which lasts longer: a run's is the engine's, a call's is the run's.
+        hooks: callbacks about set-ups, teardowns and their failures.
+        context: each resource is set up and torn down in a copy of it; None: the current one.
     """
 
     __slots__ = ("_bindings", "_closed", "_closing", "_context", "_instances", "_order", "hooks", "kind", "parent",
@@ -60,11 +60,11 @@ class Scope:
         self.parent = parent
         self.hooks = hooks
         self._context = copy_context() if context is None else context
-        self._bindings: dict[str, Binding] = {}  # what names stand for here, whatever becomes of the registry
+        self._bindings: dict[str, Binding] = {}  # of names used here: later overrides do not change them
         self._instances: dict[Binding, Instance] = {}
-        self._order: list[Instance] = []  # those that are set up, in the order in which they were
+        self._order: list[Instance] = []  # those that are set up, in order of set-up
         self._closing = False
-        self._closed: list[asyncio.Future[None]] | None = []  # each done once it is closed; None: it is
+        self._closed: list[asyncio.Future[None]] | None = []  # done when the scope is closed; None: it is
 
     @property
     def empty(self) -> bool:
@@ -74,7 +74,7 @@ class Scope:
     # --------------------------------------------------------------------------------------------------- getting
 
     def ready(self, name: str) -> tuple[bool, Any]:
-        """Return whether a resource is set up here or in a wider scope, and its value.
+        """Return whether a resource is set up in this scope or a wider one, and its value.
 
         Raises:
             ResourceError: there is no such resource.
@@ -88,12 +88,12 @@ class Scope:
         return True, instance.value
 
     def open(self, name: str) -> tuple[bool, Any]:
-        """Set up a resource if nothing needs to be awaited; return whether it is set up, and its value.
+        """Set up a resource if that awaits nothing; return whether it is set up, and its value.
 
         Raises:
             ResourceError: there is no such resource.
-            EngineStateError: the scope that it belongs to has ended.
-            BaseException: what its set-up raises.
+            EngineStateError: the scope to which it belongs has ended.
+            BaseException: the exception of its set-up.
         """
         binding = self._bind(name)
         if isinstance(binding.provider, Value):
@@ -104,7 +104,7 @@ class Scope:
         return True, instance.value
 
     def binding(self, name: str) -> Binding:
-        """Return what a name stands for here.
+        """Return the binding of a name in this scope.
 
         Raises:
             ResourceError: there is no such resource.
@@ -112,20 +112,21 @@ class Scope:
         return self._bind(name)
 
     async def get(self, name: str) -> Any:
-        """Return a resource, set up in the scope that it belongs to if it is not yet, what it needs first.
+        """Return a resource. If necessary it is set up in the scope to which it belongs, its needs first.
 
-        Nothing is awaited if nothing needs to be. If a set-up fails, all who wait for it get what it raised, and who
-        asks later has it tried again. Cancelling all who wait for it stops it, and is let out when it has stopped.
+        It awaits nothing if the set-ups await nothing. If a set-up fails, all calls that wait for it raise its
+        exception, and the next use tries again. A set-up is stopped when all calls that wait for it are cancelled;
+        they raise `CancelledError` when it has stopped.
 
         Raises:
             ResourceError: there is no such resource, or it does not yield once.
-            EngineStateError: the scope that it belongs to has ended.
-            BaseException: what its set-up raises.
+            EngineStateError: the scope to which it belongs has ended.
+            BaseException: the exception of its set-up.
         """
         return await self.obtain(self._bind(name))
 
     async def obtain(self, binding: Binding) -> Any:
-        """Return what a binding of this scope stands for; see `get`."""
+        """Return the resource of a binding of this scope; see `get`."""
         if isinstance(binding.provider, Value):
             return binding.provider.value
         while True:
@@ -142,10 +143,10 @@ class Scope:
                     raise error
                 finally:
                     del error  # its traceback leads to this frame
-            # Whoever wanted it was cancelled, or it ended by itself: once more.
+            # The set-up was given up by other calls, or the resource ended by itself: try again.
 
     def _bind(self, name: str) -> Binding:
-        """What a name stands for here. A run keeps to what it has once begun with, through overrides."""
+        """Return the binding of a name. A run keeps the binding of its first use, whatever is overridden later."""
         found = self._bound(name)
         if found is not None:
             return found
@@ -158,7 +159,7 @@ class Scope:
             if found is None:
                 needs = {parameter: self._bind(need.name) for parameter, need in member.needs.items()}
                 found = self.registry.join([member.name], member.provider, needs)
-                (self if found.scope == "step" else self._around("run"))._bindings[member.name] = found
+                (self if found.scope == "call" else self._around("run"))._bindings[member.name] = found
         return self._bind(name)
 
     def _bound(self, name: str) -> Binding | None:
@@ -170,7 +171,7 @@ class Scope:
         return None
 
     def _around(self, kind: ScopeKind) -> Scope:
-        """The scope of that kind that this one is in; itself if there is none."""
+        """Return the enclosing scope of a kind (this one, if it is of that kind), or this one if there is none."""
         scope: Scope | None = self
         while scope is not None:
             if scope.kind == kind:
@@ -179,18 +180,18 @@ class Scope:
         return self
 
     def _owner(self, binding: Binding) -> Scope:
-        """The scope in which a binding is set up."""
+        """Return the scope in which a binding is set up."""
         owner = self._around(binding.scope)
         if owner.kind != binding.scope:
             raise ResourceError(
-                f"expected a resource of scope {self.kind} or longer, got `{binding.name}` of scope {binding.scope}"
+                f"resource must be of scope {self.kind} or longer, got `{binding.name}` of scope {binding.scope}"
             )
         return owner
 
     # --------------------------------------------------------------------------------------------------- set-up
 
     def _open(self, binding: Binding) -> Instance | None:
-        """Set up what needs nothing awaited; return the instance if there is one now, which may be opening."""
+        """Set up what awaits nothing; return the instance, which may still be opening, or None if there is none."""
         found = self._owner(binding)._instances.get(binding)
         if found is not None:
             return found
@@ -210,42 +211,42 @@ class Scope:
 
     def _add(self, binding: Binding) -> Instance:
         if self._closing:
-            raise EngineStateError(f"resource `{binding.name}` was asked for when its {self.kind} had ended")
+            raise EngineStateError(f"cannot set up resource `{binding.name}`: its {self.kind} has ended")
         if not isinstance(binding.provider, Resource):
             raise InternalError(f"a value was to be set up: {binding!r}")
         instance = self._instances[binding] = Instance(self, binding, binding.provider, self._context.copy())
         return instance
 
     def _value(self, binding: Binding) -> Any:
-        """The value of what is set up."""
+        """Return the value of a binding that is set up."""
         if isinstance(binding.provider, Value):
             return binding.provider.value
         return self._owner(binding)._instances[binding].value
 
     def opened(self, instance: Instance) -> None:
-        """An instance is set up."""
+        """Note that an instance is set up."""
         self._order.append(instance)
         self.hooks.acquired(instance.binding.name, self.kind)
 
     def forget(self, instance: Instance) -> None:
-        """An instance is no more: who asks for it will have it set up anew."""
+        """Note that an instance is gone: the next use of its binding sets up another one."""
         if self._instances.get(instance.binding) is instance:
             del self._instances[instance.binding]
 
     # -------------------------------------------------------------------------------------------------- teardown
 
     async def close(self, error: BaseException | None) -> BaseException | None:
-        """Tear down all that is set up here, the last first. Nothing may use any of it any more.
+        """Tear down all instances of this scope, the last one first. None of them may be in use any more.
 
-        A teardown that fails keeps no other from being done. The first failure of a scope that had none is its failure
-        from then on, and is raised in the generators that follow; any other is reported, and noted on that failure.
-        Cancelling does not stop it, but is let out at the end. Nothing is awaited if nothing needs to be.
+        All teardowns are done, even if some fail. The first failure in a scope that has none becomes the failure of the
+        scope, and is raised in the generators that follow; any other is reported, and added to that failure as a note.
+        A cancellation does not stop it, but is raised at the end. It awaits nothing if the teardowns await nothing.
 
         Args:
-            error: what the run or step has failed with, which is raised in the generators; None: it has not.
+            error: the failure of the run or call, which is raised in the generators; None: it has not failed.
 
         Returns:
-            The failure of a teardown, if ``error`` is None: the run or step has failed with it.
+            The failure of a teardown, if ``error`` is None: the run or call fails with it.
         """
         if self._closing:
             if (cancelled := await self._wait_closed()) is not None:
@@ -259,7 +260,7 @@ class Scope:
             instance.abandon()
         for instance in opening:
             cancelled = await instance.outlast("opening") or cancelled
-        first: Instance | None = None  # whose teardown has failed, if nothing had before
+        first: Instance | None = None  # the instance whose teardown is the failure of the scope
         failure = error
         while self._order:
             instance = self._order[-1]
@@ -286,7 +287,7 @@ class Scope:
         return None if first is None else first.wrong
 
     def abandon(self, error: BaseException) -> None:
-        """The event loop was closed: tear down what needs nothing awaited, report the rest as lost."""
+        """End a scope whose event loop was closed: tear down what awaits nothing, report the rest as lost."""
         self._closing = True
         for instance in [*self._order[::-1], *self._instances.values()]:
             if instance.state != "ready" or not instance.end_now(error):
@@ -301,12 +302,12 @@ class Scope:
         self.hooks.report(f"resource `{instance.binding.name}` failed in its teardown", instance.wrong)
 
     def closed(self, instance: Instance, wrong: BaseException | None, *, early: bool) -> None:
-        """An instance is torn down.
+        """Note that an instance is torn down.
 
         Args:
-            instance: which.
-            wrong: what went wrong in its teardown.
-            early: it ended by itself.
+            instance: the instance.
+            wrong: the exception of its teardown, or None.
+            early: whether it ended by itself, before its scope.
         """
         name = instance.binding.name
         self.forget(instance)
@@ -317,6 +318,10 @@ class Scope:
         elif wrong is not None and not isinstance(wrong, URGENT):
             self.hooks.report(f"resource `{name}` ended before its {self.kind} did", wrong)
         self.hooks.released(name, self.kind, wrong)
+
+    def report(self, message: str, error: BaseException) -> None:
+        """Report an exception that no run raises."""
+        self.hooks.report(message, error)
 
     async def _wait_closed(self) -> CancelledError | None:
         cancelled = None

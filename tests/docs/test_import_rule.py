@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import cascade as cs
+
 PACKAGE = Path(__file__).parents[2] / "cascade"
 
 LAYERS = [
@@ -117,3 +119,14 @@ def test_only_these_await() -> None:
                 if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
                     awaiting.add(folder_of(module_of(path)))
     assert awaiting <= allowed
+
+
+def test_demos_use_public_names_only() -> None:
+    """They show what users can write."""
+    for path in FILES:
+        if folder_of(module_of(path)) == "demos":
+            names = {name for name in IMPORTS[path] if folder_of(name) != "demos"}
+            assert names <= {"cascade", "cascade.extras"}, path
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cs":
+                    assert node.attr in cs.__all__, f"{path}: {node.attr}"

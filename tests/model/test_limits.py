@@ -19,7 +19,7 @@ from support.observation import settle
 
 CAPACITIES = {"gpu": 2, "mem": 1.5}
 TASKS = [("a.get", "get"), ("a.put", "put"), ("b.get", "get")]
-SCOPES = ["*", "task:a.*", "task:get", "task:b.get", "run:1", "[rt]*2"]
+SELECTORS = ["*", "task:a.*", "task:get", "task:b.get", "run:1", "[rt]*2"]
 RATES = {"1/s": Fraction(1, SECOND), "7/10s": Fraction(7, 10 * SECOND), "3/s": Fraction(3, SECOND)}
 TTLS = st.sampled_from([None, None, 0, 0.7, 2])
 
@@ -35,11 +35,11 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("cancel"), places),
     st.tuples(st.just("release and cancel"), places),
     st.tuples(st.just("capacity"), st.sampled_from(["gpu", "mem"]), st.sampled_from([0, 0.5, 1, 2, 3])),
-    st.tuples(st.just("concurrency"), st.sampled_from(SCOPES), st.integers(1, 3), TTLS),
-    st.tuples(st.just("rate"), st.sampled_from(SCOPES), st.sampled_from(sorted(RATES)), st.integers(1, 3), TTLS),
-    st.tuples(st.just("remove"), st.sampled_from(SCOPES)),
-    st.tuples(st.just("pause"), st.sampled_from(SCOPES), TTLS),
-    st.tuples(st.just("resume"), st.sampled_from(SCOPES)),
+    st.tuples(st.just("concurrency"), st.sampled_from(SELECTORS), st.integers(1, 3), TTLS),
+    st.tuples(st.just("rate"), st.sampled_from(SELECTORS), st.sampled_from(sorted(RATES)), st.integers(1, 3), TTLS),
+    st.tuples(st.just("remove"), st.sampled_from(SELECTORS)),
+    st.tuples(st.just("pause"), st.sampled_from(SELECTORS), TTLS),
+    st.tuples(st.just("resume"), st.sampled_from(SELECTORS)),
     st.tuples(st.just("advance"), st.integers(0, 2 * SECOND)),
 )
 
@@ -49,7 +49,7 @@ class Rule:
     """A rule as one would write it down."""
 
     kind: str
-    scope: str
+    selector: str
     capacity: Fraction = Fraction(0)  # of a pool; of a rate, its burst
     used: Fraction = Fraction(0)
     speed: Fraction = Fraction(0)  # calls a nanosecond
@@ -89,7 +89,7 @@ class Model:
 
     def matching(self, call: Call, kind: str) -> list[Rule]:
         rules = [rule for rule in self.rules.values() if rule.kind == kind]
-        return [rule for rule in rules if any(fnmatchcase(name, rule.scope) for name in call.names)]
+        return [rule for rule in rules if any(fnmatchcase(name, rule.selector) for name in call.names)]
 
     def shares(self, call: Call) -> list[tuple[Rule, Fraction]]:
         asked = [(self.pools[name], amount) for name, amount in call.amounts.items() if amount]
@@ -154,10 +154,10 @@ class Model:
                 self.outcomes[call.number] = "error"
         self.settle()
 
-    def rule(self, kind: str, scope: str, capacity: int, ttl: float | None, speed: Fraction = Fraction(0)) -> None:
-        rule = self.rules.get((kind, scope))
+    def rule(self, kind: str, selector: str, capacity: int, ttl: float | None, speed: Fraction = Fraction(0)) -> None:
+        rule = self.rules.get((kind, selector))
         if rule is None:
-            rule = self.rules[kind, scope] = Rule(kind, scope, calls=Fraction(capacity), speed=speed)
+            rule = self.rules[kind, selector] = Rule(kind, selector, calls=Fraction(capacity), speed=speed)
         elif kind == "rate":
             cost = (1 / speed).numerator  # a call is so many parts, and there are whole parts only
             rule.calls = Fraction(int(rule.calls * cost), cost)
@@ -215,10 +215,10 @@ class Real:
 
     async def ask(self, number: int, task: tuple[str, str], run: int, amounts: dict[str, float]) -> None:
         try:
-            demand = self.limits.demand(*task, run, amounts)
-            grant = self.limits.try_acquire(demand)
+            request = self.limits.request(*task, run, amounts)
+            grant = self.limits.try_acquire(request)
             if grant is None:
-                grant = await self.limits.acquire(demand, self.told[number].append)
+                grant = await self.limits.acquire(request, self.told[number].append)
                 assert len(self.told[number]) == 1
             self.grants[number] = grant
         except cs.LimitError:
@@ -237,7 +237,7 @@ def check(real: Real, model: Model) -> None:
     assert real.outcomes == model.outcomes
     assert sorted(real.grants) == sorted(model.running)
     seen = {(state.kind, state.name): state for state in real.limits.snapshot()}
-    rules = {(rule.kind, rule.scope): rule for rule in (*model.pools.values(), *model.rules.values())}
+    rules = {(rule.kind, rule.selector): rule for rule in (*model.pools.values(), *model.rules.values())}
     assert seen.keys() == rules.keys()
     for key, rule in rules.items():
         state = seen[key]
@@ -292,20 +292,20 @@ async def apply(real: Real, model: Model, number: int, operation: tuple[Any, ...
         case "capacity", name, capacity:
             model.set_capacity(name, Fraction(str(capacity)))
             real.limits.set(name, capacity=capacity)
-        case "concurrency", scope, most, ttl:
-            model.rule("concurrency", scope, most, ttl)
-            real.limits.set(scope, concurrency=most, ttl=ttl)
-        case "rate", scope, rate, burst, ttl:
-            model.rule("rate", scope, burst, ttl, RATES[rate])
-            real.limits.set(scope, rate=rate, burst=burst, ttl=ttl)
-        case "remove", scope:
-            expected = model.remove(("concurrency", scope), ("rate", scope))
-            assert real.limits.remove(scope) is expected
-        case "pause", scope, ttl:
-            model.rule("pause", scope, 0, ttl)
-            real.limits.pause(scope, ttl)
-        case "resume", scope:
-            assert real.limits.resume(scope) is model.remove(("pause", scope))
+        case "concurrency", selector, most, ttl:
+            model.rule("concurrency", selector, most, ttl)
+            real.limits.set(selector, concurrency=most, ttl=ttl)
+        case "rate", selector, rate, burst, ttl:
+            model.rule("rate", selector, burst, ttl, RATES[rate])
+            real.limits.set(selector, rate=rate, burst=burst, ttl=ttl)
+        case "remove", selector:
+            expected = model.remove(("concurrency", selector), ("rate", selector))
+            assert real.limits.remove(selector) is expected
+        case "pause", selector, ttl:
+            model.rule("pause", selector, 0, ttl)
+            real.limits.pause(selector, ttl)
+        case "resume", selector:
+            assert real.limits.resume(selector) is model.remove(("pause", selector))
         case "advance", nanoseconds:
             model.pass_time(nanoseconds)
             real.timers.advance(nanoseconds)
@@ -330,9 +330,9 @@ def test_any_sequence(operations: list[tuple[Any, ...]]) -> None:
         for state in real.limits.snapshot():
             assert state.waiting == 0
             assert state.kind == "rate" or state.in_use == 0
-        for scope in SCOPES:
-            real.limits.remove(scope)
-            real.limits.resume(scope)
+        for selector in SELECTORS:
+            real.limits.remove(selector)
+            real.limits.resume(selector)
         assert not real.limits.active
         assert not real.timers.pending  # nothing is left that would wake somebody
 

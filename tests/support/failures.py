@@ -247,7 +247,7 @@ WAYS: dict[str, Way] = {
     "tail": _way(lambda held: given(held).after(given(1)).run_if(True).with_retry(max_attempts=2).after(sync(held))),
     **{f"resource: {scope}, {'async' if is_async else 'sync'}, {'set-up' if early else 'tear-down'}":
         _resource(scope, is_async=is_async, early=early)
-        for scope in ("engine", "run", "step") for is_async in (False, True) for early in (False, True)},
+        for scope in ("engine", "run", "call") for is_async in (False, True) for early in (False, True)},
     "rule": under_a_rule,
     "pause": under_a_pause,
     "cancelled": is_cancelled,

@@ -29,7 +29,7 @@ class Told:
 
 
 class Lives:
-    """A registry with an engine's scope, a run's in it, and a step's in that."""
+    """A registry with an engine's scope, a run's in it, and a call's in that."""
 
     def __init__(self, *providers: Resource, **values: object) -> None:
         self.registry = Registry()
@@ -41,16 +41,16 @@ class Lives:
         self.hooks = Hooks(self.told.acquired, self.told.released, self.told.report)
         self.engine = Scope(self.registry, "engine", None, self.hooks)
         self.run = self.new_run()
-        self.step = self.new_step()
+        self.call = self.new_call()
 
     def new_run(self) -> Scope:
         return Scope(self.registry, "run", self.engine, self.hooks)
 
-    def new_step(self, run: Scope | None = None) -> Scope:
-        return Scope(self.registry, "step", run or self.run, self.hooks)
+    def new_call(self, run: Scope | None = None) -> Scope:
+        return Scope(self.registry, "call", run or self.run, self.hooks)
 
     async def close(self, error: BaseException | None = None) -> None:
-        for scope in (self.step, self.run, self.engine):
+        for scope in (self.call, self.run, self.engine):
             await scope.close(error)
 
 

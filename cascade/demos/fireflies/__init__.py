@@ -1,25 +1,23 @@
 """Fireflies: a swarm of recursive agents that fall into step, the main job of the command line.
 
 Read `additive` first: its `additive_agent` is the whole behaviour of a firefly, as one recursive expression. There are
-three models, each with its agent and with the kind of swarm that its agents live in:
+three models, each with an agent and a class of swarm for these agents:
 
-    additive    a flash that is seen moves the phase on by a fixed nudge
-    mirollo     it moves it on the more, the later in the cycle it comes (Mirollo and Strogatz)
-    cellular    whole numbers and ticks: it holds a cell back
+    additive    a flash that is seen advances the phase by a fixed nudge
+    mirollo     it advances the phase the more, the later in the cycle it is seen (Mirollo and Strogatz)
+    cellular    integer states and ticks: it holds a cell back
 
 Around them:
 
-    settings    what a show is asked for, checked all at once
-    topology    who sees whom
-    firefly     the state of one agent
-    swarm       all agents, their counters and the order parameter R: what the models share
+    settings    the settings of a show, checked all at once
+    topology    which fireflies see each other
+    swarm       the state of one agent; all agents, their counters and the order parameter R: what the models share
     trace       a hash of all flashes
-    sampler     looks at a swarm from outside while it runs: R, loop lag, flashes
-    view        the live picture of it, or a line a second
+    sampler     measures a swarm from outside while it runs: R, loop lag, flashes
+    view        the live picture of a swarm, or a line a second
     summary     the figures at the end
-    plot        the figures as a picture
-    extra       what to say when an optional package is missing
-    show        all of it on one engine: `show.show(settings)`
+    plot        R and the flashes as a picture
+    show        a whole show on one engine: `show.show(settings)`
 
 Neighbours fall into step at nearly any nudge. On a 10 x 10 torus, R > 0.95 was reached by each of the seeds 1 to 30
 
@@ -33,13 +31,13 @@ docs/guide/fireflies.md has the figures.
 
 from __future__ import annotations
 
+import cascade as cs
 from cascade.demos.fireflies.additive import Additive, additive_agent
 from cascade.demos.fireflies.cellular import Cell, Cellular, cellular_agent
-from cascade.demos.fireflies.firefly import Firefly
 from cascade.demos.fireflies.mirollo import Mirollo, mirollo_agent
 from cascade.demos.fireflies.settings import Settings, SettingsError
 from cascade.demos.fireflies.summary import Summary
-from cascade.demos.fireflies.swarm import Swarm
+from cascade.demos.fireflies.swarm import Firefly, Swarm
 from cascade.demos.fireflies.topology import (
     Topology,
     all_to_all,
@@ -79,3 +77,9 @@ __all__ = [
     "torus4",
     "torus8",
 ]
+
+# Tracebacks and pickles name this package, not the files in it. A task keeps the module of its function.
+for _name in __all__:
+    if not isinstance(globals()[_name], cs.Task):
+        globals()[_name].__module__ = __name__
+del _name

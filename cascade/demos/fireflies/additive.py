@@ -1,43 +1,43 @@
-"""The additive model: a flash that is seen moves the phase on by a fixed nudge, but for a while after one's own."""
+"""The additive model: a flash that is seen advances the phase by a fixed nudge, except in a refractory period."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import cascade as cs
-from cascade._support.public import public_in
-from cascade.demos.fireflies.firefly import Firefly
-from cascade.demos.fireflies.swarm import Swarm
+from cascade.demos.fireflies.swarm import Firefly, Swarm
 from cascade.demos.fireflies.topology import Topology
 
-# All of these are a few additions: a thread would cost more than they do.
+__all__ = ["Additive", "AdditiveFirefly", "additive_agent"]
+
+# These are a few additions each: a worker thread would cost more.
 inline = cs.task(mode="inline")
 
 GRAIN = 1e-9
-"""Seconds: what the engine's clock counts in. A timer that is no later than that is not late."""
+"""Seconds: the resolution of the engine's clock. A timer that is later by at most this is on time."""
 
 
 class AdditiveFirefly(Firefly["Additive"]):
-    """A firefly that sees nothing for a while after its own flash."""
+    """A firefly with a refractory period: it sees nothing for a while after its own flash."""
 
     __slots__ = ("blind_until",)
 
     def __init__(self, swarm: Additive, index: int, due: float) -> None:
         super().__init__(swarm, index, due)
         self.blind_until = -float("inf")
-        """The end of its last refractory period: no flash up to that instant is seen, however late one hears of it."""
+        """The end of its last refractory period: flashes up to this instant are not seen, however late they arrive."""
 
 
 @inline
 def additive_agent(me: AdditiveFirefly, phase: float, at: float) -> cs.LazyResult:
     """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`.
 
-    Everything is reckoned from instants, the times of flashes, and never from the moment at which the loop came round
-    to it: a loop that lags makes fireflies late to act, but bends no phase, and lateness does not add up.
+    Phases are computed from the instants of flashes, never from the time at which the event loop runs the agent: if the
+    loop lags, fireflies act late, but their phases stay exact, and delays do not accumulate.
 
-    A firefly is in one of two states, refractory or watching; each is one nested task, which is given what it needs of
-    this iteration. What a parked agent holds, the garbage collector walks: functions made anew in each iteration, with
-    their closures, would be twice as much, and would keep it busy for half of the time.
+    A firefly is in one of two states, refractory or watching; each is a task that takes what it needs of this iteration
+    as arguments. The garbage collector traverses all objects that parked agents refer to: closures made in each
+    iteration would double their number, and the collector would take half of the time.
     """
     swarm = me.swarm
     due = me.due = at + (1.0 - phase) * swarm.period
@@ -51,11 +51,11 @@ def additive_agent(me: AdditiveFirefly, phase: float, at: float) -> cs.LazyResul
 
 @inline
 def listen(me: AdditiveFirefly, rested: float) -> cs.LazyResult:
-    """The refractory period is over."""
+    """Continue after the refractory period."""
     swarm = me.swarm
     swarm.events += 1
-    heard = me.channel.drain()  # what flashed in the refractory period was not seen...
-    if heard and swarm.now() > me.blind_until + GRAIN:  # ...but if the loop is late, there may be more
+    heard = me.channel.drain()  # flashes in the refractory period are not seen...
+    if heard and swarm.now() > me.blind_until + GRAIN:  # ...but if the loop lags, later ones may be among them
         for instant in reversed(heard):
             if instant > me.blind_until:
                 me.channel.unreceive(instant)
@@ -64,18 +64,18 @@ def listen(me: AdditiveFirefly, rested: float) -> cs.LazyResult:
 
 @inline
 def react(me: AdditiveFirefly, phase: float, at: float, seen: cs.Received) -> cs.LazyResult:
-    """A flash was seen, or it is time for one."""
+    """Continue after a flash that was seen, or at the time of the own flash."""
     swarm = me.swarm
     swarm.events += 1
     due = me.due
     if seen.timed_out:
         instant = due
         nudged = 1.0
-    elif seen.message >= due:  # a signal overtook a timer that was late: first things first
+    elif seen.message >= due:  # a message overtook a late timer: flash first
         me.channel.unreceive(seen.message)
         instant = due
         nudged = 1.0
-    elif seen.message <= me.blind_until:  # a signal that was late itself
+    elif seen.message <= me.blind_until:  # a message that was late
         instant = at
         nudged = phase
     else:
@@ -84,26 +84,25 @@ def react(me: AdditiveFirefly, phase: float, at: float, seen: cs.Received) -> cs
     if nudged < 1.0:
         return additive_agent(me, nudged, instant)
     me.flash(instant)
-    me.blind_until = instant  # those that flash together do not see one another
+    me.blind_until = instant  # fireflies that flash together do not see each other
     return additive_agent(me, swarm.scatter() if swarm.jitter else 0.0, instant)
 
 
-@public_in("cascade.demos.fireflies")
 class Additive(Swarm[AdditiveFirefly]):
-    """A swarm of such fireflies.
+    """A swarm of the additive model.
 
     Args:
-        topology: who sees whom.
+        topology: which fireflies see each other.
         period: seconds from flash to flash of a firefly that is alone.
         refractory: seconds after its own flash in which a firefly sees nothing.
-        nudge: how far a flash that is seen moves the phase on; a fraction of the period.
-        jitter: most seconds by which a cycle is longer or shorter.
-        seed: of phases and jitter; None: another one each time.
+        nudge: by how much a flash that is seen advances the phase, as a fraction of the period; >= 0.
+        jitter: the maximum seconds by which a cycle is longer or shorter.
+        seed: of phases and jitter; None: a random one.
         phases: at the start; None: random ones.
-        now: the clock.
+        now: returns the time of the clock in seconds.
 
     Raises:
-        ValueError: one of these is out of its range.
+        ValueError: an argument is out of range.
 
     If one of two that see each other has just flashed, and the phase of the other may be anything, they fall into step
     with probability 2 rho + eps: rho, below 1/2, is the refractory period as a fraction of the period, eps the nudge.
@@ -140,25 +139,25 @@ class Additive(Swarm[AdditiveFirefly]):
         now: Callable[[], float],
     ) -> None:
         if not 0 <= refractory < period:
-            raise ValueError(f"expected refractory from 0 to less than the period, {period!r}, got {refractory!r}")
+            raise ValueError(f"refractory must be >= 0 and less than period={period!r}, got {refractory!r}")
         if not nudge >= 0 or not jitter >= 0:
-            raise ValueError(f"expected nudge and jitter of 0 or more, got {nudge!r} and {jitter!r}")
+            raise ValueError(f"nudge and jitter must be >= 0, got {nudge!r} and {jitter!r}")
         super().__init__(topology, period=period, seed=seed, phases=phases, now=now)
         self.blind = refractory / period
-        """The refractory period as a fraction of the period: below this phase nothing is seen."""
+        """The refractory period as a fraction of the period: below this phase no flash is seen."""
         self.awake = period - refractory
         """Seconds from the end of the refractory period to the flash."""
         self.nudge = nudge
         self.jitter = jitter
 
     def firefly(self, index: int, phase: float, due: float) -> AdditiveFirefly:
-        """Make one that has a phase now, and will flash at an instant."""
+        """Make a firefly that has a phase now and will flash at `due`."""
         return AdditiveFirefly(self, index, due)
 
     def agent(self, firefly: AdditiveFirefly, phase: float, at: float) -> cs.LazyResult:
-        """The endless expression of one that has a phase at an instant."""
+        """Return the endless expression of a firefly that has a phase at an instant."""
         return additive_agent(firefly, phase, at)
 
     def scatter(self) -> float:
-        """The phase just after a flash where cycles jitter; uniform, and 0 on average."""
+        """Return the phase just after a flash with jitter: uniform, and 0 on average."""
         return self.random.uniform(-self.jitter, self.jitter) / self.period

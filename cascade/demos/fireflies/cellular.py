@@ -1,9 +1,9 @@
-"""The cellular model: whole numbers and ticks, and a flash that is seen holds a cell back.
+"""The cellular model: integer states and ticks; a flash that is seen holds a cell back.
 
 H. Lyu, "Synchronization of finite-state pulse-coupled oscillators", Physica D 303 (2015). A cell has a state from 0 to
 k - 1 and blinks in the state b = (k - 1) // 2. At each tick it goes on to the next state, unless it is past b and a
-neighbour is at b: then it stays. On a tree all cells fall into step from every start exactly if nobody has k neighbours
-or more; that holds for k from 3 to 6.
+neighbour is at b: then it stays. On a tree all cells fall into step from every start exactly if no cell has k
+neighbours or more; that holds for k from 3 to 6.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import cascade as cs
-from cascade._support.public import public_in
-from cascade.demos.fireflies.firefly import Firefly
-from cascade.demos.fireflies.swarm import Swarm
+from cascade.demos.fireflies.swarm import Firefly, Swarm
 from cascade.demos.fireflies.topology import Topology
+
+__all__ = ["Cell", "Cellular", "cellular_agent"]
 
 inline = cs.task(mode="inline")
 
 
-@public_in("cascade.demos.fireflies")
 class Cell(Firefly["Cellular"]):
     """A firefly with a state in place of a phase."""
 
@@ -28,15 +27,15 @@ class Cell(Firefly["Cellular"]):
     def __init__(self, swarm: Cellular, index: int, due: float, state: int) -> None:
         super().__init__(swarm, index, due)
         self.state = state
-        """Where it is since the last tick, 0 to k - 1."""
+        """Its state since the last tick, 0 to k - 1."""
 
 
 @inline
 def cellular_agent(me: Cell, state: int, tick: int, foreseen: bool) -> cs.LazyResult:
     """Live on from a `state` at a `tick`.
 
-    Cells whose tick has come move one after another. One that sees a neighbour blink in the next tick, before it has
-    moved itself, keeps that in mind: `foreseen` tells whether it has seen one blink in this tick already.
+    Cells move one after another at each tick. A cell may see a neighbour blink in the next tick before it has moved
+    itself; it passes this on: `foreseen` is whether it has seen a neighbour blink in this tick already.
     """
     swarm = me.swarm
     at, following = swarm.instant(tick), swarm.instant(tick + 1)
@@ -58,20 +57,19 @@ def cellular_agent(me: Cell, state: int, tick: int, foreseen: bool) -> cs.LazyRe
     return move(cs.wait(left if left > 0.0 else 0.0))
 
 
-@public_in("cascade.demos.fireflies")
 class Cellular(Swarm[Cell]):
-    """A swarm of such cells.
+    """A swarm of the cellular model.
 
     Args:
-        topology: who sees whom.
-        period: seconds from flash to flash of a cell that is alone; a tick is so many seconds over ``states``.
-        states: k, at least 3.
-        seed: of the states at the start; None: another one each time.
+        topology: which cells see each other.
+        period: seconds from flash to flash of a cell that is alone; a tick is this divided by ``states``.
+        states: k, >= 3.
+        seed: of the states at the start; None: a random one.
         start: the states at the start; None: random ones.
-        now: the clock.
+        now: returns the time of the clock in seconds.
 
     Raises:
-        ValueError: one of these is out of its range.
+        ValueError: an argument is out of range.
 
     >>> from cascade.demos.fireflies import path
     >>> cells = Cellular(path(3), period=6.0, states=6, start=[2, 3, 1], now=lambda: 0.0)
@@ -92,10 +90,10 @@ class Cellular(Swarm[Cell]):
         now: Callable[[], float],
     ) -> None:
         if states < 3:
-            raise ValueError(f"expected at least 3 states, got {states!r}")
+            raise ValueError(f"states must be >= 3, got {states!r}")
         for place, state in enumerate(start or ()):
             if not 0 <= state < states:
-                raise ValueError(f"expected a state from 0 to {states - 1}, got {state!r} - at `start[{place}]`")
+                raise ValueError(f"start[{place}] must be a state from 0 to {states - 1}, got {state!r}")
         self.states = states
         self.blink = (states - 1) // 2
         self.tick = period / states
@@ -110,22 +108,22 @@ class Cellular(Swarm[Cell]):
         return [self.phase_of(self.random.randrange(self.states)) for _ in self.topology]
 
     def phase_of(self, state: int) -> float:
-        """How far a state is from blinking: 0 if it does."""
+        """Return the phase of a state: 0 if the cell blinks."""
         return (state - self.blink) % self.states / self.states
 
     def instant(self, tick: int) -> float:
-        """When a tick is: the same number for whoever asks."""
+        """Return the instant of a tick: exactly the same number for all cells."""
         return self.begun + tick * self.tick
 
     def firefly(self, index: int, phase: float, due: float) -> Cell:
-        """Make one that has a phase now, and will blink at an instant."""
+        """Make a cell that has a phase now and will blink at `due`."""
         return Cell(self, index, due, round(phase * self.states + self.blink) % self.states)
 
     def agent(self, firefly: Cell, phase: float, at: float) -> cs.LazyResult:
-        """The endless expression of one that is at its start: a phase says less than the state."""
+        """Return the endless expression of a cell at its start, from its state: a phase is less exact."""
         return cellular_agent(firefly, firefly.state, 0, False)
 
     def targets(self) -> Iterator[cs.LazyResult]:
-        """One endless expression per cell. It begins now: making many cells takes longer than a tick."""
+        """Yield one endless expression per cell. Tick 0 is now: making many cells takes longer than a tick."""
         self.begun = self.now()
         return super().targets()

@@ -1,4 +1,4 @@
-"""The model of Mirollo and Strogatz: a flash that is seen moves the phase on the more, the later in the cycle it comes.
+"""The model of Mirollo and Strogatz: a flash that is seen advances the phase the more, the later it is seen.
 
 R. E. Mirollo and S. H. Strogatz, "Synchronization of pulse-coupled biological oscillators", SIAM J. Appl. Math. 50
 (1990). A firefly charges up along f(phi) = ln(1 + (e^b - 1) phi) / b, steeply at first, and flashes at f = 1. A flash
@@ -12,19 +12,19 @@ import math
 from collections.abc import Callable, Sequence
 
 import cascade as cs
-from cascade._support.public import public_in
-from cascade.demos.fireflies.firefly import Firefly
-from cascade.demos.fireflies.swarm import Swarm
+from cascade.demos.fireflies.swarm import Firefly, Swarm
 from cascade.demos.fireflies.topology import Topology
+
+__all__ = ["Mirollo", "mirollo_agent"]
 
 inline = cs.task(mode="inline")
 
 
 @inline
 def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResult:
-    """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`, reckoned from instants alone.
+    """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`, computed from instants only.
 
-    A loop that lags may bring it signals out of order: they are reckoned in the order in which they come.
+    If the loop lags, messages may arrive out of order: they are handled in order of arrival.
     """
     swarm = me.swarm
     due = me.due = at + (1.0 - phase) * swarm.period
@@ -36,11 +36,11 @@ def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResul
         if seen.timed_out:
             instant = due
             pulsed = 1.0
-        elif seen.message > due:  # a signal overtook a timer that was late: first things first
+        elif seen.message > due:  # a message overtook a late timer: flash first
             me.channel.unreceive(seen.message)
             instant = due
             pulsed = 1.0
-        elif seen.message <= me.flashed:  # they flashed together, and nothing comes between
+        elif seen.message <= me.flashed:  # both flashed together: no effect
             instant = at
             pulsed = phase
         else:
@@ -55,21 +55,21 @@ def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResul
     return react(me.channel.recv(timeout=left if left > 0.0 else 0.0))
 
 
-@public_in("cascade.demos.fireflies")
 class Mirollo(Swarm[Firefly["Mirollo"]]):
-    """A swarm of such fireflies.
+    """A swarm of the model of Mirollo and Strogatz.
 
     Args:
-        topology: who sees whom. With `all_to_all` they fall into step from almost all phases, as the paper proves.
+        topology: which fireflies see each other. With `all_to_all` they fall into step from almost all phases, as the
+            paper proves.
         period: seconds from flash to flash of a firefly that is alone.
         nudge: eps, by how much a flash that is seen raises f.
-        dissipation: b, above 0: how far f is bent. Of a straight f (b near 0) there is no order to be had.
-        seed: of the phases at the start; None: another one each time.
+        dissipation: b, > 0: the curvature of f. With a straight f (b near 0) no order arises.
+        seed: of the phases at the start; None: a random one.
         phases: at the start; None: random ones.
-        now: the clock.
+        now: returns the time of the clock in seconds.
 
     Raises:
-        ValueError: one of these is out of its range.
+        ValueError: an argument is out of range.
 
     >>> from cascade.demos.fireflies import path
     >>> pair = Mirollo(path(2), period=1.0, nudge=0.1, dissipation=3.0, now=lambda: 0.0)
@@ -92,16 +92,16 @@ class Mirollo(Swarm[Firefly["Mirollo"]]):
     ) -> None:
         if not 0 <= nudge <= 1 or not dissipation > 0:
             raise ValueError(
-                f"expected nudge from 0 to 1 and dissipation above 0, got {nudge!r} and {dissipation!r}"
+                f"nudge must be from 0 to 1 and dissipation > 0, got {nudge!r} and {dissipation!r}"
             )
         super().__init__(topology, period=period, seed=seed, phases=phases, now=now)
         self.alpha = math.exp(dissipation * nudge)
         self.beta = math.expm1(dissipation * nudge) / math.expm1(dissipation)
 
     def firefly(self, index: int, phase: float, due: float) -> Firefly[Mirollo]:
-        """Make one that has a phase now, and will flash at an instant."""
+        """Make a firefly that has a phase now and will flash at `due`."""
         return Firefly(self, index, due)
 
     def agent(self, firefly: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResult:
-        """The endless expression of one that has a phase at an instant."""
+        """Return the endless expression of a firefly that has a phase at an instant."""
         return mirollo_agent(firefly, phase, at)

@@ -1,4 +1,4 @@
-"""The course of a show as a picture."""
+"""A show as a picture: R and the flashes over time."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from cascade.demos.fireflies.sampler import Sampler
     from cascade.demos.fireflies.summary import Summary
 
+__all__ = ["draw", "need_plots", "write_png"]
+
 
 def need_plots() -> None:
-    """Make sure that plots can be drawn, or say which extra is missing."""
+    """Raise `MissingExtraError` if matplotlib is not installed."""
     need("matplotlib.figure", "plots", "a plot")
 
 
 def draw(sampler: Sampler, summary: Summary) -> Figure:
-    """R over time above, who flashed when below."""
+    """Return a figure of R over time, above the flashes over time."""
     need_plots()
-    from matplotlib.figure import Figure  # the one class that needs no window system
+    from matplotlib.figure import Figure  # unlike pyplot, it needs no window system
 
     figure = Figure(figsize=(10, 7), layout="constrained")
     order, raster = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2))
@@ -41,5 +43,5 @@ def draw(sampler: Sampler, summary: Summary) -> Figure:
 
 
 def write_png(path: Path, sampler: Sampler, summary: Summary) -> None:
-    """Draw it into a file."""
+    """Draw the figure into a PNG file."""
     draw(sampler, summary).savefig(path, format="png", dpi=120)

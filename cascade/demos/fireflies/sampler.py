@@ -1,4 +1,4 @@
-"""Looks at a swarm while it runs. The agents know nothing of it."""
+"""Measures a swarm while it runs, without changing its agents."""
 
 from __future__ import annotations
 
@@ -16,55 +16,57 @@ import msgspec
 import cascade as cs
 from cascade.demos.fireflies.swarm import Swarm
 
+__all__ = ["TICK", "Reading", "Sampler", "View"]
+
 TICK = 0.02
-"""Seconds that the lag meter sleeps at a time."""
+"""Seconds for which the lag meter sleeps each time."""
 _RASTER = 1000
 _SHARE = 0.05
 _LOOKS = 50
 _FEWEST = 4
 _SINES = 200_000
-_GRAIN = 1e-9  # what a clock counts in: less would be no time at all, again and again
+_GRAIN = 1e-9  # the resolution of the clock: a shorter sleep would not advance virtual time
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at a swarm."""
+    """One measurement of a swarm."""
 
     model_s: float
     r: float
     flashes: int
     events_per_s: float
-    """Wake-ups a second of model time, over the last one or so."""
+    """Wake-ups per second of model time, over about the last second."""
     lag_ms: float | None
-    """The longest lag of the loop since the last reading; None in virtual time, which knows no lag."""
+    """The longest lag of the loop since the last reading; None in virtual time, which has no lag."""
     hit_rate: float
-    """Iterations that found their template, 0 to 1."""
+    """The fraction of iterations that found their template, 0 to 1."""
 
 
 class View(Protocol):
-    """Something that shows readings as they come."""
+    """Shows readings."""
 
     interval: float
-    """Wall seconds between two of them."""
+    """Wall seconds between two readings."""
 
     def show(self, reading: Reading) -> None:
-        """Show one."""
+        """Show one reading."""
         ...
 
 
 class Sampler:
-    """Watches one swarm from a coroutine in the same loop, and keeps what it saw.
+    """Measures one swarm from a coroutine in the same loop, and keeps the results.
 
-    The order parameter costs a sine and a cosine per agent. It is taken often (50 times a period, 20 times a second at
-    most), but no oftener than a twentieth of the time allows, so that large swarms are not slowed by the look. In
-    virtual time nothing may depend on how fast this machine is: there it is taken 50 times a period, and less often,
-    down to 4 times, of more than 4,000 agents.
+    The order parameter costs a sine and a cosine per agent. It is measured 50 times a period, but at most 20 times a
+    second, and so that it takes at most a twentieth of the time: large swarms are not slowed down. In virtual time
+    results must not depend on the speed of the machine: there it is measured 50 times a period or, with more than 4,000
+    agents, less often, down to 4 times.
 
     Args:
-        swarm: what to look at.
-        stats: gives the counters of the templates.
-        clock: of the engine on which the swarm lives.
-        raster: whether to keep the flashes, for a picture: all of up to 1,000 fireflies, else those of so many that
-            stand evenly among the others. It is one more neighbour of each of them.
+        swarm: the swarm.
+        stats: returns the counters of the templates.
+        clock: of the engine of the swarm.
+        raster: whether to record flashes for a picture: of all fireflies up to 1,000, else of at most 1,000 that are
+            spread evenly. The recorder is one more neighbour of each of them.
     """
 
     def __init__(
@@ -83,22 +85,22 @@ class Sampler:
         self._next_order = self._began
         self._next_shown = time.monotonic()
         self.shown = 0
-        """How often a view was told."""
+        """The number of readings that were shown."""
         self._r = 0.0
         self._longest = 0.0
         self._events: deque[tuple[float, int]] = deque([(self._began, 0)])
         self.lags = array("d")
-        """Lag of the loop in seconds, one for each tick."""
+        """The lag of the loop in seconds at each tick."""
         self.times = array("d")
-        """Model seconds since the start, of each look."""
+        """Model seconds since the start of each measurement of R."""
         self.orders = array("d")
         """R at those times."""
         self.flash_times = array("d")
-        """Model seconds since the start, of each flash in the raster."""
+        """Model seconds since the start of each recorded flash."""
         self.flash_places = array("L")
-        """Who flashed."""
+        """The index of the firefly of each recorded flash."""
         self.cpu_s = 0.0
-        """Processor seconds spent on looking and showing, and on waking up for it while no agent did."""
+        """Processor seconds spent on measuring and showing, and on wake-ups of the sampler alone."""
         if raster:
             for firefly in _spread(swarm):
                 firefly.neighbours += (partial(self._flash, firefly.index),)
@@ -109,7 +111,7 @@ class Sampler:
         return self._swarm.now() - self._began
 
     def counted(self) -> dict[str, int]:
-        """The counters of the template cache since the start; `loaded` of the whole process."""
+        """Return the counters of the template cache since the start; `loaded` is that of the whole process."""
         before, stats = self._before, self._stats()
         return {
             "hits": stats.hits - before.hits,
@@ -120,12 +122,12 @@ class Sampler:
         }
 
     async def watch(self, duration: float, view: View | None, over: Callable[[], bool]) -> None:
-        """Look on, telling the view what is seen, until so many model seconds have passed since the start.
+        """Measure, and show readings, for a duration since the start.
 
         Args:
-            duration: so many.
-            view: what is told; None: nobody.
-            over: asked now and then whether there is nothing to be seen any more.
+            duration: model seconds.
+            view: shows the readings; None: they are not shown.
+            over: returns whether all agents have ended; called at each tick.
         """
         now = self._swarm.now
         end = self._began + duration
@@ -141,12 +143,12 @@ class Sampler:
                 self.show(view)
 
     async def _nap(self, seconds: float) -> None:
-        """Sleep for a moment of real time, and see by how much it was longer than asked."""
+        """Sleep for real seconds, and record the lag: by how much it took longer."""
         events, cpu, before = self._swarm.events, time.process_time(), time.monotonic()
         await asyncio.sleep(seconds)
         lag = max(0.0, time.monotonic() - before - seconds)
         if self._swarm.events == events:
-            self.cpu_s += time.process_time() - cpu  # nobody else did anything
+            self.cpu_s += time.process_time() - cpu  # no agent woke up
         self._longest = max(self._longest, lag)
         self.lags.append(lag)
 
@@ -155,7 +157,7 @@ class Sampler:
         self.flash_places.append(index)
 
     def look(self) -> float:
-        """Take R, and give it."""
+        """Measure R, and return it."""
         began = time.process_time()
         now = self._swarm.now()
         self._r = self._swarm.order(now)
@@ -170,14 +172,14 @@ class Sampler:
         return self._r
 
     def lag_ms(self, percent: float) -> float | None:
-        """A percentile of the loop's lag in milliseconds: the smallest that so many of the ticks did not exceed."""
+        """Return a percentile of the loop's lag in milliseconds, or None if there are no ticks."""
         if not self.lags:
             return None
         ranked = sorted(self.lags)
         return 1000.0 * ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]
 
     def show(self, view: View) -> None:
-        """Tell a view what was seen last."""
+        """Show the last reading in a view."""
         self.shown += 1
         began = time.process_time()
         counted = self.counted()
@@ -195,7 +197,7 @@ class Sampler:
         self.cpu_s += time.process_time() - began
 
     def _rate(self) -> float:
-        """Events a second over the last second or so."""
+        """Return the events per second over about the last second."""
         now, events, past = self._swarm.now(), self._swarm.events, self._events
         past.append((now, events))
         while len(past) > 2 and now - past[1][0] >= 1.0:
@@ -204,7 +206,7 @@ class Sampler:
 
 
 def _spread(swarm: Swarm[Any]) -> Iterator[Any]:
-    """Fireflies for the raster: as many as a picture can show, not all in the same columns of a square."""
+    """Yield fireflies for the raster: about as many as a picture can show, not all in the same columns of a square."""
     every = -(-len(swarm.fireflies) // _RASTER)
     while math.gcd(every, swarm.topology.width) > 1:
         every += 1

@@ -1,4 +1,4 @@
-"""What a show is asked for, checked all at once before anything starts."""
+"""The settings of a show, checked all at once before it starts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
-from cascade._support.public import public_in
+import cascade as cs
 from cascade.demos.fireflies.topology import check_size, parse
-from cascade.exceptions import CascadeError, TemplateError
+
+__all__ = ["MODELS", "MOST", "Settings", "SettingsError"]
 
 MOST = 1_000_000
-"""Most agents of a show."""
+"""The maximum number of agents of a show."""
 MODELS = ("additive", "mirollo-strogatz", "cellular")
 _SIDE = 30
 _SHORTEST, _LONGEST = 1e-6, 1e9  # seconds that a clock of whole nanoseconds can tell apart, and can count up to
@@ -25,7 +26,7 @@ _SLOWEST, _FASTEST = 1e-6, 1e6
 _MOST_STATES = 1000
 _STEEPEST = 100  # e to its power is a number still
 
-# What only some models have.
+# Settings of some models only.
 _OWN = {
     "refractory": ("additive",),
     "nudge": ("additive", "mirollo-strogatz"),
@@ -35,76 +36,74 @@ _OWN = {
 }
 
 
-@public_in("cascade.demos.fireflies")
-class SettingsError(CascadeError, ValueError):
-    """Something asked for cannot be had; `problems` has one line for each thing that is wrong."""
+class SettingsError(cs.CascadeError, ValueError):
+    """Settings are not valid; `problems` has one line for each that is wrong."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
 
 
-@public_in("cascade.demos.fireflies")
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a show is asked for; times in seconds of model time. Nothing that a model does not have may be asked of it.
+    """The settings of a show; times in seconds of model time. Settings of other models must be None.
 
     >>> Settings(side=10).check()
     >>> Settings(side=0, nudge=-1.0).check()
     Traceback (most recent call last):
         ...
-    cascade.demos.fireflies.SettingsError: --side: expected a whole number from 1 to 1000, got 0
-    --nudge: expected a fraction of the period, 0 or more, got -1.0
+    cascade.demos.fireflies.SettingsError: --side must be an int from 1 to 1000, got 0
+    --nudge must be a fraction of the period >= 0, got -1.0
     """
 
     model: str = "additive"
-    """How they sway one another: one of `MODELS`."""
+    """How a flash affects a neighbour: one of `MODELS`."""
     topology: str = "torus8"
-    """Who sees whom: one of `cascade.demos.fireflies.topology.KINDS`."""
+    """Which fireflies see each other: one of `cascade.demos.fireflies.topology.KINDS`."""
     agents: int | None = None
-    """How many; None: `side` x `side`."""
+    """The number of agents; None: `side` x `side`."""
     side: int | None = None
-    """The square root of how many; None: that of `agents`, or 30."""
+    """The square root of the number of agents; None: that of `agents`, or 30."""
     period: float = 5.0
-    """From flash to flash of a firefly that is alone."""
+    """The time from flash to flash of a firefly that is alone."""
     refractory: float | None = None
     """How long a firefly sees nothing after its own flash; below `period`; None: a fifth of it."""
     nudge: float | None = None
-    """What a flash that is seen does: additive: how far it moves the phase on, a fraction of the period; None: 0.2.
-    Mirollo-Strogatz: by how much it raises f; None: 0.1."""
+    """The effect of a flash that is seen. Additive: by how much it advances the phase, as a fraction of the period;
+    None: 0.2. Mirollo-Strogatz: by how much it raises f; None: 0.1."""
     dissipation: float | None = None
-    """How far f is bent; None: 3."""
+    """The curvature of f; None: 3."""
     states: int | None = None
-    """How many states a cell has; None: 6."""
+    """The number of states of a cell; None: 6."""
     duration: float = 60.0
-    """How long the show lasts."""
+    """The duration of the show."""
     jitter: float | None = None
-    """By how much a cycle is longer or shorter at most; None: 0."""
+    """The maximum by which a cycle is longer or shorter; None: 0."""
     seed: int | None = None
-    """Of the first phases, of the jitter and of a random topology; None: another one each time."""
+    """Of the first phases, of the jitter and of a random topology; None: a random one."""
     virtual: bool = False
-    """Whether time passes as fast as it goes."""
+    """Whether time is virtual: the show runs as fast as it can."""
     speed: float | None = None
-    """Seconds of model time for one of real time; None: 1."""
+    """Seconds of model time for one second of real time; None: 1."""
     trace: bool = False
     """Whether to hash all flashes."""
     json: Path | None = None
-    """Where the summary goes."""
+    """The file for the summary."""
     plot: Path | None = None
-    """Where the picture of R and of the flashes goes (PNG)."""
+    """The file for the picture of R and of the flashes (PNG)."""
     templates: Path | None = None
-    """A file of templates: to start warm from, and to add to at the end."""
+    """A template file, for a warm start; new templates are added at the end."""
     quantum: float = 0.001
-    """The engine's: how long one run may keep the loop; wall seconds."""
+    """The quantum of the engine, in wall seconds."""
 
     @property
     def size(self) -> int:
-        """How many agents there are."""
+        """The number of agents."""
         if self.agents is not None:
             return self.agents
         return (_SIDE if self.side is None else self.side) ** 2
 
     def check(self) -> None:
-        """Raise `SettingsError` with all that is wrong, if anything is."""
+        """Raise `SettingsError` with all problems, if there are any."""
         problems = [
             problem for kind in (_wrong_population, _wrong_times, _wrong_model, _wrong_files) for problem in kind(self)
         ]
@@ -112,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(problems)
 
     def seeded(self) -> Settings:
-        """The same with a seed, drawn if there is none."""
+        """Return the same settings with a seed, a random one if there is none."""
         if self.seed is not None:
             return self
         return msgspec.structs.replace(self, seed=random.SystemRandom().getrandbits(32))
@@ -127,23 +126,23 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_some(value: Any) -> bool:
-    """Whether it is a number of 0 or more, or left open."""
+    """Return whether a value is a number >= 0 or None."""
     return value is None or (_is_number(value) and value >= 0)
 
 
 def _wrong(option: str, holds: bool, expected: str, came: object) -> Iterator[str]:
     if not holds:
-        yield f"--{option}: expected {expected}, got {came!r}"
+        yield f"--{option} must be {expected}, got {came!r}"
 
 
 def _wrong_population(asked: Settings) -> Iterator[str]:
-    """Of what is asked of how many there are, and of who sees whom."""
+    """Yield the problems of numbers and topology."""
     largest = math.isqrt(MOST)
     side, agents = asked.side, asked.agents
     sides = side is None or (_is_whole(side) and 1 <= side <= largest)
     counted = agents is None or (_is_whole(agents) and 1 <= agents <= MOST)
-    yield from _wrong("side", sides, f"a whole number from 1 to {largest}", side)
-    yield from _wrong("agents", counted, f"a whole number from 1 to {MOST}", agents)
+    yield from _wrong("side", sides, f"an int from 1 to {largest}", side)
+    yield from _wrong("agents", counted, f"an int from 1 to {MOST}", agents)
     try:
         parse(asked.topology)
     except (ValueError, AttributeError) as error:
@@ -152,7 +151,7 @@ def _wrong_population(asked: Settings) -> Iterator[str]:
     if not (sides and counted):
         return
     if side is not None and agents is not None and side * side != agents:
-        yield f"--agents: expected {side * side} or none with --side {side}, got {agents!r}"
+        yield f"--agents must be {side * side} or omitted with --side {side}, got {agents!r}"
         return
     try:
         check_size(asked.topology, asked.size)
@@ -161,40 +160,40 @@ def _wrong_population(asked: Settings) -> Iterator[str]:
 
 
 def _wrong_model(asked: Settings) -> Iterator[str]:
-    """Of what is asked of the model."""
+    """Yield the problems of the model."""
     if asked.model not in MODELS:
-        yield f"--model: expected one of {', '.join(MODELS)}, got {asked.model!r}"
+        yield f"--model must be one of {', '.join(MODELS)}, got {asked.model!r}"
         return
     for option, models in _OWN.items():
         value = getattr(asked, option)
         has = value is None or asked.model in models
-        yield from _wrong(option, has, f"--model {' or '.join(models)} with it", value)
+        yield from _wrong(option, has, f"omitted without --model {' or '.join(models)}", value)
     nudge, bend, states = asked.nudge, asked.dissipation, asked.states
     if asked.model == "additive":
-        yield from _wrong("nudge", _is_some(nudge), "a fraction of the period, 0 or more", nudge)
+        yield from _wrong("nudge", _is_some(nudge), "a fraction of the period >= 0", nudge)
     else:
         yield from _wrong("nudge", _is_some(nudge) and (nudge or 0) <= 1, "a number from 0 to 1", nudge)
     bends = bend is None or (_is_number(bend) and 0 < bend <= _STEEPEST)
-    yield from _wrong("dissipation", bends, f"a number, more than 0, at most {_STEEPEST}", bend)
+    yield from _wrong("dissipation", bends, f"a number > 0, at most {_STEEPEST}", bend)
     changes = states is None or (_is_whole(states) and 3 <= states <= _MOST_STATES)
-    yield from _wrong("states", changes, f"a whole number from 3 to {_MOST_STATES}", states)
+    yield from _wrong("states", changes, f"an int from 3 to {_MOST_STATES}", states)
 
 
 def _wrong_times(asked: Settings) -> Iterator[str]:
-    """Of what is asked of time and chance."""
+    """Yield the problems of times and seed."""
     period, speed = asked.period, asked.speed
     beats = _is_number(period) and _SHORTEST <= period <= _LONGEST
     yield from _wrong("period", beats, f"seconds from {_SHORTEST:g} to {_LONGEST:g}", period)
     for option, value in (("refractory", asked.refractory), ("jitter", asked.jitter)):
         lasts = _is_some(value)
-        yield from _wrong(option, lasts, "seconds, 0 or more", value)
+        yield from _wrong(option, lasts, "seconds >= 0", value)
         if lasts and beats and value is not None:
             yield from _wrong(option, value < period, f"less than --period ({period!r})", value)
     ends = _is_number(asked.duration) and 0 < asked.duration <= _LONGEST
-    yield from _wrong("duration", ends, f"seconds, more than 0, at most {_LONGEST:g}", asked.duration)
-    yield from _wrong("seed", asked.seed is None or _is_whole(asked.seed), "a whole number", asked.seed)
+    yield from _wrong("duration", ends, f"seconds > 0, at most {_LONGEST:g}", asked.duration)
+    yield from _wrong("seed", asked.seed is None or _is_whole(asked.seed), "an int", asked.seed)
     if asked.virtual:
-        yield from _wrong("speed", speed is None, "none with --virtual, whose time is as fast as it goes", speed)
+        yield from _wrong("speed", speed is None, "omitted with --virtual, which runs as fast as it can", speed)
     else:
         runs = speed is None or (_is_number(speed) and _SLOWEST <= speed <= _FASTEST)
         yield from _wrong("speed", runs, f"a number from {_SLOWEST:g} to {_FASTEST:g}", speed)
@@ -203,7 +202,7 @@ def _wrong_times(asked: Settings) -> Iterator[str]:
 
 
 def _wrong_files(asked: Settings) -> Iterator[str]:
-    """Of the files."""
+    """Yield the problems of files."""
     taken: dict[str, str] = {}
     for option, expected, reason_against in (
         ("json", "a file that can be written", _unwritable),
@@ -214,32 +213,30 @@ def _wrong_files(asked: Settings) -> Iterator[str]:
         if path is None:
             continue
         if reason := reason_against(path):
-            yield f"--{option}: expected {expected}, got {str(path)!r}: {reason}"
+            yield f"--{option} must be {expected}, got {str(path)!r}: {reason}"
         other = taken.setdefault(os.path.realpath(path), option)
         yield from _wrong(option, other == option, f"another file than --{other}", str(path))
 
 
 def _unusable(path: Path) -> str | None:
-    """Why a file cannot be one of templates, or None."""
-    from cascade.templates.reader import TemplateFile
-
+    """Return why a file cannot be used for templates, or None."""
     if reason := _unwritable(path):
         return reason
     try:
         if path.exists():
-            TemplateFile(path).close()
-    except (OSError, TemplateError) as error:
+            cs.Templates().load(path, strict=True)
+    except (OSError, cs.TemplateError) as error:
         return str(error)
     return None
 
 
 def _unwritable(path: Path) -> str | None:
-    """Why a file cannot be written, or None; leaves nothing behind and changes nothing."""
+    """Return why a file cannot be written, or None. The file is not changed, and none is left behind."""
     try:
         if path.exists():
             path.open("ab").close()
         else:
-            target = Path(os.path.realpath(path))  # of a link to nothing: what writing would make
+            target = Path(os.path.realpath(path))  # of a dangling link: the file that writing would create
             target.open("xb").close()
             target.unlink()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A show: start the agents on one engine, look on, stop them all."""
+"""A show: start the agents on one engine, measure and show them, and stop them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from cascade.demos.fireflies.swarm import Swarm
 from cascade.demos.fireflies.topology import make_topology
 from cascade.demos.fireflies.trace import Trace
 
+__all__ = ["Outcome", "Stage", "make_engine", "make_swarm", "perform", "show"]
+
 _N = TypeVar("_N", int, float)
 
 Stage = Callable[[Swarm[Any]], AbstractContextManager[View]]
@@ -31,26 +33,26 @@ Stage = Callable[[Swarm[Any]], AbstractContextManager[View]]
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What is left of a show."""
+    """The result of a show."""
 
     summary: Summary
     sampler: Sampler
-    """What was seen, over time."""
+    """The measurements over time."""
     seed: int
-    """The seed that was used: with it the first phases are the same again."""
+    """The seed that was used: it gives the same phases at the start again."""
     interrupted: bool
-    """Whether the show was cut short by Ctrl-C."""
+    """Whether the show was ended early by Ctrl-C."""
 
 
 def show(settings: Settings, stage: Stage | None = None) -> Outcome:
-    """Run a show to its end, or to Ctrl-C: then its figures are those of the time that it had.
+    """Run a show to its end, or until Ctrl-C; the figures are of the time until then.
 
     >>> outcome = show(Settings(side=4, duration=60.0, seed=1, virtual=True))
     >>> outcome.summary.agents, outcome.summary.model_s, outcome.summary.builds <= 3, outcome.interrupted
     (16, 60.0, True, False)
 
     Raises:
-        SettingsError: if something asked for cannot be had; nothing has started then.
+        SettingsError: the settings are not valid; nothing was started.
     """
     settings.check()
     settings = settings.seeded()
@@ -60,7 +62,7 @@ def show(settings: Settings, stage: Stage | None = None) -> Outcome:
 
 
 def make_engine(settings: Settings) -> cs.Engine:
-    """The engine of a show, with the clock that is asked for."""
+    """Make the engine of a show, with the clock of the settings."""
     if settings.virtual:
         clock = cs.Clock.virtual(seed=settings.seed or 0)
     else:
@@ -69,7 +71,7 @@ def make_engine(settings: Settings) -> cs.Engine:
 
 
 async def perform(settings: Settings, engine: cs.Engine, stage: Stage | None = None) -> Outcome:
-    """The same on a running event loop. Being cancelled ends the show early, and is then taken as dealt with."""
+    """Run a show on the running event loop. A cancellation ends the show early and is swallowed."""
     began = time.perf_counter()
     settings = settings.seeded()
     interrupted = False
@@ -116,7 +118,7 @@ async def perform(settings: Settings, engine: cs.Engine, stage: Stage | None = N
 
 
 def make_swarm(settings: Settings, now: Callable[[], float]) -> Swarm[Any]:
-    """The swarm that is asked for."""
+    """Make the swarm of the settings."""
     asked, period, seed = settings, settings.period, settings.seed
     places = make_topology(asked.topology, asked.size, seed)
     if asked.model == "cellular":
@@ -136,24 +138,24 @@ def make_swarm(settings: Settings, now: Callable[[], float]) -> Swarm[Any]:
 
 
 def _or(asked: _N | None, default: _N) -> _N:
-    """What is asked for, 0 also, else the default."""
+    """Return a setting, or the default if it is None."""
     return default if asked is None else asked
 
 
 async def _look_on(
     swarm: Swarm[Any], sampler: Sampler, duration: float, stage: Stage | None, agents: cs.Population
 ) -> None:
-    """Watch to the end; an agent that fails stops all, and this at its next look with its error."""
+    """Measure to the end. If an agent fails, all are stopped, and its error is raised at the next tick."""
     with stage(swarm) if stage else nullcontext() as view:
         await sampler.watch(duration, view, agents.done)
         if agents.done():
             await agents
-        if view is not None and not sampler.shown:  # it was over before anybody could look
+        if view is not None and not sampler.shown:  # it ended before the first reading
             sampler.show(view)
 
 
 def _resident() -> int | None:
-    """Bytes of memory that this process has in use, garbage collected; None where the system does not tell."""
+    """Return the resident memory of this process in bytes after a garbage collection, or None if it is unknown."""
     gc.collect()
     try:
         pages = int(Path("/proc/self/statm").read_bytes().split()[1])

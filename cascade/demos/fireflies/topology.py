@@ -1,4 +1,4 @@
-"""Who sees whom: places, and between which of them there is sight. Sight is mutual, and nobody sees itself."""
+"""Topologies: which places see each other. An undirected graph without loops."""
 
 from __future__ import annotations
 
@@ -6,14 +6,31 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 
-from cascade._support.public import public_in
+__all__ = [
+    "CROWD",
+    "KINDS",
+    "SIGHTS",
+    "Topology",
+    "all_to_all",
+    "check_size",
+    "make_topology",
+    "of_edges",
+    "parse",
+    "path",
+    "regular",
+    "ring",
+    "star",
+    "torus4",
+    "torus8",
+]
+
 
 KINDS = ("torus8", "torus4", "ring", "path", "star", "all-to-all", "random:k")
-"""What `make_topology` makes, by name; `random:3` has 3 neighbours for each."""
+"""The names for `make_topology`; in `random:3` each place has 3 neighbours."""
 CROWD = 2000
-"""Most places of `all-to-all`: each holds all others, so the memory grows with the square."""
+"""The maximum number of places of `all-to-all`, as memory grows with its square."""
 SIGHTS = 10_000_000
-"""Most neighbours of all places of `random:k` together: they take memory, too."""
+"""The maximum number of neighbours of all places of `random:k` together, as they take memory."""
 _LINE = 60
 _TRIES = 1000
 _Edge = tuple[int, int]
@@ -22,17 +39,16 @@ _CROSS = ((-1, 0), (0, -1), (0, 1), (1, 0))
 _AROUND = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0))
 
 
-@public_in("cascade.demos.fireflies")
 class Topology:
-    """Places numbered from 0, and for each the places that see it.
+    """Places numbered from 0, and the neighbours of each.
 
     Args:
-        size: how many places.
-        neighbours: gives those of a place.
-        width: how many places are drawn in a row; None: about a square of them.
+        size: the number of places, >= 1.
+        neighbours: returns the neighbours of a place.
+        width: the number of places that are drawn in a row; None: about a square.
 
     Raises:
-        ValueError: there is no place at all.
+        ValueError: ``size`` is below 1.
 
     >>> pair = Topology(2, lambda place: (1 - place,))
     >>> len(pair), list(pair), pair.neighbours(0)
@@ -45,7 +61,7 @@ class Topology:
         _check_some(size)
         self.size = size
         self.neighbours = neighbours
-        """Gives the places that see a flash at a place."""
+        """Returns the places that see a flash at a place."""
         self.width = math.isqrt(size - 1) + 1 if width is None else width
 
     def __len__(self) -> int:
@@ -55,24 +71,23 @@ class Topology:
         return iter(range(self.size))
 
 
-@public_in("cascade.demos.fireflies")
 def make_topology(name: str, size: int, seed: int | None = None) -> Topology:
     """Make a topology by its name.
 
     Args:
         name: one of `KINDS`.
-        size: how many places.
+        size: the number of places.
         seed: of `random:k`.
 
     Raises:
-        ValueError: there is none of that name, or of that size.
+        ValueError: the name is unknown, or not possible with this size.
 
     >>> make_topology("ring", 5).neighbours(0)
     (4, 1)
     >>> make_topology("torus4", 10)
     Traceback (most recent call last):
         ...
-    ValueError: expected a square number of places for torus4 (9 and 16 are the nearest), got 10
+    ValueError: number of places must be a square for torus4 (9 and 16 are the nearest), got 10
     """
     kind, degree = parse(name)
     check_size(name, size)
@@ -93,7 +108,7 @@ def make_topology(name: str, size: int, seed: int | None = None) -> Topology:
 
 
 def parse(name: str) -> tuple[str, int]:
-    """Take a name to pieces: the kind, and the degree if it is `random`.
+    """Split a name into the kind and, for `random`, the degree.
 
     >>> parse("random:3"), parse("ring")
     (('random', 3), ('ring', 0))
@@ -102,50 +117,49 @@ def parse(name: str) -> tuple[str, int]:
     if kind == "random" and degree.isdecimal():
         return kind, int(degree)
     if colon or kind not in KINDS:
-        raise ValueError(f"expected one of {', '.join(KINDS)} (k: a number of neighbours), got {name!r}")
+        raise ValueError(f"name must be one of {', '.join(KINDS)} (k: a number of neighbours), got {name!r}")
     return kind, 0
 
 
 def check_size(name: str, size: int) -> None:
-    """Raise `ValueError` if a topology cannot have so many places."""
+    """Raise `ValueError` if a topology of this name cannot have `size` places."""
     kind, degree = parse(name)
     _check_some(size)
     side = math.isqrt(size)
     if kind.startswith("torus") and side * side != size:
         near = f"{side * side} and {(side + 1) ** 2} are the nearest"
-        raise ValueError(f"expected a square number of places for {name} ({near}), got {size}")
+        raise ValueError(f"number of places must be a square for {name} ({near}), got {size}")
     if kind == "all-to-all" and size > CROWD:
-        raise ValueError(f"expected at most {CROWD} places for {name}, got {size}")
+        raise ValueError(f"number of places must be at most {CROWD} for {name}, got {size}")
     if kind == "random" and degree >= size:
-        raise ValueError(f"expected more than {degree} places for {name}, got {size}")
+        raise ValueError(f"number of places must be > {degree} for {name}, got {size}")
     if kind == "random" and degree * size > SIGHTS:
-        raise ValueError(f"expected at most {SIGHTS} neighbours in all for {name}, got {size} times {degree}")
+        raise ValueError(f"number of neighbours must be at most {SIGHTS} in all for {name}, got {size} times {degree}")
     if kind == "random" and degree * size % 2:
-        raise ValueError(f"expected an even number of places for {name}, as {degree} is odd, got {size}")
+        raise ValueError(f"number of places must be even for {name}, as {degree} is odd, got {size}")
 
 
 def _check_some(size: int) -> None:
     if size < 1:
-        raise ValueError(f"expected at least 1 place, got {size}")
+        raise ValueError(f"number of places must be >= 1, got {size}")
 
 
 # ----------------------------------------------------------------------------------------------------- the kinds
 
 
-@public_in("cascade.demos.fireflies")
 def torus8(side: int) -> Topology:
-    """A square whose edges meet, numbered row by row; each sees the 8 around it, from the top left one on.
+    """Return a square torus, numbered row by row; each place sees the 8 around it, in order from the top left one.
 
     Args:
-        side: how many places there are in a row, and rows.
+        side: the number of rows, and of places in a row.
 
     Raises:
-        ValueError: it is below 1.
+        ValueError: ``side`` is below 1.
 
     >>> torus8(10).neighbours(0)
     (99, 90, 91, 9, 1, 19, 10, 11)
 
-    On a small side the 8 directions meet: a place counts once, and never itself.
+    With a small side several directions lead to one place: it counts once, and a place never sees itself.
 
     >>> torus8(2).neighbours(0), torus8(1).neighbours(0)
     ((3, 2, 1), ())
@@ -153,15 +167,14 @@ def torus8(side: int) -> Topology:
     return _torus(side, _AROUND)
 
 
-@public_in("cascade.demos.fireflies")
 def torus4(side: int) -> Topology:
-    """The same, but each sees the 4 above, left, right and below.
+    """Return a square torus in which each place sees the 4 above, left, right and below.
 
     Args:
-        side: how many places there are in a row, and rows.
+        side: the number of rows, and of places in a row.
 
     Raises:
-        ValueError: it is below 1.
+        ValueError: ``side`` is below 1.
 
     >>> torus4(10).neighbours(0)
     (90, 9, 1, 10)
@@ -171,7 +184,7 @@ def torus4(side: int) -> Topology:
 
 def _torus(side: int, directions: tuple[tuple[int, int], ...]) -> Topology:
     if side < 1:
-        raise ValueError(f"expected a side of at least 1 place, got {side}")
+        raise ValueError(f"side must be >= 1, got {side}")
 
     def neighbours(place: int) -> tuple[int, ...]:
         row, column = divmod(place, side)
@@ -185,15 +198,14 @@ def _torus(side: int, directions: tuple[tuple[int, int], ...]) -> Topology:
     return Topology(side * side, neighbours, side)
 
 
-@public_in("cascade.demos.fireflies")
 def ring(size: int) -> Topology:
-    """A circle: each sees the one before and the one after.
+    """Return a circle: each place sees the one before and the one after it.
 
     Args:
-        size: how many places.
+        size: the number of places.
 
     Raises:
-        ValueError: there is no place at all.
+        ValueError: ``size`` is below 1.
 
     >>> ring(5).neighbours(0)
     (4, 1)
@@ -207,15 +219,14 @@ def ring(size: int) -> Topology:
     return Topology(size, neighbours, min(size, _LINE))
 
 
-@public_in("cascade.demos.fireflies")
 def path(size: int) -> Topology:
-    """A line: as a ring that is cut open.
+    """Return a line: a ring that is cut open.
 
     Args:
-        size: how many places.
+        size: the number of places.
 
     Raises:
-        ValueError: there is no place at all.
+        ValueError: ``size`` is below 1.
 
     >>> [path(3).neighbours(place) for place in range(3)]
     [(1,), (0, 2), (1,)]
@@ -227,15 +238,14 @@ def path(size: int) -> Topology:
     return Topology(size, neighbours, min(size, _LINE))
 
 
-@public_in("cascade.demos.fireflies")
 def star(size: int) -> Topology:
-    """One in the middle, 0, that sees all others and is seen by them; they see nobody else.
+    """Return a star: place 0 sees all others, which see place 0 only.
 
     Args:
-        size: how many places.
+        size: the number of places.
 
     Raises:
-        ValueError: there is no place at all.
+        ValueError: ``size`` is below 1.
 
     >>> star(4).neighbours(0), star(4).neighbours(3)
     ((1, 2, 3), (0,))
@@ -247,15 +257,14 @@ def star(size: int) -> Topology:
     return Topology(size, neighbours)
 
 
-@public_in("cascade.demos.fireflies")
 def all_to_all(size: int) -> Topology:
-    """Everybody sees everybody else.
+    """Return a complete graph: each place sees all others.
 
     Args:
-        size: how many places; at most `CROWD`.
+        size: the number of places; at most `CROWD`.
 
     Raises:
-        ValueError: there can be no such number of places.
+        ValueError: ``size`` is out of range.
 
     >>> all_to_all(4).neighbours(1)
     (0, 2, 3)
@@ -268,28 +277,27 @@ def all_to_all(size: int) -> Topology:
     return Topology(size, neighbours)
 
 
-@public_in("cascade.demos.fireflies")
 def regular(size: int, degree: int, seed: int | None = None) -> Topology:
-    """A random graph in which everybody has the same number of neighbours. Made at once, the same for the same seed.
+    """Return a random graph in which all places have the same number of neighbours; the same graph for the same seed.
 
     Args:
-        size: how many places.
-        degree: how many neighbours each has: below ``size``, and one of the two is even; at most `SIGHTS` in all.
-        seed: None: another one each time.
+        size: the number of places.
+        degree: the number of neighbours of each: below ``size``, and one of the two is even; at most `SIGHTS` in all.
+        seed: of the graph; None: a random one.
 
     Raises:
-        ValueError: there is no such graph, or it is too large.
+        ValueError: no such graph exists, or it is too large.
 
     >>> graph = regular(10, 3, seed=1)
     >>> [len(graph.neighbours(place)) for place in graph]
     [3, 3, 3, 3, 3, 3, 3, 3, 3, 3]
     """
     check_size(f"random:{degree}", size)
-    # Not the generator that draws the phases, which would be tied to the graph.
+    # Not the generator of the phases: they would depend on the graph.
     source = random.Random(None if seed is None else f"topology {seed}")
     if 2 * degree < size:
         return of_edges(size, _regular_edges(size, degree, source))
-    # Of many neighbours those are drawn who are none: pairing would collide all the time.
+    # With many neighbours, draw the complement: pairing would collide most of the time.
     apart = of_edges(size, _regular_edges(size, size - 1 - degree, source))
 
     def neighbours(place: int) -> tuple[int, ...]:
@@ -299,16 +307,15 @@ def regular(size: int, degree: int, seed: int | None = None) -> Topology:
     return Topology(size, neighbours)
 
 
-@public_in("cascade.demos.fireflies")
 def of_edges(size: int, edges: Iterable[_Edge]) -> Topology:
-    """Any graph, by the pairs that see one another.
+    """Return the graph of given edges.
 
     Args:
-        size: how many places.
-        edges: two different places each, in any order. A pair that is named twice counts once.
+        size: the number of places.
+        edges: two different places each, in any order. Duplicates count once.
 
     Raises:
-        ValueError: there is no place at all, or no such edge.
+        ValueError: ``size`` is below 1, or an edge is not valid.
 
     >>> fork = of_edges(4, [(0, 1), (1, 2), (1, 3)])
     >>> fork.neighbours(1), fork.neighbours(3)
@@ -317,8 +324,9 @@ def of_edges(size: int, edges: Iterable[_Edge]) -> Topology:
     seen: list[list[int]] = [[] for _ in range(size)]
     for number, (one, other) in enumerate(edges):
         if one == other or not (0 <= one < size and 0 <= other < size):
-            expected = f"expected two different places, each from 0 to {size - 1}"
-            raise ValueError(f"{expected}, got {one} and {other} - at `edges[{number}]`")
+            raise ValueError(
+                f"edges[{number}] must be two different places, each from 0 to {size - 1}, got {one} and {other}"
+            )
         seen[one].append(other)
         seen[other].append(one)
     around = [tuple(sorted(set(places))) for places in seen]
@@ -326,28 +334,28 @@ def of_edges(size: int, edges: Iterable[_Edge]) -> Topology:
 
 
 def _regular_edges(size: int, degree: int, source: random.Random) -> list[_Edge]:
-    """Pair the ends of all edges at random, and mend what is no edge by trades with others."""
+    """Pair the ends of all edges at random, and repair invalid pairs by swaps with other edges."""
     while True:
         ends = [place for place in range(size) for _ in range(degree)]
         source.shuffle(ends)
         edges: list[_Edge] = []
         known: set[_Edge] = set()
-        spoilt: list[_Edge] = []
+        invalid: list[_Edge] = []
         for one, other in zip(ends[::2], ends[1::2], strict=True):
             edge = (one, other) if one < other else (other, one)
             if one == other or edge in known:
-                spoilt.append(edge)
+                invalid.append(edge)
             else:
                 known.add(edge)
                 edges.append(edge)
-        if all(_mend(pair, edges, known, source) for pair in spoilt):
+        if all(_repair(pair, edges, known, source) for pair in invalid):
             return edges
 
 
-def _mend(pair: _Edge, edges: list[_Edge], known: set[_Edge], source: random.Random) -> bool:
-    """Trade ends between a pair that is no edge and a random edge, so that both are edges; whether it could be done.
+def _repair(pair: _Edge, edges: list[_Edge], known: set[_Edge], source: random.Random) -> bool:
+    """Swap ends between an invalid pair and a random edge, so that both are valid edges; return whether it succeeded.
 
-    On a small graph it may be that no trade will do: then all is drawn anew.
+    In a small graph there may be no such swap: then the caller starts again.
     """
     one, other = pair
     for _ in range(_TRIES if edges else 0):

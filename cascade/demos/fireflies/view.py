@@ -1,4 +1,4 @@
-"""What one sees of a show while it runs."""
+"""The views of a show while it runs: a live picture, or a line a second."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from rich.segment import Segment
     from rich.style import Style
 
+__all__ = ["LEVELS", "Glow", "LiveView", "PlainView", "fits"]
+
 LEVELS = 12
 """Shades from dark (0) to a flash (`LEVELS` - 1)."""
 _RAMP = "  .,:;+*oO#@"
 _DARK, _BRIGHT = (14, 18, 30), (225, 255, 90)
 _LARGEST = 4
-_FIGURES = 6  # lines that are left for what stands below
-_NARROWEST = 40  # columns: in fewer it would not
+_FIGURES = 6  # lines below the picture
+_NARROWEST = 40  # columns that the figures need
 _BAR = 30
 _HALF = "\N{UPPER HALF BLOCK}"
 
@@ -54,7 +56,7 @@ def _lag(reading: Reading, space: str) -> str:
 
 
 def fits(swarm: Swarm[Any], console: Console) -> bool:
-    """Whether the whole swarm can be shown on a terminal."""
+    """Return whether a terminal has room for the whole swarm."""
     width = swarm.topology.width
     rows = -(-len(swarm.fireflies) // width)
     room = _places(max(0, console.height - _FIGURES), console, console.options.ascii_only)
@@ -62,21 +64,21 @@ def fits(swarm: Swarm[Any], console: Console) -> bool:
 
 
 def _coloured(console: Console, ascii_only: bool) -> bool:
-    """Whether two places can share a character, as two colours of it."""
+    """Return whether two places can share a character, in two colours."""
     return not (console.color_system is None or console.no_color or ascii_only)
 
 
 def _places(lines: int, console: Console, ascii_only: bool) -> int:
-    """How many rows of places fit into so many lines."""
+    """Return how many rows of places fit into `lines` lines."""
     return 2 * lines if _coloured(console, ascii_only) else lines
 
 
 class Glow:
-    """The places as a rich renderable, row by row: a flash is bright and fades. Enlarged or cropped to what fits.
+    """The places as a rich renderable, row by row: a flash is bright and fades. Enlarged or cropped to fit.
 
     Two rows share a line of half blocks, so that the picture is about square; without colours or Unicode each place is
-    a character. A run of equal shades is one segment, and every style is made once: the picture is drawn in the loop
-    that the agents live in.
+    a character. Equal shades in a row are one segment, and each style is made once: drawing must be fast, as it blocks
+    the event loop of the agents.
     """
 
     def __init__(self, swarm: Swarm[Any]) -> None:
@@ -85,10 +87,10 @@ class Glow:
         self._styles: dict[tuple[int, int], Style] = {}
 
     def levels(self, rows: int, columns: int) -> list[list[int]]:
-        """The shade of each place of the top left corner, now; -1 where there is none, at the end of the last row."""
+        """Return the current shades of the top left rows and columns; -1 for places that the last row lacks."""
         swarm, width = self._swarm, self._swarm.topology.width
         brightest, scale = LEVELS - 1, LEVELS / self._fade
-        dark = swarm.now() - self._fade  # who flashed before is dark
+        dark = swarm.now() - self._fade  # fireflies that flashed before this are dark
         shades = [
             [
                 min(brightest, int((firefly.flashed - dark) * scale)) if firefly.flashed > dark else 0
@@ -100,7 +102,7 @@ class Glow:
         return shades
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it as large as the console and the options allow."""
+        """Draw the picture as large as the console and the options allow."""
         width = self._swarm.topology.width
         rows = -(-len(self._swarm.fireflies) // width)
         columns = min(width, options.max_width)
@@ -145,14 +147,14 @@ class Glow:
 
 
 def _enlarged(shades: list[list[int]], scale: int) -> list[list[int]]:
-    """Each place as a square of `scale` x `scale` places."""
+    """Return the shades with each place enlarged to `scale` x `scale` places."""
     if scale == 1:
         return shades
     return [[level for level in line for _ in range(scale)] for line in shades for _ in range(scale)]
 
 
 def _colour(level: int) -> tuple[float, float, float]:
-    """Red, green and blue of a shade, 0 to 255."""
+    """Return red, green and blue of a shade, 0 to 255."""
     red, green, blue = (
         dark + (bright - dark) * level / (LEVELS - 1) for dark, bright in zip(_DARK, _BRIGHT, strict=True)
     )
@@ -160,7 +162,7 @@ def _colour(level: int) -> tuple[float, float, float]:
 
 
 class LiveView:
-    """The places with their flashes and the figures below, drawn anew 8 times a second; a context manager."""
+    """The places with their flashes, and figures below, redrawn 8 times a second; a context manager."""
 
     interval = 0.125
 
@@ -179,7 +181,7 @@ class LiveView:
         self._live.stop()
 
     def show(self, reading: Reading) -> None:
-        """Draw it."""
+        """Redraw the picture."""
         from rich.console import Group
         from rich.text import Text
 

@@ -321,7 +321,7 @@ async def test_a_failure_that_ends_the_process_is_found_in_any_group() -> None:
 
 
 @pytest.mark.parametrize("name", [*MAKE, *GROUPS])
-@pytest.mark.parametrize("scope", ["step", "run", "engine"])
+@pytest.mark.parametrize("scope", ["call", "run", "engine"])
 def test_set_ups_and_teardowns(scope: Any, name: str) -> None:
     @cs.resource(scope=scope)
     def early() -> Iterator[None]:

@@ -18,7 +18,7 @@ import cascade as cs
 from cascade._support.forks import renew_in_children
 from cascade.durable.memory import MemoryState
 from cascade.events import EventLog, Events, RunFinished
-from cascade.events.line_writer import Sink
+from cascade.events.line_writer import LineWriter
 from cascade.resources.registry import Registry
 from cascade.templates.listeners import Listeners
 from cascade.templates.writer import rewrite
@@ -134,16 +134,16 @@ def test_a_lock_that_another_thread_holds(made: Callable[[], object], use: Calla
 
 def test_a_log_that_another_thread_writes(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    sink = Sink(path, append=True, size=1000)
-    sink.write(b"of the parent")
+    writer = LineWriter(path, append=True, size=1000)
+    writer.write(b"of the parent")
 
     def work() -> None:
-        sink.write(b"of the child")
-        sink.close()
+        writer.write(b"of the child")
+        writer.close()
 
-    while_held(sink._lock, lambda: in_child(work))
+    while_held(writer._lock, lambda: in_child(work))
     assert path.read_bytes() == b"of the child\n"
-    sink.close()
+    writer.close()
     assert path.read_bytes() == b"of the child\nof the parent\n"
 
 

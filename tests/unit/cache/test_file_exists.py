@@ -54,7 +54,7 @@ def test_several_paths_must_all_exist(tmp_path: Path) -> None:
 def test_a_run_must_make_the_files(tmp_path: Path) -> None:
     policy = FileExists([tmp_path / "a", tmp_path / "b"])
     (tmp_path / "a").write_text("")
-    with pytest.raises(FileNotFoundError, match="the task has run and has not made the file") as caught:
+    with pytest.raises(FileNotFoundError, match="the task has run but has not written the file") as caught:
         policy.save(policy.key(make, ("a",), {}), None, 0.0)
     assert caught.value.filename == str(tmp_path / "b")
 
@@ -80,13 +80,13 @@ def test_files_must_not_be_older_than_what_they_are_made_of(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (3, "expected a path, got `int` - at `path`"),
-        (None, "expected a path, got `NoneType` - at `path`"),
-        ([], "expected at least one path, got an empty `list` - at `path`"),
-        (["a", 3], r"expected a path, got `int` - at `path\[1\]`"),
-        ("", "expected a path, got '' - at `path`"),
-        ("a\0b", "expected a path, got 'a.*b' - at `path`"),
-        (make, "expected a path, got `Task` - at `path`"),
+        (3, "path must be a path, got `int`"),
+        (None, "path must be a path, got `NoneType`"),
+        ([], "path must have at least one path, got an empty `list`"),
+        (["a", 3], r"path\[1\] must be a path, got `int`"),
+        ("", "path must be a path, got ''"),
+        ("a\0b", "path must be a path, got 'a.*b'"),
+        (make, "path must be a path, got `Task`"),
     ],
 )
 def test_what_is_no_path(given: Any, message: str) -> None:

@@ -256,7 +256,7 @@ REFUSED: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("value", "name"), REFUSED, ids=lambda item: item if type(item) is str else "")
 def test_what_cannot_be_hashed_is_refused(value: Any, name: str) -> None:
     for wrapped in (value, [value], {"k": (value,)}, Record(value), functools.partial(len, value)):
-        with pytest.raises(cs.CacheKeyError, match=f"expected data that can be hashed, got .*{name}"):
+        with pytest.raises(cs.CacheKeyError, match=f"value must be data that can be hashed, got .*{name}"):
             fingerprint(wrapped)
 
 
@@ -291,7 +291,7 @@ def test_the_message_says_where() -> None:
         for value, place in places:
             with pytest.raises(cs.CacheKeyError) as caught:
                 fingerprint(value)
-            assert str(caught.value) == f"expected data that can be hashed, got `socket` - at `{place}`"
+            assert str(caught.value) == f"value must be data that can be hashed, got `socket` - at `{place}`"
 
 
 def test_a_released_view_is_refused() -> None:

@@ -104,7 +104,7 @@ def test_none_is_a_value(make: Make) -> None:
 
 def test_bounds_are_checked(make: Make) -> None:
     for bound in (0, -1, 1.0, True, "1"):
-        with pytest.raises(cs.PolicyError, match="expected max_entries"):
+        with pytest.raises(cs.PolicyError, match="max_entries must be"):
             make(max_entries=bound)
 
 

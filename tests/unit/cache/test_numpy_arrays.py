@@ -42,7 +42,7 @@ def test_numpy_data(tmp_path: pathlib.Path) -> None:
         refused.append(np.array(["a"], np.dtypes.StringDType()))
     refused += [np.rec.array([(1,)], dtype=[("a", "i4")]), np.memmap(tmp_path / "m", "i4", "w+", shape=1)]
     for value in [*refused, np.random.default_rng(1), np.ma.array([1])]:
-        with pytest.raises(cs.CacheKeyError, match="expected data that can be hashed"):
+        with pytest.raises(cs.CacheKeyError, match="value must be data that can be hashed"):
             fingerprint([value])
 
 

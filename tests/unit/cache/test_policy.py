@@ -74,7 +74,7 @@ def test_the_message_says_which_argument() -> None:
     ]:
         with pytest.raises(cs.CacheKeyError) as caught:
             ResultCache().key(add, args, kwargs)
-        assert str(caught.value) == f"expected data that can be hashed, got `object` - at `{place}`"
+        assert str(caught.value) == f"value must be data that can be hashed, got `object` - at `{place}`"
 
 
 def made(body: str, name: str = "f", module: str = "here") -> cs.Task:
@@ -156,11 +156,11 @@ def test_what_is_no_policy_is_refused_at_once(wrong: Any) -> None:
         ({"ttl": "1"}, "expected ttl as a number of seconds, got `str`"),
         ({"ttl": True}, "got `bool`"),
         ({"ttl": -1}, "expected ttl from 0 to"),
-        ({"ttl": 0}, "more than 0 seconds"),
+        ({"ttl": 0}, "ttl must be > 0 seconds"),
         ({"ttl": float("nan")}, "expected ttl from 0 to"),
-        ({"key": "id"}, "expected a function as key, got `str`"),
-        ({"key": add}, "expected a plain function as key"),
-        ({"store": {}}, "expected a store with get, set, delete, clear, close, got `dict`"),
+        ({"key": "id"}, "key must be a function, got `str`"),
+        ({"key": add}, "key must be a plain function"),
+        ({"store": {}}, "store must have get, set, delete, clear, close, got `dict`"),
     ],
 )
 def test_settings_of_a_wrong_kind(settings: dict[str, Any], message: str) -> None:

@@ -108,9 +108,9 @@ def test_it_is_refused_where_others_would_find_it(tmp_path: Path) -> None:
     with pytest.raises(cs.CacheKeyError) as caught:
         cs.run(url().with_cache(cs.ResultCache(store=store)), engine=engine_with(Client("a")))
     assert str(caught.value) == (
-        "resource `db` must be known to other processes where results are kept for them: expected data that can be "
-        "hashed, got `Client` - at `db`; register a function made with `cs.resource`, or say with `key=` what counts "
-        "of the call"
+        "resource `db` must be known to other processes where results are kept for them: value must be data that can "
+        "be hashed, got `Client` - at `db`; register a function made with `cs.resource`, or give the cache policy a "
+        "`key=` function"
     )
     kept = cs.ResultCache(store=store, key=lambda db: 1)
     for _ in range(2):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cascade.cache.file_exists import FileExists
 from cascade.cache.memory_store import MemoryStore
 from cascade.cache.policy import ResultCache
-from cascade.cache.single_flight import Flights, Landed, Lead
+from cascade.cache.single_flight import Leader, SharedResult, SingleFlight
 
 POLICY = ResultCache()
 
@@ -25,22 +25,22 @@ async def turn() -> None:
 
 
 async def test_those_who_wait_get_the_result_of_the_one_who_leads() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     lead = await flights.join(POLICY, b"k")
-    assert isinstance(lead, Lead)
+    assert isinstance(lead, Leader)
     assert flights.try_join(POLICY, b"k") is None
     waiting = [asyncio.ensure_future(flights.join(POLICY, b"k")) for _ in range(3)]
     await turn()
     lead.done(None)
-    assert await asyncio.gather(*waiting) == [Landed(None)] * 3
+    assert await asyncio.gather(*waiting) == [SharedResult(None)] * 3
     assert len(flights) == 0
     lead.done(1)
     lead.failed()  # nothing more comes of it
-    assert isinstance(flights.try_join(POLICY, b"k"), Lead)
+    assert isinstance(flights.try_join(POLICY, b"k"), Leader)
 
 
 async def test_other_keys_and_other_places_do_not_wait() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     store = MemoryStore()
     one, same, other = ResultCache(store=store), ResultCache(store=store), ResultCache(store=MemoryStore())
     assert flights.try_join(one, b"k") is not None
@@ -60,23 +60,23 @@ async def test_other_keys_and_other_places_do_not_wait() -> None:
 
 
 async def test_the_one_that_waits_longest_leads_after_a_failure() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     lead = await flights.join(POLICY, b"k")
     waiting = [asyncio.ensure_future(flights.join(POLICY, b"k")) for _ in range(3)]
     await turn()
-    assert isinstance(lead, Lead)
+    assert isinstance(lead, Leader)
     lead.failed()
     await turn()
     assert [future.done() for future in waiting] == [True, False, False]
     second = await waiting[0]
-    assert isinstance(second, Lead)
+    assert isinstance(second, Leader)
     second.done(2)
-    assert await waiting[1] == await waiting[2] == Landed(2)
+    assert await waiting[1] == await waiting[2] == SharedResult(2)
     assert len(flights) == 0
 
 
 async def test_a_block_that_is_left_without_a_result_has_failed() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     lead = flights.try_join(POLICY, b"k")
     assert lead is not None
     with pytest.raises(ZeroDivisionError), lead:
@@ -84,14 +84,14 @@ async def test_a_block_that_is_left_without_a_result_has_failed() -> None:
         await turn()
         raise ZeroDivisionError
     second = await waiting
-    assert isinstance(second, Lead)
+    assert isinstance(second, Leader)
     with second:
         second.done(1)
     assert len(flights) == 0
 
 
 async def test_who_is_cancelled_waits_no_longer() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     lead = flights.try_join(POLICY, b"k")
     assert lead is not None
     waiting = [asyncio.ensure_future(flights.join(POLICY, b"k")) for _ in range(3)]
@@ -100,11 +100,11 @@ async def test_who_is_cancelled_waits_no_longer() -> None:
     await turn()
     assert waiting[0].cancelled()
     lead.failed()
-    assert isinstance(await waiting[1], Lead)
+    assert isinstance(await waiting[1], Leader)
 
 
 async def test_who_is_cancelled_as_it_is_given_the_lead_passes_it_on() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     lead = flights.try_join(POLICY, b"k")
     assert lead is not None
     waiting = [asyncio.ensure_future(flights.join(POLICY, b"k")) for _ in range(2)]
@@ -114,13 +114,13 @@ async def test_who_is_cancelled_as_it_is_given_the_lead_passes_it_on() -> None:
     await turn()
     assert waiting[0].cancelled()
     second = await waiting[1]
-    assert isinstance(second, Lead)
+    assert isinstance(second, Leader)
     second.failed()
     assert len(flights) == 0
 
 
 async def test_who_is_cancelled_as_the_result_lands_is_cancelled() -> None:
-    flights = Flights()
+    flights = SingleFlight()
     lead = flights.try_join(POLICY, b"k")
     assert lead is not None
     waiting = asyncio.ensure_future(flights.join(POLICY, b"k"))
@@ -133,7 +133,7 @@ async def test_who_is_cancelled_as_the_result_lands_is_cancelled() -> None:
 
 
 def test_flights_outlive_an_event_loop() -> None:
-    flights = Flights()
+    flights = SingleFlight()
 
     async def wait() -> Any:
         return await flights.join(POLICY, b"k")
@@ -146,7 +146,7 @@ def test_flights_outlive_an_event_loop() -> None:
     loop.close()
     lead.failed()  # nobody is there to take the lead
     assert len(flights) == 0
-    assert isinstance(asyncio.run(wait()), Lead)
+    assert isinstance(asyncio.run(wait()), Leader)
     waiting._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
@@ -154,14 +154,14 @@ def test_flights_outlive_an_event_loop() -> None:
 async def test_everybody_ends_and_results_are_made_once(seed: int, outcomes: list[str]) -> None:
     """Calls that return, fail or hang until they are cancelled, in any order, and cancellations at any moment."""
     draw = random.Random(seed)
-    flights = Flights()
+    flights = SingleFlight()
     under_way = 0
     led: list[int] = []
 
     async def call(number: int, outcome: str) -> Any:
         nonlocal under_way
         joined = await flights.join(POLICY, b"k")
-        if isinstance(joined, Landed):
+        if isinstance(joined, SharedResult):
             return joined.value
         with joined:
             assert under_way == 0

@@ -259,9 +259,9 @@ def test_a_place_where_no_file_can_be(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_arguments_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(cs.PolicyError, match="expected a path, got `int`"):
+    with pytest.raises(cs.PolicyError, match="path must be a path, got `int`"):
         DiskStore(3)  # type: ignore[arg-type]
-    with pytest.raises(cs.PolicyError, match="expected max_bytes of 1 or more, got 0"):
+    with pytest.raises(cs.PolicyError, match="max_bytes must be >= 1, got 0"):
         DiskStore(tmp_path / "results.db", max_bytes=0)
 
 

@@ -47,7 +47,7 @@ def test_all_that_is_wrong_is_told_before_anything_runs(capsys: pytest.CaptureFi
     assert main(["fireflies", *asked]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    options = [line.split(":")[1].strip() for line in told.err.splitlines()]
+    options = [line.split()[1].rstrip(":") for line in told.err.splitlines()]
     assert options == ["--side", "--period", "--nudge", "--json"]
 
 
@@ -93,7 +93,7 @@ def test_what_does_not_go_together_is_refused(capsys: pytest.CaptureFixture[str]
     assert main(["fireflies", "--virtual", "--speed", "10", "--agents", "950", "--states", "5"]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert [line.removeprefix("cascade: ").split(":")[0] for line in told.err.splitlines()] == [
+    assert [line.split()[1].rstrip(":") for line in told.err.splitlines()] == [
         "--agents", "--speed", "--states",
     ]  # fmt: skip
     assert "900 and 961 are the nearest" in told.err
@@ -234,5 +234,5 @@ def test_templates_that_cannot_be_had(capsys: pytest.CaptureFixture[str], tmp_pa
     (tmp_path / "other").write_text("another kind of file")
     assert main(["fireflies", *BRIEF, "--templates", str(tmp_path / name)]) == 2
     told = capsys.readouterr()
-    assert told.out == "" and told.err.startswith("cascade: --templates: expected a file of templates or no file")
+    assert told.out == "" and told.err.startswith("cascade: --templates must be a file of templates or no file")
     assert (tmp_path / "other").read_text() == "another kind of file"

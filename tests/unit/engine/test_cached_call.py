@@ -296,7 +296,7 @@ async def test_a_hit_asks_no_limit_and_is_told_as_that_alone(store: Any) -> None
 async def test_an_injected_resource_counts_by_its_name(store: Any) -> None:
     policy = cs.ResultCache(store=store)
 
-    @cs.resource(scope="step")
+    @cs.resource(scope="call")
     def a() -> Iterator[str]:
         yield "a"
 

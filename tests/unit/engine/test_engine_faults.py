@@ -13,7 +13,7 @@ import pytest
 import cascade as cs
 from cascade.engine.loop_driver import LoopDriver
 from cascade.events import Event, NodeFailed, RunFinished, RunStarted
-from cascade.events.line_writer import Sink
+from cascade.events.line_writer import LineWriter
 from support.tasks import add
 
 PATIENCE = 60
@@ -306,14 +306,14 @@ def test_a_file_of_a_log_that_logs() -> None:
         def write(self, data: bytes) -> int:
             self.lines.append(data)
             if len(self.lines) < 4:
-                sink.write(b"of the file")
-                sink.flush()
+                writer.write(b"of the file")
+                writer.flush()
             elif len(self.lines) == 4:
-                sink.close()
+                writer.close()
             return len(data)
 
     file = File()
-    sink = Sink(file, append=True, size=0)  # type: ignore[arg-type]
-    sink.write(b"first")
+    writer = LineWriter(file, append=True, size=0)  # type: ignore[arg-type]
+    writer.write(b"first")
     assert file.lines == [b"first\n", *[b"of the file\n"] * 3]
-    assert sink.closed
+    assert writer.closed

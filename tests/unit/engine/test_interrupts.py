@@ -64,7 +64,7 @@ async def connected() -> AsyncIterator[str]:
         closed.append("connected")
 
 
-@cs.resource(scope="step")
+@cs.resource(scope="call")
 async def step() -> AsyncIterator[str]:
     opened.append("step")
     try:

@@ -89,13 +89,13 @@ async def test_calls_share_what_there_is(work: cs.Task, gauge: Gauge) -> None:
 @pytest.mark.parametrize(
     ("limits", "amounts", "error", "match"),
     [
-        ({"gpu": 0}, {"gpu": 1}, cs.LimitError, "at most 0 of the limit 'gpu'"),
-        ({"gpu": 2}, {"gpu": 2.5}, cs.LimitError, "at most 2 of the limit 'gpu'.*got 2.5"),
-        ({"gpu": 2}, {"cpu": 1}, cs.LimitError, r"limit of the engine \('gpu'\), got 'cpu'"),
-        ({}, {"gpu": 1}, cs.LimitError, "none at all"),
-        ({"gpu": 2}, {"gpu": echo(-1)}, cs.PolicyError, "from 0 on, got -1"),
-        ({"gpu": 2}, {"gpu": echo("1")}, cs.PolicyError, "from 0 on, got `str`"),
-        ({"gpu": 2}, {"gpu": echo(True)}, cs.PolicyError, "from 0 on, got `bool`"),
+        ({"gpu": 0}, {"gpu": 1}, cs.LimitError, "amount of 'gpu' must be at most 0"),
+        ({"gpu": 2}, {"gpu": 2.5}, cs.LimitError, "amount of 'gpu' must be at most 2.*got 2.5"),
+        ({"gpu": 2}, {"cpu": 1}, cs.LimitError, r"one of the engine's \('gpu'\), got 'cpu'"),
+        ({}, {"gpu": 1}, cs.LimitError, r"one of the engine's \(none\), got 'gpu'"),
+        ({"gpu": 2}, {"gpu": echo(-1)}, cs.PolicyError, ">= 0, got -1"),
+        ({"gpu": 2}, {"gpu": echo("1")}, cs.PolicyError, ">= 0, got `str`"),
+        ({"gpu": 2}, {"gpu": echo(True)}, cs.PolicyError, ">= 0, got `bool`"),
     ],
 )
 @pytest.mark.parametrize("again", [False, True])

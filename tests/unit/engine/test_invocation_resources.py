@@ -50,7 +50,7 @@ def broken(x: object = None) -> None:
 
 
 BOTH = pytest.mark.parametrize("asynchronous", [True, False])
-SCOPES = pytest.mark.parametrize("scope", ["run", "step"])
+SCOPES = pytest.mark.parametrize("scope", ["run", "call"])
 
 
 @BOTH
@@ -110,7 +110,7 @@ async def test_a_teardown_that_raises_loses_nothing(scope: str, fails: bool, asy
         engine.register(spoken(log, scope, asynchronous=asynchronous))
         engine.register(bad)
         target = (broken if fails else echo)(cs.inject("bad"))
-        run = engine.start(echo(target) if scope == "step" else echo(target, cs.inject("db")))
+        run = engine.start(echo(target) if scope == "call" else echo(target, cs.inject("db")))
         if fails:
             with pytest.raises(ValueError, match="broken"):
                 await run
@@ -182,7 +182,7 @@ async def test_cancelled_in_the_middle_of_a_teardown(scope: str) -> None:
 async def test_cancelled_in_the_middle_of_a_set_up() -> None:
     log: list[str] = []
     async with cs.Engine() as engine:
-        for scope in ("run", "step", "engine"):
+        for scope in ("run", "call", "engine"):
             log.clear()
             engine.register(cs.resource(slow_of(log), scope=scope), "slow")  # type: ignore[call-overload]
             run = engine.start(echo(cs.inject("slow")))
@@ -277,7 +277,7 @@ async def test_events_of_resources_come_before_that_of_the_end() -> None:
     async with cs.Engine() as engine:
         engine.events.subscribe((ResourceAcquired, ResourceReleased, RunFinished), seen.append)
         engine.register(spoken(log, "run", "a"))
-        engine.register(spoken(log, "step", "b", asynchronous=False))
+        engine.register(spoken(log, "call", "b", asynchronous=False))
         engine.register(spoken(log, "engine", "c"))
         run = engine.start(echo(cs.inject("a"), cs.inject("b"), cs.inject("c")))
         await run
@@ -338,7 +338,7 @@ def committing(scope: Any, log: list[str], fails: int = 1_000_000) -> Any:
 def test_a_failed_commit_of_a_call_is_tried_again_and_not_kept() -> None:
     log: list[str] = []
     engine = cs.Engine()
-    engine.register(committing("step", log))
+    engine.register(committing("call", log))
     # A key of its own: what a resource is made of is in the key otherwise, and this one has a log that grows.
     cache = cs.ResultCache(key=lambda value: "echo")
     target = echo(cs.inject("transaction")).with_retry(3, on=OSError).with_cache(cache)
@@ -348,7 +348,7 @@ def test_a_failed_commit_of_a_call_is_tried_again_and_not_kept() -> None:
         assert log == ["commit"] * 3 * times
         assert caught.value.__notes__[0] == "in the teardown of resource `transaction`"
     log.clear()
-    engine.register(committing("step", log, fails=1))
+    engine.register(committing("call", log, fails=1))
     assert cs.run(target, engine=engine) == ["tx"]
     assert cs.run(target, engine=engine) == ["tx"]
     assert log == ["commit", "commit"]
@@ -403,7 +403,7 @@ def test_a_failed_commit_of_the_engine_is_raised_when_it_ends() -> None:
     assert log[-1] == "a resource of the engine failed in its teardown"
 
 
-@pytest.mark.parametrize("scope", ["step", "run"])
+@pytest.mark.parametrize("scope", ["call", "run"])
 def test_a_failed_commit_rolls_back_what_is_torn_down_after_it(scope: Any) -> None:
     log: list[str] = []
 
@@ -420,7 +420,7 @@ def test_a_failed_commit_rolls_back_what_is_torn_down_after_it(scope: Any) -> No
     assert log == ["roll back: KeyError"]
 
 
-@pytest.mark.parametrize("scope", ["step", "run"])
+@pytest.mark.parametrize("scope", ["call", "run"])
 def test_the_failure_of_a_call_comes_before_that_of_its_teardown(scope: Any) -> None:
     @cs.resource(scope=scope)
     def bad() -> Iterator[None]:
@@ -442,7 +442,7 @@ def test_the_failure_of_a_call_comes_before_that_of_its_teardown(scope: Any) -> 
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("scope", ["step", "run"])
+@pytest.mark.parametrize("scope", ["call", "run"])
 async def test_a_teardown_that_cancels_itself_is_a_failure(scope: Any) -> None:
     @cs.resource(scope=scope)
     async def odd() -> AsyncIterator[None]:

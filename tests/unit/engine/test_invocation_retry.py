@@ -195,7 +195,7 @@ async def test_what_a_call_returned_is_not_retried_with_it() -> None:
 async def test_a_resource_of_the_step_is_fresh_for_each_attempt_and_told_of_the_failure() -> None:
     told: list[object] = []
 
-    @cs.resource(scope="step")
+    @cs.resource(scope="call")
     def transaction() -> Iterator[int]:
         number = len(told)
         try:
@@ -219,7 +219,7 @@ async def test_a_resource_of_the_step_is_fresh_for_each_attempt_and_told_of_the_
 async def test_a_set_up_that_fails_is_tried_again() -> None:
     tries: list[str] = []
 
-    @cs.resource(scope="step")
+    @cs.resource(scope="call")
     async def shaky() -> str:
         tries.append("set-up")
         if len(tries) < 3:
@@ -251,7 +251,7 @@ def second_time(x: int) -> int:
 async def test_cancelled_after_any_number_of_turns(mode: str, turns: int) -> None:
     live: list[str] = []
 
-    @cs.resource(scope="step")
+    @cs.resource(scope="call")
     async def held() -> Any:
         live.append("held")
         try:

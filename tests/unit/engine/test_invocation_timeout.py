@@ -179,7 +179,7 @@ def test_the_total_is_also_for_waiting_and_the_seconds_are_not() -> None:
 async def test_a_timeout_is_thrown_into_the_resource_of_the_step() -> None:
     told: list[object] = []
 
-    @cs.resource(scope="step")
+    @cs.resource(scope="call")
     async def transaction() -> Any:
         try:
             yield None

@@ -251,7 +251,7 @@ def test_a_report_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> N
     events.subscribe(NodeFinished, heard.append)
     events.emit(finished(1))
     assert heard == [finished(1)]
-    assert "to report it failed" in caplog.text
+    assert "reporting it failed" in caplog.text
 
 
 def test_a_subscriber_that_turns_out_to_be_asynchronous_is_reported(stage: Stage) -> None:
@@ -334,8 +334,8 @@ def a_task(event: Event) -> None:
 @pytest.mark.parametrize(
     ("fn", "message"),
     [
-        (None, "got `NoneType` - at `fn`"),
-        ("print", "got `str` - at `fn`"),
+        (None, "the event, got `NoneType`"),
+        ("print", "the event, got `str`"),
         (coroutine_function, "the async function"),
         (functools.partial(coroutine_function), "the async function .*coroutine_function"),
         (AsyncCallable(), "the async function `.*AsyncCallable`"),
@@ -356,12 +356,12 @@ def test_functions_that_would_not_do_are_refused_at_once(stage: Stage, fn: Any, 
 @pytest.mark.parametrize(
     ("types", "message"),
     [
-        (int, "got `int` - at `type`"),
-        ("NodeFailed", "got an object of type `str` - at `type`"),
+        (int, "types must be a class of events, got `int`"),
+        ("NodeFailed", "got an object of type `str`"),
         (None, "got an object of type `NoneType`"),
         (finished(1), "got an object of type `NodeFinished`"),
-        ((), "got none"),
-        ((NodeEvent, int), r"got `int` - at `type\[1\]`"),
+        ((), "got an empty one"),
+        ((NodeEvent, int), r"types\[1\] must be a class of events, got `int`"),
     ],
 )
 def test_types_that_are_no_events_are_refused_at_once(stage: Stage, types: Any, message: str) -> None:

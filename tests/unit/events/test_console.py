@@ -289,7 +289,7 @@ def test_standard_error_is_the_default(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_what_is_no_console_is_refused() -> None:
-    with pytest.raises(TypeError, match="expected a rich console, got `StringIO` - at `console`"):
+    with pytest.raises(TypeError, match=r"console must be a rich\.console\.Console, got `StringIO`"):
         EventConsole(io.StringIO())  # type: ignore[arg-type]
 
 

@@ -134,11 +134,11 @@ def test_any_event_can_be_logged_on_one_line(event: Event) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"logger": 3}, TypeError, "expected a logger or the name of one, got `int`"),
-        ({"level": "loud"}, ValueError, "got 'loud' - at `level`"),
-        ({"level": 1.5}, TypeError, "got `float` - at `level`"),
-        ({"levels": {int: 10}}, TypeError, "got `int` - at `levels`"),
-        ({"levels": {RunStarted: None}}, TypeError, "got `NoneType` - at `levels`"),
+        ({"logger": 3}, TypeError, "logger must be a Logger or the name of one, got `int`"),
+        ({"level": "loud"}, ValueError, "level must be one of .*, got 'loud'"),
+        ({"level": 1.5}, TypeError, "level must be an int or a str, got `float`"),
+        ({"levels": {int: 10}}, TypeError, "levels must be a class of events, got `int`"),
+        ({"levels": {RunStarted: None}}, TypeError, "levels must be an int or a str, got `NoneType`"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:

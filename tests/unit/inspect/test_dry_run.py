@@ -113,7 +113,7 @@ def test_resources() -> None:
         raise AssertionError("nothing is set up")
         yield
 
-    @cs.resource(scope="step")
+    @cs.resource(scope="call")
     def session(pool: str) -> Iterator[str]:
         yield pool
 
@@ -126,10 +126,10 @@ def test_resources() -> None:
     engine.register(session)
     run = cs.dry_run(target, engine=engine)
     assert run.resources == (
-        PlannedResource("pool", "engine", True), PlannedResource("session", "step", True),
+        PlannedResource("pool", "engine", True), PlannedResource("session", "call", True),
         PlannedResource("cache", None, False),
     )  # fmt: skip
-    assert run.problems == ("expected a registered resource, got `cache`",)
+    assert run.problems == ("resource must be registered, got `cache`",)
     assert not cs.dry_run(step("a", [cs.inject("session")]), engine=engine).ok
 
 
@@ -139,7 +139,7 @@ def test_limits() -> None:
     run = cs.dry_run(target, engine=engine)
     assert run.limits == (PlannedLimit("gpu", None, 2), PlannedLimit("mem", 1, None))
     assert [problem.split(",")[0] for problem in run.problems] == [
-        "expected at most 2 of the limit 'gpu'", "expected a limit of the engine ('gpu')",
+        "amount of 'gpu' must be at most 2", "limit must be one of the engine's ('gpu')",
     ]  # fmt: skip
     assert cs.dry_run(target).ok
     n = cs.Param("n", type=int)

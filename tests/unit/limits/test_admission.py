@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.limits import NOTHING, Grant, Limits
+from cascade.limits import UNLIMITED, Grant, Limits
 from support.fake_timers import SECOND, FakeTimers
 from support.observation import settle
 
@@ -26,11 +26,11 @@ def make(timers: FakeTimers) -> Callable[..., Limits]:
 
 
 def now(limits: Limits, **amounts: Any) -> Grant | None:
-    return limits.try_acquire(limits.demand("shop.fetch", "fetch", 1, amounts))
+    return limits.try_acquire(limits.request("shop.fetch", "fetch", 1, amounts))
 
 
 def ask(limits: Limits, **amounts: Any) -> asyncio.Task[Grant]:
-    return asyncio.ensure_future(limits.acquire(limits.demand("shop.fetch", "fetch", 1, amounts)))
+    return asyncio.ensure_future(limits.acquire(limits.request("shop.fetch", "fetch", 1, amounts)))
 
 
 def in_use(limits: Limits) -> dict[str, float]:
@@ -43,9 +43,9 @@ def in_use(limits: Limits) -> dict[str, float]:
 def test_what_nothing_limits_costs_nothing(make: Callable[..., Limits]) -> None:
     limits = make(gpu=1)
     for amounts in (None, {}, {"gpu": 0}, {"gpu": 0.0}):
-        assert limits.demand("shop.fetch", "fetch", 1, amounts) is NOTHING
-    grant = limits.try_acquire(NOTHING)
-    assert grant is limits.try_acquire(NOTHING)
+        assert limits.request("shop.fetch", "fetch", 1, amounts) is UNLIMITED
+    grant = limits.try_acquire(UNLIMITED)
+    assert grant is limits.try_acquire(UNLIMITED)
     with grant:
         pass
     assert in_use(limits) == {"gpu": 0}
@@ -55,34 +55,34 @@ async def test_nothing_stays_nothing_under_a_pause(make: Callable[..., Limits]) 
     limits = make(gpu=1)
     limits.pause()
     limits.set("*", concurrency=1)
-    assert limits.try_acquire(NOTHING) is await limits.acquire(NOTHING)
+    assert limits.try_acquire(UNLIMITED) is await limits.acquire(UNLIMITED)
 
 
 def test_an_unknown_limit_is_told_with_those_that_are_known(make: Callable[..., Limits]) -> None:
-    with pytest.raises(cs.LimitError, match=r"limit of the engine \('gpu', 'mem'\), got 'gpus' - at task shop.fetch"):
+    with pytest.raises(cs.LimitError, match=r"one of the engine's \('gpu', 'mem'\), got 'gpus' - at task shop.fetch"):
         now(make(gpu=1, mem=2), gpus=1)
-    with pytest.raises(cs.LimitError, match="none at all"):
+    with pytest.raises(cs.LimitError, match=r"one of the engine's \(none\), got"):
         now(make(), gpu=0)
 
 
 def test_more_than_there_is_is_an_error_at_once(make: Callable[..., Limits]) -> None:
     limits = make(gpu=2, none=0)
     limits.pause()
-    with pytest.raises(cs.LimitError, match=r"at most 2 of the limit 'gpu'.*got 2.5 - at task shop.fetch"):
+    with pytest.raises(cs.LimitError, match=r"amount of 'gpu' must be at most 2, .*got 2.5 - at task shop.fetch"):
         now(limits, gpu=2.5)
-    with pytest.raises(cs.LimitError, match="at most 0 of the limit 'none'"):
+    with pytest.raises(cs.LimitError, match="amount of 'none' must be at most 0"):
         now(limits, none=1e-12)
-    assert limits.demand("shop.fetch", "fetch", 1, {"gpu": 2}) is not NOTHING
+    assert limits.request("shop.fetch", "fetch", 1, {"gpu": 2}) is not UNLIMITED
 
 
-async def test_a_demand_that_was_kept_is_checked_again(make: Callable[..., Limits]) -> None:
+async def test_a_request_that_was_kept_is_checked_again(make: Callable[..., Limits]) -> None:
     limits = make(gpu=2)
-    demand = limits.demand("shop.fetch", "fetch", 1, {"gpu": 2})
+    request = limits.request("shop.fetch", "fetch", 1, {"gpu": 2})
     limits.set("gpu", capacity=1)
     with pytest.raises(cs.LimitError):
-        limits.try_acquire(demand)
+        limits.try_acquire(request)
     with pytest.raises(cs.LimitError):
-        await limits.acquire(demand)
+        await limits.acquire(request)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ async def test_a_demand_that_was_kept_is_checked_again(make: Callable[..., Limit
     ],
 )
 def test_what_is_no_capacity_is_refused(timers: FakeTimers, capacities: dict[str, Any], error: type[Exception]) -> None:
-    with pytest.raises(error, match="expected the"):
+    with pytest.raises(error, match="must be"):
         Limits(capacities, timers, lambda: None)
 
 
@@ -155,7 +155,7 @@ async def test_philosophers_all_eat(make: Callable[..., Limits]) -> None:
     async def dine(number: int) -> None:
         wanted = {f"fork{number}": 1, f"fork{(number + 1) % 5}": 1}
         for _ in range(20):
-            with await limits.acquire(limits.demand("t.dine", "dine", number, wanted)):
+            with await limits.acquire(limits.request("t.dine", "dine", number, wanted)):
                 await asyncio.sleep(0)
                 meals.append(number)
 
@@ -170,18 +170,18 @@ async def test_very_many_wait(make: Callable[..., Limits]) -> None:
     order: list[int] = []
 
     async def take(number: int) -> None:
-        with await limits.acquire(limits.demand("shop.fetch", "fetch", number, {"gpu": 1 + number % 3})):
+        with await limits.acquire(limits.request("shop.fetch", "fetch", number, {"gpu": 1 + number % 3})):
             order.append(number)
 
     examined = 0
-    original = limits._turnstile._examine
+    original = limits._admission._examine
 
     def count(*arguments: Any) -> None:
         nonlocal examined
         examined += 1
         original(*arguments)
 
-    limits._turnstile._examine = count  # type: ignore[method-assign]
+    limits._admission._examine = count  # type: ignore[method-assign]
     await asyncio.gather(*(take(number) for number in range(100_000)))
     assert order == list(range(100_000))
     assert examined < 1_000_000  # some few for each, not one for each that waits
@@ -201,7 +201,7 @@ async def test_very_many_wait_and_are_cancelled(make: Callable[..., Limits]) -> 
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     held.release()
-    assert in_use(limits) == {"gpu": 0} and not limits._turnstile._lines
+    assert in_use(limits) == {"gpu": 0} and not limits._admission._queues
 
 
 # -- cancellation ----------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ async def test_cancelled_while_it_is_paused(make: Callable[..., Limits]) -> None
     waits.cancel()
     await settle()
     limits.resume()
-    assert now(limits, gpu=1) is not None and not limits._turnstile._claims
+    assert now(limits, gpu=1) is not None and not limits._admission._claims
 
 
 async def test_a_grant_that_a_pause_took_away_is_cancelled(make: Callable[..., Limits]) -> None:
@@ -293,7 +293,7 @@ async def test_whoever_is_told_may_raise(make: Callable[..., Limits]) -> None:
         raise OSError(reason)
 
     with pytest.raises(OSError, match="limit gpu: 1 wanted, 0 of 1 free"):
-        await limits.acquire(limits.demand("shop.fetch", "fetch", 1, {"gpu": 1}), fail)
+        await limits.acquire(limits.request("shop.fetch", "fetch", 1, {"gpu": 1}), fail)
     assert held is not None
     held.release()
     assert now(limits, gpu=1) is not None
@@ -302,13 +302,13 @@ async def test_whoever_is_told_may_raise(make: Callable[..., Limits]) -> None:
 async def test_whoever_is_told_may_change_things(make: Callable[..., Limits]) -> None:
     limits = make(gpu=1)
     limits.pause()
-    with await limits.acquire(limits.demand("shop.fetch", "fetch", 1, None), lambda reason: bool(limits.resume())):
+    with await limits.acquire(limits.request("shop.fetch", "fetch", 1, None), lambda reason: bool(limits.resume())):
         assert not limits.active
 
 
 async def test_a_grant_is_released_whatever_happens(make: Callable[..., Limits]) -> None:
     limits = make(gpu=1)
-    grant = await limits.acquire(limits.demand("shop.fetch", "fetch", 1, {"gpu": 1}))
+    grant = await limits.acquire(limits.request("shop.fetch", "fetch", 1, {"gpu": 1}))
     with pytest.raises(ZeroDivisionError), grant:
         raise ZeroDivisionError
     assert in_use(limits) == {"gpu": 0}
@@ -324,7 +324,7 @@ def test_a_loop_that_is_gone_holds_nothing(timers: FakeTimers, make: Callable[..
 
     async def leave() -> None:
         old.append(now(limits, gpu=1))
-        waits = limits.acquire(limits.demand("shop.fetch", "fetch", 1, {"gpu": 1}))
+        waits = limits.acquire(limits.request("shop.fetch", "fetch", 1, {"gpu": 1}))
         waits.send(None)
         old.append(waits)
 
@@ -354,7 +354,7 @@ def test_a_loop_that_is_gone_is_survived_without_being_told(make: Callable[..., 
 
     async def leave() -> None:
         old.append(now(limits, gpu=1))
-        waits = limits.acquire(limits.demand("shop.fetch", "fetch", 1, {"gpu": 1}))
+        waits = limits.acquire(limits.request("shop.fetch", "fetch", 1, {"gpu": 1}))
         waits.send(None)
         old.append(waits)
 

@@ -31,13 +31,13 @@ def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> 
 
 
 def test_a_limit_is_given_a_capacity_and_nothing_else(limits: Limits) -> None:
-    with pytest.raises(cs.LimitError, match="expected a capacity for the limit 'gpu'"):
+    with pytest.raises(cs.LimitError, match="capacity must be given for the limit 'gpu'"):
         limits.set("gpu", concurrency=3)
-    with pytest.raises(cs.LimitError, match="either a capacity or ttl"):
+    with pytest.raises(cs.LimitError, match="alone, got it with ttl"):
         limits.set("gpu", capacity=3, ttl=1)
-    with pytest.raises(cs.LimitError, match="either a capacity or rate"):
+    with pytest.raises(cs.LimitError, match="alone, got it with rate"):
         limits.set("gpu", capacity=3, rate="1/s")
-    with pytest.raises(cs.LimitError, match="expected the capacity of 'gpu' as a number from 0 on, got -1"):
+    with pytest.raises(cs.LimitError, match="capacity of 'gpu' must be a number >= 0, got -1"):
         limits.set("gpu", capacity=-1)
     assert limits.snapshot() == (LimitState(name="gpu", kind="limit", capacity=2, in_use=0, waiting=0),)
 
@@ -69,7 +69,7 @@ async def test_a_lowered_capacity_fails_who_asks_for_more(limits: Limits) -> Non
     await settle()
     limits.set("gpu", capacity=1)
     for task in (large, paused):
-        with pytest.raises(cs.LimitError, match=r"at most 1 of the limit 'gpu'.*got 2 - at task shop\."):
+        with pytest.raises(cs.LimitError, match=r"amount of 'gpu' must be at most 1, .*got 2 - at task shop\."):
             await task
     held.release()
     (await small).release()

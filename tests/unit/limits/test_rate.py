@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import cascade as cs
 from cascade.limits import Limits
 from cascade.limits.rate import Rate, parse_rate
-from cascade.limits.selector import Scope
+from cascade.limits.selector import Selector
 from support.fake_timers import SECOND, FakeTimers
 from support.observation import settle
 
@@ -34,7 +34,7 @@ def start(limits: Limits, started: list[int], number: int, task: str = "fetch") 
     """Have somebody ask for leave, and note when it was given."""
 
     async def ask() -> None:
-        with await limits.acquire(limits.demand(f"shop.{task}", task, 1, None)):
+        with await limits.acquire(limits.request(f"shop.{task}", task, 1, None)):
             started.append(number)
 
     return asyncio.ensure_future(ask())
@@ -68,14 +68,14 @@ def test_a_rate_is_so_many_in_a_span_of_time(text: str, nanoseconds: Fraction) -
     ["", "5", "/s", "5/", "5/x", "-1/s", "1e3/s", "5/S", "nan/s", "0/s", "0.0/m", "1/0s", "1/400000000d", "٣/s"],
 )
 def test_what_is_no_rate_is_refused(limits: Limits, text: str) -> None:
-    with pytest.raises(cs.LimitError, match="expected a rate"):
+    with pytest.raises(cs.LimitError, match="rate must be"):
         limits.set("*", rate=text)
     assert limits.snapshot() == () and not limits.active
 
 
 @pytest.mark.parametrize("rate", [5, 1.5, b"5/s", True])
 def test_a_rate_is_text(limits: Limits, rate: object) -> None:
-    with pytest.raises(TypeError, match="expected a rate as text"):
+    with pytest.raises(TypeError, match="rate must be a str"):
         limits.set("*", rate=rate)  # type: ignore[arg-type]
 
 
@@ -89,7 +89,7 @@ def test_a_rate_is_text(limits: Limits, rate: object) -> None:
 )
 def test_never_more_than_the_rate_and_a_burst(rate: str, burst: int, pauses: list[int]) -> None:
     now = 12345
-    bucket = Rate(Scope("*"), rate, burst, now)
+    bucket = Rate(Selector("*"), rate, burst, now)
     gain, cost = parse_rate(rate)
     taken: list[int] = []
     for pause in pauses:
@@ -105,7 +105,7 @@ def test_never_more_than_the_rate_and_a_burst(rate: str, burst: int, pauses: lis
 
 @given(st.sampled_from(["1/s", "7/s", "3/10s", "10/m", "0.7/h", "13/d"]), st.integers(1, 1000))
 def test_who_comes_when_it_is_due_gets_exactly_the_rate(rate: str, calls: int) -> None:
-    bucket = Rate(Scope("*"), rate, 1, 0)
+    bucket = Rate(Selector("*"), rate, 1, 0)
     gain, cost = parse_rate(rate)
     now = 0
     for call in range(calls):
@@ -117,7 +117,7 @@ def test_who_comes_when_it_is_due_gets_exactly_the_rate(rate: str, calls: int) -
 
 
 def test_a_rate_does_not_drift_when_it_is_asked_in_between() -> None:
-    often, seldom = Rate(Scope("*"), "7/s", 3, 0), Rate(Scope("*"), "7/s", 3, 0)
+    often, seldom = Rate(Selector("*"), "7/s", 3, 0), Rate(Selector("*"), "7/s", 3, 0)
     for bucket in (often, seldom):
         for _ in range(3):
             bucket.take()
@@ -198,16 +198,16 @@ async def test_below_one_a_second_over_a_long_time(timers: FakeTimers, limits: L
 async def test_who_waits_for_a_rate_is_in_nobodys_way(timers: FakeTimers) -> None:
     limits = Limits({"db": 2}, timers, lambda: None)
     limits.set("task:report", rate="1/h")
-    limits.try_acquire(limits.demand("m.report", "report", 1, {"db": 1})).release()
-    waits = asyncio.ensure_future(limits.acquire(limits.demand("m.report", "report", 1, {"db": 2})))
+    limits.try_acquire(limits.request("m.report", "report", 1, {"db": 1})).release()
+    waits = asyncio.ensure_future(limits.acquire(limits.request("m.report", "report", 1, {"db": 2})))
     await settle()
-    other = limits.try_acquire(limits.demand("m.fetch", "fetch", 1, {"db": 2}))
+    other = limits.try_acquire(limits.request("m.fetch", "fetch", 1, {"db": 2}))
     assert other is not None
     timers.advance(3600 * SECOND)
     await settle()
     # From now on it is the first in the line of the limit as well.
     assert not waits.done()
-    assert limits.try_acquire(limits.demand("m.report", "report", 1, {"db": 1})) is None
+    assert limits.try_acquire(limits.request("m.report", "report", 1, {"db": 1})) is None
     other.release()
     (await waits).release()
 
@@ -215,10 +215,10 @@ async def test_who_waits_for_a_rate_is_in_nobodys_way(timers: FakeTimers) -> Non
 async def test_the_first_in_the_line_of_a_rate_keeps_its_leave_until_a_limit_is_free(timers: FakeTimers) -> None:
     limits = Limits({"db": 1}, timers, lambda: None)
     limits.set("task:report", rate="1/h")
-    held = limits.try_acquire(limits.demand("m.fetch", "fetch", 1, {"db": 1}))
+    held = limits.try_acquire(limits.request("m.fetch", "fetch", 1, {"db": 1}))
     assert held is not None
-    first = asyncio.ensure_future(limits.acquire(limits.demand("m.report", "report", 1, {"db": 1})))
-    second = asyncio.ensure_future(limits.acquire(limits.demand("m.report", "report", 1, None)))
+    first = asyncio.ensure_future(limits.acquire(limits.request("m.report", "report", 1, {"db": 1})))
+    second = asyncio.ensure_future(limits.acquire(limits.request("m.report", "report", 1, None)))
     await settle()
     assert not first.done() and not second.done()
     held.release()

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import cascade as cs
-from cascade.limits import NOTHING, Grant, Limits
+from cascade.limits import UNLIMITED, Grant, Limits
 from support.fake_timers import FakeTimers
 
 
@@ -30,7 +30,7 @@ def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> 
 
 
 @pytest.mark.parametrize(
-    ("scope", "holds"),
+    ("selector", "holds"),
     [
         ("*", True),
         ("task:*", True),
@@ -54,29 +54,29 @@ def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> 
     ],
 )
 @pytest.mark.parametrize("kind", ["rule", "pause"])
-def test_a_scope_is_a_glob_of_names(limits: Limits, scope: str, holds: bool, kind: str) -> None:
+def test_a_selector_is_a_glob_of_names(limits: Limits, selector: str, holds: bool, kind: str) -> None:
     if kind == "rule":
-        limits.set(scope, concurrency=1)
+        limits.set(selector, concurrency=1)
     else:
-        limits.pause(scope)
+        limits.pause(selector)
     assert limits.governs("shop.fetch_all", "fetch_all", 12) is holds
-    assert (limits.demand("shop.fetch_all", "fetch_all", 12, None) is NOTHING) is not holds
+    assert (limits.request("shop.fetch_all", "fetch_all", 12, None) is UNLIMITED) is not holds
     assert limits.active
-    assert limits.remove(scope) if kind == "rule" else limits.resume(scope)
+    assert limits.remove(selector) if kind == "rule" else limits.resume(selector)
     assert not limits.active and not limits.governs("shop.fetch_all", "fetch_all", 12)
 
 
-@pytest.mark.parametrize("scope", ["", "fetch", "gpux", "fetch*", "tasks:x", "task:", "run:", "Task:x", "rum*"])
-def test_what_can_match_nothing_is_no_scope(limits: Limits, scope: str) -> None:
+@pytest.mark.parametrize("selector", ["", "fetch", "gpux", "fetch*", "tasks:x", "task:", "run:", "Task:x", "rum*"])
+def test_what_can_match_nothing_is_no_selector(limits: Limits, selector: str) -> None:
     for refuse in (
-        lambda: limits.set(scope, concurrency=1),
-        lambda: limits.set(scope, rate="1/s"),
-        lambda: limits.pause(scope),
-        lambda: limits.resume(scope),
-        lambda: limits.remove(scope),
+        lambda: limits.set(selector, concurrency=1),
+        lambda: limits.set(selector, rate="1/s"),
+        lambda: limits.pause(selector),
+        lambda: limits.resume(selector),
+        lambda: limits.remove(selector),
     ):
-        with pytest.raises(cs.LimitError, match="expected a scope"):
+        with pytest.raises(cs.LimitError, match=r"selector must be 'task:\.\.\.'"):
             refuse()
-    with pytest.raises(TypeError, match="expected a scope as text, got `int`"):
+    with pytest.raises(TypeError, match="selector must be a str, got `int`"):
         limits.pause(1)  # type: ignore[arg-type]
     assert not limits.active

@@ -43,7 +43,7 @@ def in_use(limits: Limits) -> dict[str, float]:
     "amount", [-1, -0.5, float("nan"), float("inf"), True, False, None, "1", b"1", 1j, [1], Decimal(1)]
 )
 def test_what_is_no_amount_is_refused(make: Callable[..., Limits], amount: object) -> None:
-    with pytest.raises(cs.PolicyError, match="amount of the limit 'gpu' as a number from 0 on, got"):
+    with pytest.raises(cs.PolicyError, match="amount of 'gpu' must be a number >= 0, got"):
         now(make(gpu=1), gpu=amount)
 
 

@@ -19,7 +19,7 @@ def test_kinds_names_and_scopes() -> None:
     async def coroutine():
         return 1
 
-    @resource(scope="step")
+    @resource(scope="call")
     def generator():
         yield 1
 
@@ -29,7 +29,7 @@ def test_kinds_names_and_scopes() -> None:
 
     assert (plain.name, plain.scope, plain.kind) == ("plain", "run", "plain")
     assert (coroutine.name, coroutine.scope, coroutine.kind) == ("coroutine", "run", "async")
-    assert (generator.name, generator.scope, generator.kind) == ("generator", "step", "generator")
+    assert (generator.name, generator.scope, generator.kind) == ("generator", "call", "generator")
     assert (asynchronous.name, asynchronous.scope, asynchronous.kind) == ("other", "engine", "async generator")
     assert repr(asynchronous) == "<Resource other: async generator, scope engine>"
     assert plain() == 1
@@ -75,24 +75,24 @@ def test_positional_only_parameters_keep_their_defaults() -> None:
 
 @pytest.mark.parametrize("scope", ["task", "", None, 1])
 def test_unknown_scopes(scope: object) -> None:
-    with pytest.raises(ValueError, match="expected scope 'run', 'step' or 'engine', got"):
+    with pytest.raises(ValueError, match="scope must be 'run', 'call' or 'engine', got"):
         resource(scope=scope)
 
 
 @pytest.mark.parametrize("name", ["", 1, b"x"])
 def test_what_is_no_name(name: object) -> None:
-    with pytest.raises(TypeError, match="name of a resource as a non-empty `str`"):
+    with pytest.raises(TypeError, match="name of a resource must be a non-empty str"):
         resource(name=name)
 
 
 def test_what_is_no_function() -> None:
-    with pytest.raises(TypeError, match=r"got `str`: write the scope as `scope=...`"):
+    with pytest.raises(TypeError, match=r"got `str`; give the scope as `scope=...`"):
         resource("run")
-    with pytest.raises(TypeError, match="expected a function, got `int`"):
+    with pytest.raises(TypeError, match="fn must be a function, got `int`"):
         resource(1)
-    with pytest.raises(TypeError, match="is one already"):
+    with pytest.raises(TypeError, match="which is a resource already"):
         resource(resource(lambda: 1, name="one"))
-    with pytest.raises(TypeError, match="expected a name for a `partial`"):
+    with pytest.raises(TypeError, match="name must be given for a `partial`"):
         resource(functools.partial(int, 1))
 
 

@@ -39,10 +39,10 @@ def registry_of(*resources: Resource) -> Registry:
 
 
 def test_a_resource_is_registered_under_its_name_or_another() -> None:
-    one = resource(lambda: 1, name="one", scope="step")
+    one = resource(lambda: 1, name="one", scope="call")
     registry = registry_of(one)
     registry.register(one, "two")
-    assert registry.scope_of("one") == registry.scope_of("two") == "step"
+    assert registry.scope_of("one") == registry.scope_of("two") == "call"
     assert registry.binding("two").name == "two"
     assert registry.binding("one") is not registry.binding("two")
 
@@ -53,7 +53,7 @@ def test_anything_else_is_a_value_and_needs_a_name(value: object) -> None:
     registry.register(value, "value")
     assert registry.scope_of("value") == "engine"
     assert registry.binding("value").provider.value is value
-    with pytest.raises(TypeError, match="expected a name"):
+    with pytest.raises(TypeError, match="name must be given"):
         registry.register(value)
 
 
@@ -77,9 +77,9 @@ def test_what_is_surely_a_mistake() -> None:
     def t(): ...
 
     for mistake in (generator, asynchronous):
-        with pytest.raises(TypeError, match=f"generator function `{mistake.__name__}` without `@cs.resource`"):
+        with pytest.raises(TypeError, match=f"generator function `{mistake.__name__}`; decorate it"):
             registry.register(mistake, "name")
-    with pytest.raises(TypeError, match="got `LazyResult` - at resource `name`"):
+    with pytest.raises(TypeError, match="got a `LazyResult` - at resource `name`"):
         registry.register(t(), "name")
     for name in ("", 1):
         with pytest.raises(TypeError, match="non-empty"):
@@ -103,12 +103,12 @@ def test_a_later_registration_replaces_the_earlier() -> None:
 def test_unregistered() -> None:
     registry = registry_of(needing("repo", "database"), needing("service", "repo"))
     with pytest.raises(
-        cs.ResourceError, match=r"^expected a registered resource, got `database` - at service -> repo -> database$"
+        cs.ResourceError, match=r"^resource must be registered, got `database` - at service -> repo -> database$"
     ):
         registry.check(["service"])
-    with pytest.raises(cs.ResourceError, match=r"^expected a registered resource, got `x`$"):
+    with pytest.raises(cs.ResourceError, match=r"^resource must be registered, got `x`$"):
         registry.check(["x"])
-    with pytest.raises(cs.ResourceError, match=r"got `reop`, perhaps `repo` was meant$"):
+    with pytest.raises(cs.ResourceError, match=r"got `reop`; did you mean `repo`\?$"):
         registry.scope_of("reop")
     registry.register("here", "database")
     registry.check(["service", "repo"])
@@ -126,13 +126,13 @@ def test_circles() -> None:
         registry.check(["a"])
 
 
-@pytest.mark.parametrize("wide", ["engine", "run", "step"])
-@pytest.mark.parametrize("narrow", ["engine", "run", "step"])
+@pytest.mark.parametrize("wide", ["engine", "run", "call"])
+@pytest.mark.parametrize("narrow", ["engine", "run", "call"])
 def test_nothing_needs_what_lasts_shorter(wide: str, narrow: str) -> None:
     registry = registry_of(
-        needing("top", "wide", scope="step"), needing("wide", "narrow", scope=wide), needing("narrow", scope=narrow)
+        needing("top", "wide", scope="call"), needing("wide", "narrow", scope=wide), needing("narrow", scope=narrow)
     )
-    lives = ["engine", "run", "step"]
+    lives = ["engine", "run", "call"]
     if lives.index(narrow) <= lives.index(wide):
         registry.check(["top"])
     else:
@@ -195,9 +195,9 @@ def test_overrides_nest_and_restore() -> None:
     with registry.override("db", "fake"):
         versions.append(registry.version)
         assert value_of(registry, "db") == "fake"
-        with registry.override("db", resource(lambda: 1, name="other", scope="step")):
+        with registry.override("db", resource(lambda: 1, name="other", scope="call")):
             assert registry.binding("db").name == "db"
-            assert registry.scope_of("db") == "step"
+            assert registry.scope_of("db") == "call"
         versions.append(registry.version)
         assert value_of(registry, "db") == "fake"
     versions.append(registry.version)
@@ -216,7 +216,7 @@ def test_an_override_ends_with_an_error_too() -> None:
 def test_an_override_of_nothing() -> None:
     registry = Registry()
     registry.register(1, "data-base")
-    with pytest.raises(cs.ResourceError, match="got `data-bas`, perhaps `data-base` was meant"):
+    with pytest.raises(cs.ResourceError, match="got `data-bas`; did you mean `data-base`"):
         registry.override("data-bas", 2)
     with pytest.raises(TypeError):
         registry.override(1, 2)

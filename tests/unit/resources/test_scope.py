@@ -23,21 +23,21 @@ ONES = [sync_one, async_one]
 
 
 @pytest.mark.parametrize("one", ONES)
-@pytest.mark.parametrize("scope", ["engine", "run", "step"])
+@pytest.mark.parametrize("scope", ["engine", "run", "call"])
 async def test_once_a_scope(one, scope) -> None:
     log: list[str] = []
     lives = Lives(one("a", log, scope), one("b", log, scope))
-    assert lives.step.ready("a") == (False, None)
-    assert await lives.step.get("a") == "a"
-    assert await lives.new_step().get("a") == "a"
-    assert await lives.new_step(lives.new_run()).get("a") == "a"
-    made = {"engine": 1, "run": 2, "step": 3}[scope]
+    assert lives.call.ready("a") == (False, None)
+    assert await lives.call.get("a") == "a"
+    assert await lives.new_call().get("a") == "a"
+    assert await lives.new_call(lives.new_run()).get("a") == "a"
+    made = {"engine": 1, "run": 2, "call": 3}[scope]
     assert log.count("+a") == made
     assert "+b" not in log
     assert lives.told.events == [("acquired", "a", scope)] * made
-    assert lives.step.ready("a") == (True, "a")
-    assert [here.empty for here in (lives.engine, lives.run, lives.step)] == [
-        scope != kind for kind in ("engine", "run", "step")
+    assert lives.call.ready("a") == (True, "a")
+    assert [here.empty for here in (lives.engine, lives.run, lives.call)] == [
+        scope != kind for kind in ("engine", "run", "call")
     ]
 
 
@@ -78,14 +78,14 @@ async def test_values_functions_and_coroutines() -> None:
 async def test_needs_come_first_and_go_last() -> None:
     log: list[str] = []
 
-    @resource(scope="step")
+    @resource(scope="call")
     def transaction(connection=cs.Inject("pool"), *, clock):  # noqa: B008
         log.append("+transaction")
         yield connection, clock
         log.append("-transaction")
 
     lives = Lives(transaction, async_one("pool", log, "engine"), sync_one("clock", log))
-    assert await lives.step.get("transaction") == ("pool", "clock")
+    assert await lives.call.get("transaction") == ("pool", "clock")
     await lives.close()
     assert log == ["(pool", "+pool", "+clock", "+transaction", "-transaction", "-clock", "-pool"]
 
@@ -94,10 +94,10 @@ async def test_several_at_the_same_time_get_one() -> None:
     log: list[str] = []
     gate = asyncio.Event()
     lives = Lives(async_one("a", log, "engine", gate.wait))
-    asking = [asyncio.create_task(lives.new_step().get("a")) for _ in range(5)]
+    asking = [asyncio.create_task(lives.new_call().get("a")) for _ in range(5)]
     await settle()
     assert log == ["(a"]
-    assert lives.step.open("a") == (False, None)
+    assert lives.call.open("a") == (False, None)
     gate.set()
     assert await asyncio.gather(*asking) == ["a"] * 5
     assert log == ["(a", "+a"]
@@ -112,8 +112,8 @@ async def test_what_is_sync_needs_no_event_loop_turn() -> None:
         yield a + "b"
 
     lives = Lives(sync_one("a", log, "engine"), b, c=1)
-    assert returns_at_once(lives.step.get("b")) == "ab"
-    assert lives.step.open("b") == (True, "ab")
+    assert returns_at_once(lives.call.get("b")) == "ab"
+    assert lives.call.open("b") == (True, "ab")
     returns_at_once(lives.run.close(None))
     returns_at_once(lives.engine.close(None))
     assert log == ["+a", "-a"]
@@ -354,7 +354,7 @@ async def test_a_failing_set_up_is_told_to_all_and_tried_again() -> None:
         return shaky
 
     lives = Lives(shaky, user)
-    asking = [asyncio.create_task(lives.new_step().get(name)) for name in ("shaky", "user", "shaky")]
+    asking = [asyncio.create_task(lives.new_call().get(name)) for name in ("shaky", "user", "shaky")]
     failures = await asyncio.gather(*asking, return_exceptions=True)
     assert all(type(failure) is Expected for failure in failures)
     assert failures[0].__notes__ == ["in the set-up of resource `shaky`"]
@@ -448,13 +448,13 @@ async def test_not_one_yield() -> None:
 
     lives = Lives(none, none_later, two, two_later)
     for name in ("none", "none_later"):
-        with pytest.raises(cs.ResourceError, match=f"^expected one `yield`, got none - at resource `{name}`$"):
+        with pytest.raises(cs.ResourceError, match=f"^resource `{name}` must yield exactly once, got none$"):
             await lives.run.get(name)
     for name in ("two", "two_later"):
         run = lives.new_run()
         await run.get(name)
         wrong = await run.close(None)
-        assert str(wrong) == f"expected one `yield`, got a second one - at resource `{name}`"
+        assert str(wrong) == f"resource `{name}` must yield exactly once, got a second one"
     assert closed == ["two", "two_later"]
     assert lives.told.reports == []
 
@@ -502,7 +502,7 @@ async def test_a_context_manager_is_no_generator(managed) -> None:
         yield 1
 
     lives = Lives(resource(managed(one if managed is contextmanager else other), name="managed"))
-    with pytest.raises(cs.ResourceError, match="takes the function without `contextmanager` - at resource `managed`"):
+    with pytest.raises(cs.ResourceError, match=r"must return an? .*generator, got .*without `contextmanager`"):
         await lives.run.get("managed")
 
 
@@ -511,24 +511,24 @@ async def test_a_context_manager_is_no_generator(managed) -> None:
 
 async def test_a_resource_that_does_not_last_that_long_here() -> None:
     log: list[str] = []
-    lives = Lives(sync_one("step_one", log, "step"), sync_one("run_one", log))
-    with pytest.raises(cs.ResourceError, match="of scope run or longer, got `step_one` of scope step"):
-        await lives.run.get("step_one")
+    lives = Lives(sync_one("call_one", log, "call"), sync_one("run_one", log))
+    with pytest.raises(cs.ResourceError, match="of scope run or longer, got `call_one` of scope call"):
+        await lives.run.get("call_one")
     with pytest.raises(cs.ResourceError, match="of scope engine or longer, got `run_one` of scope run"):
         lives.engine.ready("run_one")
-    with pytest.raises(cs.ResourceError, match="expected a registered resource, got `nothing`"):
+    with pytest.raises(cs.ResourceError, match="resource must be registered, got `nothing`"):
         await lives.run.get("nothing")
     assert log == []
-    with lives.registry.override("step_one", "fake"):
-        assert await lives.run.get("step_one") == "fake"
+    with lives.registry.override("call_one", "fake"):
+        assert await lives.run.get("call_one") == "fake"
 
 
 async def test_a_step_without_a_run() -> None:
     log: list[str] = []
-    lives = Lives(sync_one("e", log, "engine"), sync_one("s", log, "step"))
-    step = Scope(lives.registry, "step", lives.engine, lives.hooks)
-    assert await step.get("e") + await step.get("s") == "es"
-    await step.close(None)
+    lives = Lives(sync_one("e", log, "engine"), sync_one("s", log, "call"))
+    call = Scope(lives.registry, "call", lives.engine, lives.hooks)
+    assert await call.get("e") + await call.get("s") == "es"
+    await call.close(None)
     assert log == ["+e", "+s", "-s"]
 
 
@@ -557,7 +557,7 @@ async def test_a_scope_that_has_ended_sets_nothing_up(one) -> None:
     lives = Lives(one("a", log))
     await lives.run.close(None)
     await lives.run.close(None)
-    with pytest.raises(cs.EngineStateError, match="resource `a` was asked for when its run had ended"):
+    with pytest.raises(cs.EngineStateError, match="cannot set up resource `a`: its run has ended"):
         await lives.run.get("a")
     assert log == []
 
@@ -583,10 +583,10 @@ async def test_each_resource_has_a_context_of_its_own() -> None:
 
     variable.set("run's")
     lives = Lives(resource(sync_one), resource(async_one))
-    variable.set("step's")
+    variable.set("call's")
     await lives.run.get("sync_one")
     await lives.run.get("async_one")
-    assert variable.get() == "step's"
+    assert variable.get() == "call's"
     await asyncio.create_task(lives.run.close(None), context=copy_context())
     assert seen == ["run's", "run's", "async", "sync"]
     assert lives.told.reports == []
@@ -616,7 +616,7 @@ async def test_a_run_keeps_what_it_has_and_new_scopes_see_the_override() -> None
     def repo(pool):
         return f"repo on {pool}"
 
-    @resource(scope="step")
+    @resource(scope="call")
     def transaction(repo):
         return f"transaction in {repo}"
 
@@ -627,8 +627,8 @@ async def test_a_run_keeps_what_it_has_and_new_scopes_see_the_override() -> None
         assert await old.get("pool") == "pool"
         assert await old.get("repo") == "repo on pool"
         new = lives.new_run()
-        assert await lives.new_step(new).get("transaction") == "transaction in repo on fake"
-        assert await lives.new_step(old).get("transaction") == "transaction in repo on pool"
+        assert await lives.new_call(new).get("transaction") == "transaction in repo on fake"
+        assert await lives.new_call(old).get("transaction") == "transaction in repo on pool"
         assert await lives.engine.get("repo") == "repo on fake"
     assert await new.get("repo") == "repo on fake"
     assert await lives.new_run().get("repo") == "repo on pool"
@@ -640,21 +640,21 @@ async def test_a_run_keeps_what_it_has_and_new_scopes_see_the_override() -> None
 
 async def test_a_run_sees_an_override_of_what_it_has_not_asked_for() -> None:
     lives = Lives(a=1, b=2)
-    assert await lives.step.get("a") == 1
+    assert await lives.call.get("a") == 1
     with lives.registry.override("a", "fake a"), lives.registry.override("b", "fake b"):
-        assert await lives.step.get("a") == 1
-        assert await lives.step.get("b") == "fake b"
+        assert await lives.call.get("a") == 1
+        assert await lives.call.get("b") == "fake b"
     assert await lives.run.get("b") == "fake b"
 
 
 async def test_an_override_with_another_scope() -> None:
     log: list[str] = []
     lives = Lives(sync_one("a", log, "engine"))
-    with lives.registry.override("a", async_one("anything", log, "step")):
-        assert await lives.step.get("a") == "anything"
-        assert [lives.engine.empty, lives.run.empty, lives.step.empty] == [True, True, False]
+    with lives.registry.override("a", async_one("anything", log, "call")):
+        assert await lives.call.get("a") == "anything"
+        assert [lives.engine.empty, lives.run.empty, lives.call.empty] == [True, True, False]
         await lives.close()
-    assert [event[:3] for event in lives.told.events] == [("acquired", "a", "step"), ("released", "a", "step")]
+    assert [event[:3] for event in lives.told.events] == [("acquired", "a", "call"), ("released", "a", "call")]
 
 
 async def test_a_run_that_keeps_what_no_longer_fits_is_told_so() -> None:
@@ -789,7 +789,7 @@ def test_the_next_event_loop_begins_with_nothing() -> None:
 
 # ------------------------------------------------------------------------------------------------------ random graphs
 
-SCOPES = ["engine", "run", "step"]
+SCOPES = ["engine", "run", "call"]
 
 
 @st.composite
@@ -831,7 +831,7 @@ def test_random_graphs_are_set_up_by_need_and_torn_down_in_reverse(drawn) -> Non
     async def main() -> Lives:
         lives = Lives(*made_of(graph, log))
         lives.registry.check(f"r{number}" for number in asked)
-        values = await asyncio.gather(*(lives.step.get(f"r{number}") for number in asked))
+        values = await asyncio.gather(*(lives.call.get(f"r{number}") for number in asked))
         assert values == asked
         await lives.close(Expected() if fails else None)
         return lives

@@ -22,9 +22,9 @@ async def pause() -> None:
 
 
 def chain(log: list[str], how: Callable[[], Any] = pause) -> Lives:
-    """A step's resource on a run's on an engine's, sync and async, all of them slow."""
+    """A resource of a call on a run's on an engine's, sync and async, all of them slow."""
 
-    @resource(scope="step")
+    @resource(scope="call")
     async def top(middle):
         log.append("(top")
         try:
@@ -48,7 +48,7 @@ def chain(log: list[str], how: Callable[[], Any] = pause) -> Lives:
 
 def assert_nothing_half_open(log: list[str], lives: Lives) -> None:
     """What was begun was either stopped or finished; and what the scopes hold is exactly what is finished."""
-    for name, scope in (("top", lives.step), ("middle", lives.run), ("base", lives.engine)):
+    for name, scope in (("top", lives.call), ("middle", lives.run), ("base", lives.engine)):
         if name != "middle":
             assert log.count(f"({name}") == log.count(f"+{name}") + log.count(f"{name} stopped)")
         assert scope.ready(name)[0] == (log.count(f"+{name}") > log.count(f"-{name}"))
@@ -71,9 +71,9 @@ async def test_a_set_up_cancelled_at_any_await() -> None:
     for turns in TURNS:
         log: list[str] = []
         lives = chain(log)
-        outcomes.add(await cancelled_after(turns, lives.step.get("top")))
+        outcomes.add(await cancelled_after(turns, lives.call.get("top")))
         assert_nothing_half_open(log, lives)
-        assert await lives.step.get("top") == "base middle top"
+        assert await lives.call.get("top") == "base middle top"
         assert log.count("+base") == log.count("+middle") == log.count("+top") == 1
         await lives.close()
         assert log[-3:] == ["-top", "-middle", "-base"]
@@ -87,16 +87,16 @@ async def test_cancelling_one_of_two_takes_nothing_from_the_other(first: bool) -
     for turns in TURNS:
         log: list[str] = []
         lives = chain(log)
-        steps = [lives.new_step(), lives.new_step()]
-        asking = [asyncio.create_task(step.get("top")) for step in steps]
+        calls = [lives.new_call(), lives.new_call()]
+        asking = [asyncio.create_task(call.get("top")) for call in calls]
         await settle(turns)
         cancelled, other = asking if first else asking[::-1]
         cancelled.cancel()
         assert await other == "base middle top"
         await asyncio.wait([cancelled])
         assert log.count("(base") == log.count("+base") == log.count("+middle") == 1
-        for step in steps:
-            await step.close(None)
+        for call in calls:
+            await call.close(None)
         await lives.close()
         assert log.count("-top") == log.count("+top")
         assert log[-2:] == ["-middle", "-base"]
@@ -235,7 +235,7 @@ async def test_closing_stops_what_is_being_set_up() -> None:
     for turns in TURNS:
         log: list[str] = []
         lives = chain(log)
-        asking = asyncio.create_task(lives.step.get("top"))
+        asking = asyncio.create_task(lives.call.get("top"))
         await settle(turns)
         await lives.close()
         outcome = (await asyncio.gather(asking, return_exceptions=True))[0]
@@ -243,7 +243,7 @@ async def test_closing_stops_what_is_being_set_up() -> None:
         assert log.count("(base") == log.count("+base") + log.count("base stopped)")
         for name in ("top", "middle", "base"):
             assert log.count(f"+{name}") == log.count(f"-{name}")
-        assert lives.engine.empty and lives.run.empty and lives.step.empty
+        assert lives.engine.empty and lives.run.empty and lives.call.empty
         assert len(asyncio.all_tasks()) == 1
 
 
@@ -305,13 +305,13 @@ async def test_driven_by_hand_as_an_engine_may() -> None:
         log: list[str] = []
         lives = chain(log)
         end = ""
-        for end in by_hand(lives.step.get("top"), stop_at):  # noqa: B007
+        for end in by_hand(lives.call.get("top"), stop_at):  # noqa: B007
             await asyncio.sleep(0)
         ends.add(end)
         assert_nothing_half_open(log, lives)
-        await lives.step.get("top")
+        await lives.call.get("top")
         end = ""
-        for scope in (lives.step, lives.run, lives.engine):
+        for scope in (lives.call, lives.run, lives.engine):
             for end in by_hand(scope.close(None), stop_at):  # noqa: B007
                 await asyncio.sleep(0)
         assert log[-3:] == ["-top", "-middle", "-base"]

@@ -1,4 +1,4 @@
-"""Work on a result that a cache policy follows from beginning to end."""
+"""A result that is being computed, for cache policies that follow its computation from beginning to end."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-__all__ = ["Making"]
+__all__ = ["PendingResult"]
 
 
-class Making:
-    """Work on what a policy is to keep, from before the first attempt until nothing of it runs any more.
+class PendingResult:
+    """A result that is being computed: from before the first attempt until none of its calls runs any more.
 
     Args:
-        end: what the policy has given for the end: called with whether the result is whole.
+        end: called once at the end, with whether the result is complete. The policy's `begin` has returned it.
     """
 
     __slots__ = ("_end", "_left", "_overlaps")
 
     def __init__(self, end: Callable[[bool], object]) -> None:
         self._end: Callable[[bool], object] | None = end
-        self._left: list[Future[Any]] = []  # calls that were given up and may still be running
+        self._left: list[Future[Any]] = []  # given up calls that may still run in workers
         self._overlaps = False
 
     def attempt(self) -> None:
-        """An attempt begins."""
+        """Note that an attempt starts."""
         self._left = [future for future in self._left if not future.done()]
         self._overlaps = bool(self._left)
 
     def leave(self, future: Future[Any]) -> None:
-        """A call is given up, and goes on in its worker."""
+        """Note that a call was given up but still runs in its worker."""
         self._left.append(future)
 
     def done(self) -> None:
-        """The last attempt has ended well. It does not count if an earlier one was still at work beside it."""
+        """End with a result. It is not complete if an earlier attempt was still running during the last one."""
         self._finish(not self._overlaps)
 
     def failed(self) -> None:
-        """The last attempt has failed, or was cancelled."""
+        """End with a failure or cancellation of the last attempt."""
         self._finish(False)
 
     def _finish(self, whole: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the ready-made subscribers share: they are attached to engines, and detached."""
+"""The base of the ready-made subscribers: attached to engines, and detached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Observer", "Source"]
 
 
 class Source(Protocol):
-    """What an observer is attached to: a `cascade.Engine`, or anything else that has events."""
+    """An object that has events, such as a `cascade.Engine`: what an observer is attached to."""
 
     @property
     def events(self) -> Events:
@@ -23,36 +23,36 @@ class Source(Protocol):
 
 @public_in("cascade.events")
 class Observer:
-    """A subscriber that is attached to engines as a whole: `EventLog`, `EventConsole`, `EventLogger`.
+    """A subscriber that is attached to whole engines: the base of `EventLog`, `EventConsole` and `EventLogger`.
 
-    As a context manager it is closed at the end. A subclass says in `subscriptions` what it wants to be told.
+    As a context manager it is closed at the end. A subclass makes its subscriptions in `subscriptions`.
     """
 
     def __init__(self) -> None:
-        # Weak: an observer for the life of a process does not keep the engines of every hour alive.
+        # Weak: an observer that lives as long as the process must not keep finished engines alive.
         self._attached: WeakKeyDictionary[Events, tuple[ref[Subscription[Any]], ...]] = WeakKeyDictionary()
 
     def attach(self, engine: Source) -> Self:
-        """Subscribe to the events of an engine. Several engines may share an observer; a second time does nothing.
+        """Subscribe to the events of an engine. Several engines may share an observer; attaching again does nothing.
 
         Args:
             engine: the engine.
 
         Returns:
-            The observer itself, so that ``with EventLog(path).attach(engine):`` can be written.
+            The observer itself, for ``with EventLog(path).attach(engine):``.
 
         Raises:
             TypeError: ``engine`` has no events.
         """
         events = getattr(engine, "events", None)
         if not isinstance(events, Events):
-            raise TypeError(f"expected an engine, got `{type(engine).__name__}` - at `engine`")
+            raise TypeError(f"engine must be an Engine, got `{type(engine).__name__}`")
         if events not in self._attached:
             self._attached[events] = tuple(ref(subscription) for subscription in tuple(self.subscriptions(events)))
         return self
 
     def detach(self, engine: Source | None = None) -> None:
-        """Cancel the subscriptions to the events of an engine; one that it is not attached to is left alone.
+        """Cancel the subscriptions to the events of an engine; does nothing if it is not attached.
 
         Args:
             engine: the engine; None: all of them.
@@ -63,11 +63,11 @@ class Observer:
                     subscription.cancel()
 
     def close(self) -> None:
-        """Detach it from all engines, and let go of what it holds."""
+        """Detach it from all engines, and release what it holds."""
         self.detach()
 
     def subscriptions(self, events: Events) -> Iterable[Subscription[Any]]:
-        """Make the subscriptions to the events of one engine."""
+        """Make and return the subscriptions to the events of one engine. A subclass must define it."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
