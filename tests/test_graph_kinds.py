@@ -25,7 +25,7 @@ from cascade.graph.model import CallKind, CallMode, GraphTemplate
 from cascade.graph.solver import check
 from cascade.inspect.render import _DOT, _MERMAID
 
-FORMAT = Path(__file__).parent.parent / "docs" / "template-format.md"
+FORMAT = Path(__file__).parent.parent / "docs" / "internals" / "template-format.md"
 
 
 def samples() -> dict[str, list[cs.LazyResult]]:

@@ -155,6 +155,10 @@ class Run(Evaluation):
         """Call this one no longer."""
         self._callbacks = [each for each in self._callbacks or () if each is not callback] or None
 
+    def _awaiters(self) -> list[asyncio.Task[Any]]:
+        """The asyncio tasks that await it, perhaps together with other runs."""
+        return [task for callback in self._callbacks or () for task in callback._awaiters()]
+
     def _call_done_callbacks(self) -> None:
         """Call what was to be called at its end."""
         if self._callbacks is not None:
