@@ -70,17 +70,6 @@ cdef inline bint reads_input(int kind) noexcept:
     return kind == PARAM or kind == ENV
 
 
-cdef class KindTraits:
-    cdef readonly str name
-    cdef readonly int number  # in the enum
-    cdef readonly bint calls_function
-    cdef readonly bint takes_policies
-    cdef readonly bint waits
-    cdef readonly bint chooses
-    cdef readonly bint accepts_skips
-    cdef readonly bint reads_input
-
-
 cdef class CallSite:
     """One way in which a task was called: the call site's own keyword tuple, checked and turned into a symbol once."""
 

@@ -74,6 +74,15 @@ cdef int mode_of(str name) except -1:
 cdef class KindTraits:
     """What the core knows of one kind of nodes; `cascade.graph.kinds` adds how the kind is checked and shown."""
 
+    cdef readonly str name
+    cdef readonly int number  # in the enum
+    cdef readonly bint calls_function
+    cdef readonly bint takes_policies
+    cdef readonly bint waits
+    cdef readonly bint chooses
+    cdef readonly bint accepts_skips
+    cdef readonly bint reads_input
+
 
 def kind_traits():
     """Return the `KindTraits` of all kinds, in the order of their numbers."""

@@ -21,16 +21,17 @@ cdef enum:
     STRUCT_BYTES = 400  # what the frozen structs of one node take, about
 
 
-cdef class GraphTypes:
-    """The structs that a graph is made of.
+cdef class _Types:
+    """The structs that graphs are made of.
 
-    Handed in by whoever has graphs to link: the core can import nothing of `cascade.graph`, and a type that is known by
-    the text of its name is no longer found once it has another.
+    Whoever has graphs to link hands them in: the core can import nothing of `cascade.graph`, and a struct that it knew
+    by the text of its name would be read as another one once it is renamed.
     """
 
-    def __init__(self, call, collection, mapping, record, slot_ref, node_ref):
-        self.Call, self.Collection, self.Mapping, self.Record = call, collection, mapping, record
-        self.SlotRef, self.NodeRef = slot_ref, node_ref
+    cdef object Call, Collection, Mapping, Record, SlotRef, NodeRef
+
+    def __init__(self, tuple structs):
+        self.Call, self.Collection, self.Mapping, self.Record, self.SlotRef, self.NodeRef = structs
 
 
 cdef class Template:
@@ -92,8 +93,12 @@ cdef void* _array(Py_ssize_t count, size_t width) except NULL:
     return made
 
 
-cdef Template link(bytes key, uint64_t hash, object graph, object plan, GraphTypes types):
-    """Link a checked graph and plan under a structure key."""
+cdef Template link(bytes key, uint64_t hash, object graph, object plan, tuple structs):
+    """Link a checked graph and plan under a structure key.
+
+    Structs: Call, Collection, Mapping, Record, SlotRef, NodeRef, as the graph has them.
+    """
+    cdef _Types types = _Types(structs)
     cdef Template template = Template.__new__(Template)
     cdef Py_ssize_t count = len(graph.nodes)
     cdef list place = [0] * count  # number in the graph -> number in the plan
@@ -112,8 +117,8 @@ cdef Template link(bytes key, uint64_t hash, object graph, object plan, GraphTyp
         call_shape((s.module, s.qualname, s.kind, s.mode, s.injected), s.positional, s.names, s.roles)
         for s in graph.calls
     ]
-    structs = [struct_shape(s.module, s.qualname, s.fields) for s in graph.structs]
-    template.held = calls + structs
+    struct_shapes = [struct_shape(s.module, s.qualname, s.fields) for s in graph.structs]
+    template.held = calls + struct_shapes
     template.inputs = ()
     template.resources = tuple([s.qualname for s in graph.calls if s.kind == KINDS[INJECT]])
     if any([s.roles for s in graph.calls]):
@@ -128,7 +133,7 @@ cdef Template link(bytes key, uint64_t hash, object graph, object plan, GraphTyp
     for i in range(count):
         template.nodes[i].first_operand = <int32_t>total
         template.nodes[i].priority = plan.priority[order[i]]
-        total = _link_node(template, i, nodes[order[i]], place, calls, structs, total, types)
+        total = _link_node(template, i, nodes[order[i]], place, calls, struct_shapes, total, types)
     _link_consumers(template)
     if template.by_need:
         _link_choosers(template)
@@ -140,7 +145,7 @@ cdef Template link(bytes key, uint64_t hash, object graph, object plan, GraphTyp
     return template
 
 
-cdef int32_t _value(Template template, list place, object ref, GraphTypes types):
+cdef int32_t _value(Template template, list place, object ref, _Types types):
     """The index of a reference among a frame's values."""
     if type(ref) is types.SlotRef:
         return template.node_count + <int32_t>ref.index
@@ -149,7 +154,7 @@ cdef int32_t _value(Template template, list place, object ref, GraphTypes types)
 
 cdef Py_ssize_t _link_node(
     Template template, Py_ssize_t at, object node, list place, list calls, list structs, Py_ssize_t total,
-    GraphTypes types
+    _Types types
 ) except -1:
     cdef Node* made = &template.nodes[at]
     cdef tuple operands = node.operands
@@ -178,7 +183,7 @@ cdef Py_ssize_t _link_node(
 
 
 cdef Py_ssize_t _link_mapping(
-    Template template, Node* made, object node, list place, Py_ssize_t total, GraphTypes types
+    Template template, Node* made, object node, list place, Py_ssize_t total, _Types types
 ) except -1:
     cdef tuple keys = node.keys, operands = node.operands
     cdef Py_ssize_t i
