@@ -399,7 +399,7 @@ async def test_what_nobody_looks_at_is_logged(name: str, caplog: pytest.LogCaptu
 
 def test_a_report_without_a_loop_has_the_exception(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        cs.Engine().report("found later", Empty())
+        cs.Engine()._driver.report("found later", Empty())
     [record] = caplog.records
     assert record.exc_info is not None and record.exc_info[0] is Empty
 

@@ -12,7 +12,8 @@ import pytest
 import cascade as cs
 from cascade.events import RunEvent, RunFinished, RunStarted
 from support.observation import settle
-from support.population_parts import count, fail, fails_when_cancelled, flaky, give, parked, rest, states
+from support.population_parts import count, fail, fails_when_cancelled, flaky, parked, rest, states
+from support.tasks import give
 
 WORD: contextvars.ContextVar[str] = contextvars.ContextVar("word", default="nothing")
 
