@@ -31,6 +31,12 @@ HOME = Path(cs.__file__).parent.parent
 THIS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked `posix_only` elsewhere."""
+    if os.name != "posix" and item.get_closest_marker("posix_only"):
+        pytest.skip("uses what POSIX alone has")
+
+
 @pytest.fixture(autouse=True)
 def import_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """A path of its own for each test: commands put the directory on it, and worker processes are handed it."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from cascade.graph.kinds import KINDS
 from cascade.graph.model import (
     Call,
     CallSymbol,
@@ -26,6 +27,7 @@ from cascade.graph.model import (
     StructSymbol,
 )
 
+OWN = tuple(kind for kind, row in KINDS.items() if not row.core.calls_function)
 COLLECTIONS = ("list", "tuple", "set", "frozenset")
 SLOT, CALL, REF, LIST, DICT, STRUCT, KEY = 0, 1, 2, 3, 7, 8, 9
 OPAQUE = object()  # as a dict's key: one that is data
@@ -280,7 +282,7 @@ def expressions(draw: st.DrawFn, most: int = 12) -> Any:
             task.beside = beside
             made.append(task)
         elif kind == "own":
-            made.append(_own(draw, draw(st.sampled_from(["router", "guard", "map", "param", "inject"])), operand))
+            made.append(_own(draw, draw(st.sampled_from(OWN)), operand))
         elif kind == "dict":
             own = draw(st.lists(keys | st.just(OPAQUE), max_size=3))
             made.append(Dict([(key, draw(operand)) for key in own]))
@@ -306,4 +308,7 @@ def _own(draw: st.DrawFn, kind: str, operand: st.SearchStrategy[Any]) -> Task:
         amounts = draw(st.sampled_from([Dict([("gpu", draw(operand)), ("é,\n", draw(operand))]), Literal()]))
         beside = [("const k", draw(operand)), ("retry", Literal()), ("constraints", amounts), *after]
         return Task("a", [], {"x": draw(operand)}, "jobs", kind, beside=beside)
-    return Task(draw(names), [Literal()] if kind == "param" else [], {}, "cascade", kind, "inline", beside=after)
+    least, most = KINDS[kind].arguments or (0, 3)
+    taken = st.just(Literal()) if KINDS[kind].core.reads_input else operand
+    name = draw(names) if KINDS[kind].named else kind
+    return Task(name, draw(st.lists(taken, min_size=least, max_size=most)), {}, "cascade", kind, "inline", beside=after)

@@ -171,6 +171,7 @@ def test_several_files_and_a_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.posix_only
 def test_a_link_and_what_it_leads_to(tmp_path: Path, replaced: bool) -> None:
     real, link = tmp_path / "elsewhere" / "real", tmp_path / "link"
     real.parent.mkdir()

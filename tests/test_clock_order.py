@@ -1,4 +1,4 @@
-"""What comes first under a virtual clock, against a slow, obvious simulation of the rules in docs/clock.md."""
+"""What comes first under a virtual clock, against a slow, obvious simulation of the rules in docs/guide/clock.md."""
 
 from __future__ import annotations
 

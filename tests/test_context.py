@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from observation import settle
 
 import cascade as cs
+
+SOURCE = """
+import cascade as cs
+
+@cs.task(mode="thread")
+def thread(value):
+    return value
+
+@cs.task(mode="process")
+def process(value):
+    return value
+
+@cs.task(mode="inline")
+def inline(value):
+    return value
+"""
 
 VARIABLE: contextvars.ContextVar[object] = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -122,3 +141,48 @@ def test_changed_between_runs_of_one_engine() -> None:
     for value in range(10):
         VARIABLE.set(value)
         assert cs.run([task() for task in TASKS.values()], engine=engine) == [value] * len(TASKS)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="threads never inherit a context")
+@pytest.mark.parametrize("where", ["thread", "cache", "process", "beside"])
+def test_idle_threads_keep_no_context(where: str, interpreter: Callable[..., str], tmp_path: Path) -> None:
+    """Those of every pool, also where Python has each thread inherit the context of what starts it."""
+    (tmp_path / "tasks_of_contexts.py").write_text(SOURCE)
+    code = f"""
+        import asyncio, contextvars, gc, sys, threading, weakref
+        assert sys.flags.thread_inherit_context
+        sys.path.insert(0, {str(tmp_path)!r})
+        import cascade as cs
+        import tasks_of_contexts as tasks
+
+        class Value:
+            pass
+
+        VARIABLE = contextvars.ContextVar("VARIABLE")
+
+        async def use(engine):
+            value = Value()
+            VARIABLE.set(value)
+            where = {where!r}
+            if where == "beside":
+                assert await engine._driver.call_in_thread(int, "1") == 1
+            else:
+                target = {{"thread": tasks.thread(1), "process": tasks.process(1),
+                    "cache": tasks.inline(1).with_cache(cs.FileExists({str(tmp_path / "made")!r}))}}[where]
+                await engine.run(target)
+            return weakref.ref(value)
+
+        async def main():
+            open({str(tmp_path / "made")!r}, "w").close()
+            engine = cs.Engine()
+            known = await asyncio.create_task(use(engine))
+            # Once more, without the value: a thread lets go of a call when it takes the next one.
+            await asyncio.create_task(use(engine), context=contextvars.Context())
+            gc.collect()
+            print(len(threading.enumerate()) > 1, known() is None)
+            await engine.aclose()
+
+        if __name__ == "__main__":
+            asyncio.run(main())
+    """
+    assert interpreter(code, PYTHON_THREAD_INHERIT_CONTEXT="1") == "True True\n"

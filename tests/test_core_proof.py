@@ -18,7 +18,7 @@ from template_files import NATIVE, template_of
 
 from cascade._core.shape.verify import Proof
 from cascade.exceptions import TemplateError
-from cascade.graph.model import GraphTemplate, PlanTemplate
+from cascade.graph.model import STRUCTS, GraphTemplate, PlanTemplate
 from cascade.graph.solver import check
 from cascade.graph.verifier import check_plan
 from cascade.templates.codec import Stored
@@ -148,15 +148,9 @@ def test_what_is_wrong_is_named() -> None:
 def test_a_key_that_is_none_proves_nothing() -> None:
     key, _, graph, plan = SAMPLES[3]
     for cut in range(0, len(key), 4):
-        assert not Proof(key[:cut], structs()).holds(*readers(), graph, plan)
+        assert not Proof(key[:cut], STRUCTS).holds(*readers(), graph, plan)
     with pytest.raises(RuntimeError):
-        Proof(key, structs()).__init__(key, structs())  # type: ignore[misc]
-
-
-def structs() -> tuple[type, ...]:
-    from cascade.graph.model import Call, Collection, Mapping, NodeRef, Record, SlotRef
-
-    return Call, Collection, Mapping, Record, SlotRef, NodeRef
+        Proof(key, STRUCTS).__init__(key, STRUCTS)  # type: ignore[misc]
 
 
 def readers() -> tuple[Any, Any, Any]:

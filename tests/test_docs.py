@@ -17,6 +17,7 @@ import cascade as cs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKED = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -45,10 +46,32 @@ def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
         exec(compile(block, name, "exec"), module.__dict__)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def anchors(page: Path) -> set[str]:
+    """What a link into a page may name: its headings, as GitHub and Markdown renderers write them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *LINKED], ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+        found = page.parent / target if target else page
+        assert found.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(found), f"{page.name} links to {target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "internals").glob("*.md")), ids=lambda page: page.name)
+def test_internals_name_what_there_is(page: Path) -> None:
+    """A page on the inside of the package is read beside the code: files, classes and methods have the names there."""
+    text = re.sub(r"^```python\n.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for path in re.findall(r"`(cascade/[\w/.]+)`", text):
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+    package = "\n".join(path.read_text() for path in (ROOT / "cascade").rglob("*.p[yx]*") if path.suffix != ".pyc")
+    for owner, member in set(re.findall(r"\b([A-Z]\w+)\.([a-z_]\w*)\b", text)):
+        if owner != "CONTRIBUTING":
+            assert re.search(rf"^(cdef )?class {owner}\b", package, re.MULTILINE), f"{page.name} names {owner}"
+            named = re.search(rf"\b(def|cdef)\b.*\b{member}\b|^    {member}:|self\.{member}\b", package, re.MULTILINE)
+            assert named, f"{page.name} names {owner}.{member}"
 
 
 def test_the_readme_has_an_example_of_about_fifteen_lines() -> None:
@@ -85,7 +108,7 @@ def test_the_page_on_templates_shows_what_explain_prints() -> None:
         return a + b
 
     printed = cs.explain(add(1, b=add(2, 3))).replace(__name__, "__main__")
-    page = (ROOT / "docs" / "templates.md").read_text()
+    page = (ROOT / "docs" / "guide" / "templates.md").read_text()
     shown = re.search(r"\n((?:    2 nodes, .*\n)(?:(?:    .*)?\n)+)", page)
     assert shown is not None
     assert shown.group(1).split() == printed.split()

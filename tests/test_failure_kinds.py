@@ -268,6 +268,7 @@ def test_exceptions_that_refuse_notes() -> None:
 # -- signals ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.posix_only
 def test_interrupted_from_the_keyboard(interpreter: Callable[..., str]) -> None:
     """A loop without end that never suspends stops at Ctrl-C."""
     code = """

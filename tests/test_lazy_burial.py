@@ -127,6 +127,7 @@ def test_a_destructor_that_raises_holds_up_nothing(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.posix_only
 def test_a_child_frees_what_it_drops_if_a_thread_of_its_parent_was_in_a_destructor() -> None:
     begun, over = threading.Event(), threading.Event()
 

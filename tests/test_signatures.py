@@ -10,6 +10,7 @@ import functools
 import inspect
 import sys
 import textwrap
+import typing
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -232,3 +233,123 @@ def without_annotations(signature: Any) -> Any:
     empty = inspect.Parameter.empty
     parameters = [parameter.replace(annotation=empty) for parameter in signature.parameters.values()]
     return signature.replace(parameters=parameters, return_annotation=empty)
+
+
+class Named:
+    def __call__(self, a: int) -> str:
+        return str(a)
+
+    @cs.task(mode="inline")
+    def method(self, a: int) -> Named:
+        return self
+
+
+@functools.cache
+def cached(a: int) -> str:
+    return str(a)
+
+
+def plain(a: int, b: list[str] | None = None) -> float:
+    return 1.0
+
+
+FORMS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "function": (plain, {"a": int, "b": list[str] | None, "return": float}),
+    "partial": (functools.partial(plain, b=None), {"a": int, "b": list[str] | None, "return": float}),
+    "object": (Named(), {"a": int, "return": str}),
+    "bound": (Named().__call__, {"a": int, "return": str}),
+    "wrapper": (cached, {"a": int, "return": str}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_annotations_are_seen_through_the_task(form: str) -> None:
+    fn, expected = FORMS[form]
+    task = cs.task(fn, name=form, mode="inline")
+    assert typing.get_type_hints(task) == expected
+    assert inspect.get_annotations(task, eval_str=True) == expected if form == "function" else True
+    assert list(task.__annotations__) == list(expected)
+    assert inspect.signature(task) == inspect.signature(fn)
+    assert task.__wrapped__ is fn
+    assert typing.get_type_hints(task.with_retry(max_attempts=2)) == expected
+
+
+def test_annotations_of_methods() -> None:
+    expected = {"a": int, "return": Named}
+    assert typing.get_type_hints(Named.method) == typing.get_type_hints(Named().method) == expected
+    assert list(inspect.signature(Named().method).parameters) == ["a"]
+
+
+def test_what_has_no_annotations_has_none() -> None:
+    class Made:
+        size: int = 0
+
+    for fn in (len, functools.partial(len), Made):
+        task = cs.task(fn, name="bare", mode="inline")
+        for name in ("__annotations__", "__annotate__", "__type_params__"):
+            assert not hasattr(task, name)
+    task = cs.task(lambda: 1, name="nothing", mode="inline")
+    assert task.__annotations__ == typing.get_type_hints(task) == {}
+
+
+def test_a_wrapper_of_a_task_is_annotated_like_it() -> None:
+    @functools.wraps(cs.task(plain, mode="inline"))
+    def wrapper(*args: Any) -> Any: ...
+
+    assert typing.get_type_hints(wrapper) == typing.get_type_hints(plain)
+
+
+def test_an_object_that_wraps_itself() -> None:
+    class Circle:
+        def __call__(self) -> None: ...
+
+    circle: Any = Circle()
+    circle.__wrapped__ = circle
+    assert not hasattr(cs.task(circle, name="circle", mode="inline"), "__annotations__")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no type parameters")
+def test_annotations_of_a_generic_function() -> None:
+    made = defined("@cs.task(mode='inline')\ndef generic[T](a: T) -> 'T': ...")
+    (parameter,) = made.generic.__type_params__
+    assert typing.get_type_hints(made.generic) == {"a": parameter, "return": parameter}
+
+
+@pytest.mark.skipif(not LATE, reason="annotations are evaluated early, or are text")
+def test_annotationlib_sees_through_the_task_what_cannot_be_evaluated() -> None:
+    import annotationlib
+
+    made = defined(
+        """
+        @cs.task(mode="inline")
+        def late(a: Later, b: list[int], c: Later.more | int) -> Later: ...
+
+        class Holder:
+            @cs.task
+            async def method(self, a: Later) -> int: ...
+
+        @cs.task(mode="inline")
+        def counted(a: evaluated.append(1) or int) -> None: ...
+        """
+    )
+    for task in (made.late, made.Holder.method, made.Holder().method):
+        with pytest.raises(NameError, match="Later"):
+            task.__annotations__  # noqa: B018 - as of the function itself
+        with pytest.raises(NameError, match="Later"):
+            typing.get_type_hints(task)
+    texts = annotationlib.get_annotations(made.late, format=annotationlib.Format.STRING)
+    assert texts == {"a": "Later", "b": "list[int]", "c": "Later.more | int", "return": "Later"}
+    found = annotationlib.get_annotations(made.late, format=annotationlib.Format.FORWARDREF)
+    assert found["b"] == list[int]
+    assert type(found["a"]) is annotationlib.ForwardRef
+    assert found["a"].__forward_arg__ == "Later"
+    hints = typing.get_type_hints(made.late, format=annotationlib.Format.FORWARDREF)  # type: ignore[call-arg,unused-ignore]
+    assert hints["b"] == list[int]
+    for task in (made.Holder.method, made.Holder().method):
+        texts = annotationlib.get_annotations(task, format=annotationlib.Format.STRING)
+        assert texts == {"a": "Later", "return": "int"}
+    assert made.evaluated == []
+    assert annotationlib.get_annotations(made.counted) == {"a": int, "return": None}
+    assert made.evaluated == [1]
+    assert made.counted.__annotations__["a"] is int  # evaluated once, as of the function
+    assert made.evaluated == [1]

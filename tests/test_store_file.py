@@ -89,6 +89,7 @@ def test_other_files(tmp_path: Path, data: bytes, message: str) -> None:
         opened(tmp_path / "one", data)
 
 
+@pytest.mark.posix_only
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", Path("/dev/null")):

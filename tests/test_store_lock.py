@@ -13,6 +13,7 @@ from cascade.templates.writer import Encodings, rewrite
 KEPT: Encodings = {bytes(32): b"encoding"}
 
 
+@pytest.mark.posix_only
 def test_a_lock_that_is_a_link(tmp_path: Path) -> None:
     path, victim = tmp_path / "shapes", tmp_path / "victim"
     Path(f"{path}.lock").symlink_to(victim)
@@ -32,6 +33,7 @@ def test_a_lock_that_is_a_pipe(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.posix_only
 def test_a_new_file_whose_name_is_a_link(tmp_path: Path) -> None:
     path, victim = tmp_path / "shapes", tmp_path / "victim"
     victim.write_bytes(b"precious")
@@ -42,6 +44,7 @@ def test_a_new_file_whose_name_is_a_link(tmp_path: Path) -> None:
     assert not Path(f"{path}.tmp").is_symlink()
 
 
+@pytest.mark.posix_only
 def test_a_new_file_is_open_to_no_more_users_than_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

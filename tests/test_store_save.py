@@ -83,6 +83,7 @@ def test_other_files_are_left_alone(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("what", ["directory", "pipe"])
+@pytest.mark.posix_only
 def test_what_is_no_file_is_neither_waited_for_nor_given_a_lock(tmp_path: Path, what: str) -> None:
     path = tmp_path / "one"
     {"directory": os.mkdir, "pipe": os.mkfifo}[what](path)
@@ -174,6 +175,7 @@ def test_a_disk_that_is_full_leaves_the_old_file_and_is_told(tmp_path: Path) -> 
     assert {entry.name for entry in tmp_path.iterdir()} == {"one", "one.lock"}
 
 
+@pytest.mark.posix_only
 def test_links_and_permissions_stay(tmp_path: Path) -> None:
     path, link = tmp_path / "one", tmp_path / "link"
     save(path, 1)
@@ -345,6 +347,7 @@ def test_garbage_that_is_collected_during_a_save_is_saved_at_the_end(tmp_path: P
     assert digests(path) == set(encodings(0, 1))
 
 
+@pytest.mark.posix_only
 def test_who_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
     code = """
         import os, sys, test_store_save as t
@@ -429,6 +432,7 @@ print(len(left), left.index(new))
 """
 
 
+@pytest.mark.posix_only
 def test_killed_anywhere_it_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
     path = tmp_path / "one"
     save(path, 1, 2, 3)

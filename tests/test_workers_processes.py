@@ -76,6 +76,7 @@ def test_a_call_that_waits_can_be_cancelled(stage: Stage) -> None:
     assert later.result(PATIENCE) == 4
 
 
+@pytest.mark.posix_only
 def test_an_abandoned_call_alone_is_killed_at_once(tmp_path: Path) -> None:
     stage = Stage(tmp_path, 1)
     future, _, process = stage.hold()
@@ -88,6 +89,7 @@ def test_an_abandoned_call_alone_is_killed_at_once(tmp_path: Path) -> None:
     stage.executor.close()
 
 
+@pytest.mark.posix_only
 def test_what_is_at_work_beside_an_abandoned_call_is_finished(tmp_path: Path) -> None:
     stage = Stage(tmp_path, 2)
     stuck, _, process = stage.hold()
@@ -104,6 +106,7 @@ def test_what_is_at_work_beside_an_abandoned_call_is_finished(tmp_path: Path) ->
     assert not alive(other)
 
 
+@pytest.mark.posix_only
 def test_an_abandoned_call_that_ends_by_itself(tmp_path: Path) -> None:
     stage = Stage(tmp_path, 2)
     stuck, first, process = stage.hold()
@@ -138,6 +141,7 @@ def test_abandoning_what_has_ended_or_not_begun(stage: Stage) -> None:
     assert stage.double(3).result(PATIENCE) == 6
 
 
+@pytest.mark.posix_only
 def test_closing_kills_the_abandoned_and_waits_for_the_others(tmp_path: Path) -> None:
     stage = Stage(tmp_path, 2)
     stuck, _, process = stage.hold()
@@ -195,6 +199,7 @@ def test_a_process_that_dies_fails_only_what_is_at_work(tmp_path: Path) -> None:
     executor.close()
 
 
+@pytest.mark.posix_only
 def test_a_process_that_is_killed_while_idle() -> None:
     executor = ProcessExecutor(1)
     os.kill(executor.submit(pid, (), {}).result(PATIENCE), signal.SIGKILL)
@@ -262,6 +267,7 @@ FORKS = """
 """
 
 
+@pytest.mark.posix_only
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 @pytest.mark.parametrize("how", ["multiprocessing", "os"])
 @pytest.mark.parametrize("where", ["process", "thread"])

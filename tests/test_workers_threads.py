@@ -346,6 +346,7 @@ def test_submitting_from_many_threads() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.posix_only
 def test_a_forked_process_begins_anew(interpreter: Callable[..., str]) -> None:
     printed = interpreter(
         """

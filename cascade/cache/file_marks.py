@@ -12,14 +12,14 @@ import os
 from contextlib import suppress
 from hashlib import blake2b
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows has none: two processes at work on one file are not noticed
-    fcntl = None  # type: ignore[assignment]
+from cascade._support.file_lock import AVAILABLE, FileLock
 
 __all__ = ["UnfinishedMarks", "is_marked"]
 
 TRIES = 10
+# On Windows, where a file that is open can be neither removed nor replaced, `O_BINARY` keeps line ends as they are.
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_REMOVED_OPEN = os.name != "nt"
 
 
 def is_marked(path: bytes) -> bool:
@@ -75,10 +75,11 @@ class _Mark:
         self._place = place
         self._file = -1
         for _ in range(TRIES):
-            self._file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            self._file = os.open(place, _FLAGS, 0o666)
+            self._lock = FileLock(self._file)
             try:
-                self._alone = _lock(self._file, "LOCK_SH") and _lock(self._file, "LOCK_EX")
-                _lock(self._file, "LOCK_SH")
+                self._alone = self._try_shared() and self._try_exclusive()
+                self._try_shared()
                 os.write(self._file, b"not finished by process %d\n" % os.getpid())
                 self._size = os.fstat(self._file).st_size
                 if self._is_there():  # not removed since it was opened
@@ -91,14 +92,14 @@ class _Mark:
 
     def leave(self) -> None:
         with suppress(OSError):
-            if not os.path.lexists(self._target) and _lock(self._file, "LOCK_EX") and self._is_there():
-                os.unlink(self._place)
+            if not os.path.lexists(self._target) and self._try_exclusive() and self._is_there():
+                self._unlink()
 
     def remove(self) -> None:
         with suppress(OSError):
-            alone = self._alone and os.fstat(self._file).st_size == self._size and _lock(self._file, "LOCK_EX")
+            alone = self._alone and os.fstat(self._file).st_size == self._size and self._try_exclusive()
             if alone and self._is_there():
-                os.unlink(self._place)
+                self._unlink()
 
     def close(self) -> None:
         file, self._file = self._file, -1
@@ -108,22 +109,28 @@ class _Mark:
     def __del__(self) -> None:
         self.close()
 
+    def _unlink(self) -> None:
+        if not _REMOVED_OPEN:  # then one who has opened it meanwhile keeps it from being removed, and finds it marked
+            self.close()
+        os.unlink(self._place)
+
+    def _try_exclusive(self) -> bool:
+        # On a file system without locks no work is known to be the only one, and the mark stays. A platform without any
+        # locks would never keep a file then, so there two processes at work on one file are not noticed.
+        with suppress(OSError):
+            return not AVAILABLE or self._lock.exclusive()
+        return False
+
+    def _try_shared(self) -> bool:
+        with suppress(OSError):
+            return not AVAILABLE or self._lock.shared()
+        return False
+
     def _is_there(self) -> bool:
         try:
             return os.path.samestat(os.stat(self._place, follow_symlinks=False), os.fstat(self._file))
         except FileNotFoundError:
             return False
-
-
-def _lock(file: int, kind: str) -> bool:
-    """Lock a file without waiting; return whether it is locked."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, getattr(fcntl, kind) | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _targets(path: bytes) -> list[bytes]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cascade._support.futures import settle
+from cascade.engine.call_graph import unlink
 from cascade.engine.population import Population
 from cascade.engine.run import Run
 from cascade.exceptions import EngineStateError
@@ -76,14 +78,17 @@ class AsCompleted:
 
     async def _wait(self) -> None:
         future = self._host.running_loop().create_future()
-        self._queue.waiting.append(future)
+        queue = self._queue
+        queue.waiting.append(future)
         try:
             with self._host.await_graph.record(self, again=self._waited):
                 self._waited = True
+                if (current := asyncio.current_task()) is not None:
+                    queue.awaiting.add(current)
                 await future
         finally:
-            if future in self._queue.waiting:
-                self._queue.waiting.remove(future)
+            if future in queue.waiting:
+                queue.waiting.remove(future)
 
 
 class _Queue:
@@ -94,15 +99,23 @@ class _Queue:
         left: how many have not.
         pending: which: of runs, not of a population, which has that on record itself.
         waiting: futures of those who wait for the next one.
+        awaiting: the asyncio tasks that have waited for one. Until the iterator is gone they count as awaiting all
+            runs, also while they do something else: to note it for each run at each step would take a time that grows
+            as the square of the runs.
     """
 
-    __slots__ = ("ended", "left", "pending", "waiting")
+    __slots__ = ("awaiting", "ended", "left", "pending", "waiting")
 
     def __init__(self) -> None:
         self.ended: deque[Run] = deque()
         self.left = 0
         self.pending: dict[Run, None] = {}
         self.waiting: list[asyncio.Future[None]] = []
+        self.awaiting: weakref.WeakSet[asyncio.Task[object]] = weakref.WeakSet()
+
+    def _awaiters(self) -> Iterable[asyncio.Task[object]]:
+        """The asyncio tasks that have waited for a run."""
+        return tuple(self.awaiting)
 
     def _run_ended(self, run: Run, /) -> None:
         """A run has ended."""
@@ -127,6 +140,9 @@ class _Queue:
 
 def _let_go(queue: _Queue, population: Population | None) -> None:
     """Have nothing told any more."""
+    for task in queue.awaiting:
+        for run in queue.pending if population is None else population._unfinished():
+            unlink(run._handles(), task)
     if population is not None:
         population._unwatch(queue)
     else:

@@ -6,7 +6,6 @@ Policies that may block are called in threads of their own, so that no load wait
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import threading
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.fork import in_child
 from cascade._support.failures import exc_info, is_a
+from cascade._support.threads import call_in_executor
 from cascade.cache.pending_result import PendingResult
 from cascade.cache.protocol import Hit, NoResult
 from cascade.cache.single_flight import Needs
@@ -178,10 +178,9 @@ async def _aside(host: Host, policy: Any, pool: str, function: Callable[..., Any
         threads = _pools.get(pool)
         if threads is None:
             threads = _pools[pool] = ThreadPoolExecutor(THREADS, thread_name_prefix=f"cascade-cache-{pool}")
-    context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
     # What was raised is a value on its way: asyncio does not put every exception into a future.
-    value, error = await loop.run_in_executor(threads, context.run, _outcome, function, arguments)
+    value, error = await call_in_executor(loop, threads, _outcome, function, arguments)
     try:
         if error is not None:
             raise error

@@ -29,16 +29,6 @@ _logger = logging.getLogger("cascade")
 
 _STEPS_AT_ONCE = 400  # of each run at one instant of virtual time, and nobody wonders
 
-# What nodes of the engine's own kinds are called.
-_OWN = {
-    "router": "router",
-    "guard": "condition",
-    "param": "param {!r}",
-    "env": "variable {!r}",
-    "inject": "resource {!r}",
-    "targets": "the list of targets",
-}
-
 
 class Callbacks:
     """The callbacks of one engine.
@@ -147,7 +137,12 @@ class Callbacks:
 
     def annotate(self, error: BaseException, run: Run, template: Template | None, number: int) -> None:
         """Note on an exception which task raised it, where in the graph, and in which iteration."""
-        what = "the target" if template is None else describe(template, number, len(run._errors or ()) < 100)
+        if template is None:
+            what = "the target"
+        else:
+            from cascade.graph.describe import describe
+
+            what = describe(template.graph, number, len(run._errors or ()) < 100)
         kind, owner = f"{what}, iteration ", f" of run {run.id}"
         add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
         if template is not None:
@@ -155,6 +150,8 @@ class Callbacks:
 
     def describe_skip(self, skip: Skip) -> str:
         """Which condition was false."""
+        from cascade.graph.describe import describe_skip
+
         return describe_skip(skip)
 
     def node_started(self, run: Run, template: Template, at: int, frame: int) -> None:
@@ -202,37 +199,3 @@ class Callbacks:
             module, qualname, seconds * 1e3,
         )
         self._host.services.emitter.demoted(f"{module}.{qualname}", seconds)
-
-
-def describe(template: Template, number: int, exactly: bool = True) -> str:
-    """Return what a node is and where, for people: "task shop.pay at $.args[0]".
-
-    Args:
-        template: in which the node stands.
-        number: of the node, in the graph.
-        exactly: whether to say where; that takes time linear in the graph, too much for each of very many failures.
-    """
-    from cascade.graph.model import Call
-    from cascade.graph.path import locate
-
-    node = template.graph.nodes[number]
-    where = locate(template.graph, number) if exactly else f"node {number}"
-    if not isinstance(node, Call):
-        return f"{type(node).__name__} at {where}"
-    symbol = template.graph.calls[node.symbol]
-    if symbol.kind in _OWN:
-        return f"{_OWN[symbol.kind].format(symbol.qualname)} at {where}"
-    what = "map of task" if symbol.kind == "map" else "task"
-    return f"{what} {symbol.module}.{symbol.qualname} at {where}"
-
-
-def describe_skip(skip: Skip) -> str:
-    """Return which condition was false: "skipped, as the condition (task shop.open at $.condition) was false"."""
-    from cascade.graph.model import NodeRef
-
-    guard = skip.template.graph.nodes[skip.number]
-    condition = guard.operands[0]
-    what = describe(skip.template, condition.index) if type(condition) is NodeRef else "a value"
-    node = guard.operands[1]
-    whose = describe(skip.template, node.index) if type(node) is NodeRef else "a value"
-    return f"{whose} was skipped, as its condition was false: {what}"

@@ -9,6 +9,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.run.waiting import Waiter
+from cascade.engine import call_graph
 
 if TYPE_CHECKING:
     from cascade.engine.host import Host
@@ -36,6 +37,11 @@ def start_async(host: Host, waiter: Waiter, coroutine: Coroutine[Any, Any, Any])
         return task.result()
     waiter.handle = task
     task.add_done_callback(waiter.follow)
+    if call_graph.AVAILABLE:
+        run: Any = waiter.run
+        if run is not None and run._callbacks:
+            for awaiter in run._awaiters():
+                call_graph.link((task,), awaiter)
     return waiter
 
 

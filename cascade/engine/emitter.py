@@ -181,7 +181,7 @@ class EventEmitter:
     def skipped(self, run: ReportedRun, template: Template, at: int, skip: Skip) -> None:
         """A node is skipped."""
         if kind := self._wanted.get("NodeSkipped"):
-            from cascade.engine.callbacks import describe_skip
+            from cascade.graph.describe import describe_skip
 
             number = template.plan.order[at]
             if template is skip.template and number == skip.number:  # the condition itself: told of what it is about

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from cascade._support.futures import settle
+from cascade.engine.call_graph import link
 from cascade.exceptions import EngineStateError
 
 __all__ = ["AllDone", "AwaitGraph", "Awaited", "AwaitedRun", "Cancellable", "DoneCallback", "RunFuture", "call_all"]
@@ -37,6 +38,9 @@ class DoneCallback(Protocol):
 
     def _run_ended(self, run: Any, /) -> None:
         """Called with the run."""
+
+    def _awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """The asyncio tasks that it wakes: what the run starts is shown under them."""
 
 
 class Awaited(Protocol):
@@ -70,6 +74,7 @@ class RunFuture(asyncio.Future[None]):
 
     def __init__(self, awaited: Cancellable, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
+        self._awaiter = asyncio.current_task(loop)
         self._awaited = awaited
         self._cancelled = False
         self._ended = False
@@ -83,6 +88,10 @@ class RunFuture(asyncio.Future[None]):
         self._cancelled = True
         self._awaited.cancel()
         return True
+
+    def _awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """The task that awaits."""
+        return () if self._awaiter is None else (self._awaiter,)
 
     def _run_ended(self, run: AwaitedRun, /) -> None:
         """What is awaited has ended, this run being the last of it."""
@@ -109,11 +118,17 @@ class AllDone(asyncio.Future[None]):
     def __init__(self, runs: Sequence[AwaitedRun], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._left = len(runs)
+        self._awaiter = asyncio.current_task(loop)
         callbacks = (self,)
         for run in runs:
             run._add_done_callback(callbacks)
+            link(run._handles(), self._awaiter)
         if not runs:
             self.set_result(None)
+
+    def _awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """The task that awaits."""
+        return () if self._awaiter is None else (self._awaiter,)
 
     def _run_ended(self, run: AwaitedRun, /) -> None:
         """One of them has ended."""
@@ -148,18 +163,23 @@ class AwaitGraph:
             yield
             return
         if not again:
-            self._check(current, awaited)
+            link(self._check(current, awaited), current)
         self._awaited[current] = awaited
         try:
             yield
         finally:
             self._awaited.pop(current, None)
 
-    def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> None:
+    def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> list[Any]:
+        """Return what the runs themselves wait for that are awaited."""
         runs = list(awaited._unfinished())
+        count = len(runs)
+        direct: list[Any] = []
         found: set[AwaitedRun] = set()
-        for run in runs:
+        for number, run in enumerate(runs):
             handles = run._handles()
+            if number < count:
+                direct += handles
             if current in handles or run._is_running:  # running: the coroutine has not got to its first suspension
                 raise EngineStateError(f"run {run.id} would await its own end")
             for handle in handles:
@@ -168,3 +188,4 @@ class AwaitGraph:
                     more = [each for each in other._unfinished() if each not in found]
                     found.update(more)
                     runs += more
+        return direct

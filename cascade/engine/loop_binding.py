@@ -17,6 +17,7 @@ from cascade._core.run.evaluation import detach_all
 from cascade._core.time.clock import Clock
 from cascade._support.failures import add_note, describe, exc_info
 from cascade._support.forks import new_lock
+from cascade._support.threads import call_in_executor
 from cascade.clock.timers import ClockTimers
 from cascade.engine.join import AwaitGraph
 from cascade.exceptions import DeadlockError, EngineClosedError, EngineStateError
@@ -306,7 +307,8 @@ class LoopBinding:
         """Call what may block in a thread; under a virtual clock, which waits for no thread, at once."""
         if self.clock.is_virtual:
             return function(*arguments)
-        value, error = await asyncio.to_thread(_attempt, function, *arguments)
+        loop = asyncio.get_running_loop()
+        value, error = await call_in_executor(loop, None, _attempt, function, *arguments)
         if error is not None:
             raise error
         return value

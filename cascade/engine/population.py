@@ -222,6 +222,11 @@ class Population:
             self.cancel()
             raise
 
+    def _awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """The asyncio tasks that await it, or its members one by one."""
+        callbacks: list[DoneCallback] = [*self._joining, *self._watching]
+        return [task for callback in callbacks for task in callback._awaiters()]
+
     def _run_ended(self, run: Run, /) -> None:
         """A member's run has ended."""
         if run._errors:

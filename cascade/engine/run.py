@@ -155,6 +155,10 @@ class Run(Evaluation):
         """Call this one no longer."""
         self._callbacks = [each for each in self._callbacks or () if each is not callback] or None
 
+    def _awaiters(self) -> list[asyncio.Task[Any]]:
+        """The asyncio tasks that await it, perhaps together with other runs."""
+        return [task for callback in self._callbacks or () for task in callback._awaiters()]
+
     def _call_done_callbacks(self) -> None:
         """Call what was to be called at its end."""
         if self._callbacks is not None:
@@ -290,6 +294,7 @@ class Run(Evaluation):
 
 def _wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None) -> str:
     """What a run waits for at a node of a template, in words. Mailboxes: as `awaits` has them."""
+    from cascade.graph.kinds import KINDS
     from cascade.graph.model import Call
     from cascade.graph.path import consumer
 
@@ -298,7 +303,7 @@ def _wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None
         return f"running {type(node).__name__}"
     symbol = template.graph.calls[node.symbol]
     if mailboxes is None:  # a recv and its like run nothing themselves: a rule or a pause holds them up
-        held = symbol.kind in ("wait", "recv", "send", "select")
+        held = KINDS[symbol.kind].core.waits
         return f"waiting to start {symbol.qualname}" if held else f"running {symbol.qualname}"
     names = [repr(mailbox.name) for mailbox in mailboxes if mailbox.name is not None]
     where = f" on {_listed(names[:_SHOWN], len(names))}" if names else ""

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
+from cascade.graph.kinds import KINDS, named_part
 from cascade.graph.model import Call, GraphTemplate, Key, KeyValue, Mapping, Node, NodeRef, Record, Ref, SlotRef
 
 WIDTH = 60
-
-# What the operands of the engine's own kinds are called.
-_PARTS = {
-    ("router", 0): "selector",
-    ("router", 1): "routes",
-    ("router", 2): "default",
-    ("guard", 0): "condition",
-    ("guard", 1): "then",
-    ("guard", 2): "otherwise",
-}
-
-# What nodes of the engine's own kinds are called, and whether they have a name.
-_OWN = {
-    "router": ("router", False),
-    "guard": ("condition", False),
-    "param": ("param", True),
-    "env": ("variable", True),
-    "inject": ("resource", True),
-    "targets": ("targets", False),
-}
 
 
 def printable(name: str, width: int = WIDTH) -> str:
@@ -107,15 +88,17 @@ def kind(graph: GraphTemplate, node: Node) -> str:
     if type(node) is not Call:
         return "struct" if type(node) is Record else "container"
     call = graph.calls[node.symbol]
-    if call.kind in _OWN:
-        return _OWN[call.kind][0]
+    if word := KINDS[call.kind].word:
+        return word
     return call.kind if call.mode == "default" else f"{call.kind} {call.mode}"
 
 
 def name(graph: GraphTemplate, node: Node) -> str:
     """Return a node's name beside its kind: "module.task", the name of a param; "" for a router or a condition."""
-    if type(node) is Call and (call := graph.calls[node.symbol]).kind in _OWN:
-        return printable(call.qualname) if _OWN[call.kind][1] else ""
+    if type(node) is Call:
+        call = graph.calls[node.symbol]
+        if (own := KINDS[call.kind]).word:
+            return printable(call.qualname) if own.named else ""
     return title(graph, node)
 
 
@@ -123,11 +106,10 @@ def heading(graph: GraphTemplate, node: Node) -> str:
     """Return both in a few words: "module.task", "map of module.task", "router", "param 'n'", "dict"."""
     if type(node) is Call:
         call = graph.calls[node.symbol]
-        if call.kind == "map":
-            return f"map of {title(graph, node)}"
-        if call.kind in _OWN:
-            word, named = _OWN[call.kind]
-            return f"{word} '{printable(call.qualname)}'" if named else word
+        own = KINDS[call.kind]
+        if own.word:
+            return f"{own.word} '{printable(call.qualname)}'" if own.named else own.word
+        return f"{own.prefix}{title(graph, node)}"
     return title(graph, node)
 
 
@@ -151,7 +133,8 @@ def role(graph: GraphTemplate, node: Node, position: int) -> str:
     if type(node) is Call:
         symbol = graph.calls[node.symbol]
         if position < symbol.positional:
-            return _PARTS.get((symbol.kind, position), "")
+            known = named_part(symbol.kind, position)
+            return known.name if known else ""
         position -= symbol.positional
         if position < len(symbol.names):
             return printable(symbol.names[position])

@@ -304,6 +304,9 @@ class Record(Struct, frozen=True, gc=False, array_like=True, tag="r", tag_field=
 
 Node: TypeAlias = Call | Collection | Mapping | Record
 
+# The structs of nodes and references, in the order in which the compiled core takes them: it imports none of them.
+STRUCTS: tuple[type[Struct], ...] = (Call, Collection, Mapping, Record, SlotRef, NodeRef)
+
 
 class GraphTemplate(Struct, frozen=True, gc=False, array_like=True):
     """The shape of an expression.

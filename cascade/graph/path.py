@@ -6,21 +6,12 @@ from collections import deque
 from collections.abc import Iterator
 
 from cascade.exceptions import InternalError
+from cascade.graph.kinds import KINDS, named_part
 from cascade.graph.labels import literal, printable
 from cascade.graph.model import Call, Collection, GraphTemplate, Mapping, NodeRef, Record
 
 # A longer path loses its middle: this many steps stay at each end.
 STEPS = 8
-
-# What the operands of the engine's own kinds are called.
-_PARTS = {
-    ("router", 0): ".selector",
-    ("router", 1): ".routes",
-    ("router", 2): ".default",
-    ("guard", 0): ".condition",
-    ("guard", 1): "",  # the node under a condition is where the condition is
-    ("guard", 2): ".otherwise",
-}
 
 
 def locate(graph: GraphTemplate, node: int) -> str:
@@ -75,7 +66,7 @@ def consumer(graph: GraphTemplate, node: int) -> str | None:
     found = None
     for at, _ in _way(graph, node):
         above = graph.nodes[at]
-        if type(above) is Call and graph.calls[above.symbol].kind in ("sync", "async"):
+        if type(above) is Call and KINDS[graph.calls[above.symbol].kind].core.calls_function:
             found = graph.calls[above.symbol].qualname
     return found
 
@@ -108,7 +99,8 @@ def _step(graph: GraphTemplate, index: int, position: int) -> str:
     if type(node) is Call:
         symbol = graph.calls[node.symbol]
         if position < symbol.positional:
-            return _PARTS.get((symbol.kind, position), f".args[{position}]")
+            known = named_part(symbol.kind, position)
+            return known.step if known else f".args[{position}]"
         position -= symbol.positional
         if position < len(symbol.names):
             return f".kwargs['{printable(symbol.names[position])}']"

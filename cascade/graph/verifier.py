@@ -10,9 +10,9 @@ from operator import lt
 from typing import get_args
 
 from cascade.exceptions import TemplateError
+from cascade.graph.kinds import KINDS
 from cascade.graph.model import (
     Call,
-    CallKind,
     CallMode,
     CallSymbol,
     Collection,
@@ -30,23 +30,8 @@ from cascade.graph.model import (
 
 LIMIT = 2**31 - 1  # the linker counts in signed 32 bit integers
 
-_KINDS = frozenset(get_args(CallKind))
 _MODES = frozenset(get_args(CallMode))
 _COLLECTIONS = frozenset(get_args(CollectionKind))
-_POLICIES = frozenset({"retry", "timeout", "cache", "constraints"})
-# How many positional arguments calls of the engine's own kinds have.
-_ARITIES = {
-    "wait": (1, 1),
-    "recv": (2, 2),
-    "send": (2, 2),
-    "select": (2, 2),
-    "router": (2, 3),
-    "guard": (2, 3),
-    "map": (0, 0),
-    "param": (1, 1),
-    "env": (1, 1),
-    "inject": (0, 0),
-}
 
 
 def check_graph(graph: GraphTemplate) -> None:
@@ -124,7 +109,7 @@ def _texts(texts: object, place: str) -> None:
 def _check_call_symbol(call: CallSymbol, place: str) -> None:
     _expect(type(call) is CallSymbol, "not a `CallSymbol`", place)
     _texts((call.module, call.qualname, call.kind, call.mode), place)
-    _expect(call.kind in _KINDS, "unknown kind", f"{place}.kind")
+    _expect(call.kind in KINDS, "unknown kind", f"{place}.kind")
     _expect(call.mode in _MODES, "unknown mode", f"{place}.mode")
     _texts(call.injected, f"{place}.injected")
     _number(call.positional, LIMIT, f"{place}.positional")
@@ -139,15 +124,15 @@ def _check_roles(call: CallSymbol, place: str) -> None:
     """Look at what a call of its kind may have: how many arguments, and what beside them."""
     roles = [role for role in call.roles if role != "after"]
     _expect(len(set(roles)) == len(roles), "one role is there twice", f"{place}.roles")
+    kind = KINDS[call.kind]
     for index, role in enumerate(call.roles):
-        known = role == "after" or (role in _POLICIES and call.kind in ("sync", "async", "map"))
-        known = known or (call.kind == "map" and (role == "concurrency" or role.startswith("const ")))
+        known = role == "after" or role in kind.policies or (kind.constants and role.startswith("const "))
         _expect(known, f"unknown role of a call of kind {call.kind}", f"{place}.roles[{index}]")
-    least, most = _ARITIES.get(call.kind, (0, LIMIT))
-    _expect(least <= call.positional <= most, f"{call.positional} arguments", f"{place}.positional")
-    if call.kind in _ARITIES:
-        _expect(bool(call.names) == (call.kind == "map"), "names", f"{place}.names")
-    _expect(call.kind != "guard" or not call.roles, "roles of a condition", f"{place}.roles")
+    if kind.arguments is not None:
+        least, most = kind.arguments
+        _expect(least <= call.positional <= most, f"{call.positional} arguments", f"{place}.positional")
+        _expect(bool(call.names) == kind.keywords, "names", f"{place}.names")
+    _expect(not (kind.bare and call.roles), f"roles of a {kind.word}", f"{place}.roles")
 
 
 def _check_struct_symbol(struct: StructSymbol, place: str) -> None:
@@ -190,10 +175,13 @@ def _check_node(graph: GraphTemplate, index: int) -> None:
         elif type(ref.index) is not int or not 0 <= ref.index < index:
             what = f"node {_shown(ref.index)} does not come before its consumer"
             raise TemplateError(f"{what} - at `graph.nodes[{index}].{name}[{position}]`")
-    if type(node) is Call and graph.calls[node.symbol].kind == "router":
-        routes = node.args[1]
-        if type(routes) is NodeRef and type(graph.nodes[routes.index]) is not Mapping:
-            raise TemplateError(f"routes that are no dict - at `graph.nodes[{index}].args[1]`")
+    if type(node) is Call:
+        for position, part in enumerate(KINDS[graph.calls[node.symbol].kind].parts):
+            if not part.folds:
+                continue
+            ref = node.args[position]
+            if type(ref) is NodeRef and type(graph.nodes[ref.index]) is not Mapping:
+                raise TemplateError(f"{part.name} that are no dict - at `graph.nodes[{index}].args[{position}]`")
 
 
 def _symbol(symbol: object, count: int, index: int) -> None:

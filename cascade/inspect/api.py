@@ -123,10 +123,11 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
 
 def _settings(graph: GraphTemplate, slots: list[Any]) -> dict[int, str]:
     """What the policies of an expression say, by slot."""
+    from cascade.graph.kinds import POLICIES
     from cascade.graph.labels import beside
     from cascade.graph.model import Call, Mapping, SlotRef
     from cascade.inspect.fold import part
-    from cascade.inspect.policy_text import POLICIES, amount, tell
+    from cascade.inspect.policy_text import amount, tell
 
     told: dict[int, str] = {}
     for node in graph.nodes:

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from cascade.graph.kinds import KINDS, POLICIES, BoxShape, EdgeStyle, named_part
 from cascade.graph.labels import beside, heading, kind, literal, printable, reference, role
 from cascade.graph.model import Call, GraphTemplate, Key, Node, NodeRef, SlotRef
 from cascade.graph.model import Mapping as Dict
 from cascade.inspect.fold import folded, part
 
-__all__ = ["Box", "Edge", "Shape", "Style", "box", "edges"]
-
-Shape: TypeAlias = Literal["task", "map", "container", "router", "condition", "input", "resource", "elsewhere"]
-Style: TypeAlias = Literal["data", "route", "condition", "after", "tail"]
+__all__ = ["Box", "Edge", "box", "edges"]
 
 # Of more pieces of data that a node takes, only the first are written into its box.
 SLOTS = 4
-
-_SHAPES: dict[str, Shape] = {
-    "map": "map",
-    "router": "router",
-    "guard": "condition",
-    "param": "input",
-    "env": "input",
-    "inject": "resource",
-    "targets": "container",
-}
-_POLICIES = frozenset({"retry", "timeout", "cache", "constraints", "concurrency"})
 
 
 class Box(Struct, frozen=True, gc=False):
@@ -37,7 +23,7 @@ class Box(Struct, frozen=True, gc=False):
 
     name: str
     lines: tuple[str, ...]
-    shape: Shape
+    shape: BoxShape
 
 
 class Edge(Struct, frozen=True, gc=False):
@@ -54,7 +40,7 @@ class Edge(Struct, frozen=True, gc=False):
     source: str
     target: str
     label: str
-    style: Style
+    style: EdgeStyle
 
 
 def box(graph: GraphTemplate, index: int, settings: Mapping[int, str]) -> Box:
@@ -67,12 +53,12 @@ def box(graph: GraphTemplate, index: int, settings: Mapping[int, str]) -> Box:
     """
     node = graph.nodes[index]
     lines = [heading(graph, node)]
-    shape: Shape = "container"
+    shape: BoxShape = "container"
     policies: list[str] = []
     if type(node) is Call:
         call = graph.calls[node.symbol]
-        shape = _SHAPES.get(call.kind, "task")
-        if shape in ("task", "map") and call.mode != "default":
+        shape = KINDS[call.kind].shape
+        if not KINDS[call.kind].word and call.mode != "default":
             lines.append(kind(graph, node))
         policies = [*_policies(graph, node, settings)]
         policies.extend(f"inject {printable(name)}" for name in call.injected[:SLOTS])
@@ -91,7 +77,7 @@ def _data(graph: GraphTemplate, node: Node) -> Iterator[str]:
             for key, value in zip(routes.keys, routes.values, strict=True):
                 if type(value) is SlotRef:
                     yield f"{literal(key)}={reference(value)}"
-        elif type(ref) is SlotRef and beside(graph, node, position) not in _POLICIES:
+        elif type(ref) is SlotRef and beside(graph, node, position) not in POLICIES:
             name = role(graph, node, position)
             yield f"{name}={reference(ref)}" if name else reference(ref)
 
@@ -100,7 +86,7 @@ def _policies(graph: GraphTemplate, node: Call, settings: Mapping[int, str]) -> 
     """What a call is given beside its arguments, each for a line of its own."""
     for position, ref in enumerate(node.args):
         what = beside(graph, node, position)
-        if what not in _POLICIES:
+        if what not in POLICIES:
             continue
         if type(ref) is SlotRef:
             yield f"{what} {settings[ref.index]}" if ref.index in settings else what
@@ -149,12 +135,11 @@ def edges(graph: GraphTemplate) -> Iterator[Edge]:
                     yield Edge(f"n{value.index}", f"n{index}", f"constraints {_plain(key)}", "data")
 
 
-def _style(graph: GraphTemplate, node: Node, position: int) -> Style:
+def _style(graph: GraphTemplate, node: Node, position: int) -> EdgeStyle:
     if type(node) is not Call:
         return "data"
     if beside(graph, node, position) == "after":
         return "after"
     symbol = graph.calls[node.symbol]
-    if symbol.kind == "guard":
-        return "route" if position else "condition"
-    return "route" if symbol.kind == "router" and 0 < position < symbol.positional else "data"
+    known = named_part(symbol.kind, position) if position < symbol.positional else None
+    return known.style if known else "data"

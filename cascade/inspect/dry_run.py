@@ -16,12 +16,13 @@ from cascade.exceptions import LimitError, PolicyError, ResourceError
 from cascade.expressions.conversion import shown
 from cascade.expressions.targets import expression
 from cascade.graph import labels as text
+from cascade.graph.kinds import KINDS, POLICIES
 from cascade.graph.model import Call, Key, SlotRef
 from cascade.graph.model import Mapping as Dict
 from cascade.graph.path import locate
 from cascade.inspect.fold import part
 from cascade.inspect.forecast import NEAR, Prospect, Runs, prospect
-from cascade.inspect.policy_text import POLICIES, amount, tell
+from cascade.inspect.policy_text import amount, tell
 from cascade.templates.cache import default_templates
 
 if TYPE_CHECKING:
@@ -310,9 +311,8 @@ def _lines(run: DryRun) -> Iterator[str]:
     if run.inputs:
         yield from ("", "params and variables:")
         for given in run.inputs:
-            word = "param" if given.kind == "param" else "variable"
             value = text.printable(shown(given.value)) if given.known else "?"
-            yield f"  {word} '{text.printable(given.name)}' = {value}"
+            yield f"  {KINDS[given.kind].word} '{text.printable(given.name)}' = {value}"
     if run.resources:
         yield from ("", "resources:")
         for resource in run.resources:

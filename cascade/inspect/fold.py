@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cascade.graph.kinds import named_part
 from cascade.graph.labels import beside
 from cascade.graph.model import Call, GraphTemplate, Mapping, Node, NodeRef
 
@@ -12,8 +13,10 @@ def part(graph: GraphTemplate, node: Node, position: int) -> str:
     """Return what a dict at this place is a part of its node as: "routes", "constraints"; "" if it is data."""
     if type(node) is not Call:
         return ""
-    if graph.calls[node.symbol].kind == "router" and position == 1:
-        what = "routes"
+    symbol = graph.calls[node.symbol]
+    known = named_part(symbol.kind, position) if position < symbol.positional else None
+    if known is not None and known.folds:
+        what = known.name
     elif beside(graph, node, position) == "constraints":
         what = "constraints"
     else:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from cascade.graph.kinds import KINDS
 from cascade.graph.labels import literal
 from cascade.graph.model import Call, GraphTemplate, Key, NodeRef, PlanTemplate, Ref, SlotRef
 from cascade.graph.model import Mapping as Dict
@@ -125,23 +126,23 @@ class _Search:
 
     def _look(self, index: int) -> None:
         node = self.graph.nodes[index]
-        kind = self.graph.calls[node.symbol].kind if type(node) is Call else ""
-        if kind == "targets":
+        symbol = self.graph.calls[node.symbol] if type(node) is Call else None
+        if symbol is not None and KINDS[symbol.kind].core.accepts_skips:
             return
         self.may_lack[index] = _joined(self._of(self.may_skip, ref) for ref in self.waits_for(index))
         self.must_lack[index] = _joined(self._of(self.must_skip, ref) for ref in self.waits_for(index))
         self.may_skip[index] = self.may_lack[index]
         self.must_skip[index] = self.must_lack[index]
-        if kind in ("router", "guard"):
+        if symbol is not None and KINDS[symbol.kind].core.chooses:
             assert type(node) is Call
-            choice = self._router(index, node) if kind == "router" else self._condition(index, node)
+            choice = {"router": self._router, "guard": self._condition}[symbol.kind](index, node)
             self.choices[index] = choice
             self._choose(index, choice)
 
     def waits_for(self, index: int) -> list[Ref]:
         """What a node must have before it starts: of routers and conditions, what they may choose is not among it."""
         node = self.graph.nodes[index]
-        if type(node) is not Call or self.graph.calls[node.symbol].kind not in ("router", "guard"):
+        if type(node) is not Call or not KINDS[self.graph.calls[node.symbol].kind].core.chooses:
             return [*node.operands]
         return [node.args[0], *node.args[self.graph.calls[node.symbol].positional :]]
 

@@ -8,9 +8,7 @@ from typing import Any
 from cascade._core.expr.policy import Retry, Timeout
 from cascade.graph.labels import printable, shorten
 
-__all__ = ["POLICIES", "amount", "tell"]
-
-POLICIES = frozenset({"retry", "timeout", "cache", "constraints", "concurrency"})
+__all__ = ["amount", "tell"]
 
 _LONGEST = 80
 

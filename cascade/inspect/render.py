@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from cascade.graph.kinds import BoxShape, EdgeStyle
 from cascade.graph.labels import printable
 from cascade.graph.model import GraphTemplate, NodeRef, PlanTemplate
-from cascade.inspect.diagram import Box, Edge, Shape, Style, box, edges
+from cascade.inspect.diagram import Box, Edge, box, edges
 from cascade.inspect.fold import folded
 from cascade.inspect.picture import Picture
 
 # Of more nodes that can start at once, only the first gets the back edge of a tail call.
 FIRST = 8
 
-_MERMAID: dict[Shape, tuple[str, str]] = {
+_MERMAID: dict[BoxShape, tuple[str, str]] = {
     "task": ("[", "]"),
     "map": ("{{", "}}"),
     "container": ("(", ")"),
@@ -29,10 +30,10 @@ _MERMAID: dict[Shape, tuple[str, str]] = {
     "resource": ("[(", ")]"),
     "elsewhere": ("[[", "]]"),
 }
-_ARROWS: dict[Style, str] = {"data": "-->", "route": "-.->", "condition": "-.->", "after": "--o", "tail": "-.->"}
+_ARROWS: dict[EdgeStyle, str] = {"data": "-->", "route": "-.->", "condition": "-.->", "after": "--o", "tail": "-.->"}
 # Mermaid has one kind of broken line: how long its strokes are tells dashed from dotted.
-_STROKES: dict[Style, str] = {"route": "8 5", "condition": "2 4"}
-_DOT: dict[Shape, str] = {
+_STROKES: dict[EdgeStyle, str] = {"route": "8 5", "condition": "2 4"}
+_DOT: dict[BoxShape, str] = {
     "task": "box",
     "map": "box3d",
     "container": "ellipse",
@@ -42,7 +43,7 @@ _DOT: dict[Shape, str] = {
     "resource": "cylinder",
     "elsewhere": "component",
 }
-_OPTIONS: dict[Style, tuple[str, ...]] = {
+_OPTIONS: dict[EdgeStyle, tuple[str, ...]] = {
     "data": (),
     "route": ("style=dashed",),
     "condition": ("style=dotted",),

@@ -11,7 +11,7 @@ import msgspec
 from cascade._core.expr.symbol import symbol
 from cascade._core.shape.table import TemplateTable
 from cascade._support.public import public
-from cascade.graph.model import NATIVE_SOLVER
+from cascade.graph.model import NATIVE_SOLVER, STRUCTS
 from cascade.templates.files import Shelf, common, name_of
 from cascade.templates.listeners import Listener, Listeners, built, loaded
 
@@ -75,7 +75,7 @@ class Templates(TemplateTable):
         max_bytes: int = 1 << 28,
         solver: Solver | None = None,
     ) -> None:
-        super().__init__(max_entries=max_entries, max_bytes=max_bytes)
+        super().__init__(STRUCTS, max_entries=max_entries, max_bytes=max_bytes)
         if solver is not None and not callable(getattr(solver, "resolve", None)):
             raise TypeError(f"expected a solver with a method `resolve`, got `{type(solver).__name__}`")
         self._solver = solver

@@ -6,7 +6,7 @@
 
 Opening a file reads the first two; that takes no time that one would feel, however many templates there are. A
 template is read when its digest is looked up. Every byte is covered by a checksum, which tells damage; what a hostile
-writer can forge is not trusted for it. `docs/template-format.md` has it to the byte.
+writer can forge is not trusted for it. `docs/internals/template-format.md` has it to the byte.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ MOST = 1 << 20
 HEADER = Layout("<8sIIQ24s32s")  # magic, format, count, size of the file, version of Cascade, checksum
 ENTRY = Layout("<32s16sQQ")  # digest, checksum, offset, size
 _UNCHECKED = HEADER.size - 32  # bytes of the header before its checksum
+# On Windows, which has no `pread`, a file cannot be replaced while anybody has it open: there a file is read as a whole
+# when it is opened, and closed at once. To seek and read under a lock would do for the reading, not for the writers.
+_STAYS_OPEN = hasattr(os, "pread")
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -63,6 +66,8 @@ def _index_checksum(plain: bytes, index: bytes) -> bytes:
 class TemplateFile:
     """An open file of templates. What others write to its path afterwards does not reach it.
 
+    Where the platform has no `os.pread`, as Windows, all of it is in memory, and the file itself is closed again.
+
     Args:
         path: of the file.
 
@@ -86,6 +91,9 @@ class TemplateFile:
             if not stat.S_ISREG(status.st_mode):
                 raise self.error("not a regular file")
             self.size = status.st_size
+            self._content = None if _STAYS_OPEN else self._read_all()
+            if self._content is not None:
+                self.close()
             self._index = self._read_index()
         except BaseException:
             self.close()
@@ -135,13 +143,25 @@ class TemplateFile:
             OSError: they cannot be read.
             TemplateError: the file ends before.
         """
-        data = os.pread(self._descriptor, size, offset)
+        data = self._read_some(offset, size)
         while len(data) < size:
-            more = os.pread(self._descriptor, size - len(data), offset + len(data))
+            more = self._read_some(offset + len(data), size - len(data))
             if not more:
                 raise self.error(f"cut off: ends at byte {offset + len(data)}, not {offset + size}")
             data += more
         return data
+
+    def _read_some(self, offset: int, size: int) -> bytes:
+        """At most so many bytes; none at the end of the file."""
+        if self._content is not None:
+            return self._content[offset : offset + size]
+        return os.pread(self._descriptor, size, offset)
+
+    def _read_all(self) -> bytes:
+        """All bytes; of what is no file of templates only as many as it takes to say so."""
+        with open(self._descriptor, "rb", closefd=False) as stream:
+            begin = stream.read(min(self.size, HEADER.size))
+            return begin + stream.read(self.size - len(begin)) if begin.startswith(MAGIC) else begin
 
     def __len__(self) -> int:
         """How many templates it has."""

@@ -19,17 +19,7 @@ from cascade._core.fork import new_lock
 from cascade._core.shape.verify import Proof
 from cascade.exceptions import TemplateError
 from cascade.graph.key_reader import GraphSpelling, Spelling, literals
-from cascade.graph.model import (
-    NATIVE_SOLVER,
-    Call,
-    Collection,
-    GraphTemplate,
-    Mapping,
-    NodeRef,
-    PlanTemplate,
-    Record,
-    SlotRef,
-)
+from cascade.graph.model import NATIVE_SOLVER, STRUCTS, GraphTemplate, PlanTemplate
 from cascade.templates.codec import Stored, decode, encode
 from cascade.templates.reader import Entry, TemplateFile
 
@@ -54,7 +44,6 @@ LARGEST = 1 << 25
 ROOM = 1 << 26
 """How many bytes of new templates a process keeps until it writes them."""
 
-_STRUCTS = Call, Collection, Mapping, Record, SlotRef, NodeRef
 _logger = logging.getLogger("cascade")
 
 _spelling = Spelling(symbol)
@@ -160,7 +149,7 @@ def prove(key: bytes, stored: Stored) -> None:
     Raises:
         TemplateError: it is not; the message names the place.
     """
-    proof = Proof(key, _STRUCTS)
+    proof = Proof(key, STRUCTS)
     native = stored.solver == NATIVE_SOLVER
     if proof.holds(_spelling.call, _spelling.struct, literals, stored.graph, stored.plan, native):
         return

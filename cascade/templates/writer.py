@@ -9,7 +9,6 @@ lock of a process that has ended in whatever way. Readers need no lock.
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import stat
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cascade._support.file_lock import FileLock
 from cascade._support.forks import renew_in_children
 from cascade._version import __version__
 from cascade.exceptions import TemplateError
@@ -30,6 +30,9 @@ PATIENCE = 30.0
 """Seconds to wait for others who write the same file."""
 
 _POLL = 0.005  # seconds
+_SAFELY = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+"""How files are opened for writing, by what the platform has: not by children, through no link, bytes as they are."""
+_READING = 5.0  # seconds that others may take to read a file, where it cannot be replaced meanwhile
 _logger = logging.getLogger("cascade")
 
 # Digest -> encoding, oldest first.
@@ -112,12 +115,13 @@ class _Lock:
         self._place = place
         self._patience = patience
         self._descriptor: int | None = None
+        self._lock: FileLock | None = None
 
     def __enter__(self) -> None:
         try:
             # Not through a link, which somebody may have put there to have another file made or locked.
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            descriptor = os.open(self._place + ".lock", flags, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+            descriptor = os.open(self._place + ".lock", flags | _SAFELY, 0o666)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 error.strerror, error.filename = "the lock must be a file of its own, got a link", self._place + ".lock"
@@ -127,7 +131,7 @@ class _Lock:
         self._descriptor = descriptor
         renew_in_children(self)
         try:
-            self._wait(descriptor)
+            self._wait(descriptor, FileLock(descriptor))
         except BaseException:
             self._give_back()
             raise
@@ -141,28 +145,29 @@ class _Lock:
         if descriptor is not None:
             os.close(descriptor)
 
-    def _wait(self, descriptor: int) -> None:
+    def _wait(self, descriptor: int, lock: FileLock) -> None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "the lock must be a regular file", self._place + ".lock")
         end = time.monotonic() + self._patience
-        while True:
-            try:
-                # Of the open file, so that it holds among threads too.
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
+        self._lock = lock
+        try:
+            while not lock.exclusive():
                 if time.monotonic() >= end:
-                    raise TimeoutError(
-                        f"others have been writing for {self._patience} s - at `{self._place}`"
-                    ) from None
+                    raise TimeoutError(f"others have been writing for {self._patience} s - at `{self._place}`")
                 time.sleep(_POLL)
+        except OSError as error:
+            if error.errno is not None and error.filename is None:
+                error.filename = self._place  # which is what somebody asked for
+            raise
 
     def _give_back(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
+        lock, self._lock = self._lock, None
         if descriptor is not None:
             # Closed is not enough: where children are not renewed, one has the open file too, and would keep the lock.
             with suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                if lock is not None:
+                    lock.release()
             os.close(descriptor)
 
 
@@ -201,7 +206,6 @@ def _is_damaged(place: str) -> bool:
 
 
 def _write(place: str, encodings: Encodings) -> None:
-
     offset = HEADER.size + ENTRY.size * len(encodings)
     entries = []
     for digest, encoding in encodings.items():
@@ -216,24 +220,43 @@ def _write(place: str, encodings: Encodings) -> None:
     with suppress(FileNotFoundError):
         mode = Path(place).stat().st_mode & 0o7777
     # Never open to more users than the file that it replaces. What stands there by now is not opened, nor followed.
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & 0o666)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, mode & 0o666)
     try:
-        with open(descriptor, "wb", closefd=False) as stream:
-            stream.write(header(len(entries), offset, __version__, index))
-            stream.write(index)
-            for encoding in encodings.values():
-                stream.write(encoding)
-        with suppress(FileNotFoundError):
-            os.fchmod(descriptor, Path(place).stat().st_mode & 0o7777)
-        os.fsync(descriptor)
-        os.replace(beside, place)
+        try:
+            _fill(descriptor, place, header(len(entries), offset, __version__, index), index, encodings)
+        finally:
+            os.close(descriptor)  # before it is renamed: Windows does that to no open file
+        _replace(beside, place)
     except BaseException:
         with suppress(OSError):
             os.unlink(beside)
         raise
-    finally:
-        os.close(descriptor)
     _settle(os.path.dirname(place))
+
+
+def _fill(descriptor: int, place: str, begin: bytes, index: bytes, encodings: Encodings) -> None:
+    with open(descriptor, "wb", closefd=False) as stream:
+        stream.write(begin)
+        stream.write(index)
+        for encoding in encodings.values():
+            stream.write(encoding)
+    if hasattr(os, "fchmod"):  # else the platform has no modes to speak of
+        with suppress(FileNotFoundError):
+            os.fchmod(descriptor, Path(place).stat().st_mode & 0o7777)
+    os.fsync(descriptor)
+
+
+def _replace(beside: str, place: str) -> None:
+    """Put the new file in the place of the old one; on Windows once nobody is reading that."""
+    end = time.monotonic() + _READING
+    while True:
+        try:
+            os.replace(beside, place)
+            return
+        except PermissionError:
+            if os.name != "nt" or time.monotonic() >= end:
+                raise
+            time.sleep(_POLL)
 
 
 def _settle(directory: str) -> None:

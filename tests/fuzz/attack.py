@@ -18,7 +18,8 @@ from template_files import forge, resealed, template_of
 import cascade as cs
 from cascade._core.shape.table import TemplateTable
 from cascade.exceptions import TemplateError
-from cascade.graph.model import GraphTemplate, PlanTemplate
+from cascade.graph.kinds import KINDS
+from cascade.graph.model import STRUCTS, GraphTemplate, PlanTemplate
 from cascade.graph.solver import check
 from cascade.inspect.table import explain
 from cascade.inspect.tree import tree
@@ -29,15 +30,15 @@ from cascade.templates.store import examine, prove
 LIMITS = [0, 1, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**27, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**64 - 1]
 LIMITS += [-1, -32, -33, -(2**31), -(2**31) - 1, -(2**63)]
 BYTES = [b"\xdd\x3b\x9a\xca\x00", b"\xdc\xff\xff", b"\xdb\xff\xff\xff\xff", b"\xc6\x7f\xff\xff\xff", b"\x9f", b"\x90"]
-TEXTS = ["", "\0", "\0d800", "s", "n", "k", "c", "l", "m", "r", "call", "struct", "list", "set", "tuple", "sync"]
-TEXTS += ["async", "wait", "recv", "router", "guard", "map", "inject", "inline", "int", "float", "none", "str"]
+TEXTS = ["", "\0", "\0d800", "s", "n", "k", "c", "l", "m", "r", "call", "struct", "list", "set", "tuple"]
+TEXTS += [*KINDS, "inline", "int", "float", "none", "str"]
 
 
 class Linked(TemplateTable):
     """A table that links whatever it is given."""
 
     def __init__(self, graph: GraphTemplate, plan: PlanTemplate) -> None:
-        super().__init__()
+        super().__init__(STRUCTS)
         self.given = graph, plan, None
 
     def make(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate, None]:

@@ -3,7 +3,7 @@
 from weakref import WeakValueDictionary as _WeakValueDictionary
 
 from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.expr.task_spec cimport ENV, INJECT, PARAM, ROUTER, TARGETS, Kind
+from cascade._core.expr.task_spec cimport INJECT, ROUTER, TARGETS, Kind, kind_of
 from cascade._core.expr.task cimport Task, builtin_task, lazy_call
 
 
@@ -60,7 +60,7 @@ def router_call(selector, dict routes, *default):
 
 def input_call(spec):
     """The node of a param or of a variable of the environment, whose ``kind`` and ``name`` the spec tells."""
-    return lazy_call(_task_of(PARAM if spec.kind == "param" else ENV, spec.name), (spec,))
+    return lazy_call(_task_of(<Kind>kind_of(spec.kind), spec.name), (spec,))
 
 
 def inject(name):

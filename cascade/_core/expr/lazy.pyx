@@ -10,6 +10,7 @@ from cpython.object cimport PyObject
 from cascade._core.public cimport name_type
 from cascade._core.expr.policy cimport Governable, check_cached, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
+from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, kind_of, takes_policies
 
 from cascade._core.fork import in_child as _in_child
 
@@ -173,7 +174,7 @@ cdef LazyResult with_role(LazyResult lazy, str role, object operand):
     """The same call with one thing more beside its arguments, or with another one in place of that it has."""
     cdef list conditions = []
     cdef Py_ssize_t i
-    while (<CallShape>lazy.shape).task[2] == "guard":  # the node under all conditions is meant: they come first
+    while kind_of((<CallShape>lazy.shape).task[2]) == GUARD:  # the node under all conditions is meant: they come first
         conditions.append([<object>lazy.arguments[i] for i in range(lazy.count)])
         lazy = <LazyResult>lazy.arguments[1]
     lazy = _with_role(lazy, role, operand)
@@ -190,7 +191,7 @@ cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
     cdef str kind = shape.task[2]
     cdef Py_ssize_t i, place = lazy.count
     if role != "after":
-        if kind not in ("sync", "async", "map"):
+        if not takes_policies(kind_of(kind)):
             raise PolicyError(f"expected a call of a task to give a {role} policy to, got `{kind}`")
         if role == "cache":
             check_cached(operand, <object>lazy.task)
@@ -221,7 +222,8 @@ cdef CallShape _extended(CallShape shape, str role):
 
 cdef LazyResult _guarded(list arguments):
     """A node under a condition: [condition, node] or [condition, node, otherwise]."""
-    return of_shape(guard_task, call_shape(("cascade", "run_if", "guard", "inline", ()), len(arguments), ()), arguments)
+    identity = ("cascade", "run_if", KINDS[GUARD], MODES[INLINE], ())
+    return of_shape(guard_task, call_shape(identity, len(arguments), ()), arguments)
 
 
 cdef LazyResult of_shape(object task, CallShape shape, list arguments):

@@ -4,6 +4,7 @@ Calling a task is the hottest thing that users do, once a node and iteration, so
 over (an array of arguments and the call site's own tuple of names) and checks a call site only the first time.
 """
 
+from functools import partial as _partial
 from sys import modules as _sys_modules
 from types import MethodType as _MethodType
 
@@ -15,8 +16,8 @@ from cascade._core.expr cimport lazy as _lazy
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, GUARD, INLINE, PROCESS, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec, method_spec,
-    spec_of,
+    ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, PROCESS, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec,
+    method_spec, spec_of,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.map_inputs cimport Const, check_sizes, check_zippable
@@ -58,6 +59,9 @@ cdef extern from "Python.h":
     Py_ssize_t PyVectorcall_NARGS(size_t)
     PyObject* PyVectorcall_Call(PyObject*, PyObject*, PyObject*) noexcept
     void PyType_Modified(PyTypeObject*)
+
+cdef enum:
+    WRAPPERS = 1000  # around one function; an object may claim to wrap itself
 
 cdef dict _modules = _sys_modules
 cdef PyObject* Lazy = <PyObject*>LazyResult
@@ -116,6 +120,21 @@ cdef class Task:
             return _signature_of(self.fn, annotated=True)
         except (ValueError, TypeError):
             raise AttributeError("__signature__") from None
+
+    @property
+    def __annotations__(self):
+        # As of a function: from Python 3.14 on evaluated here, when they are asked for, and only then.
+        return _annotated(self.fn).__annotations__
+
+    @property
+    def __annotate__(self):
+        # What `annotationlib` asks for annotations that cannot be evaluated, or need not be; from Python 3.14 on.
+        return _annotated(self.fn).__annotate__
+
+    @property
+    def __type_params__(self):
+        # Of a generic function, from Python 3.12 on: `typing.get_type_hints` needs them where annotations are strings.
+        return _annotated(self.fn).__type_params__
 
     @property
     def _runs_inline(self):
@@ -208,6 +227,22 @@ cdef class Task:
 
     def __repr__(self):
         return f"<Task {self.spec.module}.{self.spec.qualname}>"
+
+
+cdef object _annotated(object fn):
+    """What has the annotations of a callable: the function that is called in the end."""
+    for _ in range(WRAPPERS):
+        if PyFunction_Check(fn) or isinstance(fn, _MethodType):
+            return fn
+        if isinstance(fn, type):  # its own annotations are those of its attributes
+            return fn.__init__
+        if isinstance(fn, _partial):
+            fn = fn.func
+        elif hasattr(fn, "__wrapped__"):  # of an object that stands for a function, such as `functools.cache` makes
+            fn = fn.__wrapped__
+        else:
+            return getattr(type(fn), "__call__")
+    raise AttributeError("__wrapped__ has no end")
 
 
 def import_task(module, qualname):
@@ -336,7 +371,7 @@ cdef LazyResult _map(Task task, object concurrency, dict inputs):
         names = task.spec.fill(task.fills, 0, names)
     task.spec.new_site(0, names, <PyObject*>names)  # the arguments of an item are checked here, not in the run
     module, qualname, _, mode, injected = task.spec.identity
-    shape = call_shape((module, qualname, "map", mode, injected), 0, tuple(zipped), ())
+    shape = call_shape((module, qualname, KINDS[MAP], mode, injected), 0, tuple(zipped), ())
     made = of_shape(task, shape, list(zipped.values()))
     for name in sorted(inputs):
         if type(inputs[name]) is Const:

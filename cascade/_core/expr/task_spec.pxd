@@ -6,7 +6,9 @@ from libc.stdint cimport int64_t, uint8_t
 from cascade._core.expr.symbol cimport CallShape
 
 
-cdef enum Kind:  # how a task is evaluated
+# How a node is evaluated. A new kind needs a member here, its name in `_KIND_NAMES` of task_spec.pyx, a place in the
+# predicates below, a branch in `decide` (run/branching.pyx), and a row in cascade/graph/kinds.py.
+cdef enum Kind:
     SYNC
     ASYNC
     WAIT  # by the engine: the clock
@@ -20,6 +22,7 @@ cdef enum Kind:  # how a task is evaluated
     TARGETS  # the list of several targets
     SEND  # a message to a mailbox that may have no room
     SELECT  # the first message of several mailboxes
+    KIND_COUNT  # no kind: how many there are
 
 
 cdef enum Mode:  # where a sync task runs
@@ -28,10 +31,54 @@ cdef enum Mode:  # where a sync task runs
     INLINE
     THREAD
     PROCESS
+    MODE_COUNT  # no mode: how many there are
 
 
-cdef tuple KINDS  # names of the kinds
-cdef tuple MODES  # names of the modes
+cdef tuple KINDS  # names of the kinds, by number
+cdef tuple MODES  # names of the modes, by number
+
+
+# What sets of kinds have in common. Lists of kinds stand here and nowhere else; `KindTraits` shows them to Python.
+
+cdef inline bint calls_function(int kind) noexcept:
+    """Whether the function of the node's task is called, once."""
+    return kind == SYNC or kind == ASYNC
+
+
+cdef inline bint takes_policies(int kind) noexcept:
+    """Whether a retry, a timeout, a cache or constraints have a call that they can apply to."""
+    return calls_function(kind) or kind == MAP
+
+
+cdef inline bint waits(int kind) noexcept:
+    """Whether all that the node does is wait: for the clock, or for a mailbox."""
+    return kind == WAIT or kind == RECV or kind == SEND or kind == SELECT
+
+
+cdef inline bint chooses(int kind) noexcept:
+    """Whether the node begins with its first operand alone, which decides which other one it takes."""
+    return kind == ROUTER or kind == GUARD
+
+
+cdef inline bint accepts_skips(int kind) noexcept:
+    """Whether the node has a value although one of its operands was skipped."""
+    return kind == TARGETS
+
+
+cdef inline bint reads_input(int kind) noexcept:
+    """Whether the node's value is given to the run from outside."""
+    return kind == PARAM or kind == ENV
+
+
+cdef class KindTraits:
+    cdef readonly str name
+    cdef readonly int number  # in the enum
+    cdef readonly bint calls_function
+    cdef readonly bint takes_policies
+    cdef readonly bint waits
+    cdef readonly bint chooses
+    cdef readonly bint accepts_skips
+    cdef readonly bint reads_input
 
 
 cdef class CallSite:
@@ -79,6 +126,8 @@ cdef class TaskSpec:
     cdef int doubt(self) except -1
 
 
+cdef int kind_of(str name) except -1
+cdef int mode_of(str name) except -1
 cdef TaskSpec builtin_spec(str qualname, Kind kind)
 cdef TaskSpec spec_of(object fn, str name, Mode mode)
 cdef TaskSpec method_spec(TaskSpec spec, object bound)

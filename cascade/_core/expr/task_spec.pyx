@@ -29,11 +29,29 @@ cdef extern from "Python.h":
     Py_ssize_t PyTuple_GET_SIZE(PyObject*)
     Py_ssize_t PyDict_GET_SIZE "PyDict_Size"(PyObject*)
 
-cdef tuple KINDS = (
-    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets",
-    "send", "select",
-)
-cdef tuple MODES = ("default", "auto", "inline", "thread", "process")
+# The names are structure: they stand in structure keys and in files of templates. Each is given to a member of its enum
+# and not to a place in a list, so that no order of the members can be a wrong one; a member without a name is an error
+# at import.
+cdef dict _KIND_NAMES = {
+    SYNC: "sync",
+    ASYNC: "async",
+    WAIT: "wait",
+    RECV: "recv",
+    ROUTER: "router",
+    GUARD: "guard",
+    MAP: "map",
+    PARAM: "param",
+    ENV: "env",
+    INJECT: "inject",
+    TARGETS: "targets",
+    SEND: "send",
+    SELECT: "select",
+}
+cdef dict _MODE_NAMES = {DEFAULT: "default", AUTO: "auto", INLINE: "inline", THREAD: "thread", PROCESS: "process"}
+cdef tuple KINDS = tuple([_KIND_NAMES[number] for number in range(KIND_COUNT)])
+cdef tuple MODES = tuple([_MODE_NAMES[number] for number in range(MODE_COUNT)])
+cdef dict _kind_numbers = {name: number for number, name in _KIND_NAMES.items()}
+cdef dict _mode_numbers = {name: number for number, name in _MODE_NAMES.items()}
 cdef int64_t FAST = 50_000  # ns: below it a call is worth no thread hop
 cdef int64_t SLOW = 1_000_000  # ns: above it a call must not hold up the loop
 cdef Py_ssize_t TRIALS = 3  # calls in threads before the auto rule decides
@@ -41,6 +59,44 @@ cdef Py_ssize_t SITES = 8  # call sites remembered for each spec
 cdef Py_ssize_t VARIANTS = 64  # specs remembered for each code object, and sets of names for each spec
 
 cdef dict _specs = {}  # id of a code object -> (weak reference to it, [TaskSpec, ...])
+
+
+cdef int kind_of(str name) except -1:
+    """The number of the kind of this name."""
+    return _kind_numbers[name]
+
+
+cdef int mode_of(str name) except -1:
+    """The number of the mode of this name."""
+    return _mode_numbers[name]
+
+
+cdef class KindTraits:
+    """What the core knows of one kind of nodes; `cascade.graph.kinds` adds how the kind is checked and shown."""
+
+
+def kind_traits():
+    """Return the `KindTraits` of all kinds, in the order of their numbers."""
+    cdef list found = []
+    cdef KindTraits traits
+    cdef int kind
+    for kind in range(<int>KIND_COUNT):
+        traits = KindTraits.__new__(KindTraits)
+        traits.name = KINDS[kind]
+        traits.number = kind
+        traits.calls_function = calls_function(kind)
+        traits.takes_policies = takes_policies(kind)
+        traits.waits = waits(kind)
+        traits.chooses = chooses(kind)
+        traits.accepts_skips = accepts_skips(kind)
+        traits.reads_input = reads_input(kind)
+        found.append(traits)
+    return found
+
+
+def mode_names():
+    """Return the names of the modes, in the order of their numbers."""
+    return MODES
 
 
 cdef class CallSite:

@@ -11,11 +11,13 @@ from libc.stdint cimport int32_t
 
 from cascade._core.expr.lazy cimport LazyResult, with_role
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
-from cascade._core.expr.task_spec cimport GUARD, INJECT, MAP, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT
+from cascade._core.expr.task_spec cimport (
+    GUARD, INJECT, KINDS, MAP, RECV, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses, reads_input,
+)
 from cascade._core.shape.template cimport Template
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
 
-from cascade.exceptions import RouteError
+from cascade.exceptions import InternalError, RouteError
 
 cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
@@ -47,7 +49,7 @@ cdef class Deciding(Awaiting):
             return self.wait(frame, node, at)
         if node.kind == RECV:
             return self.receive(frame, node, at)
-        if node.kind == ROUTER or node.kind == GUARD:
+        if chooses(node.kind):
             return self.choose(frame, node, at)
         if node.kind == MAP:
             return self.start_item(frame, node, at)
@@ -59,6 +61,8 @@ cdef class Deciding(Awaiting):
             return self.send(frame, node, at)
         if node.kind == SELECT:
             return self.select(frame, node, at)
+        if not reads_input(node.kind):
+            raise InternalError(f"nothing evaluates a node of kind {KINDS[node.kind]!r}")
         spec = <object>frame.values[frame.template.operands[node.first_operand]]
         value = self.scheduler.callbacks.read_input(self, spec)
         Py_INCREF(value)
@@ -68,7 +72,7 @@ cdef class Deciding(Awaiting):
         """The skip that a node must pass on, as something that it needs was skipped; NULL if none was. Borrowed."""
         cdef int32_t* needs = frame.template.needs + node.first_need
         cdef Py_ssize_t i
-        if node.kind == TARGETS:
+        if accepts_skips(node.kind):
             return NULL
         for i in range(node.needs):
             if Py_TYPE(frame.values[needs[i]]) == SkipType:

@@ -16,7 +16,7 @@ from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.operands cimport build, call, keywords, positional
 from cascade._core.expr.builtin_nodes cimport Placeholder, Skip
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, RECV, SELECT, SEND, SYNC, THREAD, WAIT,
+    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, SYNC, THREAD, calls_function, waits,
 )
 from cascade._core.expr.task cimport Task
 from cascade._core.shape.template cimport LEAVES, STAYS
@@ -131,9 +131,9 @@ cdef class Starting(Deciding):
                 Py_INCREF_(skip)
                 return skip
         if self.scheduler.limits_active and node.op == CALL and not leaves:
-            if node.kind == SYNC or node.kind == ASYNC:
+            if calls_function(node.kind):
                 leaves = self.scheduler.callbacks.governs(self, <object>frame.values[node.source])
-            elif node.kind in (WAIT, RECV, SEND, SELECT) and not self.may_start(frame, node):
+            elif waits(node.kind) and not self.may_start(frame, node):
                 Py_INCREF_(PENDING)
                 return PENDING
         if leaves:  # a step tells itself when it has all that it needs, and starts

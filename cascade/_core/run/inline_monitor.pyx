@@ -4,6 +4,11 @@ Reading the clock at every call would cost as much as a quick call does, so it i
 a batch was late is the blame found out: a task that surely blocked or computed goes to worker threads for good; where
 several might have done it, or the machine was merely busy elsewhere, they go on trial again. As soon as calls are slow
 enough for the clock not to matter, a batch is one call.
+
+That the machine was busy elsewhere is seen from two numbers of the thread: the processor time that it has used, and how
+many times it gave the processor up of itself. Windows counts the first in steps of 15.6 ms, too coarse to excuse or
+blame a call, and the second not at all; macOS lacks the second. What is not known excuses nobody and convicts nobody:
+the tasks go on trial again, which costs each a few calls in threads.
 """
 
 import gc as _gc
@@ -12,24 +17,25 @@ from cascade._core.time.clock cimport monotonic
 
 cdef extern from *:
     """
+    /* Both: -1 where it is not known. */
     #if defined(_WIN32)
-    static long long cascade_thread_cpu(void) { return 0; }
-    static long long cascade_thread_switches(void) { return 0; }
+    static long long cascade_thread_cpu(void) { return -1; }
+    static long long cascade_thread_switches(void) { return -1; }
     #else
     #include <sys/resource.h>
     #include <time.h>
     static long long cascade_thread_cpu(void) {
         struct timespec now;
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+        if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0)
+            return -1;
         return (long long)now.tv_sec * 1000000000LL + now.tv_nsec;
     }
     static long long cascade_thread_switches(void) {
     #ifdef RUSAGE_THREAD
         struct rusage usage;
-        getrusage(RUSAGE_THREAD, &usage);
-        return usage.ru_nvcsw;
+        return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : -1;
     #else
-        return 0;
+        return -1;
     #endif
     }
     #endif
@@ -123,16 +129,19 @@ cdef class Watch:
         """A batch was late: send its task to worker threads if it surely was the cause, else have all tried again."""
         cdef TaskSpec spec
         cdef int64_t before = self.batch_start - self.base_time  # of the batch, yet after the basis
-        cdef int64_t computed = (
-            cascade_thread_cpu() - self.base_cpu - before - (_collecting - self.base_collecting)
-        )
+        cdef int64_t collected = _collecting - self.base_collecting
+        cdef int64_t cpu = cascade_thread_cpu()
+        cdef int64_t switches = cascade_thread_switches()
+        cdef bint computed = cpu >= 0 and cpu - self.base_cpu - before - collected >= LATE
         # Between turns the loop sleeps, so a basis from before this turn tells nothing about giving up the processor.
-        cdef bint known = self.base_time >= self.turn_start
-        cdef bint waited = cascade_thread_switches() > self.base_switches
-        if computed < LATE and known and not waited:
+        cdef bint counted = cpu >= 0 and switches >= 0
+        cdef bint known = counted and self.base_time >= self.turn_start
+        if not computed and known and switches == self.base_switches:
             return 0  # the machine was busy elsewhere, or memory was being collected
+        if not counted and span - collected < LATE:
+            return 0  # memory was being collected
         if len(self.suspects) == 1 and (calls == 1 or span > calls * <int64_t>LATE) and (
-            computed >= LATE or (known and self.callbacks.alone())  # else it may have waited for the interpreter
+            computed or (known and self.callbacks.alone())  # else it may have waited for the interpreter
         ):
             spec = <TaskSpec>self.suspects[0]
             spec.demote()

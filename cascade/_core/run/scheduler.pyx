@@ -5,7 +5,7 @@ cimport cython
 from cascade._core.time.clock cimport monotonic, nanoseconds
 from cascade._core.run.frame cimport Frame
 from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.expr.task_spec cimport MODES
+from cascade._core.expr.task_spec cimport MODES, mode_of
 from cascade._core.shape.template cimport Template
 
 from cascade.exceptions import InternalError
@@ -42,7 +42,7 @@ cdef class Scheduler:
         self.table = table
         self.clock = clock
         self.callbacks = callbacks
-        self.default_mode = <Mode><int>MODES.index(default_mode)
+        self.default_mode = <Mode>mode_of(default_mode)
         self.quantum = nanoseconds(quantum, "quantum")
         self.yields = self.quantum == 0
         self.virtual = clock.is_virtual

@@ -12,7 +12,7 @@ from cascade._core.shape.template cimport Node
 
 @cython.no_gc
 cdef class Waiter(Receiver):
-    cdef Awaiting run
+    cdef readonly Awaiting run  # None once it has been looked at
     cdef Frame frame
     cdef int32_t node  # in the order of the plan
     cdef uint8_t landed

@@ -10,6 +10,8 @@ from cascade._core.shape.template import Template
 
 @disjoint_base
 class Waiter(Receiver):
+    @property
+    def run(self) -> Awaiting | None: ...
     handle: Any
     completion: Any
     def release(self) -> None: ...

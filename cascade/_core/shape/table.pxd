@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from cascade._core.shape.extract cimport Extraction
-from cascade._core.shape.template cimport Template
+from cascade._core.shape.template cimport GraphTypes, Template
 
 
 cdef class TemplateTable:
@@ -17,6 +17,7 @@ cdef class TemplateTable:
     cdef readonly int64_t hits
     cdef readonly int64_t misses
     cdef readonly int64_t evictions
+    cdef GraphTypes types  # of the graphs that `make` gives
 
     cdef Template get(self, Extraction extraction)
     cdef Template find(self, Extraction extraction, uint64_t hash)

@@ -8,20 +8,22 @@ from libc.stdint cimport uint32_t
 
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.shape.template cimport Template, link
+from cascade._core.shape.template cimport GraphTypes, Template, link
 
 
 cdef class TemplateTable:
     """Templates by structure key.
 
     Args:
+        structs: those that `make` gives graphs of: Call, Collection, Mapping, Record, SlotRef, NodeRef.
         max_entries: how many templates to keep.
         max_bytes: how much memory, about, they may take together.
     """
 
-    def __init__(self, *, Py_ssize_t max_entries=4096, int64_t max_bytes=1 << 28):
+    def __init__(self, tuple structs not None, *, Py_ssize_t max_entries=4096, int64_t max_bytes=1 << 28):
         if max_entries < 1 or max_bytes < 1:
             raise ValueError(f"expected bounds of at least 1, got max_entries={max_entries}, max_bytes={max_bytes}")
+        self.types = GraphTypes(*structs)
         self.max_entries = max_entries
         self.max_bytes = max_bytes
         self.buckets = [None] * 64
@@ -62,7 +64,7 @@ cdef class TemplateTable:
         self.misses += 1
         key = (<char*>extraction.key)[:extraction.key_size * 4]
         graph, plan, tell = self.make(key)
-        template, gone = self.publish(link(key, hash, graph, plan))
+        template, gone = self.publish(link(key, hash, graph, plan, self.types))
         # Last: who is told may do anything, and finds the table as it is to be.
         if tell is not None:
             tell()

@@ -36,6 +36,10 @@ cdef enum:
     TAILS = 16  # destinations of tail calls remembered for pictures
 
 
+cdef class GraphTypes:
+    cdef object Call, Collection, Mapping, Record, SlotRef, NodeRef
+
+
 cdef class Template:
     cdef readonly object graph  # GraphTemplate
     cdef readonly object plan  # PlanTemplate
@@ -73,4 +77,4 @@ cdef class Template:
     cdef int observe_tail(self, Template to) except -1
 
 
-cdef Template link(bytes key, uint64_t hash, object graph, object plan)
+cdef Template link(bytes key, uint64_t hash, object graph, object plan, GraphTypes types)

@@ -3,6 +3,12 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 @disjoint_base
+class GraphTypes:
+    def __init__(
+        self, call: type, collection: type, mapping: type, record: type, slot_ref: type, node_ref: type
+    ) -> None: ...
+
+@disjoint_base
 class Template:
     places: dict[int, tuple[str, str]] | None
     @property

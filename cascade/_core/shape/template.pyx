@@ -10,13 +10,27 @@ from libc.string cimport memcmp, memcpy, memset
 
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.shape.key cimport CALL, DICT, FROZENSET, LIST, SET, STRUCT, TUPLE
-from cascade._core.expr.task_spec cimport ASYNC, ENV, GUARD, INJECT, KINDS, MAP, MODES, PARAM, ROUTER, SYNC
+from cascade._core.expr.task_spec cimport (
+    GUARD, INJECT, KINDS, MAP, calls_function, chooses, kind_of, mode_of, reads_input,
+)
 from cascade._core.expr.symbol cimport CallShape, call_shape, struct_shape
 
 cdef dict COLLECTIONS = {"list": LIST, "tuple": TUPLE, "set": SET, "frozenset": FROZENSET}
 
 cdef enum:
     STRUCT_BYTES = 400  # what the frozen structs of one node take, about
+
+
+cdef class GraphTypes:
+    """The structs that a graph is made of.
+
+    Handed in by whoever has graphs to link: the core can import nothing of `cascade.graph`, and a type that is known by
+    the text of its name is no longer found once it has another.
+    """
+
+    def __init__(self, call, collection, mapping, record, slot_ref, node_ref):
+        self.Call, self.Collection, self.Mapping, self.Record = call, collection, mapping, record
+        self.SlotRef, self.NodeRef = slot_ref, node_ref
 
 
 cdef class Template:
@@ -78,7 +92,7 @@ cdef void* _array(Py_ssize_t count, size_t width) except NULL:
     return made
 
 
-cdef Template link(bytes key, uint64_t hash, object graph, object plan):
+cdef Template link(bytes key, uint64_t hash, object graph, object plan, GraphTypes types):
     """Link a checked graph and plan under a structure key."""
     cdef Template template = Template.__new__(Template)
     cdef Py_ssize_t count = len(graph.nodes)
@@ -101,20 +115,20 @@ cdef Template link(bytes key, uint64_t hash, object graph, object plan):
     structs = [struct_shape(s.module, s.qualname, s.fields) for s in graph.structs]
     template.held = calls + structs
     template.inputs = ()
-    template.resources = tuple([s.qualname for s in graph.calls if s.kind == "inject"])
+    template.resources = tuple([s.qualname for s in graph.calls if s.kind == KINDS[INJECT]])
     if any([s.roles for s in graph.calls]):
         template.roles = [()] * count
     nodes = graph.nodes
     for i in range(count):
         place[order[i]] = i
         node = nodes[order[i]]
-        total += len(node.operands) * (2 if hasattr(node, "keys") else 1)
+        total += len(node.operands) * (2 if type(node) is types.Mapping else 1)
     template.operands = <int32_t*>_array(total, sizeof(int32_t))
     total = 0
     for i in range(count):
         template.nodes[i].first_operand = <int32_t>total
         template.nodes[i].priority = plan.priority[order[i]]
-        total = _link_node(template, i, nodes[order[i]], place, calls, structs, total)
+        total = _link_node(template, i, nodes[order[i]], place, calls, structs, total, types)
     _link_consumers(template)
     if template.by_need:
         _link_choosers(template)
@@ -126,56 +140,57 @@ cdef Template link(bytes key, uint64_t hash, object graph, object plan):
     return template
 
 
-cdef int32_t _value(Template template, list place, object ref):
+cdef int32_t _value(Template template, list place, object ref, GraphTypes types):
     """The index of a reference among a frame's values."""
-    if type(ref).__name__ == "SlotRef":
+    if type(ref) is types.SlotRef:
         return template.node_count + <int32_t>ref.index
     return <int32_t>place[ref.index]
 
 
 cdef Py_ssize_t _link_node(
-    Template template, Py_ssize_t at, object node, list place, list calls, list structs, Py_ssize_t total
+    Template template, Py_ssize_t at, object node, list place, list calls, list structs, Py_ssize_t total,
+    GraphTypes types
 ) except -1:
     cdef Node* made = &template.nodes[at]
     cdef tuple operands = node.operands
     cdef Py_ssize_t i
-    kind = type(node).__name__
+    kind = type(node)
     made.operands = <int32_t>len(operands)
-    if kind == "Mapping":
+    if kind is types.Mapping:
         made.op = DICT
-        return _link_mapping(template, made, node, place, total)
-    if kind == "Call":
+        return _link_mapping(template, made, node, place, total, types)
+    if kind is types.Call:
         made.op = CALL
-        made.source = _value(template, place, node.task)
+        made.source = _value(template, place, node.task, types)
         _link_call(template, at, <CallShape>calls[node.symbol])
-    elif kind == "Record":
+    elif kind is types.Record:
         made.op = STRUCT
-        made.source = _value(template, place, node.type)
+        made.source = _value(template, place, node.type, types)
         names = structs[node.symbol].fields
         made.names = <PyObject*>names
         template.held.append(names)
     else:
         made.op = <uint8_t><int>COLLECTIONS[node.kind]
     for i in range(len(operands)):
-        template.operands[total] = _value(template, place, operands[i])
+        template.operands[total] = _value(template, place, operands[i], types)
         total += 1
     return total
 
 
 cdef Py_ssize_t _link_mapping(
-    Template template, Node* made, object node, list place, Py_ssize_t total
+    Template template, Node* made, object node, list place, Py_ssize_t total, GraphTypes types
 ) except -1:
     cdef tuple keys = node.keys, operands = node.operands
     cdef Py_ssize_t i
-    names = tuple([None if type(key).__name__ == "SlotRef" else key.load() for key in keys])
+    names = tuple([None if type(key) is types.SlotRef else key.load() for key in keys])
     template.held.append(names)
     made.names = <PyObject*>names
     for i in range(len(keys)):
-        if type(keys[i]).__name__ == "SlotRef":
-            template.operands[total] = _value(template, place, keys[i])
+        if type(keys[i]) is types.SlotRef:
+            template.operands[total] = _value(template, place, keys[i], types)
         else:
             template.operands[total] = <int32_t>~i
-        template.operands[total + 1] = _value(template, place, operands[i])
+        template.operands[total + 1] = _value(template, place, operands[i], types)
         total += 2
     return total
 
@@ -184,8 +199,8 @@ cdef int _link_call(Template template, Py_ssize_t at, CallShape shape) except -1
     """What a call's shape says of its node."""
     cdef Node* made = &template.nodes[at]
     made.positional = <int32_t>shape.positional
-    made.kind = <uint8_t><int>KINDS.index(shape.task[2])
-    made.mode = <uint8_t><int>MODES.index(shape.task[3])
+    made.kind = <uint8_t>kind_of(shape.task[2])
+    made.mode = <uint8_t>mode_of(shape.task[3])
     if shape.names:
         names = shape.names
         made.names = <PyObject*>names
@@ -194,9 +209,9 @@ cdef int _link_call(Template template, Py_ssize_t at, CallShape shape) except -1
         made.roles = <int32_t>len(shape.roles)
         made.operands -= made.roles
         template.roles[at] = shape.roles
-    if made.kind in (PARAM, ENV):
+    if reads_input(made.kind):
         template.inputs += (template.plan.order[at],)
-    if made.kind in (ROUTER, GUARD, MAP):
+    if chooses(made.kind) or made.kind == MAP:
         template.by_need = True
     return 0
 
@@ -208,7 +223,7 @@ cdef Py_ssize_t _width(Node* node) noexcept:
 
 cdef inline bint _waits_for(Node* node, Py_ssize_t entry) noexcept:
     """Whether a node can only start when it has a value for this entry: routers and conditions begin with the first."""
-    return node.op != CALL or node.kind not in (ROUTER, GUARD) or entry == 0 or entry >= node.operands
+    return node.op != CALL or not chooses(node.kind) or entry == 0 or entry >= node.operands
 
 
 cdef int _link_consumers(Template template) except -1:
@@ -265,7 +280,7 @@ cdef int _link_choosers(Template template) except -1:
     cdef Node* node
     for i in range(template.node_count):
         node = &template.nodes[i]
-        if node.op == CALL and node.kind in (ROUTER, GUARD):
+        if node.op == CALL and chooses(node.kind):
             for choice in _choices(template, node):
                 if choosers[choice] is None:
                     choosers[choice] = []
@@ -306,7 +321,7 @@ cdef int _mark_doors(Template template) except -1:
     template.careful = template.by_need
     for i in range(template.node_count):
         node = &template.nodes[i]
-        if node.op != CALL or node.kind not in (SYNC, ASYNC):
+        if node.op != CALL or not calls_function(node.kind):
             continue
         if node.roles and any([role != "after" for role in template.roles[i]]):
             node.door = LEAVES
@@ -338,7 +353,7 @@ cdef tuple _loose(Template template):
         taken = 0
         for j in range(node.consumers):
             consumer = &template.nodes[template.consumers[node.first_consumer + j]]
-            taken += consumer.op == CALL and consumer.kind in (SYNC, ASYNC)
+            taken += consumer.op == CALL and calls_function(consumer.kind)
         if taken == 0 or taken < node.consumers or node.choosers:
             found.add(graph.calls[graph.nodes[template.plan.order[i]].symbol].qualname)
     return tuple(sorted(found))

@@ -26,7 +26,7 @@ Neighbours fall into step at nearly any nudge. On a 10 x 10 torus, R > 0.95 was 
     refractory 0.3, nudge 0.05                 within 22 periods, by half of them in 7: the prettiest to watch
 
 (refractory as a fraction of the period; no jitter). At a smaller nudge some end in waves that travel round the torus:
-docs/fireflies.md has the figures.
+docs/guide/fireflies.md has the figures.
 """
 
 from __future__ import annotations

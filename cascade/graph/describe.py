@@ -1,0 +1,58 @@
+"""Nodes in sentences: what a node is and where, for errors, logs and events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cascade.graph.kinds import KINDS
+from cascade.graph.model import Call, GraphTemplate, NodeRef
+from cascade.graph.path import locate
+
+if TYPE_CHECKING:
+    from cascade._core.expr.builtin_nodes import Skip
+
+__all__ = ["describe", "describe_skip"]
+
+
+def describe(graph: GraphTemplate, number: int, exactly: bool = True) -> str:
+    """Return what a node is and where: "task shop.pay at $.args[0]".
+
+    Args:
+        graph: a graph that was built or checked.
+        number: index of the node into `graph.nodes`.
+        exactly: whether to say where it is as seen from the target. That takes time linear in the graph, too much for
+            each of very many failures; without it, the place is the number.
+
+    >>> from cascade.graph.model import CallSymbol, SlotRef
+    >>> inject = CallSymbol("cascade", "db", "inject", "inline", (), 0, ())
+    >>> pay = CallSymbol("shop", "pay", "sync", "default", (), 1, ())
+    >>> graph = GraphTemplate((pay, inject), (), (Call(1, SlotRef(1), ()), Call(0, SlotRef(0), (NodeRef(0),))), 2)
+    >>> describe(graph, 0), describe(graph, 1, exactly=False)
+    ("resource 'db' at $.args[0]", 'task shop.pay at node 1')
+    """
+    node = graph.nodes[number]
+    where = locate(graph, number) if exactly else f"node {number}"
+    if type(node) is not Call:
+        return f"{type(node).__name__} at {where}"
+    symbol = graph.calls[node.symbol]
+    kind = KINDS[symbol.kind]
+    if not kind.word:
+        return f"{kind.prefix}task {symbol.module}.{symbol.qualname} at {where}"
+    name = f" {symbol.qualname!r}" if kind.named else ""
+    return f"{kind.phrase or kind.word}{name} at {where}"
+
+
+def describe_skip(skip: Skip) -> str:
+    """Return which node was skipped and which condition was false.
+
+    Args:
+        skip: the value of the node, inside the engine.
+
+    Returns:
+        "task shop.pay at $ was skipped, as its condition was false: task shop.is_open at $.condition"; "a value" stands
+        for a node or a condition that is data.
+    """
+    graph: GraphTemplate = skip.template.graph
+    condition, node, *_ = graph.nodes[skip.number].operands
+    whose, what = (describe(graph, ref.index) if type(ref) is NodeRef else "a value" for ref in (node, condition))
+    return f"{whose} was skipped, as its condition was false: {what}"
