@@ -188,7 +188,7 @@ for _ in range(2):
 
 def test_files_that_tasks_make(hidden: Callable[..., str], tmp_path: Path) -> None:
     code = """
-from cascade.cache.file_marks import Marks, is_marked
+from cascade.cache.file_marks import UnfinishedMarks, is_marked
 made = HERE + "/made"
 calls = []
 
@@ -207,11 +207,11 @@ for fails in (True, False, False):
 print(len(calls), is_marked(made.encode()))
 
 # Two at work on one file: the mark stays until one was at work alone.
-one, two = Marks((made.encode(),)), Marks((made.encode(),))
+one, two = UnfinishedMarks((made.encode(),)), UnfinishedMarks((made.encode(),))
 one.remove()
 two.remove()
 print(is_marked(made.encode()))
-Marks((made.encode(),)).remove()
+UnfinishedMarks((made.encode(),)).remove()
 print(is_marked(made.encode()))
 """
     assert hidden(code) == "half\n2 False\nTrue\nFalse\n"
