@@ -118,14 +118,14 @@ def test_a_topology_by_its_name(name: str, made: Topology) -> None:
 
 @pytest.mark.parametrize("name", ["", "torus", "random", "random:", "random:-1", "random:k", "ring:2", "Ring"])
 def test_what_is_no_name(name: str) -> None:
-    with pytest.raises(ValueError, match="expected one of torus8, torus4"):
+    with pytest.raises(ValueError, match="name must be one of torus8, torus4"):
         make_topology(name, 16)
 
 
 @pytest.mark.parametrize("size", [0, -4])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_topology_has_places(kind: str, size: int) -> None:
-    with pytest.raises(ValueError, match=f"expected at least 1 place, got {size}"):
+    with pytest.raises(ValueError, match=f"number of places must be >= 1, got {size}"):
         make_topology(kind.replace("k", "0"), size)
 
 
@@ -134,26 +134,26 @@ def test_a_topology_has_places(kind: str, size: int) -> None:
     "make", [ring, path, star, all_to_all, lambda size: regular(size, 0), lambda size: of_edges(size, [])]
 )
 def test_a_topology_has_places_however_it_is_made(make: Callable[[int], Topology], size: int) -> None:
-    with pytest.raises(ValueError, match=f"expected at least 1 place, got {size}"):
+    with pytest.raises(ValueError, match=f"number of places must be >= 1, got {size}"):
         make(size)
 
 
 @pytest.mark.parametrize("side", [0, -4])
 @pytest.mark.parametrize("make", [torus8, torus4])
 def test_a_torus_has_a_side(make: Callable[[int], Topology], side: int) -> None:
-    with pytest.raises(ValueError, match=f"expected a side of at least 1 place, got {side}"):
+    with pytest.raises(ValueError, match=f"side must be >= 1, got {side}"):
         make(side)
 
 
 @pytest.mark.parametrize(
     ("size", "degree", "problem"),
     [
-        (4, 7, "expected more than 7 places for random:7, got 4"),
-        (4, 4, "expected more than 4 places for random:4, got 4"),
+        (4, 7, "number of places must be > 7 for random:7, got 4"),
+        (4, 4, "number of places must be > 4 for random:4, got 4"),
         (6, -2, "a number of neighbours), got 'random:-2'"),
-        (5, 3, "expected an even number of places for random:3, as 3 is odd, got 5"),
-        (1_000_000, 999_998, "at most 10000000 neighbours in all for random:999998, got 1000000 times 999998"),
-        (1_000_000, 11, "at most 10000000 neighbours in all for random:11, got 1000000 times 11"),
+        (5, 3, "number of places must be even for random:3, as 3 is odd, got 5"),
+        (1_000_000, 999_998, "must be at most 10000000 in all for random:999998, got 1000000 times 999998"),
+        (1_000_000, 11, "number of neighbours must be at most 10000000 in all for random:11, got 1000000 times 11"),
     ],
 )
 def test_what_no_random_graph_can_be(size: int, degree: int, problem: str) -> None:
@@ -165,7 +165,7 @@ def test_what_no_random_graph_can_be(size: int, degree: int, problem: str) -> No
 
 def test_everybody_sees_everybody_in_a_crowd_at_most() -> None:
     assert len(all_to_all(CROWD).neighbours(0)) == CROWD - 1
-    with pytest.raises(ValueError, match="expected at most 2000 places for all-to-all, got 2001"):
+    with pytest.raises(ValueError, match="number of places must be at most 2000 for all-to-all, got 2001"):
         all_to_all(CROWD + 1)
 
 
@@ -184,7 +184,7 @@ def test_an_edge_that_is_named_twice_counts_once() -> None:
 
 @pytest.mark.parametrize("edge", [(1, 1), (0, 3), (3, 0), (-1, 0), (0, -1)])
 def test_an_edge_is_between_two_places(edge: tuple[int, int]) -> None:
-    expected = f"expected two different places, each from 0 to 2, got {edge[0]} and {edge[1]} - at `edges[1]`"
+    expected = f"edges[1] must be two different places, each from 0 to 2, got {edge[0]} and {edge[1]}"
     with pytest.raises(ValueError, match=re.escape(expected)):
         of_edges(3, [(0, 1), edge])
 
