@@ -70,9 +70,12 @@ SANITIZERS := PYTHONPATH="$(abspath $(SANITIZED))/lib" PYTHONSAFEPATH=1 PYTHONMA
     LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 # The tests of the core: those in which expressions are extracted, evaluated and freed, on channels and clocks.
-SANITIZED_TESTS = $(wildcard $(addsuffix .py,$(addprefix tests/test_,cancellation channel* clock* closed_* core_* \
-    dataflow dropped_* engine_* expressions failure* fairness awkward_* language* lazy_* leaks loops modes* population* run scale_* select state steps_* \
-    structur* table_* task_* templates virtual_loop wait)))
+SANITIZED_TESTS = $(filter-out %/test_interrupts.py,$(wildcard $(addprefix tests/,language model/test_channel.py \
+    model/test_clock.py model/test_population.py scale stress/test_channels.py stress/test_destructors.py unit/_core/expr \
+    unit/_core/run unit/_core/shape unit/_core/time unit/_support/test_failures*.py unit/clock/test_timers.py \
+    unit/clock/test_virtual_loop.py unit/durable unit/engine/test_*.py unit/expressions/test_order.py \
+    unit/expressions/test_router.py unit/inspect/test_api*.py unit/messaging unit/templates/test_cache.py \
+    unit/workers/test_process_pool_tasks.py unit/workers/test_workers_modes.py)))
 
 $(SANITIZED)/.flags: setup.py | $(VENV)/.made
 	@rm -rf $(SANITIZED)

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import cascade as cs
+from support.paths import HOME, TESTS
 
 _COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 # The same examples at every run, so that a red run means a changed program; `explore` draws new ones.
@@ -26,8 +26,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 # What a shell starts in the background may have interrupts ignored, and so would all programs that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-TESTS = Path(__file__).parent
-HOME = Path(cs.__file__).parent.parent
 THIS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import shapes
-from template_files import forge, resealed, template_of
 
 import cascade as cs
 from cascade._core.shape.table import TemplateTable
@@ -26,6 +24,8 @@ from cascade.inspect.tree import tree
 from cascade.templates.codec import Stored, decode, encode
 from cascade.templates.reader import TemplateFile
 from cascade.templates.store import examine, prove
+from support import shapes
+from support.template_files import forge, resealed, template_of
 
 LIMITS = [0, 1, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**27, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**64 - 1]
 LIMITS += [-1, -32, -33, -(2**31), -(2**31) - 1, -(2**63)]

@@ -14,11 +14,10 @@ sys.path.insert(0, str(GOLDEN.parent))
 
 
 def main() -> None:
-    import shapes
-    from template_files import encoding_of
-
     from cascade.templates.reader import FORMAT
     from cascade.templates.writer import rewrite
+    from support import shapes
+    from support.template_files import encoding_of
 
     path = GOLDEN / f"format-{FORMAT}.templates"
     path.unlink(missing_ok=True)

@@ -1,0 +1,98 @@
+"""The layout of the tests: from a file of the package, its tests are found by its path.
+
+`cascade/a/b.py` is tested by `tests/unit/a/test_b.py` or `tests/unit/a/test_b_*.py`. Tests of what several modules do
+together are in the other folders of `tests/`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.paths import TESTS
+
+PACKAGE = TESTS.parent / "cascade"  # the sources
+UNIT = TESTS / "unit"
+
+# A module with no more lines than this may be seen through those that use it.
+SMALL = 40
+
+# Modules whose tests are those of another one, as they are seen through it: by the file or folder of these tests.
+ELSEWHERE = {
+    "docs/test_platforms.py": "_support/file_lock",
+    "language": "_core/run/frame _core/run/operands _core/shape/template",  # every expression goes through them
+    "scale/test_leaks.py": "_core/run/gc_traverse",
+    "unit/_core/run/test_dispatch.py": "engine/dispatch",
+    "unit/_core/run/test_protocol.py": "engine/callbacks",
+    "unit/_core/run/test_scheduler.py": "engine/loop_driver",
+    "unit/_support/test_failures_odd.py": "workers/worker_result",
+    "unit/cache/test_fingerprint.py": "cache/composites cache/scalars",
+    "unit/cache/test_file_marks.py": "cache/pending_result",
+    "unit/cache/test_functions.py": "cache/identity",
+    "unit/cache/test_global_names.py": "cache/flow cache/origin",
+    "unit/cache/test_sqlite_store.py": "cache/sqlite_file",
+    "unit/command_line/test_run.py": "command_line/app command_line/execution command_line/status command_line/target "
+    "command_line/visualize",
+    "unit/demos/fireflies/test_additive.py": "demos/fireflies/trace",
+    "unit/demos/fireflies/test_show.py": "demos/fireflies/plot",
+    "unit/engine/test_invocation_limits.py": "engine/admission limits/limits",
+    "unit/engine/test_invocation_resources.py": "resources/connected",
+    "unit/engine/test_invocation_timeout.py": "clock/deadline",
+    "unit/engine/test_loop_binding.py": "engine/services engine/host",
+    "unit/engine/test_population.py": "engine/join",
+    "unit/events/test_console.py": "events/line_limiter events/run_digest",
+    "unit/events/test_log.py": "events/event events/line_writer events/observer",
+    "unit/graph/test_kinds.py": "graph/describe",
+    "unit/inspect/test_api_structural_hash.py": "_core/shape/canonical",
+    "unit/inspect/test_dry_run.py": "inspect/forecast",
+    "unit/inspect/test_render.py": "inspect/diagram inspect/fold",
+    "unit/inspect/test_table.py": "inspect/policy_text inspect/tree",
+    "unit/limits/test_admission.py": "limits/claim limits/request limits/rule limits/wait_queue",
+    "unit/messaging/test_channel_ends.py": "_core/run/callback",
+    "unit/messaging": "_core/run/mailbox",
+    "unit/resources/test_registry.py": "resources/binding",
+    "unit/resources/test_scope.py": "resources/generator resources/instance",
+    "unit/templates/test_store.py": "templates/files",
+    "unit/test_protocols.py": "cache/protocol durable/protocol messaging/protocol workers/protocol",
+    "unit/workers": "workers/executors",
+}
+BY_MODULE = {module: where for where, names in ELSEWHERE.items() for module in names.split()}
+
+
+def modules() -> dict[str, Path]:
+    """The modules of the package by their path without its end, packages left out."""
+    found = [path for end in ("py", "pyx") for path in PACKAGE.rglob(f"*.{end}")]
+    return {
+        path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in sorted(found) if path.stem[0] != "_"
+    }
+
+
+MODULES = modules()
+FILES = sorted(path.relative_to(UNIT) for path in UNIT.rglob("test_*.py"))
+
+
+def found_by(module: str) -> list[Path]:
+    """Give the files of tests that a module's path leads to."""
+    folder, _, name = module.rpartition("/")
+    own = f"test_{name}"
+    return [
+        path for path in FILES if path.parent == Path(folder) and (path.stem == own or path.stem.startswith(f"{own}_"))
+    ]
+
+
+def test_each_file_of_tests_belongs_to_a_module() -> None:
+    assert set(FILES) == {path for module in MODULES for path in found_by(module)}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_module_has_tests(name: str) -> None:
+    if name in BY_MODULE:
+        assert (TESTS / BY_MODULE[name]).exists()
+        assert not found_by(name), "its path leads to tests: it need not be in the list"
+    elif len(MODULES[name].read_text().splitlines()) > SMALL:
+        assert found_by(name)
+
+
+def test_what_is_listed_is_there() -> None:
+    assert set(BY_MODULE) <= set(MODULES)

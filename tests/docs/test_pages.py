@@ -1,0 +1,114 @@
+"""What the documents show is true: their Python blocks run, and so do the examples in docstrings of Python modules."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import linecache
+import pkgutil
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import cascade as cs
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINKED = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Finder(doctest.DocTestFinder):
+    """Finds the examples of classes in the file that they are written in, wherever users find them."""
+
+    def _from_module(self, module: ModuleType, object: object) -> bool:
+        if inspect.isclass(object) and object.__module__.startswith("cascade"):
+            return re.search(rf"^class {object.__name__}\b", inspect.getsource(module), re.MULTILINE) is not None
+        return super()._from_module(module, object)  # type: ignore[misc]
+
+
+def python_blocks(text: str) -> list[tuple[int, str]]:
+    """The Python blocks of a page, each with the number of the line before it."""
+    found = re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [(text.count("\n", 0, block.start(1)), block.group(1)) for block in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
+    module = ModuleType("page")
+    for before, block in python_blocks(page.read_text()):
+        # A failure shows the block and says where it stands.
+        name = f"<{page.name}, after line {before}>"
+        linecache.cache[name] = (len(block), None, block.splitlines(keepends=True), name)
+        exec(compile(block, name, "exec"), module.__dict__)
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link into a page may name: its headings, as GitHub and Markdown renderers write them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *LINKED], ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+        found = page.parent / target if target else page
+        assert found.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors(found), f"{page.name} links to {target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "internals").glob("*.md")), ids=lambda page: page.name)
+def test_internals_name_what_there_is(page: Path) -> None:
+    """A page on the inside of the package is read beside the code: files, classes and methods have the names there."""
+    text = re.sub(r"^```python\n.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for path in re.findall(r"`(cascade/[\w/.]+)`", text):
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+    package = "\n".join(path.read_text() for path in (ROOT / "cascade").rglob("*.p[yx]*") if path.suffix != ".pyc")
+    for owner, member in set(re.findall(r"\b([A-Z]\w+)\.([a-z_]\w*)\b", text)):
+        if owner != "CONTRIBUTING":
+            assert re.search(rf"^(cdef )?class {owner}\b", package, re.MULTILINE), f"{page.name} names {owner}"
+            named = re.search(rf"\b(def|cdef)\b.*\b{member}\b|^    {member}:|self\.{member}\b", package, re.MULTILINE)
+            assert named, f"{page.name} names {owner}.{member}"
+
+
+def test_the_readme_has_an_example_of_about_fifteen_lines() -> None:
+    ((_, example),) = python_blocks((ROOT / "README.md").read_text())
+    assert len(example.splitlines()) <= 16
+
+
+def modules() -> list[str]:
+    found = [module.name for module in pkgutil.walk_packages(cs.__path__, prefix="cascade.")]
+    return [name for name in found if not name.startswith("cascade._core.") and not name.endswith("__main__")]
+
+
+@pytest.mark.parametrize("name", modules())
+def test_examples_in_docstrings(name: str) -> None:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert error.name and not error.name.startswith("cascade")
+        pytest.skip(f"{error.name} is not installed")
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    for found in Finder(exclude_empty=True).find(module):
+        runner.run(found)
+    assert runner.failures == 0, f"{runner.failures} of {runner.tries} examples failed; see the output"
+
+
+def test_examples_of_public_classes_are_found() -> None:
+    found = {each.name for each in Finder().find(importlib.import_module("cascade.engine.engine")) if each.examples}
+    assert "cascade.engine.engine.Engine" in found
+
+
+def test_the_page_on_templates_shows_what_explain_prints() -> None:
+    @cs.task(mode="inline", name="add")
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    printed = cs.explain(add(1, b=add(2, 3))).replace(__name__, "__main__")
+    page = (ROOT / "docs" / "guide" / "templates.md").read_text()
+    shown = re.search(r"\n((?:    2 nodes, .*\n)(?:(?:    .*)?\n)+)", page)
+    assert shown is not None
+    assert shown.group(1).split() == printed.split()

@@ -1,0 +1,209 @@
+"""From descriptions to Cascade expressions, whose tasks write down their calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import weakref
+from collections.abc import Callable, Generator
+
+import cascade as cs
+from cascade._core.expr.builtin_nodes import Placeholder
+from cascade.cache.protocol import Hit
+from language.descriptions import (
+    DEFAULT,
+    RESOURCES,
+    Box,
+    Call,
+    Extra,
+    Guard,
+    Input,
+    Literal,
+    Map,
+    Node,
+    Pipeline,
+    Places,
+    Resource,
+    Router,
+    Sequence,
+    TaskSpec,
+    drive,
+    is_lazy,
+    is_node,
+)
+from language.oracle import Journal, arguments, assemble, cache_key, entry, perform
+
+JOURNAL: contextvars.ContextVar[Journal] = contextvars.ContextVar("JOURNAL")
+
+
+class Remember:
+    """A cache policy that keeps results in the journal of a run."""
+
+    def __init__(self, journal: Journal, group: object, blocking: bool = False) -> None:
+        self.blocking = blocking
+        self.place = journal.results
+        self._group = group
+
+    def key(self, task: cs.Task, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
+        """Give the key of a call. What stands for a resource there is as good as the resource."""
+        given = {name: _worth(value) for name, value in kwargs.items()}
+        return cache_key(self._group, tuple(map(_worth, args)), given)
+
+    def load(self, key: bytes, now: float) -> Hit | None:
+        """Give the result that is kept."""
+        return Hit(self.place[key][1]) if key in self.place else None
+
+    def save(self, key: bytes, value: object, now: float) -> None:
+        """Keep a result."""
+        self.place[key] = None, value
+
+    def check(self, task: cs.Task) -> None:
+        """Take any task."""
+
+
+def _worth(value: object) -> object:
+    return RESOURCES[value.name] if type(value) is Placeholder else value
+
+
+def build(target: Node, journal: Journal, path: int = 0) -> object:
+    """Make the Cascade expression that a description describes."""
+    return drive(_built(target, {}, Places(target, path), journal))
+
+
+def _built(node: Node, memo: dict[Node, object], places: Places, journal: Journal) -> Generator:
+    if isinstance(node, Literal):
+        return node.value
+    if node in memo:
+        return memo[node]
+    if getattr(node, "base", None) is not None:
+        plain, extra = node.base
+        lazy = yield _built(plain, memo, places, journal)
+        operand = yield _operand(extra, memo, places, journal)
+        memo[node] = modify(lazy, extra, operand, journal)
+        return memo[node]
+    made: list[object] = []
+    for part in _parts(node):
+        made.append((yield _built(part, memo, places, journal)))
+    if isinstance(node, Call | Map):
+        task = make_task(node.task, places.of(node), journal)
+        for extra in node.extras:
+            task = modify(task, extra, (yield _operand(extra, memo, places, journal)), journal)
+        memo[node] = _called(node, task, made)
+    elif isinstance(node, Pipeline):
+        tasks = [make_task(call.task, places.of(call), journal) for call in node.calls]
+        memo[node] = cs.pipeline(made[0], tasks)
+    else:
+        memo[node] = _made(node, made)
+    return memo[node]
+
+
+def _parts(node: Node) -> list[Node]:
+    """What it is built of, in the order of traversal."""
+    match node:
+        case Call():
+            return [*node.args, *(node.kwargs[name] for name in sorted(node.kwargs))]
+        case Router():
+            return [node.selector, *node.routes, *([] if node.default is None else [node.default])]
+        case Guard():
+            return [node.condition, node.node, *([] if node.otherwise is None else [node.otherwise])]
+        case Map():
+            return [inputs[name] for inputs in (node.zipped, node.consts) for name in sorted(inputs)]
+        case Pipeline():
+            return [node.value]
+        case Box() | Sequence():
+            return list(node.items)
+    return []
+
+
+def _made(node: Node, made: list[object]) -> object:
+    match node:
+        case Box():
+            return cs.gather(*made) if node.kind == "gather" else assemble(node, made)
+        case Router():
+            given = {} if node.default is None else {"default": made.pop()}
+            return cs.Router(made[0], dict(zip(node.keys, made[1:], strict=True)), **given)
+        case Guard():
+            given = {} if node.otherwise is None else {"otherwise": made.pop()}
+            return made[1].run_if(made[0], **given)
+        case Input():
+            return cs.Param(node.name, default=DEFAULT)
+        case Resource():
+            return cs.inject(node.name)
+        case Sequence():
+            return cs.sequence(made)
+    raise AssertionError(node)
+
+
+def _called(node: Call | Map, task: cs.Task, made: list[object]) -> cs.LazyResult:
+    if isinstance(node, Call):
+        args, kwargs = arguments(node, made)
+        return task(*args, **kwargs)
+    inputs = dict(zip([*sorted(node.zipped), *sorted(node.consts)], made, strict=True))
+    return task.map(
+        concurrency=node.concurrency,
+        **{name: cs.const(value) if name in node.consts else value for name, value in inputs.items()},
+    )
+
+
+def _operand(extra: Extra, memo: dict[Node, object], places: Places, journal: Journal) -> Generator:
+    return (yield _built(extra.operand, memo, places, journal)) if is_node(extra.operand) else extra.operand
+
+
+def modify(made: object, extra: Extra, operand: object, journal: Journal) -> object:
+    """Make of a task or a lazy result another one, which has something beside its arguments."""
+    match extra.role:
+        case "after":
+            return made.after(operand)
+        case "retry":
+            return made.with_retry(**operand)
+        case "timeout":
+            return made.with_timeout(operand)
+        case "cache":
+            return made.with_cache(Remember(journal, operand))
+        case "constraints":
+            return made.with_constraints(**operand)
+    raise AssertionError(extra)
+
+
+_MADE: weakref.WeakKeyDictionary[TaskSpec, dict[int, cs.Task]] = weakref.WeakKeyDictionary()
+
+
+def make_task(spec: TaskSpec, place: int, journal: Journal) -> cs.Task:
+    """Make the task of a spec, or give the one made before where the spec is not fresh."""
+    if spec.fresh:
+        return _task(spec, place, lambda: journal)
+    made = _MADE.setdefault(spec, {})
+    if place not in made:
+        # The spec is held weakly, or the entry would keep its own key alive.
+        made[place] = _task(weakref.proxy(spec), place, JOURNAL.get)
+    return made[place]
+
+
+def _task(spec: TaskSpec, place: int, journals: Callable[[], Journal]) -> cs.Task:
+    kind = spec.kind
+
+    def answer(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        journal = journals()
+        result = perform(spec, journal.record(entry(place, spec, args, kwargs)), args, kwargs)
+        return build(result, journal, place) if is_lazy(result) else result
+
+    async def suspending(*args: object, **kwargs: object) -> object:
+        await asyncio.sleep(0)
+        result = answer(args, kwargs)
+        await asyncio.sleep(0)
+        return result
+
+    async def finishing(*args: object, **kwargs: object) -> object:
+        return answer(args, kwargs)
+
+    def returning(*args: object, **kwargs: object) -> object:
+        return finishing(*args, **kwargs)
+
+    def plain(*args: object, **kwargs: object) -> object:
+        return answer(args, kwargs)
+
+    body = {"suspending": suspending, "async": finishing, "coroutine": returning}.get(kind, plain)
+    mode = {"thread": "thread", "auto": "auto"}.get(kind, "inline")
+    if kind in ("async", "suspending"):
+        return cs.task(name=spec.name)(body)
+    return cs.task(name=spec.name, mode=mode)(body)

@@ -1,0 +1,376 @@
+"""Random expressions, as descriptions for the oracle: of all words of the graph language, or plain ones."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from hypothesis import strategies as st
+
+from language.acts import Again, Boom, Digest, Either, Fail, Give, Pick, Recurse
+from language.descriptions import (
+    PARAMS,
+    RESOURCES,
+    Box,
+    Call,
+    Extra,
+    Flaky,
+    Guard,
+    Input,
+    Literal,
+    Map,
+    Node,
+    Pipeline,
+    Resource,
+    Router,
+    Sequence,
+    TaskSpec,
+    derive,
+    is_lazy,
+    meant,
+    takes_policies,
+    takes_timeouts,
+)
+from support.values import Hostile, HostileKey
+
+KINDS = ("inline", "thread", "async", "suspending", "coroutine")
+
+_identifiers = st.sampled_from(["a", "b", "x", "item", "self", "é", "k y"])
+_truths = st.sampled_from([True, True, True, 1, "yes", False, None, 0])
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What may occur.
+
+    Attributes:
+        kinds: of tasks.
+        failing: things that fail.
+        exact: nothing that ends later than at once, so that one order of calls is the right one.
+        plain: calls and containers alone, no other words.
+    """
+
+    kinds: tuple[str, ...] = ("inline",)
+    failing: bool = False
+    exact: bool = True
+    plain: bool = False
+
+
+@dataclass
+class Pool:
+    """What an expression can be made of."""
+
+    nodes: list[Node] = field(default_factory=list)
+    cached: list[tuple[TaskSpec, int]] = field(default_factory=list)
+
+    @property
+    def lazies(self) -> list[Node]:
+        """The lazy results."""
+        return [node for node in self.nodes if is_lazy(node)]
+
+    def children(self) -> st.SearchStrategy[Node]:
+        """Literals, and nodes made before."""
+        known = [st.sampled_from(self.nodes)] * 3 if self.nodes else []
+        return st.one_of(st.builds(Literal, literal_values), *known)
+
+
+# -- literals --------------------------------------------------------------------------------------------------
+
+hashables = st.one_of(
+    # Equal values of different types, and values that are not equal to themselves.
+    st.sampled_from([0, 1, False, True, 0.0, -0.0, 1.0, None, "", "a", b"a", "1", math.nan, 2**70, ..., (), (1,)]),
+    st.integers(-3, 3),
+    st.text(max_size=3),
+    st.builds(HostileKey),
+)
+literal_values = st.recursive(
+    hashables | st.builds(Hostile) | st.sampled_from([ValueError("a value"), len, int]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(hashables, inner, max_size=3),
+        st.sets(st.integers(0, 5) | st.text(max_size=1), max_size=3),
+    ),
+    max_leaves=4,
+)
+names = st.one_of(
+    st.sampled_from(["a", "b", "self", "x y", "", "a=1", "a,b", "é", "e\u0301", "\0", "\n", "日本", "args", "kwargs"]),
+    st.text(st.characters(exclude_categories=()), max_size=4),
+)
+
+
+# -- tasks ------------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def acts(draw: st.DrawFn, pool: Pool, spec: tuple[str, str], rules: Rules) -> object:
+    """One thing for a task to do."""
+    choices = ["digest", "digest", "pick", "give", "recurse"]
+    choices += ["fail"] if rules.failing else []
+    choices += ["next"] if pool.lazies else []
+    if not rules.plain:
+        choices += ["again", "either"] if pool.lazies else ["again"]
+    match draw(st.sampled_from(choices)):
+        case "pick":
+            return Pick(draw(st.integers(0, 3)))
+        case "give":
+            return Give(draw(literal_values))
+        case "again":
+            through = draw(st.sampled_from(["router", "condition", "otherwise", "map"]))
+            return Again(spec, draw(st.integers(1, 3)), through)
+        case "fail":
+            error = draw(st.sampled_from([Boom, Boom, StopIteration, KeyError, StopAsyncIteration]))
+            return Fail(error, draw(st.integers(0, 10**6)))
+        case "recurse":
+            last = Fail(Boom, 7) if rules.failing and draw(st.booleans()) else Digest()
+            return Recurse(*spec, draw(st.integers(1, 6)), draw(st.booleans()), last)
+        case "next":
+            return Give(draw(st.sampled_from(pool.lazies)))
+        case "either":
+            lazies = draw(st.lists(st.sampled_from(pool.lazies), min_size=1, max_size=3))
+            skipped = Guard(Literal(0), lazies[0])
+            return Either((*lazies, "a value", skipped))
+    return Digest()
+
+
+@st.composite
+def specs(draw: st.DrawFn, pool: Pool, rules: Rules) -> TaskSpec:
+    """A task."""
+    name, kind = draw(st.sampled_from(["f", "g", "h"])), draw(st.sampled_from(rules.kinds))
+    return TaskSpec(name, draw(acts(pool, (name, kind), rules)), kind, draw(st.booleans()))
+
+
+# -- expressions -----------------------------------------------------------------------------------------------
+
+
+@st.composite
+def calls(draw: st.DrawFn, pool: Pool, rules: Rules) -> Call:
+    """A call whose arguments are literals and nodes made before."""
+    args = draw(st.lists(pool.children(), max_size=3))
+    return Call(draw(specs(pool, rules)), tuple(args), draw(st.dictionaries(names, pool.children(), max_size=2)))
+
+
+def _hashable(node: Node) -> bool:
+    if isinstance(node, Literal):
+        try:
+            hash(node.value)
+        except Exception:
+            return False
+        return True
+    if isinstance(node, Box) and node.kind not in ("gather", "frozenset"):
+        return node.kind in ("tuple", "struct") and all(map(_hashable, node.items))
+    return True
+
+
+@st.composite
+def boxes(draw: st.DrawFn, pool: list[Node], ordered: bool) -> Box:
+    """A container of nodes made before and literals. In a set of several lazy results none comes first."""
+    kind = draw(st.sampled_from(["list", "tuple", "dict", "struct", "set", "frozenset", "gather"]))
+    children = st.one_of(st.builds(Literal, literal_values), *([st.sampled_from(pool)] * 3 if pool else []))
+    if kind == "struct":
+        return Box(kind, (draw(children), draw(children)))
+    items = draw(st.lists(children, max_size=3))
+    if kind == "dict":
+        keys = draw(st.lists(hashables, min_size=len(items), max_size=len(items)))
+        pairs = dict(zip(keys, items, strict=True))
+        return Box(kind, tuple(pairs.values()), tuple(pairs))
+    if kind in ("set", "frozenset"):
+        items = [item for item in items if _hashable(item)][: 1 if ordered else None]
+    if kind == "gather":
+        items = [item for item in items if is_lazy(item)]
+    return Box(kind, tuple(items))
+
+
+def _giving(draw: st.DrawFn, pool: Pool, rules: Rules, value: object) -> Node:
+    """A node with that value, which may need others before it has it."""
+    if draw(st.integers(0, 3)) == 0:
+        return Literal(value)
+    needs = draw(st.lists(st.sampled_from(pool.nodes), max_size=1)) if pool.nodes else []
+    return Call(TaskSpec("tell", Give(value), draw(st.sampled_from(rules.kinds))), tuple(needs))
+
+
+@st.composite
+def routers(draw: st.DrawFn, pool: Pool, rules: Rules) -> Router:
+    """A router; its selector gives a key that has a route, or it has a default, unless failures are wanted."""
+    keys = tuple(dict.fromkeys(draw(st.lists(hashables, min_size=1, max_size=3))))
+    routes = [draw(pool.children()) for _ in keys]
+    default = draw(st.none() | pool.children())
+    if rules.failing and pool.nodes and draw(st.integers(0, 3)) == 0:
+        selector = draw(st.sampled_from(pool.nodes))
+    else:
+        wanted = draw(st.sampled_from(keys) | hashables if default or rules.failing else st.sampled_from(keys))
+        selector = _giving(draw, pool, rules, wanted)
+    return Router(selector, keys, tuple(routes), default)
+
+
+@st.composite
+def guards(draw: st.DrawFn, pool: Pool, rules: Rules) -> Guard:
+    """A condition on a node made before."""
+    if rules.failing and draw(st.integers(0, 3)) == 0:
+        condition = draw(st.sampled_from(pool.nodes))
+    else:
+        condition = _giving(draw, pool, rules, draw(_truths))
+    otherwise = draw(st.none() | pool.children() | pool.children())
+    return Guard(condition, draw(st.sampled_from(pool.lazies)), otherwise)
+
+
+@st.composite
+def maps(draw: st.DrawFn, pool: Pool, rules: Rules) -> Map:
+    """A map; what is zipped are lists of nodes, literals, and tasks that give lists."""
+    used = draw(st.lists(_identifiers, min_size=1, max_size=3, unique=True))
+    length = draw(st.integers(0, 3))
+    zipped: dict[str, Node] = {}
+    for name in used[:2]:
+        values = draw(st.lists(literal_values, min_size=length, max_size=length))
+        match draw(st.sampled_from(["box", "box", "literal", "range", "task"])):
+            case "box":
+                items = draw(st.lists(pool.children(), min_size=length, max_size=length))
+                zipped[name] = Box(draw(st.sampled_from(["list", "tuple"])), tuple(items))
+            case "literal":
+                zipped[name] = Literal(tuple(values))
+            case "range":
+                zipped[name] = Literal(range(length))
+            case "task":
+                zipped[name] = Call(TaskSpec("items", Give(values), draw(st.sampled_from(rules.kinds))))
+    if rules.failing and draw(st.integers(0, 5)) == 0:
+        wrong = draw(st.sampled_from(["text", 3, None, b"", {"a": 1}, [1, 2, 3, 4], (1,)]))
+        zipped[used[0]] = Call(TaskSpec("items", Give(wrong), draw(st.sampled_from(rules.kinds))))
+    consts = {name: draw(pool.children()) for name in used[2:]}
+    return Map(draw(specs(pool, rules)), zipped, consts, draw(st.sampled_from([None, None, 1, 2])))
+
+
+@st.composite
+def policies(draw: st.DrawFn, pool: Pool, rules: Rules, known: bool = False, timed: bool = False) -> Extra:
+    """A policy that changes neither values nor calls."""
+    roles = ["retry", "constraints", "timeout"] if timed and not rules.exact else ["retry", "constraints"]
+    role = draw(st.sampled_from(roles))
+    if role == "retry":
+        # A second attempt comes later, so that others go first.
+        on = OSError if rules.exact else draw(st.sampled_from([Exception, Boom, LookupError]))
+        give_up_on = draw(st.sampled_from([(), (Boom,)]))
+        return Extra("retry", {"max_attempts": draw(st.integers(1, 3)), "on": on, "give_up_on": give_up_on})
+    if role == "timeout":
+        return Extra("timeout", 1000)
+    amounts = draw(st.dictionaries(st.sampled_from(["gpu", "mem"]), st.integers(0, 1), max_size=2))
+    most = 99 if rules.failing and draw(st.integers(0, 5)) == 0 else 1
+    wanted = [amount * most for amount in amounts.values()]
+    items = [Literal(amount) if known else _giving(draw, pool, rules, amount) for amount in wanted]
+    return Extra("constraints", Box("dict", tuple(items), tuple(amounts)))
+
+
+def _is_flaky(node: Node) -> bool:
+    node = meant(node)
+    return _is_flaky(node.node) if isinstance(node, Guard) else isinstance(node.task.act, Flaky)
+
+
+@st.composite
+def derived(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
+    """What a modifier makes of a node made before; or that with another modifier."""
+    node = draw(st.sampled_from(pool.lazies))
+    for _ in range(draw(st.integers(1, 2))):
+        # What is flaky has the policy that it needs: which of two copies gives up first depends on who is first.
+        if takes_policies(node) and not _is_flaky(node) and draw(st.booleans()):
+            extra = draw(policies(pool, rules, timed=takes_timeouts(node)))
+        else:
+            extra = Extra("after", draw(st.sampled_from(pool.lazies)))
+        node = derive(node, extra)
+    return node
+
+
+@st.composite
+def governed(draw: st.DrawFn, pool: Pool, rules: Rules) -> Call | Map:
+    """A call of a task, or a map with one, that has policies of its own."""
+    node = draw(maps(pool, rules) if draw(st.booleans()) else calls(pool, rules))
+    # A lazy result that the task of a map has would be one of each item.
+    return replace(node, extras=(draw(policies(pool, rules, isinstance(node, Map))),))
+
+
+@st.composite
+def flaky(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
+    """A call, or a map, whose task fails at first and is called again until it does not."""
+    times = draw(st.integers(1, 3))
+    spec = draw(specs(pool, rules))
+    spec = TaskSpec(spec.name, Flaky(times, draw(st.sampled_from([Boom, KeyError])), spec.act), spec.kind, spec.fresh)
+    if draw(st.booleans()):
+        node: Node = Call(spec, tuple(draw(st.lists(pool.children(), max_size=2))))
+    else:
+        node = Map(spec, {"x": Box("list", tuple(draw(st.lists(pool.children(), max_size=3))))})
+    on = KeyError if rules.failing and draw(st.integers(0, 3)) == 0 else Exception
+    return derive(node, Extra("retry", {"max_attempts": draw(st.integers(times + 1, times + 2)), "on": on}))
+
+
+@st.composite
+def cached(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
+    """A call whose result is kept; often one that others have asked for."""
+    if not pool.cached or draw(st.integers(0, 2)) == 0:
+        made = draw(specs(pool, rules))
+        group = len(pool.cached)
+        pool.cached.append((TaskSpec(made.name, made.act, made.kind, made.fresh, group), group))
+    spec, group = draw(st.sampled_from(pool.cached))
+    few = st.sampled_from([1, True, "a", None]).map(Literal)
+    if draw(st.integers(0, 2)):
+        args = draw(st.lists(few | st.sampled_from(pool.nodes) if pool.nodes else few, max_size=1))
+        node: Node = Call(spec, tuple(args))
+    else:
+        node = Map(spec, {"x": Box("list", tuple(draw(st.lists(few, max_size=3))))})
+    return derive(node, Extra("cache", group))
+
+
+@st.composite
+def sequences(draw: st.DrawFn, pool: Pool, rules: Rules) -> Sequence:
+    """Nodes made before, one after another."""
+    return Sequence(tuple(draw(st.lists(st.sampled_from(pool.lazies), max_size=3))) if pool.lazies else ())
+
+
+@st.composite
+def pipelines(draw: st.DrawFn, pool: Pool, rules: Rules) -> Pipeline:
+    """A value that tasks are called with in turn."""
+    return Pipeline(draw(pool.children()), tuple(draw(st.lists(specs(pool, rules), min_size=1, max_size=3))))
+
+
+def _words(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
+    if rules.plain:
+        return draw(calls(pool, rules)) if draw(st.integers(0, 2)) else draw(boxes(pool.nodes, rules.exact))
+    words = ["call", "call", "router", "map", "sequence", "pipeline", "cached", "governed", "input", "box"]
+    words += ["guard", "guard", "derived", "derived"] if pool.lazies else []
+    words += [] if rules.exact else ["flaky", "resource"]
+    match draw(st.sampled_from(words)):
+        case "router":
+            return draw(routers(pool, rules))
+        case "guard":
+            return draw(guards(pool, rules))
+        case "map":
+            return draw(maps(pool, rules))
+        case "sequence":
+            return draw(sequences(pool, rules))
+        case "pipeline":
+            return draw(pipelines(pool, rules))
+        case "cached":
+            return draw(cached(pool, rules))
+        case "governed":
+            return draw(governed(pool, rules))
+        case "flaky":
+            return draw(flaky(pool, rules))
+        case "derived":
+            return draw(derived(pool, rules))
+        case "input":
+            return Input(draw(st.sampled_from([*PARAMS, "unknown"])))
+        case "resource":
+            return Resource(draw(st.sampled_from([*RESOURCES])))
+        case "box":
+            return draw(boxes(pool.nodes, rules.exact))
+    return draw(calls(pool, rules))
+
+
+@st.composite
+def programs(draw: st.DrawFn, rules: Rules = Rules(), size: int = 8) -> Node:
+    """An expression grown from the leaves up: each new node may use all nodes before it, also more than once."""
+    pool = Pool()
+    for _ in range(draw(st.integers(0, size - 1))):
+        pool.nodes.append(_words(draw, pool, rules))
+    if not rules.plain and pool.lazies and draw(st.integers(0, 3)) == 0:
+        return pool.lazies[-1]
+    root = draw(calls(pool, rules))
+    if rules.plain and draw(st.booleans()):
+        return root
+    return Call(root.task, (*root.args, *pool.nodes[-2:]), root.kwargs)

@@ -1,0 +1,104 @@
+"""What a call is given beside its arguments: each method gives a new node, and refuses at once what it cannot use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import cascade as cs
+
+
+@cs.task(mode="inline")
+def add(a: int, b: int = 0) -> int:
+    return a + b
+
+
+def shape(target: cs.LazyResult) -> str:
+    return cs.structural_hash(target)[0]
+
+
+def test_each_gives_a_new_node_and_leaves_this_one() -> None:
+    call = add(1, b=2)
+    again = call.with_retry(max_attempts=2)
+    assert again is not call
+    assert call.policies == {} and list(again.policies) == ["retry"]
+    assert again.args == call.args and again.kwargs == call.kwargs and again.task is call.task
+    assert cs.run([call, again]) == [3, 3]
+
+
+def test_that_there_is_a_policy_is_structure_and_the_policy_is_data() -> None:
+    assert shape(add(1)) != shape(add(1).with_retry())
+    assert shape(add(1).with_retry(max_attempts=2)) == shape(add(2).with_retry(max_attempts=9, delay=1))
+    assert shape(add(1).with_constraints(gpu=1)) == shape(add(1).with_constraints(mem=2, gpu=7))
+    assert shape(add(1).with_constraints(gpu=add(1))) != shape(add(1).with_constraints(gpu=1))
+    assert shape(add(1).after(add(2))) != shape(add(1).after(add(2), add(3)))
+
+
+def test_the_last_word_counts_and_constraints_add_up() -> None:
+    later = cs.task(mode="thread", name="later")(lambda: 1)
+    call = later().with_retry(max_attempts=2).with_timeout(5).with_retry(max_attempts=7)
+    assert call.policies["retry"].max_attempts == 7
+    assert list(call.policies) == ["retry", "timeout"]
+    assert add(1).with_constraints(a=1, b=2).with_constraints(b=3).policies["constraints"] == {"a": 1, "b": 3}
+    assert add.with_constraints(a=1, b=2).with_constraints(b=3)(1).policies["constraints"] == {"a": 1, "b": 3}
+
+
+def test_under_a_condition_it_is_the_node_that_is_meant() -> None:
+    one = add(1).run_if(True).with_retry().after(add(2))
+    other = add(1).with_retry().after(add(2)).run_if(True)
+    assert shape(one) == shape(other)
+    assert cs.run(one) == 1
+
+
+def test_a_task_hands_its_policies_to_each_call() -> None:
+    careful = add.with_retry(max_attempts=4).with_constraints(gpu=1)
+    assert careful.name == add.name
+    assert list(careful(1).policies) == ["retry", "constraints"]
+    assert list(careful(1).with_retry(max_attempts=2).policies) == ["retry", "constraints"]
+    assert list(careful.map(a=[1]).policies) == []  # each item has them, as a call of the task
+    assert add(1).policies == {}
+
+
+@pytest.mark.parametrize("make", [lambda: cs.wait(0), lambda: cs.Router(1, {1: 2}), lambda: cs.Channel().recv()])
+def test_policies_are_for_calls_of_tasks(make: Any) -> None:
+    for policy in ("with_retry", "with_constraints"):
+        with pytest.raises(cs.PolicyError, match="expected a call of a task"):
+            getattr(make(), policy)()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_attempts": 0},
+        {"max_attempts": 1.5},
+        {"max_attempts": True},
+        {"delay": -1},
+        {"delay": "1"},
+        {"delay": float("nan")},
+        {"backoff": 0.5},
+        {"backoff": float("inf")},
+        {"max_delay": -1},
+        {"jitter": "some"},
+        {"on": "ValueError"},
+        {"on": [int]},
+        {"give_up_on": ValueError()},
+    ],
+)
+def test_a_retry_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(cs.PolicyError, match="expected"):
+        add(1).with_retry(**settings)
+    with pytest.raises(cs.PolicyError, match="expected"):
+        add.with_retry(**settings)
+
+
+@pytest.mark.parametrize("amount", [-1, float("nan"), float("inf"), True, "1", None, [1]])
+def test_an_amount_that_makes_no_sense_is_refused(amount: Any) -> None:
+    with pytest.raises(cs.PolicyError, match="'gpu'"):
+        add(1).with_constraints(gpu=amount)
+
+
+@pytest.mark.parametrize("policy", [None, 1, object(), dict])
+def test_what_is_no_cache_policy_is_refused(policy: Any) -> None:
+    with pytest.raises(cs.PolicyError, match="expected a cache policy"):
+        add(1).with_cache(policy)

@@ -1,0 +1,339 @@
+"""One engine and several threads: one event loop holds it at a time, and everything else is told so."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import cascade as cs
+from cascade.events import Event, RunStarted
+from support.tasks import add
+
+PATIENCE = 60
+IN_USE = "must be used on one event loop at a time"
+
+
+@cs.task
+async def later(value: int) -> int:
+    await asyncio.sleep(0)
+    return value
+
+
+@pytest.fixture
+def _quick_switches() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def in_thread(function: Callable[..., object], *args: object, **options: object) -> Any:
+    """Call a function in another thread: give its value, or raise what it raises."""
+    results: list[object] = []
+
+    def call() -> None:
+        try:
+            results.append(function(*args, **options))
+        except BaseException as error:
+            results.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(PATIENCE)
+    (result,) = results
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+async def leave(engine: cs.Engine, n: int) -> int:
+    async with engine:
+        value: int = await engine.run(add(n, 2))
+    return value
+
+
+async def many(engine: cs.Engine, n: int) -> int:
+    population = engine.start_many([add(n, 1), add(n, later(2))])
+    ended = [run async for run in engine.as_completed(population)]
+    assert len(ended) == 2
+    value: int = population.runs[1].result()
+    return value
+
+
+WAYS: list[Callable[[cs.Engine, int], Any]] = [
+    lambda engine, n: cs.run(add(n, add(1, 1)), engine=engine),
+    lambda engine, n: asyncio.run(engine.run(add(n, later(2)))),
+    lambda engine, n: asyncio.run(leave(engine, n)),
+    lambda engine, n: asyncio.run(many(engine, n)),
+]
+
+
+@pytest.mark.usefixtures("_quick_switches")
+@pytest.mark.parametrize("way", [*range(len(WAYS)), None])
+def test_threads_that_want_one_engine(way: int | None) -> None:
+    engine = cs.Engine()
+    seen: Counter[str] = Counter()
+
+    def work(number: int) -> None:
+        for n in range(40):
+            try:
+                result = WAYS[number % len(WAYS) if way is None else way](engine, n)
+                seen["right" if result == n + 2 else f"wrong: {result}"] += 1
+            except cs.EngineStateError as error:
+                seen["in use" if IN_USE in str(error) else str(error)] += 1
+            except BaseException as error:
+                seen[repr(error)] += 1
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert not any(thread.is_alive() for thread in threads)
+    assert seen.keys() <= {"right", "in use"}
+    assert seen.total() == 240
+    assert cs.run(add(1, 2), engine=engine) == 3
+
+
+async def test_what_is_refused_in_another_thread() -> None:
+    engine = cs.Engine(limits={"gpu": 1})
+    assert await engine.run(add(1, 2)) == 3  # no run is left, and yet it is this loop's
+    run = engine.start(cs.wait(0))
+
+    async def iterate() -> None:
+        async for _ in engine.as_completed([run]):
+            pass
+
+    async def start() -> None:
+        engine.start(add(1, 2))
+
+    async def start_many() -> None:
+        engine.start_many([add(1, 2)])
+
+    async def enter() -> None:
+        async with engine:
+            pass
+
+    refused: list[Callable[[], object]] = [
+        lambda: cs.run(add(1, 2), engine=engine),
+        lambda: asyncio.run(engine.run(add(1, 2))),
+        lambda: asyncio.run(start()),
+        lambda: asyncio.run(start_many()),
+        lambda: asyncio.run(iterate()),
+        lambda: asyncio.run(enter()),
+        lambda: asyncio.run(engine.aclose()),
+        lambda: engine.limits.set("gpu", capacity=2),
+        lambda: engine.limits.remove("task:x"),
+        lambda: engine.limits.pause(),
+        lambda: engine.limits.resume(),
+        lambda: engine.limits.snapshot(),
+    ]
+    for call in refused:
+        with pytest.raises(cs.EngineStateError, match=IN_USE):
+            in_thread(call)
+    with pytest.raises(cs.EngineStateError, match="own event loop only"):
+        in_thread(lambda: asyncio.run(_wait(run)))
+    await run
+    assert await engine.run(add(1, 2)) == 3  # it is not closed, nor paused
+    assert engine.limits.snapshot()[0].capacity == 1
+
+
+async def _wait(run: cs.Run) -> object:
+    return await run
+
+
+async def test_what_is_allowed_in_any_thread() -> None:
+    engine = cs.Engine()
+    channel = cs.Channel()
+    heard: list[Event] = []
+    runs = [engine.start(cs.wait(3600)), engine.start(channel.recv())]
+    population = engine.start_many([cs.wait(3600)])
+    while population.counts().parked == 0:  # on a slow machine a turn is over before all have begun
+        await asyncio.sleep(0)
+
+    def work() -> None:
+        engine.events.subscribe(RunStarted, heard.append)
+        engine.register("value", "name")
+        with engine.override("name", "other"):
+            pass
+        assert len(engine.runs) == 3
+        assert not runs[0].done()
+        assert runs[0].state == "parked"
+        assert "wait" in runs[0].doing
+        assert population.counts().parked == 1
+        with pytest.raises(cs.EngineStateError, match="has not ended"):
+            runs[0].result()
+        runs[0].cancel()
+        population.cancel()
+        channel.send("hello")
+
+    await asyncio.to_thread(work)
+    assert (await runs[1]).message == "hello"
+    assert (await asyncio.gather(runs[0], population, return_exceptions=True))[0].args
+    assert population.counts().cancelled == 1
+    await engine.run(add(1, 2))
+    assert len(heard) == 1
+
+
+async def test_the_way_that_the_error_tells() -> None:
+    engine = cs.Engine()
+    await engine.run(add(1, 2))
+    loop = asyncio.get_running_loop()
+
+    def work() -> int:
+        value: int = asyncio.run_coroutine_threadsafe(engine.run(add(2, 2)), loop).result(PATIENCE)
+        return value
+
+    assert await asyncio.to_thread(work) == 4
+
+
+async def test_left_it_is_free_for_another_thread() -> None:
+    engine = cs.Engine()
+    async with engine:
+        await engine.run(add(1, 2))
+    assert in_thread(lambda: cs.run(add(2, 2), engine=engine)) == 4
+    assert await engine.run(add(2, 3)) == 5
+
+
+def test_a_loop_that_stands_still_lets_an_idle_engine_go() -> None:
+    engine = cs.Engine()
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    assert first.run_until_complete(engine.run([cs.wait(0), add(1, 2)]))[1] == 3
+    assert second.run_until_complete(engine.run([cs.wait(0), add(2, 2)]))[1] == 4
+    assert first.run_until_complete(engine.run([cs.wait(0), add(2, 3)]))[1] == 5
+
+    async def start() -> cs.Run:
+        return engine.start(cs.wait(0.001))
+
+    run = first.run_until_complete(start())
+    with pytest.raises(cs.EngineStateError, match="has runs on another event loop"):
+        second.run_until_complete(engine.run(add(1, 2)))
+    with pytest.raises(cs.EngineStateError, match="has runs on another event loop"):
+        second.run_until_complete(engine.aclose())
+    first.run_until_complete(_wait(run))
+    first.close()
+    second.close()
+
+
+def test_a_turn_of_an_event_loop_that_the_engine_has_left() -> None:
+    """A timer that is left on the first loop rings there while the engine is on the second."""
+    engine = cs.Engine()
+    first = asyncio.new_event_loop()
+
+    async def leave_an_alarm() -> None:
+        run = engine.start(cs.wait(0.001))
+        await asyncio.sleep(0)
+        run.cancel()
+        await asyncio.wait([asyncio.ensure_future(run)])
+
+    first.run_until_complete(leave_an_alarm())
+    turns: list[object] = []
+
+    def work() -> None:
+        async def main() -> None:
+            gate = asyncio.Event()
+            run = engine.start(hold(gate))
+            await asyncio.sleep(0)
+            begun.set()
+            await asyncio.to_thread(over.wait)
+            gate.set()
+            turns.append(await run)
+
+        asyncio.run(main())
+
+    @cs.task
+    async def hold(gate: asyncio.Event) -> str:
+        await gate.wait()
+        return "done"
+
+    begun, over = threading.Event(), threading.Event()
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    first.run_until_complete(asyncio.sleep(0.01))  # the alarm would ring by now
+    over.set()
+    thread.join(PATIENCE)
+    assert turns == ["done"]
+    first.close()
+
+
+def test_an_event_loop_that_goes_on_in_another_thread() -> None:
+    engine, channel = cs.Engine(), cs.Channel()
+    loop = asyncio.new_event_loop()
+    assert loop.run_until_complete(engine.run(add(1, 2))) == 3
+    waits = threading.Event()
+
+    async def receive() -> object:
+        run = engine.start(channel.recv())
+        await asyncio.sleep(0)
+        loop.call_soon(waits.set)
+        return (await run).message
+
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(loop.run_until_complete(receive())))
+    thread.start()
+    waits.wait()
+    channel.send("hello")  # from the thread in which the loop ran before
+    thread.join(PATIENCE)
+    assert results == ["hello"]
+    loop.close()
+
+
+@pytest.mark.usefixtures("_quick_switches")
+async def test_timers_that_another_thread_takes_away(caplog: pytest.LogCaptureFixture) -> None:
+    engine = cs.Engine()
+    channels = [cs.Channel() for _ in range(200)]
+    over = threading.Event()
+
+    def send() -> None:
+        for channel in channels:
+            channel.send("hello")
+        over.set()
+
+    runs = [engine.start(channel.recv(timeout=3600)) for channel in channels]
+    await asyncio.sleep(0)
+    thread = threading.Thread(target=send)
+    thread.start()
+    while not over.is_set():
+        await engine.run(cs.wait(0))
+    thread.join()
+    assert [(await run).message for run in runs] == ["hello"] * 200
+    assert not caplog.records
+
+
+async def test_the_last_timer_is_gone_when_the_alarm_is_set() -> None:
+    """What another thread may do between two looks at the clock, at the worst moment."""
+    engine, channel = cs.Engine(), cs.Channel()
+
+    run = engine.start(channel.recv(timeout=3600))
+    await asyncio.sleep(0)
+    channel.send("hello")
+    assert len(engine.clock) == 0
+    engine._driver._set_alarm()
+    assert (await run).message == "hello"
+
+
+async def test_restarts_while_another_thread_cancels() -> None:
+    engine = cs.Engine()
+
+    @cs.task(mode="inline")
+    def fail() -> None:
+        raise ValueError
+
+    population = engine.start_many([fail() for _ in range(50)], on_failure=cs.Restart(limit=10**9))
+    await asyncio.to_thread(population.cancel)
+    counts = await asyncio.wait_for(_end(population), PATIENCE)
+    assert counts.cancelled + counts.failed == 50
+
+
+async def _end(population: cs.Population) -> cs.PopulationCounts:
+    try:
+        return await population
+    except asyncio.CancelledError:
+        return population.counts()

@@ -1,0 +1,192 @@
+"""The table of node kinds, the core, the types, the oracle and the documents agree on what kinds there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import cascade as cs
+from cascade._core.expr.task_spec import kind_traits, mode_names
+from cascade.exceptions import PolicyError
+from cascade.expressions.targets import expression
+from cascade.graph.describe import describe
+from cascade.graph.kinds import CALL_POLICIES, KINDS, POLICIES, BoxShape
+from cascade.graph.labels import heading, kind
+from cascade.graph.model import CallKind, CallMode, GraphTemplate
+from cascade.graph.solver import check
+from cascade.inspect.render import _DOT, _MERMAID
+from language import descriptions
+from language.descriptions import Box, Call, Guard, Input, Literal, Map, Node, Resource, Router, TaskSpec
+from language.oracle import Journal
+from language.oracle_build import build
+from support.shapes import MODULE, define
+from support.template_files import template_of
+
+FORMAT = Path(__file__).parents[3] / "docs" / "internals" / "template-format.md"
+
+
+def samples() -> dict[str, list[cs.LazyResult]]:
+    """By kind, expressions whose target is a call of that kind: with the fewest arguments, and with the most."""
+    f, later, channel = define("f"), define("later", kind="async"), cs.Channel()
+    full = cs.Channel(capacity=1, overflow="block")
+    return {
+        "sync": [f(), f(1, x=f())],
+        "async": [later(), later(1, x=f())],
+        "wait": [cs.wait(1)],
+        "recv": [channel.recv(), channel.recv(timeout=1)],
+        "send": [full.send(f())],
+        "select": [cs.select([channel]), cs.select([channel, full], timeout=1)],
+        "router": [cs.Router(f(), {1: f()}), cs.Router(f(), {1: f()}, default=f())],
+        "guard": [f().run_if(f()), f().run_if(f(), otherwise=f())],
+        "map": [f.map(x=[1]), f.map(x=[1], k=cs.const(7), concurrency=3)],
+        "param": [cs.Param("n", type=int)],
+        "env": [cs.Env("HOME")],
+        "inject": [cs.inject("db")],
+        "targets": [expression([f()]), expression([f(), later(), f()])],
+    }
+
+
+def own(graph: GraphTemplate) -> Any:
+    """The symbol of the target."""
+    return graph.calls[graph.nodes[-1].symbol]  # type: ignore[union-attr]
+
+
+def test_the_core_and_the_types_have_the_same_kinds_in_the_same_order() -> None:
+    assert [(traits.number, traits.name) for traits in kind_traits()] == [*enumerate(get_args(CallKind))]
+    assert mode_names() == get_args(CallMode)
+
+
+def test_the_table_has_a_row_for_each_kind() -> None:
+    assert [*KINDS] == [*get_args(CallKind)] and samples().keys() == KINDS.keys()
+
+
+def test_what_the_core_does_with_which_kinds() -> None:
+    found = {
+        trait: {name for name, row in KINDS.items() if getattr(row.core, trait)}
+        for trait in ("calls_function", "takes_policies", "waits", "chooses", "accepts_skips", "reads_input")
+    }
+    assert found == {
+        "calls_function": {"sync", "async"},
+        "takes_policies": {"sync", "async", "map"},
+        "waits": {"wait", "recv", "send", "select"},
+        "chooses": {"router", "guard"},
+        "accepts_skips": {"targets"},
+        "reads_input": {"param", "env"},
+    }
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_users_write_becomes_a_node_of_that_kind(name: str) -> None:
+    row = KINDS[name]
+    counts = set()
+    for target in samples()[name]:
+        _, _, graph, plan = template_of(target)
+        symbol = own(graph)
+        assert symbol.kind == name
+        check(graph, plan)
+        counts.add(symbol.positional)
+        assert {role for role in symbol.roles if not role.startswith("const ")} <= row.policies
+    if row.arguments is not None:
+        assert counts == {*row.arguments}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_policies_are_for_calls_of_tasks(name: str) -> None:
+    row = KINDS[name]
+    assert bool(row.policies) == row.core.takes_policies
+    assert row.policies in (frozenset(), CALL_POLICIES, POLICIES)
+    target = samples()[name][0]
+    if row.bare:  # the node below gets what it is given
+        _, _, graph, _ = template_of(target.with_retry(2).after(define("g")()))
+        assert not own(graph).roles
+        assert any(call.roles == ("retry", "after") for call in graph.calls)
+    elif row.policies:
+        assert own(template_of(target.with_retry(2))[2]).roles == ("retry",)
+    else:
+        with pytest.raises(PolicyError, match=f"got `{name}`"):
+            target.with_retry(2)
+
+
+@pytest.mark.parametrize(
+    ("name", "short", "words", "sentence"),
+    [
+        ("sync", "sync inline", f"{MODULE}.f", f"task {MODULE}.f"),
+        ("async", "async", f"{MODULE}.later", f"task {MODULE}.later"),
+        ("wait", "wait inline", "cascade.wait", "task cascade.wait"),
+        ("recv", "recv inline", "cascade.recv", "task cascade.recv"),
+        ("send", "send inline", "cascade.send", "task cascade.send"),
+        ("select", "select inline", "cascade.select", "task cascade.select"),
+        ("router", "router", "router", "router"),
+        ("guard", "condition", "condition", "condition"),
+        ("map", "map inline", f"map of {MODULE}.f", f"map of task {MODULE}.f"),
+        ("param", "param", "param 'n'", "param 'n'"),
+        ("env", "variable", "variable 'HOME'", "variable 'HOME'"),
+        ("inject", "resource", "resource 'db'", "resource 'db'"),
+        ("targets", "targets", "targets", "the list of targets"),
+    ],
+)
+def test_what_nodes_are_called(name: str, short: str, words: str, sentence: str) -> None:
+    for target in samples()[name]:
+        _, _, graph, _ = template_of(target)
+        node = graph.nodes[-1]
+        assert (kind(graph, node), heading(graph, node)) == (short, words)
+        assert describe(graph, len(graph.nodes) - 1) == f"{sentence} at $"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_nodes_of_every_kind_can_be_looked_at(name: str) -> None:
+    for target in samples()[name]:
+        assert cs.explain(target) and cs.visualize(target).mermaid and cs.visualize(target).dot
+        assert cs.from_json(cs.to_json(target))
+        assert any(node.number for node in cs.dry_run(target).nodes) or len(template_of(target)[2].nodes) == 1
+
+
+def test_every_shape_of_a_box_can_be_drawn() -> None:
+    assert set(_MERMAID) == set(_DOT) == {*get_args(BoxShape)}
+    assert {row.shape for row in KINDS.values()} == {*get_args(BoxShape)} - {"elsewhere"}
+
+
+# By class of descriptions, the kinds that such a node can be of, and one such node.
+_leaf = Call(TaskSpec("leaf", lambda args, kwargs: 1))
+ORACLE: dict[type, tuple[set[str], Node]] = {
+    Call: ({"sync", "async"}, _leaf),
+    Box: ({"targets"}, Box("list", (_leaf,))),
+    Router: ({"router"}, Router(_leaf, (1,), (_leaf,))),
+    Guard: ({"guard"}, Guard(_leaf, _leaf)),
+    Map: ({"map"}, Map(TaskSpec("each", lambda args, kwargs: 1), {"x": Literal([1])})),
+    Input: ({"param"}, Input("n")),
+    Resource: ({"inject"}, Resource("db")),
+}
+# What the oracle has no words for: the time and messages (the model of channels has them), and the environment.
+NOT_IN_THE_ORACLE = {"wait", "recv", "send", "select", "env"}
+
+
+def test_the_oracle_has_all_kinds_or_leaves_them_out_on_purpose() -> None:
+    found = set().union(*(kinds for kinds, _ in ORACLE.values()))
+    assert found | NOT_IN_THE_ORACLE == set(KINDS) and not found & NOT_IN_THE_ORACLE
+    short = {Literal, descriptions.Sequence, descriptions.Pipeline}  # data, and what is short for the others
+    assert {*ORACLE} == {*get_args(Node)} - short
+
+
+@pytest.mark.parametrize("described", ORACLE)
+def test_the_oracle_and_the_core_mean_the_same_by_a_kind(described: type) -> None:
+    kinds, node = ORACLE[described]
+    symbol = own(template_of(expression(build(node, Journal())))[2])
+    assert symbol.kind in kinds
+    row = KINDS[symbol.kind]
+    assert descriptions.takes_policies(node) == (bool(row.policies) or row.bare)
+    assert (len(descriptions.strict(node)) < len(descriptions.children(node))) == row.core.chooses
+
+
+def test_the_documents_list_the_kinds() -> None:
+    """With the number of positional arguments that each takes."""
+    _, _, table = FORMAT.read_text().partition("| kind | positional arguments |")
+    found = re.findall(r"^\| `(\w+)` \| ([^|]*) \|", table, re.MULTILINE)
+    expected = []
+    for name, row in KINDS.items():
+        least, most = row.arguments or ("any", "any")
+        expected.append((name, str(least) if least == most else f"{least} or {most}"))
+    assert found == expected

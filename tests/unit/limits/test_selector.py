@@ -1,0 +1,82 @@
+"""For which calls a rule or a pause holds."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import cascade as cs
+from cascade.limits import UNLIMITED, Grant, Limits
+from support.fake_timers import FakeTimers
+
+
+@pytest.fixture
+def timers() -> FakeTimers:
+    return FakeTimers()
+
+
+@pytest.fixture
+def limits(timers: FakeTimers) -> Limits:
+    return Limits({"gpu": 2}, timers, lambda: None)
+
+
+def ask(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> asyncio.Task[Grant]:
+    return asyncio.ensure_future(limits.acquire(limits.request(f"shop.{task}", task, run, amounts)))
+
+
+def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> Grant | None:
+    return limits.try_acquire(limits.request(f"shop.{task}", task, run, amounts))
+
+
+@pytest.mark.parametrize(
+    ("selector", "holds"),
+    [
+        ("*", True),
+        ("task:*", True),
+        ("task:shop.fetch_all", True),
+        ("task:fetch_all", True),
+        ("task:fetch*", True),
+        ("task:shop.*", True),
+        ("*fetch*", True),
+        ("[rt]*", True),
+        ("run:12", True),
+        ("run:1?", True),
+        ("run:*", True),
+        ("task:Fetch_all", False),
+        ("task:fetch", False),
+        ("task:shop", False),
+        ("task:hop.fetch_all", False),
+        ("run:1", False),
+        ("run:123", False),
+        ("task:12", False),
+        ("run:fetch*", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["rule", "pause"])
+def test_a_selector_is_a_glob_of_names(limits: Limits, selector: str, holds: bool, kind: str) -> None:
+    if kind == "rule":
+        limits.set(selector, concurrency=1)
+    else:
+        limits.pause(selector)
+    assert limits.governs("shop.fetch_all", "fetch_all", 12) is holds
+    assert (limits.request("shop.fetch_all", "fetch_all", 12, None) is UNLIMITED) is not holds
+    assert limits.active
+    assert limits.remove(selector) if kind == "rule" else limits.resume(selector)
+    assert not limits.active and not limits.governs("shop.fetch_all", "fetch_all", 12)
+
+
+@pytest.mark.parametrize("selector", ["", "fetch", "gpux", "fetch*", "tasks:x", "task:", "run:", "Task:x", "rum*"])
+def test_what_can_match_nothing_is_no_selector(limits: Limits, selector: str) -> None:
+    for refuse in (
+        lambda: limits.set(selector, concurrency=1),
+        lambda: limits.set(selector, rate="1/s"),
+        lambda: limits.pause(selector),
+        lambda: limits.resume(selector),
+        lambda: limits.remove(selector),
+    ):
+        with pytest.raises(cs.LimitError, match=r"selector must be 'task:\.\.\.'"):
+            refuse()
+    with pytest.raises(TypeError, match="selector must be a str, got `int`"):
+        limits.pause(1)  # type: ignore[arg-type]
+    assert not limits.active

@@ -1,0 +1,88 @@
+"""The check of state backends passes ours, and names what is wrong with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from cascade.durable.memory import Boundary, MemoryState
+from cascade.protocols import StateBackend
+from cascade.testing.conformance.state import check_state_backend
+from support.conformance import broken
+
+
+class Log:
+    """All boundaries in one list."""
+
+    def __init__(self) -> None:
+        self.lines: list[Boundary] = []
+
+    def boundary(self, run: int, iteration: int, digest: str, slots: Sequence[Any]) -> None:
+        self.lines.append(Boundary(run, iteration, digest, tuple(slots)))
+
+    def clear(self, run: int, before: int) -> None:
+        self.lines = [line for line in self.lines if line.run != run or line.iteration >= before]
+
+    def forget(self, run: int) -> None:
+        self.lines = [line for line in self.lines if line.run != run]
+
+    def latest(self, run: int) -> Boundary | None:
+        return next((line for line in reversed(self.lines) if line.run == run), None)
+
+
+class Unreliable(Log):
+    """Wrong in one way."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def boundary(self, run: int, iteration: int, digest: str, slots: Sequence[Any]) -> None:
+        kept = slots if self.way == "does not copy" else tuple(slots)
+        self.lines.append(Boundary(run, iteration, "" if self.way == "loses" else digest, kept))  # type: ignore[arg-type]
+
+    def clear(self, run: int, before: int) -> None:
+        if self.way == "all runs":
+            self.lines = [line for line in self.lines if line.iteration >= before]
+        elif self.way == "one too many":
+            super().clear(run, before + 1)
+        elif self.way != "keeps":
+            super().clear(run, before)
+
+    def forget(self, run: int) -> None:
+        if self.way == "strict" and self.latest(run) is None:
+            raise KeyError(run)
+        if self.way != "remembers":
+            super().forget(run)
+
+    def latest(self, run: int) -> Boundary | None:
+        if self.way == "first":
+            return next((line for line in self.lines if line.run == run), None)
+        if self.way == "invents":
+            return super().latest(run) or Boundary(run, 0, "", ())
+        return super().latest(run)
+
+
+@pytest.mark.parametrize("make", [MemoryState, Log])
+def test_state_backends(make: Callable[[], StateBackend]) -> None:
+    check_state_backend(make)
+
+
+@pytest.mark.parametrize(
+    ("way", "sentence"),
+    [
+        ("invents", "`latest` gives None for a run that has made no tail call: expected None for run 1, got Boundary("),
+        ("strict", "a run that is not known is no error for `clear` and `forget`: it raised KeyError"),
+        ("first", "`latest` gives the latest boundary, as `boundary` was told it: expected `iteration` 2, got 1"),
+        ("loses", "`latest` gives the latest boundary, as `boundary` was told it: expected `digest` '0000"),
+        ("does not copy", "the sequence of slots changes after the call; what is to be kept is copied: expected slots"),
+        ("keeps", "`clear` lets go of all iterations before one, and keeps that one: expected None for run 1, got"),
+        ("one too many", "`clear` lets go of all iterations before one, and keeps that one: expected iteration 2 of"),
+        ("remembers", "`forget` lets go of all of a run: expected None for run 1, got Boundary"),
+        ("all runs", "runs do not touch one another: expected iteration 2 of run 2, got None"),
+    ],
+)
+def test_wrong_state_backends(way: str, sentence: str) -> None:
+    broken(check_state_backend, lambda: Unreliable(way), sentence)
