@@ -23,11 +23,11 @@ def limits(timers: FakeTimers) -> Limits:
 
 
 def ask(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> asyncio.Task[Grant]:
-    return asyncio.ensure_future(limits.acquire(limits.demand(f"shop.{task}", task, run, amounts)))
+    return asyncio.ensure_future(limits.acquire(limits.request(f"shop.{task}", task, run, amounts)))
 
 
 def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> Grant | None:
-    return limits.try_acquire(limits.demand(f"shop.{task}", task, run, amounts))
+    return limits.try_acquire(limits.request(f"shop.{task}", task, run, amounts))
 
 
 def test_a_limit_is_given_a_capacity_and_nothing_else(limits: Limits) -> None:

@@ -28,11 +28,11 @@ def make(timers: FakeTimers) -> Callable[..., Limits]:
 
 
 def now(limits: Limits, **amounts: Any) -> Grant | None:
-    return limits.try_acquire(limits.demand("shop.fetch", "fetch", 1, amounts))
+    return limits.try_acquire(limits.request("shop.fetch", "fetch", 1, amounts))
 
 
 def ask(limits: Limits, **amounts: Any) -> asyncio.Task[Grant]:
-    return asyncio.ensure_future(limits.acquire(limits.demand("shop.fetch", "fetch", 1, amounts)))
+    return asyncio.ensure_future(limits.acquire(limits.request("shop.fetch", "fetch", 1, amounts)))
 
 
 def in_use(limits: Limits) -> dict[str, float]:
