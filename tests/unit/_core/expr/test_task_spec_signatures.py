@@ -135,7 +135,7 @@ def test_resources_caches_subscribers_and_targets(annotation: str, tmp_path: Any
     assert cs.run(keep(cs.inject("thing")), engine=engine) == 2
     assert bind(made.Key(), (1,), {}).values == [1, 2]
     engine.events.subscribe(RunStarted, made.heard)
-    with pytest.raises(TypeError, match="expected a function of one argument"):
+    with pytest.raises(TypeError, match="fn must be a function of one argument"):
         engine.events.subscribe(RunStarted, made.heard_wrongly)
     module = f"late_{abs(hash(annotation))}"
     text = f"import cascade as cs\nevaluated = []\ndef target() -> {annotation}:\n    return cs.wait(0)\n"
