@@ -22,7 +22,8 @@ async def test_what_a_failed_call_held_dies_with_it(way: Way, caplog: pytest.Log
     engine._driver.report = lambda *_: None  # type: ignore[method-assign]
     left: list[bool] = []
     blocks: list[int] = []
-    for times in (5, 10, 40):
+
+    async def call(times: int) -> None:
         watches = []
         for _ in range(times):
             token = Token()
@@ -30,9 +31,17 @@ async def test_what_a_failed_call_held_dies_with_it(way: Way, caplog: pytest.Log
             await way(engine, token)
             del token
         await rest()
-        left += [watch() is not None for watch in watches]
+        left.extend(watch() is not None for watch in watches)
         gc.collect()
         blocks.append(sys.getallocatedblocks())
+
+    await call(5)
+    await call(10)
+    # What is kept of 40 calls takes a thousand blocks and more, in every round. Once, the interpreter may do so itself.
+    for _ in range(4):
+        await call(40)
+        if blocks[-1] - blocks[-2] < 300:
+            break
     assert not any(left)
-    assert blocks[2] - blocks[1] < 300, blocks  # of memory: 40 calls take a thousand and more
+    assert blocks[-1] - blocks[-2] < 300, blocks
     await engine.aclose()
