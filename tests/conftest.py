@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import cascade as cs
+from cascade.testing import VirtualTime
 from support.paths import HOME, TESTS
 
 _COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
@@ -45,6 +46,14 @@ def import_path(monkeypatch: pytest.MonkeyPatch) -> None:
 def cold() -> Iterator[cs.Engine]:
     """An engine that has met no expression yet."""
     yield cs.Engine(templates=cs.Templates())
+
+
+@pytest.fixture
+def virtual() -> Iterator[VirtualTime]:
+    """An engine, its clock and its event loop in virtual time."""
+    made = VirtualTime()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -94,3 +94,25 @@ def canonical(value: object, *, loose: bool = False) -> object:
     if value is cs.SKIPPED:
         return ("SKIPPED",)
     return ("object", id(value))
+
+
+# Names of tasks and arguments, with characters that a format of keys might take for its own.
+NAMES = [
+    "a",
+    "b",
+    "ab",
+    "a,b",
+    "a b",
+    "",
+    " ",
+    "a=1",
+    "self",
+    "args",
+    "é",
+    "e\u0301",
+    "\0",
+    "a\0",
+    "\n",
+    "日本",
+    "\ud800",
+]

@@ -15,13 +15,6 @@ from cascade.testing import VirtualTime
 DAY = 86_400.0
 
 
-@pytest.fixture
-def virtual() -> Iterator[VirtualTime]:
-    made = VirtualTime()
-    yield made
-    made.close()
-
-
 @cs.task(mode="inline")
 def keep(*values: object) -> object:
     return values

@@ -20,13 +20,6 @@ END = 2**63 - 1  # nanoseconds: there is no later time
 
 
 @pytest.fixture
-def virtual() -> Iterator[VirtualTime]:
-    made = VirtualTime()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def loop() -> Iterator[cs.VirtualLoop]:
     made = cs.VirtualLoop(cs.Clock.virtual())
     yield made

@@ -10,32 +10,10 @@ from typing import Any
 import pytest
 
 import cascade as cs
-from cascade.limits import UNLIMITED, Grant, Limits
+from cascade.limits import UNLIMITED, Limits
 from support.fake_timers import SECOND, FakeTimers
+from support.limit_requests import ask, in_use, now
 from support.observation import settle
-
-
-@pytest.fixture
-def timers() -> FakeTimers:
-    return FakeTimers()
-
-
-@pytest.fixture
-def make(timers: FakeTimers) -> Callable[..., Limits]:
-    return lambda **capacities: Limits(capacities, timers, lambda: None)
-
-
-def now(limits: Limits, **amounts: Any) -> Grant | None:
-    return limits.try_acquire(limits.request("shop.fetch", "fetch", 1, amounts))
-
-
-def ask(limits: Limits, **amounts: Any) -> asyncio.Task[Grant]:
-    return asyncio.ensure_future(limits.acquire(limits.request("shop.fetch", "fetch", 1, amounts)))
-
-
-def in_use(limits: Limits) -> dict[str, float]:
-    return {state.name: state.in_use for state in limits.snapshot()}
-
 
 # -- amounts ---------------------------------------------------------------------------------------------------
 

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 import cascade as cs
-from cascade.limits import Grant, Limits, LimitState
-from support.fake_timers import FakeTimers
+from cascade.limits import Limits, LimitState
+from support.limit_requests import ask, now
 from support.observation import settle
-
-
-@pytest.fixture
-def timers() -> FakeTimers:
-    return FakeTimers()
-
-
-@pytest.fixture
-def limits(timers: FakeTimers) -> Limits:
-    return Limits({"gpu": 2}, timers, lambda: None)
-
-
-def ask(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> asyncio.Task[Grant]:
-    return asyncio.ensure_future(limits.acquire(limits.request(f"shop.{task}", task, run, amounts)))
-
-
-def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> Grant | None:
-    return limits.try_acquire(limits.request(f"shop.{task}", task, run, amounts))
 
 
 def test_a_limit_is_given_a_capacity_and_nothing_else(limits: Limits) -> None:

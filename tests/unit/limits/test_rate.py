@@ -21,11 +21,6 @@ MINUTE = 60 * SECOND
 
 
 @pytest.fixture
-def timers() -> FakeTimers:
-    return FakeTimers()
-
-
-@pytest.fixture
 def limits(timers: FakeTimers) -> Limits:
     return Limits(None, timers, lambda: None)
 

@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 import cascade as cs
-from cascade.limits import UNLIMITED, Grant, Limits
-from support.fake_timers import FakeTimers
-
-
-@pytest.fixture
-def timers() -> FakeTimers:
-    return FakeTimers()
-
-
-@pytest.fixture
-def limits(timers: FakeTimers) -> Limits:
-    return Limits({"gpu": 2}, timers, lambda: None)
-
-
-def ask(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> asyncio.Task[Grant]:
-    return asyncio.ensure_future(limits.acquire(limits.request(f"shop.{task}", task, run, amounts)))
-
-
-def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> Grant | None:
-    return limits.try_acquire(limits.request(f"shop.{task}", task, run, amounts))
+from cascade.limits import UNLIMITED, Limits
 
 
 @pytest.mark.parametrize(

@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import pytest
-
-from cascade.limits import Grant, Limits
+from cascade.limits import Limits
 from support.fake_timers import SECOND, FakeTimers
+from support.limit_requests import ask, now
 from support.observation import settle
-
-
-@pytest.fixture
-def timers() -> FakeTimers:
-    return FakeTimers()
-
-
-@pytest.fixture
-def limits(timers: FakeTimers) -> Limits:
-    return Limits({"gpu": 2}, timers, lambda: None)
-
-
-def ask(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> asyncio.Task[Grant]:
-    return asyncio.ensure_future(limits.acquire(limits.request(f"shop.{task}", task, run, amounts)))
-
-
-def now(limits: Limits, task: str = "fetch", run: int = 1, **amounts: float) -> Grant | None:
-    return limits.try_acquire(limits.request(f"shop.{task}", task, run, amounts))
 
 
 async def test_a_pause_ends_by_itself_and_wakes_who_waits(timers: FakeTimers, limits: Limits) -> None:

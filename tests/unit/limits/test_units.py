@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -13,30 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
-from cascade.limits import Grant, Limits
+from cascade.limits import Limits
 from support.fake_timers import FakeTimers
-
-
-@pytest.fixture
-def timers() -> FakeTimers:
-    return FakeTimers()
-
-
-@pytest.fixture
-def make(timers: FakeTimers) -> Callable[..., Limits]:
-    return lambda **capacities: Limits(capacities, timers, lambda: None)
-
-
-def now(limits: Limits, **amounts: Any) -> Grant | None:
-    return limits.try_acquire(limits.request("shop.fetch", "fetch", 1, amounts))
-
-
-def ask(limits: Limits, **amounts: Any) -> asyncio.Task[Grant]:
-    return asyncio.ensure_future(limits.acquire(limits.request("shop.fetch", "fetch", 1, amounts)))
-
-
-def in_use(limits: Limits) -> dict[str, float]:
-    return {state.name: state.in_use for state in limits.snapshot()}
+from support.limit_requests import in_use, now
 
 
 @pytest.mark.parametrize(

@@ -6,26 +6,7 @@ import itertools
 
 import cascade as cs
 from support.tasks import digest, leaf, take
-
-NAMES = [
-    "a",
-    "b",
-    "ab",
-    "a,b",
-    "a b",
-    "",
-    " ",
-    "a=1",
-    "self",
-    "args",
-    "é",
-    "e\u0301",
-    "\0",
-    "a\0",
-    "\n",
-    "日本",
-    "\ud800",
-]
+from support.values import NAMES
 
 
 def test_argument_names_with_any_character(cold: cs.Engine) -> None:

@@ -11,27 +11,8 @@ import pytest
 
 import cascade as cs
 from support.tasks import digest, leaf, take
-from support.values import HostileKey, canonical
+from support.values import NAMES, HostileKey, canonical
 
-NAMES = [
-    "a",
-    "b",
-    "ab",
-    "a,b",
-    "a b",
-    "",
-    " ",
-    "a=1",
-    "self",
-    "args",
-    "é",
-    "e\u0301",
-    "\0",
-    "a\0",
-    "\n",
-    "日本",
-    "\ud800",
-]
 NAMES += ["x" * 10_000, "class", "$.args[0]", "\U0001f600", "None", "1"]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,13 +13,6 @@ from cascade.testing import VirtualTime
 from support.tasks import keep
 
 DAY = 86_400.0
-
-
-@pytest.fixture
-def virtual() -> Iterator[VirtualTime]:
-    made = VirtualTime()
-    yield made
-    made.close()
 
 
 @cs.task(mode="inline")

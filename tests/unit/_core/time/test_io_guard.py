@@ -9,20 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 import cascade as cs
 from cascade.testing import VirtualTime
 from support.tasks import keep
-
-
-@pytest.fixture
-def virtual() -> Iterator[VirtualTime]:
-    made = VirtualTime()
-    yield made
-    made.close()
 
 
 @cs.task
