@@ -96,6 +96,7 @@ fireflies: $(VENV)/.built $(VENV)/.cli
 
 lint: $(VENV)/.tools
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	PATH="$(abspath $(BIN)):$$PATH" cython-lint cascade  # it looks for pycodestyle there
 
 types: $(VENV)/.built $(VENV)/.tools

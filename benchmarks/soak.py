@@ -112,7 +112,7 @@ async def soak(record: Record, seconds: float) -> None:
             settle_down()
             # A stall, as machines have them: nearly everybody's message lies in a channel after it, and the memory for
             # that is taken before any is measured.
-            time.sleep(min(PERIOD, seconds / 4))
+            time.sleep(min(PERIOD, seconds / 4))  # noqa: ASYNC251 - the loop is to stand still
             print(READY, flush=True)
             await watch(engine, record, society, seconds)
             society.closing = True

@@ -1,5 +1,7 @@
 """Cascade: declarative, recursive task graphs at the speed of a hand-written loop.
 
+The public names, and where each is:
+
     task, LazyResult, gather    what expressions are written with      cascade/_core/expr/, cascade/expressions/
     Router, SKIPPED             branching                              cascade/expressions/router.py
     sequence, pipeline          order                                  cascade/expressions/order.py

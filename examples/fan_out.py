@@ -1,6 +1,6 @@
 """Fetch many pages at once, count their words, and put the counts together: a graph made by a task.
 
-    python examples/fan_out.py
+python examples/fan_out.py
 """
 
 from __future__ import annotations

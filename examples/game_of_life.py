@@ -1,6 +1,6 @@
 """Conway's Game of Life, without a board: each cell is an agent that knows its eight neighbours and nothing else.
 
-    python examples/game_of_life.py
+python examples/game_of_life.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Poll jobs of a flaky service until they are done: retries with jitter, a rate limit, looks further and further apart.
 
-    python examples/poller.py
+python examples/poller.py
 """
 
 from __future__ import annotations

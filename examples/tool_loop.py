@@ -1,6 +1,6 @@
 """An agent with tools: a language model says what to do next, until it says that it is done. The model is a fake.
 
-    python examples/tool_loop.py
+python examples/tool_loop.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A traffic light at a crossing for people: states that call each other for ever, a button, and an operator.
 
-    python examples/traffic_light.py
+python examples/traffic_light.py
 """
 
 from __future__ import annotations

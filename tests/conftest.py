@@ -43,9 +43,9 @@ def import_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def cold() -> Iterator[cs.Engine]:
+def cold() -> cs.Engine:
     """An engine that has met no expression yet."""
-    yield cs.Engine(templates=cs.Templates())
+    return cs.Engine(templates=cs.Templates())
 
 
 @pytest.fixture

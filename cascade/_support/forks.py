@@ -41,7 +41,7 @@ def _renew() -> None:
     failure = None
     for thing in list(_known):
         try:
-            thing._renew()
+            thing._renew()  # noqa: SLF001 - what classes give for this, and for nobody else
         except Exception as error:  # the others are to be renewed all the same
             failure = error
     if failure is not None:

@@ -155,7 +155,7 @@ def _reduced(value: Any) -> list[Any]:
 
 def _task(value: Task) -> Parts:
     """The callable, how it is called and where, and what each call is given beside its arguments."""
-    (module, *identity), fills, policies = value._content()
+    (module, *identity), fills, policies = value._content()  # noqa: SLF001 - the core shows its content to the cache only
     code = [Used(method) for method in callable_code(value.fn)]
     parts = [value.fn, module_name(module), tuple(identity), fills, policies, len(code), *code]
     return b"Task", parts, lambda i: (".fn", "", "", ".defaults", ".policies")[i] if i < 5 else ""
@@ -163,7 +163,7 @@ def _task(value: Task) -> Parts:
 
 def _lazy(value: LazyResult) -> Parts:
     """The task, the shape of the call, and all its operands: arguments, and what stands beside them."""
-    task, ((module, *identity), positional, names, roles), operands = value._content()
+    task, ((module, *identity), positional, names, roles), operands = value._content()  # noqa: SLF001
     parts = [task, module_name(module), tuple(identity), positional, names, roles, *operands]
     labels = [f".args[{i}]" for i in range(positional)] + [f".kwargs[{name!r}]" for name in names]
     labels += [f".policies[{role!r}]" if role != "after" else ".after(...)" for role in roles]

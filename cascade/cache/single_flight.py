@@ -81,7 +81,7 @@ class Leader:
             return
         if (flights := self._flights) is not None:
             self._flights = None
-            flights._share(self._name, value)
+            flights.share(self._name, value)
 
     def failed(self) -> None:
         """End with a failure or cancellation: the call that has waited longest becomes the leader."""
@@ -89,7 +89,7 @@ class Leader:
             self.pending.failed()  # does nothing if it has ended
         if (flights := self._flights) is not None:
             self._flights = None
-            flights._pass_on(self._name)
+            flights.pass_on(self._name)
 
     def __enter__(self) -> Leader:
         return self
@@ -151,13 +151,15 @@ class SingleFlight:
                 waiting.remove(future)
             raise
 
-    def _share(self, name: tuple[int, bytes], value: Any) -> None:
+    def share(self, name: tuple[int, bytes], value: Any) -> None:
+        """Give the result to all calls that wait for it."""
         shared = SharedResult(value)
         for future in self._flights.pop(name).waiting:
             if _is_awaited(future):
                 future.set_result(shared)
 
-    def _pass_on(self, name: tuple[int, bytes]) -> None:
+    def pass_on(self, name: tuple[int, bytes]) -> None:
+        """Make the call that has waited longest the leader."""
         waiting = self._flights[name].waiting
         while waiting:
             future = waiting.popleft()

@@ -44,6 +44,7 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("cascade")
 
+
 @public
 class DiskStore:
     """Keeps results in one SQLite file; evicts the least recently used first.
@@ -73,9 +74,7 @@ class DiskStore:
 
     blocking = True
 
-    def __init__(
-        self, path: str | os.PathLike[str], max_entries: int = 100_000, *, max_bytes: int = 1 << 30
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], max_entries: int = 100_000, *, max_bytes: int = 1 << 30) -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise PolicyError(f"path must be a path, got `{type(path).__name__}`")
         # Absolute: the process may be somewhere else when the file is opened.

@@ -244,7 +244,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             return
         from cascade.clock.deadlock import describe
 
-        started = {handle for engine in engines for run in engine.runs for handle in run._handles()}
+        started = {handle for engine in engines for run in engine.runs for handle in run._handles()}  # noqa: SLF001
         plain = asyncio.all_tasks(self) - started
         message = describe(engines, [_name_of(task) for task in plain if not any(e.awaits(task) for e in engines)])
         if not [engine for engine in engines if engine.tell_deadlock(message)]:

@@ -89,9 +89,7 @@ async def save_later(host: Host, policy: CachePolicy, key: bytes, value: Any, ru
     return hit
 
 
-def _entries(
-    host: Host, policy: Any, key: bytes, value: Any, run: Run, lead: Leader
-) -> list[tuple[bytes, Any]]:
+def _entries(host: Host, policy: Any, key: bytes, value: Any, run: Run, lead: Leader) -> list[tuple[bytes, Any]]:
     """What is to be kept for a result, under which keys: it comes first."""
     if lead.needs is None or not getattr(policy, "depends", False):
         return [(key, value)]

@@ -196,6 +196,8 @@ class Callbacks:
         """An inline call of a task under the auto rule has held up the loop."""
         _logger.warning(
             "a call of task %s.%s that held up the event loop took %.1f ms: from now on it runs in worker threads",
-            module, qualname, seconds * 1e3,
+            module,
+            qualname,
+            seconds * 1e3,
         )
         self._host.services.emitter.demoted(f"{module}.{qualname}", seconds)

@@ -241,9 +241,7 @@ class EventEmitter:
         """A resource is torn down."""
         if kind := self._wanted.get("ResourceReleased"):
             self._emit(
-                kind(
-                    time=self._time(), run=run, name=name, scope=scope, error=None if error is None else text(error)
-                )
+                kind(time=self._time(), run=run, name=name, scope=scope, error=None if error is None else text(error))
             )
 
     # ------------------------------------------------------------------------------------------------- templates

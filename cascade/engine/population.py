@@ -319,9 +319,7 @@ class _Restarting:
         return run
 
 
-def start_many(
-    host: Host, targets: Iterable[Any], params: Mapping[str, Any] | None, on_failure: Any
-) -> Population:
+def start_many(host: Host, targets: Iterable[Any], params: Mapping[str, Any] | None, on_failure: Any) -> Population:
     """Start a population. See `Engine.start_many`."""
     if not isinstance(on_failure, Restart) and on_failure not in ("leave", "stop"):
         raise PolicyError(f"expected on_failure 'leave', 'stop' or a `Restart`, got {on_failure!r}")

@@ -84,7 +84,7 @@ class Run(Evaluation):
 
     @property
     def state(self) -> str:
-        """"ready", "running", "parked"; "done", "failed", "cancelled", or "skipped" if the target was skipped."""
+        """One of "ready", "running", "parked"; "done", "failed", "cancelled", "skipped" (the target was skipped)."""
         if self._finished:
             if self._errors:
                 return "skipped" if self._skipped else "failed"

@@ -1,12 +1,12 @@
 """Events: what happens in an engine, for subscribers.
 
-    event         the events: frozen structs
-    bus           subscriptions, and the delivery of events
-    observer      the base of the ready-made subscribers: attached to engines, and detached
-    log           events as JSON lines in a file, and back; line_writer: the file with its buffer
-    console       runs as lines for people; run_digest, line_limiter: which lines are left out
-    logger        events as records of standard logging
-    text          an event as text, for console and logger
+event         the events: frozen structs
+bus           subscriptions, and the delivery of events
+observer      the base of the ready-made subscribers: attached to engines, and detached
+log           events as JSON lines in a file, and back; line_writer: the file with its buffer
+console       runs as lines for people; run_digest, line_limiter: which lines are left out
+logger        events as records of standard logging
+text          an event as text, for console and logger
 """
 
 from __future__ import annotations

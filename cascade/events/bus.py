@@ -52,7 +52,7 @@ class Subscription(Generic[E]):
 
     def cancel(self) -> None:
         """End the subscription: no event is delivered any more, not even a queued one; does nothing if cancelled."""
-        self._bus._cancel(self)
+        self._bus._cancel(self)  # noqa: SLF001 - bus and subscription are one thing in two halves
 
     def __enter__(self) -> Subscription[E]:
         return self
@@ -93,7 +93,15 @@ class Events:
     """
 
     __slots__ = (
-        "__weakref__", "_changed", "_counts", "_delivering", "_interrupt", "_lock", "_queue", "_receivers", "_report",
+        "__weakref__",
+        "_changed",
+        "_counts",
+        "_delivering",
+        "_interrupt",
+        "_lock",
+        "_queue",
+        "_receivers",
+        "_report",
         "_subscriptions",
     )
 
@@ -189,9 +197,10 @@ class Events:
             self._interrupt_loop(error)
             return
         receiver.failures += 1
-        if type(error) in receiver._reported or len(receiver._reported) >= _KINDS:
+        reported = receiver._reported  # noqa: SLF001 - see Subscription.cancel
+        if type(error) in reported or len(reported) >= _KINDS:
             return
-        receiver._reported.add(type(error))
+        reported.add(type(error))
         message = (
             f"event subscriber {_name(receiver.fn)} failed at {type(event).__name__}; "
             f"it will not be reported again for {type(error).__name__}"

@@ -34,7 +34,14 @@ if TYPE_CHECKING:
 __all__ = ["EventConsole"]
 
 _QUIET = (
-    RunStarted, RunFinished, NodeFailed, NodeRetrying, NodeSkipped, NodeBlocked, NodeUnblocked, ResourceReleased,
+    RunStarted,
+    RunFinished,
+    NodeFailed,
+    NodeRetrying,
+    NodeSkipped,
+    NodeBlocked,
+    NodeUnblocked,
+    ResourceReleased,
     TaskDemoted,
 )
 _STYLES = {

@@ -107,9 +107,7 @@ class EventLogger(Observer):
             return
         word, text = worded(event)
         fields = {f"event_{name}": getattr(event, name) for name in event.__struct_fields__}
-        self._logger.log(
-            level, "%s %s: %s", owner(event), word, text, extra={"event": type(event).__name__, **fields}
-        )
+        self._logger.log(level, "%s %s: %s", owner(event), word, text, extra={"event": type(event).__name__, **fields})
 
 
 def _worst(kind: type[Event]) -> int:

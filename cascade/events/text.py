@@ -141,11 +141,13 @@ _WORDS: dict[type[Event], Callable[[Any], tuple[str, str]]] = {
     ResourceAcquired: lambda event: ("acquired", f"{plain(event.name)} ({event.scope})"),
     ResourceReleased: _released,
     TemplateBuilt: lambda event: (
-        "template", f"built for {plain(event.target)}: {counted(event.nodes, 'node')} in {span(event.seconds)}"
+        "template",
+        f"built for {plain(event.target)}: {counted(event.nodes, 'node')} in {span(event.seconds)}",
     ),
     TemplateLoaded: lambda event: ("template", f"loaded for {plain(event.target)}: {counted(event.nodes, 'node')}"),
     TemplateEvicted: lambda event: ("template", f"evicted for {plain(event.target)}: {counted(event.nodes, 'node')}"),
     TaskDemoted: lambda event: (
-        "demoted", f"{plain(event.task)} to worker threads: a call held up the event loop for {span(event.seconds)}"
+        "demoted",
+        f"{plain(event.task)} to worker threads: a call held up the event loop for {span(event.seconds)}",
     ),
 }

@@ -18,8 +18,20 @@ from cascade._support.failures import message
 __all__ = ["ConversionError", "check_type", "convert", "kind_of", "shown", "type_name"]
 
 Kind = Literal[
-    "any", "bool", "int", "float", "text", "bytes", "scalar", "literal", "enum", "union", "items", "dict",
-    "object", "class",
+    "any",
+    "bool",
+    "int",
+    "float",
+    "text",
+    "bytes",
+    "scalar",
+    "literal",
+    "enum",
+    "union",
+    "items",
+    "dict",
+    "object",
+    "class",
 ]
 
 _WORDS = {
@@ -42,7 +54,6 @@ _SERIES: tuple[tuple[type, type], ...] = (
 # Instances of subclasses of these are another thing: True is no number, and a datetime is no date.
 _EXACT = ("int", "float", "scalar")
 _Class = type
-
 
 
 class _Short(reprlib.Repr):

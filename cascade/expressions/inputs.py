@@ -47,9 +47,7 @@ class _Spec:
     type: Any
     description: str | None
 
-    def __init__(
-        self, name: str, default: Any = NOTHING, type: Any = None, description: str | None = None
-    ) -> None:
+    def __init__(self, name: str, default: Any = NOTHING, type: Any = None, description: str | None = None) -> None:
         self._check_name(name)
         if description is not None and not isinstance(description, str):
             raise TypeError(f"expected a description as `str`, got `{_kind(description)}` - at {self.word} {name!r}")
@@ -159,9 +157,7 @@ Spec: TypeAlias = ParamSpec | EnvSpec
 
 
 @public
-def Param(
-    name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None
-) -> LazyResult:
+def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:
     """A lazy result whose value is given to the run: ``cs.run(target, params={name: value})``.
 
     Args:
@@ -191,9 +187,7 @@ def Param(
 
 
 @public
-def Env(
-    name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None
-) -> LazyResult:
+def Env(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:
     """A lazy result whose value is that of an environment variable when the run starts.
 
     Args:

@@ -101,9 +101,7 @@ _ROWS = (
         word="condition",
         shape="condition",
     ),
-    NodeKind(
-        _core["map"], (0, 0), keywords=True, policies=POLICIES, constants=True, prefix="map of ", shape="map"
-    ),
+    NodeKind(_core["map"], (0, 0), keywords=True, policies=POLICIES, constants=True, prefix="map of ", shape="map"),
     NodeKind(_core["param"], (1, 1), word="param", named=True, shape="input"),
     NodeKind(_core["env"], (1, 1), word="variable", named=True, shape="input"),
     NodeKind(_core["inject"], (0, 0), word="resource", named=True, shape="resource"),

@@ -22,8 +22,7 @@ from cascade.exceptions import TemplateError
 NATIVE_SOLVER = "cascade.protocols.NativeSolver"
 
 CallKind = Literal[
-    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets",
-    "send", "select"
+    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets", "send", "select"
 ]
 CallMode = Literal["default", "auto", "inline", "thread", "process"]
 CollectionKind = Literal["list", "tuple", "set", "frozenset"]

@@ -131,9 +131,7 @@ class DryRun(Struct, frozen=True):
 
 
 @public
-def dry_run(
-    target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None
-) -> DryRun:
+def dry_run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None) -> DryRun:
     """Return what a run of a target would do, as far as it is known before anything runs. Nothing does.
 
     Args:

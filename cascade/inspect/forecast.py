@@ -321,9 +321,7 @@ class _Search:
         return order
 
 
-def _raise(
-    wanted: list[Runs], gates: list[tuple[str, ...]], index: int, runs: Runs, why: tuple[str, ...]
-) -> None:
+def _raise(wanted: list[Runs], gates: list[tuple[str, ...]], index: int, runs: Runs, why: tuple[str, ...]) -> None:
     """Somebody wants a node's value."""
     if wanted[index] != "surely":
         wanted[index] = runs

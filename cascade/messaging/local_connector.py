@@ -75,7 +75,7 @@ class LocalConnector:
             self._connections -= 1
         if not self._connections:
             for subscription in self._take_subscriptions():
-                subscription._end()
+                subscription._end()  # noqa: SLF001 - users cancel it, and only its connector ends it
 
     async def publish(self, topic: str, message: bytes) -> None:
         """Send a message to all subscriptions that match.
@@ -101,7 +101,7 @@ class LocalConnector:
                         f"{heard.waiting} messages wait"
                     )
         for heard in wanting:
-            heard._take(topic, message)
+            heard._take(topic, message)  # noqa: SLF001
 
     def subscribe(self, topics: str) -> Subscription:
         """Listen to topics, from now on.

@@ -73,9 +73,9 @@ def end(generator: Generator[Any, Any, Any], failure: BaseException | None, name
     return wrong
 
 
-async def end_async(generator: AsyncGenerator[Any, Any], failure: BaseException | None, name: str) -> (
-    BaseException | None
-):
+async def end_async(
+    generator: AsyncGenerator[Any, Any], failure: BaseException | None, name: str
+) -> BaseException | None:
     """Run an async generator from its `yield` to its end; see `end`."""
     traceback = None if failure is None else failure.__traceback__
     try:

@@ -214,9 +214,7 @@ class Templates(TemplateTable):
     @property
     def stats(self) -> TemplateStats:
         """The counters as they stand now."""
-        return TemplateStats(
-            self.hits, self.misses, self._builds, self._solves, self.evictions, self._loaded
-        )
+        return TemplateStats(self.hits, self.misses, self._builds, self._solves, self.evictions, self._loaded)
 
 
 @public

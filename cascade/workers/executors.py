@@ -114,7 +114,8 @@ class ThreadExecutor:
             return function(*arguments, **keywords)
         finally:
             took = time.perf_counter_ns() - start
-            if task._measured(took) and self._demoted is not None:
+            demoted = task._measured(took)  # noqa: SLF001 - the rule of mode="auto" lies in the core
+            if demoted and self._demoted is not None:
                 self._demoted(task.module, task.name, took * 1e-9)
             self._calling.discard(me)
 

@@ -62,9 +62,7 @@ def imports_of(path: Path) -> Iterator[str]:
                 yield full if full in MODULES else node.module
 
 
-IMPORTS = {
-    path: sorted({name for name in imports_of(path) if (module_of(path), name) != EXCEPTION}) for path in FILES
-}
+IMPORTS = {path: sorted({name for name in imports_of(path) if (module_of(path), name) != EXCEPTION}) for path in FILES}
 
 
 def folder_of(module: str) -> str:

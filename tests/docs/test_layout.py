@@ -62,9 +62,7 @@ BY_MODULE = {module: where for where, names in ELSEWHERE.items() for module in n
 def modules() -> dict[str, Path]:
     """The modules of the package by their path without its end, packages left out."""
     found = [path for end in ("py", "pyx") for path in PACKAGE.rglob(f"*.{end}")]
-    return {
-        path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in sorted(found) if path.stem[0] != "_"
-    }
+    return {path.relative_to(PACKAGE).with_suffix("").as_posix(): path for path in sorted(found) if path.stem[0] != "_"}
 
 
 MODULES = modules()

@@ -24,7 +24,7 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 class Finder(doctest.DocTestFinder):
     """Finds the examples of classes in the file that they are written in, wherever users find them."""
 
-    def _from_module(self, module: ModuleType, object: object) -> bool:
+    def _from_module(self, module: ModuleType, object: object) -> bool:  # noqa: A002
         if inspect.isclass(object) and object.__module__.startswith("cascade"):
             return re.search(rf"^class {object.__name__}\b", inspect.getsource(module), re.MULTILINE) is not None
         return super()._from_module(module, object)  # type: ignore[misc]

@@ -217,7 +217,9 @@ def given(value: object) -> object:
 WAYS: dict[str, Way] = {
     **{
         f"{name}, {policy}, {kind.__name__}": _call(task, POLICIES[policy], kind)
-        for name, task in TASKS.items() for policy in POLICIES for kind in KINDS
+        for name, task in TASKS.items()
+        for policy in POLICIES
+        for kind in KINDS
         if (kind is ValueError or policy in ("nothing", "limit", "retry"))
         and not (task is sync and policy in ("timeout", "total", "all"))  # an inline call cannot be given up
         and not (task is threaded and kind is Falsy)
@@ -245,9 +247,14 @@ WAYS: dict[str, Way] = {
     "two": _way(lambda held: take(at_once(held), later(held), sync(held))),
     "nested": _way(lambda held: take(given(at_once(held)), [later(held)])),
     "tail": _way(lambda held: given(held).after(given(1)).run_if(True).with_retry(max_attempts=2).after(sync(held))),
-    **{f"resource: {scope}, {'async' if is_async else 'sync'}, {'set-up' if early else 'tear-down'}":
-        _resource(scope, is_async=is_async, early=early)
-        for scope in ("engine", "run", "call") for is_async in (False, True) for early in (False, True)},
+    **{
+        f"resource: {scope}, {'async' if is_async else 'sync'}, {'set-up' if early else 'tear-down'}": _resource(
+            scope, is_async=is_async, early=early
+        )
+        for scope in ("engine", "run", "call")
+        for is_async in (False, True)
+        for early in (False, True)
+    },
     "rule": under_a_rule,
     "pause": under_a_pause,
     "cancelled": is_cancelled,

@@ -68,9 +68,7 @@ def sync_one(name: str, log: list[str], scope: ScopeKind = "run") -> Resource:
     return resource(one, scope=scope, name=name)
 
 
-def async_one(
-    name: str, log: list[str], scope: ScopeKind = "run", pause: Callable[[], Any] | None = None
-) -> Resource:
+def async_one(name: str, log: list[str], scope: ScopeKind = "run", pause: Callable[[], Any] | None = None) -> Resource:
     async def one() -> AsyncIterator[str]:
         log.append(f"({name}")
         try:

@@ -45,7 +45,11 @@ def descriptions(count: int, strategy: SearchStrategy[Node]) -> list[Node]:
     found: list[Node] = []
 
     @settings(
-        max_examples=count, database=None, derandomize=True, deadline=None, phases=[Phase.generate],
+        max_examples=count,
+        database=None,
+        derandomize=True,
+        deadline=None,
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(strategy)
@@ -97,9 +101,7 @@ async def countdown(engine: cs.Engine, backwards: bool) -> None:
 
 async def fireflies(engine: cs.Engine, backwards: bool) -> None:
     loop = asyncio.get_running_loop()
-    swarm = Additive(
-        torus8(4), period=0.02, refractory=0.004, nudge=0.1, jitter=0.0, seed=5, now=loop.time
-    )
+    swarm = Additive(torus8(4), period=0.02, refractory=0.004, nudge=0.1, jitter=0.0, seed=5, now=loop.time)
     targets = swarm.targets()
     runs = [engine.start(target) for target in (reversed([*targets]) if backwards else targets)]
     while swarm.flashes < 200:

@@ -24,4 +24,4 @@ cdef class StructShape(Symbol):
 
 cpdef CallShape call_shape(tuple task, Py_ssize_t positional, tuple names, tuple roles=*)
 cpdef StructShape struct_shape(str module, str qualname, tuple fields)
-cpdef Symbol symbol(uint32_t id)
+cpdef Symbol symbol(uint32_t number)

@@ -91,6 +91,6 @@ cpdef StructShape struct_shape(str module, str qualname, tuple fields):
     return _intern(made, identity)
 
 
-cpdef Symbol symbol(uint32_t id):
-    """The symbol with the number ``id``. Raises `KeyError` for a number that is not in use."""
-    return _numbered[id]
+cpdef Symbol symbol(uint32_t number):
+    """The symbol with this number. Raises `KeyError` for a number that is not in use."""
+    return _numbered[number]

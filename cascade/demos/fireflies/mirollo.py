@@ -91,9 +91,7 @@ class Mirollo(Swarm[Firefly["Mirollo"]]):
         now: Callable[[], float],
     ) -> None:
         if not 0 <= nudge <= 1 or not dissipation > 0:
-            raise ValueError(
-                f"nudge must be from 0 to 1 and dissipation > 0, got {nudge!r} and {dissipation!r}"
-            )
+            raise ValueError(f"nudge must be from 0 to 1 and dissipation > 0, got {nudge!r} and {dissipation!r}")
         super().__init__(topology, period=period, seed=seed, phases=phases, now=now)
         self.alpha = math.exp(dissipation * nudge)
         self.beta = math.expm1(dissipation * nudge) / math.expm1(dissipation)

@@ -7,7 +7,6 @@ import msgspec
 __all__ = ["Summary"]
 
 
-
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     r"""The figures of a show. The fields are the keys of `--json`, in this order; `null`: not measured.
 
@@ -64,7 +63,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def start(self) -> str:
-        """"warm" if no template had to be built, as all were in memory or in a file; else "cold"."""
+        """Say "warm" if no template had to be built, as all were in memory or in a file; else "cold"."""
         return "cold" if self.builds or not self.hits + self.misses else "warm"
 
     def json(self) -> bytes:

@@ -160,9 +160,7 @@ def hello(name: str) -> str:
     return f"hello {name}"
 
 
-def test_inputs_of_an_expression_that_the_call_gives(
-    policy: cs.ResultCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_inputs_of_an_expression_that_the_call_gives(policy: cs.ResultCache, monkeypatch: pytest.MonkeyPatch) -> None:
     call = greeting().with_cache(policy)
     for name in ("ada", "eve", "ada", "eve"):
         monkeypatch.setenv("CASCADE_TEST_NAME", name)

@@ -58,9 +58,7 @@ def test_what_is_kept_is_found_while_another_thread_writes(store: DiskStore) -> 
 
 
 @pytest.mark.parametrize("how", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-def test_a_file_that_another_process_has_locked(
-    store: DiskStore, caplog: pytest.LogCaptureFixture, how: str
-) -> None:
+def test_a_file_that_another_process_has_locked(store: DiskStore, caplog: pytest.LogCaptureFixture, how: str) -> None:
     with locked(store.path, how):
         for _ in range(200):
             assert store.get(b"k", 0.0) == Hit(1)

@@ -365,7 +365,8 @@ def test_a_terminal_that_cannot_show_it_all(tmp_path: Path) -> None:
 
 
 def test_interrupted_it_cleans_up_and_says_nothing(tmp_path: Path) -> None:
-    (tmp_path / "jobs.py").write_text(textwrap.dedent("""
+    (tmp_path / "jobs.py").write_text(
+        textwrap.dedent("""
         import asyncio
         import cascade as cs
 
@@ -376,7 +377,8 @@ def test_interrupted_it_cleans_up_and_says_nothing(tmp_path: Path) -> None:
                 await asyncio.Event().wait()
             finally:
                 print("cleaned up", flush=True)
-    """))
+    """)
+    )
     with start(tmp_path, "run", "jobs:main", "--log", "json") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"
@@ -398,27 +400,31 @@ def test_nobody_reads_the_value(tmp_path: Path) -> None:
 
 
 def test_a_task_may_end_the_process(tmp_path: Path) -> None:
-    (tmp_path / "jobs.py").write_text(textwrap.dedent("""
+    (tmp_path / "jobs.py").write_text(
+        textwrap.dedent("""
         import cascade as cs
 
         @cs.task(mode="inline")
         def main():
             raise SystemExit(7)
-    """))
+    """)
+    )
     with start(tmp_path, "run", "jobs:main") as process:
         assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 7
 
 
 def test_worker_processes_find_the_module(tmp_path: Path) -> None:
-    (tmp_path / "jobs.py").write_text(textwrap.dedent("""
+    (tmp_path / "jobs.py").write_text(
+        textwrap.dedent("""
         import os
         import cascade as cs
 
         @cs.task(mode="process")
         def main():
             return os.getpid()
-    """))
+    """)
+    )
     with start(tmp_path, "run", "jobs:main", "--max-processes", "1") as process:
         out, err = process.communicate(timeout=60)
         assert err == "" and process.returncode == 0

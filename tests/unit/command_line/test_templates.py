@@ -177,12 +177,20 @@ def test_prune_what_can_no_longer_be_imported(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "script_that_ends.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(tmp_path)
     there = [
-        keep(leaf()), given(), named(__name__, "Holder.make"), named(__name__, "test_verify.<locals>.gone.by"),
-        named("__main__", "anything"), keep(cs.wait(1)), cs.gather(leaf()),
+        keep(leaf()),
+        given(),
+        named(__name__, "Holder.make"),
+        named(__name__, "test_verify.<locals>.gone.by"),
+        named("__main__", "anything"),
+        keep(cs.wait(1)),
+        cs.gather(leaf()),
     ]
     gone = [
-        named("no_such_module", "task"), named(__name__, "no_such_task"), named(__name__, "Holder.no"),
-        keep(named(__name__, "nobody.<locals>.inner")), named("script_that_ends", "task"),
+        named("no_such_module", "task"),
+        named(__name__, "no_such_task"),
+        named(__name__, "Holder.no"),
+        keep(named(__name__, "nobody.<locals>.inner")),
+        named("script_that_ends", "task"),
     ]
     path = write(tmp_path / "one", *there, *gone)
     assert main(["templates", "prune", str(path), "--missing"]) == 0

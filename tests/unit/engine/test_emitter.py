@@ -233,6 +233,7 @@ async def test_a_subscriber_that_raises_harms_nobody() -> None:
 async def test_a_subscriber_that_starts_a_run(kind: Any) -> None:
     runs: list[cs.Run] = []
     async with cs.Engine() as engine:
+
         def start(event: Event) -> None:
             if not runs:
                 runs.append(engine.start(echo(countdown(2), later(1))))

@@ -175,9 +175,7 @@ def test_tasks_do_not_hide_one_another_until_they_are_very_many() -> None:
 
 def test_of_a_crowd_of_runs_some_are_shown() -> None:
     runs = [RunStarted(time=10.0, run=number, target="jobs.main") for number in range(1, 1001)]
-    ends = [
-        RunFinished(time=10.5, run=number, outcome="done", iterations=0, seconds=0.5) for number in range(1, 1000)
-    ]
+    ends = [RunFinished(time=10.5, run=number, outcome="done", iterations=0, seconds=0.5) for number in range(1, 1000)]
     last = RunFinished(time=11.5, run=1000, outcome="failed", iterations=0, seconds=1.5, error="E: x")
     lines = shown([*runs, *ends, last])
     assert len(lines) == 20 + 20 + 1 + 1

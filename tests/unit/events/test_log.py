@@ -99,7 +99,9 @@ def test_only_the_types_asked_for_are_written_and_wanted(stage: Stage) -> None:
         log.attach(stage)
         stage.emit(RunStarted(time=0.0, run=1, target="t"), finished(1), ENDED)
         assert {kind for kind in EVENTS if stage.events.wants(kind)} == {
-            RunStarted, RunFinished, *(kind for kind in EVENTS if issubclass(kind, NodeEvent))
+            RunStarted,
+            RunFinished,
+            *(kind for kind in EVENTS if issubclass(kind, NodeEvent)),
         }  # the end of a run is when the log is flushed
     assert [line[:21] for line in file.getvalue().splitlines()] == ['{"event":"RunStarted"', '{"event":"NodeFinishe']
     assert not any(stage.events.wants(kind) for kind in EVENTS)

@@ -78,8 +78,13 @@ def test_fields_of_the_event_are_attributes_of_the_record(logger: logging.Logger
     (record,) = records.records
     fields = {name: value for name, value in vars(record).items() if name.startswith("event")}
     assert fields == {
-        "event": "RunFinished", "event_time": 2.0, "event_run": 3, "event_outcome": "failed", "event_iterations": 2,
-        "event_seconds": 1.0, "event_error": "ValueError: 100 % wrong",
+        "event": "RunFinished",
+        "event_time": 2.0,
+        "event_run": 3,
+        "event_outcome": "failed",
+        "event_iterations": 2,
+        "event_seconds": 1.0,
+        "event_error": "ValueError: 100 % wrong",
     }
 
 

@@ -196,7 +196,9 @@ def test_the_engines_own_kinds() -> None:
             linkStyle 4,5,8 stroke-dasharray:8 5
             linkStyle 7 stroke-dasharray:2 4
             style n7 stroke-width:3px""")
-    assert made.dot == dedent(r"""
+    assert (
+        made.dot
+        == dedent(r"""
         digraph template {
             n0 [shape=parallelogram, label="param 'n'\nslot 2"];
             n1 [shape=cylinder, label="resource 'db'"];
@@ -214,6 +216,7 @@ def test_the_engines_own_kinds() -> None:
             n0 -> n7 [style=dotted, label="condition"];
             n6 -> n7 [style=dashed, label="then"];
         }""").lstrip()
+    )
 
 
 @pytest.mark.parametrize("text", AWKWARD)

@@ -353,7 +353,15 @@ def test_closures_and_data_never_reach_the_file(tmp_path: Path) -> None:
     engine.templates.save(tmp_path / "one")
     found = (tmp_path / "one").read_bytes()
     for text in (
-        secret, "a-default", "a-constant", "a-literal", "a-dict-key", "bytes-that", "an-argument", "a-given", "secret",
+        secret,
+        "a-default",
+        "a-constant",
+        "a-literal",
+        "a-dict-key",
+        "bytes-that",
+        "an-argument",
+        "a-given",
+        "secret",
     ):
         assert text.encode() not in found
     import msgspec

@@ -45,9 +45,7 @@ def test_a_new_file_whose_name_is_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.posix_only
-def test_a_new_file_is_open_to_no_more_users_than_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_file_is_open_to_no_more_users_than_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "shapes"
     rewrite(path, lambda there: KEPT)
     path.chmod(0o600)

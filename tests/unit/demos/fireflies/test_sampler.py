@@ -56,9 +56,7 @@ def test_of_more_the_raster_has_some_of_every_column(topology: Topology) -> None
     swarm = made(topology)
     before = [len(firefly.neighbours) for firefly in swarm.fireflies]
     look_at(swarm, raster=True)
-    watched = [
-        place for place, firefly in enumerate(swarm.fireflies) if len(firefly.neighbours) == before[place] + 1
-    ]
+    watched = [place for place, firefly in enumerate(swarm.fireflies) if len(firefly.neighbours) == before[place] + 1]
     assert 400 < len(watched) <= 1000
     assert len({place % topology.width for place in watched}) == topology.width
     assert watched == list(range(0, len(topology), watched[1]))  # evenly
