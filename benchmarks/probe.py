@@ -25,7 +25,7 @@ class _Steps(Nothing):
     """The first steps of a run, taken by an engine that is warm and never runs anything."""
 
     def __init__(self) -> None:
-        self._take = Engine()._scheduler.rehearse
+        self._take = Engine()._driver.scheduler.rehearse
 
 
 class Extraction(_Steps):
