@@ -28,7 +28,7 @@ cdef extern from "Python.h":
     PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
 
 cdef enum:
-    FLYING = 1024  # items of a map on their way at once, if it does not say
+    IN_FLIGHT = 1024  # items of a map on their way at once, if it does not say
     SHOWN = 20  # routes that an error lists
 
 cdef object _later = object()
@@ -40,10 +40,10 @@ cdef class MapState:
     """A map that has begun: what it has still to start, and what it has so far."""
 
 
-cdef class Deciding(Awaiting):
+cdef class Branching(Waiting):
     """The part of a run that decides."""
 
-    cdef PyObject* decide(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+    cdef PyObject* execute_builtin(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """Evaluate a node of one of the engine's own kinds: its value, PENDING, or DEFERRED. A new reference."""
         if node.kind == WAIT:
             return self.wait(frame, node, at)
@@ -68,7 +68,7 @@ cdef class Deciding(Awaiting):
         Py_INCREF(value)
         return <PyObject*>value
 
-    cdef PyObject* skipped(self, Frame frame, Node* node) noexcept:
+    cdef PyObject* inherited_skip(self, Frame frame, Node* node) noexcept:
         """The skip that a node must pass on, as something that it needs was skipped; NULL if none was. Borrowed."""
         cdef int32_t* needs = frame.template.needs + node.first_need
         cdef Py_ssize_t i
@@ -86,7 +86,7 @@ cdef class Deciding(Awaiting):
         cdef Py_ssize_t wanted = frame.chosen[at]
         cdef PyObject* value = NULL
         if wanted < 0:
-            wanted = self.branch(frame, node) if node.kind == GUARD else self.route(frame, node, &value)
+            wanted = self.choose_branch(frame, node) if node.kind == GUARD else self.choose_route(frame, node, &value)
         if value is NULL and wanted < 0:
             skip = Skip.__new__(Skip)
             (<Skip>skip).template = frame.template
@@ -98,21 +98,21 @@ cdef class Deciding(Awaiting):
             value = frame.values[wanted]
         if value is NULL:
             frame.chosen[at] = <int32_t>wanted
-            frame.want(<int32_t>wanted)
+            frame.demand(<int32_t>wanted)
             value = DEFERRED
         elif Py_TYPE(value) == SkipType:
             frame.skipping = True
         Py_INCREF_(value)
         return value
 
-    cdef Py_ssize_t branch(self, Frame frame, Node* node) except -2:
+    cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2:
         """Which of a frame's values a condition wants; -1: none, the node is skipped."""
         cdef int32_t* operands = frame.template.operands + node.first_operand
         if <object>frame.values[operands[0]]:
             return operands[1]
         return operands[2] if node.operands > 2 else -1
 
-    cdef Py_ssize_t route(self, Frame frame, Node* node, PyObject** value) except -2:
+    cdef Py_ssize_t choose_route(self, Frame frame, Node* node, PyObject** value) except -2:
         """Which of a frame's values a router wants; where no route is an expression, the value itself (borrowed)."""
         cdef Template template = frame.template
         cdef int32_t* operands = template.operands + node.first_operand
@@ -151,7 +151,7 @@ cdef class Deciding(Awaiting):
             items = state.zipped.take()
             state.exhausted = items is None
         if items is None:
-            if state.flying == 0:
+            if state.in_flight == 0:
                 Py_INCREF(state.results)
                 return <PyObject*>state.results
             Py_INCREF_(DEFERRED)
@@ -164,8 +164,8 @@ cdef class Deciding(Awaiting):
             lazy = with_role(lazy, role, operand)
         state.results.append(None)
         self.item = len(state.results)
-        state.flying += 1
-        if state.flying < state.bound:
+        state.in_flight += 1
+        if state.in_flight < state.concurrency:
             state.queued = True
             frame.push_ready(<int32_t>at)
         Py_INCREF(lazy)
@@ -182,12 +182,12 @@ cdef class Deciding(Awaiting):
         state.constants = []
         state.policies = []
         state.results = []
-        state.bound = FLYING
+        state.concurrency = IN_FLIGHT
         constant = []
         for i, role in enumerate(roles, node.operands):
             value = <object>frame.values[operands[i]]
             if role == "concurrency":
-                state.bound = min(value, PY_SSIZE_T_MAX)
+                state.concurrency = min(value, PY_SSIZE_T_MAX)
             elif role.startswith("const "):
                 constant.append(role[6:])
                 state.constants.append(value)

@@ -103,7 +103,7 @@ cdef class Frame:
         cdef Template template = self.template
         cdef Py_ssize_t i, j
         cdef int32_t* consumers
-        self.allot(2)
+        self.allocate_arrays(2)
         for i in range(self.next, template.node_count):
             self.needs[i] = template.nodes[i].needs
         for i in range(self.next):
@@ -118,7 +118,7 @@ cdef class Frame:
         self.scattered = True
         return 0
 
-    cdef int allot(self, Py_ssize_t arrays) except -1:
+    cdef int allocate_arrays(self, Py_ssize_t arrays) except -1:
         """Room for so many numbers a node, and an empty heap."""
         cdef Py_ssize_t count = self.template.node_count
         if self.needs is NULL:
@@ -135,21 +135,21 @@ cdef class Frame:
         cdef Py_ssize_t i
         cdef dict _maps = self.maps  # to be let go of last
         self.maps = None
-        self.allot(3)
+        self.allocate_arrays(3)
         for i in range(self.template.node_count):
-            self.needs[i] = UNWANTED
+            self.needs[i] = UNDEMANDED
             self.chosen[i] = -1
         self.scattered = True
-        self.want(self.template.node_count - 1)
+        self.demand(self.template.node_count - 1)
         return 0
 
-    cdef void want(self, int32_t node) noexcept:
+    cdef void demand(self, int32_t node) noexcept:
         """Somebody wants a node's value: so it wants all that it must have before it starts, and they in turn."""
         cdef Template template = self.template
         cdef int32_t top = node  # of a stack that runs through `chosen`, which nobody uses before he has started
         cdef int32_t* needs
         cdef Py_ssize_t i
-        if self.needs[node] != UNWANTED:
+        if self.needs[node] != UNDEMANDED:
             return
         self.needs[node] = 0
         while top >= 0:
@@ -161,7 +161,7 @@ cdef class Frame:
                 if self.values[needs[i]] is not NULL:
                     continue
                 self.needs[node] += 1
-                if self.needs[needs[i]] == UNWANTED:
+                if self.needs[needs[i]] == UNDEMANDED:
                     self.needs[needs[i]] = 0
                     self.chosen[needs[i]] = top
                     top = needs[i]
@@ -177,7 +177,7 @@ cdef class Frame:
             return
         consumers = self.template.consumers + resolved.first_consumer
         for i in range(resolved.consumers):
-            if self.needs[consumers[i]] != UNWANTED:
+            if self.needs[consumers[i]] != UNDEMANDED:
                 self.needs[consumers[i]] -= 1
                 if self.needs[consumers[i]] == 0:
                     self.push_ready(consumers[i])
