@@ -80,7 +80,7 @@ def inject(name):
     <LazyResult db()>
     """
     if type(name) is not str or not name:
-        raise TypeError(f"expected the name of a resource as a non-empty `str`, got {name!r}")
+        raise TypeError(f"name of a resource must be a non-empty str, got {name!r}")
     return lazy_call(_task_of(INJECT, name), ())
 
 

@@ -123,9 +123,9 @@ cdef class LazyResult(Governable):
             PolicyError: a predecessor is no lazy result.
         """
         made = self
-        for predecessor in predecessors:
+        for index, predecessor in enumerate(predecessors):
             if type(predecessor) is not LazyResult:
-                raise PolicyError(f"expected lazy results to come after, got `{type(predecessor).__name__}`")
+                raise PolicyError(f"predecessors[{index}] must be a lazy result, got `{type(predecessor).__name__}`")
             made = with_role(made, "after", predecessor)
         return made
 
@@ -192,7 +192,7 @@ cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
     cdef Py_ssize_t i, place = lazy.count
     if role != "after":
         if not takes_policies(kind_of(kind)):
-            raise PolicyError(f"expected a call of a task to give a {role} policy to, got `{kind}`")
+            raise PolicyError(f"a {role} policy must be given to a call of a task, got a node of kind {kind!r}")
         if role == "cache":
             check_cached(operand, <object>lazy.task)
         elif role == "timeout":

@@ -12,15 +12,15 @@ cdef class Retry:
         self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=()
     ):
         if type(max_attempts) is not int or max_attempts < 1:
-            raise PolicyError(f"expected max_attempts as an int of at least 1, got {max_attempts!r}")
+            raise PolicyError(f"max_attempts must be an int >= 1, got {max_attempts!r}")
         self.max_attempts = min(max_attempts, 2**31)
         self.delay = _span(delay, "delay")
         if isinstance(backoff, bool) or not isinstance(backoff, (int, float)) or not 1 <= backoff < float("inf"):
-            raise PolicyError(f"expected backoff as a number of at least 1, got {backoff!r}")
+            raise PolicyError(f"backoff must be a number >= 1, got {backoff!r}")
         self.backoff = min(backoff, 1e9)
         self.max_delay = None if max_delay is None else _span(max_delay, "max_delay")
         if jitter is not None and (type(jitter) is not str or jitter != "full"):
-            raise PolicyError(f"expected jitter 'full' or None, got {jitter!r}")
+            raise PolicyError(f"jitter must be None or 'full', got {jitter!r}")
         self.jitter = jitter
         self.on = _exceptions(on, "on")
         self.give_up_on = _exceptions(give_up_on, "give_up_on")
@@ -51,7 +51,7 @@ cdef class Timeout:
 
     def __init__(self, seconds=None, total=None):
         if seconds is None and total is None:
-            raise PolicyError("expected a timeout for an attempt, in total, or both; got neither")
+            raise PolicyError("timeout must have `seconds` (for one attempt), `total` (for all), or both, got neither")
         self.seconds = None if seconds is None else _span(seconds, "seconds")
         self.total = None if total is None else _span(total, "total")
 
@@ -156,7 +156,7 @@ def _exceptions(kinds, what):
     for kind in given:
         if not isinstance(kind, type) or not issubclass(kind, BaseException):
             shown = kind.__name__ if isinstance(kind, type) else repr(kind)
-            raise PolicyError(f"expected exception types in {what}, got {shown}")
+            raise PolicyError(f"{what} must be exception types, got {shown}")
     return tuple(given)
 
 
@@ -164,19 +164,19 @@ cdef dict check_constraints(dict amounts):
     """Refuse what cannot be an amount of a limit, as far as it is known now."""
     for name, amount in amounts.items():
         if isinstance(amount, bool) or (isinstance(amount, (int, float)) and not 0 <= amount < float("inf")):
-            raise PolicyError(f"expected an amount of {name!r} as a number from 0 on, got {amount!r}")
+            raise PolicyError(f"amount of {name!r} must be a number >= 0, got {amount!r}")
         if isinstance(amount, (str, bytes, list, tuple, dict, set)) or amount is None:
-            raise PolicyError(f"expected an amount of {name!r} as a number, got `{type(amount).__name__}`")
+            raise PolicyError(f"amount of {name!r} must be a number, got `{type(amount).__name__}`")
     return amounts
 
 
 cdef object check_cache(object policy):
     """Refuse what cannot be a cache policy."""
     if isinstance(policy, type):
-        raise PolicyError(f"expected a cache policy, got the class `{policy.__name__}`")
+        raise PolicyError(f"policy must be a cache policy, got the class `{policy.__name__}`: make an instance of it")
     for method in ("key", "load", "save"):
         if not callable(getattr(policy, method, None)):
-            raise PolicyError(f"expected a cache policy with a method `{method}`, got `{type(policy).__name__}`")
+            raise PolicyError(f"policy must be a cache policy with a method `{method}`, got `{type(policy).__name__}`")
     return policy
 
 
@@ -192,7 +192,7 @@ cdef int check_timed(object task) except -1:
     """Refuse a timeout for a task that is to hold the event loop while it runs: nobody could give it up."""
     if task.mode == "inline":
         raise PolicyError(
-            f"expected a task that can be given up for a timeout, got {task.name} of mode 'inline', which holds the "
-            f"event loop until it returns; give it another mode"
+            f"timeout needs an interruptible task: {task.name} has mode='inline' and blocks the event loop; use "
+            f"mode='thread', mode='process', or async def"
         )
     return 0

@@ -344,8 +344,8 @@ cdef dict _lazy_defaults(object fn):
         if type(default) is LazyResult:
             if i < code.co_posonlyargcount:
                 raise TaskDefinitionError(
-                    f"expected a default that is a lazy result at a parameter that has a name, "
-                    f"got one at the positional-only {names[i]!r} of {fn.__qualname__}"
+                    f"default of the positional-only parameter {names[i]!r} of {fn.__qualname__} must not be a lazy "
+                    f"result: calls fill it in by name"
                 )
             found[names[i]] = default
     found.update({name: value for name, value in (fn.__kwdefaults__ or {}).items() if type(value) is LazyResult})
@@ -357,10 +357,10 @@ cdef LazyResult _map(Task task, object concurrency, dict inputs):
     cdef CallShape shape
     cdef LazyResult made
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
-        raise MapError(f"expected concurrency as None or an int of at least 1, got {concurrency!r}")
+        raise MapError(f"concurrency must be None or an int >= 1, got {concurrency!r}")
     zipped = {name: inputs[name] for name in sorted(inputs) if type(inputs[name]) is not Const}
     if not zipped:
-        raise MapError(f"expected at least one input of {task.spec.qualname}.map() that is a series of items, got none")
+        raise MapError(f"{task.spec.qualname}.map() must have at least one input that is a series of items, got none")
     for name, value in zipped.items():
         if type(value) is not LazyResult:
             check_zippable(name, value)
@@ -421,10 +421,10 @@ def task(fn=None, /, *, name=None, mode=None):
     'lift-off'
     """
     if name is not None and (type(name) is not str or not name):
-        raise TaskDefinitionError(f"expected a non-empty `str` as name, got {name!r}")
+        raise TaskDefinitionError(f"name must be None or a non-empty str, got {name!r}")
     code = _MODES.get(mode) if mode is None or type(mode) is str else None
     if code is None:
-        raise TaskDefinitionError(f"expected mode 'auto', 'inline', 'thread' or 'process', got {mode!r}")
+        raise TaskDefinitionError(f"mode must be 'auto', 'inline', 'thread' or 'process', got {mode!r}")
     if fn is None:
         return _Decorator(name, code)
     return _make(fn, name, code)

@@ -396,9 +396,9 @@ def _outline(fn):
 cdef int _check_definition(object fn, object name, object mode) except -1:
     if isinstance(fn, (classmethod, staticmethod)):
         kind = type(fn).__name__
-        raise TaskDefinitionError(f"expected a callable, got a `{kind}`: put @{kind} above @cs.task, not below it")
+        raise TaskDefinitionError(f"fn must be a callable, got a `{kind}`: write @{kind} above @cs.task, not below it")
     if not callable(fn):
-        raise TaskDefinitionError(f"expected a callable to make a task of, got `{type(fn).__name__}`")
+        raise TaskDefinitionError(f"fn must be a callable, got `{type(fn).__name__}`")
     if isinstance(fn, type):
         return 0
     if mode in ("thread", "process") and _is_async(fn):

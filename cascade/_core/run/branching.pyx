@@ -135,7 +135,10 @@ cdef class Branching(Waiting):
             return operands[2]
         keys = [repr(key) for key in list(places)[:SHOWN]]
         more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-        raise RouteError(f"expected the key of a route, one of {', '.join(keys)}{more}; the selector gave {selector!r}")
+        raise RouteError(
+            f"selector of a router must give the key of a route ({', '.join(keys)}{more}), got {selector!r}: "
+            f"add that route, or a default"
+        )
 
     # ------------------------------------------------------------------------------------------------------ maps
 

@@ -107,12 +107,12 @@ def select(channels, *, timeout=None):
 cdef int check_channels(object channels, bint lazily) except -1:
     """Raise if these are not channels, or lazy results where they may be."""
     if type(channels) is not list and type(channels) is not tuple:
-        raise TypeError(f"expected a list of channels, got `{type(channels).__name__}`")
+        raise TypeError(f"channels must be a list or tuple of channels, got `{type(channels).__name__}`")
     if not channels:
-        raise ValueError("expected at least one channel to select from, got none")
+        raise ValueError("channels must have at least one channel, got none")
     for index, channel in enumerate(channels):
         if not isinstance(channel, Mailbox) and not (lazily and type(channel) is LazyResult):
-            raise TypeError(f"expected a channel, got `{type(channel).__name__}` - at `channels[{index}]`")
+            raise TypeError(f"channels[{index}] must be a channel, got `{type(channel).__name__}`")
     return 0
 
 

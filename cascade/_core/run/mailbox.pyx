@@ -126,15 +126,15 @@ cdef class Mailbox:
 
     def __init__(self, capacity=None, overflow="error", *, name=None):
         if capacity is not None and type(capacity) is not int:
-            raise TypeError(f"expected capacity as an int or None, got `{type(capacity).__name__}`")
+            raise TypeError(f"capacity must be None or an int >= 1, got `{type(capacity).__name__}`")
         if capacity is not None and capacity < 1:
-            raise ValueError(f"expected a capacity of at least 1, got {capacity!r}")
+            raise ValueError(f"capacity must be None or an int >= 1, got {capacity!r}")
         if type(overflow) is not str:
-            raise TypeError(f"expected overflow as a str, got `{type(overflow).__name__}`")
+            raise TypeError(f"overflow must be a str, got `{type(overflow).__name__}`")
         if overflow not in ("error", "block", "drop_oldest", "drop_newest"):
-            raise ValueError(f"expected overflow 'error', 'block', 'drop_oldest' or 'drop_newest', got {overflow!r}")
+            raise ValueError(f"overflow must be 'error', 'block', 'drop_oldest' or 'drop_newest', got {overflow!r}")
         if name is not None and type(name) is not str:
-            raise TypeError(f"expected name as a str or None, got `{type(name).__name__}`")
+            raise TypeError(f"name must be None or a str, got `{type(name).__name__}`")
         self.capacity = capacity
         self.overflow = overflow
         self.name = name

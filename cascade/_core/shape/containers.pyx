@@ -319,7 +319,7 @@ cdef class ContainerSearch(KeyWriter):
 
     cdef int refuse_cycle(self, PyObject* node) except -1:
         what = "an expression" if Py_TYPE(node) == Lazy else f"a {(<object>Py_TYPE(node)).__name__}"
-        raise StructureError(f"expected an expression that ends, got {what} that holds itself - at {self.path()}")
+        raise StructureError(f"expression must not contain itself, got {what} inside itself - at {self.path()}")
 
     cdef str path(self):
         """Where the traversal stands, as seen from the target."""
@@ -352,12 +352,15 @@ cdef class ContainerSearch(KeyWriter):
         cdef int holds = Py_TYPE(key) == Lazy
         if not holds and op_of(key, Py_TYPE(key)) != SLOT:
             if self.key_depth == KEYS_IN_KEYS:
-                raise StructureError(f"expected dict keys without dicts in them, got {KEYS_IN_KEYS} in one another")
+                raise StructureError(f"dict keys must be nested at most {KEYS_IN_KEYS} deep - at {self.path()}")
             self.key_depth += 1
             holds = self.holds_lazy(key)
             self.key_depth -= 1
         if holds == 1:
-            raise StructureError(f"expected a dict key that is known now, got a lazy result - at {self.path()}")
+            raise StructureError(
+                f"dict key must be known when the dict is written, got a lazy result - at {self.path()}: make the dict "
+                f"in a task, which gets the key as an argument"
+            )
         return holds
 
 

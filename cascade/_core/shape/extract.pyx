@@ -145,7 +145,7 @@ cdef class Extraction(ContainerSearch):
         else:
             size = Py_SIZE(container)
         if size > LIMIT:
-            raise StructureError(f"expected at most {LIMIT} items beside a lazy result in one container, got {size}")
+            raise StructureError(f"container that holds a lazy result must have at most {LIMIT} items, got {size}")
         self.reserve(1, 0)
         self.write(<uint32_t>size, <uint32_t>op)
         self.remember(container, ENTERED | self.nodes)
@@ -178,7 +178,7 @@ cdef class Extraction(ContainerSearch):
         self.depth -= 1
 
     cdef int refuse_size(self) except -1:
-        raise StructureError(f"expected an expression of at most {LIMIT} nodes, got more")
+        raise StructureError(f"expression must have at most {LIMIT} nodes, got more")
 
 
 def structure(target):
@@ -186,7 +186,7 @@ def structure(target):
     cdef Extraction extraction = Extraction.__new__(Extraction)
     cdef Py_ssize_t i
     if type(target) is not LazyResult:
-        raise TypeError(f"expected a lazy result, got `{type(target).__name__}`")
+        raise TypeError(f"target must be a lazy result, got `{type(target).__name__}`")
     extraction.run(<LazyResult>target)
     slots = [<object>extraction.slots[i] for i in range(extraction.slot_count)]
     return (<char*>extraction.key)[:extraction.key_size * sizeof(uint32_t)], slots

@@ -121,7 +121,7 @@ cdef class KeyWriter:
     cdef int write_bytes(self, KeyKind kind, const char* data, Py_ssize_t size) except -1:
         cdef Py_ssize_t tokens = (size + 3) // 4
         if size > LIMIT:
-            raise StructureError(f"expected a dict key of at most {LIMIT} bytes, got {size} - at {self.path()}")
+            raise StructureError(f"dict key must have at most {LIMIT} bytes, got {size} - at {self.path()}")
         self.reserve(tokens + 2, 0)
         self.write(kind, KEY)
         self.key[self.key_size] = <uint32_t>size

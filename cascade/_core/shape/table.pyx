@@ -22,7 +22,7 @@ cdef class TemplateTable:
 
     def __init__(self, tuple structs not None, *, Py_ssize_t max_entries=4096, int64_t max_bytes=1 << 28):
         if max_entries < 1 or max_bytes < 1:
-            raise ValueError(f"expected bounds of at least 1, got max_entries={max_entries}, max_bytes={max_bytes}")
+            raise ValueError(f"max_entries and max_bytes must be >= 1, got {max_entries} and {max_bytes}")
         self.structs = structs
         self.max_entries = max_entries
         self.max_bytes = max_bytes
@@ -50,7 +50,7 @@ cdef class TemplateTable:
         """The template of a lazy result, which is made if it is not there."""
         cdef Extraction extraction = Extraction.__new__(Extraction)
         if type(target) is not LazyResult:
-            raise TypeError(f"expected a lazy result, got `{type(target).__name__}`")
+            raise TypeError(f"target must be a lazy result, got `{type(target).__name__}`")
         extraction.run(<LazyResult>target)
         return self.get(extraction)
 

@@ -54,13 +54,13 @@ cdef int64_t nanoseconds(object seconds, str what) except -1:
     """A span of seconds given by a user, in nanoseconds."""
     cdef double span
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"expected {what} as a number of seconds, got `{type(seconds).__name__}`")
+        raise TypeError(f"{what} must be a number of seconds, got `{type(seconds).__name__}`")
     try:
         span = seconds
     except OverflowError:
         span = float("inf")
     if not 0 <= span <= LONGEST:
-        raise ValueError(f"expected {what} from 0 to {LONGEST:.0e} seconds, got {seconds!r}")
+        raise ValueError(f"{what} must be from 0 to {LONGEST:.0e} seconds, got {seconds!r}")
     return llround(span * 1e9)  # a sum in its place may be rounded once or twice, as the compiler likes
 
 
@@ -127,7 +127,7 @@ cdef class Clock:
         self.speed = 1.0
 
     def __init__(self):
-        raise TypeError("a clock is made by Clock.real() or Clock.virtual()")
+        raise TypeError("Clock() cannot be called: use Clock.real() or Clock.virtual()")
 
     @staticmethod
     def real(*, speed=1.0):
@@ -144,9 +144,9 @@ cdef class Clock:
         """
         cdef Clock made = Clock.__new__(Clock)
         if isinstance(speed, bool) or not isinstance(speed, (int, float)):
-            raise TypeError(f"expected a speed as a number, got `{type(speed).__name__}`")
+            raise TypeError(f"speed must be a number, got `{type(speed).__name__}`")
         if not 0 < speed <= FASTEST:
-            raise ValueError(f"expected a speed above 0 and at most {FASTEST:.0e}, got {speed!r}")
+            raise ValueError(f"speed must be > 0 and <= {FASTEST:.0e}, got {speed!r}")
         made.speed = speed
         made.origin = monotonic()
         made.scaled = made.speed != 1.0
@@ -168,7 +168,7 @@ cdef class Clock:
         """
         cdef Clock made = Clock.__new__(Clock)
         if type(seed) is not int:
-            raise TypeError(f"expected a seed as an int, got `{type(seed).__name__}`")
+            raise TypeError(f"seed must be an int, got `{type(seed).__name__}`")
         made.instant = nanoseconds(start, "start")
         made.is_virtual = True
         made.seed = seed
@@ -209,7 +209,10 @@ cdef class Clock:
             ValueError: it is real, and another engine's.
         """
         if self.claimed and not self.is_virtual:
-            raise ValueError("expected a clock of its own for each engine, got one that another engine has")
+            raise ValueError(
+                "clock must be used by one engine only, got a real clock that another engine uses: make one for each "
+                "engine, or share a virtual one"
+            )
         self.claimed = True
 
     def take(self):
@@ -233,7 +236,7 @@ cdef class Clock:
             ValueError: the clock is real.
         """
         if not self.is_virtual:
-            raise ValueError("expected a virtual clock to move, got a real one, whose time passes by itself")
+            raise ValueError("clock must be virtual to be moved, got a real one")
         return self.leap()
 
     def forget(self):
