@@ -1,4 +1,4 @@
-"""Zipping: the inputs of a map, taken item by item, so that none has to be held as a whole."""
+"""Map inputs: the inputs of a map, taken item by item, so that no input has to be in memory as a whole."""
 
 from types import GeneratorType as _GeneratorType
 
@@ -9,7 +9,7 @@ cdef object _end = object()
 
 
 cdef class Const:
-    """An input of a map that every item is given as it is. Made by `cascade.const`."""
+    """An input of a map that is the same for every item. Made by `cascade.const`."""
 
     def __init__(self, value):
         self.value = value
@@ -22,7 +22,7 @@ cdef class Zipped:
     """The inputs of a map, side by side.
 
     Args:
-        names: of the inputs.
+        names: names of the inputs.
         values: the inputs.
     """
 
@@ -38,7 +38,7 @@ cdef class Zipped:
         self.iterators = [_iterator(name, value) for name, value in zip(names, values)]
 
     cdef list take(self):
-        """The next item of each input; None at the end of them all."""
+        """The next item of each input; None at the end."""
         cdef list items = []
         cdef bint ended = False
         for iterator in self.iterators:
@@ -68,7 +68,7 @@ cdef class Zipped:
 def _iterator(name, value):
     try:
         return iter(value)
-    except TypeError as error:  # a scalar whose class can be iterated, as those of numpy
+    except TypeError as error:  # a scalar whose class can be iterated, such as those of numpy
         raise _no_series(name, value) from error
 
 
@@ -87,7 +87,7 @@ def _size(value):
 
 
 cdef int check_zippable(str name, object value) except -1:
-    """Refuse an input that is no series of items."""
+    """Refuse an input that is not a series of items."""
     if isinstance(value, (str, bytes, bytearray, dict, set, frozenset)) or not _iterates(value):
         raise _no_series(name, value)
     return 0

@@ -324,7 +324,7 @@ cdef class Waiting(Runnable):
         waiter.previous = NULL
 
     cdef int return_messages(self) except -1:
-        """Return delivered messages that the run will not take to their mailboxes: all, before any receiver is served."""
+        """Put delivered messages that the run will not take back: all of them, before any receiver is served."""
         cdef Waiter waiter = self.first_landed
         cdef Mailbox origin
         cdef list origins = None

@@ -339,7 +339,7 @@ cdef class ContainerSearch(KeyWriter):
         raise StructureError(f"expression must not contain itself, got {what} inside itself - at {self.path()}")
 
     cdef str path(self):
-        """Where the traversal stands, as seen from the target."""
+        """The path from the target to where the traversal stands, for messages."""
         cdef list parts = ["$"]
         cdef Py_ssize_t i, cursor
         cdef Step* step

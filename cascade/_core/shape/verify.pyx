@@ -54,10 +54,11 @@ cdef class Proof:
         """Whether ``graph`` is what the builder makes of the key, and ``plan`` is a plan of it.
 
         Args:
-            call: gives, for the number of a call's symbol and the token's place, ``(symbol, operands, spelling)``.
+            call: called with the number of a call's symbol and the token's index, returns ``(symbol, operands,
+                spelling)``.
             struct: the same for structs.
-            literals: gives for a key what reads its dict keys: given the token where one begins, it gives the number of
-                the token after it, and the `Key`. Asked for only if there are any.
+            literals: called with the key, returns a reader of its dict keys: called with the token at which one begins,
+                the reader returns the index of the token after it, and the `Key`. Called only if there are dict keys.
             graph: a `GraphTemplate`, whose fields have the types that they should have.
             plan: a `PlanTemplate` of the same kind.
             native: whether the plan must be the one that the native solver makes; else any plan of the graph will do.
@@ -271,7 +272,7 @@ cdef class Proof:
 
 
 cdef tuple _symbol(object number, Py_ssize_t at, dict met, list symbols, object name):
-    """The number of a symbol in order of first use, and how many operands a node of it has."""
+    """The number of a symbol in the order of first use, and the number of operands of its nodes."""
     found = met.get(number)
     if found is None:
         symbol, operands, _ = name(number, at)
