@@ -124,17 +124,17 @@ cdef class Task:
 
     @property
     def __annotations__(self):
-        # As of a function: from Python 3.14 on evaluated here, when they are asked for, and only then.
+        # As those of a function: since Python 3.14 they are evaluated here, when they are read, and only then.
         return _annotated(self.fn).__annotations__
 
     @property
     def __annotate__(self):
-        # What `annotationlib` asks for annotations that cannot be evaluated, or need not be; from Python 3.14 on.
+        # For `annotationlib`, which reads annotations that cannot or need not be evaluated; since Python 3.14.
         return _annotated(self.fn).__annotate__
 
     @property
     def __type_params__(self):
-        # Of a generic function, from Python 3.12 on: `typing.get_type_hints` needs them where annotations are strings.
+        # Of a generic function, since Python 3.12: `typing.get_type_hints` needs them if annotations are strings.
         return _annotated(self.fn).__type_params__
 
     @property

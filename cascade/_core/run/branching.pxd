@@ -26,7 +26,7 @@ cdef PyObject* DEFERRED  # instead of a value: the node is executed again, once 
 
 
 cdef class Branching(Waiting):
-    cdef Py_ssize_t item  # number, from 1 on, of the item that a map has just started
+    cdef Py_ssize_t item  # number (1, 2, ...) of the item that a map has just started
 
     cdef PyObject* execute_builtin(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* choose(self, Frame frame, Node* node, Py_ssize_t at) except NULL

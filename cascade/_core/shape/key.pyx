@@ -107,7 +107,7 @@ cdef class KeyWriter:
                 if outcome == AGAIN:
                     return AGAIN
                 if outcome == IS_LITERAL:
-                    self.key_size = key_size  # an item is no plain value: the whole tuple becomes a slot
+                    self.key_size = key_size  # an item is not of a plain type: the whole tuple becomes a slot
                     break
             else:
                 return WRITTEN

@@ -1,4 +1,4 @@
-"""The template table: templates by structure key, at most so many entries and bytes.
+"""The template table: templates by structure key, bounded in entries and bytes.
 
 A hash finds the bucket; the whole key is compared. When a bound is reached, the least recently used templates are
 evicted; a run that still uses one keeps it alive.
