@@ -6,6 +6,8 @@ import importlib
 
 from cascade.exceptions import CascadeError
 
+__all__ = ["MissingExtraError", "need"]
+
 
 class MissingExtraError(CascadeError, ImportError):
     """Something was asked for that needs a package which only an extra installs."""

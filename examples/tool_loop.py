@@ -49,7 +49,7 @@ def multiply(factors: str) -> str:
 
 @inline
 def no_such_tool(tools: list[str]) -> str:
-    return f"no such tool: expected one of {', '.join(tools)}, or done"
+    return f"no such tool: tool must be one of {', '.join(tools)}, or done"
 
 
 @inline

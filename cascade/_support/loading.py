@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+__all__: list[str] = []
+
 _CORE = "cascade._core.expr.lazy"
 
 

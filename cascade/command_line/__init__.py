@@ -9,3 +9,5 @@ Most of it needs the extra `cli`; nothing of that is imported before a command l
     execution      running it, printing its value
     status         how a command ends: exit statuses, errors on one line
 """
+
+__all__: list[str] = []

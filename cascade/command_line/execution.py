@@ -99,4 +99,4 @@ def _no_json(value: Any) -> Any:
         return os.fspath(value)
     if value is cs.SKIPPED:
         return None
-    raise TypeError(f"expected a value that JSON can say, got `{type(value).__name__}`")
+    raise TypeError(f"value must have a form in JSON, got `{type(value).__name__}`: print it without --json")

@@ -17,6 +17,8 @@ from cascade.demos.fireflies.view import LiveView, PlainView, fits
 if TYPE_CHECKING:
     from cascade.demos.fireflies.swarm import Swarm
 
+__all__ = ["fireflies"]
+
 
 def fireflies(
     *,

@@ -74,7 +74,7 @@ def cli(
     expression(target)
     specs = distinct(inputs(target))
     if any(spec.name == "help" for spec in specs if isinstance(spec, ParamSpec)):
-        raise ValueError("expected params by other names than that of the option --help, got param 'help'")
+        raise ValueError("param must not have the name 'help', which is that of the option --help: rename it")
     program = os.path.basename(sys.argv[0]) if name is None else name
     given = sys.argv[1:] if argv is None else list(argv)
     return finish(lambda: _read(target, specs, program, given, engine), program)

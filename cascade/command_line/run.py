@@ -60,7 +60,8 @@ def run(
     params = _pairs(param, "--param", "NAME=VALUE")
     given = {name: value for name, value in settings.items() if value is not None}
     if engine is not None and given:
-        raise UsageError(f"expected --engine or settings for a new one, got both: --{next(iter(given))}")
+        option = next(iter(given)).replace("_", "-")
+        raise UsageError(f"--engine cannot be combined with settings of a new engine, got --{option}")
     try:
         found = find_target(target)
         runs_on = _new(given) if engine is None else _find_engine(engine)
@@ -78,9 +79,9 @@ def _pairs(texts: tuple[str, ...], option: str, form: str) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            problems.append(f"{option}: expected {form}, got {text!r}")
+            problems.append(f"{option} must be {form}, got {text!r}")
         elif name in pairs:
-            problems.append(f"{option}: expected {name!r} once, got it again as {text!r}")
+            problems.append(f"{option} must be given once for {name!r}, got it again as {text!r}")
         else:
             pairs[name] = value
     if problems:
@@ -95,7 +96,7 @@ def _amounts(texts: tuple[str, ...]) -> dict[str, float]:
         try:
             amounts[name] = int(text) if text.isdecimal() else float(text)
         except ValueError:
-            problems.append(f"--limit: expected a number for {name!r}, got {text!r}")
+            problems.append(f"--limit must be a number for {name!r}, got {text!r}")
     if problems:
         raise UsageError("\n".join(problems))
     return amounts
@@ -113,5 +114,5 @@ def _find_engine(text: str) -> Engine:
     if callable(found) and not isinstance(found, type):
         found = found()
     if not isinstance(found, Engine):
-        raise UsageError(f"expected {text} to be an engine, or a function that gives one, got `{type(found).__name__}`")
+        raise UsageError(f"{text} must be an engine or a function that returns one, got `{type(found).__name__}`")
     return found

@@ -43,9 +43,9 @@ def find_target(text: str) -> Any:
             return found
         if inspect.iscoroutine(found):
             found.close()
-        raise UsageError(f"expected that {text}() gives a lazy result or a list of them, got {_kind(found)}")
+        raise UsageError(f"{text}() must return a lazy result or a list of them, got {_kind(found)}")
     raise UsageError(
-        f"expected {text} to be a lazy result, a list of them, or what gives one when it is called, got {_kind(found)}"
+        f"{text} must be a lazy result, a list of them, or a function that returns one, got {_kind(found)}"
     )
 
 
@@ -68,11 +68,11 @@ def find(text: str) -> Any:
     >>> find("os:path.sepp")
     Traceback (most recent call last):
         ...
-    cascade.command_line.status.UsageError: expected a name in os.path, got 'sepp' (did you mean ...
+    cascade.command_line.status.UsageError: os.path has no 'sepp' (did you mean ...
     """
     name, colon, attribute = text.partition(":")
     if not colon or not name or not attribute:
-        raise UsageError(f"expected MODULE:NAME, such as jobs:main, got {text!r}")
+        raise UsageError(f"name must be MODULE:NAME, such as jobs:main, got {text!r}")
     module = _import(name)
     parts = attribute.split(".")
     for count, part in enumerate(parts):
@@ -81,7 +81,7 @@ def find(text: str) -> Any:
             close = get_close_matches(part, dir(owner), n=3)
             hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
             where = ".".join([name, *parts[:count]])
-            raise UsageError(f"expected a name in {'' if count else 'module '}{where}, got {part!r}{hint}")
+            raise UsageError(f"{'' if count else 'module '}{where} has no {part!r}{hint}")
     return reduce(getattr, parts, module)
 
 
@@ -94,7 +94,7 @@ def look_here() -> None:
 def _import(name: str) -> ModuleType:
     look_here()
     if not all(part.isidentifier() for part in name.split(".")):
-        raise UsageError(f"expected a module as `import` takes it, such as jobs.daily, got {name!r}")
+        raise UsageError(f"module must be named as in `import`, such as jobs.daily, got {name!r}")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -102,7 +102,7 @@ def _import(name: str) -> ModuleType:
         if name == missing or name.startswith(f"{missing}."):
             here = f" in {os.getcwd()} nor installed"
             hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else here
-            raise UsageError(f"expected a module that can be imported, got {name!r}: no {missing!r}{hint}") from None
+            raise UsageError(f"cannot import module {name!r}: no {missing!r}{hint}") from None
         add_note(error, _whence(error, name))
         raise
     except Exception as error:
@@ -133,7 +133,7 @@ def _call(found: Callable[..., Any], text: str) -> Any:
     ]  # fmt: skip
     if needed:
         listed = ", ".join(map(repr, needed))
-        raise UsageError(f"expected {text} to need no arguments, got one that needs {listed}: use params (cs.Param)")
+        raise UsageError(f"{text} must need no arguments, but needs {listed}: use params (cs.Param)")
     try:
         return found()
     except Exception as error:

@@ -145,7 +145,7 @@ def prune(file: Path, /, *, count: int | None = None, size: int | None = None, m
             names: only for files that you trust. Tasks of `__main__` are kept.
     """
     if (count is not None and count < 0) or (size is not None and size < 0):
-        raise UsageError("expected --count and --size of 0 or more")
+        raise UsageError(f"--count and --size must be >= 0, got {count} and {size}")
     TemplateFile(file).close()  # told if it is not there, instead of made
     before = 0
 
@@ -251,4 +251,4 @@ def build(*targets: str, output: _Output) -> int:
 
 def _some(given: tuple[object, ...], what: str) -> None:
     if not given:
-        raise UsageError(f"expected at least one {what}, got none")
+        raise UsageError(f"at least one {what} must be given, got none")

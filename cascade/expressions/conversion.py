@@ -97,7 +97,7 @@ def convert(value: Any, type: Any) -> Any:
     >>> convert("three", int)
     Traceback (most recent call last):
         ...
-    cascade.expressions.conversion.ConversionError: expected `int`, got `str` 'three'
+    cascade.expressions.conversion.ConversionError: value must be `int`, got `str` 'three'
     """
     base = _base(type)
     kind = kind_of(type)
@@ -132,14 +132,14 @@ def check_type(type: Any) -> None:
     >>> check_type("int")
     Traceback (most recent call last):
         ...
-    TypeError: expected a type, got 'int' - at `type`
+    TypeError: type must be a class or an annotation, got 'int'
     """
     try:
         kind_of(type)
     except (TypeError, NameError, AttributeError) as error:
         said = str(error)
         why = "" if said.startswith("Type '") and said.endswith("' is not supported") else f": {said}"
-        raise TypeError(f"expected a type, got {shown(type)}{why} - at `type`") from None
+        raise TypeError(f"type must be a class or an annotation, got {shown(type)}{why}") from None
 
 
 def kind_of(type: Any) -> Kind:
@@ -289,7 +289,7 @@ def _as_member(value: Any, type: Any, base: Any) -> Any:
                 failures.append(str(error))
     if types.NoneType in members and _is_null(value):
         return None
-    if len(failures) == 1 and (": " in failures[0] or failures[0].startswith("expected one of")):
+    if len(failures) == 1 and (": " in failures[0] or failures[0].startswith("value must be one of")):
         raise ConversionError(failures[0])  # says more than that it is not of the type
     raise _mismatch(value, type)
 
@@ -422,7 +422,7 @@ def _told(value: Any, type: Any, given: Any = None) -> Any:
         return msgspec.convert(value, type, strict=False, dec_hook=_part)
     except Exception as error:
         said = _said(error)
-        # "Expected `int`, got `str`" is what the mismatch itself says.
+        # msgspec's "Expected `int`, got `str`" would only repeat what `_mismatch` says.
         plain = said.startswith("expected `") and said.endswith("`") and " - at " not in said
         raise _mismatch(value if given is None else given, type, "" if plain else said) from error
 
@@ -452,6 +452,7 @@ def _part(type: Any, value: Any) -> Any:
             return value
         if isinstance(value, str):
             return type(value)
+    # In the words of msgspec, so that `_by_msgspec` recognizes it.
     raise ValueError(f"Expected `{type_name(type)}`, got `{_Class(value).__name__}`")
 
 
@@ -464,9 +465,9 @@ def _said(error: Exception) -> str:
 
 def _mismatch(value: Any, type: Any, why: str = "") -> ConversionError:
     came = "None" if value is None else f"`{_Class(value).__name__}` {shown(value)}"
-    return ConversionError(f"expected `{type_name(type)}`, got {came}{f': {why}' if why else ''}")
+    return ConversionError(f"value must be `{type_name(type)}`, got {came}{f': {why}' if why else ''}")
 
 
 def _none_of(value: Any, options: list[str]) -> ConversionError:
     listed = ", ".join(options[:20]) + (f" and {len(options) - 20} more" if len(options) > 20 else "")
-    return ConversionError(f"expected one of {listed}, got {shown(value)}")
+    return ConversionError(f"value must be one of {listed}, got {shown(value)}")

@@ -50,13 +50,15 @@ class _Spec:
     def __init__(self, name: str, default: Any = NOTHING, type: Any = None, description: str | None = None) -> None:
         self._check_name(name)
         if description is not None and not isinstance(description, str):
-            raise TypeError(f"expected a description as `str`, got `{_kind(description)}` - at {self.word} {name!r}")
+            raise TypeError(
+                f"description must be a `str` or None, got `{_kind(description)}` - at {self.word} {name!r}"
+            )
         try:
             check_type(type)
         except TypeError as error:
-            raise TypeError(f"{error} of {self.word} {name!r}") from None
+            raise TypeError(f"{error} - at {self.word} {name!r}") from None
         if isinstance(default, LazyResult):
-            raise TypeError(f"expected a value, got a lazy result - at `default` of {self.word} {name!r}")
+            raise TypeError(f"default must be a value, got a lazy result - at {self.word} {name!r}")
         if default is not NOTHING:
             try:
                 default = convert(default, type)
@@ -125,9 +127,9 @@ class ParamSpec(_Spec):
     @classmethod
     def _check_name(cls, name: object) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"expected the name of a param as `str`, got `{_kind(name)}`")
+            raise TypeError(f"name of a param must be a `str`, got `{_kind(name)}`")
         if not name.isidentifier():
-            raise ValueError(f"expected the name of a param as an identifier (letters, digits, _), got {shown(name)}")
+            raise ValueError(f"name of a param must be an identifier (letters, digits, _), got {shown(name)}")
 
 
 class EnvSpec(_Spec):
@@ -148,9 +150,9 @@ class EnvSpec(_Spec):
     @classmethod
     def _check_name(cls, name: object) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"expected the name of an environment variable as `str`, got `{_kind(name)}`")
+            raise TypeError(f"name of an environment variable must be a `str`, got `{_kind(name)}`")
         if not name or re.search(r"[=\0]", name):
-            raise ValueError(f"expected the name of an environment variable (no = in it), got {shown(name)}")
+            raise ValueError(f"name of an environment variable must not be empty or contain =, got {shown(name)}")
 
 
 Spec: TypeAlias = ParamSpec | EnvSpec
@@ -181,7 +183,7 @@ def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: s
     >>> cs.Param("n", default="three", type=int)
     Traceback (most recent call last):
         ...
-    cascade.InputError: expected `int`, got `str` 'three' - at `default` of param 'n'
+    cascade.InputError: value must be `int`, got `str` 'three' - at `default` of param 'n'
     """
     return input_call(ParamSpec(name, default, type, description))
 
@@ -306,7 +308,7 @@ def _given(params: object) -> Mapping[Any, Any]:
     if params is None:
         return {}
     if not isinstance(params, Mapping):
-        raise InputError(f"expected params as a mapping from names to values, got `{_kind(params)}`")
+        raise InputError(f"params must be a mapping from names to values, got `{_kind(params)}`")
     return params
 
 
@@ -317,14 +319,14 @@ def _unclear(specs: list[Spec], problems: list[InputError]) -> set[str]:
     for spec in specs:
         if spec.kind == "param" and first.setdefault(spec.name, spec) is not spec:
             meanings = f"{first[spec.name]} and {spec}"
-            problems.append(InputError(f"param {spec.name!r}: expected one meaning in a target, got {meanings}"))
+            problems.append(InputError(f"param {spec.name!r} must be the same everywhere in a target, got {meanings}"))
             unclear.add(spec.name)
     return unclear
 
 
 def _value(spec: Spec, value: Any) -> Any:
     if isinstance(value, LazyResult):
-        raise ConversionError("expected a value, got a lazy result")
+        raise ConversionError("value must not be a lazy result: evaluate it first")
     return convert(value, spec.type)
 
 

@@ -38,7 +38,7 @@ def sequence(steps: Iterable[LazyResult]) -> LazyResult:
     made: list[LazyResult] = []
     for index, step in enumerate(steps):
         if type(step) is not LazyResult:
-            raise PolicyError(f"expected a lazy result, got `{type(step).__name__}` - at `steps[{index}]`")
+            raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`")
         made.append(step.after(made[-1]) if made else step)
     return gather(*made)
 
@@ -67,7 +67,9 @@ def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
     chosen = list(steps)
     for index, step in enumerate(chosen):
         if not callable(step):
-            raise PolicyError(f"expected a task, got `{type(step).__name__}` - at `steps[{index}]`")
+            raise PolicyError(
+                f"step must be a task or another callable, got `{type(step).__name__}` - at `steps[{index}]`"
+            )
     for step in chosen:
         value = step(value)
     return value

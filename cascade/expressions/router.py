@@ -41,7 +41,9 @@ def Router(selector: object, routes: Mapping[Any, object], *, default: object = 
     'now rest'
     """
     if not isinstance(routes, Mapping):
-        raise PolicyError(f"expected the routes of a router as a mapping, got `{type(routes).__name__}`")
+        raise PolicyError(
+            f"routes must be a mapping from keys to lazy results or values, got `{type(routes).__name__}`"
+        )
     if not routes:
-        raise PolicyError("expected at least one route of a router, got none")
+        raise PolicyError("routes must have at least one route, got none")
     return router_call(selector, dict(routes), *(() if default is _nothing else (default,)))

@@ -20,9 +20,9 @@ def expression(target: object, index: int | None = None) -> LazyResult:
         return target
     if type(target) is not list and type(target) is not tuple:
         place = "" if index is None else f" - at `targets[{index}]`"
-        raise TargetError(f"expected a lazy result or a list of them, got `{type(target).__name__}`{place}")
+        raise TargetError(f"target must be a lazy result or a list of them, got `{type(target).__name__}`{place}")
     for number, item in enumerate(target):
         if type(item) is not LazyResult:
             where = "target" if index is None else f"targets[{index}]"
-            raise TargetError(f"expected a lazy result, got `{type(item).__name__}` - at `{where}[{number}]`")
+            raise TargetError(f"target must be a lazy result, got `{type(item).__name__}` - at `{where}[{number}]`")
     return targets_call(target)

@@ -13,3 +13,5 @@ Plain Python on the cold path: a shape comes here once, its data never does.
     path.py        where a node is, as seen from the target: "$.args[0]"
     describe.py    what a node is and where, in a sentence
 """
+
+__all__: list[str] = []

@@ -33,6 +33,8 @@ from cascade.graph.model import (
     SlotRef,
 )
 
+__all__ = ["build"]
+
 _COLLECTIONS: dict[int, CollectionKind] = {LIST: "list", TUPLE_OF: "tuple", SET: "set", FROZENSET: "frozenset"}
 
 # A node whose operands are not all read yet: its op; the index of its symbol, or, if it has none, the number of dict

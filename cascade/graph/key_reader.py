@@ -29,6 +29,31 @@ from cascade.graph.model import (
     StructSymbol,
 )
 
+__all__ = [
+    "CALL",
+    "DICT",
+    "FROZENSET",
+    "KEY",
+    "LIST",
+    "OPAQUE",
+    "REF",
+    "SET",
+    "SLOT",
+    "STRUCT",
+    "TUPLE_OF",
+    "CallShape",
+    "GraphSpelling",
+    "Item",
+    "KeyBuffer",
+    "Spelling",
+    "StructShape",
+    "SymbolLookup",
+    "Symbols",
+    "digest",
+    "items",
+    "literals",
+]
+
 SLOT, CALL, REF, LIST, TUPLE_OF, SET, FROZENSET, DICT, STRUCT, KEY = range(10)
 _REMEMBERED = 1 << 16  # symbols of one kind
 OPAQUE = 15  # the operand of a KEY token whose key is data: a slot
@@ -136,7 +161,7 @@ def _literal(tokens: memoryview[int], at: int) -> tuple[int, bytes]:
             continue
         rest[-1] -= 1
         if at >= len(tokens) or tokens[at] & 31 != KEY or tokens[at] >> 5 > TUPLE:
-            raise TemplateError(f"Expected an item of a tuple that is a dict key - at token {at}")
+            raise TemplateError(f"item of a tuple that is a dict key must be a KEY token - at token {at}")
         kind = tokens[at] >> 5
         if kind != TUPLE:
             at, value = _scalar(tokens, at)
@@ -175,7 +200,7 @@ def _scalar(tokens: memoryview[int], at: int) -> tuple[int, bytes]:
 
 def _count(tokens: memoryview[int], at: int) -> tuple[int, int]:
     if at >= len(tokens):
-        raise TemplateError(f"structure key ends where a count is expected - at token {at}")
+        raise TemplateError(f"structure key ends where a count must follow - at token {at}")
     return tokens[at], at + 1
 
 
@@ -201,7 +226,7 @@ class Symbols:
             return known
         shape = self._shape(number, at)
         if not hasattr(shape, "task"):
-            raise TemplateError(f"Expected the symbol of a call, got that of a struct - at token {at}")
+            raise TemplateError(f"symbol must be that of a call, got that of a struct - at token {at}")
         shape = cast("CallShape", shape)
         module, qualname, kind, mode, injected = shape.task
         names = tuple(shape.names)
@@ -226,7 +251,7 @@ class Symbols:
             return -known[0] - 1, known[1]
         shape = self._shape(number, at)
         if not hasattr(shape, "fields"):
-            raise TemplateError(f"Expected the symbol of a struct, got that of a call - at token {at}")
+            raise TemplateError(f"symbol must be that of a struct, got that of a call - at token {at}")
         shape = cast("StructShape", shape)
         symbol = StructSymbol(shape.module, shape.qualname, tuple(shape.fields))
         index = self.structs.setdefault(symbol, len(self.structs))

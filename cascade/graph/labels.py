@@ -5,6 +5,8 @@ from __future__ import annotations
 from cascade.graph.kinds import KINDS, named_part
 from cascade.graph.model import Call, GraphTemplate, Key, KeyValue, Mapping, Node, NodeRef, Record, Ref, SlotRef
 
+__all__ = ["beside", "heading", "kind", "literal", "name", "printable", "reference", "role", "shorten", "title"]
+
 WIDTH = 60
 
 

@@ -18,6 +18,39 @@ from msgspec import Struct
 
 from cascade.exceptions import TemplateError
 
+__all__ = [
+    "BYTES",
+    "FALSE",
+    "FLOAT",
+    "INT",
+    "KEY_KINDS",
+    "MAX_KEY_DEPTH",
+    "NATIVE_SOLVER",
+    "NONE",
+    "STR",
+    "STRUCTS",
+    "TRUE",
+    "TUPLE",
+    "Call",
+    "CallKind",
+    "CallMode",
+    "CallSymbol",
+    "Collection",
+    "CollectionKind",
+    "GraphTemplate",
+    "Key",
+    "KeyKind",
+    "KeyValue",
+    "Mapping",
+    "Node",
+    "NodeRef",
+    "PlanTemplate",
+    "Record",
+    "Ref",
+    "SlotRef",
+    "StructSymbol",
+]
+
 # The name of Cascade's own solver, beside the plans that it made. Here, so that reading a plan does not import it.
 NATIVE_SOLVER = "cascade.protocols.NativeSolver"
 
@@ -146,7 +179,7 @@ def _dump_scalar(value: KeyValue) -> tuple[int, bytes]:
         return FLOAT, pack("<d", value)
     if kind is bytes:
         return BYTES, value  # type: ignore[return-value]
-    raise TypeError(f"Expected a dict key that is part of a structure, got `{kind.__name__}`")
+    raise TypeError(f"dict key must be None, bool, int, float, str, bytes or a tuple of such, got `{kind.__name__}`")
 
 
 def _load_scalar(kind: int, data: bytes) -> KeyValue:

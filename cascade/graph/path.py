@@ -10,6 +10,8 @@ from cascade.graph.kinds import KINDS, named_part
 from cascade.graph.labels import literal, printable
 from cascade.graph.model import Call, Collection, GraphTemplate, Mapping, NodeRef, Record
 
+__all__ = ["consumer", "locate"]
+
 # A longer path loses its middle: this many steps stay at each end.
 STEPS = 8
 

@@ -86,8 +86,8 @@ def check(graph: GraphTemplate, plan: PlanTemplate) -> None:
     cascade.TemplateError: node 0 does not come before its consumer - at `graph.nodes[0].args[0]`
     """
     if type(graph) is not GraphTemplate:
-        raise TemplateError(f"Expected `GraphTemplate`, got `{type(graph).__name__}` - at `graph`")
+        raise TemplateError(f"graph must be a `GraphTemplate`, got `{type(graph).__name__}`")
     if type(plan) is not PlanTemplate:
-        raise TemplateError(f"Expected `PlanTemplate`, got `{type(plan).__name__}` - at `plan`")
+        raise TemplateError(f"plan must be a `PlanTemplate`, got `{type(plan).__name__}`")
     check_graph(graph)
     check_plan(graph, plan)

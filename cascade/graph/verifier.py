@@ -28,6 +28,8 @@ from cascade.graph.model import (
     StructSymbol,
 )
 
+__all__ = ["check_graph", "check_plan"]
+
 LIMIT = 2**31 - 1  # the linker counts in signed 32 bit integers
 
 _MODES = frozenset(get_args(CallMode))
@@ -78,7 +80,7 @@ def check_plan(graph: GraphTemplate, plan: PlanTemplate) -> None:
                 raise TemplateError(f"node {index} starts before its operand, node {ref.index} - at `plan.order[{at}]`")
     for at, priority in enumerate(plan.priority):
         if type(priority) is not int or not 1 <= priority <= LIMIT:
-            what = f"Expected an `int` from 1 to {LIMIT}, got {_shown(priority)}"
+            what = f"priority must be an `int` >= 1 and <= {LIMIT}, got {_shown(priority)}"
             raise TemplateError(f"{what} - at `plan.priority[{at}]`")
 
 
@@ -96,7 +98,7 @@ def _shown(value: object) -> str:
 
 def _number(value: object, most: int, place: str) -> None:
     if type(value) is not int or not 0 <= value <= most:
-        raise TemplateError(f"Expected an `int` from 0 to {most}, got {_shown(value)} - at `{place}`")
+        raise TemplateError(f"number must be an `int` >= 0 and <= {most}, got {_shown(value)} - at `{place}`")
 
 
 def _texts(texts: object, place: str) -> None:
@@ -191,7 +193,7 @@ def _symbol(symbol: object, count: int, index: int) -> None:
 
 def _slot(ref: object, count: int, place: str) -> None:
     if type(ref) is not SlotRef:
-        raise TemplateError(f"Expected `SlotRef`, got `{type(ref).__name__}` - at `{place}`")
+        raise TemplateError(f"reference must be a `SlotRef`, got `{type(ref).__name__}` - at `{place}`")
     if type(ref.index) is not int or not 0 <= ref.index < count:
         raise TemplateError(f"no such slot: {_shown(ref.index)} of {count} - at `{place}`")
 

@@ -233,7 +233,7 @@ class _Look:
                 found.setdefault(member.name, PlannedResource(member.name, member.scope, True))
             if binding.scope == "call" and name in self.template.loose:
                 self.problems.append(
-                    f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
+                    f"resource {name!r} must be an argument of a call, as each call has its own; "
                     f"got it inside something else"
                 )
         return tuple(found.values())

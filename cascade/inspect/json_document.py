@@ -164,7 +164,7 @@ def from_json(text: str | bytes) -> Shape:
     cascade.TemplateError: Object missing required field `calls` - at `$.graph`
     """
     if not isinstance(text, (str, bytes)):
-        raise TemplateError(f"expected JSON as `str` or `bytes`, got `{type(text).__name__}`")
+        raise TemplateError(f"text must be JSON as `str` or `bytes`, got `{type(text).__name__}`")
     try:
         form = _beginning.decode(text).format
         if form > FORMAT:
@@ -172,7 +172,7 @@ def from_json(text: str | bytes) -> Shape:
                 f"format {_short(form)} is newer than format {FORMAT}, which is what this version reads - at `$.format`"
             )
         if form != FORMAT:
-            raise TemplateError(f"expected format {FORMAT}, got {_short(form)} - at `$.format`")
+            raise TemplateError(f"format must be {FORMAT}, got {_short(form)} - at `$.format`")
         document = _decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         place = "" if " - at `" in str(error) or "(byte " in str(error) else " - at `$`"

@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from cascade._support.public import public
 
+__all__ = ["Picture"]
+
 
 @public
 class Picture(Struct, frozen=True, gc=False):

@@ -17,6 +17,8 @@ from cascade.inspect.diagram import Box, Edge, box, edges
 from cascade.inspect.fold import folded
 from cascade.inspect.picture import Picture
 
+__all__ = ["picture"]
+
 # Of more nodes that can start at once, only the first gets the back edge of a tail call.
 FIRST = 8
 

@@ -6,6 +6,8 @@ from cascade.graph.labels import kind, name, printable, reference, role
 from cascade.graph.model import Call, GraphTemplate, Mapping, Node, NodeRef, PlanTemplate, Record
 from cascade.inspect.fold import folded
 
+__all__ = ["explain"]
+
 # A longer graph loses its middle, a longer list of operands its end.
 NODES = 200
 OPERANDS = 8

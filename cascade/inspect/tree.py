@@ -5,6 +5,8 @@ from __future__ import annotations
 from cascade.graph.labels import heading, printable, reference, role
 from cascade.graph.model import Call, GraphTemplate, Mapping, NodeRef
 
+__all__ = ["tree"]
+
 LINES = 200
 """How many nodes are shown."""
 

@@ -77,7 +77,7 @@ class Templates(TemplateTable):
     ) -> None:
         super().__init__(STRUCTS, max_entries=max_entries, max_bytes=max_bytes)
         if solver is not None and not callable(getattr(solver, "resolve", None)):
-            raise TypeError(f"expected a solver with a method `resolve`, got `{type(solver).__name__}`")
+            raise TypeError(f"solver must have a method `resolve`, got `{type(solver).__name__}`")
         self._solver = solver
         self._solver_name = NATIVE_SOLVER if solver is None else name_of(solver)
         self._builds = 0
