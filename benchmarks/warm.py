@@ -76,7 +76,7 @@ def first_look_up(target: Any, *, warm: bool) -> Sample:
         for _ in range(loops):
             templates = cs.Templates(max_bytes=1 << 40)
             # Opening sweeps the processor's caches: done each time, it would be in the time of what comes after it.
-            templates.shelf = opened.shelf
+            templates.files = opened.files
             started = perf_counter()
             templates.lookup(target)
             seconds += perf_counter() - started

@@ -130,7 +130,7 @@ def _named(tag: bytes, *names: str) -> Callable[[Any], Parts]:
     return lambda value: (tag, [getattr(value, name) for name in names], where)
 
 
-def _when(value: datetime) -> list[Any]:
+def _datetime(value: datetime) -> list[Any]:
     # Not by `timetuple`, which asks the time zone.
     day = [value.year, value.month, value.day]
     return [*day, value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo]
@@ -170,7 +170,7 @@ def _lazy(value: LazyResult) -> Parts:
     return b"LazyResult", parts, (".task", "", "", "", "", "", *labels).__getitem__
 
 
-def _ours(value: Any) -> Parts:
+def _by_content(value: Any) -> Parts:
     """An object of a class of ours that says itself what it is made of: a policy, a resource."""
     names = list(content := value.__cascade_content__())
     return type(value).__name__.encode(), list(content.values()), lambda i: names[i] and f".{names[i]}"
@@ -188,7 +188,7 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     OrderedDict: lambda value: _mapping(b"OrderedDict", list(value.items()), __dict__=vars(value)),
     Counter: lambda value: _mapping(b"Counter", list(value.items()), __dict__=vars(value)),
     defaultdict: lambda value: _mapping(b"defaultdict", list(value.items()), default_factory=value.default_factory),
-    datetime: _simple(b"datetime", _when),
+    datetime: _simple(b"datetime", _datetime),
     time: _simple(b"time", _time),
     timezone: _simple(b"timezone", lambda value: value.__getinitargs__()),
     ZoneInfo: _simple(b"ZoneInfo", _zone),
@@ -218,7 +218,7 @@ _kinds: weakref.WeakKeyDictionary[type, Callable[[Any], Parts]] = weakref.WeakKe
 def _find(kind: type) -> Callable[[Any], Parts]:
     """How to take apart the instances of a class that is not in the table."""
     if "__cascade_content__" in vars(kind):
-        return _ours
+        return _by_content
     if issubclass(kind, Enum):
         return _enumeration
     if issubclass(kind, msgspec.Struct):

@@ -35,7 +35,7 @@ STEPS = 8  # a longer path loses its middle: this many steps stay at each end
 # First bytes of what is no leaf. Those of leaves are 1 to 127.
 DIGEST = b"\x00"
 AGAIN = b"\xfe"
-KNOT = b"\xff"
+CYCLE = b"\xff"
 
 _codes: Codes[bytes] = Codes()
 
@@ -105,11 +105,11 @@ def write(value: Any, root: str = "value") -> bytes:
         if (written := encode(value)) is not None:
             return written
     except Unhashable as error:
-        raise _refusal(error, root) from None
+        raise _key_error(error, root) from None
     return Walk(root).write(value)
 
 
-def _refusal(error: Unhashable, where: str) -> CacheKeyError:
+def _key_error(error: Unhashable, where: str) -> CacheKeyError:
     return CacheKeyError(f"value must be data that can be hashed, got {error} - at `{where}`")
 
 
@@ -156,7 +156,7 @@ class Walk:
                     parent.low = min(parent.low, node.low) if node.open else parent.low
                     parent.written.append(self._written(node))
         except Unhashable as error:
-            raise _refusal(error, self._where()) from None
+            raise _key_error(error, self._where()) from None
         written = self._settle(first) if isinstance(first, _Node) else first
         if self._again:
             written = DIGEST + blake2b(written + repr(self._again).encode(), digest_size=SIZE).digest()
@@ -206,7 +206,7 @@ class Walk:
     def _meet(self, node: _Node) -> bytes | _Node:
         """A node is reached again."""
         if node.open:
-            self._check_knot(node)
+            self._check_cycle(node)
             self._path[-1].low = min(self._path[-1].low, node.low)
         if node.lazy:
             # The same lazy result twice is not two that are equal: these run twice.
@@ -245,7 +245,7 @@ class Walk:
         node.parts = [*node.parts, *parts]
         node.where = lambda i: where(i) if i < count else ""
 
-    def _check_knot(self, node: _Node) -> None:
+    def _check_cycle(self, node: _Node) -> None:
         """See that there is a function on the way from an object back to it."""
         if node.done:  # there by another way, which was seen to
             return
@@ -281,7 +281,7 @@ class Walk:
         """Return what a node is written as whose knot is closed."""
         if not node.digest:
             if any(type(part) is _Node for part in node.written):
-                node.digest = DIGEST + _untie(node)
+                node.digest = DIGEST + _cycle_digest(node)
             else:
                 node.digest = DIGEST + _digest(node)
                 node.written = []
@@ -315,9 +315,9 @@ def _digest(node: _Node) -> bytes:
     return blake2b(_head(node) + b"".join(written), digest_size=SIZE).digest()
 
 
-def _untie(first: _Node) -> bytes:
+def _cycle_digest(first: _Node) -> bytes:
     """The digest of a member of a knot: the whole knot written out, with this one as its beginning."""
-    digest = blake2b(KNOT + _head(first), digest_size=SIZE)
+    digest = blake2b(CYCLE + _head(first), digest_size=SIZE)
     numbers = {first: 0}
     path = [iter(first.written)]
     while path:
@@ -331,6 +331,6 @@ def _untie(first: _Node) -> bytes:
         else:
             node = cast(_Node, part)
             numbers[node] = len(numbers)
-            digest.update(KNOT + _head(node))
+            digest.update(CYCLE + _head(node))
             path.append(iter(node.written))
     return digest.digest()

@@ -122,7 +122,7 @@ class Flow:
             while inside:
                 one, cells = inside.pop()
                 cells |= {name: (id(one), name) for name in one.co_cellvars}
-                _Way(self, one, cells, one is code, changes, calls).follow()
+                _Interpreter(self, one, cells, one is code, changes, calls).interpret()
                 inside += [
                     (const, {name: cells.get(name, (id(one), name)) for name in const.co_freevars})
                     for const in one.co_consts
@@ -148,7 +148,7 @@ class Flow:
         self._shared[place] = self._shared.get(place, _NOTHING) | value
 
 
-class _Way:
+class _Interpreter:
     """All ways through one code object."""
 
     def __init__(
@@ -173,7 +173,7 @@ class _Way:
         self._state = _State([], names)
         self._targets = {self._index[step.argval] for step in self._steps if step.opcode in JUMPS}
 
-    def follow(self) -> None:
+    def interpret(self) -> None:
         """Go all ways, each until it adds nothing."""
         self._reach(0, self._state)
         while self._todo:
@@ -189,7 +189,7 @@ class _Way:
                 stored = "STORE_" in step.opname
                 if step.opcode in JUMPS:
                     self._jump(step)
-                self._run(step)
+                self._step(step)
                 if step.opname.startswith(ENDS):
                     break
                 i += 1
@@ -212,7 +212,7 @@ class _Way:
         back = step.argval <= step.offset
         self._reach(self._index[step.argval], _State(there, self._state.names), back)
 
-    def _run(self, step: dis.Instruction) -> None:
+    def _step(self, step: dis.Instruction) -> None:
         """One instruction, if it does not jump."""
         name, stack = step.opname, self._state.stack
         effect = dis.stack_effect(step.opcode, step.arg, jump=False)

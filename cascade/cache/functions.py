@@ -97,8 +97,8 @@ def function_parts(fn: FunctionType) -> Parts:
     module = fn.__globals__.get("__name__")
     module = module_name(module) if type(module) is str else ABSENT
     # Who is given a function may read what it says of itself, as one does who offers it to a model as a tool.
-    said = Used((module_name(fn.__module__), fn.__doc__, _annotations(fn)))
-    parts: list[Any] = [fn.__code__, module, fn.__qualname__, fn.__name__, said, fn.__defaults__]
+    described = Used((module_name(fn.__module__), fn.__doc__, _annotations(fn)))
+    parts: list[Any] = [fn.__code__, module, fn.__qualname__, fn.__name__, described, fn.__defaults__]
     labels = ["", ".__globals__['__name__']", ".__qualname__", ".__name__", "", ".__defaults__"]
     attributes = sorted(fn.__dict__.items(), key=lambda item: str(item[0]))
     for kind, items in (("kwdefaults", kwdefaults), ("dict", attributes)):

@@ -20,7 +20,7 @@ from cascade.cache.functions import Codes
 from cascade.cache.origin import is_installed, text_of
 from cascade.cache.scalars import ABSENT, BoundFunction
 
-__all__ = ["Path", "changed_cells", "find_bound", "find_globals", "traffic"]
+__all__ = ["Path", "accesses", "changed_cells", "find_bound", "find_globals"]
 
 # Whose methods of the names in `MUTATORS` change them. Anything else may have a method `add` that changes nothing.
 _CONTAINERS = (list, dict, set, bytearray, array, deque, OrderedDict, defaultdict, Counter)
@@ -62,7 +62,7 @@ class _Plan:
                 value = values[parent]
                 values.append(ABSENT if value is ABSENT else _attribute(value, name))
             else:
-                values.append(_first(fn, name, arguments))
+                values.append(_root_value(fn, name, arguments))
         if not self.calls and not self.changes:
             return [(path, values[i]) for i, path, _ in self.reads]
         own = [path for i, path in self.calls if type(values[i]) in _CONTAINERS]
@@ -86,11 +86,11 @@ def _is_own(path: Path, value: Any, own: list[Path], changes: list[Path]) -> boo
     return not is_place and any(_is_within(one, path) for one in changes)
 
 
-_Traffic = tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]
-_known: Codes[tuple[_Traffic, _Plan, _Plan]] = Codes()
+_Accesses = tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]
+_known: Codes[tuple[_Accesses, _Plan, _Plan]] = Codes()
 
 
-def _look(code: CodeType) -> tuple[_Traffic, _Plan, _Plan]:
+def _analyze(code: CodeType) -> tuple[_Accesses, _Plan, _Plan]:
     """What a code object reads and changes, and the plans to find it: without what arguments give, and this alone."""
     known = _known.get(code)
     if known is None:
@@ -110,7 +110,7 @@ def _look(code: CodeType) -> tuple[_Traffic, _Plan, _Plan]:
     return known
 
 
-def traffic(code: CodeType) -> _Traffic:
+def accesses(code: CodeType) -> _Accesses:
     """Return what a function, and those inside it, read of what they did not make, and what they change; sorted.
 
     The third is what they change if it is a container: a method of it is named that would do so.
@@ -118,25 +118,25 @@ def traffic(code: CodeType) -> _Traffic:
     >>> def f(x):
     ...     calls.append(x)
     ...     return x * RATE + settings.offset
-    >>> reads, changes, calls = traffic(f.__code__)
+    >>> reads, changes, calls = accesses(f.__code__)
     >>> [".".join(path) for path in reads]
     ['RATE', 'calls', 'calls.append', 'calls.append.__call__', 'settings', 'settings.offset']
     >>> changes, calls
     ((), (('calls',),))
     """
-    return _look(code)[0]
+    return _analyze(code)[0]
 
 
 def changed_cells(fn: FunctionType) -> list[int]:
     """Return which of the cells of its closure a function changes."""
-    _, changes, calls = traffic(fn.__code__)
+    _, changes, calls = accesses(fn.__code__)
     changed = {path[0] for path in changes}
-    changed |= {path[0] for path in calls if path[0].startswith(CELL) and type(_under(fn, path)) in _CONTAINERS}
+    changed |= {path[0] for path in calls if path[0].startswith(CELL) and type(_value_at(fn, path)) in _CONTAINERS}
     return [i for i, name in enumerate(fn.__code__.co_freevars) if CELL + name in changed]
 
 
-def _under(fn: FunctionType, path: Path) -> Any:
-    value = _first(fn, path[0], _NONE)
+def _value_at(fn: FunctionType, path: Path) -> Any:
+    value = _root_value(fn, path[0], _NONE)
     for name in path[1:]:
         value = ABSENT if value is ABSENT else _attribute(value, name)
     return value
@@ -147,7 +147,7 @@ def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
 
     What it reads of the defaults of its parameters is in it.
     """
-    _, plan, given = _look(fn.__code__)
+    _, plan, given = _analyze(fn.__code__)
     found = plan.find(fn, _NONE) if plan.reads else []
     if (fn.__defaults__ or fn.__kwdefaults__) and given.reads:
         found += given.find(fn, _defaults(fn))
@@ -156,7 +156,7 @@ def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
 
 def find_bound(bound: BoundFunction) -> list[tuple[Path, Any]]:
     """Return what a function reads of arguments that it is sure to be called with, and what is there."""
-    plan = _look(bound.fn.__code__)[2]
+    plan = _analyze(bound.fn.__code__)[2]
     return plan.find(bound.fn, bound.given()) if plan.reads else []
 
 
@@ -167,7 +167,7 @@ def _defaults(fn: FunctionType) -> dict[str, Any]:
     return dict(zip(names, given, strict=False)) | (fn.__kwdefaults__ or {})
 
 
-def _first(fn: FunctionType, name: str, arguments: Mapping[str, Any]) -> Any:
+def _root_value(fn: FunctionType, name: str, arguments: Mapping[str, Any]) -> Any:
     """What is under the first name of a path."""
     if " " not in name:
         return fn.__globals__.get(name, ABSENT)
@@ -229,7 +229,7 @@ def _attribute(value: Any, name: str) -> Any:
         if issubclass(type(found), classmethod):
             return _bind(found.__func__, value)
         return found.__func__ if issubclass(type(found), staticmethod) else found
-    return _of_object(value, name, _own(value))
+    return _of_object(value, name, _own_attributes(value))
 
 
 def _of_module(module: ModuleType, name: str) -> Any:
@@ -246,7 +246,7 @@ def _of_module(module: ModuleType, name: str) -> Any:
     return found
 
 
-def _own(value: Any) -> dict[str, Any]:
+def _own_attributes(value: Any) -> dict[str, Any]:
     """The attributes that are an object's own."""
     if type(value).__dictoffset__:
         try:

@@ -24,7 +24,7 @@ FIXED = {BoundFunction, CodeType, FunctionType, Task, tuple}  # have parts, whic
 CHANGING = (array, bytearray, memoryview)  # leaves that may hold something else at the next call
 
 
-class _OfType:
+class _TypeStandIn:
     """Stands for an object that counts by its class and to which no weak reference can be made."""
 
     __slots__ = ("type",)
@@ -33,7 +33,7 @@ class _OfType:
         self.type = kind
 
 
-class _OfBound:
+class _BoundStandIn:
     """Stands for a function with the objects that it is called with, without keeping any of it alive."""
 
     __slots__ = ("_args", "_fn")
@@ -104,9 +104,9 @@ class _Known:
 def _is_held(value: Any, held: Any) -> bool:
     if type(held) is weakref.ref:
         return value is not None and held() is value  # of what is gone it gives None
-    if type(held) is _OfBound:
+    if type(held) is _BoundStandIn:
         return type(value) is BoundFunction and held.is_of(value)
-    return type(held) is _OfType and type(value) is held.type
+    return type(held) is _TypeStandIn and type(value) is held.type
 
 
 _known: Codes[_Known] = Codes()
@@ -161,10 +161,10 @@ def _stand_in(value: Any) -> tuple[Any] | None:
         return (value,)
     if type(value) is BoundFunction:
         try:
-            return None if value.kwargs else (_OfBound(value),)
+            return None if value.kwargs else (_BoundStandIn(value),)
         except TypeError:  # to what it is bound to there is no weak reference
             return None
     try:
         return (weakref.ref(value),)
     except TypeError:
-        return (_OfType(type(value)),)
+        return (_TypeStandIn(type(value)),)

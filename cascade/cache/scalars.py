@@ -202,7 +202,7 @@ def _describes(value: Any) -> bytes:
     return class_(owner) + leaf(b"method", value.__name__.encode("utf-8", "surrogatepass"))
 
 
-_STANDING_NOWHERE: tuple[type, ...] = (
+_WITHOUT_MODULE: tuple[type, ...] = (
     type(None),
     EllipsisType,
     NotImplementedType,
@@ -216,7 +216,7 @@ _STANDING_NOWHERE: tuple[type, ...] = (
     CoroutineType,
 )
 # Types that stand in no module under their name. They are never collected, so their ids are theirs.
-_NAMELESS: dict[int, bytes] = {id(kind): kind.__name__.encode() for kind in _STANDING_NOWHERE}
+_NAMELESS: dict[int, bytes] = {id(kind): kind.__name__.encode() for kind in _WITHOUT_MODULE}
 
 LEAVES: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda value: leaf(b"None"),

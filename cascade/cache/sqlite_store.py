@@ -88,10 +88,10 @@ class DiskStore:
         self._generation = 0  # of readers: those of an older one are closed
         self._process = os.getpid()
         self._touched: dict[bytes, None] = {}  # keys of hits not yet written down, in their order
-        self._read_in_vain = False  # whether the last wait for a lock was
-        self._write_in_vain = False
+        self._read_timed_out = False  # whether the last wait for a lock was
+        self._write_timed_out = False
         self._unusable: set[Identity] = set()
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     def get(self, key: bytes, now: float) -> Hit | None:
         """Return the result of a key, or None if there is none or it has expired at ``now`` (seconds)."""
@@ -124,12 +124,12 @@ class DiskStore:
         try:
             data = pickle.dumps(value, protocol=5)
         except (Exception, GeneratorExit, SystemExit) as error:  # whatever the classes of the value raise
-            self._say("value", f"a `{type(value).__name__}` cannot be pickled and is not kept: {describe(error)}")
+            self._warn_once("value", f"a `{type(value).__name__}` cannot be pickled and is not kept: {describe(error)}")
             self.delete(key)
             return
         size = len(key) + len(data)
         if size > self._max_bytes:
-            self._say("size", f"a result of {size:,} bytes is not kept: there is room for {self._max_bytes:,}")
+            self._warn_once("size", f"a result of {size:,} bytes is not kept: there is room for {self._max_bytes:,}")
             self.delete(key)
             return
 
@@ -158,7 +158,7 @@ class DiskStore:
 
     def close(self) -> None:
         """Close the file. A later call opens it again."""
-        self._mind_fork()
+        self._reset_after_fork()
         self._close_readers()
         if self._lock.acquire(timeout=PATIENCE):
             try:
@@ -187,29 +187,29 @@ class DiskStore:
 
     # ------------------------------------------------------------------------------------------------- connections
 
-    def _read(self, work: Callable[[Connection], T], otherwise: T) -> T:
-        """Work with a connection that reads, which nobody else has; give `otherwise` if the file does not allow it."""
-        self._mind_fork()
+    def _read(self, work: Callable[[Connection], T], default: T) -> T:
+        """Work with a connection that reads, which nobody else has; give `default` if the file does not allow it."""
+        self._reset_after_fork()
         connection: Connection | None = None
         try:
             identity = identify(self.path)
             if identity is None or identity in self._unusable:
-                return otherwise
+                return default
             generation = self._generation
             connection = self._reader(identity)
             if connection is None:
-                return otherwise
-            connection.wait_for_locks(0.0 if self._read_in_vain else READ_PATIENCE)
+                return default
+            connection.wait_for_locks(0.0 if self._read_timed_out else READ_PATIENCE)
             found = work(connection)
-            self._read_in_vain = False
+            self._read_timed_out = False
             if generation == self._generation:
                 self._readers.append(connection)
                 connection = None
             return found
         except Exception as error:
-            self._read_in_vain = _is_busy(error)
+            self._read_timed_out = _is_busy(error)
             self._fail(error)
-            return otherwise
+            return default
         finally:
             if connection is not None:
                 connection.close()
@@ -221,7 +221,7 @@ class DiskStore:
                 if connection.identity == identity:
                     return connection
                 connection.abandon(replaced=True)
-        return open_for_reading(self.path, 0.0 if self._read_in_vain else READ_PATIENCE)
+        return open_for_reading(self.path, 0.0 if self._read_timed_out else READ_PATIENCE)
 
     def _close_readers(self) -> None:
         self._generation += 1
@@ -236,13 +236,13 @@ class DiskStore:
             work: what to do.
             wait: whether it is worth waiting for others who write.
         """
-        self._mind_fork()
-        patience = PATIENCE if wait and not self._write_in_vain else 0.0
+        self._reset_after_fork()
+        patience = PATIENCE if wait and not self._write_timed_out else 0.0
         begun = time.monotonic()
         if not self._lock.acquire(timeout=patience):
             return False
         # Who has waited for another thread of ours need not find out again what that one did.
-        patience = 0.0 if self._write_in_vain else max(0.0, patience - (time.monotonic() - begun))
+        patience = 0.0 if self._write_timed_out else max(0.0, patience - (time.monotonic() - begun))
         if self._writing:  # a destructor has come back here from the middle of it
             self._lock.release()
             return False
@@ -260,7 +260,7 @@ class DiskStore:
                 self._writer = open_for_writing(self.path, patience)
             self._writer.wait_for_locks(patience)
             work(self._writer)
-            self._write_in_vain = False
+            self._write_timed_out = False
             return True
         except Exception as error:
             failure = error
@@ -268,7 +268,7 @@ class DiskStore:
             self._writing = False
             self._lock.release()
         busy = _is_busy(failure)
-        self._write_in_vain |= busy and wait
+        self._write_timed_out |= busy and wait
         if wait or not busy:
             self._fail(failure)
         return False
@@ -276,12 +276,12 @@ class DiskStore:
     def _fail(self, error: Exception) -> None:
         """The file did not allow what was to be done with it."""
         if not is_damage(error):  # locked, full, not to be written: it may pass
-            self._say("access", f"{self.path} cannot be used at the moment: {error}")
+            self._warn_once("access", f"{self.path} cannot be used at the moment: {error}")
             return
         with suppress(OSError):
             self._unusable.add(identify(self.path))
         self._close_readers()
-        self._say("file", f"{self.path} cannot be used, and no results are kept in it: {error}")
+        self._warn_once("file", f"{self.path} cannot be used, and no results are kept in it: {error}")
         if self._lock.acquire(blocking=False):
             try:
                 writer, self._writer = self._writer, None
@@ -290,7 +290,7 @@ class DiskStore:
             if writer is not None:
                 writer.close()
 
-    def _mind_fork(self) -> None:
+    def _reset_after_fork(self) -> None:
         """A forked process must not use connections of its parent, nor a lock that a thread there may have held."""
         if self._process != os.getpid():
             self._lock = threading.RLock()
@@ -347,13 +347,13 @@ class DiskStore:
         return entries <= self._max_entries and size <= self._max_bytes
 
     def _drop(self, key: bytes, why: str) -> None:
-        self._say("entry", f"an entry of {self.path} {why}")
+        self._warn_once("entry", f"an entry of {self.path} {why}")
         statement = "DELETE FROM entries WHERE key = ?"
         self._write(lambda connection: self._delete(connection, statement, key), wait=False)
 
-    def _say(self, about: str, text: str) -> None:
-        if about not in self._said:
-            self._said.add(about)
+    def _warn_once(self, about: str, text: str) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
             _logger.warning("result cache: %s", text)
 
 

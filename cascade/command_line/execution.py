@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, INTERRUPTED, UsageError, tell
+from cascade.command_line.status import DONE, FAILED, INTERRUPTED, UsageError, report
 from cascade.engine.engine import Engine
 from cascade.exceptions import InputError
 from cascade.expressions.inputs import resolve
@@ -62,7 +62,7 @@ def execute(
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        tell(error, program, verbose=verbose)
+        report(error, program, verbose=verbose)
         return FAILED
     print(text, flush=True)
     return DONE

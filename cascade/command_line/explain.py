@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, UsageError, tell
+from cascade.command_line.status import DONE, FAILED, UsageError, report
 from cascade.command_line.target import find_target
 
 __all__ = ["explain"]
@@ -31,7 +31,7 @@ def explain(
     except UsageError:
         raise
     except Exception as error:
-        tell(error, "cascade", verbose=verbose)
+        report(error, "cascade", verbose=verbose)
         return FAILED
     print(text.rstrip("\n"), flush=True)
     return DONE

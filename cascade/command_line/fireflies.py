@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade.command_line.status import FAILED, INTERRUPTED, refuse
+from cascade.command_line.status import FAILED, INTERRUPTED, print_problems
 from cascade.demos.fireflies.plot import need_plots, write_png
 from cascade.demos.fireflies.sampler import View
 from cascade.demos.fireflies.settings import Settings
@@ -108,6 +108,6 @@ def _write(outcome: Outcome, settings: Settings) -> bool:
         try:
             write(path)
         except OSError as error:
-            refuse(f"--{option}: {error}")
+            print_problems(f"--{option}: {error}")
             written = False
     return written

@@ -115,19 +115,19 @@ def _option(spec: ParamSpec, params: dict[str, ParamSpec]) -> inspect.Parameter:
     bare = spec.name.lstrip("_")
     option = f"--{spec.name[: len(spec.name) - len(bare)]}{bare.replace('_', '-')}"
     settings: dict[str, Any] = {"name": (option,), "show_default": False}
-    told = [spec.description] if spec.description else []
+    parts = [spec.description] if spec.description else []
     if spec.default is NOTHING:
-        told.append("[required]")
+        parts.append("[required]")
     else:
-        told.append(f"[default: {_written(spec.default)}]")
+        parts.append(f"[default: {_written(spec.default)}]")
     flag = kind_of(spec.type) == "bool"
     if flag:
         settings["negative"] = () if f"no_{spec.name}" in params else (f"--no-{option[2:]}",)
     elif "metavar" in inspect.signature(Parameter).parameters:  # not in the first versions of cyclopts 4
         settings["metavar"] = _word(spec.type)
     else:
-        told.insert(0, _word(spec.type))
-    settings["help"] = " ".join(told)
+        parts.insert(0, _word(spec.type))
+    settings["help"] = " ".join(parts)
     kind: Any = bool | None if flag else str | None
     annotation = Annotated[kind, Parameter(**settings)]
     return inspect.Parameter(_MARK + spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -161,18 +161,18 @@ def _help(target: Any, specs: list[Spec]) -> str:
     task = target.task if isinstance(target, LazyResult) else None
     document = inspect.getdoc(task.fn) if task is not None and inspect.isroutine(task.fn) else None
     what = "the targets" if task is None else task.name
-    told = [document.partition("\n\n")[0] if document else f"Run {what}."]
+    parts = [document.partition("\n\n")[0] if document else f"Run {what}."]
     variables = [spec for spec in specs if isinstance(spec, EnvSpec)]
     if variables:
         lines = [f"  {spec.name}  {_variable(spec)}" for spec in variables]
-        told.append("\n".join(["Environment variables:", *lines]))
-    return "\n\n".join(told)
+        parts.append("\n".join(["Environment variables:", *lines]))
+    return "\n\n".join(parts)
 
 
 def _variable(spec: EnvSpec) -> str:
-    told = [spec.description] if spec.description else []
-    told.append("[required]" if spec.default is NOTHING else f"[default: {_written(spec.default)}]")
-    return " ".join(told)
+    parts = [spec.description] if spec.description else []
+    parts.append("[required]" if spec.default is NOTHING else f"[default: {_written(spec.default)}]")
+    return " ".join(parts)
 
 
 def _written(value: Any) -> str:

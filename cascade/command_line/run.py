@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from cascade.command_line.execution import Log, execute
-from cascade.command_line.status import FAILED, UsageError, tell
+from cascade.command_line.status import FAILED, UsageError, report
 from cascade.command_line.target import find, find_target
 from cascade.engine.engine import Engine
 
@@ -68,7 +68,7 @@ def run(
     except UsageError:
         raise
     except Exception as error:  # of the user's own module
-        tell(error, "cascade", verbose=verbose)
+        report(error, "cascade", verbose=verbose)
         return FAILED
     return execute(found, params, engine=runs_on, program="cascade", log=log, json=json, verbose=verbose)
 

@@ -13,7 +13,7 @@ from cascade.demos.fireflies.settings import SettingsError
 from cascade.exceptions import CascadeError
 from cascade.extras import MissingExtraError
 
-__all__ = ["DONE", "FAILED", "INTERRUPTED", "USAGE", "UsageError", "describe", "finish", "refuse", "tell"]
+__all__ = ["DONE", "FAILED", "INTERRUPTED", "USAGE", "UsageError", "describe", "finish", "print_problems", "report"]
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -41,7 +41,7 @@ def finish(command: Callable[[], int], program: str) -> int:
     try:
         return command()
     except (UsageError, SettingsError, MissingExtraError) as error:
-        refuse(str(error), program)
+        print_problems(str(error), program)
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -51,17 +51,17 @@ def finish(command: Callable[[], int], program: str) -> int:
         return FAILED
 
 
-def refuse(problems: str, program: str = "cascade") -> None:
+def print_problems(problems: str, program: str = "cascade") -> None:
     """Print a line on standard error for each line of `problems`."""
     for problem in problems.splitlines():
         print(f"{program}: {problem}", file=sys.stderr)
 
 
-def tell(error: BaseException, program: str, *, verbose: bool) -> None:
+def report(error: BaseException, program: str, *, verbose: bool) -> None:
     """Print a failure on standard error: one line, with ``verbose`` after the traceback."""
     if verbose:
         traceback.print_exception(error)
-    refuse(describe(error), program)
+    print_problems(describe(error), program)
 
 
 def describe(error: BaseException) -> str:
@@ -76,10 +76,10 @@ def describe(error: BaseException) -> str:
     """
     if failures.is_a(error, BaseExceptionGroup):
         single = list(failures.singles(error))
-        told = [describe(one) for one in single[:_SHOWN]]
+        shown = [describe(one) for one in single[:_SHOWN]]
         if len(single) > _SHOWN:
-            told.append(f"and {len(single) - _SHOWN} more")
-        return _plain(f"{error.message}{_notes(error)}: {'; '.join(told)}")
+            shown.append(f"and {len(single) - _SHOWN} more")
+        return _plain(f"{error.message}{_notes(error)}: {'; '.join(shown)}")
     message = failures.message(error)
     kind = type(error).__qualname__
     return _plain(f"{kind}: {message}{_notes(error)}" if message else f"{kind}{_notes(error)}")

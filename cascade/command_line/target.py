@@ -18,7 +18,7 @@ from cascade._core.expr.task_spec import signature_of
 from cascade._support.failures import add_note
 from cascade.command_line.status import UsageError
 
-__all__ = ["Target", "find", "find_target", "is_target", "look_here"]
+__all__ = ["Target", "add_working_directory", "find", "find_target", "is_target"]
 
 Target: TypeAlias = "LazyResult | list[LazyResult] | tuple[LazyResult, ...]"
 
@@ -85,14 +85,14 @@ def find(text: str) -> Any:
     return reduce(getattr, parts, module)
 
 
-def look_here() -> None:
+def add_working_directory() -> None:
     """Have modules of the working directory importable, as `python -m` has them."""
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
 
 
 def _import(name: str) -> ModuleType:
-    look_here()
+    add_working_directory()
     if not all(part.isidentifier() for part in name.split(".")):
         raise UsageError(f"module must be named as in `import`, such as jobs.daily, got {name!r}")
     try:
@@ -103,14 +103,14 @@ def _import(name: str) -> ModuleType:
             here = f" in {os.getcwd()} nor installed"
             hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else here
             raise UsageError(f"cannot import module {name!r}: no {missing!r}{hint}") from None
-        add_note(error, _whence(error, name))
+        add_note(error, _import_place(error, name))
         raise
     except Exception as error:
-        add_note(error, _whence(error, name))
+        add_note(error, _import_place(error, name))
         raise
 
 
-def _whence(error: BaseException, name: str) -> str:
+def _import_place(error: BaseException, name: str) -> str:
     """Where a module was when it failed to be imported: not in the machinery of the import, and not in this file."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__)

@@ -10,8 +10,8 @@ from typing import Annotated, Any, ParamSpec
 
 from cyclopts import App, Parameter
 
-from cascade.command_line.status import DONE, FAILED, UsageError, refuse, tell
-from cascade.command_line.target import find_target, look_here
+from cascade.command_line.status import DONE, FAILED, UsageError, print_problems, report
+from cascade.command_line.target import add_working_directory, find_target
 from cascade.exceptions import StructureError, TargetError, TemplateError
 from cascade.graph.model import CallSymbol, GraphTemplate, NodeRef
 from cascade.templates.codec import Stored, decode
@@ -29,7 +29,7 @@ _Flag = Annotated[bool, Parameter(negative="")]
 _HEADER = ("digest", "root", "nodes", "edges", "bytes")
 
 
-def _told(command: Callable[_Given, int]) -> Callable[_Given, int]:
+def _reports_errors(command: Callable[_Given, int]) -> Callable[_Given, int]:
     """A command that tells in one line why it failed; its status is then 1."""
 
     @wraps(command)
@@ -39,14 +39,14 @@ def _told(command: Callable[_Given, int]) -> Callable[_Given, int]:
         except BrokenPipeError:  # of who reads what is printed, and no failure
             raise
         except (OSError, TemplateError, TargetError, StructureError) as error:
-            refuse(str(error))
+            print_problems(str(error))
             return FAILED
 
     return run
 
 
 @app.command
-@_told
+@_reports_errors
 def inspect(file: Path, /, *, tree: str | None = None, explain: str | None = None) -> int:
     """Show what is in a file.
 
@@ -67,9 +67,9 @@ def inspect(file: Path, /, *, tree: str | None = None, explain: str | None = Non
 
             print(drawn(stored.graph))
         else:
-            from cascade.inspect.table import explain as told
+            from cascade.inspect.table import explain as explain_graph
 
-            print(told(stored.graph, stored.plan))
+            print(explain_graph(stored.graph, stored.plan))
         return DONE
     rows = [_HEADER, *(_row(entry, read(opened, entry)) for entry in opened)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -109,7 +109,7 @@ def _named(file: TemplateFile, beginning: str) -> Entry:
 
 
 @app.command
-@_told
+@_reports_errors
 def merge(*files: Path, output: _Output) -> int:
     """Put the templates of several files into one.
 
@@ -117,7 +117,7 @@ def merge(*files: Path, output: _Output) -> int:
         files: Files of templates; all must be whole.
         output: File to write; templates that it has already stay in it.
     """
-    _some(files, "file of templates")
+    _check_given(files, "file of templates")
     encodings: Encodings = {}
     for path in files:
         encodings.update(_encodings(TemplateFile(path)))
@@ -133,7 +133,7 @@ def _encodings(file: TemplateFile) -> Iterator[tuple[bytes, bytes]]:
 
 
 @app.command
-@_told
+@_reports_errors
 def prune(file: Path, /, *, count: int | None = None, size: int | None = None, missing: _Flag = False) -> int:
     """Cut a file down. What was added last stays.
 
@@ -146,7 +146,7 @@ def prune(file: Path, /, *, count: int | None = None, size: int | None = None, m
     """
     if (count is not None and count < 0) or (size is not None and size < 0):
         raise UsageError(f"--count and --size must be >= 0, got {count} and {size}")
-    TemplateFile(file).close()  # told if it is not there, instead of made
+    TemplateFile(file).close()  # raises if it does not exist; `rewrite` would make it
     before = 0
 
     def pruned(there: Encodings) -> Encodings:
@@ -166,7 +166,7 @@ def prune(file: Path, /, *, count: int | None = None, size: int | None = None, m
             kept.append((digest, encoding))
         return dict(reversed(kept))
 
-    look_here()
+    add_working_directory()
     after = rewrite(file, pruned)
     print(f"{after:,} of {_counted(before)} kept in {file}")
     return DONE
@@ -177,7 +177,7 @@ def _importable(graph: GraphTemplate) -> bool:
 
 
 def _is_there(call: CallSymbol) -> bool:
-    """Whether a task can still be found by its name, as far as can be told from outside."""
+    """Whether a task can still be found by its name, as far as this is visible from outside."""
     from cascade import Task
 
     if call.module in ("__main__", "cascade"):
@@ -197,21 +197,21 @@ def _is_there(call: CallSymbol) -> bool:
 
 
 @app.command
-@_told
+@_reports_errors
 def verify(*files: Path) -> int:
     """Read and check every byte of files of templates. The status is 1 if something is wrong.
 
     Args:
         files: Files of templates.
     """
-    _some(files, "file of templates")
+    _check_given(files, "file of templates")
     wrong = DONE
     for path in files:
         try:
             opened = TemplateFile(path)
             examine(opened)
         except (OSError, TemplateError) as error:
-            refuse(str(error))
+            print_problems(str(error))
             wrong = FAILED
         else:
             print(f"{path}: {_held(opened)}, all right")
@@ -219,7 +219,7 @@ def verify(*files: Path) -> int:
 
 
 @app.command
-@_told
+@_reports_errors
 def build(*targets: str, output: _Output) -> int:
     """Make templates ahead of time, such as for a container image.
 
@@ -234,14 +234,14 @@ def build(*targets: str, output: _Output) -> int:
     from cascade.expressions.targets import expression
     from cascade.templates.cache import Templates
 
-    _some(targets, "target, such as jobs:main")
+    _check_given(targets, "target, such as jobs:main")
     templates = Templates(max_entries=max(1, len(targets)), max_bytes=1 << 62)
     try:
         found = [find_target(target) for target in targets]
     except UsageError:
         raise
     except Exception as error:  # of the user's own module
-        tell(error, "cascade", verbose=False)
+        report(error, "cascade", verbose=False)
         return FAILED
     for target in found:
         templates.lookup(expression(target))
@@ -249,6 +249,6 @@ def build(*targets: str, output: _Output) -> int:
     return DONE
 
 
-def _some(given: tuple[object, ...], what: str) -> None:
+def _check_given(given: tuple[object, ...], what: str) -> None:
     if not given:
         raise UsageError(f"at least one {what} must be given, got none")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, UsageError, tell
+from cascade.command_line.status import DONE, FAILED, UsageError, report
 from cascade.command_line.target import find_target
 
 __all__ = ["visualize"]
@@ -40,7 +40,7 @@ def visualize(
     except UsageError:
         raise
     except Exception as error:
-        tell(error, "cascade", verbose=verbose)
+        report(error, "cascade", verbose=verbose)
         return FAILED
     print(text, flush=True)
     return DONE

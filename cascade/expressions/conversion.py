@@ -101,7 +101,7 @@ def convert(value: Any, type: Any) -> Any:
     """
     base = _base(type)
     kind = kind_of(type)
-    if kind == "any" or _is_one(value, base, kind):
+    if kind == "any" or _is_instance_exactly(value, base, kind):
         result = value
     elif kind == "union":
         result = _as_member(value, type, base)
@@ -118,7 +118,7 @@ def convert(value: Any, type: Any) -> Any:
     elif kind == "class":
         raise _mismatch(value, type)
     else:
-        result = _told(value, base)
+        result = _by_msgspec(value, base)
     return result if base is type else _constrained(result, type)
 
 
@@ -137,8 +137,8 @@ def check_type(type: Any) -> None:
     try:
         kind_of(type)
     except (TypeError, NameError, AttributeError) as error:
-        said = str(error)
-        why = "" if said.startswith("Type '") and said.endswith("' is not supported") else f": {said}"
+        text = str(error)
+        why = "" if text.startswith("Type '") and text.endswith("' is not supported") else f": {text}"
         raise TypeError(f"type must be a class or an annotation, got {shown(type)}{why}") from None
 
 
@@ -260,7 +260,7 @@ def _unwrapped(type: Any) -> Any:
     return type.__value__ if _Class(type).__name__ == "TypeAliasType" else type
 
 
-def _is_one(value: Any, base: Any, kind: Kind) -> bool:
+def _is_instance_exactly(value: Any, base: Any, kind: Kind) -> bool:
     """Whether a value is of a class already."""
     if not isinstance(base, _Class) or get_origin(base) is not None:
         return False
@@ -308,7 +308,7 @@ def _as_option(value: Any, base: Any) -> Any:
         for option in options:
             if not isinstance(option, str) and _reads(value, option):
                 return option
-    raise _none_of(value, [shown(option) for option in options])
+    raise _not_an_option(value, [shown(option) for option in options])
 
 
 def _reads(text: str, option: Any) -> bool:
@@ -337,7 +337,9 @@ def _as_enum(value: Any, base: type[Enum]) -> Enum:
             return base(value)  # flags together, and what its `_missing_` knows
         except Exception:
             pass
-    raise _none_of(value, [shown(one.value) if isinstance(one.value, str) else name for name, one in members.items()])
+    raise _not_an_option(
+        value, [shown(one.value) if isinstance(one.value, str) else name for name, one in members.items()]
+    )
 
 
 def _as_series(value: Any, type: Any, base: Any) -> Any:
@@ -396,7 +398,7 @@ def _read(text: str, type: Any, base: Any, kind: Kind) -> Any:
         try:
             return base(text)
         except Exception as error:
-            raise _mismatch(text, type, _said(error)) from error
+            raise _mismatch(text, type, _description(error)) from error
     if kind == "bytes":
         return text.encode("utf-8", "surrogateescape")
     if kind == "bool":
@@ -405,26 +407,26 @@ def _read(text: str, type: Any, base: Any, kind: Kind) -> Any:
             raise _mismatch(text, type, "say true or false, yes or no, on or off, 1 or 0")
         return _WORDS[word]
     if kind == "object":
-        return _told(_decoded(text, type), base)
-    return _told(text.strip(), base, text)
+        return _by_msgspec(_decoded(text, type), base)
+    return _by_msgspec(text.strip(), base, text)
 
 
 def _decoded(text: str, type: Any) -> Any:
     try:
         return msgspec.json.decode(text)
     except Exception as error:
-        raise _mismatch(text, type, _said(error)) from error
+        raise _mismatch(text, type, _description(error)) from error
 
 
-def _told(value: Any, type: Any, given: Any = None) -> Any:
+def _by_msgspec(value: Any, type: Any, given: Any = None) -> Any:
     """A value as what msgspec makes of it."""
     try:
         return msgspec.convert(value, type, strict=False, dec_hook=_part)
     except Exception as error:
-        said = _said(error)
+        text = _description(error)
         # msgspec's "Expected `int`, got `str`" would only repeat what `_mismatch` says.
-        plain = said.startswith("expected `") and said.endswith("`") and " - at " not in said
-        raise _mismatch(value if given is None else given, type, "" if plain else said) from error
+        plain = text.startswith("expected `") and text.endswith("`") and " - at " not in text
+        raise _mismatch(value if given is None else given, type, "" if plain else text) from error
 
 
 def _constrained(value: Any, type: Any) -> Any:
@@ -438,7 +440,7 @@ def _constrained(value: Any, type: Any) -> Any:
             try:
                 msgspec.convert(value, constrained)
             except msgspec.ValidationError as error:
-                raise _mismatch(value, type, _said(error)) from error
+                raise _mismatch(value, type, _description(error)) from error
             except TypeError:
                 pass  # it constrains another member of a union
         type = inner
@@ -456,11 +458,11 @@ def _part(type: Any, value: Any) -> Any:
     raise ValueError(f"Expected `{type_name(type)}`, got `{_Class(value).__name__}`")
 
 
-def _said(error: Exception) -> str:
-    said = message(error)
-    if isinstance(error, msgspec.MsgspecError) or (said and _Class(error) is ValueError):
-        return said if said[1:2].isupper() else said[:1].lower() + said[1:]
-    return f"{_Class(error).__name__}: {said}" if said else _Class(error).__name__
+def _description(error: Exception) -> str:
+    text = message(error)
+    if isinstance(error, msgspec.MsgspecError) or (text and _Class(error) is ValueError):
+        return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+    return f"{_Class(error).__name__}: {text}" if text else _Class(error).__name__
 
 
 def _mismatch(value: Any, type: Any, why: str = "") -> ConversionError:
@@ -468,6 +470,6 @@ def _mismatch(value: Any, type: Any, why: str = "") -> ConversionError:
     return ConversionError(f"value must be `{type_name(type)}`, got {came}{f': {why}' if why else ''}")
 
 
-def _none_of(value: Any, options: list[str]) -> ConversionError:
+def _not_an_option(value: Any, options: list[str]) -> ConversionError:
     listed = ", ".join(options[:20]) + (f" and {len(options) - 20} more" if len(options) > 20 else "")
     return ConversionError(f"value must be one of {listed}, got {shown(value)}")

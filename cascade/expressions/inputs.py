@@ -96,14 +96,14 @@ class _Spec:
         return type(self), (self.name, self.default, self.type, self.description)
 
     def __repr__(self) -> str:
-        told = [repr(self.name)]
+        parts = [repr(self.name)]
         if self.default is not NOTHING:
-            told.append(f"default={shown(self.default)}")
+            parts.append(f"default={shown(self.default)}")
         if self.type is not None:
-            told.append(f"type={type_name(self.type)}")
+            parts.append(f"type={type_name(self.type)}")
         if self.description is not None:
-            told.append(f"description={shown(self.description)}")
-        return f"{self.kind.capitalize()}({', '.join(told)})"
+            parts.append(f"description={shown(self.description)}")
+        return f"{self.kind.capitalize()}({', '.join(parts)})"
 
 
 _FIELDS = ("name", "default", "type", "description")
@@ -352,7 +352,7 @@ def _same_type(one: Any, other: Any) -> bool:
 
 
 def _same_value(one: Any, other: Any) -> bool:
-    """Whether two defaults are interchangeable; where that cannot be told, they are not."""
+    """Whether two defaults are interchangeable; where a comparison does not answer, they are not."""
     if one is other:
         return True
     if type(one) is not type(other):

@@ -27,12 +27,12 @@ def sequence(steps: Iterable[LazyResult]) -> LazyResult:
         PolicyError: a step is no lazy result.
 
     >>> import cascade as cs
-    >>> said = []
+    >>> words = []
     >>> @cs.task(mode="inline")
     ... def say(word):
-    ...     said.append(word)
+    ...     words.append(word)
     ...     return len(word)
-    >>> cs.run(cs.sequence([say("one"), say("three"), say("two")])), said
+    >>> cs.run(cs.sequence([say("one"), say("three"), say("two")])), words
     ([3, 5, 3], ['one', 'three', 'two'])
     """
     made: list[LazyResult] = []

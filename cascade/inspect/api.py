@@ -127,21 +127,21 @@ def _settings(graph: GraphTemplate, slots: list[Any]) -> dict[int, str]:
     from cascade.graph.labels import beside
     from cascade.graph.model import Call, Mapping, SlotRef
     from cascade.inspect.fold import part
-    from cascade.inspect.policy_text import amount, tell
+    from cascade.inspect.policy_text import amount, describe
 
-    told: dict[int, str] = {}
+    texts: dict[int, str] = {}
     for node in graph.nodes:
         for position, ref in enumerate(node.operands if type(node) is Call else ()):
             role = beside(graph, node, position)
             if role not in POLICIES:
                 continue
             if type(ref) is SlotRef:
-                told[ref.index] = tell(role, slots[ref.index])
+                texts[ref.index] = describe(role, slots[ref.index])
             elif part(graph, node, position):
                 amounts = graph.nodes[ref.index]
                 assert type(amounts) is Mapping
-                told |= {one.index: amount(slots[one.index]) for one in amounts.values if type(one) is SlotRef}
-    return told
+                texts |= {one.index: amount(slots[one.index]) for one in amounts.values if type(one) is SlotRef}
+    return texts
 
 
 @public

@@ -93,8 +93,8 @@ def _policies(graph: GraphTemplate, node: Call, settings: Mapping[int, str]) -> 
         elif part(graph, node, position):
             amounts = graph.nodes[ref.index]
             assert type(amounts) is Dict
-            told = [_amount(key, value, settings) for key, value in zip(amounts.keys, amounts.values, strict=True)]
-            yield f"{what} {', '.join([*told[:SLOTS], '…'] if len(told) > SLOTS else told)}"
+            texts = [_amount(key, value, settings) for key, value in zip(amounts.keys, amounts.values, strict=True)]
+            yield f"{what} {', '.join([*texts[:SLOTS], '…'] if len(texts) > SLOTS else texts)}"
 
 
 def _amount(key: Key | SlotRef, value: NodeRef | SlotRef, settings: Mapping[int, str]) -> str:

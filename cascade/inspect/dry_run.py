@@ -1,4 +1,4 @@
-"""Dry runs: what would become of a target, as far as it can be told without running any of it."""
+"""Dry runs: what would become of a target, as far as it can be texts without running any of it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from cascade.graph.model import Call, Key, SlotRef
 from cascade.graph.model import Mapping as Dict
 from cascade.graph.path import locate
 from cascade.inspect.fold import part
-from cascade.inspect.forecast import NEAR, Prospect, Runs, prospect
-from cascade.inspect.policy_text import amount, tell
+from cascade.inspect.forecast import NEAR, Forecast, Runs, forecast
+from cascade.inspect.policy_text import amount, describe
 from cascade.templates.cache import default_templates
 
 if TYPE_CHECKING:
@@ -168,10 +168,10 @@ def dry_run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Eng
     templates = default_templates if engine is None else engine.templates
     template: Template = templates.lookup(wanted)
     _, slots = structure(wanted)
-    return _Look(template, slots, params, engine).result()
+    return _DryRunner(template, slots, params, engine).result()
 
 
-class _Look:
+class _DryRunner:
     """One look at a target, part by part; the problems gather."""
 
     def __init__(
@@ -183,22 +183,22 @@ class _Look:
         self.engine = engine
         self.problems: list[str] = []
         self.inputs, values = self._inputs(params)
-        self.prospect: Prospect = prospect(self.graph, template.plan, slots, values)
-        self.problems.extend(self.prospect.problems)
+        self.forecast: Forecast = forecast(self.graph, template.plan, slots, values)
+        self.problems.extend(self.forecast.problems)
 
     def result(self) -> DryRun:
         """Put it together."""
         resources = self._resources()
-        started = self.prospect.order
-        never = [index for index, runs in enumerate(self.prospect.runs) if runs == "never" and self._counts(index)]
+        started = self.forecast.order
+        never = [index for index, runs in enumerate(self.forecast.runs) if runs == "never" and self._counts(index)]
         nodes = tuple([self._node(index) for index in (*started, *never)])
         limits = self._limits(nodes)
-        if self.prospect.lost:
-            self.problems.append(f"the target would be skipped: {'; '.join(self.prospect.lost)}")
+        if self.forecast.skip_reasons:
+            self.problems.append(f"the target would be skipped: {'; '.join(self.forecast.skip_reasons)}")
         return DryRun(nodes, self.inputs, resources, limits, tuple(self.problems))
 
     def _counts(self, index: int) -> bool:
-        return index not in self.prospect.parts
+        return index not in self.forecast.parts
 
     def _inputs(self, params: Mapping[str, Any] | None) -> tuple[tuple[PlannedInput, ...], dict[int, Any]]:
         """The params and variables, and the values that nodes have because of them."""
@@ -211,11 +211,11 @@ class _Look:
             specs[index] = self.slots[node.args[0].index]
         values, problems = examine(specs.values(), params, os.environ)
         self.problems.extend(map(str, problems))
-        told = [
+        texts = [
             PlannedInput(spec.kind, spec.name, spec in values, values.get(spec))
             for spec in dict.fromkeys(specs[index] for index in sorted(specs))
         ]
-        return tuple(told), {index: values[spec] for index, spec in specs.items() if spec in values}
+        return tuple(texts), {index: values[spec] for index, spec in specs.items() if spec in values}
 
     def _resources(self) -> tuple[PlannedResource, ...]:
         if self.engine is None:
@@ -252,8 +252,8 @@ class _Look:
                     policies[role] = self._amounts(ref.index)
         place = locate(self.graph, index) if len(self.graph.nodes) <= NEAR else f"#{index}"
         return PlannedNode(
-            index, text.kind(self.graph, node), text.name(self.graph, node), place, self.prospect.runs[index],
-            self.prospect.reasons[index], policies,
+            index, text.kind(self.graph, node), text.name(self.graph, node), place, self.forecast.runs[index],
+            self.forecast.reasons[index], policies,
         )  # fmt: skip
 
     def _amounts(self, index: int) -> dict[str, Any]:
@@ -266,7 +266,7 @@ class _Look:
             if type(ref) is SlotRef:
                 amounts[limit] = self.slots[ref.index]
             else:
-                amounts[limit] = self.prospect.values.get(ref.index)
+                amounts[limit] = self.forecast.values.get(ref.index)
         return amounts
 
     def _limits(self, nodes: tuple[PlannedNode, ...]) -> tuple[PlannedLimit, ...]:
@@ -332,9 +332,9 @@ def _table(nodes: tuple[PlannedNode, ...]) -> Iterator[str]:
     shown_nodes = nodes if len(nodes) <= LINES else (*nodes[: LINES // 2], *nodes[-LINES // 2 :])
     rows = [("node", "runs", "kind", "name", "place", "policies and reasons")]
     for node in shown_nodes:
-        told = [f"{role} {tell(role, setting)}" for role, setting in node.policies.items()]
-        told.extend(node.reasons)
-        rows.append((f"#{node.number}", node.runs, node.kind, node.name, node.place, "; ".join(told)))
+        texts = [f"{role} {describe(role, setting)}" for role, setting in node.policies.items()]
+        texts.extend(node.reasons)
+        rows.append((f"#{node.number}", node.runs, node.kind, node.name, node.place, "; ".join(texts)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for at, row in enumerate(rows):
         if len(shown_nodes) < len(nodes) and at == 1 + LINES // 2:

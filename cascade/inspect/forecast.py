@@ -1,4 +1,4 @@
-"""The prospect: which nodes of an expression would start, as far as it can be told before any of them has.
+"""The forecast: which nodes of an expression would start, as far as it can be told before any of them has.
 
 What is data from the start decides: a condition or a selector that is a plain value, or a param that has one. Of what
 a task will give nothing is known, so both ways are open. That no task fails is taken for granted.
@@ -19,7 +19,7 @@ from cascade.graph.model import Mapping as Dict
 from cascade.graph.path import locate
 from cascade.inspect.fold import folded, part
 
-__all__ = ["Prospect", "Runs", "prospect"]
+__all__ = ["Forecast", "Runs", "forecast"]
 
 Runs: TypeAlias = Literal["surely", "perhaps", "never"]
 
@@ -29,7 +29,7 @@ NEAR = 1000  # of a larger graph, it is too much to say of each node where it is
 _EXACT = (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset)  # asking them runs no code
 
 
-class Prospect(Struct, frozen=True):
+class Forecast(Struct, frozen=True):
     """What is known of the nodes of an expression before it runs.
 
     Attributes:
@@ -37,7 +37,7 @@ class Prospect(Struct, frozen=True):
         runs: of each node of the graph, "surely", "perhaps" or "never".
         reasons: of each node, on what it depends if it runs "perhaps", and why it does not if "never".
         values: of nodes, what is known to be their values.
-        lost: why the target has no value, as it is surely skipped; empty: it may have one.
+        skip_reasons: why the target has no value, as it is surely skipped; empty: it may have one.
         parts: the numbers of the dicts that belong to another node.
         problems: routers that have no route for what is known to be their selector's value.
     """
@@ -46,7 +46,7 @@ class Prospect(Struct, frozen=True):
     runs: tuple[Runs, ...]
     reasons: tuple[tuple[str, ...], ...]
     values: dict[int, Any]
-    lost: tuple[str, ...]
+    skip_reasons: tuple[str, ...]
     parts: frozenset[int]
     problems: tuple[str, ...]
 
@@ -59,7 +59,7 @@ class _Choice(Struct):
     data: bool = False  # it may also be a piece of data, which is there
 
 
-def prospect(graph: GraphTemplate, plan: PlanTemplate, slots: list[Any], values: Mapping[int, Any]) -> Prospect:
+def forecast(graph: GraphTemplate, plan: PlanTemplate, slots: list[Any], values: Mapping[int, Any]) -> Forecast:
     """Return what is known of the nodes of an expression.
 
     Args:
@@ -68,10 +68,10 @@ def prospect(graph: GraphTemplate, plan: PlanTemplate, slots: list[Any], values:
         slots: the data of the expression.
         values: of nodes, what is known to be their values: those of params.
     """
-    return _Search(graph, slots, dict(values)).result(plan)
+    return _Forecaster(graph, slots, dict(values)).result(plan)
 
 
-class _Search:
+class _Forecaster:
     """One look at an expression: what may be skipped, upwards; then what is wanted, downwards from the target."""
 
     def __init__(self, graph: GraphTemplate, slots: list[Any], values: dict[int, Any]) -> None:
@@ -80,7 +80,7 @@ class _Search:
         self.slots = slots
         self.values = values
         self.choices: dict[int, _Choice] = {}
-        self.astray: dict[int, str] = {}  # routers without a route, and what to say of them
+        self.unrouted: dict[int, str] = {}  # routers without a route, and what to say of them
         # Why a node's value may be missing, and why it must be; empty: it will not.
         self.may_skip: list[tuple[str, ...]] = [()] * count
         self.must_skip: list[tuple[str, ...]] = [()] * count
@@ -88,11 +88,11 @@ class _Search:
         self.may_lack: list[tuple[str, ...]] = [()] * count
         self.must_lack: list[tuple[str, ...]] = [()] * count
         for index in range(count):
-            self._look(index)
+            self._examine(index)
 
-    def result(self, plan: PlanTemplate) -> Prospect:
+    def result(self, plan: PlanTemplate) -> Forecast:
         """Ask what is wanted, and put it together."""
-        wanted, gates = self._want()
+        wanted, gates = self._demand()
         runs: list[Runs] = []
         reasons: list[tuple[str, ...]] = []
         for index in range(len(self.graph.nodes)):
@@ -109,22 +109,28 @@ class _Search:
             reasons.append(why)
         parts = frozenset(folded(self.graph))
         order = tuple([index for index in self._order(plan) if index not in parts and runs[index] != "never"])
-        lost = self.must_skip[-1]
-        if not set(lost).isdisjoint(self.astray.values()):
-            lost = ()  # it may fail as well
-        return Prospect(
-            order, tuple(runs), tuple(reasons), self.values, lost, parts, tuple(dict.fromkeys(self._wrong(wanted)))
+        skip_reasons = self.must_skip[-1]
+        if not set(skip_reasons).isdisjoint(self.unrouted.values()):
+            skip_reasons = ()  # it may fail as well
+        return Forecast(
+            order,
+            tuple(runs),
+            tuple(reasons),
+            self.values,
+            skip_reasons,
+            parts,
+            tuple(dict.fromkeys(self._certain_failures(wanted))),
         )
 
-    def _wrong(self, wanted: list[Runs]) -> Iterable[str]:
+    def _certain_failures(self, wanted: list[Runs]) -> Iterable[str]:
         """What goes wrong for sure, in nodes that start for sure."""
-        for index, problem in self.astray.items():
+        for index, problem in self.unrouted.items():
             if wanted[index] == "surely" and not self.may_lack[index]:
                 yield problem
 
     # ------------------------------------------------------------------------------------------------- upwards
 
-    def _look(self, index: int) -> None:
+    def _examine(self, index: int) -> None:
         node = self.graph.nodes[index]
         symbol = self.graph.calls[node.symbol] if type(node) is Call else None
         if symbol is not None and KINDS[symbol.kind].core.accepts_skips:
@@ -213,12 +219,12 @@ class _Search:
             return _Choice(options, False)
         if default is not None:
             return _Choice([options[-1]], True)
-        return self._astray(index, where)
+        return self._unrouted(index, where)
 
-    def _astray(self, index: int, where: str) -> _Choice:
+    def _unrouted(self, index: int, where: str) -> _Choice:
         """A router without a route."""
         problem = f"no route for its selector's value, and no default - at router {where.removeprefix('at ')}"
-        self.astray[index] = problem
+        self.unrouted[index] = problem
         return _Choice([(None, problem)], True)
 
     def _routes(self, node: Call) -> dict[Key | SlotRef, Ref]:
@@ -238,14 +244,14 @@ class _Search:
         if not known or not _is_exact(value) or type(routes) is not dict or not all(map(_is_exact, routes)):
             return _Choice(options, False, data=True)
         if value not in routes:
-            return _Choice(options, True) if options else self._astray(index, where)
+            return _Choice(options, True) if options else self._unrouted(index, where)
         if not self.may_lack[index]:
             self.values[index] = routes[value]
         return _Choice([], True)
 
     # ----------------------------------------------------------------------------------------------- downwards
 
-    def _want(self) -> tuple[list[Runs], list[tuple[str, ...]]]:
+    def _demand(self) -> tuple[list[Runs], list[tuple[str, ...]]]:
         count = len(self.graph.nodes)
         wanted: list[Runs] = ["never"] * count
         gates: list[tuple[str, ...]] = [()] * count

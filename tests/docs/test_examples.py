@@ -267,7 +267,7 @@ def test_game_of_life_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:
 
 # --------------------------------------------------------------------------------------------------- tool loop
 
-QUESTION = tool_loop.Said("user", "How many legs?")
+QUESTION = tool_loop.Message("user", "How many legs?")
 TRANSCRIPT = [
     ("user", "How many legs are there in a show of fireflies?"),
     ("model", "search: fireflies in a show"),
