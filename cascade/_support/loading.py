@@ -1,4 +1,4 @@
-"""Imported first, this loads the compiled core, and says why where that cannot be done, or costs something."""
+"""Imported first: loads the compiled core, and explains import errors and the cost on free-threaded builds."""
 
 from __future__ import annotations
 

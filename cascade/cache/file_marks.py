@@ -110,7 +110,7 @@ class _Mark:
         self.close()
 
     def _unlink(self) -> None:
-        if not _REMOVED_OPEN:  # then one who has opened it meanwhile keeps it from being removed, and finds it marked
+        if not _REMOVED_OPEN:  # Windows: closed first; another process that has it open keeps it
             self.close()
         os.unlink(self._place)
 

@@ -19,12 +19,12 @@ def explain(
     *,
     verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,
 ) -> int:
-    """Print the template of a target: its nodes, what they take, how urgent they are. Nothing is run.
+    """Print the template of a target: its nodes with operands and priorities. Nothing is run.
 
     Args:
         target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
-            current directory is looked into first.
-        verbose: Tell a failure with its traceback.
+            current directory is searched first.
+        verbose: Print a failure with its traceback.
     """
     try:
         text = cs.explain(find_target(target))

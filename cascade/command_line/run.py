@@ -36,17 +36,17 @@ def run(
 
     Args:
         target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
-            current directory is looked into first.
-        param: NAME=VALUE, for each param of the target that has no default or is to have another value.
+            current directory is searched first.
+        param: NAME=VALUE, for each param of the target without a default, or with another value than its default.
         json: Print the value as JSON.
-        log: Write what happens on standard error: "text" for people, "json" for programs, an event a line.
-        verbose: Tell a failure with its traceback, and in the text log of every node.
-        engine: MODULE:NAME of an engine, or of a function that gives one, for resources and whatever else it has.
-        limit: NAME=AMOUNT, for each thing that calls may ask for as a constraint.
-        seed: Makes the jitter of retries the same again.
-        default_mode: Where sync tasks run that do not say.
-        max_threads: How many worker threads.
-        max_processes: How many worker processes.
+        log: Write events on standard error: "text" for people, "json" for programs, one event per line.
+        verbose: Print a failure with its traceback, and log every node (text).
+        engine: MODULE:NAME of an engine, or of a function that returns one, with its resources and settings.
+        limit: NAME=AMOUNT, for each limit that calls have as a constraint.
+        seed: The seed of the jitter of retries.
+        default_mode: Where sync tasks without a mode run.
+        max_threads: The maximum number of worker threads.
+        max_processes: The maximum number of worker processes.
         quantum: Seconds for which one run may keep the event loop; 0: yield at every step.
     """
     settings = {
@@ -67,7 +67,7 @@ def run(
         runs_on = _new(given) if engine is None else _find_engine(engine)
     except UsageError:
         raise
-    except Exception as error:  # of the user's own module
+    except Exception as error:  # raised by the user's module
         report(error, "cascade", verbose=verbose)
         return FAILED
     return execute(found, params, engine=runs_on, program="cascade", log=log, json=json, verbose=verbose)

@@ -1,4 +1,4 @@
-"""Finding a target: what `module:name` says on a command line."""
+"""Targets on a command line: the object that `module:name` names."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Target: TypeAlias = "LazyResult | list[LazyResult] | tuple[LazyResult, ...]"
 
 
 def find_target(text: str) -> Any:
-    """Return the target that `text` names. The current directory is looked into first.
+    """Return the target that `text` names. The current directory is searched first.
 
     Args:
-        text: "module:name", where the name, dots in it included, is that of a lazy result, of a list of them, or of a
-            task or function that needs no arguments: it is called for the target.
+        text: "module:name". The name, which may contain dots, is that of a lazy result, of a list of them, or of a task
+            or function without required arguments, which is called for the target.
 
     Raises:
-        UsageError: there is no such module, no such name in it, or what is there is no target.
-        BaseException: what the module raised as it was imported, or the function as it was called; with a note.
+        UsageError: there is no such module, no such name in it, or the object is not a target.
+        BaseException: the exception of the module's import or of the function's call, with a note.
     """
     found = find(text)
     if is_target(found):
@@ -50,7 +50,7 @@ def find_target(text: str) -> Any:
 
 
 def is_target(value: object) -> bool:
-    """Whether a value can be run: a lazy result, or a list or tuple of nothing else."""
+    """Whether a value is a target: a lazy result, or a list or tuple of lazy results."""
     if type(value) is list or type(value) is tuple:
         return all(type(item) is LazyResult for item in value)
     return type(value) is LazyResult
@@ -60,8 +60,8 @@ def find(text: str) -> Any:
     r"""Return the object that "module:name" names.
 
     Raises:
-        UsageError: there is none.
-        BaseException: what the module raised as it was imported, with a note that says where.
+        UsageError: there is no such object.
+        BaseException: the exception of the module's import, with a note that contains the place.
 
     >>> find("os:path.sep") in "/\\"
     True
@@ -86,7 +86,7 @@ def find(text: str) -> Any:
 
 
 def add_working_directory() -> None:
-    """Have modules of the working directory importable, as `python -m` has them."""
+    """Make modules of the working directory importable, as `python -m` does."""
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
 
@@ -101,7 +101,7 @@ def _import(name: str) -> ModuleType:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
             here = f" in {os.getcwd()} nor installed"
-            hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else here
+            hint = f" (write {name[:-3]}, without the .py)" if name.endswith(".py") else here
             raise UsageError(f"cannot import module {name!r}: no {missing!r}{hint}") from None
         add_note(error, _import_place(error, name))
         raise
@@ -111,7 +111,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _import_place(error: BaseException, name: str) -> str:
-    """Where a module was when it failed to be imported: not in the machinery of the import, and not in this file."""
+    """Return where in a module its import failed, without frames of the import system and of this file."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename != __file__ and not frame.filename.startswith("<frozen importlib") and
@@ -124,7 +124,7 @@ def _import_place(error: BaseException, name: str) -> str:
 def _call(found: Callable[..., Any], text: str) -> Any:
     try:
         signature = signature_of(found)
-    except (TypeError, ValueError):  # Python tells none of some built-in functions
+    except (TypeError, ValueError):  # some built-in functions have no signature
         signature = inspect.Signature()
     needed = [
         parameter.name for parameter in signature.parameters.values()

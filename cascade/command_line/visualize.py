@@ -26,10 +26,10 @@ def visualize(
 
     Args:
         target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
-            current directory is looked into first.
+            current directory is searched first.
         format: The language: "mermaid" (Markdown pages show it) or "dot" (Graphviz).
         output: Write the picture to this file instead.
-        verbose: Tell a failure with its traceback.
+        verbose: Print a failure with its traceback.
     """
     try:
         picture = cs.visualize(find_target(target))

@@ -1,4 +1,4 @@
-"""Conversion: what was given for a param or found in a variable, as the type that was asked for."""
+"""Conversion of the values of params and environment variables to the types that these declare."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ _SCALARS = (
     inspect.MemoryViewType, inspect.DateTimeType, inspect.DateType, inspect.TimeType, inspect.TimeDeltaType,
     inspect.UUIDType, inspect.DecimalType, inspect.NoneType,
 )  # fmt: skip
-# What a series of items becomes.
+# The container that is built, by the type.
 _SERIES: tuple[tuple[type, type], ...] = (
     (inspect.ListType, list), (inspect.SetType, set), (inspect.FrozenSetType, frozenset),
     (inspect.VarTupleType, tuple), (inspect.TupleType, tuple),
 )  # fmt: skip
-# Instances of subclasses of these are another thing: True is no number, and a datetime is no date.
+# An instance of a subclass is converted: True is not an int here, and a datetime is not a date.
 _EXACT = ("int", "float", "scalar")
 _Class = type
 
 
 class _Short(reprlib.Repr):
-    """`reprlib`, with one word for numbers that Python refuses to write: it has their address, or no text at all."""
+    """`reprlib` that writes "<int>" for a number with too many digits for Python, for which `reprlib` may raise."""
 
     def repr_int(self, x: int, level: int) -> str:
         try:
@@ -73,18 +73,21 @@ _short.maxlong = 40
 
 
 class ConversionError(ValueError):
-    """A value does not convert; the message says what was expected and what came, but not for whom."""
+    """A value does not convert. The message has the type and the value; the caller adds the place."""
 
 
 def convert(value: Any, type: Any) -> Any:
     """Return a value as a type.
 
-    What is of the type already is returned as it is. Text is read as the type: a number, a word such as "yes", the name
-    of an enum's member, items between commas, JSON. Text for any other class is given to the class.
+    A value of the type is returned unchanged. Text is parsed: as a number, a word such as "yes", the name of an enum's
+    member, items separated by commas, or JSON. Any other class is called with the text.
 
     Args:
-        value: anything.
-        type: a class, or any annotation that msgspec understands; None: whatever comes, as it is.
+        value: any value.
+        type: a class, or any annotation that msgspec understands; None: every value is returned unchanged.
+
+    Returns:
+        A value of the type.
 
     Raises:
         ConversionError: the value does not convert.
@@ -123,10 +126,10 @@ def convert(value: Any, type: Any) -> Any:
 
 
 def check_type(type: Any) -> None:
-    """Refuse what `convert` cannot use as a type.
+    """Check that `convert` can use a type.
 
     Raises:
-        TypeError: it is no type, or has a part that is none.
+        TypeError: it is not a type, or has a part that is not one.
 
     >>> check_type(list[int])
     >>> check_type("int")
@@ -143,23 +146,23 @@ def check_type(type: Any) -> None:
 
 
 def kind_of(type: Any) -> Kind:
-    """Return in which way a type is converted to.
+    """Return how `convert` makes values of a type.
 
     Raises:
-        TypeError: it is no type.
+        TypeError: it is not a type.
 
     >>> kind_of(int), kind_of(int | None), kind_of(tuple[int, ...]), kind_of(dict)
     ('int', 'union', 'items', 'dict')
     """
     try:
         hash(type)
-    except TypeError:  # an annotation with something in it that cannot be hashed
+    except TypeError:  # an annotation with an unhashable part
         return _find_kind(type)
     return _known_kind(type)
 
 
 def type_name(type: Any) -> str:
-    """Return how a type is written, without the module of a class.
+    """Return a type as text, without the module of a class.
 
     >>> type_name(int), type_name(list[int]), type_name(int | None)
     ('int', 'list[int]', 'int | None')
@@ -174,19 +177,19 @@ def type_name(type: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as Python would write it, on one line, cut to some 60 characters.
+    """Return the `repr` of a value on one line, shortened to about 60 characters.
 
     >>> shown("x" * 1000)[:5], len(shown("x" * 1000))
     ("'xxxx", 60)
     """
     try:
         text = _short.repr(value)
-    except Exception:  # reprlib guards against most of what a `__repr__` may do, but not all
+    except Exception:  # `reprlib` handles most errors of a `__repr__`, but not all
         return f"<{type(value).__name__}>"
     return " ".join(text.split()) if "\n" in text else text
 
 
-# ------------------------------------------------------------------------------------------------ what a type is
+# ------------------------------------------------------------------------------------------------ kinds of types
 
 
 @lru_cache(1024)
@@ -228,7 +231,7 @@ def _structured_kind(base: Any, origin: Any) -> Kind:
         if origin is not None or not isinstance(base, _Class):
             raise TypeError(f"nothing can be made into a `{type_name(base)}`")
         return "class"
-    msgspec.json.Decoder(base, dec_hook=_part)  # knows of parts that are not supported
+    msgspec.json.Decoder(base, dec_hook=_part)  # raises for parts that are not supported
     if isinstance(info, inspect.AnyType):
         return "any"
     if isinstance(info, _SCALARS):
@@ -237,7 +240,7 @@ def _structured_kind(base: Any, origin: Any) -> Kind:
 
 
 def _series(base: Any) -> type | None:
-    """The class of container that a series of items becomes."""
+    """Return the class of the container that is built, or None."""
     origin = get_origin(base) or base
     if origin in (list, tuple, set, frozenset):
         return typing.cast(type, origin)
@@ -246,7 +249,7 @@ def _series(base: Any) -> type | None:
 
 
 def _base(type: Any) -> Any:
-    """A type without what is written around it: constraints, a `NewType`, an alias."""
+    """Return a type without constraints, `NewType` and alias around it."""
     while (inner := _unwrapped(type)) is not type:
         type = inner
     return type
@@ -261,7 +264,7 @@ def _unwrapped(type: Any) -> Any:
 
 
 def _is_instance_exactly(value: Any, base: Any, kind: Kind) -> bool:
-    """Whether a value is of a class already."""
+    """Whether a value needs no conversion to a class."""
     if not isinstance(base, _Class) or get_origin(base) is not None:
         return False
     if kind in _EXACT:
@@ -272,11 +275,11 @@ def _is_instance_exactly(value: Any, base: Any, kind: Kind) -> bool:
         return False
 
 
-# ------------------------------------------------------------------------------------- what is made of a value
+# ------------------------------------------------------------------------------------- conversions
 
 
 def _as_member(value: Any, type: Any, base: Any) -> Any:
-    """The first member of a union that a value converts to: to `int | str`, "3" is a number; to `str | int`, text."""
+    """Convert to the first member of a union that takes the value: "3" is an int for `int | str`, not `str | int`."""
     members = get_args(base)
     if not isinstance(value, str) and _Class(value) in members:
         return value
@@ -290,7 +293,7 @@ def _as_member(value: Any, type: Any, base: Any) -> Any:
     if types.NoneType in members and _is_null(value):
         return None
     if len(failures) == 1 and (": " in failures[0] or failures[0].startswith("value must be one of")):
-        raise ConversionError(failures[0])  # says more than that it is not of the type
+        raise ConversionError(failures[0])  # more specific than the error about the union
     raise _mismatch(value, type)
 
 
@@ -299,7 +302,7 @@ def _is_null(value: Any) -> bool:
 
 
 def _as_option(value: Any, base: Any) -> Any:
-    """An option of a `Literal`, by its value and type, or by how it is written."""
+    """Return an option of a `Literal`, by its value and type, or by its text."""
     options = get_args(base)
     for option in options:
         if type(option) is type(value) and option == value:
@@ -321,7 +324,7 @@ def _reads(text: str, option: Any) -> bool:
 
 
 def _as_enum(value: Any, base: type[Enum]) -> Enum:
-    """A member of an enum, by its value and type, by its name, or by how its value is written."""
+    """Return a member of an enum, by its value and type, by its name, or by the text of its value."""
     members = base.__members__
     for member in members.values():
         if type(member.value) is type(value) and member.value == value:
@@ -334,7 +337,7 @@ def _as_enum(value: Any, base: type[Enum]) -> Enum:
                 return member
     if not isinstance(value, bool):
         try:
-            return base(value)  # flags together, and what its `_missing_` knows
+            return base(value)  # combined flags, and what `_missing_` accepts
         except Exception:
             pass
     raise _not_an_option(
@@ -343,7 +346,7 @@ def _as_enum(value: Any, base: type[Enum]) -> Enum:
 
 
 def _as_series(value: Any, type: Any, base: Any) -> Any:
-    """A container of items, each converted."""
+    """Return a container of items, each converted."""
     given = value
     if isinstance(value, str):
         text = value.strip()
@@ -362,7 +365,7 @@ def _as_series(value: Any, type: Any, base: Any) -> Any:
     assert made is not None
     try:
         return made(_items(value, of))
-    except TypeError as error:  # what is no member of a set
+    except TypeError as error:  # an unhashable member of a set
         raise _mismatch(given, type, str(error)) from None
 
 
@@ -387,13 +390,13 @@ def _as_dict(value: Any, type: Any, base: Any) -> dict[Any, Any]:
             made[convert(key, of_key)] = convert(item, of_value)
         except ConversionError as error:
             raise ConversionError(f"{error} - at key {shown(key)}") from error
-        except TypeError as error:  # what is no key
+        except TypeError as error:  # an unhashable key
             raise _mismatch(given, type, str(error)) from None
     return made
 
 
 def _read(text: str, type: Any, base: Any, kind: Kind) -> Any:
-    """Text, as anything but text."""
+    """Parse text as a type other than text."""
     if kind == "class":
         try:
             return base(text)
@@ -404,7 +407,7 @@ def _read(text: str, type: Any, base: Any, kind: Kind) -> Any:
     if kind == "bool":
         word = text.strip().lower()
         if word not in _WORDS:
-            raise _mismatch(text, type, "say true or false, yes or no, on or off, 1 or 0")
+            raise _mismatch(text, type, "write true or false, yes or no, on or off, 1 or 0")
         return _WORDS[word]
     if kind == "object":
         return _by_msgspec(_decoded(text, type), base)
@@ -419,7 +422,7 @@ def _decoded(text: str, type: Any) -> Any:
 
 
 def _by_msgspec(value: Any, type: Any, given: Any = None) -> Any:
-    """A value as what msgspec makes of it."""
+    """Convert a value by msgspec."""
     try:
         return msgspec.convert(value, type, strict=False, dec_hook=_part)
     except Exception as error:
@@ -430,7 +433,7 @@ def _by_msgspec(value: Any, type: Any, given: Any = None) -> Any:
 
 
 def _constrained(value: Any, type: Any) -> Any:
-    """Hold a converted value against the constraints in its annotation, such as `msgspec.Meta(ge=0)`."""
+    """Check a converted value against the constraints of its annotation, such as `msgspec.Meta(ge=0)`."""
     while (inner := _unwrapped(type)) is not type:
         metas = [meta for meta in getattr(type, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
         if metas and value is not None:
@@ -442,13 +445,13 @@ def _constrained(value: Any, type: Any) -> Any:
             except msgspec.ValidationError as error:
                 raise _mismatch(value, type, _description(error)) from error
             except TypeError:
-                pass  # it constrains another member of a union
+                pass  # the constraint is for another member of a union
         type = inner
     return value
 
 
 def _part(type: Any, value: Any) -> Any:
-    """What msgspec asks for where a part is of a class that it does not know."""
+    """Convert a part of a class that msgspec does not know; msgspec calls it."""
     if isinstance(type, _Class):
         if isinstance(value, type):
             return value

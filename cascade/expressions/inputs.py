@@ -1,7 +1,7 @@
-"""Inputs: the params of a target and the variables of the environment that it reads.
+"""Inputs: the params of a target, and the environment variables that it reads.
 
-`Param` and `Env` make the nodes that users write; a node holds a spec. Before any task of an expression starts, the
-engine has `resolve` find a value for each of its specs.
+`Param` and `Env` make lazy results that hold a spec. Before any task of an expression starts, the engine calls
+`resolve` for the values of its specs.
 """
 
 from __future__ import annotations
@@ -31,11 +31,20 @@ class Nothing(Enum):
 
 
 NOTHING: Final = Nothing.NOTHING
-"""The default of what has none: None is a value."""
+"""Stands for a missing default: None is a value."""
 
 
 class _Spec:
-    """What params and variables have in common."""
+    """The spec of an input. Frozen; equal to a spec of the same kind with equal name, default, type and description.
+
+    Attributes:
+        kind: the kind of the input, "param" or "env".
+        word: its noun in messages.
+        name: its name, under which ``params`` or the environment has its value.
+        default: its value if none is given, of its type; `NOTHING`: a value must be given.
+        type: the type to which values are converted; None: they are not converted.
+        description: a text for the users of the program, shown by ``--help``.
+    """
 
     __slots__ = ("default", "description", "name", "type")
 
@@ -110,14 +119,7 @@ _FIELDS = ("name", "default", "type", "description")
 
 
 class ParamSpec(_Spec):
-    """What is known of a param. Frozen; equal to another one with the same name, default, type and description.
-
-    Attributes:
-        name: under which ``params`` has its value.
-        default: its value if none is given, of the param's type; `NOTHING`: one has to be given.
-        type: what values are converted to; None: they are taken as they are.
-        description: for people, such as those who read ``--help``.
-    """
+    """The spec of a param."""
 
     __slots__ = ()
 
@@ -133,14 +135,7 @@ class ParamSpec(_Spec):
 
 
 class EnvSpec(_Spec):
-    """What is known of a variable of the environment. Frozen; equal as `ParamSpec` is.
-
-    Attributes:
-        name: of the variable.
-        default: its value if it is not set, of its type; `NOTHING`: it has to be set.
-        type: what its text is converted to; None: it stays text.
-        description: for people.
-    """
+    """The spec of an environment variable."""
 
     __slots__ = ()
 
@@ -160,21 +155,20 @@ Spec: TypeAlias = ParamSpec | EnvSpec
 
 @public
 def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:
-    """A lazy result whose value is given to the run: ``cs.run(target, params={name: value})``.
+    """Return a lazy result whose value is given to the run: ``cs.run(target, params={name: value})``.
 
     Args:
-        name: an identifier. The params of one target that share a name must be equal in everything else, too.
-        default: its value if none is given, converted as a given one is, but once and now. Without one, a value has to
-            be given.
-        type: what a value is converted to: a class, or an annotation such as ``list[int]`` or ``int | None``. None:
-            values are taken as they are.
-        description: for people, such as those who read ``--help``.
+        name: an identifier. The params of one target that share a name must have equal default, type and description.
+        default: its value if none is given, converted once, now. Without a default, a value must be given.
+        type: the type to which values are converted: a class, or an annotation such as ``list[int]`` or ``int | None``.
+            None: they are not converted.
+        description: a text for the users of the program, shown by ``--help``.
 
     Returns:
-        A `LazyResult`: an argument of tasks, like any other.
+        A `LazyResult`, to be used as an argument of tasks.
 
     Raises:
-        TypeError, ValueError: an argument is not what it should be.
+        TypeError, ValueError: an argument is not valid.
         InputError: the default does not convert to the type.
 
     >>> import cascade as cs
@@ -190,20 +184,20 @@ def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: s
 
 @public
 def Env(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:
-    """A lazy result whose value is that of an environment variable when the run starts.
+    """Return a lazy result whose value is that of an environment variable when the run starts.
 
     Args:
-        name: of the variable.
-        default: its value if it is not set, converted as its text is, but once and now. Without one, it has to be set.
-        type: what its text is converted to, as with `Param`; None: it stays text.
-        description: for people, such as those who read ``--help``.
+        name: the name of the variable.
+        default: its value if the variable is not set. Without a default, the variable must be set.
+        type: the type to which its text is converted; None: it remains text. Default, type and description are
+            otherwise as for `Param`.
+        description: a text for the users of the program, shown by ``--help``.
 
     Returns:
-        A `LazyResult`: an argument of tasks, like any other.
+        A `LazyResult`, to be used as an argument of tasks.
 
     Raises:
-        TypeError, ValueError: an argument is not what it should be.
-        InputError: the default does not convert to the type.
+        TypeError, ValueError, InputError: as for `Param`.
 
     >>> import cascade as cs
     >>> cs.Env("PORT", default=8080, type=int)
@@ -218,15 +212,14 @@ def resolve(
     """Return each spec with its value.
 
     Args:
-        specs: all that an expression has.
-        params: the values that were given, by name; None: none were.
+        specs: the specs of an expression.
+        params: the given values by name; None: there are none.
         environ: the environment.
-        complete: whether ``specs`` are those of a target: then a value that is given for none of them is an error.
-            Expressions that tasks return need not have all the params of their run.
+        complete: whether ``specs`` are those of a target: then a value for an unknown param is an error. Expressions
+            that tasks return need not have all params of their run.
 
     Returns:
-        A pair of each spec and its value, in the order of ``specs``. Equal specs have one value: what is made from text
-        is made once.
+        A pair of each spec and its value, in the order of ``specs``. Equal specs share one value, converted once.
 
     Raises:
         InputError: values are missing, unknown or do not convert; the message has a line for each.
@@ -251,7 +244,7 @@ def resolve(
 def examine(
     specs: Iterable[Spec], params: Mapping[str, Any] | None, environ: Mapping[str, str], *, complete: bool = True
 ) -> tuple[dict[Spec, Any], list[InputError]]:
-    """Return the values that there are, by spec, and what is wrong with the others; see `resolve`.
+    """Return the values by spec, and the errors of the specs without a value; see `resolve`.
 
     >>> n, home = ParamSpec("n", type=int), EnvSpec("HOME")
     >>> examine([n, home], {"n": "3"}, {})
@@ -288,10 +281,10 @@ def examine(
 
 
 def distinct(specs: Iterable[Spec]) -> list[Spec]:
-    """Return specs, each once.
+    """Return the specs without duplicates, in order.
 
     Raises:
-        InputError: params share a name and differ.
+        InputError: two params share a name and differ.
 
     >>> distinct([ParamSpec("n"), EnvSpec("n"), ParamSpec("n")])
     [Param('n'), Env('n')]
@@ -313,7 +306,7 @@ def _given(params: object) -> Mapping[Any, Any]:
 
 
 def _unclear(specs: list[Spec], problems: list[InputError]) -> set[str]:
-    """The names of params that are said to be different things at different places."""
+    """Return the names of params with several specs, and add an error for each to `problems`."""
     first: dict[str, Spec] = {}
     unclear = set()
     for spec in specs:
@@ -347,7 +340,7 @@ def _unknown(given: Mapping[Any, Any], names: list[str]) -> list[str]:
 
 
 def _same_type(one: Any, other: Any) -> bool:
-    # `int | str` equals `str | int`, but text is not read as the same.
+    # `int | str` equals `str | int`, but text converts differently.
     return one is other or (bool(one == other) and repr(one) == repr(other))
 
 
@@ -364,7 +357,7 @@ def _same_value(one: Any, other: Any) -> bool:
     if type(one) is dict:
         return _same_value(list(one.items()), list(other.items()))
     try:
-        return (one == other) is True  # not an array of answers
+        return (one == other) is True  # not an array of comparisons
     except Exception:
         return False
 

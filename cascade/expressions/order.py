@@ -1,4 +1,4 @@
-"""Order: expressions one after another."""
+"""Order: expressions that run one after another."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ __all__ = ["pipeline", "sequence"]
 
 @public
 def sequence(steps: Iterable[LazyResult]) -> LazyResult:
-    """A lazy result that gives the list of the values of others, each started when the one before has ended.
+    """Return a lazy result that runs the steps one after another; its value is the list of their values.
 
-    Each step but the first is taken as ``step.after(the one before)``, which is a node of its own. What a step takes as
-    its arguments may run earlier. If a step is skipped, so are all that follow.
+    Each step but the first becomes ``step.after(previous)``, which is a node of its own. The arguments of a step may
+    run earlier. If a step is skipped, so are all following ones.
 
     Args:
         steps: lazy results.
 
+    Returns:
+        A `LazyResult`.
+
     Raises:
-        PolicyError: a step is no lazy result.
+        PolicyError: a step is not a lazy result.
 
     >>> import cascade as cs
     >>> words = []
@@ -45,14 +48,14 @@ def sequence(steps: Iterable[LazyResult]) -> LazyResult:
 
 @public
 def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
-    """What comes of a value when one task after another is called with what the one before gave.
+    """Call each step with the result of the previous one, the first with a value.
 
     Args:
         value: a lazy result, or any value.
-        steps: tasks, or other callables that give lazy results, each taking one argument.
+        steps: tasks, or other callables that return lazy results, of one argument each.
 
     Returns:
-        The last step's `LazyResult`; ``value`` itself if there is no step.
+        The last step's `LazyResult`; ``value`` itself without steps.
 
     Raises:
         PolicyError: a step is not callable.

@@ -1,4 +1,4 @@
-"""Targets: what users give to be run."""
+"""Targets: the expressions of runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ __all__ = ["expression"]
 
 
 def expression(target: object, index: int | None = None) -> LazyResult:
-    """Return a target as one lazy result: itself, or what gives the list of their values.
+    """Return a target as one lazy result: itself or, for a list, one whose value is the list of the values.
 
     Args:
-        target: what a user gave.
-        index: its place among many targets; None: it is the only one.
+        target: the argument of a user.
+        index: its position among many targets; None: it is the only one.
+
+    Raises:
+        TargetError: ``target`` is neither a lazy result nor a list or tuple of them.
+
+    >>> import cascade as cs
+    >>> target = cs.gather(1, 2)
+    >>> expression(target) is target, cs.run(expression([target, target]))
+    (True, [[1, 2], [1, 2]])
     """
     if type(target) is LazyResult:
         return target

@@ -1,4 +1,4 @@
-"""Dry runs: what would become of a target, as far as it can be texts without running any of it."""
+"""Dry runs: the nodes, inputs, resources and limits of a target, without running it."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 __all__ = ["DryRun", "PlannedInput", "PlannedLimit", "PlannedNode", "PlannedResource", "dry_run"]
 
-LINES = 200  # a longer list of nodes loses its middle when it is printed
+LINES = 200  # of a longer list of nodes the middle is not printed
 
 
 class PlannedNode(Struct, frozen=True):
     """One node of a target that may start.
 
     Attributes:
-        number: of the node, as `cascade.explain` has it.
-        kind: as `cascade.explain` has it: "sync", "async inline", "map", "router", "condition", "container"...
-        name: of its task, param, variable or resource, or what it makes: "shop.pay", "n", "list"; "" if the kind says
-            all.
-        place: from the target: "$.args[0]"; in a target of more than 1,000 nodes its number, "#17".
+        number: its number, as in `cascade.explain`.
+        kind: its kind, as in `cascade.explain`: "sync", "async inline", "map", "router", "condition", "container"...
+        name: the name of its task, param, variable, resource, struct or container: "shop.pay", "n", "list"; "" for
+            routers and conditions.
+        place: its path from the target: "$.args[0]"; in a target of more than 1,000 nodes its number, "#17".
         runs: "surely", "perhaps" or "never".
-        reasons: on what it depends if it runs perhaps, and why it does not if never.
-        policies: what the call was given, by role: "retry" (`cascade._core.expr.policy.Retry`), "timeout", "cache",
-            "constraints" (a dict of amounts by name, None for one that a task has still to give), "concurrency".
+        reasons: the conditions on which it depends ("perhaps"), or the reasons why it does not start ("never").
+        policies: the policies of the call, by role: "retry" (`cascade._core.expr.policy.Retry`), "timeout", "cache",
+            "constraints" (a dict of amounts by name; None: a task computes the amount), "concurrency".
     """
 
     number: int
@@ -63,9 +63,9 @@ class PlannedInput(Struct, frozen=True):
 
     Attributes:
         kind: "param" or "env".
-        name: of it.
+        name: its name.
         known: whether it has a value.
-        value: that it would have; None if it has none.
+        value: its value, converted; None if it has none.
     """
 
     kind: str
@@ -78,9 +78,9 @@ class PlannedResource(Struct, frozen=True):
     """A resource that the target, or another resource, needs.
 
     Attributes:
-        name: of it.
-        scope: what it lasts for; None: not known without an engine, or not registered.
-        registered: whether it is, with all that it needs; None: there was no engine to ask.
+        name: its name.
+        scope: its scope; None: it is not registered, or no engine was given.
+        registered: whether it and all its needs are registered; None: no engine was given.
     """
 
     name: str
@@ -92,9 +92,9 @@ class PlannedLimit(Struct, frozen=True):
     """A limit that calls ask for.
 
     Attributes:
-        name: of it.
-        most: the largest amount that one call asks for; None: a task has still to give it.
-        capacity: how much there is; None: not known without an engine, or the engine has no such limit.
+        name: its name.
+        most: the largest amount that one call needs; None: a task computes it.
+        capacity: its capacity; None: no engine was given, or the engine has no such limit.
     """
 
     name: str
@@ -104,15 +104,15 @@ class PlannedLimit(Struct, frozen=True):
 
 @public
 class DryRun(Struct, frozen=True):
-    """What `cascade.dry_run` has found; as text, for people.
+    """The result of `cascade.dry_run`. `str` makes a report of it.
 
     Attributes:
-        nodes: those that may start, in the order in which they would if each were done at once and all routes that
-            are open were taken; then those that never start.
-        inputs: the params and variables, each once.
-        resources: those that are needed, each after what it needs.
-        limits: those that are asked for.
-        problems: what is wrong, so that a run would fail.
+        nodes: the nodes that may start, in the order in which they would if each ended at once and all possible routes
+            were taken; then those that never start.
+        inputs: the params and variables, without duplicates.
+        resources: the resources that are needed, each after its own needs.
+        limits: the limits that calls need.
+        problems: the errors for which a run would fail.
     """
 
     nodes: tuple[PlannedNode, ...]
@@ -123,7 +123,7 @@ class DryRun(Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is known to be wrong."""
+        """Whether there are no problems."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -132,19 +132,19 @@ class DryRun(Struct, frozen=True):
 
 @public
 def dry_run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None) -> DryRun:
-    """Return what a run of a target would do, as far as it is known before anything runs. Nothing does.
+    """Return what a run of a target would do, as far as this is known before it. Nothing is run.
 
     Args:
         target: a lazy result, or a list or tuple of them.
-        params: values for its params, as a run would be given them.
-        engine: on which it would run: resources and limits are looked up there. None: they are only listed.
+        params: the values of its params, as for `cascade.run`.
+        engine: the engine whose resources and limits are checked; None: they are only listed.
 
     Returns:
-        A `DryRun`. What is wrong is in its ``problems``, not raised.
+        A `DryRun`. Errors of a run are its ``problems``; they are not raised.
 
     Raises:
-        TargetError: ``target`` is nothing of the kind.
-        StructureError: the expression has no structure, as it holds itself.
+        TargetError: ``target`` is not a target.
+        StructureError: the expression has no structure: a container holds itself.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -172,7 +172,7 @@ def dry_run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Eng
 
 
 class _DryRunner:
-    """One look at a target, part by part; the problems gather."""
+    """One dry run; collects the problems."""
 
     def __init__(
         self, template: Template, slots: list[Any], params: Mapping[str, Any] | None, engine: Engine | None
@@ -187,7 +187,7 @@ class _DryRunner:
         self.problems.extend(self.forecast.problems)
 
     def result(self) -> DryRun:
-        """Put it together."""
+        """Return the dry run."""
         resources = self._resources()
         started = self.forecast.order
         never = [index for index, runs in enumerate(self.forecast.runs) if runs == "never" and self._counts(index)]
@@ -201,7 +201,7 @@ class _DryRunner:
         return index not in self.forecast.parts
 
     def _inputs(self, params: Mapping[str, Any] | None) -> tuple[tuple[PlannedInput, ...], dict[int, Any]]:
-        """The params and variables, and the values that nodes have because of them."""
+        """Return the params and variables, and the values of their nodes."""
         from cascade.expressions.inputs import examine
 
         specs: dict[int, Spec] = {}
@@ -257,7 +257,7 @@ class _DryRunner:
         )  # fmt: skip
 
     def _amounts(self, index: int) -> dict[str, Any]:
-        """The constraints of a call some of which are lazy results."""
+        """Return the constraints of a call of which some are lazy results."""
         amounts: dict[str, Any] = {}
         node = self.graph.nodes[index]
         assert type(node) is Dict
@@ -270,7 +270,7 @@ class _DryRunner:
         return amounts
 
     def _limits(self, nodes: tuple[PlannedNode, ...]) -> tuple[PlannedLimit, ...]:
-        """The limits that are asked for, and what cannot be had of them."""
+        """Return the limits that calls need; a request that cannot be met is a problem."""
         limits = None if self.engine is None else self.engine.limits
         asked: dict[str, list[Any]] = {}
         for planned in nodes:
@@ -290,7 +290,7 @@ class _DryRunner:
 
 
 def _most(amounts: list[Any]) -> float | None:
-    """The largest amount; None if one is not known yet, or is none."""
+    """Return the largest amount; None if one is unknown or not a number."""
     if all(type(one) in (int, float) for one in amounts):
         largest: float = max(amounts)
         return largest
@@ -315,7 +315,7 @@ def _lines(run: DryRun) -> Iterator[str]:
         yield from ("", "resources:")
         for resource in run.resources:
             scope = f", scope {resource.scope}" if resource.scope is not None else ""
-            missing = ", not to be had" if resource.registered is False else ""
+            missing = ", not available" if resource.registered is False else ""
             yield f"  {text.printable(resource.name)}{scope}{missing}"
     if run.limits:
         yield from ("", "limits:")

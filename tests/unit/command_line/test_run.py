@@ -170,7 +170,7 @@ def test_a_value_that_json_cannot_say_is_a_failure(jobs: str, cascade: Cascade) 
         ("..{}:main", "module must be named as in `import`"),
         ("{}_not:main", "cannot import module '{}_not'"),
         ("{}.inner:main", "cannot import module '{}.inner'"),
-        ("{}.py:main", "(say {}, without the .py)"),
+        ("{}.py:main", "(write {}, without the .py)"),
         ("{}:valeus", "module {} has no 'valeus' (did you mean 'values'"),
         ("{}:Namespace.tarjet", "{}.Namespace has no 'tarjet' (did you mean 'target'"),
         ("{}:number", "{}:number must be a lazy result, a list of them, or a function that returns one"),

@@ -203,7 +203,7 @@ def test_an_older_format_is_told(tmp_path: Path, capsys: Captured, command: str)
     data = path.read_bytes()
     path.write_bytes(data[:8] + bytes(4) + data[12:])
     assert main(["templates", command, str(path)]) == 0
-    assert "0 templates (format 0, older than 1: as good as empty)" in capsys.readouterr().out
+    assert "0 templates (format 0, older than 1: counts as empty)" in capsys.readouterr().out
 
 
 PROGRAM = """

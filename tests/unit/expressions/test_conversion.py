@@ -146,7 +146,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (3.5, int, "value must be `int`, got `float` 3.5"),
     (None, int, "value must be `int`, got None"),
     (3, str, "value must be `str`, got `int` 3"),
-    ("maybe", bool, "value must be `bool`, got `str` 'maybe': say true or false, yes or no, on or off, 1 or 0"),
+    ("maybe", bool, "value must be `bool`, got `str` 'maybe': write true or false, yes or no, on or off, 1 or 0"),
     (datetime(2024, 1, 1), date, "value must be `date`, got `datetime`"),
     ("green", Colour, "value must be one of 'red', 'blue', got 'green'"),
     (True, Level, "value must be one of LOW, HIGH, got True"),
