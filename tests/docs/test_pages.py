@@ -6,14 +6,20 @@ import doctest
 import importlib
 import inspect
 import linecache
+import os
 import pkgutil
 import re
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 import cascade as cs
+from support.paths import HOME
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -128,3 +134,45 @@ def test_the_page_on_templates_shows_what_explain_prints() -> None:
     shown = re.search(r"\n((?:    2 nodes, .*\n)(?:(?:    .*)?\n)+)", page)
     assert shown is not None
     assert shown.group(1).split() == printed.split()
+
+
+def test_the_page_on_tools_shows_what_a_dry_run_prints() -> None:
+    page = (ROOT / "docs" / "guide" / "tools.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for _, block in python_blocks(page)[:2]:
+        exec(block, names)
+    printed = "".join(f"    {line}".rstrip() + "\n" for line in str(names["run"]).splitlines())
+    assert f"\n\n{printed}\n" in page
+
+
+def test_the_page_on_the_command_line_shows_what_commands_print(tmp_path: Path) -> None:
+    pytest.importorskip("cyclopts")
+    page = (ROOT / "docs" / "guide" / "command-line.md").read_text(encoding="utf-8")
+    (_, program), *_ = python_blocks(page)
+    (end,) = re.findall(r"^((?:    .*\n)*    +sys\.exit\(.*\n)", page, re.MULTILINE)
+    (tmp_path / "jobs.py").write_text(f"import sys\n{program}\n{textwrap.dedent(end)}", encoding="utf-8")
+    # A command, and the lines that are shown of its output, until "..." or the next paragraph that is not indented.
+    shown = re.findall(r"^    \$ (.*)\n((?:(?!    \$ |    \.\.\.)(?:    .*)?\n)*)", page, re.MULTILINE)
+    assert len(shown) >= 4
+    for command, lines in shown:
+        if "|" not in command:  # which needs Graphviz
+            printed = re.sub("[╭─╮│╰╯]", "", shell(command, tmp_path))
+            for line in lines.strip().splitlines():
+                assert line.strip() in [each.strip() for each in printed.splitlines()], f"$ {command}\n{printed}"
+
+
+def shell(command: str, directory: Path) -> str:
+    """What a command prints, `cascade ...` or `python ...`."""
+    program, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, *(["-m", "cascade"] if program == "cascade" else []), *arguments],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    return done.stdout
