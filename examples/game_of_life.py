@@ -26,7 +26,7 @@ inline = cs.task(mode="inline")
 
 
 class Cell(NamedTuple):
-    """The wires of a cell. Each carries one message a generation, so that nobody needs a clock in common."""
+    """The wires of a cell. Each carries one message per generation, so the cells need no common clock."""
 
     ears: list[cs.Channel]
     mouths: list[cs.Channel]

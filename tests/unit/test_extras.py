@@ -12,7 +12,7 @@ from cascade.extras import MissingExtraError, need
 
 def test_a_missing_package_names_its_extra() -> None:
     with pytest.raises(
-        MissingExtraError, match=r"a plot needs no_such_package, .* pip install 'cascade-engine\[plots\]'"
+        MissingExtraError, match=r"a plot needs no_such_package, .*pip install 'cascade-engine\[plots\]'"
     ):
         need("no_such_package.figure", "plots", "a plot")
 
