@@ -118,8 +118,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if not isinstance(clock, Clock) or not clock.is_virtual:
             self.close()
             if isinstance(clock, Clock):
-                raise ValueError("expected a virtual clock, got a real one")
-            raise TypeError(f"expected a `Clock`, got `{type(clock).__name__}`")
+                raise ValueError("clock must be virtual, got a real one; make it by `Clock.virtual()`")
+            raise TypeError(f"clock must be a virtual `Clock`, got `{type(clock).__name__}`")
         self._selector = self  # asyncio's loop asks its selector what to do when there is nothing to be called
         self.clock = clock
         self.slow_callback_duration = math.inf  # asyncio's debug mode measures in this loop's time, which jumps
@@ -300,7 +300,7 @@ for _name in _REFUSED:
 def _nanoseconds(seconds: float) -> int:
     """A time or a span as asyncio allows it: what is past is now, and there may be no end to it."""
     if math.isnan(seconds):
-        raise ValueError("expected a time in seconds, got nan")
+        raise ValueError("a time must be a number of seconds, got nan")
     return round(max(0.0, min(seconds, _BEYOND)) * 1e9)
 
 

@@ -36,7 +36,7 @@ class MemoryState:
 
     def __init__(self, max_runs: int = 100_000) -> None:
         if type(max_runs) is not int or max_runs < 1:
-            raise ValueError(f"expected max_runs as an int of at least 1, got {max_runs!r}")
+            raise ValueError(f"max_runs must be an int >= 1, got {max_runs!r}")
         self._max_runs = max_runs
         self._latest: dict[int, Boundary] = {}  # the oldest first
         self._lock = new_lock()

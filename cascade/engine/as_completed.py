@@ -154,11 +154,11 @@ def _check(runs: object, host: Host) -> dict[Run, None]:
     """Return runs, each once, in order."""
     found: dict[Run, None] = {}
     if isinstance(runs, Run) or not isinstance(runs, Iterable):
-        raise TypeError(f"expected a population or an iterable of runs, got `{type(runs).__name__}`")
+        raise TypeError(f"runs must be a population or an iterable of runs, got `{type(runs).__name__}`")
     for index, run in enumerate(runs):
         if not isinstance(run, Run):
-            raise TypeError(f"expected a run, got `{type(run).__name__}` - at `runs[{index}]`")
+            raise TypeError(f"runs[{index}] must be a run, got `{type(run).__name__}`")
         if run._host is not host:
-            raise EngineStateError(f"run {run.id} belongs to another engine - at `runs[{index}]`")
+            raise EngineStateError(f"runs[{index}] must be a run of this engine, got run {run.id} of another engine")
         found[run] = None
     return found

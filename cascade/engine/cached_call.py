@@ -156,7 +156,7 @@ def _ask(policy: CachePolicy, method: str, *arguments: Any) -> Hit | None:
         return None
     if hit is not None and not isinstance(hit, Hit):
         kind = type(policy).__name__
-        raise TypeError(f"expected `Hit` or None from {kind}.{method}, got `{type(hit).__name__}`")
+        raise TypeError(f"{kind}.{method} must return a `Hit` or None, got `{type(hit).__name__}`")
     return hit
 
 

@@ -113,8 +113,8 @@ class Callbacks:
             for name in template.loose:
                 if resources.scope_of(name) == "call":
                     raise ResourceError(
-                        f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
-                        f"got it inside something else"
+                        f"resource {name!r} of scope 'call' must be an argument of a call, got it elsewhere; "
+                        f"pass it as an argument of its own, or give it the scope 'run'"
                     )
         if run._extras is not None and run._extras.leads:
             for lead in run._extras.leads:

@@ -107,15 +107,15 @@ class Engine:
         clock: Clock | None = None,
     ) -> None:
         if clock is not None and not isinstance(clock, Clock):
-            raise TypeError(f"expected a clock as `Clock`, got `{type(clock).__name__}`")
+            raise TypeError(f"clock must be a `Clock`, got `{type(clock).__name__}`")
         if default_mode not in _MODES:
-            raise ValueError(f"expected default_mode 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
+            raise ValueError(f"default_mode must be 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
         if templates is not None and solver is not None:
-            raise ValueError("expected templates or a solver, got both: the templates have their solver")
+            raise ValueError("solver must be None if templates are given: pass the solver to `Templates` instead")
         if isinstance(templates, (str, os.PathLike)):
             templates = Templates(templates)
         if templates is not None and not isinstance(templates, Templates):
-            raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
+            raise TypeError(f"templates must be a `Templates`, a path or None, got `{type(templates).__name__}`")
         check_state_backend(state)
         self.templates = Templates(solver=solver) if templates is None else templates
         self.clock = Clock.real() if clock is None else clock

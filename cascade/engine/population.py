@@ -47,7 +47,7 @@ class Restart(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if type(self.limit) is not int or self.limit < 0:
-            raise PolicyError(f"expected limit as an int from 0 on, got {self.limit!r}")
+            raise PolicyError(f"limit must be an int >= 0, got {self.limit!r}")
 
 
 @public
@@ -322,11 +322,11 @@ class _Restarting:
 def start_many(host: Host, targets: Iterable[Any], params: Mapping[str, Any] | None, on_failure: Any) -> Population:
     """Start a population. See `Engine.start_many`."""
     if not isinstance(on_failure, Restart) and on_failure not in ("leave", "stop"):
-        raise PolicyError(f"expected on_failure 'leave', 'stop' or a `Restart`, got {on_failure!r}")
+        raise PolicyError(f"on_failure must be 'leave', 'stop' or a `Restart`, got {on_failure!r}")
     try:
         each = iter(targets)
     except TypeError:
-        raise TargetError(f"expected an iterable of targets, got `{type(targets).__name__}`") from None
+        raise TargetError(f"targets must be an iterable of targets, got `{type(targets).__name__}`") from None
     wanted = [expression(target, index) for index, target in enumerate(each)]
     host.bind()
     population = Population(host, wanted, params, on_failure)

@@ -55,7 +55,7 @@ def check_state_backend(state: StateBackend | None) -> None:
     for method in () if state is None else ("boundary", "clear", "forget"):
         if isinstance(state, type) or not callable(getattr(state, method, None)):
             got = f"the class `{state.__name__}`" if isinstance(state, type) else f"`{type(state).__name__}`"
-            raise TypeError(f"expected a state backend with a method `{method}`, got {got}")
+            raise TypeError(f"state must be a state backend with a method `{method}`, got {got}")
 
 
 class Services:

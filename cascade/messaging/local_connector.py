@@ -49,9 +49,9 @@ class LocalConnector:
         self, capacity: int = 1024, overflow: Literal["error", "drop_oldest", "drop_newest"] = "error"
     ) -> None:
         if type(capacity) is not int:
-            raise ValueError(f"expected a capacity as an int of at least 1, got {capacity!r}")
+            raise ValueError(f"capacity must be an int >= 1, got {capacity!r}")
         if overflow not in ("error", "drop_oldest", "drop_newest"):  # "block" would let a slow one hold up the others
-            raise ValueError(f"expected overflow 'error', 'drop_oldest' or 'drop_newest', got {overflow!r}")
+            raise ValueError(f"overflow must be 'error', 'drop_oldest' or 'drop_newest', got {overflow!r}")
         Channel(capacity, overflow)  # refuses what is no capacity
         self._capacity = capacity
         self._overflow = overflow
@@ -137,7 +137,7 @@ class LocalConnector:
 
     def _check_connected(self, what: str) -> None:
         if not self._connections:
-            raise ConnectionError(f"expected a connector that is connected, got one that is not - at `{what}`")
+            raise ConnectionError(f"`{what}` needs a connected connector: call `connect` first")
 
     def __repr__(self) -> str:
         state = "connected" if self.connected else "not connected"
@@ -204,4 +204,4 @@ class Subscription:
 
 def _check(given: Any, kind: type, name: str) -> None:
     if not isinstance(given, kind):
-        raise TypeError(f"expected {name} as `{kind.__name__}`, got `{type(given).__name__}`")
+        raise TypeError(f"{name} must be `{kind.__name__}`, got `{type(given).__name__}`")

@@ -47,7 +47,9 @@ class VirtualTime:
 
     def __init__(self, *, seed: int = 0, start: float = 0.0, **engine: Any) -> None:
         if "clock" in engine:
-            raise TypeError("expected no clock: VirtualTime makes a virtual one, see `seed` and `start`")
+            raise TypeError(
+                "clock must not be given: `VirtualTime` makes a virtual one; set `seed` and `start` instead"
+            )
         self.clock = Clock.virtual(seed=seed, start=start)
         self.engine = Engine(clock=self.clock, **engine)
         self._runner: asyncio.Runner | None = None
@@ -92,7 +94,7 @@ class VirtualTime:
                 return runner.run(interrupts.watch(self.engine.run(wanted, params=params)))
         try:
             if params is not None:
-                raise TypeError("expected no params for a coroutine: they are for the targets that it runs")
+                raise TypeError("params must be None for a coroutine: pass them to `engine.run` inside it")
             runner = self._open()
         except BaseException:
             target.close()  # it will not run, and Python need not tell of that, too

@@ -191,9 +191,9 @@ class ProcessExecutor:
 
 
 def check_count(count: object, name: str) -> None:
-    """Raise `ValueError` if a number of workers is none."""
+    """Raise `ValueError` unless a number of workers is None or an int >= 1."""
     if count is not None and (type(count) is not int or count < 1):
-        raise ValueError(f"expected {name} as None or an int of at least 1, got {count!r}")
+        raise ValueError(f"{name} must be None or an int >= 1, got {count!r}")
 
 
 def _described(task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
@@ -215,5 +215,5 @@ def _check_name(task: Task) -> None:
     if found is not task and found is not task.fn and getattr(found, "fn", None) is not task.fn:
         raise TaskDefinitionError(
             f"a task that runs in a worker process must be importable by its name; "
-            f"`{task.module}.{task.name}` does not lead to it"
+            f"`{task.module}.{task.name}` does not lead to it: define it at the top of a module, or use mode='thread'"
         )

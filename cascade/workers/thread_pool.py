@@ -35,7 +35,7 @@ class ThreadPool:
         name: how the names of its threads begin.
 
     Raises:
-        ValueError: ``max_threads`` is not an int of at least 1.
+        ValueError: ``max_threads`` is neither None nor an int >= 1.
 
     >>> pool = ThreadPool(max_threads=2)
     >>> pool.submit(max, 1, 2).result()
@@ -45,7 +45,7 @@ class ThreadPool:
 
     def __init__(self, max_threads: int | None = None, name: str = "cascade") -> None:
         if max_threads is not None and (type(max_threads) is not int or max_threads < 1):
-            raise ValueError(f"expected max_threads as None or an int of at least 1, got {max_threads!r}")
+            raise ValueError(f"max_threads must be None or an int >= 1, got {max_threads!r}")
         self._max_threads = default_threads() if max_threads is None else max_threads
         self._name = name
         self._renew()
@@ -165,7 +165,7 @@ class _Line:
         """Put a call at the end of the line, and start a thread if it would have to wait for one."""
         with self._lock:
             if self.closed:
-                raise RuntimeError("expected a pool that is open, got one that was closed")
+                raise RuntimeError("cannot submit a call: the thread pool is closed")
             self.queue.put(call)
             self._queued += 1
             failure = self._grow()

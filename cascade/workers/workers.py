@@ -47,7 +47,7 @@ class Workers:
         self._executors: dict[str, Executor] = {"thread": self._threads, "process": ProcessExecutor(max_processes)}
         for name, executor in (executors or {}).items():
             if name not in self._executors:
-                raise ValueError(f"expected 'thread' or 'process', got {name!r} - at `executors`")
+                raise ValueError(f"a key of executors must be 'thread' or 'process', got {name!r}")
             self._executors[name] = _check_executor(executor, f"executors[{name!r}]")
 
     def call(self, mode: str, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
@@ -65,7 +65,7 @@ class Workers:
         future = self._executors[mode].submit(task, arguments, keywords)
         if not callable(getattr(future, "add_done_callback", None)):
             kind = type(self._executors[mode]).__name__
-            raise TypeError(f"expected a future from {kind}.submit, got `{type(future).__name__}`")
+            raise TypeError(f"{kind}.submit must return a `concurrent.futures.Future`, got `{type(future).__name__}`")
         return future
 
     def call_in_thread(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
@@ -101,6 +101,6 @@ def _check_executor(executor: Any, where: str) -> Executor:
     kind = executor if isinstance(executor, type) else type(executor)
     if isinstance(executor, type) or not all(callable(getattr(executor, method, None)) for method in _METHODS):
         got = f"the class `{kind.__name__}`" if isinstance(executor, type) else f"`{kind.__name__}`"
-        raise TypeError(f"expected an executor with {', '.join(_METHODS)}, got {got} - at `{where}`")
+        raise TypeError(f"{where} must be an executor with the methods {', '.join(_METHODS)}, got {got}")
     found: Executor = executor
     return found

@@ -86,14 +86,14 @@ class _Listener:
         get.cancel()
         if self._reading.done():
             self._reading.result()
-            sentence.broken("expected a message, but the iteration has ended")
-        sentence.broken(f"expected a message, got none in {self._patience:g} s")
+            sentence.broken("the iteration has ended, although a message was published")
+        sentence.broken(f"no message has arrived within {self._patience:g} s")
 
     async def expect(self, sentence: Sentence, *expected: tuple[str, bytes]) -> None:
         """Wait for these messages, and no others before them."""
         for message in expected:
             found = await self.next(sentence)
-            sentence.expect(found == message, f"expected {message!r}, got {shown(found)}")
+            sentence.expect(found == message, f"the next message must be {message!r}, got {shown(found)}")
 
     async def end(self) -> None:
         """Wait for the end of the iteration. Only when the connector was closed."""
@@ -179,7 +179,7 @@ async def _matches(connector: Connector, patience: float) -> None:
 
 async def _is_independent(connector: Connector, patience: float) -> None:
     await connector.connect()
-    with Sentence("nobody listening is no error"):
+    with Sentence("publishing without a subscription does nothing"):
         await connector.publish("conformance/nobody", b"")
     first, second = (_Listener(connector, "conformance/both", patience) for _ in range(2))
     await first.ready("conformance/both")

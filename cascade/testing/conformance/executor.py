@@ -148,17 +148,19 @@ class _Stage:
 def _calls(stage: _Stage) -> None:
     with Sentence("`submit` returns a future that ends with what the call returns") as sentence:
         future = stage.submit(add, 1, b=2)
-        sentence.expect(isinstance(future, Future), f"expected a `Future`, got `{type(future).__name__}`")
+        sentence.expect(isinstance(future, Future), f"`submit` must return a `Future`, got `{type(future).__name__}`")
         futures = [(stage.submit(add, number, b=1), number + 1) for number in range(20)]
         for submitted, expected in [(future, 3), (stage.submit(give, None), None), *futures]:
             found = stage.result(sentence, submitted)
-            sentence.expect(found == expected, f"expected {expected!r}, got {shown(found)}")
+            sentence.expect(found == expected, f"the result must be {expected!r}, got {shown(found)}")
     with Sentence("`submit` returns a future that ends with what the call raises") as sentence:
         error = stage.submit(fail, "why").exception(stage.patience)
         expected_error = isinstance(error, LookupError) and error.args == ("why",)
-        sentence.expect(expected_error, f"expected LookupError('why'), got {shown(error)}")
+        sentence.expect(expected_error, f"the exception must be LookupError('why'), got {shown(error)}")
         found = stage.result(sentence, stage.submit(give, "after a failure"))
-        sentence.expect(found == "after a failure", f"expected a later call to succeed, got {shown(found)}")
+        sentence.expect(
+            found == "after a failure", f"the result of a later call must be 'after a failure', got {shown(found)}"
+        )
 
 
 def _drops(stage: _Stage) -> None:
@@ -184,7 +186,7 @@ def _waits(stage: _Stage) -> None:
         sentence.expect(stage.result(sentence, future) == "held", "the call was cut off")
     with Sentence("after `close`, `submit` begins anew") as sentence:
         found = stage.result(sentence, stage.submit(add, 1, 1))
-        sentence.expect(found == 2, f"expected 2, got {shown(found)}")
+        sentence.expect(found == 2, f"the result must be 2, got {shown(found)}")
     with Sentence("`close` cancels the calls that have not begun, so that each future ends") as sentence:
         _, gate = stage.hold(sentence)
         futures = [stage.submit(give, number) for number in range(8)]
@@ -206,12 +208,12 @@ def _abandons(stage: _Stage) -> None:
             future, _ = stage.hold(sentence)
             stage.executor.abandon(future)
         found = stage.result(sentence, stage.submit(add, 1, 1))
-        sentence.expect(found == 2, f"expected 2, got {shown(found)}")
+        sentence.expect(found == 2, f"the result of another call must be 2, got {shown(found)}")
     with Sentence("an abandoned call at work does not keep `close` from returning") as sentence:
         with stage.closing(sentence):
             pass
         found = stage.result(sentence, stage.submit(add, 1, 2))
-        sentence.expect(found == 3, f"expected a later call to give 3, got {shown(found)}")
+        sentence.expect(found == 3, f"the result of a later call must be 3, got {shown(found)}")
 
 
 def _abandons_in_line(stage: _Stage) -> None:

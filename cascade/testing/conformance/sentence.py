@@ -21,10 +21,10 @@ class Sentence:
     Args:
         text: the sentence.
 
-    >>> with Sentence("`latest` gives the latest boundary") as sentence:
-    ...     sentence.expect(1 == 2, "expected 2, got 1")
+    >>> with Sentence("`latest` returns the latest boundary") as sentence:
+    ...     sentence.expect(1 == 2, "the iteration must be 2, got 1")
     Traceback (most recent call last):
-    AssertionError: `latest` gives the latest boundary: expected 2, got 1
+    AssertionError: `latest` returns the latest boundary: the iteration must be 2, got 1
     """
 
     def __init__(self, text: str) -> None:
@@ -56,7 +56,7 @@ class Sentence:
             yield
         except Exception:
             return
-        self.broken("expected an exception, got none")
+        self.broken("the call must raise an exception, got none")
 
     def __enter__(self) -> Sentence:
         return self
@@ -80,8 +80,8 @@ def complete(implementation: Any, protocol: type[Any]) -> None:
     """
     name = protocol.__name__
     methods = [key for key, value in vars(protocol).items() if callable(value) and not key.startswith("_")]
-    with Sentence(f"`make` gives an object with the methods of `{name}`: {', '.join(methods)}") as sentence:
-        sentence.expect(not isinstance(implementation, type), f"it gave the class `{shown(implementation)}`")
+    with Sentence(f"`make` returns an object with the methods of `{name}`: {', '.join(methods)}") as sentence:
+        sentence.expect(not isinstance(implementation, type), f"it returned the class `{shown(implementation)}`")
         for method in methods:
             found = callable(getattr(implementation, method, None))
             sentence.expect(found, f"`{type(implementation).__name__}` has no `{method}`")

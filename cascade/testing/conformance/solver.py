@@ -40,7 +40,7 @@ def check_solver(make: Callable[[], Solver]) -> None:
         observer = _Observer(solver, make())
         with Sentence("an engine gives the same value with any solver") as sentence:
             found = run(target(), engine=Engine(solver=observer, default_mode="inline"))
-            sentence.expect(found == value, f"expected {shown(value)}, got {shown(found)}")
+            sentence.expect(found == value, f"the value must be {shown(value)}, got {shown(found)}")
 
 
 class _Observer:
@@ -53,7 +53,9 @@ class _Observer:
     def resolve(self, graph: GraphTemplate) -> PlanTemplate:
         with Sentence("`resolve` returns a plan of any graph") as sentence:
             plan = self._solver.resolve(graph)
-            sentence.expect(type(plan) is PlanTemplate, f"expected `PlanTemplate`, got `{type(plan).__name__}`")
+            sentence.expect(
+                type(plan) is PlanTemplate, f"the plan must be a `PlanTemplate`, got `{type(plan).__name__}`"
+            )
         with Sentence(
             "every node comes once and after its operands, and has a priority from 1 to 2**31 - 1"
         ) as sentence:

@@ -35,28 +35,28 @@ def check_state_backend(make: Callable[[], StateBackend]) -> None:
 def _expect(sentence: Sentence, state: StateBackend, run: int, iteration: int, digest: str, slots: list[Any]) -> None:
     found = state.latest(run)
     if found is None:
-        sentence.broken(f"expected iteration {iteration} of run {run}, got None")
+        sentence.broken(f"`latest({run})` must be the boundary of iteration {iteration}, got None")
     for name, expected in (("run", run), ("iteration", iteration), ("digest", digest)):
         value = getattr(found, name)
-        sentence.expect(value == expected, f"expected `{name}` {expected!r}, got {shown(value)}")
-    sentence.expect(list(found.slots) == slots, f"expected slots {slots!r}, got {shown(found.slots)}")
+        sentence.expect(value == expected, f"`{name}` must be {expected!r}, got {shown(value)}")
+    sentence.expect(list(found.slots) == slots, f"`slots` must be {slots!r}, got {shown(found.slots)}")
 
 
 def _expect_nothing(sentence: Sentence, state: StateBackend, run: int) -> None:
     found = state.latest(run)
-    sentence.expect(found is None, f"expected None for run {run}, got {shown(found)}")
+    sentence.expect(found is None, f"`latest({run})` must be None, got {shown(found)}")
 
 
 def _knows_nothing(state: StateBackend) -> None:
-    with Sentence("`latest` gives None for a run that has made no tail call") as sentence:
+    with Sentence("`latest` returns None for a run that has made no tail call") as sentence:
         _expect_nothing(sentence, state, 1)
-    with Sentence("a run that is not known is no error for `clear` and `forget`"):
+    with Sentence("`clear` and `forget` do nothing for an unknown run"):
         state.clear(1, 5)
         state.forget(1)
 
 
 def _keeps_the_latest(state: StateBackend) -> None:
-    with Sentence("`latest` gives the latest boundary, as `boundary` was told it") as sentence:
+    with Sentence("`latest` returns the latest boundary, as it was passed to `boundary`") as sentence:
         kept: list[list[Any]] = [[], [None], [1, "two", b"3", 4.5], [[1, None], {"key": [2]}]]
         for iteration, slots in enumerate(kept, start=1):
             state.boundary(1, iteration, f"{iteration:064x}", slots)
@@ -66,7 +66,7 @@ def _keeps_the_latest(state: StateBackend) -> None:
 
 
 def _copies(state: StateBackend) -> None:
-    with Sentence("the sequence of slots changes after the call; what is to be kept is copied") as sentence:
+    with Sentence("`boundary` copies the slots: the sequence changes after the call") as sentence:
         slots: list[Any] = [1, 2]
         state.boundary(1, 1, "ab", slots)
         slots[0] = "changed"
@@ -75,7 +75,7 @@ def _copies(state: StateBackend) -> None:
 
 
 def _clears(state: StateBackend) -> None:
-    with Sentence("`clear` lets go of all iterations before one, and keeps that one") as sentence:
+    with Sentence("`clear` deletes all iterations before the given one, and keeps that one") as sentence:
         state.boundary(1, 1, "ab", [1])
         state.boundary(1, 2, "ab", [2])
         state.clear(1, 2)
@@ -87,7 +87,7 @@ def _clears(state: StateBackend) -> None:
 
 
 def _forgets(state: StateBackend) -> None:
-    with Sentence("`forget` lets go of all of a run") as sentence:
+    with Sentence("`forget` deletes all boundaries of a run") as sentence:
         state.boundary(1, 1, "ab", [1])
         state.forget(1)
         _expect_nothing(sentence, state, 1)
@@ -95,7 +95,7 @@ def _forgets(state: StateBackend) -> None:
 
 
 def _keeps_runs_apart(state: StateBackend) -> None:
-    with Sentence("runs do not touch one another") as sentence:
+    with Sentence("runs are independent of one another") as sentence:
         for run in (1, 2, 3):
             state.boundary(run, run, "ab", [run])
         state.clear(1, 100)

@@ -67,7 +67,7 @@ def test_solvers(make: Callable[[], Solver]) -> None:
 @pytest.mark.parametrize(
     ("way", "sentence"),
     [
-        ("none", "`resolve` returns a plan of any graph: expected `PlanTemplate`, got `NoneType`"),
+        ("none", "`resolve` returns a plan of any graph: the plan must be a `PlanTemplate`, got `NoneType`"),
         ("raises", "`resolve` returns a plan of any graph: it raised LookupError: why"),
         ("deep", "`resolve` returns a plan of any graph: it raised RecursionError"),
         ("order", "every node comes once and after its operands, and has a priority from 1 to 2**31 - 1: "),
