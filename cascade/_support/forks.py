@@ -15,20 +15,20 @@ from weakref import WeakSet
 
 from cascade._core.fork import in_child, new_lock
 
-__all__ = ["Renewed", "new_lock", "renew_in_children"]
+__all__ = ["ForkAware", "new_lock", "reset_in_children"]
 
 
-class Renewed(Protocol):
+class ForkAware(Protocol):
     """An object that cannot be used in a child as it was in the parent."""
 
-    def _renew(self) -> None:
+    def _reset_after_fork(self) -> None:
         """Be usable in this process, which is a child of the one before. Called once, with no other thread there."""
 
 
-_known: WeakSet[Renewed] = WeakSet()
+_known: WeakSet[ForkAware] = WeakSet()
 
 
-def renew_in_children(thing: Renewed) -> None:
+def reset_in_children(thing: ForkAware) -> None:
     """Have an object renewed in each child of this process. It is not kept alive.
 
     Args:
@@ -37,15 +37,15 @@ def renew_in_children(thing: Renewed) -> None:
     _known.add(thing)
 
 
-def _renew() -> None:
+def _reset_after_fork() -> None:
     failure = None
     for thing in list(_known):
         try:
-            thing._renew()  # noqa: SLF001 - what classes give for this, and for nobody else
+            thing._reset_after_fork()  # noqa: SLF001 - what classes give for this, and for nobody else
         except Exception as error:  # the others are to be renewed all the same
             failure = error
     if failure is not None:
         raise failure  # Python tells of it, and goes on
 
 
-in_child(_renew)
+in_child(_reset_after_fork)

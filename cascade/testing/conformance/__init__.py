@@ -7,7 +7,7 @@
     check_cache_store      cascade/testing/conformance/cache.py
     check_cache_policy     the same
 
-Each is a function that returns if all is well, and raises an `AssertionError` that begins with the sentence of the
+Each is a function that returns if all is well, and raises an `AssertionError` that begins with the requirement of the
 protocol that is broken. They need no test framework.
 """
 

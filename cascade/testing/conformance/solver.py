@@ -14,7 +14,7 @@ from cascade.exceptions import TemplateError
 from cascade.expressions.gather import gather
 from cascade.graph.model import GraphTemplate, PlanTemplate
 from cascade.graph.solver import Solver, check
-from cascade.testing.conformance.sentence import Sentence, complete, shown
+from cascade.testing.conformance.requirement import Requirement, check_methods, shown
 
 __all__ = ["check_solver"]
 
@@ -29,18 +29,18 @@ def check_solver(make: Callable[[], Solver]) -> None:
         make: gives a solver.
 
     Raises:
-        AssertionError: it does not; the message begins with the sentence that it breaks.
+        AssertionError: it does not; the message begins with the requirement that it breaks.
 
     >>> from cascade.graph.solver import NativeSolver
     >>> check_solver(NativeSolver)
     """
     solver = make()
-    complete(solver, Solver)
+    check_methods(solver, Solver)
     for target, value in _targets():
         observer = _Observer(solver, make())
-        with Sentence("an engine gives the same value with any solver") as sentence:
+        with Requirement("an engine gives the same value with any solver") as requirement:
             found = run(target(), engine=Engine(solver=observer, default_mode="inline"))
-            sentence.expect(found == value, f"the value must be {shown(value)}, got {shown(found)}")
+            requirement.expect(found == value, f"the value must be {shown(value)}, got {shown(found)}")
 
 
 class _Observer:
@@ -51,22 +51,22 @@ class _Observer:
         self._other = other
 
     def resolve(self, graph: GraphTemplate) -> PlanTemplate:
-        with Sentence("`resolve` returns a plan of any graph") as sentence:
+        with Requirement("`resolve` returns a plan of any graph") as requirement:
             plan = self._solver.resolve(graph)
-            sentence.expect(
+            requirement.expect(
                 type(plan) is PlanTemplate, f"the plan must be a `PlanTemplate`, got `{type(plan).__name__}`"
             )
-        with Sentence(
+        with Requirement(
             "every node comes once and after its operands, and has a priority from 1 to 2**31 - 1"
-        ) as sentence:
+        ) as requirement:
             try:
                 check(graph, plan)
             except TemplateError as error:
-                sentence.broken(str(error), error)
-        with Sentence("the same graph always gives the same plan") as sentence:
+                requirement.violated(str(error), error)
+        with Requirement("the same graph always gives the same plan") as requirement:
             for solver in (self._solver, self._other):
                 again = solver.resolve(graph)
-                sentence.expect(again == plan, f"got {shown(plan)} and then {shown(again)}")
+                requirement.expect(again == plan, f"got {shown(plan)} and then {shown(again)}")
         return plan
 
 

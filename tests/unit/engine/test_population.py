@@ -49,7 +49,7 @@ async def test_nobody() -> None:
     assert population.done()
     assert sum(msgspec.structs.astuple(await population)) == len(population) == 0
     assert [run async for run in engine.as_completed(population)] == []
-    assert "nobody" in repr(population)
+    assert "no members" in repr(population)
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ FORKS = """
         task = tasks[{where!r}]
         print("parent:", cs.run(task(1), engine=engine), flush=True)
         executor = engine._driver.workers._executors[{where!r}]
-        for lock in [executor._pool._lock] if {where!r} == "process" else [executor._pool._line._lock]:
+        for lock in [executor._pool._lock] if {where!r} == "process" else [executor._pool._shared._lock]:
             held, over = threading.Event(), threading.Event()
 
             def hold():  # what any thread may do at the moment of the fork

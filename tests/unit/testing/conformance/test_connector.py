@@ -120,7 +120,7 @@ def test_connectors(make: Callable[[], Connector]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "sentence"),
+    ("way", "requirement"),
     [
         ("publish", "publishing and subscribing before `connect` raises an exception: the call must raise"),
         ("subscribe", "publishing and subscribing before `connect` raises an exception: the call must raise"),
@@ -138,5 +138,5 @@ def test_connectors(make: Callable[[], Connector]) -> None:
         ("case", "a subscription hears the topics that its glob matches as a whole, and no others: "),
     ],
 )
-def test_wrong_connectors(way: str, sentence: str) -> None:
-    broken(check_connector, lambda: Wrong(way), sentence, patience=0.5)
+def test_wrong_connectors(way: str, requirement: str) -> None:
+    broken(check_connector, lambda: Wrong(way), requirement, patience=0.5)

@@ -88,7 +88,7 @@ def test_executors(make: Callable[[], Executor]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "sentence"),
+    ("way", "requirement"),
     [
         ("forgets keywords", "`submit` returns a future that ends with what the call returns: it raised TypeError"),
         (
@@ -102,8 +102,8 @@ def test_executors(make: Callable[[], Executor]) -> None:
         ("only gives up", "a call that is abandoned before it begins is cancelled and never made: its future is not"),
     ],
 )
-def test_wrong_executors(way: str, sentence: str) -> None:
-    broken(check_executor, lambda: WrongThreads(way), sentence, patience=2)
+def test_wrong_executors(way: str, requirement: str) -> None:
+    broken(check_executor, lambda: WrongThreads(way), requirement, patience=2)
 
 
 def test_what_an_executor_of_concurrent_futures_lacks() -> None:

@@ -65,7 +65,7 @@ def test_solvers(make: Callable[[], Solver]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "sentence"),
+    ("way", "requirement"),
     [
         ("none", "`resolve` returns a plan of any graph: the plan must be a `PlanTemplate`, got `NoneType`"),
         ("raises", "`resolve` returns a plan of any graph: it raised LookupError: why"),
@@ -76,5 +76,5 @@ def test_solvers(make: Callable[[], Solver]) -> None:
         ("moody", "the same graph always gives the same plan: got PlanTemplate(order=(0,), priority=(1,)) and then"),
     ],
 )
-def test_wrong_solvers(way: str, sentence: str) -> None:
-    broken(check_solver, lambda: Faulty(way), sentence)
+def test_wrong_solvers(way: str, requirement: str) -> None:
+    broken(check_solver, lambda: Faulty(way), requirement)

@@ -71,7 +71,7 @@ def test_state_backends(make: Callable[[], StateBackend]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "sentence"),
+    ("way", "requirement"),
     [
         ("invents", "`latest` returns None for a run that has made no tail call: `latest(1)` must be None, got"),
         ("strict", "`clear` and `forget` do nothing for an unknown run: it raised KeyError"),
@@ -87,5 +87,5 @@ def test_state_backends(make: Callable[[], StateBackend]) -> None:
         ("all runs", "runs are independent of one another: `latest(2)` must be the boundary of iteration 2, got None"),
     ],
 )
-def test_wrong_state_backends(way: str, sentence: str) -> None:
-    broken(check_state_backend, lambda: Unreliable(way), sentence)
+def test_wrong_state_backends(way: str, requirement: str) -> None:
+    broken(check_state_backend, lambda: Unreliable(way), requirement)
