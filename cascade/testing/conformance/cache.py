@@ -21,13 +21,13 @@ ROUNDS = 50
 
 @public_in("cascade.testing.conformance")
 def check_cache_store(make: Callable[[], CacheStore]) -> None:
-    """Check that a store does what its protocol says.
+    """Check that a cache store fulfils its protocol.
 
     Args:
-        make: gives an empty store, with room for at least 100 results, each time that it is called.
+        make: makes an empty store with room for at least 100 results.
 
     Raises:
-        AssertionError: it does something else.
+        AssertionError: it does not; the message names the violated requirement.
 
     >>> from cascade.cache.memory_store import MemoryStore
     >>> check_cache_store(MemoryStore)
@@ -115,17 +115,17 @@ def _is_shared(store: CacheStore) -> None:
 def check_cache_policy(
     policy: CachePolicy, task: Task, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 ) -> None:
-    """Check that a policy does what its protocol says.
+    """Check that a cache policy fulfils its protocol.
 
     Args:
-        policy: knows nothing of the call yet.
-        task: a task that it accepts; it is not run.
+        policy: the policy, with no result of the call.
+        task: a task that the policy accepts; it is not called.
         args: positional arguments of the call.
         kwargs: keyword arguments of the call.
-        result: what the call would give, with a meaningful ``==``.
+        result: a result of the call; results are compared by ``==``.
 
     Raises:
-        AssertionError: it does something else.
+        AssertionError: it does not; the message names the violated requirement.
 
     >>> import cascade as cs
     >>> from cascade.cache.memory_store import MemoryStore

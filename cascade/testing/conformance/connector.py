@@ -18,16 +18,16 @@ _numbers = itertools.count()
 
 @public_in("cascade.testing.conformance")
 def check_connector(make: Callable[[], Connector], *, patience: float = 30) -> None:
-    """Check that a connector does what its protocol says, in event loops of its own.
+    """Check that a connector fulfils its protocol, in new event loops.
 
-    Topics begin with ``conformance/``, in case others are connected to the same place.
+    All topics begin with ``conformance/``, in case other programs use the same message broker.
 
     Args:
-        make: gives a connector that is not connected.
-        patience: seconds after which what has not happened is taken never to happen.
+        make: makes a connector that is not connected.
+        patience: seconds after which an expected event counts as missing.
 
     Raises:
-        AssertionError: it does not; the message begins with the requirement that it breaks.
+        AssertionError: it does not; the message begins with the violated requirement.
 
     >>> from cascade.messaging.local_connector import LocalConnector
     >>> check_connector(LocalConnector)
@@ -42,15 +42,15 @@ def check_connector(make: Callable[[], Connector], *, patience: float = 30) -> N
 
 
 async def _limited(check: Coroutine[Any, Any, None], patience: float) -> None:
-    with Requirement("`connect`, `publish` and `close` come to an end, and without an exception") as requirement:
+    with Requirement("`connect`, `publish` and `close` end without an exception") as requirement:
         try:
             await asyncio.wait_for(check, 4 * patience)
         except TimeoutError as error:
-            requirement.violated(f"they had not after {4 * patience:g} s", error)
+            requirement.violated(f"they had not ended after {4 * patience:g} s", error)
 
 
 class _Listener:
-    """A subscription that is read from, with what has been heard."""
+    """A subscription that is iterated over by an asyncio task, with a queue of its messages."""
 
     def __init__(self, connector: Connector, topics: str, patience: float) -> None:
         self._connector = connector
@@ -64,13 +64,13 @@ class _Listener:
             self._queue.put_nowait(message)
 
     async def ready(self, topic: str) -> None:
-        """Wait until the subscription has begun: until it hears what is published."""
+        """Wait until the subscription has begun: until it receives a published message."""
         with Requirement("a subscription has begun, at the latest, when its first message is awaited") as requirement:
             mark = b"ready %d" % next(_numbers)
             loop = asyncio.get_running_loop()
             end = loop.time() + self._patience
             while self._queue.empty():
-                requirement.expect(loop.time() < end, f"it has heard nothing of {topic!r} for {self._patience:g} s")
+                requirement.expect(loop.time() < end, f"no message on {topic!r} has arrived for {self._patience:g} s")
                 await self._connector.publish(topic, mark)
                 await asyncio.sleep(0.001)
             await self._connector.publish(topic, mark + b" now")
@@ -78,7 +78,7 @@ class _Listener:
                 pass
 
     async def next(self, requirement: Requirement) -> tuple[str, bytes]:
-        """The next message."""
+        """Return the next message."""
         get = asyncio.ensure_future(self._queue.get())
         await asyncio.wait((get, self._reading), timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
         if get.done():
@@ -90,13 +90,13 @@ class _Listener:
         requirement.violated(f"no message has arrived within {self._patience:g} s")
 
     async def expect(self, requirement: Requirement, *expected: tuple[str, bytes]) -> None:
-        """Wait for these messages, and no others before them."""
+        """Check that exactly these messages come next."""
         for message in expected:
             found = await self.next(requirement)
             requirement.expect(found == message, f"the next message must be {message!r}, got {shown(found)}")
 
     async def end(self) -> None:
-        """Wait for the end of the iteration. Only when the connector was closed."""
+        """Check that the iteration ends. Called when the connector was closed."""
         with Requirement("the iteration of a subscription ends when the connector is closed") as requirement:
             await asyncio.wait((self._reading,), timeout=self._patience)
             if not self._reading.done():
@@ -128,7 +128,7 @@ async def _refuses(connector: Connector, patience: float) -> None:
                     listening.cancel()
         await connector.connect()
         await connector.close()
-    with Requirement("one `close` too many does nothing"):
+    with Requirement("a surplus `close` does nothing"):
         await connector.close()
 
 
@@ -158,8 +158,8 @@ async def _matches(connector: Connector, patience: float) -> None:
     listeners = {glob: _Listener(connector, glob, patience) for glob in globs}
     for glob, listener in listeners.items():
         await listener.ready(globs[glob][0])
-    # They have all begun. What made sure of it may still be on its way to some: these come after it.
-    with Requirement("a subscription hears the topics that its glob matches as a whole, and no others") as requirement:
+    # All subscriptions have begun. Messages of `ready` may still be on their way to some of them, before these.
+    with Requirement("a subscription receives exactly the topics that its glob matches as a whole") as requirement:
         for topic in topics:
             await connector.publish(topic, b"match")
         for glob, listener in listeners.items():
@@ -171,7 +171,7 @@ async def _matches(connector: Connector, patience: float) -> None:
                     break
                 if message == b"match":
                     heard.append(topic)
-            requirement.expect(heard == globs[glob], f"{glob!r} should hear {globs[glob]}, but heard {heard}")
+            requirement.expect(heard == globs[glob], f"the topics for {glob!r} must be {globs[glob]}, got {heard}")
     await connector.close()
     for listener in listeners.values():
         await listener.end()
@@ -215,7 +215,7 @@ async def _counts(connector: Connector, patience: float) -> None:
     await connector.connect()
     listener = _Listener(connector, "conformance/shared", patience)
     await listener.ready("conformance/shared")
-    with Requirement("each `connect` is answered by one `close`: the last one counts") as requirement:
+    with Requirement("each `connect` needs one `close`: the last one disconnects") as requirement:
         await connector.close()
         await connector.publish("conformance/shared", b"still here")
         await listener.expect(requirement, ("conformance/shared", b"still here"))

@@ -20,23 +20,23 @@ from cascade.workers.protocol import Executor
 __all__ = ["check_executor"]
 
 _GLANCE = 0.2
-"""Seconds that a `close` is given to return when it should not. One that is slower in its fault is not found out."""
+"""Seconds in which a `close` that must wait is observed not to return. A fault that shows later is not detected."""
 
 
 @public_in("cascade.testing.conformance")
 def check_executor(make: Callable[[], Executor], *, patience: float = 60) -> None:
-    """Check that an executor does what its protocol says.
+    """Check that an executor fulfils its protocol.
 
-    The tasks that it is given can be found by their names, and their arguments be pickled. They meet the check in files
-    of a temporary directory, so they may be called in other processes of this machine.
+    The tasks that it is given can be imported by their names, and their arguments can be pickled. They communicate with
+    the check through files in a temporary directory, so they may be called in other processes of this machine.
 
     Args:
-        make: gives an executor. Best with one worker: that calls are made although a worker is stuck can be seen only
-            where they would have to wait for it.
-        patience: seconds after which what has not happened is taken never to happen.
+        make: makes an executor. Best with one worker: the check that calls do not wait for an abandoned call has no
+            effect if another worker is idle.
+        patience: seconds after which an expected event counts as missing.
 
     Raises:
-        AssertionError: it does not; the message begins with the requirement that it breaks.
+        AssertionError: it does not; the message begins with the violated requirement.
 
     >>> from cascade.workers.executors import ThreadExecutor
     >>> check_executor(lambda: ThreadExecutor(max_threads=1))
@@ -73,7 +73,7 @@ def mark(path: str) -> None:
 
 @task
 def hold(begun: str, gate: str) -> str:
-    """Make a file, and return once there is another one, or no directory for it."""
+    """Make the file ``begun``, and return when the file ``gate`` exists, or its directory was deleted."""
     Path(begun).touch()
     while not Path(gate).exists() and Path(gate).parent.exists():
         time.sleep(0.002)
@@ -81,7 +81,7 @@ def hold(begun: str, gate: str) -> str:
 
 
 class _Stage:
-    """An executor, a directory in which it meets the check, and what it keeps busy."""
+    """An executor under test, with a temporary directory for its calls."""
 
     def __init__(self, executor: Executor, patience: float) -> None:
         self.executor = executor
@@ -93,8 +93,8 @@ class _Stage:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        while self._place.exists():  # a call that begins meanwhile may leave a mark in it
-            shutil.rmtree(self._place, ignore_errors=True)  # this opens all gates
+        while self._place.exists():  # again if a call has made a file meanwhile
+            shutil.rmtree(self._place, ignore_errors=True)  # ends all held calls: see `hold`
         closing = threading.Thread(target=self.executor.close, daemon=True)
         closing.start()
         closing.join(self.patience)
@@ -106,14 +106,14 @@ class _Stage:
         return self.executor.submit(task, arguments, keywords)
 
     def hold(self, requirement: Requirement) -> tuple[Future[Any], Path]:
-        """A call that is at work until its gate, a file, is made."""
+        """Start a call that runs until a file, its gate, is made; return its future and the gate."""
         self._held += 1
         begun, gate = self.path(f"begun {self._held}"), self.path(f"gate {self._held}")
         future = self.submit(hold, str(begun), gate=str(gate))
         end = time.monotonic() + self.patience
         while not begun.exists():
             requirement.expect(time.monotonic() < end, f"a call had not begun after {self.patience:g} s")
-            requirement.expect(not future.done(), "a call has ended that cannot have")
+            requirement.expect(not future.done(), "a call has ended that must still be running")
             time.sleep(0.002)
         return future, gate
 
@@ -127,7 +127,7 @@ class _Stage:
 
     @contextmanager
     def closing(self, requirement: Requirement) -> Iterator[threading.Thread]:
-        """A context in which the executor is being closed by a thread, which must have ended after it."""
+        """Return a context manager: a thread closes the executor, and must have ended soon after the block."""
         failures: list[BaseException] = []
 
         def close() -> None:
@@ -185,7 +185,7 @@ def _waits(stage: _Stage) -> None:
             closing.join(_GLANCE)
             requirement.expect(closing.is_alive() or future.done(), "it returned while one was at work")
             gate.touch()
-        requirement.expect(stage.result(requirement, future) == "held", "the call was cut off")
+        requirement.expect(stage.result(requirement, future) == "held", "the result of the call was lost")
     with Requirement("after `close`, `submit` begins anew") as requirement:
         found = stage.result(requirement, stage.submit(add, 1, 1))
         requirement.expect(found == 2, f"the result must be 2, got {shown(found)}")
@@ -225,7 +225,7 @@ def _abandons_in_line(stage: _Stage) -> None:
         future = stage.submit(mark, str(path))
         begun = future.running() or future.done()
         stage.executor.abandon(future)
-        if begun or path.exists():  # there was another worker
+        if begun or path.exists():  # another worker was idle
             return
         requirement.expect(future.cancelled(), "its future is not cancelled")
         gate.touch()

@@ -23,13 +23,13 @@ _DEPTH = 20_000
 
 @public_in("cascade.testing.conformance")
 def check_solver(make: Callable[[], Solver]) -> None:
-    """Check that a solver does what its protocol says, on graphs of all forms, a deep and a wide one among them.
+    """Check that a solver fulfils its protocol, on graphs of all forms, among them a deep and a wide one.
 
     Args:
-        make: gives a solver.
+        make: makes a solver.
 
     Raises:
-        AssertionError: it does not; the message begins with the requirement that it breaks.
+        AssertionError: it does not; the message begins with the violated requirement.
 
     >>> from cascade.graph.solver import NativeSolver
     >>> check_solver(NativeSolver)
@@ -44,7 +44,7 @@ def check_solver(make: Callable[[], Solver]) -> None:
 
 
 class _Observer:
-    """A solver that asks another and looks at what it gives."""
+    """A solver that calls the solver under test, and checks its plans."""
 
     def __init__(self, solver: Solver, other: Solver) -> None:
         self._solver = solver

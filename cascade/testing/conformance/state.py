@@ -14,15 +14,15 @@ __all__ = ["check_state_backend"]
 
 @public_in("cascade.testing.conformance")
 def check_state_backend(make: Callable[[], StateBackend]) -> None:
-    """Check that a state backend does what its protocol says.
+    """Check that a state backend fulfils its protocol.
 
-    The slots that it is given hold numbers, text, bytes, `None`, lists and dicts.
+    The slots hold numbers, text, bytes, `None`, lists and dicts.
 
     Args:
-        make: gives a backend in which the runs 1, 2 and 3 are not known.
+        make: makes a backend without boundaries of the runs 1, 2 and 3.
 
     Raises:
-        AssertionError: it does not; the message begins with the requirement that it breaks.
+        AssertionError: it does not; the message begins with the violated requirement.
 
     >>> from cascade.durable.memory import MemoryState
     >>> check_state_backend(MemoryState)

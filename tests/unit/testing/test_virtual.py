@@ -68,9 +68,9 @@ def test_nothing_runs_once_it_is_closed(ran: bool) -> None:
     if ran:
         time.run(tick(1))
     time.close()
-    with pytest.raises(cs.EngineClosedError, match="the virtual time is closed"):
+    with pytest.raises(cs.EngineClosedError, match="the `VirtualTime` is closed"):
         time.run(tick(1))
-    with pytest.raises(cs.EngineClosedError, match="the virtual time is closed"):
+    with pytest.raises(cs.EngineClosedError, match="the `VirtualTime` is closed"):
         time.run(asyncio.sleep(1))
 
 
