@@ -131,7 +131,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """How many rounds the loop has made at that instant."""
 
     @property
-    def outside(self) -> Sized:
+    def loop_ready(self) -> Sized:
         """The callbacks that are due, apart from an engine's turn that is being taken."""
         return self._ready
 

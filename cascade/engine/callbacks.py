@@ -191,7 +191,7 @@ class Callbacks:
 
     def alone(self) -> bool:
         """Whether certainly no other thread is running Python code now."""
-        return self._host.workers.alone()
+        return self._host.workers.is_only_thread()
 
     def demoted(self, module: str, qualname: str, seconds: float) -> None:
         """Log that the auto rule moves a task to worker threads: an inline call has blocked the event loop."""

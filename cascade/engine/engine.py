@@ -246,7 +246,7 @@ class Engine:
 
         Raises:
             BaseException: the exception of a task, itself, with a note that names the task and its place; an
-                `ExceptionGroup` if several tasks failed at once. By then no task of the run is running any more.
+                `ExceptionGroup` if several tasks failed at once. By then no task of the run is running.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
         started = self.start(target, params=params)

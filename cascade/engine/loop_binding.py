@@ -137,7 +137,7 @@ class LoopBinding:
         ``async with`` block is left. So no other thread takes the engine away from code that runs on its loop, and
         that code needs no lock. If several threads bind at once, one succeeds and the others get `EngineStateError`.
         """
-        outside = self._join_clock(loop)
+        loop_ready = self._join_clock(loop)
         with self._lock:
             home = self._bound_loop
             if home is not None:
@@ -156,7 +156,7 @@ class LoopBinding:
             self._thread = threading.get_ident()
             self._cancel_callbacks()
         left = self._take_lost()
-        self.scheduler.reset(outside)
+        self.scheduler.reset(loop_ready)
         self.services.clear_limits()
         self._abandon(*left)
 
@@ -268,8 +268,8 @@ class LoopBinding:
                 "engine=engine), or asyncio.Runner(loop_factory=engine.new_loop)"
             )
         loop.join(self)  # type: ignore[attr-defined]
-        outside: Sized = loop.outside  # type: ignore[attr-defined]
-        return outside
+        loop_ready: Sized = loop.loop_ready  # type: ignore[attr-defined]
+        return loop_ready
 
     def _take_lost(self) -> tuple[tuple[Run, ...], Scope | None]:
         """Remove the runs and the engine's resources that were on a closed event loop, all at once, and return them."""
@@ -314,7 +314,7 @@ class LoopBinding:
             )
         return loop
 
-    # --------------------------------------------------------------------------- beside the runs
+    # --------------------------------------------------------------------------- background tasks and threads
 
     async def call_in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Make a call that may block in a thread; under a virtual clock, which does not wait for threads, at once."""

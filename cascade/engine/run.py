@@ -106,7 +106,7 @@ class Run(Evaluation):
 
     @property
     def doing(self) -> str:
-        """What it is doing now, in words."""
+        """What it is doing now, as text: its state, or what it waits for."""
         if self._finished:
             return self.state
         if self._ended:

@@ -13,7 +13,7 @@ Report: TypeAlias = Callable[[str, BaseException], object]
 class UnretrievedFailures:
     """Collects the failures of a population that were never retrieved.
 
-    The population and each of its failed runs refer to it. So when it is freed, no failure can be retrieved any more,
+    The population and each of its failed runs refer to it. So when it is freed, no failure can be retrieved,
     and the collected ones are reported.
 
     Args:

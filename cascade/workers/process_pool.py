@@ -296,10 +296,10 @@ class _Generation:
         with suppress(ValueError):  # closed processes have no exit code; nor may one that has just died
             codes = [process.exitcode for process in tuple(self._processes.values())]
             code = next((f" with exit code {code}" for code in codes if code), "")
-        beside = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
+        named = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
         made = WorkerDiedError(
             f"a worker process died{code} while task {task} was running; "
-            + (f"so were {beside}, and it may have run any of these" if others else "no other task was")
+            + (f"so were {named}, and it may have run any of these" if others else "no other task was")
         )
         set_cause(made, error)
         return made

@@ -90,7 +90,7 @@ class Workers:
         """
         self._executors[mode].abandon(future)
 
-    def alone(self) -> bool:
+    def is_only_thread(self) -> bool:
         """Whether certainly no other thread is running Python code now."""
         idle = self._threads.idle
         return idle is not None and threading.active_count() - idle <= 1

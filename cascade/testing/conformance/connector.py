@@ -136,7 +136,7 @@ async def _delivers(connector: Connector, patience: float) -> None:
     await connector.connect()
     listener = _Listener(connector, "conformance/order", patience)
     await listener.ready("conformance/order")
-    with Requirement("a subscription gets all messages that match, whole and in order") as requirement:
+    with Requirement("a subscription receives all messages that match, complete and in order") as requirement:
         messages = [b"", b"\x00\xff" * 5000, *(b"%d" % number for number in range(100))]
         for message in messages:
             await connector.publish("conformance/order", message)
@@ -180,11 +180,11 @@ async def _matches(connector: Connector, patience: float) -> None:
 async def _is_independent(connector: Connector, patience: float) -> None:
     await connector.connect()
     with Requirement("publishing without a subscription does nothing"):
-        await connector.publish("conformance/nobody", b"")
+        await connector.publish("conformance/unheard", b"")
     first, second = (_Listener(connector, "conformance/both", patience) for _ in range(2))
     await first.ready("conformance/both")
     await second.ready("conformance/both")
-    with Requirement("each subscription gets every message, whatever other subscriptions there are") as requirement:
+    with Requirement("each subscription receives every message, independently of other subscriptions") as requirement:
         await connector.publish("conformance/both", b"one")
         for listener in (first, second):
             while (await listener.next(requirement))[1] != b"one":

@@ -113,30 +113,30 @@ def test_who_is_alone(interpreter: Callable[..., str], check: str) -> None:
 
 def alone_when_all_threads_are_idle() -> None:
     held, made = Held(), workers()
-    until(made.alone)
+    until(made.is_only_thread)
     task = cs.task(held.call, name="held")
     stuck = made.call_in_thread(task, (0,), {})
     held.wait(1)
-    assert not made.alone()
+    assert not made.is_only_thread()
     made.abandon("thread", stuck)
     made.call_in_thread(double, (1,), {}).result(PATIENCE)
-    assert not made.alone()  # it is still at work
+    assert not made.is_only_thread()  # it is still at work
     held.gate(0).set()
     stuck.result(PATIENCE)
-    until(made.alone)
+    until(made.is_only_thread)
     made.close()
-    until(made.alone)
+    until(made.is_only_thread)
 
 
 def not_alone_beside_a_thread_of_others() -> None:
     made, gate = workers(), threading.Event()
-    until(made.alone)
+    until(made.is_only_thread)
     other = threading.Thread(target=gate.wait, args=(PATIENCE,))
     other.start()
-    assert not made.alone()
+    assert not made.is_only_thread()
     gate.set()
     other.join()
-    assert made.alone()
+    assert made.is_only_thread()
 
 
 def test_they_start_again_after_closing() -> None:
