@@ -184,9 +184,7 @@ class EventEmitter:
             from cascade.graph.describe import describe_skip
 
             number = template.plan.order[at]
-            if (
-                template is skip.template and number == skip.number
-            ):  # the condition itself: name the node that it guards
+            if template is skip.template and number == skip.number:  # the condition: name the node that it guards
                 number = getattr(template.graph.nodes[number].operands[1], "index", number)
             self._emit(kind(**self._node(run, template, number), reason=describe_skip(skip)))
 

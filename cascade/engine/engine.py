@@ -383,9 +383,8 @@ class Engine:
         cancelled = await driver.end_runs()  # a run may start another one for its cleanup...
         driver.refuses_runs = True
         try:
-            cancelled = (
-                await driver.end_runs() or cancelled
-            )  # ...which is cancelled too, and cannot start one: else this might never end
+            # ...which is cancelled too, and cannot start a third one: else this might never end.
+            cancelled = await driver.end_runs() or cancelled
         finally:
             driver.refuses_runs = False
         interrupted, wrong = await driver.release()

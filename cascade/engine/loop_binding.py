@@ -218,9 +218,8 @@ class LoopBinding:
         The garbage collector may call this in any thread, and what awaits the runs is garbage too. Python calls it
         once: an engine that is referenced again afterwards is closed.
         """
-        if not hasattr(
-            self, "services"
-        ):  # `__init__` has failed. Reading `__dict__` would create it, and keep it alive
+        # Not by `__dict__`: reading it would create it, and keep it alive.
+        if not hasattr(self, "services"):  # `__init__` has failed
             return
         runs = tuple(self._runs)
         self._runs = {}
@@ -241,9 +240,7 @@ class LoopBinding:
                     scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
             finally:
                 if runs and not sys.is_finalizing():
-                    ids = ", ".join(
-                        map(str, map(_id, runs[:_SHOWN]))
-                    )  # without a Python frame: there may be no room for one
+                    ids = ", ".join(map(str, map(_id, runs[:_SHOWN])))  # no Python frame: there may be no room
                     more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
                     self.report(f"an engine was dropped with pending runs ({ids}{more}): hold it while they run", error)
 

@@ -52,9 +52,7 @@ class ThreadPool:
         reset_in_children(self)
 
     def _reset_after_fork(self) -> None:
-        self._shared = _SharedState(
-            self, self._max_threads, self._name
-        )  # not the pool itself: its threads must not keep it alive
+        self._shared = _SharedState(self, self._max_threads, self._name)  # not the pool: threads would keep it alive
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Have a thread call a function.
