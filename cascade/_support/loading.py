@@ -74,7 +74,7 @@ def _load_without_lock() -> None:
         )
     else:
         text = (
-            "the interpreter lock (GIL) stays off (PYTHON_GIL=0 or -X gil=0), although the compiled core of "
+            "the interpreter lock (GIL) stays off, as PYTHON_GIL=0 or -X gil=0 requests, although the compiled core of "
             "Cascade is not safe without it: several threads may crash the process or spoil results"
         )
     warnings.warn(text, RuntimeWarning, stacklevel=5)  # at the line that imports `cascade`

@@ -179,11 +179,11 @@ def _drops(stage: _Stage) -> None:
 
 
 def _waits(stage: _Stage) -> None:
-    with Requirement("`close` waits for the calls at work") as requirement:
+    with Requirement("`close` waits for the running calls") as requirement:
         future, gate = stage.hold(requirement)
         with stage.closing(requirement) as closing:
             closing.join(_GLANCE)
-            requirement.expect(closing.is_alive() or future.done(), "it returned while one was at work")
+            requirement.expect(closing.is_alive() or future.done(), "it returned while one was running")
             gate.touch()
         requirement.expect(stage.result(requirement, future) == "held", "the result of the call was lost")
     with Requirement("after `close`, `submit` begins anew") as requirement:
@@ -205,13 +205,13 @@ def _abandons(stage: _Stage) -> None:
         stage.result(requirement, future)
         stage.executor.abandon(future)
         requirement.expect(stage.result(requirement, future) == 1, "its result is gone")
-    with Requirement("an abandoned call at work no longer keeps other calls from being made") as requirement:
+    with Requirement("an abandoned call that runs no longer delays other calls") as requirement:
         for _ in range(3):
             future, _ = stage.hold(requirement)
             stage.executor.abandon(future)
         found = stage.result(requirement, stage.submit(add, 1, 1))
         requirement.expect(found == 2, f"the result of another call must be 2, got {shown(found)}")
-    with Requirement("an abandoned call at work does not keep `close` from returning") as requirement:
+    with Requirement("an abandoned call that runs does not delay `close`") as requirement:
         with stage.closing(requirement):
             pass
         found = stage.result(requirement, stage.submit(add, 1, 2))
