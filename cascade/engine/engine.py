@@ -390,8 +390,8 @@ class Engine:
         interrupted, wrong = await driver.release()
         cancelled = cancelled if interrupted is None else interrupted
         driver.workers.close()
-        if len(self.templates.shelf):
-            await driver.call_in_thread(self.templates.shelf.flush)  # the thread finishes even if this is cancelled
+        if len(self.templates.files):
+            await driver.call_in_thread(self.templates.files.flush)  # the thread finishes even if this is cancelled
         driver.detach()
         driver.raise_or_report(wrong, failure if cancelled is None else cancelled)
         if cancelled is not None:
