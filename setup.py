@@ -25,6 +25,7 @@ MODULES = [
     "cascade._core.run.callback",
     "cascade._core.run.choice",
     "cascade._core.run.dispatch",
+    "cascade._core.run.ending",
     "cascade._core.run.evaluation",
     "cascade._core.run.frame",
     "cascade._core.run.gc_traverse",

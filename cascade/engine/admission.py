@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from cascade.engine.run import Run
     from cascade.limits import Grant, Request
 
-__all__ = ["may_start", "wait_for"]
+__all__ = ["request_permit", "wait_for"]
 
 
-def may_start(host: Host, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
+def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
     """Whether the limits admit a node that the core evaluates itself; if not, the waiter is released once they do."""
     limits = host.services.limits
     request = limits.request(f"{task.module}.{task.name}", task.name, run.id, None)

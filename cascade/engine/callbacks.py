@@ -16,7 +16,7 @@ from cascade._core.expr.task import Task
 from cascade._core.run.waiting import Waiter
 from cascade._core.shape.template import Template
 from cascade._support.failures import add_note
-from cascade.engine.admission import may_start
+from cascade.engine.admission import request_permit
 from cascade.engine.dispatch import start_async
 from cascade.exceptions import ResourceError
 
@@ -62,7 +62,7 @@ class Callbacks:
         waiter.handle = future
         future.add_done_callback(waiter.follow)
 
-    def launch_step(
+    def launch_invocation(
         self,
         waiter: Waiter,
         run: Run,
@@ -111,7 +111,7 @@ class Callbacks:
         if template.resources:
             resources = self._host.services.resources
             resources.check(template.resources)
-            for name in template.loose:
+            for name in template.resources_outside_calls:
                 if resources.scope_of(name) == "call":
                     raise ResourceError(
                         f"resource {name!r} of scope 'call' must be an argument of a call, got it elsewhere; "
@@ -130,9 +130,9 @@ class Callbacks:
         """Whether a call must ask the limits."""
         return self._host.services.limits.governs(f"{task.module}.{task.name}", task.name, run.id)
 
-    def may_start(self, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
+    def request_permit(self, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
         """Whether the limits admit a node that the core evaluates; if not, the waiter is released once they do."""
-        return may_start(self._host, waiter, run, template, at, frame, task)
+        return request_permit(self._host, waiter, run, template, at, frame, task)
 
     # ----------------------------------------------------------------------------------------------- what happens
 
@@ -171,7 +171,7 @@ class Callbacks:
         """Record a tail call. ``outermost``: it is in the frame of the run's target."""
         self._host.services.emitter.tail_call(run, template, slots, outermost)
 
-    def stays(self, task: Task, mode: str) -> None:
+    def kept_inline(self, task: Task, mode: str) -> None:
         """Log once for each task that its calls run inline, despite their mode, because the clock is virtual."""
         name = f"{task.module}.{task.name}"
         if name not in self._logged:
@@ -189,7 +189,7 @@ class Callbacks:
         )  # fmt: skip
         return 0
 
-    def alone(self) -> bool:
+    def no_other_thread_runs(self) -> bool:
         """Whether certainly no other thread is running Python code now."""
         return self._host.workers.is_only_thread()
 

@@ -13,7 +13,7 @@ from contextvars import Context
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from cascade._core.run.evaluation import detach_all
+from cascade._core.run.ending import detach_all
 from cascade._core.time.clock import Clock
 from cascade._support.failures import add_note, describe, exc_info
 from cascade._support.forks import new_lock
@@ -203,7 +203,7 @@ class LoopBinding:
         self._background_tasks = set()
         self.context = Context()  # that of the parent may be entered, and is never exited here
         self.clock.forget()
-        self.scheduler = self.scheduler.another()
+        self.scheduler = self.scheduler.renewed()
         _inherited.append(self.services.reset_after_fork())
 
     def _timer_set(self) -> None:

@@ -231,7 +231,7 @@ class _DryRunner:
                 continue
             for member in binding.order:
                 found.setdefault(member.name, PlannedResource(member.name, member.scope, True))
-            if binding.scope == "call" and name in self.template.loose:
+            if binding.scope == "call" and name in self.template.resources_outside_calls:
                 self.problems.append(
                     f"resource {name!r} must be an argument of a call, as each call has its own; "
                     f"got it inside something else"

@@ -113,7 +113,7 @@ class Templates(TemplateTable):
             files.add(digest, graph, plan, self._solver_name)
         return graph, plan, built(listening, graph)
 
-    def let_go(self, templates: list[Template]) -> None:
+    def on_evict(self, templates: list[Template]) -> None:
         """Call the listeners for templates that were evicted. The table calls it."""
         if self._listeners:
             for template in templates:

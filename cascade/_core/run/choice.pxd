@@ -7,7 +7,7 @@ from cascade._core.run.mailbox cimport Receiver
 
 @cython.no_gc
 cdef class Seat(Receiver):
-    cdef Receiver receiver  # for which it keeps a place; None: no more
+    cdef Receiver receiver  # that has this place; None: it has left
     cdef Choice choice
 
 
@@ -17,7 +17,7 @@ cdef class Choice:
 
     cdef void join(self) noexcept
     cdef void leave(self) noexcept
-    cdef bint is_over(self) noexcept
+    cdef bint in_no_line(self) noexcept
     cdef tuple mailboxes(self)
 
 

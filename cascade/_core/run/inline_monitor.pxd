@@ -1,11 +1,11 @@
-"""The watch over inline calls: whether one held up the loop, and which."""
+"""The monitor of inline calls: whether one has blocked the event loop, and which."""
 
 from libc.stdint cimport int64_t
 
 from cascade._core.expr.task_spec cimport TaskSpec
 
 
-cdef class Watch:
+cdef class InlineMonitor:
     cdef Py_ssize_t fuel  # calls until the clock is read again
     cdef Py_ssize_t batch  # calls between the last two readings
     cdef int64_t batch_start  # nanoseconds
@@ -14,7 +14,7 @@ cdef class Watch:
     cdef int64_t number  # of this batch
     cdef int64_t base_time  # nanoseconds: when the next two were read
     cdef int64_t base_cpu  # nanoseconds of this thread
-    cdef int64_t base_switches  # times that this thread gave up the processor
+    cdef int64_t base_switches  # voluntary context switches of this thread
     cdef int64_t base_collecting  # nanoseconds spent in garbage collection
     cdef object callbacks
 
