@@ -1,1 +1,3 @@
 """The state of runs outside the engine: state backends, which record each tail call."""
+
+__all__: list[str] = []

@@ -141,7 +141,7 @@ class _Lock:
         self._give_back()
 
     def _reset_after_fork(self) -> None:
-        """This process is a child: the lock is its parent's, and would outlast the parent if it stayed open here."""
+        """Close the lock file in a child process: left open, it would keep the lock after the parent's end."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

@@ -1,1 +1,3 @@
 """Worker threads and processes, which call sync tasks outside the event loop's thread."""
+
+__all__: list[str] = []
