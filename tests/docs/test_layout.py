@@ -6,7 +6,13 @@ together are in the other folders of `tests/`.
 
 from __future__ import annotations
 
+import ast
+import pkgutil
+import re
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from support.paths import TESTS
 
@@ -92,3 +98,44 @@ def test_what_is_listed_is_there() -> None:
     assert set(BY_MODULE) <= set(MODULES)
     assert all((TESTS / where).exists() for where in ELSEWHERE)
     assert not [name for name in BY_MODULE if found_by(name)], "their paths lead to tests: they need not be listed"
+
+
+# Files that tests write, or that stand for any file.
+WRITTEN = {
+    "a.py", "b.py", "broken_package.py", "elsewhere.py", "jobs.py", "program_of_targets.py", "rates.py", "script.py",
+    "script_that_ends.py", "sell.py", "sitecustomize.py", "tasks_of_contexts.py", "tasks_without_posix.py", "test_b.py",
+    "without_posix.py",
+}  # fmt: skip
+# Names of built-in nodes, and of the host in URLs.
+NO_MODULES = {"cascade.recv", "cascade.send", "cascade.example"}
+NAMES = {
+    path.name
+    for folder in ("cascade", "tests", "benchmarks", "examples")
+    for path in (TESTS.parent / folder).rglob("*.p*")
+}
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Yield the string literals of a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def is_there(name: str) -> bool:
+    """Whether a dotted name is one of a module of the package, or of something in it."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_modules_and_files_that_a_test_names_are_there(path: Path) -> None:
+    """A test that looks for a module under a name of before finds nothing, and passes."""
+    for text in texts(path):
+        dotted = set(re.findall(r"\bcascade(?:\.\w+)+", text)) - NO_MODULES
+        assert [name for name in sorted(dotted) if not is_there(name)] == []
+        files = {name.rpartition("/")[2] for name in re.findall(r"[\w/]*\w\.(?:pyx|pyi|pxd|py)\b", text)}
+        assert sorted(files - WRITTEN - NAMES - {"setup.py"}) == []
