@@ -1,9 +1,7 @@
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, Self
 
 from typing_extensions import disjoint_base
-
-from cascade._core.expr.lazy import LazyResult
 
 _Exceptions = type[BaseException] | Sequence[type[BaseException]]
 
@@ -44,7 +42,7 @@ class Timeout:
     @property
     def total(self) -> float | None: ...
 
-class Governable:
+class Governable:  # base of `LazyResult` only, which the stub of this module cannot name: Self
     def with_retry(
         self,
         max_attempts: int = 3,
@@ -54,7 +52,7 @@ class Governable:
         jitter: Literal["full"] | None = None,
         on: _Exceptions = ...,
         give_up_on: _Exceptions = (),
-    ) -> LazyResult: ...
-    def with_timeout(self, seconds: float | None = None, total: float | None = None) -> LazyResult: ...
-    def with_cache(self, policy: object) -> LazyResult: ...
-    def with_constraints(self, **amounts: float | LazyResult) -> LazyResult: ...
+    ) -> Self: ...
+    def with_timeout(self, seconds: float | None = None, total: float | None = None) -> Self: ...
+    def with_cache(self, policy: object) -> Self: ...
+    def with_constraints(self, **amounts: float | Self) -> Self: ...
