@@ -183,18 +183,18 @@ def _written(value: Any) -> str:
     return str(value) if isinstance(value, PurePath) else shown(value)
 
 
-def _word(type: Any) -> str:
+def _word(wanted: Any) -> str:
     """Return the placeholder for a value of a type in the text of ``--help``."""
-    kind = kind_of(type)
+    kind = kind_of(wanted)
     if kind == "union":
-        return "|".join(dict.fromkeys(_word(member) for member in get_args(type) if member is not NoneType))
+        return "|".join(dict.fromkeys(_word(member) for member in get_args(wanted) if member is not NoneType))
     if kind in ("literal", "enum"):
-        options = [_written(option) for option in (type if kind == "enum" else get_args(type))]
+        options = [_written(option) for option in (wanted if kind == "enum" else get_args(wanted))]
         listed = "|".join(options)
         return listed if options and len(listed) <= _LONGEST else "CHOICE"
     if kind == "items":
-        parts = [part for part in get_args(type) if part is not ...]
+        parts = [part for part in get_args(wanted) if part is not ...]
         return f"{_word(parts[0]) if parts else 'TEXT'},..."
-    if kind == "class" and issubclass(type, PurePath):
+    if kind == "class" and issubclass(wanted, PurePath):
         return "PATH"
-    return type_name(type).upper() if kind == "scalar" else _WORDS.get(kind, "TEXT")
+    return type_name(wanted).upper() if kind == "scalar" else _WORDS.get(kind, "TEXT")

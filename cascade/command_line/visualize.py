@@ -18,7 +18,7 @@ def visualize(
     target: str,
     /,
     *,
-    format: Literal["mermaid", "dot"] = "mermaid",
+    format: Literal["mermaid", "dot"] = "mermaid",  # noqa: A002 - the option `--format`
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), negative=())] = None,
     verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,
 ) -> int:

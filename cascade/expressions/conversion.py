@@ -53,7 +53,6 @@ _SERIES: tuple[tuple[type, type], ...] = (
 )  # fmt: skip
 # An instance of a subclass is converted: True is not an int here, and a datetime is not a date.
 _EXACT = ("int", "float", "scalar")
-_Class = type
 
 
 class _Short(reprlib.Repr):
@@ -76,7 +75,7 @@ class ConversionError(ValueError):
     """A value does not convert. The message has the type and the value; the caller adds the place."""
 
 
-def convert(value: Any, type: Any) -> Any:
+def convert(value: Any, wanted: Any) -> Any:
     """Return a value as a type.
 
     A value of the type is returned unchanged. Text is parsed: as a number, a word such as "yes", the name of an enum's
@@ -84,7 +83,7 @@ def convert(value: Any, type: Any) -> Any:
 
     Args:
         value: any value.
-        type: a class, or any annotation that msgspec understands; None: every value is returned unchanged.
+        wanted: a class, or any annotation that msgspec understands; None: every value is returned unchanged.
 
     Returns:
         A value of the type.
@@ -102,30 +101,30 @@ def convert(value: Any, type: Any) -> Any:
         ...
     cascade.expressions.conversion.ConversionError: value must be `int`, got `str` 'three'
     """
-    base = _base(type)
-    kind = kind_of(type)
+    base = _base(wanted)
+    kind = kind_of(wanted)
     if kind == "any" or _is_instance_exactly(value, base, kind):
         result = value
     elif kind == "union":
-        result = _as_member(value, type, base)
+        result = _as_member(value, wanted, base)
     elif kind == "literal":
         result = _as_option(value, base)
     elif kind == "enum":
         result = _as_enum(value, base)
     elif kind == "items":
-        result = _as_series(value, type, base)
+        result = _as_series(value, wanted, base)
     elif kind == "dict":
-        result = _as_dict(value, type, base)
+        result = _as_dict(value, wanted, base)
     elif isinstance(value, str):
-        result = _read(value, type, base, kind)
+        result = _read(value, wanted, base, kind)
     elif kind == "class":
-        raise _mismatch(value, type)
+        raise _mismatch(value, wanted)
     else:
         result = _by_msgspec(value, base)
-    return result if base is type else _constrained(result, type)
+    return result if base is wanted else _constrained(result, wanted)
 
 
-def check_type(type: Any) -> None:
+def check_type(wanted: Any) -> None:
     """Check that `convert` can use a type.
 
     Raises:
@@ -138,14 +137,14 @@ def check_type(type: Any) -> None:
     TypeError: type must be a class or an annotation, got 'int'
     """
     try:
-        kind_of(type)
+        kind_of(wanted)
     except (TypeError, NameError, AttributeError) as error:
         text = str(error)
         why = "" if text.startswith("Type '") and text.endswith("' is not supported") else f": {text}"
-        raise TypeError(f"type must be a class or an annotation, got {shown(type)}{why}") from None
+        raise TypeError(f"type must be a class or an annotation, got {shown(wanted)}{why}") from None
 
 
-def kind_of(type: Any) -> Kind:
+def kind_of(wanted: Any) -> Kind:
     """Return how `convert` makes values of a type.
 
     Raises:
@@ -155,25 +154,25 @@ def kind_of(type: Any) -> Kind:
     ('int', 'union', 'items', 'dict')
     """
     try:
-        hash(type)
+        hash(wanted)
     except TypeError:  # an annotation with an unhashable part
-        return _find_kind(type)
-    return _known_kind(type)
+        return _find_kind(wanted)
+    return _known_kind(wanted)
 
 
-def type_name(type: Any) -> str:
+def type_name(wanted: Any) -> str:
     """Return a type as text, without the module of a class.
 
     >>> type_name(int), type_name(list[int]), type_name(int | None)
     ('int', 'list[int]', 'int | None')
     """
-    if isinstance(type, _Class) and get_origin(type) is None:
-        return type.__qualname__
-    if get_origin(type) is typing.Annotated:
-        return type_name(type.__origin__)
-    if get_origin(type) in (typing.Union, types.UnionType):
-        return " | ".join("None" if one is types.NoneType else type_name(one) for one in get_args(type))
-    return getattr(type, "__name__", "") if _base(type) is not type else repr(type).replace("typing.", "")
+    if isinstance(wanted, type) and get_origin(wanted) is None:
+        return wanted.__qualname__
+    if get_origin(wanted) is typing.Annotated:
+        return type_name(wanted.__origin__)
+    if get_origin(wanted) in (typing.Union, types.UnionType):
+        return " | ".join("None" if one is types.NoneType else type_name(one) for one in get_args(wanted))
+    return getattr(wanted, "__name__", "") if _base(wanted) is not wanted else repr(wanted).replace("typing.", "")
 
 
 def shown(value: Any) -> str:
@@ -193,13 +192,13 @@ def shown(value: Any) -> str:
 
 
 @lru_cache(1024)
-def _known_kind(type: Any) -> Kind:
-    return _find_kind(type)
+def _known_kind(wanted: Any) -> Kind:
+    return _find_kind(wanted)
 
 
-def _find_kind(type: Any) -> Kind:
-    base = _base(type)
-    if base is None or isinstance(base, _Class) or base is Any:
+def _find_kind(wanted: Any) -> Kind:
+    base = _base(wanted)
+    if base is None or isinstance(base, type) or base is Any:
         try:
             return _PLAIN[base]
         except (KeyError, TypeError):
@@ -211,7 +210,7 @@ def _find_kind(type: Any) -> Kind:
         return "union"
     if origin is Literal:
         return "literal"
-    if isinstance(base, _Class) and origin is None and issubclass(base, Enum):
+    if isinstance(base, type) and origin is None and issubclass(base, Enum):
         return "enum"
     return _structured_kind(base, origin)
 
@@ -228,7 +227,7 @@ def _structured_kind(base: Any, origin: Any) -> Kind:
         return "dict"
     info = inspect.type_info(base)
     if isinstance(info, inspect.CustomType):
-        if origin is not None or not isinstance(base, _Class):
+        if origin is not None or not isinstance(base, type):
             raise TypeError(f"nothing can be made into a `{type_name(base)}`")
         return "class"
     msgspec.json.Decoder(base, dec_hook=_part)  # raises for parts that are not supported
@@ -248,27 +247,27 @@ def _series(base: Any) -> type | None:
     return next((made for kind, made in _SERIES if isinstance(info, kind)), None)
 
 
-def _base(type: Any) -> Any:
+def _base(wanted: Any) -> Any:
     """Return a type without constraints, `NewType` and alias around it."""
-    while (inner := _unwrapped(type)) is not type:
-        type = inner
-    return type
+    while (inner := _unwrapped(wanted)) is not wanted:
+        wanted = inner
+    return wanted
 
 
-def _unwrapped(type: Any) -> Any:
-    if get_origin(type) is typing.Annotated:
-        return type.__origin__
-    if hasattr(type, "__supertype__"):
-        return type.__supertype__
-    return type.__value__ if _Class(type).__name__ == "TypeAliasType" else type
+def _unwrapped(wanted: Any) -> Any:
+    if get_origin(wanted) is typing.Annotated:
+        return wanted.__origin__
+    if hasattr(wanted, "__supertype__"):
+        return wanted.__supertype__
+    return wanted.__value__ if type(wanted).__name__ == "TypeAliasType" else wanted
 
 
 def _is_instance_exactly(value: Any, base: Any, kind: Kind) -> bool:
     """Whether a value needs no conversion to a class."""
-    if not isinstance(base, _Class) or get_origin(base) is not None:
+    if not isinstance(base, type) or get_origin(base) is not None:
         return False
     if kind in _EXACT:
-        return _Class(value) is base
+        return type(value) is base
     try:
         return isinstance(value, base)
     except TypeError:  # a TypedDict
@@ -278,10 +277,10 @@ def _is_instance_exactly(value: Any, base: Any, kind: Kind) -> bool:
 # ------------------------------------------------------------------------------------- conversions
 
 
-def _as_member(value: Any, type: Any, base: Any) -> Any:
+def _as_member(value: Any, wanted: Any, base: Any) -> Any:
     """Convert to the first member of a union that takes the value: "3" is an int for `int | str`, not `str | int`."""
     members = get_args(base)
-    if not isinstance(value, str) and _Class(value) in members:
+    if not isinstance(value, str) and type(value) in members:
         return value
     failures = []
     for member in members:
@@ -294,7 +293,7 @@ def _as_member(value: Any, type: Any, base: Any) -> Any:
         return None
     if len(failures) == 1 and (": " in failures[0] or failures[0].startswith("value must be one of")):
         raise ConversionError(failures[0])  # more specific than the error about the union
-    raise _mismatch(value, type)
+    raise _mismatch(value, wanted)
 
 
 def _is_null(value: Any) -> bool:
@@ -345,19 +344,19 @@ def _as_enum(value: Any, base: type[Enum]) -> Enum:
     )
 
 
-def _as_series(value: Any, type: Any, base: Any) -> Any:
+def _as_series(value: Any, wanted: Any, base: Any) -> Any:
     """Return a container of items, each converted."""
     given = value
     if isinstance(value, str):
         text = value.strip()
-        value = _decoded(text, type) if text.startswith("[") else [one.strip() for one in text.split(",") if text]
+        value = _decoded(text, wanted) if text.startswith("[") else [one.strip() for one in text.split(",") if text]
     elif not isinstance(value, list | tuple | set | frozenset):
-        raise _mismatch(value, type)
+        raise _mismatch(value, wanted)
     parts = get_args(base)
     of: Iterable[Any]
     if _series(base) is tuple and parts and parts[-1] is not ...:
         if len(parts) != len(value):
-            raise _mismatch(given, type, f"{len(value)} items instead of {len(parts)}")
+            raise _mismatch(given, wanted, f"{len(value)} items instead of {len(parts)}")
         of = parts
     else:
         of = [parts[0] if parts else None] * len(value)
@@ -366,23 +365,23 @@ def _as_series(value: Any, type: Any, base: Any) -> Any:
     try:
         return made(_items(value, of))
     except TypeError as error:  # an unhashable member of a set
-        raise _mismatch(given, type, str(error)) from None
+        raise _mismatch(given, wanted, str(error)) from None
 
 
 def _items(values: Iterable[Any], of: Iterable[Any]) -> Iterator[Any]:
-    for index, (value, type) in enumerate(zip(values, of, strict=True)):
+    for index, (value, wanted) in enumerate(zip(values, of, strict=True)):
         try:
-            yield convert(value, type)
+            yield convert(value, wanted)
         except ConversionError as error:
             raise ConversionError(f"{error} - at item {index}") from error
 
 
-def _as_dict(value: Any, type: Any, base: Any) -> dict[Any, Any]:
+def _as_dict(value: Any, wanted: Any, base: Any) -> dict[Any, Any]:
     given = value
     if isinstance(value, str):
-        value = _decoded(value, type)
+        value = _decoded(value, wanted)
     if not isinstance(value, dict):
-        raise _mismatch(given, type)
+        raise _mismatch(given, wanted)
     of_key, of_value = get_args(base) or (None, None)
     made = {}
     for key, item in value.items():
@@ -391,86 +390,86 @@ def _as_dict(value: Any, type: Any, base: Any) -> dict[Any, Any]:
         except ConversionError as error:
             raise ConversionError(f"{error} - at key {shown(key)}") from error
         except TypeError as error:  # an unhashable key
-            raise _mismatch(given, type, str(error)) from None
+            raise _mismatch(given, wanted, str(error)) from None
     return made
 
 
-def _read(text: str, type: Any, base: Any, kind: Kind) -> Any:
+def _read(text: str, wanted: Any, base: Any, kind: Kind) -> Any:
     """Parse text as a type other than text."""
     if kind == "class":
         try:
             return base(text)
         except Exception as error:
-            raise _mismatch(text, type, _description(error)) from error
+            raise _mismatch(text, wanted, _description(error)) from error
     if kind == "bytes":
         return text.encode("utf-8", "surrogateescape")
     if kind == "bool":
         word = text.strip().lower()
         if word not in _WORDS:
-            raise _mismatch(text, type, "write true or false, yes or no, on or off, 1 or 0")
+            raise _mismatch(text, wanted, "write true or false, yes or no, on or off, 1 or 0")
         return _WORDS[word]
     if kind == "object":
-        return _by_msgspec(_decoded(text, type), base)
+        return _by_msgspec(_decoded(text, wanted), base)
     return _by_msgspec(text.strip(), base, text)
 
 
-def _decoded(text: str, type: Any) -> Any:
+def _decoded(text: str, wanted: Any) -> Any:
     try:
         return msgspec.json.decode(text)
     except Exception as error:
-        raise _mismatch(text, type, _description(error)) from error
+        raise _mismatch(text, wanted, _description(error)) from error
 
 
-def _by_msgspec(value: Any, type: Any, given: Any = None) -> Any:
+def _by_msgspec(value: Any, wanted: Any, given: Any = None) -> Any:
     """Convert a value by msgspec."""
     try:
-        return msgspec.convert(value, type, strict=False, dec_hook=_part)
+        return msgspec.convert(value, wanted, strict=False, dec_hook=_part)
     except Exception as error:
         text = _description(error)
         # msgspec's "Expected `int`, got `str`" would only repeat what `_mismatch` says.
         plain = text.startswith("expected `") and text.endswith("`") and " - at " not in text
-        raise _mismatch(value if given is None else given, type, "" if plain else text) from error
+        raise _mismatch(value if given is None else given, wanted, "" if plain else text) from error
 
 
-def _constrained(value: Any, type: Any) -> Any:
+def _constrained(value: Any, wanted: Any) -> Any:
     """Check a converted value against the constraints of its annotation, such as `msgspec.Meta(ge=0)`."""
-    while (inner := _unwrapped(type)) is not type:
-        metas = [meta for meta in getattr(type, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
+    while (inner := _unwrapped(wanted)) is not wanted:
+        metas = [meta for meta in getattr(wanted, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
         if metas and value is not None:
-            constrained: Any = _Class(value)
+            constrained: Any = type(value)
             for meta in metas:
                 constrained = typing.Annotated[constrained, meta]
             try:
                 msgspec.convert(value, constrained)
             except msgspec.ValidationError as error:
-                raise _mismatch(value, type, _description(error)) from error
+                raise _mismatch(value, wanted, _description(error)) from error
             except TypeError:
                 pass  # the constraint is for another member of a union
-        type = inner
+        wanted = inner
     return value
 
 
-def _part(type: Any, value: Any) -> Any:
+def _part(wanted: Any, value: Any) -> Any:
     """Convert a part of a class that msgspec does not know; msgspec calls it."""
-    if isinstance(type, _Class):
-        if isinstance(value, type):
+    if isinstance(wanted, type):
+        if isinstance(value, wanted):
             return value
         if isinstance(value, str):
-            return type(value)
+            return wanted(value)
     # In the words of msgspec, so that `_by_msgspec` recognizes it.
-    raise ValueError(f"Expected `{type_name(type)}`, got `{_Class(value).__name__}`")
+    raise ValueError(f"Expected `{type_name(wanted)}`, got `{type(value).__name__}`")
 
 
 def _description(error: Exception) -> str:
     text = message(error)
-    if isinstance(error, msgspec.MsgspecError) or (text and _Class(error) is ValueError):
+    if isinstance(error, msgspec.MsgspecError) or (text and type(error) is ValueError):
         return text if text[1:2].isupper() else text[:1].lower() + text[1:]
-    return f"{_Class(error).__name__}: {text}" if text else _Class(error).__name__
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _mismatch(value: Any, type: Any, why: str = "") -> ConversionError:
-    came = "None" if value is None else f"`{_Class(value).__name__}` {shown(value)}"
-    return ConversionError(f"value must be `{type_name(type)}`, got {came}{f': {why}' if why else ''}")
+def _mismatch(value: Any, wanted: Any, why: str = "") -> ConversionError:
+    came = "None" if value is None else f"`{type(value).__name__}` {shown(value)}"
+    return ConversionError(f"value must be `{type_name(wanted)}`, got {came}{f': {why}' if why else ''}")
 
 
 def _not_an_option(value: Any, options: list[str]) -> ConversionError:

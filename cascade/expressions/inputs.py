@@ -56,7 +56,7 @@ class _Spec:
     type: Any
     description: str | None
 
-    def __init__(self, name: str, default: Any = NOTHING, type: Any = None, description: str | None = None) -> None:
+    def __init__(self, name: str, default: Any = NOTHING, type: Any = None, description: str | None = None) -> None:  # noqa: A002
         self._check_name(name)
         if description is not None and not isinstance(description, str):
             raise TypeError(
@@ -154,7 +154,7 @@ Spec: TypeAlias = ParamSpec | EnvSpec
 
 
 @public
-def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:
+def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:  # noqa: A002
     """Return a lazy result whose value is given to the run: ``cs.run(target, params={name: value})``.
 
     Args:
@@ -183,7 +183,7 @@ def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: s
 
 
 @public
-def Env(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:
+def Env(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:  # noqa: A002
     """Return a lazy result whose value is that of an environment variable when the run starts.
 
     Args:

@@ -51,12 +51,12 @@ def call(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 Call = Callable[..., tuple[int, str, str]]
 
 
-def one(type: Any = None, **settings: Any) -> cs.LazyResult:
-    return show(x=cs.Param("x", type=type, **settings))
+def one(wanted: Any = None, **settings: Any) -> cs.LazyResult:
+    return show(x=cs.Param("x", type=wanted, **settings))
 
 
 @pytest.mark.parametrize(
-    ("type", "argv", "value"),
+    ("wanted", "argv", "value"),
     [
         (None, ["--x", "3"], "3"),
         (int, ["--x", "3"], 3),
@@ -76,8 +76,8 @@ def one(type: Any = None, **settings: Any) -> cs.LazyResult:
     ],
     ids=str,
 )
-def test_options_have_the_type_of_their_params(call: Call, type: Any, argv: list[str], value: Any) -> None:
-    assert call(one(type), *argv) == (0, f"{ {'x': value}!r}\n", "")
+def test_options_have_the_type_of_their_params(call: Call, wanted: Any, argv: list[str], value: Any) -> None:
+    assert call(one(wanted), *argv) == (0, f"{ {'x': value}!r}\n", "")
 
 
 def test_defaults_and_several_params(call: Call) -> None:

@@ -131,9 +131,9 @@ SAMPLES: list[tuple[Any, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "type", "expected"), SAMPLES, ids=case_name)
-def test_what_converts(value: Any, type: Any, expected: Any) -> None:
-    got = convert(value, type)
+@pytest.mark.parametrize(("value", "wanted", "expected"), SAMPLES, ids=case_name)
+def test_what_converts(value: Any, wanted: Any, expected: Any) -> None:
+    got = convert(value, wanted)
     assert got == expected
     assert got.__class__ is expected.__class__
 
@@ -173,10 +173,10 @@ REFUSED: list[tuple[Any, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "type", "said"), REFUSED, ids=lambda value: str(value)[:40])
-def test_what_does_not_convert(value: Any, type: Any, said: str) -> None:
+@pytest.mark.parametrize(("value", "wanted", "said"), REFUSED, ids=lambda value: str(value)[:40])
+def test_what_does_not_convert(value: Any, wanted: Any, said: str) -> None:
     with pytest.raises(ConversionError) as caught:
-        convert(value, type)
+        convert(value, wanted)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -224,19 +224,19 @@ def test_values_are_shown_shortly() -> None:
     assert "\n" not in shown("a\nb") and "\n" not in shown(Point.__doc__)
 
 
-@pytest.mark.parametrize("type", ["int", 3, lambda text: text, list["int"], dict[str, 3]], ids=case_name)
-def test_what_is_no_type(type: Any) -> None:
+@pytest.mark.parametrize("wanted", ["int", 3, lambda text: text, list["int"], dict[str, 3]], ids=case_name)
+def test_what_is_no_type(wanted: Any) -> None:
     with pytest.raises(TypeError, match=r"type must be a class or an annotation, got "):
-        check_type(type)
+        check_type(wanted)
 
 
-@pytest.mark.parametrize("type", [type for _, type, _ in SAMPLES], ids=case_name)
-def test_what_is_a_type(type: Any) -> None:
-    check_type(type)
+@pytest.mark.parametrize("wanted", [wanted for _, wanted, _ in SAMPLES], ids=case_name)
+def test_what_is_a_type(wanted: Any) -> None:
+    check_type(wanted)
 
 
 def test_a_union_is_read_in_its_own_order_however_often_the_other_was_met() -> None:
-    assert [convert("3", type) for type in (int | str, str | int, int | str)] == [3, "3", 3]
+    assert [convert("3", wanted) for wanted in (int | str, str | int, int | str)] == [3, "3", 3]
     assert type_name(int | str) == "int | str"
     assert type_name(Annotated[Path | None, "where"]) == "Path | None"
 
@@ -278,11 +278,11 @@ TYPES = [
 
 
 @given(st.text() | JSON | st.binary(), st.sampled_from(TYPES))
-def test_anything_converts_or_is_refused(value: Any, type: Any) -> None:
+def test_anything_converts_or_is_refused(value: Any, wanted: Any) -> None:
     try:
-        converted = convert(value, type)
+        converted = convert(value, wanted)
     except ConversionError as error:
         assert str(error).startswith("value must be ")
     else:
-        again = convert(converted, type)
+        again = convert(converted, wanted)
         assert again == converted or converted != converted
