@@ -40,7 +40,7 @@ class Callbacks:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._logged: set[str] = set()  # names of tasks for which `stays` has logged
+        self._logged: set[str] = set()  # names of tasks for which `kept_inline` has logged
 
     # ---------------------------------------------------------------------------------------- starting, from any thread
 
@@ -169,7 +169,10 @@ class Callbacks:
 
     def tail_call(self, run: Run, template: Template, slots: list[Any], outermost: bool) -> None:
         """Record a tail call. ``outermost``: it is in the frame of the run's target."""
-        self._host.services.emitter.tail_call(run, template, slots, outermost)
+        services = self._host.services
+        if services.recorder is not None and outermost:
+            services.recorder.tail_call(run, template, slots)
+        services.emitter.tail_call(run, template)
 
     def kept_inline(self, task: Task, mode: str) -> None:
         """Log once for each task that its calls run inline, despite their mode, because the clock is virtual."""

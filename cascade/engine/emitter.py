@@ -1,4 +1,4 @@
-"""The event emitter: makes events for subscribers, and calls the state backend."""
+"""The event emitter: makes events for subscribers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from cascade._core.shape.template import Template
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Timers
-    from cascade.durable.protocol import StateBackend
     from cascade.engine.run_extras import RunExtras
     from cascade.events import Events
     from cascade.graph.model import GraphTemplate
@@ -53,14 +52,13 @@ class ReportedRun(Protocol):
 
 
 class EventEmitter:
-    """Emits the events of one engine, and passes its tail calls to the state backend. Unwanted events are not made.
+    """Emits the events of one engine. Events that no subscriber wants are not made.
 
     Args:
         loop: the engine's loop driver.
         timers: timers on the engine's clock.
         templates: the engine's templates.
         refresh: called when subscribers were added or removed.
-        state: the state backend; None: none.
 
     Attributes:
         listens: whether `run_started` and `run_finished` must be called.
@@ -68,20 +66,16 @@ class EventEmitter:
         wants_tail_calls: whether `tail_call` must be called.
     """
 
-    def __init__(
-        self, loop: Loop, timers: Timers, templates: Templates, refresh: Callable[[], None], state: StateBackend | None
-    ) -> None:
+    def __init__(self, loop: Loop, timers: Timers, templates: Templates, refresh: Callable[[], None]) -> None:
         self._loop = loop
         self._timers = timers
         self._templates = templates
         self._refresh = refresh
-        self._state = state
         self._events: Events | None = None
         # Start times of nodes that have not ended, in nanoseconds: run -> (frame, place) -> time; None: a cache hit.
         self._starts: dict[int, dict[tuple[int, int], int | None]] = {}
         self._wanted: dict[str, Any] = {}  # the types of events that have subscribers, by name
-        self.listens = self.wants_tail_calls = state is not None
-        self.wants_nodes = False
+        self.listens = self.wants_nodes = self.wants_tail_calls = False
 
     @property
     def events(self) -> Events:
@@ -101,7 +95,7 @@ class EventEmitter:
 
             self._wanted = {kind.__name__: kind for kind in events.EVENTS if self._events.wants(kind)}
         self.wants_nodes = not self._wanted.keys().isdisjoint(("NodeStarted", "NodeFinished", "NodeSkipped"))
-        self.wants_tail_calls = self._state is not None or "TailCall" in self._wanted
+        self.wants_tail_calls = "TailCall" in self._wanted
 
     def _emit(self, event: Any) -> None:
         assert self._events is not None
@@ -130,11 +124,6 @@ class EventEmitter:
     def run_finished(self, run: ReportedRun) -> None:
         """Record that a run has ended and its resources are torn down."""
         self._starts.pop(run.id, None)
-        if self._state is not None:
-            try:
-                self._state.forget(run.id)
-            except Exception as fault:  # too late to fail the run
-                self._loop.report(f"the state backend failed at the end of run {run.id}", fault)
         if kind := self._wanted.get("RunFinished"):
             error = run._failure() if run.state in ("failed", "skipped") else None
             started_at = run._ensure_extras().started_at
@@ -149,14 +138,8 @@ class EventEmitter:
                 )
             )
 
-    def tail_call(self, run: ReportedRun, template: Template, slots: list[Any], outermost: bool) -> None:
-        """Record a tail call: the run goes on with another expression. ``outermost``: at its target."""
-        if self._state is not None and outermost:
-            from cascade.templates.store import digest_of_key
-
-            digest = digest_of_key(template.structure_key).hex()
-            self._state.boundary(run.id, run.iterations + 1, digest, slots)
-            self._state.clear(run.id, run.iterations + 1)
+    def tail_call(self, run: ReportedRun, template: Template) -> None:
+        """Record a tail call: the run goes on with another expression."""
         if kind := self._wanted.get("TailCall"):
             target = _place(template, len(template.graph.nodes) - 1)[0]
             self._emit(kind(time=self._time(), run=run.id, iteration=run.iterations + 1, target=target))

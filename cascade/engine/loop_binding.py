@@ -295,6 +295,8 @@ class LoopBinding:
         if scope is not None:
             scope.abandon(EngineStateError("the event loop was closed before the engine's resources were torn down"))
         for run in lost:
+            if self.services.recorder is not None:
+                self.services.recorder.run_finished(run)
             self.services.emitter.run_finished(run)
 
     def may_restart(self) -> bool:

@@ -294,8 +294,11 @@ class Run(Evaluation):
         try:
             if self._extras is not None:
                 self._fail_leaders()
-            if self._host.services.emitter.listens:
-                self._host.services.emitter.run_finished(self)
+            services = self._host.services
+            if services.recorder is not None:
+                services.recorder.run_finished(self)
+            if services.emitter.listens:
+                services.emitter.run_finished(self)
         finally:
             self._call_done_callbacks()
 

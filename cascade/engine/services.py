@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cascade._core.time.clock import Clock
     from cascade.cache.single_flight import SingleFlight
     from cascade.durable.protocol import StateBackend
+    from cascade.engine.recorder import StateRecorder
     from cascade.limits import Limits, LimitState
     from cascade.resources.registry import Registry
     from cascade.resources.scope import Scope
@@ -70,7 +71,8 @@ class Services:
 
     Attributes:
         random: the random source of the jitter of retries.
-        emitter: emits events, and calls the state backend.
+        emitter: emits events.
+        recorder: calls the state backend; None: there is none.
         limits_active: whether there are rules or pauses, so that every call must ask the limits.
     """
 
@@ -88,7 +90,8 @@ class Services:
         self._refreshing: object = None  # identifies the latest call of `refresh`
         self.random = random.Random(seed)
         self.limits_active = False
-        self.emitter = EventEmitter(loop, loop.timers, loop.templates, self.refresh, state)
+        self.emitter = EventEmitter(loop, loop.timers, loop.templates, self.refresh)
+        self.recorder: StateRecorder | None = None
         self._capacities = dict(limits or {})
         self._limits: Limits | None = None
         self._resources: Registry | None = None
@@ -97,6 +100,9 @@ class Services:
         if limits:
             self.limits  # noqa: B018 - to raise at once if a capacity is not valid
         if state is not None:
+            from cascade.engine.recorder import StateRecorder
+
+            self.recorder = StateRecorder(state, loop.report)
             self.refresh()
 
     @property
@@ -170,7 +176,8 @@ class Services:
             self._refreshing = mine = object()
             self.limits_active = self._limits is not None and self._limits.active
             self.emitter.refresh()
-            self._configure(self.limits_active, self.emitter.wants_nodes, self.emitter.wants_tail_calls)
+            tail_calls = self.emitter.wants_tail_calls or self.recorder is not None
+            self._configure(self.limits_active, self.emitter.wants_nodes, tail_calls)
             if self._refreshing is mine:
                 return
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Any
 
 import pytest
@@ -335,73 +334,3 @@ def test_runs_that_their_event_loop_has_left_are_told_of() -> None:
     asyncio.run(leave())
     assert cs.run(one(1), engine=engine) == 1
     assert [event.outcome for event in heard.events] == ["failed", "done"] and len(state) == 0
-
-
-# -- state -------------------------------------------------------------------------------------------------------
-
-
-class Recording(cs.MemoryState):
-    """A state that remembers what it was told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[tuple[Any, ...]] = []
-
-    def boundary(self, run: int, iteration: int, digest: str, slots: Any) -> None:
-        self.told.append(("boundary", iteration, digest, list(slots)[-1]))
-        super().boundary(run, iteration, digest, slots)
-
-    def clear(self, run: int, before: int) -> None:
-        self.told.append(("clear", before))
-        super().clear(run, before)
-
-    def forget(self, run: int) -> None:
-        self.told.append(("forget",))
-        super().forget(run)
-
-
-@pytest.mark.parametrize("task", [countdown, countdown_later])
-async def test_a_state_sees_each_boundary_and_clears_what_is_dead(task: cs.Task) -> None:
-    state = Recording()
-    async with cs.Engine(state=state) as engine:
-        assert await engine.run(task(3)) == "done"
-        digests = {entry[2] for entry in state.told if entry[0] == "boundary"}
-        assert len(digests) == 1 and len(digests.pop()) > 16
-        assert [entry[:2] + entry[3:] for entry in state.told] == [
-            ("boundary", 1, 2), ("clear", 1), ("boundary", 2, 1), ("clear", 2), ("boundary", 3, 0), ("clear", 3),
-            ("forget",),
-        ]  # fmt: skip
-        assert len(state) == 0
-
-
-@pytest.mark.parametrize("end", ["done", "failed", "cancelled", "nested"])
-async def test_a_state_is_empty_after_a_run(end: str) -> None:
-    state = cs.MemoryState()
-    last = {"done": one(1), "failed": broken(), "cancelled": forever(), "nested": echo(countdown(3))}[end]
-
-    @cs.task(mode="inline")
-    def first() -> Any:
-        return last
-
-    async with cs.Engine(state=state) as engine:
-        run = engine.start(first())
-        if end == "cancelled":
-            await holds(lambda: len(state) == 1)
-            run.cancel()
-        try:
-            await run
-        except (ValueError, asyncio.CancelledError):
-            assert end in ("failed", "cancelled")
-        assert len(state) == 0
-
-
-async def test_a_state_that_fails_fails_the_run_as_itself() -> None:
-    class Full(cs.MemoryState):
-        def boundary(self, *arguments: Any) -> None:
-            raise OSError("full")
-
-    async with cs.Engine(state=Full()) as engine:
-        other = engine.start(in_thread(threading.Event()))
-        with pytest.raises(OSError, match="full"):
-            await engine.run(countdown(3))
-        await other
