@@ -73,14 +73,6 @@ class Workers:
             raise TypeError(f"{kind}.submit must return a `concurrent.futures.Future`, got `{type(future).__name__}`")
         return future
 
-    def call_in_thread(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
-        """Have a worker thread call a task's callable, in a copy of the current context."""
-        return self.call("thread", task, arguments, keywords)
-
-    def call_in_process(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
-        """Have a worker process call a task's callable: the task is imported by its name, arguments are pickled."""
-        return self.call("process", task, arguments, keywords)
-
     def abandon(self, mode: str, future: Future[Any]) -> None:
         """Abandon a call that has timed out: its result is dropped, and its worker replaced.
 

@@ -58,8 +58,8 @@ def test_each_kind_has_its_executor() -> None:
 def test_one_may_be_replaced_alone() -> None:
     direct = Direct()
     made = workers(executors={"process": direct})
-    assert made.call_in_process(double, (1,), {}).result(PATIENCE) == 2
-    assert made.call_in_thread(double, (1,), {}).result(PATIENCE) == 2
+    assert made.call("process", double, (1,), {}).result(PATIENCE) == 2
+    assert made.call("thread", double, (1,), {}).result(PATIENCE) == 2
     assert len(direct.asked) == 1
     made.close()
 
@@ -99,8 +99,8 @@ def test_threads_get_a_copy_of_the_context() -> None:
 
     made = workers()
     variable.set("caller")
-    assert made.call_in_thread(change, (), {}).result(PATIENCE) == "caller"
-    assert made.call_in_thread(change, (), {}).result(PATIENCE) == "caller"
+    assert made.call("thread", change, (), {}).result(PATIENCE) == "caller"
+    assert made.call("thread", change, (), {}).result(PATIENCE) == "caller"
     assert variable.get() == "caller"
     made.close()
 
@@ -115,11 +115,11 @@ def alone_when_all_threads_are_idle() -> None:
     held, made = Held(), workers()
     until(made.is_only_thread)
     task = cs.task(held.call, name="held")
-    stuck = made.call_in_thread(task, (0,), {})
+    stuck = made.call("thread", task, (0,), {})
     held.wait(1)
     assert not made.is_only_thread()
     made.abandon("thread", stuck)
-    made.call_in_thread(double, (1,), {}).result(PATIENCE)
+    made.call("thread", double, (1,), {}).result(PATIENCE)
     assert not made.is_only_thread()  # it is still at work
     held.gate(0).set()
     stuck.result(PATIENCE)
@@ -142,7 +142,7 @@ def not_alone_beside_a_thread_of_others() -> None:
 def test_they_start_again_after_closing() -> None:
     made = workers()
     for _ in range(3):
-        assert made.call_in_thread(double, (4,), {}).result(PATIENCE) == 8
+        assert made.call("thread", double, (4,), {}).result(PATIENCE) == 8
         made.close()
 
 
