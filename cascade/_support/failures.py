@@ -214,7 +214,7 @@ def result_of(future: Any) -> Any:
 # ------------------------------------------------------------------------------------------------------------- text
 
 
-def describe(error: BaseException) -> str:
+def describe(error: BaseException, *, notes: bool = False) -> str:
     r"""Return an exception as "Type: message", even if its `__str__` fails.
 
     The type has its module unless it is a built-in one, as in a traceback. The message may have several lines. For
@@ -222,16 +222,21 @@ def describe(error: BaseException) -> str:
 
     Args:
         error: any exception.
+        notes: whether its notes follow, which contain the place in a graph.
 
     >>> describe(ZeroDivisionError("division by zero")), describe(KeyError())
     ('ZeroDivisionError: division by zero', 'KeyError')
     >>> describe(ExceptionGroup("two failed", [ValueError("a"), KeyError("b")]))
     "ExceptionGroup: two failed (2 sub-exceptions): ValueError: a; KeyError: 'b'"
+    >>> error = ZeroDivisionError("division by zero")
+    >>> error.add_note("task jobs.divide at $, iteration 3 of run 1")
+    >>> describe(error, notes=True)
+    'ZeroDivisionError: division by zero (task jobs.divide at $, iteration 3 of run 1)'
     """
-    text = _alone(error)
+    text = _alone(error, notes)
     inside = members(error)
     if inside:
-        shown = "; ".join(_alone(member) for member in inside[:_MEMBERS])
+        shown = "; ".join(_alone(member, notes) for member in inside[:_MEMBERS])
         text = f"{text}: {shown}{'; ...' if len(inside) > _MEMBERS else ''}"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
@@ -247,9 +252,12 @@ def message(error: BaseException, longest: int = LONGEST) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-def _alone(error: BaseException) -> str:
+def _alone(error: BaseException, notes: bool) -> str:
     module, name = name_of(type(error))
     if module != "builtins":
         name = f"{module}.{name}"
     text = message(error)
-    return f"{name}: {text}" if text else name
+    known = fields(error).get("__notes__") if notes else None
+    noted = [note for note in known if isinstance(note, str)][:_NOTES] if type(known) is list else []
+    text = f"{name}: {text}" if text else name
+    return f"{text} ({'; '.join(noted)})" if noted else text

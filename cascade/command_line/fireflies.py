@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade.command_line.status import FAILED, INTERRUPTED, print_problems
+from cascade.command_line.status import FAILED, INTERRUPTED, UsageError, print_problems
 from cascade.demos.fireflies.plot import need_plots, write_png
 from cascade.demos.fireflies.sampler import View
-from cascade.demos.fireflies.settings import Settings
+from cascade.demos.fireflies.settings import Settings, SettingsError
 from cascade.demos.fireflies.show import Outcome, Stage, show
 from cascade.demos.fireflies.view import LiveView, PlainView, fits
 
@@ -71,10 +71,14 @@ def fireflies(
         templates: Start warm from this template file, if it exists, and add new templates to it at the end.
         quantum: Seconds for which one agent may keep the event loop; 0: yield at every step.
     """
-    settings = Settings(**locals())  # each option is a field of its name
-    if plot is not None:
-        need_plots()
-    outcome = show(settings, _stage())
+    options = dict(locals())
+    try:
+        settings = Settings(**options)  # each option is a field of its name
+        if plot is not None:
+            need_plots()
+        outcome = show(settings, _stage())
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
     stopped = ", stopped early" if outcome.interrupted else ""
     print(f"\nseed {outcome.seed}{stopped}\n{outcome.summary.table()}", flush=True)
     if not _write(outcome, settings):

@@ -8,12 +8,12 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
-from cascade._support import failures
-from cascade.demos.fireflies.settings import SettingsError
+from cascade._support.failures import LONGEST, describe
+from cascade._support.one_line import plain
 from cascade.exceptions import CascadeError
 from cascade.extras import MissingExtraError
 
-__all__ = ["DONE", "FAILED", "INTERRUPTED", "USAGE", "UsageError", "describe", "finish", "print_problems", "report"]
+__all__ = ["DONE", "FAILED", "INTERRUPTED", "USAGE", "UsageError", "finish", "print_problems", "report"]
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -22,9 +22,6 @@ USAGE: Final = 2
 """The exit status for wrong arguments; nothing was started."""
 INTERRUPTED: Final = 130
 """The exit status after Ctrl-C, as in shells."""
-
-_LONGEST = 2000
-_SHOWN = 5
 
 
 class UsageError(CascadeError, ValueError):
@@ -40,7 +37,7 @@ def finish(command: Callable[[], int], program: str) -> int:
     """
     try:
         return command()
-    except (UsageError, SettingsError, MissingExtraError) as error:
+    except (UsageError, MissingExtraError) as error:
         print_problems(str(error), program)
         return USAGE
     except KeyboardInterrupt:
@@ -61,38 +58,4 @@ def report(error: BaseException, program: str, *, verbose: bool) -> None:
     """Print a failure on standard error: one line; if ``verbose``, after the traceback."""
     if verbose:
         traceback.print_exception(error)
-    print_problems(describe(error), program)
-
-
-def describe(error: BaseException) -> str:
-    """Return an exception on one line: its type, its message, and its notes, which contain the place.
-
-    >>> error = ZeroDivisionError("division by zero")
-    >>> error.add_note("task jobs.divide at $, iteration 3 of run 1")
-    >>> describe(error)
-    'ZeroDivisionError: division by zero (task jobs.divide at $, iteration 3 of run 1)'
-    >>> describe(ExceptionGroup("two tasks failed", [error, KeyError("x")]))
-    "two tasks failed: ZeroDivisionError: division by zero (task jobs.divide at $, iteration 3 of run 1); KeyError: 'x'"
-    """
-    if failures.is_a(error, BaseExceptionGroup):
-        single = list(failures.singles(error))
-        shown = [describe(one) for one in single[:_SHOWN]]
-        if len(single) > _SHOWN:
-            shown.append(f"and {len(single) - _SHOWN} more")
-        return _plain(f"{error.message}{_notes(error)}: {'; '.join(shown)}")
-    message = failures.message(error)
-    kind = type(error).__qualname__
-    return _plain(f"{kind}: {message}{_notes(error)}" if message else f"{kind}{_notes(error)}")
-
-
-def _notes(error: BaseException) -> str:
-    known = failures.fields(error).get("__notes__")
-    notes = [note for note in known if isinstance(note, str)] if type(known) is list else []
-    return f" ({'; '.join(notes[:_SHOWN])})" if notes else ""
-
-
-def _plain(text: str) -> str:
-    """Return text on one line without control characters."""
-    text = " ".join(text[: 2 * _LONGEST].split())
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    print_problems(plain(describe(error, notes=True), LONGEST), program)

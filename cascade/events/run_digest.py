@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cascade._support.one_line import plain
 from cascade.events.event import (
     CacheHit,
     Event,
@@ -13,7 +14,7 @@ from cascade.events.event import (
     RunFinished,
     TailCall,
 )
-from cascade.events.text import counted, plain, span
+from cascade.events.text import counted, span
 
 __all__ = ["RunDigest"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cascade._support.one_line import plain
 from cascade.events.event import (
     CacheHit,
     Event,
@@ -27,10 +28,7 @@ from cascade.events.event import (
     TemplateLoaded,
 )
 
-__all__ = ["counted", "owner", "plain", "span", "worded"]
-
-WIDTH = 400
-"""The longest text of a user within a line, in characters."""
+__all__ = ["counted", "owner", "span", "worded"]
 
 
 def worded(event: Event) -> tuple[str, str]:
@@ -53,29 +51,6 @@ def worded(event: Event) -> tuple[str, str]:
 def owner(event: Event) -> str:
     """Return where an event happened: "run 3", or "engine"."""
     return f"run {event.run}" if event.run else "engine"
-
-
-def plain(text: str, width: int = WIDTH) -> str:
-    r"""Return a user's text on one line, without control characters: it cannot forge a line or control a terminal.
-
-    White space becomes one space; characters that cannot be printed are escaped; the middle of a long text is left out.
-
-    Args:
-        text: any text.
-        width: the maximum length of the result, in characters.
-
-    >>> plain("no\n  such\x1b[31m file"), plain("x" * 50, 20)
-    ('no such\\x1b[31m file', 'xxxxxxxx ... xxxxxxx')
-    """
-    if len(text) > 4 * width:  # cut first: escaping a megabyte is slow
-        text = f"{text[: 2 * width]} {text[-2 * width :]}"
-    text = " ".join(text.split())
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    if len(text) <= width:
-        return text
-    half = (width - 5) // 2
-    return f"{text[: width - 5 - half]} ... {text[-half:]}"
 
 
 def span(seconds: float) -> str:
