@@ -1,1 +1,4 @@
-"""The compiled core: all that runs once a node. It imports no asyncio, and of the package only its exceptions."""
+"""The compiled core: all code that runs once for each node.
+
+It imports no asyncio, and of the package only its exceptions.
+"""

@@ -115,8 +115,8 @@ class _Mark:
         os.unlink(self._place)
 
     def _try_exclusive(self) -> bool:
-        # On a file system without locks no work is known to be the only one, and the mark stays. A platform without any
-        # locks would never keep a file then, so there two processes at work on one file are not noticed.
+        # On a file system without locks nothing shows that only one process makes the file, so the mark stays. A
+        # platform without any locks would never keep a file then, so there two processes that make one are not noticed.
         with suppress(OSError):
             return not AVAILABLE or self._lock.exclusive()
         return False

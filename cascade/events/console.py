@@ -65,10 +65,10 @@ class EventConsole(Subscriber):
 
     It prints the start and the end of each run, with its duration and how many tail calls, retries, skipped nodes and
     waits it had; each failure of a task, each retry and each wait for a limit; and skipped nodes with the reason. Like
-    lines of one task are printed three times, then at most every ten seconds, with the number of lines left out. Of
-    very many runs, twenty lines of a kind are printed each second, with the number of the others. With ``verbose``
-    nothing is left out, every node, cache hit, resource and template has a line, too, and tail calls have one each
-    second.
+    lines of one task are printed three times, then at most every ten seconds, with the number of lines left out. With
+    many runs, at most twenty lines of each kind are printed per second, then the number of omitted lines. With
+    ``verbose`` nothing is left out, every node, cache hit, resource and template has a line, too, and tail calls have
+    one each second.
 
     Texts of users are printed literally: never as markup, and never as control characters.
 

@@ -27,7 +27,7 @@ def sequence(steps: Iterable[LazyResult]) -> LazyResult:
         A `LazyResult`.
 
     Raises:
-        PolicyError: a step is not a lazy result.
+        PolicyError: ``steps`` is not iterable, or a step is not a lazy result.
 
     >>> import cascade as cs
     >>> words = []
@@ -39,7 +39,7 @@ def sequence(steps: Iterable[LazyResult]) -> LazyResult:
     ([3, 5, 3], ['one', 'three', 'two'])
     """
     made: list[LazyResult] = []
-    for index, step in enumerate(steps):
+    for index, step in enumerate(_listed(steps, "lazy results")):
         if type(step) is not LazyResult:
             raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`")
         made.append(step.after(made[-1]) if made else step)
@@ -58,7 +58,7 @@ def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
         The last step's `LazyResult`; ``value`` itself without steps.
 
     Raises:
-        PolicyError: a step is not callable.
+        PolicyError: ``steps`` is not iterable, or a step is not callable.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -67,7 +67,7 @@ def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
     >>> cs.run(cs.pipeline(5, [double, double]))
     20
     """
-    chosen = list(steps)
+    chosen = _listed(steps, "tasks or other callables")
     for index, step in enumerate(chosen):
         if not callable(step):
             raise PolicyError(
@@ -76,3 +76,12 @@ def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
     for step in chosen:
         value = step(value)
     return value
+
+
+def _listed(steps: Iterable[Any], of: str) -> list[Any]:
+    try:
+        iterator = iter(steps)
+    except TypeError:
+        text = f"steps must be a list, or another iterable, of {of}, got `{type(steps).__name__}`"
+        raise PolicyError(text) from None
+    return list(iterator)

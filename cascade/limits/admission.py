@@ -67,7 +67,7 @@ class AdmissionQueue:
     # ---------------------------------------------------------------------------------------------------- requests
 
     def try_acquire(self, request: Request) -> Grant | None:
-        """Grant a request, or return None if it has to wait, be it only behind others that wait.
+        """Grant a request, or return None if it has to wait, also if only because earlier requests wait.
 
         Raises:
             LimitError: it can never be granted.

@@ -120,7 +120,8 @@ cdef class Dispatching(Branching):
 
         1. A node that needs a skipped value is skipped, before anything is asked of the limits or counted as started.
         2. Limits. A call under a rule becomes an invocation, which waits for its permit itself; a node that the engine
-           evaluates must ask for one here, and is PENDING until its waiter is released. Then it comes by here again.
+           evaluates must ask for one here, and is PENDING until its waiter is released. Then this
+           function is called for it again.
         3. Policies. A call with a policy, or with a resource of its own, becomes an invocation too.
         4. Everything else is executed as on the fast path.
 

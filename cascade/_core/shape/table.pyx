@@ -21,8 +21,9 @@ cdef class TemplateTable:
     """
 
     def __init__(self, tuple structs not None, *, Py_ssize_t max_entries=4096, int64_t max_bytes=1 << 28):
-        if max_entries < 1 or max_bytes < 1:
-            raise ValueError(f"max_entries and max_bytes must be >= 1, got {max_entries} and {max_bytes}")
+        for name, bound in (("max_entries", max_entries), ("max_bytes", max_bytes)):
+            if bound < 1:
+                raise ValueError(f"{name} must be an int >= 1, got {bound}")
         self.structs = structs
         self.max_entries = max_entries
         self.max_bytes = max_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -132,6 +133,13 @@ def test_a_step_that_is_no_callable_is_an_error_before_anything_is_called(steps:
 def test_a_step_that_is_no_lazy_result_is_an_error_at_once(steps: object) -> None:
     with pytest.raises(cs.PolicyError, match=r"got `\w+` - at `steps\[\d\]`"):
         cs.sequence(steps)
+
+
+@pytest.mark.parametrize("steps", [3, None, take], ids=repr)
+def test_steps_that_are_no_steps_at_all(steps: Any) -> None:
+    for call in (lambda: cs.pipeline(1, steps), lambda: cs.sequence(steps)):
+        with pytest.raises(cs.PolicyError, match=r"^steps must be a list, or another iterable, of .*, got `\w+`$"):
+            call()
 
 
 async def test_pipelines(cold: cs.Engine) -> None:

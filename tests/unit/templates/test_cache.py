@@ -96,6 +96,12 @@ async def test_runs_at_the_same_time_build_once(cold: cs.Engine) -> None:
 # -- bounds ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", ["max_entries", "max_bytes"])
+def test_bounds_that_are_none(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be an int >= 1, got 0$"):
+        cs.Templates(**{name: 0})
+
+
 def test_entries_are_bounded() -> None:
     engine = cs.Engine(templates=cs.Templates(max_entries=16))
     for _ in range(3):
