@@ -100,17 +100,23 @@ async def countdown(engine: cs.Engine, backwards: bool) -> None:
 
 
 async def fireflies(engine: cs.Engine, backwards: bool) -> None:
-    loop = asyncio.get_running_loop()
-    swarm = Additive(torus8(4), period=0.02, refractory=0.004, nudge=0.1, jitter=0.0, seed=5, now=loop.time)
-    targets = swarm.targets()
-    runs = [engine.start(target) for target in (reversed([*targets]) if backwards else targets)]
-    while swarm.flashes < 200:
-        await asyncio.sleep(0.005)
-        for run in runs:
-            assert not run.done()
-    for run in runs:
-        run.cancel()
-    await asyncio.gather(*runs, return_exceptions=True)
+    """On a loop of virtual time, and so in a thread of its own; with the templates of the engine."""
+    await asyncio.to_thread(_fireflies, cs.Engine(clock=cs.Clock.virtual(), templates=engine.templates), backwards)
+
+
+def _fireflies(engine: cs.Engine, backwards: bool) -> None:
+    async def main() -> None:
+        now = engine.clock.time
+        swarm = Additive(torus8(4), period=1, refractory=0.2, nudge=0.1, jitter=0.0, seed=5, now=now)
+        targets = swarm.targets()
+        async with engine:
+            runs = [engine.start(target) for target in (reversed([*targets]) if backwards else targets)]
+            while swarm.flashes < 200:
+                await asyncio.sleep(1)
+                assert not any(run.done() for run in runs)
+
+    with asyncio.Runner(loop_factory=engine.new_loop) as runner:
+        runner.run(main())
 
 
 PROGRAMS: dict[str, Program] = {

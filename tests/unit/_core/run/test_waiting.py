@@ -96,19 +96,19 @@ async def test_a_later_shorter_wait_comes_first() -> None:
 
 
 async def test_asyncios_own_timers_go_on_beside_it() -> None:
-    engine = cs.Engine()
-    order: list[str] = []
-
-    async def plain() -> None:
-        await asyncio.sleep(0.005)
-        order.append("asyncio")
-
-    @cs.task
-    async def task(elapsed: float) -> None:
-        order.append("cascade")
-
-    await asyncio.gather(plain(), engine.run(task(cs.wait(0.03))))
-    assert order == ["asyncio", "cascade"]
+    engine, loop = cs.Engine(), asyncio.get_running_loop()
+    rung = asyncio.Event()
+    run = engine.start(cs.wait(3600))
+    await settle()
+    loop.call_later(0.001, rung.set)
+    await rung.wait()
+    assert not run.done()
+    rung.clear()
+    timer = loop.call_later(3600, rung.set)
+    assert await engine.run(cs.wait(0.001)) >= 0.001
+    assert not rung.is_set() and not run.done()
+    timer.cancel()
+    await engine.aclose()
 
 
 def test_a_shared_wait_is_one_wait() -> None:
