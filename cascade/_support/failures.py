@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from types import TracebackType, UnionType
 from typing import Any, TypeGuard, TypeVar
 
+from cascade._support.public import public_in
+
 __all__ = [
     "add_note", "another", "bases", "cause_of", "context_of", "describe", "exc_info", "fields", "is_a", "members",
     "message", "name_of", "result_of", "set_cause", "set_context", "set_traceback", "singles", "slots", "traceback_of",
@@ -214,6 +216,7 @@ def result_of(future: Any) -> Any:
 # ------------------------------------------------------------------------------------------------------------- text
 
 
+@public_in("cascade.events")
 def describe(error: BaseException, *, notes: bool = False) -> str:
     r"""Return an exception as "Type: message", even if its `__str__` fails.
 

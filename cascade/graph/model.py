@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, get_args
 
 from msgspec import Struct
 
+from cascade._support.public import public_in
 from cascade.exceptions import TemplateError
 
 __all__ = [
@@ -339,6 +340,7 @@ Node: TypeAlias = Call | Collection | Mapping | Record
 STRUCTS: tuple[type[Struct], ...] = (Call, Collection, Mapping, Record, SlotRef, NodeRef)
 
 
+@public_in("cascade.protocols")
 class GraphTemplate(Struct, frozen=True, gc=False, array_like=True):
     """The shape of an expression.
 
@@ -361,6 +363,7 @@ class GraphTemplate(Struct, frozen=True, gc=False, array_like=True):
     slots: int
 
 
+@public_in("cascade.protocols")
 class PlanTemplate(Struct, frozen=True, gc=False, array_like=True):
     """The plan of a graph, made by a solver.
 

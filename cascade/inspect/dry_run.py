@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from cascade._core.shape.extract import structure
 from cascade._core.shape.template import Template
-from cascade._support.public import public
+from cascade._support.public import public, public_in
 from cascade.engine.engine import Engine
 from cascade.exceptions import LimitError, PolicyError, ResourceError
 from cascade.expressions.conversion import shown
@@ -34,6 +34,7 @@ __all__ = ["DryRun", "PlannedInput", "PlannedLimit", "PlannedNode", "PlannedReso
 LINES = 200  # of a longer list of nodes the middle is not printed
 
 
+@public_in("cascade.inspect")
 class PlannedNode(Struct, frozen=True):
     """One node of a target that may start.
 
@@ -58,6 +59,7 @@ class PlannedNode(Struct, frozen=True):
     policies: dict[str, Any]
 
 
+@public_in("cascade.inspect")
 class PlannedInput(Struct, frozen=True):
     """A param, or a variable of the environment.
 
@@ -74,6 +76,7 @@ class PlannedInput(Struct, frozen=True):
     value: Any
 
 
+@public_in("cascade.inspect")
 class PlannedResource(Struct, frozen=True):
     """A resource that the target, or another resource, needs.
 
@@ -88,6 +91,7 @@ class PlannedResource(Struct, frozen=True):
     registered: bool | None
 
 
+@public_in("cascade.inspect")
 class PlannedLimit(Struct, frozen=True):
     """A limit that calls ask for.
 

@@ -49,6 +49,10 @@ class Shape(Struct, frozen=True, gc=False):
     graph: GraphTemplate
     plan: PlanTemplate
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As its JSON document: a pickle then names no class of the model."""
+        return from_json, (dump(self),)
+
 
 # Copies of the structs of the model, with names for their fields in JSON.
 

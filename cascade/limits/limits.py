@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from cascade._core.time.clock import check_seconds
+from cascade._support.public import public_in
 from cascade.exceptions import LimitError, PolicyError
 from cascade.limits.admission import AdmissionQueue
 from cascade.limits.capacity import Concurrency, Pool
@@ -26,6 +27,7 @@ R = TypeVar("R", bound=Rule)
 _SECOND = 10**9  # nanoseconds
 
 
+@public_in("cascade.limits")
 class Limits:
     """How many calls run at once on an engine, and how often they start. An engine has it as `Engine.limits`.
 

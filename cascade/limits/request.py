@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from cascade._support.public import public_in
 from cascade.exceptions import LimitError
 from cascade.limits.rulebook import NO_RULES, ApplicableRules
 from cascade.limits.units import UNIT, shown
@@ -19,6 +20,7 @@ Share = tuple["Pool", int]
 """A pool and units of it."""
 
 
+@public_in("cascade.limits")
 class Request:
     """What calls of one task in one run ask for: amounts of limits, and admission by the rules that apply to them.
 
@@ -69,6 +71,7 @@ class Request:
                 )
 
 
+@public_in("cascade.limits")
 class Grant:
     """Permission to start a call. It is held until the call has ended; as a context manager, it is released at the end.
 

@@ -6,9 +6,12 @@ from typing import Literal
 
 import msgspec
 
+from cascade._support.public import public_in
+
 __all__ = ["LimitState"]
 
 
+@public_in("cascade.limits")
 class LimitState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one limit, rule or pause.
 

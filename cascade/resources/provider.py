@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, overload
 from cascade._core.expr.builtin_nodes import injected_name
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task_spec import signature_of
-from cascade._support.public import public
+from cascade._support.public import public, public_in
 
 __all__ = ["Kind", "Resource", "ScopeKind", "Value", "resource"]
 
@@ -43,6 +43,7 @@ class Value:
         return f"<Value `{type(self.value).__name__}`>"
 
 
+@public_in("cascade.resources")
 class Resource:
     """A function that makes a resource. Made by `cs.resource`; calling it calls the function.
 

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.forks import new_lock
+from cascade._support.public import public_in
 from cascade.exceptions import ResourceError
 from cascade.resources.binding import Binding, check_lifetimes
 from cascade.resources.connected import connected, is_connector
@@ -18,6 +19,7 @@ from cascade.resources.provider import Resource, ScopeKind, Value, check_name
 __all__ = ["Registry"]
 
 
+@public_in("cascade.resources")
 class Registry:
     """The resources of an engine, as registered by `Engine.register` and overridden by `Engine.override`.
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cascade._support.failures import add_note, describe
 from cascade._support.futures import settle
+from cascade._support.public import public_in
 from cascade.exceptions import EngineStateError, InternalError, ResourceError
 from cascade.resources.binding import Binding
 from cascade.resources.instance import URGENT, Instance
@@ -19,6 +20,7 @@ from cascade.resources.registry import Registry
 __all__ = ["Hooks", "Scope"]
 
 
+@public_in("cascade.resources")
 class Hooks(NamedTuple):
     """Callbacks about resources. They must not raise.
 
@@ -33,6 +35,7 @@ class Hooks(NamedTuple):
     report: Callable[[str, BaseException], object]
 
 
+@public_in("cascade.resources")
 class Scope:
     """One lifetime: that of an engine, of a run, or of a call. It belongs to one event loop and its thread.
 

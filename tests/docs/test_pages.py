@@ -25,8 +25,15 @@ from support.paths import HOME
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKED = [*sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md"]
-# Paths of files that stand for any file, and of a folder that a change would make.
-NOT_THERE = {"cascade/a/b.py", "tests/unit/a/test_b.py", "tests/unit/a/test_b_*.py", "cascade/control"}
+# Paths of files that stand for any file, and of folders that a change would make.
+NOT_THERE = {
+    "cascade/a/b.py",
+    "tests/unit/a/test_b.py",
+    "tests/unit/a/test_b_*.py",
+    "cascade/control",
+    "tests/typing",
+    "docs/reference",
+}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

@@ -6,6 +6,7 @@ only the first time.
 """
 
 from functools import partial as _partial
+from pkgutil import resolve_name as _resolve_name
 from sys import modules as _sys_modules
 from types import MethodType as _MethodType
 
@@ -219,12 +220,13 @@ cdef class Task:
         """By reference, as functions are: a task travels to worker processes as its name."""
         if isinstance(self.fn, _MethodType):
             return getattr, (self.fn.__self__, self.fn.__name__)
-        return Task._imported, (self.spec.module, self.spec.qualname)
-
-    @staticmethod
-    def _imported(module, qualname):
-        """Return the task of that name; in this class, so that pickles name no private module."""
-        return import_task(module, qualname)
+        found = _sys_modules.get(self.spec.module)
+        for part in self.spec.qualname.split("."):
+            found = getattr(found, part, None)
+        if isinstance(found, _MethodType) and type(found.__func__) is Task:  # of a classmethod, see `import_task`
+            return getattr, (found, "__func__")
+        # A function of the standard library, so that pickles name nothing private.
+        return _resolve_name, (f"{self.spec.module}:{self.spec.qualname}",)
 
     def __repr__(self):
         return f"<Task {self.spec.module}.{self.spec.qualname}>"
@@ -496,4 +498,4 @@ _lazy.guard_task = builtin_task("run_if", GUARD)
 
 
 name_type(Task, b"cascade.Task")
-task.__module__ = Task._imported.__module__ = "cascade"
+task.__module__ = "cascade"
