@@ -263,9 +263,9 @@ class Engine:
             EngineStateError: the engine is in use on another event loop; it stays open.
             BaseException: the exception of a teardown of an engine resource. By then everything else has ended.
         """
-        self._driver.attach()
-        self._driver.closed = True
-        await self._stop(None)
+        with self._driver.shutting_down():
+            self._driver.closed = True
+            await self._stop(None)
 
     async def __aenter__(self) -> Engine:
         if self._driver.closed:
@@ -276,12 +276,8 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._driver.attach()
-        self._driver.refuses_restarts = True
-        try:
+        with self._driver.shutting_down():
             await self._stop(error)
-        finally:
-            self._driver.refuses_restarts = False
 
     @property
     def runs(self) -> tuple[Run, ...]:

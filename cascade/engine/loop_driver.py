@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -213,22 +215,25 @@ class LoopDriver(LoopBinding):
 
     # ------------------------------------------------------------------------------------------- the end
 
-    def attach(self) -> None:
-        """Move to the event loop that is running in this thread, to shut down there.
+    @contextmanager
+    def shutting_down(self) -> Iterator[None]:
+        """Bind the engine to the event loop that is running in this thread, to shut down there.
 
-        Runs on a loop that was closed fail.
+        Runs on a loop that was closed fail. While the block lasts, failed members of populations are not restarted.
 
         Raises:
             EngineStateError: the engine is in use on another event loop.
         """
-        home = self._bound_loop
-        if home is None or home is asyncio.get_running_loop():
-            return
-        with self._lock:
-            self._check_free(home)
-            self._bound_loop = None
-            self._cancel_callbacks()
-        self._abandon(*self._take_lost())
+        loop = asyncio.get_running_loop()
+        if loop is not self._bound_loop:
+            keeps_time = not self.clock.is_virtual or getattr(loop, "clock", None) is self.clock
+            self._hold(loop, self._join_clock(loop) if keeps_time else ())  # to shut down takes no time
+        self._shutdowns += 1
+        try:
+            yield
+        finally:
+            if self._shutdowns and self._bound_loop is loop:
+                self._shutdowns -= 1
 
     async def end_runs(self) -> asyncio.CancelledError | None:
         """Cancel and await the runs that have not ended.
@@ -252,10 +257,15 @@ class LoopDriver(LoopBinding):
         return cancelled
 
     def detach(self) -> None:
-        """Release the event loop, so that the engine can be used on another one; not while it has runs."""
-        if not self._runs:
-            self._bound_loop = None
-            self._cancel_callbacks()
+        """Release the event loop at the end of shutting down, so that the engine can be used on another one.
+
+        The engine stays bound while it has runs, and while another asyncio task is shutting it down.
+        """
+        with self._lock:
+            if self._is_held() and not self._runs and self._shutdowns == 1:
+                self._shutdowns = 0
+                self._bound_loop = None
+                self._cancel_callbacks()
 
 
 def _ring(known: weakref.ref[LoopDriver]) -> None:
