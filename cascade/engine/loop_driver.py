@@ -170,7 +170,10 @@ class LoopDriver(LoopBinding):
             self._turn()
 
     def wake(self) -> None:
-        """Schedule a turn: a run has become ready while none was scheduled. Called from any thread."""
+        """Schedule a turn: a run has become ready while none was scheduled. Called from any thread.
+
+        If this raises, the core calls it once more.
+        """
         loop = self.loop
         if loop is None or loop.is_closed():
             return
@@ -183,11 +186,8 @@ class LoopDriver(LoopBinding):
                 if not isinstance(error, RuntimeError):  # closed meanwhile
                     raise
         else:
-            try:
-                self._turn_handle = loop.call_soon(self._turn, context=self.context)
-                self._turn_due = True
-            except BaseException as error:
-                self._retry_turn(error)
+            self._turn_handle = loop.call_soon(self._turn, context=self.context)
+            self._turn_due = True
 
     def _retry_turn(self, error: BaseException) -> None:
         """Schedule a turn once more, after `call_soon` has raised. If it fails again, the next `wake` schedules one.
@@ -211,7 +211,10 @@ class LoopDriver(LoopBinding):
     def take_turn(self) -> None:
         """Schedule a turn, in which virtual time passes if no run is ready."""
         if not self._turn_due:
-            self.wake()
+            try:
+                self.wake()
+            except BaseException as error:
+                self._retry_turn(error)
 
     # ------------------------------------------------------------------------------------------- the end
 

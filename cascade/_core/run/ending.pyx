@@ -39,6 +39,10 @@ cdef class Ending(Dispatching):
     def _request_cancel(self):
         """Request that the run stops. It does so in its next turn. May be called from any thread."""
         if self.phase < ENDED and self.scheduler is not None:
+            if not self.running:
+                self.scheduler.ensure_turn()
+                if self.phase >= ENDED:  # in another thread, meanwhile
+                    return
             self.interrupted = True
             if not self.running:
                 self.scheduler.push(self)
@@ -46,6 +50,9 @@ cdef class Ending(Dispatching):
     def _fail_from_outside(self, error):
         """Record an error and request that the run stops. Return False, and do nothing, if it stops or has ended."""
         if self.phase != ACTIVE or self.running or self.scheduler is None:
+            return False
+        self.scheduler.ensure_turn()
+        if self.phase != ACTIVE or self.running:
             return False
         self.record(error, None, 0)
         self._request_cancel()

@@ -23,6 +23,7 @@ cdef class Receiver(Timer):
 
     cdef Receiver owner(self)
     cdef bint in_no_line(self) noexcept
+    cdef int ensure_turn(self) except -1
     cdef Received prepare(self)
     cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept
     cdef object refusal(self, Mailbox mailbox)
@@ -54,6 +55,7 @@ cdef class Mailbox:
 
     cdef bint offer(self, object message) except -1
     cdef bint hand_out(self, object message) except -1
+    cdef int ensure_turns(self) except -1
     cdef Received poll(self)
     cdef object take(self)
     cdef object pop(self)
@@ -63,6 +65,7 @@ cdef class Mailbox:
     cdef int put_back(self, object message, int64_t delivery) except -1
     cdef int serve(self) except -1
     cdef void join(self, Receiver receiver) noexcept
+    cdef void join_first(self, Receiver receiver) noexcept
     cdef void leave(self, Receiver receiver) noexcept
 
     cdef inline bint has_messages(self) noexcept:

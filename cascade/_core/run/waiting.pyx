@@ -97,8 +97,15 @@ cdef class Waiter(Receiver):
             self.land(made, None)
         return 0
 
+    cdef int ensure_turn(self) except -1:
+        if self.run is not None and not self.run.running:
+            self.run.scheduler.ensure_turn()
+        return 0
+
     cdef Received prepare(self):
-        return Received.__new__(Received)
+        cdef Received made = Received.__new__(Received)
+        self.ensure_turn()
+        return made
 
     cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept:
         made.message = message
