@@ -249,12 +249,7 @@ class Engine:
                 `ExceptionGroup` if several tasks failed at once. By then no task of the run is running.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        started = self.start(target, params=params)
-        try:
-            return await started
-        except asyncio.CancelledError:
-            started._return_messages()
-            raise
+        return await self.start(target, params=params)._join(returns_messages=True)
 
     async def aclose(self) -> None:
         """Cancel and await the runs that have not ended, and stop the workers. No run can be started afterwards.

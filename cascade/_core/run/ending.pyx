@@ -13,6 +13,7 @@ Nothing here starts a node. docs/internals/run-states.md has the diagram.
 
 from types import CoroutineType as _CoroutineType
 
+from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, CLOSED, ENDED, STOPPING
 from cascade._core.run.waiting cimport Waiter
 
@@ -96,7 +97,25 @@ cdef class Ending(Dispatching):
     @property
     def _interrupted(self):
         """Whether cancellation was requested before the run came to a value."""
-        return self.interrupted
+        return bool(self.interrupted)
+
+    def _take_unseen(self):
+        """The messages in its value that the run itself has received and that none of its tasks was given, once.
+
+        Returns:
+            A list of `Received`, in the order of the value. It is empty when this is called again.
+        """
+        cdef Received each
+        found = []
+        if self.received and self.value is not None:
+            self.received = False
+            for value in self.value if type(self.value) is list else [self.value]:
+                if type(value) is Received:
+                    each = value
+                    if each.unseen:
+                        each.unseen = False  # a node may be among the targets twice
+                        found.append(each)
+        return found
 
     @property
     def _stopping(self):

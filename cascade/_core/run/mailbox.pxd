@@ -10,6 +10,7 @@ from cascade._core.time.clock cimport Timer
 cdef class Received:
     cdef readonly object message
     cdef readonly bint timed_out
+    cdef bint unseen  # only if it is a value of the run that `Ending._take_unseen` is called for
     cdef readonly double elapsed  # seconds
     cdef readonly object channel
 

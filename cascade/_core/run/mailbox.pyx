@@ -62,8 +62,8 @@ cdef class Receiver(Timer):
 
     A mailbox serves it in three steps, so that the mailbox is consistent before anything outside it is called:
 
-        prepare, refusal,   allocate what is needed, and ask for the turn in which it is taken note of. The collector may
-        ensure_turn         run, and any code with it: check again afterwards. If this raises, nothing has happened
+        prepare, refusal,   allocate what is needed, and ask for the turn in which it is taken note of. The collector
+        ensure_turn         may run, and any code with it: check again afterwards. If this raises, nothing has happened
         deliver, refuse,    change pointers and nothing else: nothing is called, nothing fails, and no reference is
         outgoing, sent      released whose destructor might call something
         notify              wake it, last of all: this may call anything, in any thread
@@ -78,7 +78,7 @@ cdef class Receiver(Timer):
         return True
 
     cdef int ensure_turn(self) except -1:
-        """See that a turn comes in which its run takes note of what happens next. It may raise, `notify` hardly does."""
+        """See that a turn comes in which its run takes note of what is next. It may raise, `notify` hardly does."""
         return 0
 
     cdef Received prepare(self):
