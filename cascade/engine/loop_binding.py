@@ -149,6 +149,7 @@ class LoopBinding:
             loop: the event loop that is running in this thread.
             loop_ready: as `_join_clock` returns it.
         """
+        before = self.loop  # released after the lock: code of the user may run when an event loop is freed
         with self._lock:
             home = self._bound_loop
             if home is loop:  # another thread has just failed to take it
@@ -170,6 +171,7 @@ class LoopBinding:
             self._thread = threading.get_ident()
             self._shutdowns = 0  # what was shutting down has ended with its event loop
             self._cancel_callbacks()
+        del before, home
         left = self._take_lost()
         self.scheduler.reset(loop_ready)
         self.services.clear_limits()

@@ -121,6 +121,7 @@ class ProcessPool:
 
         Other calls wait here, not in the executor, which would mark a call as running that waits behind another one.
         """
+        failed: list[tuple[Future[Any], Exception]] = []
         with self._lock:
             while self._waiting and (self._current is None or len(self._current.calls) < self._max_processes):
                 future, call, task = self._waiting.popleft()
@@ -128,7 +129,9 @@ class ProcessPool:
                     try:
                         self._hand_over(future, call, task)
                     except Exception as error:  # no process can be started
-                        future.set_exception(error)
+                        failed.append((future, error))
+        for future, failure in failed:  # after the lock: this calls done callbacks
+            future.set_exception(failure)
 
     def _hand_over(self, future: Future[Any], call: bytes, task: str) -> None:
         if self._current is not None:

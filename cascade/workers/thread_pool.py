@@ -243,10 +243,13 @@ class _SharedState:
 
     def thread_ended(self, thread: _Thread) -> None:
         """Called by a thread that ends, in whatever way."""
+        before = None  # released after the lock: a future may hold the last reference to a value of the user
         with self._lock:
             if thread in self.threads:  # something other than the call has failed, such as a done callback
+                before = self._working
                 self.threads.discard(thread)
                 self._working = {future: other for future, other in self._working.items() if other is not thread}
+        del before
 
     # -------------------------------------------------------------------------------------------- under the lock
 

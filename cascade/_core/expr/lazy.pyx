@@ -255,8 +255,8 @@ cdef LazyResult of_shape(object task, CallShape shape, list arguments):
 # A chain of a million lazy results is freed without recursion: one that dies while another is being freed joins a list
 # instead of the C stack. Such a list with the loop that empties it is called a burial. Each outermost death begins one.
 # Before a destructor may run in it, a burial is announced, so that deaths in the same thread find it. A destructor may
-# run a whole program, whose lazy results must be freed while it runs: so each of them begins a burial of its own, unless
-# too many are nested already, as in a chain of objects with destructors: then it joins the announced list. The
+# run a whole program, whose lazy results must be freed while it runs: so each of them begins a burial of its own,
+# unless too many are nested already, as in a chain of objects with destructors: then it joins the announced list. The
 # destructor may also take long, fork, or wait for another thread that drops lazy results: so a list belongs to one
 # thread, and no lock is held.
 #
