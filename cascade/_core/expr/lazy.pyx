@@ -312,18 +312,19 @@ cdef void _bury(PyObject* object) noexcept:
     global spares, _announced
     cdef Burial unannounced
     cdef Burial* burial = &unannounced
+    cdef Burial* mine = &unannounced  # as long as it may be announced
     cdef Burial* outer = NULL if _announced == 0 else _of_this_thread()
     if outer is not NULL:
+        mine = NULL
         if outer.nested >= NESTED:
             _lay_out(object, outer)
             return
         outer.nested += 1
     burial.dead = NULL
-    burial.thread = NULL
     if (<LazyResult>object).tracked:
         PyObject_GC_UnTrack(object)
     while True:
-        burial = _release(object, burial, outer is NULL)
+        burial = _release(object, burial, mine)
         if spares < SPARE:
             spare[spares] = object
             spares += 1
@@ -347,10 +348,10 @@ cdef inline void _lay_out(PyObject* object, Burial* burial) noexcept:
     burial.dead = object
 
 
-cdef inline Burial* _release(PyObject* object, Burial* burial, bint outermost) noexcept:
+cdef inline Burial* _release(PyObject* object, Burial* burial, Burial* unannounced) noexcept:
     """Release what it holds. Lazy results that die join the burial; before a destructor may run, it is announced.
 
-    ``outermost``: whether the burial is not nested in an announced one.
+    ``unannounced``: the burial if it may be announced; NULL: it is nested in one that was.
     """
     cdef PyObject** arguments = (<LazyResult>object).arguments
     cdef PyObject* argument
@@ -363,12 +364,12 @@ cdef inline Burial* _release(PyObject* object, Burial* burial, bint outermost) n
             if kind == Lazy:
                 _lay_out(argument, burial)
                 continue
-            if outermost and burial.thread is NULL and kind != Int and kind != Str and kind != Float:
+            if burial == unannounced and kind != Int and kind != Str and kind != Float:
                 burial = _announce(burial)
         Py_DECREF(argument)
     if arguments != &(<LazyResult>object).near[0]:
         PyMem_Free(arguments)
-    if outermost and burial.thread is NULL and Py_REFCNT((<LazyResult>object).task) == 1:
+    if burial == unannounced and Py_REFCNT((<LazyResult>object).task) == 1:
         burial = _announce(burial)
     Py_DECREF((<LazyResult>object).task)
     Py_DECREF((<LazyResult>object).shape)
