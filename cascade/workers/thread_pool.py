@@ -330,7 +330,7 @@ class _Thread(threading.Thread):
                     return
                 del call  # an idle thread keeps nothing alive
         except BaseException as error:
-            call = future = None  # type: ignore[assignment]  # the traceback refers to this frame
+            call = future = None  # the traceback refers to this frame
             shared.thread_failed(self, error)
             raise
         finally:
