@@ -201,6 +201,43 @@ def test_what_is_known_is_not_looked_at_again(program: Any, monkeypatch: pytest.
     assert {name: identity(vars(program)[name], "f") for name in names} == digests
 
 
+def tool(x: int) -> int:
+    """One."""
+    return x
+
+
+class Toolbox:
+    def use(self, x: int) -> int:
+        """One."""
+        return x
+
+
+TOOLBOX = Toolbox()
+
+
+def describes(x: int) -> str:
+    """Describe a tool, such as to a model."""
+    return f"{tool.__doc__}{TOOLBOX.use(x)}"
+
+
+SAID = [
+    ("__doc__", "Two."), ("__name__", "other"), ("__qualname__", "other"), ("__module__", "other"),
+    ("__annotations__", {"x": "str"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("whose", [tool, Toolbox.use, describes], ids=["helper", "method", "itself"])
+@pytest.mark.parametrize(("name", "said"), SAID)
+def test_what_a_function_on_the_way_says_of_itself_counts(
+    monkeypatch: pytest.MonkeyPatch, whose: Any, name: str, said: Any
+) -> None:
+    before = [identity(describes, "f") for _ in range(2)]
+    monkeypatch.setattr(whose, name, said)
+    assert identity(describes, "f") not in before
+    monkeypatch.undo()
+    assert {identity(describes, "f"), *before} == {before[0]}
+
+
 SCRIPT = """
 import cascade as cs, sys
 RATE = {rate}
