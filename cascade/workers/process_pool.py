@@ -20,9 +20,13 @@ from typing import Any
 from cascade._support.failures import another, set_cause
 from cascade._support.forks import reset_in_children
 from cascade.exceptions import WorkerError
+from cascade.workers.worker_process import end_with_parent
 from cascade.workers.worker_result import make_call, unpack
 
-__all__ = ["ProcessPool", "WorkerDiedError"]
+__all__ = ["GRACE", "ProcessPool", "WorkerDiedError"]
+
+GRACE = 5.0
+"""Seconds that a worker process has for its exit when the pool is closed and no call runs in it; then it is killed."""
 
 _SHOWN = 5  # running calls that a message names
 
@@ -97,7 +101,8 @@ class ProcessPool:
     def close(self) -> None:
         """Cancel the calls that have not begun, wait for the running ones, save abandoned ones, and end all processes.
 
-        A later `submit` starts new processes.
+        A process without a call that does not exit within `GRACE`, such as one with a thread of its own, is killed. A
+        later `submit` starts new processes.
         """
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
@@ -108,7 +113,7 @@ class ProcessPool:
             if future.cancel():
                 future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would not return
         for generation in generations:
-            generation.join()
+            generation.join(GRACE)
 
     def _retire(self, generation: _Generation) -> None:
         generation.retire()
@@ -204,9 +209,9 @@ class _Generation:
         )
         self._abandoned: set[Future[Any]] = set()
         self._retired = False
-        self._ended = False
+        self._ended = threading.Event()
         self._freed = freed
-        self._executor = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"))
+        self._executor = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), end_with_parent)
         # A private attribute, which `shutdown` clears. Without it abandoned calls are not killed: no other harm.
         self._processes: dict[int, Any] = getattr(self._executor, "_processes", None) or {}
         self._manager: threading.Thread | None = None
@@ -254,11 +259,20 @@ class _Generation:
     @property
     def gone(self) -> bool:
         """Whether it is shut down and its processes have exited."""
-        return self._ended and (self._manager is None or not self._manager.is_alive())
+        return self._ended.is_set() and (self._manager is None or not self._manager.is_alive())
 
-    def join(self) -> None:
-        """Wait until the processes have exited. Only after `retire`."""
-        if self._manager is not None and self._manager is not threading.current_thread():
+    def join(self, grace: float) -> None:
+        """Wait until the processes have exited. Only after `retire`.
+
+        Args:
+            grace: seconds that a process has for its exit, from the end of the last call on; then it is killed.
+        """
+        if self._manager is None or self._manager is threading.current_thread():
+            return
+        self._ended.wait()
+        self._manager.join(grace)
+        if self._manager.is_alive():
+            self._kill()
             self._manager.join()
 
     def _end(self, future: Future[Any], inner: Future[Any]) -> None:
@@ -311,13 +325,17 @@ class _Generation:
 
     def _take_end(self) -> bool:
         """Return True, once, when it must be shut down: it is retired and all running calls are abandoned."""
-        if not self._retired or self._ended or not self.calls.keys() <= self._abandoned:
+        if not self._retired or self._ended.is_set() or not self.calls.keys() <= self._abandoned:
             return False
-        self._ended = True
+        self._ended.set()
         return True
 
     def _shut_down(self) -> None:
         self._executor.shutdown(wait=False)
         if self.calls:
-            for process in tuple(self._processes.values()):
+            self._kill()
+
+    def _kill(self) -> None:
+        for process in tuple(self._processes.values()):
+            with suppress(ValueError):  # closed: it has exited
                 process.kill()

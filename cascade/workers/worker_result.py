@@ -6,6 +6,7 @@ pickled or unpickled fails its own call and no other.
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import traceback
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 from cascade._core.expr.task import Task
 from cascade._support import failures
 from cascade.exceptions import WorkerError
+from cascade.workers.worker_process import end_if_forked
 
 __all__ = ["RemoteTraceback", "WorkerResult", "make_call", "unpack"]
 
@@ -100,11 +102,14 @@ def make_call(call: bytes, task: str) -> WorkerResult:
         return _pack(
             task, _pickling_error(f"arguments of task {task} must be unpicklable in its worker process", error)
         )
+    process = os.getpid()
     try:
         # Its name leads to the task if `@cs.task` decorates the function, else to the function itself.
         value = (found.fn if isinstance(found, Task) else found)(*arguments, **keywords)
     except BaseException as error:
+        end_if_forked(process, error)
         return _pack(task, error)
+    end_if_forked(process)
     try:
         buffer = BytesIO()
         ForkingPickler(buffer).dump(value)  # unlike `pickle`, it knows connections, sockets and registered types

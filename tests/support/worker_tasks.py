@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -39,3 +40,20 @@ def nested(number: int) -> list[int]:
     engine = cs.Engine(max_processes=1, default_mode="process")
     value: list[int] = cs.run(double.map(number=range(number)), engine=engine)
     return value
+
+
+@cs.task
+def start_thread() -> int:
+    """Its process does not exit by itself: Python waits for the thread."""
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    return os.getpid()
+
+
+@cs.task
+def fork(how: str) -> str:
+    """Return in a fork of the process, too; or raise there."""
+    if child := os.fork():
+        return f"parent of a child with exit code {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}"
+    if how == "raise":
+        raise SystemExit(3)
+    return "child"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import os
 import signal
@@ -17,9 +18,11 @@ from typing import Any
 
 import pytest
 
+import cascade as cs
+from cascade.workers import process_pool
 from cascade.workers.executors import ProcessExecutor
 from support.paths import TESTS
-from support.worker_tasks import die, double, hold, nested, pid
+from support.worker_tasks import die, double, fork, hold, nested, pid, start_thread
 from unit.workers.test_thread_pool import PATIENCE, until
 
 
@@ -289,3 +292,72 @@ def test_a_process_task_may_have_an_engine_with_processes_of_its_own() -> None:
     executor = ProcessExecutor(1)
     assert executor.submit(nested, (3,), {}).result(PATIENCE) == [0, 2, 4]
     executor.close()  # its process ends, and those that it has started
+
+
+@pytest.mark.posix_only
+def test_a_process_that_does_not_exit_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_pool, "GRACE", 0.0)
+    executor = ProcessExecutor(2)
+    processes = [executor.submit(start_thread, (), {}).result(PATIENCE) for _ in range(2)]
+    executor.close()
+    assert not any(map(alive, processes))
+    assert executor.submit(double, (2,), {}).result(PATIENCE) == 4
+    executor.close()
+
+
+@pytest.mark.posix_only
+async def test_closing_an_engine_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_pool, "GRACE", 3600.0)
+    threads = set(threading.enumerate())
+    engine = cs.Engine(max_processes=1, default_mode="process")
+    process = await engine.run(start_thread())
+    closing = asyncio.create_task(engine.aclose())
+    while not any(thread.name == "cascade-close" for thread in threading.enumerate()):
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    with pytest.raises(cs.EngineClosedError):
+        await engine.run(double(1))
+    assert alive(process)
+    os.kill(process, signal.SIGKILL)  # as the pool would, an hour later
+    until(lambda: set(threading.enumerate()) <= threads)
+
+
+@pytest.mark.posix_only
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.parametrize(("how", "code"), [("return", 0), ("raise", 3)])
+def test_a_task_that_forks_its_process_returns_once(how: str, code: int) -> None:
+    executor = ProcessExecutor(1)
+    for _ in range(3):
+        future = executor.submit(fork, (how,), {})
+        assert future.result(PATIENCE) == f"parent of a child with exit code {code}"
+    executor.close()
+
+
+ORPHANS = """
+    import sys
+    sys.path.insert(0, {tests!r})
+    import cascade as cs
+    from support.worker_tasks import hold
+
+    if __name__ == "__main__":
+        cs.run(hold(*sys.argv[1:]), engine=cs.Engine(default_mode="process"))
+"""
+
+
+@pytest.mark.posix_only
+def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
+    program = tmp_path / "orphans.py"
+    program.write_text(textwrap.dedent(ORPHANS.format(tests=str(TESTS))))
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
+    started = subprocess.Popen([sys.executable, program, begun, gate], stdout=subprocess.PIPE)
+    try:
+        until(lambda: begun.exists() and begun.read_text() != "")
+        started.kill()
+        started.communicate(timeout=PATIENCE)  # until no process has its standard output, the worker included
+    finally:
+        gate.touch()
