@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 import cascade as cs
 
@@ -57,3 +58,38 @@ def fork(how: str) -> str:
     if how == "raise":
         raise SystemExit(3)
     return "child"
+
+
+class Slow:
+    """Is unpickled only when its gate is open."""
+
+    gates: ClassVar[dict[str, threading.Event]] = {}
+
+    def __init__(self, gate: str) -> None:
+        self.gate = gate
+
+    def __reduce__(self) -> Any:
+        return load_slowly, (self.gate,)
+
+
+def load_slowly(gate: str) -> Slow:
+    assert Slow.gates[gate].wait(60)
+    return Slow(gate)
+
+
+class SlowError(Exception):
+    def __reduce__(self) -> Any:
+        return load_error, ("error",)
+
+
+def load_error(gate: str) -> SlowError:
+    if gate in Slow.gates:  # not in the worker, which tries it out
+        load_slowly(gate)
+    return SlowError()
+
+
+@cs.task
+def slow(gate: str) -> Slow:
+    if gate == "error":
+        raise SlowError
+    return Slow(gate)

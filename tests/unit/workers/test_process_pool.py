@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -21,8 +22,9 @@ import pytest
 import cascade as cs
 from cascade.workers import process_pool
 from cascade.workers.executors import ProcessExecutor
+from cascade.workers.worker_result import is_plain, make_call, unpack
 from support.paths import TESTS
-from support.worker_tasks import die, double, fork, hold, nested, pid, start_thread
+from support.worker_tasks import Slow, SlowError, die, double, fork, hold, nested, pid, slow, start_thread
 from unit.workers.test_thread_pool import PATIENCE, until
 
 
@@ -361,3 +363,55 @@ def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
         started.communicate(timeout=PATIENCE)  # until no process has its standard output, the worker included
     finally:
         gate.touch()
+
+
+@pytest.fixture
+def gates() -> Iterator[dict[str, threading.Event]]:
+    Slow.gates.update({name: threading.Event() for name in ("error", "one", "two")})
+    yield Slow.gates
+    for gate in Slow.gates.values():
+        gate.set()
+    Slow.gates.clear()
+
+
+def test_a_result_that_unpickles_slowly_delays_no_other_call(gates: dict[str, threading.Event]) -> None:
+    executor = ProcessExecutor(1)
+    futures = [executor.submit(slow, (gate,), {}) for gate in ("error", "one")]
+    for number in range(3):
+        assert executor.submit(double, (number,), {}).result(PATIENCE) == 2 * number
+    assert not any(future.done() for future in futures)
+    closing = threading.Thread(target=executor.close)
+    closing.start()
+    gates["error"].set()
+    with pytest.raises(SlowError):
+        futures[0].result(PATIENCE)
+    assert closing.is_alive() and not futures[1].done()
+    gates["one"].set()
+    assert futures[1].result(PATIENCE).gate == "one"
+    closing.join(PATIENCE)
+    assert not closing.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [(None, True), ({"a": [1, 2.0, "b", True]}, True), (Path("a"), False), ([int], False), ("a" * 100_000, False)],
+)
+def test_what_is_unpickled_at_once(value: Any, plain: bool) -> None:
+    packed = make_call(pickle.dumps((returned, (value,), {})), "returned")
+    assert is_plain(packed) is plain and unpack(packed) == (value, None)
+    assert not is_plain(make_call(b"", "broken"))
+
+
+def returned(value: Any) -> Any:
+    return value
+
+
+def test_closing_does_not_wait_for_an_abandoned_result(gates: dict[str, threading.Event]) -> None:
+    executor = ProcessExecutor(1)
+    future = executor.submit(slow, ("two",), {})
+    assert executor.submit(double, (1,), {}).result(PATIENCE) == 2  # so the result of the first has come
+    executor.abandon(future)
+    executor.close()
+    assert not future.done()
+    gates["two"].set()
+    assert future.result(PATIENCE).gate == "two"
