@@ -30,7 +30,7 @@ _MOST = 100  # exceptions that are packed of one failure: causes, contexts and m
 _LONGEST = 50_000  # characters of a traceback
 _PROTOCOL = max(4, pickle.DEFAULT_PROTOCOL)
 _SHORT = 20_000  # bytes of a pickled result that is unpickled at once
-# The instructions of a pickle that look up a class or a function: EXT1, EXT2, EXT4 and STACK_GLOBAL; GLOBAL and INST are
+# Instructions of a pickle that look up a class or a function: EXT1, EXT2, EXT4 and STACK_GLOBAL; GLOBAL and INST are
 # not in pickles of protocol 4 and later. These bytes also occur in data, which is then unpickled as if it named one.
 _NAMES = re.compile(rb"[\x82-\x84\x93]")
 _HEAP_TYPE = 1 << 9  # in `type.__flags__`: the class was made by Python code
