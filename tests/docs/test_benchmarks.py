@@ -55,6 +55,7 @@ def test_a_name_without_a_benchmark_is_an_error(capsys: pytest.CaptureFixture[st
     assert "--only must name topics or parts of benchmark names, got no such benchmark" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("topic", [marked(topic) for topic in TOPICS])
 def test_each_benchmark_of_a_topic_runs(topic: str) -> None:
     effort = load("harness.timing").ONCE

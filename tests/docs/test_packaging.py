@@ -18,6 +18,8 @@ import pytest
 
 import cascade as cs
 
+pytestmark = pytest.mark.long
+
 ROOT = next(place for place in Path(__file__).parents if (place / "pyproject.toml").exists())
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RELEASE_CHECK = ROOT / ".ci" / "release-check"

@@ -13,6 +13,8 @@ import cascade as cs
 from scale.test_leaks import Token, rest
 from support.failures import WAYS, Way
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def test_what_a_failed_call_held_dies_with_it(way: Way, caplog: pytest.LogCaptureFixture) -> None:

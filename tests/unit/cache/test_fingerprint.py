@@ -331,6 +331,7 @@ def test_a_container_that_holds_itself_is_refused() -> None:
         fingerprint([record])
 
 
+@pytest.mark.long
 def test_depth_is_no_limit() -> None:
     value: Any = 1
     for i in range(300_000):
@@ -377,6 +378,7 @@ SAMPLE = """
 """
 
 
+@pytest.mark.long
 def test_digests_are_the_same_in_every_process(interpreter: Callable[..., str]) -> None:
     assert len({interpreter(SAMPLE, PYTHONHASHSEED=seed) for seed in ("0", "1", "4242")}) == 1
 

@@ -244,6 +244,7 @@ def test_the_message_says_which_cell() -> None:
         fingerprint(adder([1, adder(object())]))
 
 
+@pytest.mark.long
 def test_a_long_chain_of_functions() -> None:
     f: Any = adder(0)
     for _ in range(20_000):

@@ -143,6 +143,7 @@ def test_a_loop_that_never_waits_is_told_of(virtual: VirtualTime, caplog: pytest
     assert "at t=1 s, the last one of <Run" in record.getMessage()
 
 
+@pytest.mark.long
 def test_a_coroutine_that_sleeps_for_no_time_is_told_of(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
     async def spin(rounds: int) -> None:
         for _ in range(rounds):
@@ -261,6 +262,7 @@ def test_plain_code_that_waits_for_ever_takes_nothing_of_what_runs_next(virtual:
     assert not went_on
 
 
+@pytest.mark.long
 def test_a_callback_that_sets_itself_for_no_time_is_told_of(
     virtual: VirtualTime, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -106,7 +106,7 @@ def test_policies_are_for_calls_of_tasks(name: str) -> None:
     elif row.policies:
         assert own(template_of(target.with_retry(2))[2]).roles == ("retry",)
     else:
-        with pytest.raises(PolicyError, match=f"got `{name}`"):
+        with pytest.raises(PolicyError, match=f"got a node of kind {name!r}"):
             target.with_retry(2)
 
 

@@ -73,6 +73,7 @@ def test_a_second_process_builds_nothing(tmp_path: Path, interpreter: Interprete
     assert warm["hits"] > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", ["0", "77"])
 def test_all_of_it_in_another_order(tmp_path: Path, interpreter: Interpreter, seed: str) -> None:
     path = tmp_path / "templates"

@@ -91,6 +91,7 @@ def test_two_fall_into_step_with_probability_two_rho_plus_eps(rho: float, eps: f
     assert together == [meets(rho, eps, 1.0 - phase) for phase in phases]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("rho", "eps"), CASES)
 def test_of_two_random_phases_the_later_one_is_met_more_often(rho: float, eps: float) -> None:
     """If both are drawn, the one that flashes first is the one with the greater phase: when it does, the other is at
@@ -120,6 +121,7 @@ def test_two_that_stay_apart_keep_their_distance(rho: float, eps: float) -> None
     assert cycles == pytest.approx([PERIOD * (1 - eps)] * len(cycles), abs=1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [4, 25])
 def test_order_of_independent_agents_has_a_mean_square_of_one_over_n(size: int) -> None:
     """As many swarms as seeds, of which nobody sees anybody, some periods after the start."""
@@ -194,6 +196,7 @@ def test_a_trace_is_that_of_its_seed() -> None:
     assert traced(8, 1, 20.0, jitter=0.2) == traced(8, 1, 20.0, jitter=0.2) != traced(8, 1, 20.0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [{}, {"model": "mirollo-strogatz"}, {"model": "cellular", "topology": "random:3"}])
 def test_two_shows_in_virtual_time_have_one_course(more: dict[str, str]) -> None:
     first, second, other = (
