@@ -380,7 +380,8 @@ class Engine:
             driver.refuses_runs = False
         interrupted, wrong = await driver.release()
         cancelled = cancelled if interrupted is None else interrupted
-        driver.workers.close()
+        interrupted = await driver.close_workers()
+        cancelled = cancelled if interrupted is None else interrupted
         if len(self.templates.files):
             await driver.call_in_thread(self.templates.files.flush)  # the thread finishes even if this is cancelled
         driver.detach()

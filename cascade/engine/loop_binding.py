@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cascade.templates.cache import Templates
     from cascade.workers.workers import Workers
 
-__all__ = ["LoopBinding", "runs_here"]
+__all__ = ["LoopBinding", "attempt", "runs_here"]
 
 _logger = logging.getLogger("cascade")
 _inherited: list[object] = []  # state of the parent process: kept, as freeing it could tear resources down
@@ -344,7 +344,7 @@ class LoopBinding:
         if self.clock.is_virtual:
             return function(*arguments)
         loop = asyncio.get_running_loop()
-        value, error = await call_in_executor(loop, None, _attempt, function, *arguments)
+        value, error = await call_in_executor(loop, None, attempt, function, *arguments)
         if error is not None:
             raise error
         return value
@@ -435,7 +435,7 @@ class LoopBinding:
         self.report("a resource of the engine failed in its teardown", wrong)
 
 
-def _attempt(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
+def attempt(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
     """Return the value or the exception of a call as values: an asyncio future does not take every exception."""
     try:
         return function(*arguments), None

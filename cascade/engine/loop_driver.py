@@ -7,16 +7,18 @@ cannot do itself comes back here: starting coroutines and workers, and ending ru
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.failures import another
 from cascade.engine.join import AllDone
-from cascade.engine.loop_binding import LoopBinding, runs_here
+from cascade.engine.loop_binding import LoopBinding, attempt, runs_here
 from cascade.exceptions import InternalError
 
 if TYPE_CHECKING:
@@ -259,6 +261,40 @@ class LoopDriver(LoopBinding):
                     cancelled = error
         return cancelled
 
+    async def close_workers(self) -> asyncio.CancelledError | None:
+        """Stop the workers. Their end is awaited in a thread: the loop must go on if one of them needs long for it.
+
+        Returns:
+            The cancellation of this call, which is raised later; the thread goes on then. None: there was none.
+        """
+        wait = self.workers.detach()
+        if wait is None:
+            return None
+        if self.clock.is_virtual:  # its loop does not wait for threads
+            wait()
+            return None
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[BaseException | None] = loop.create_future()
+
+        def finish() -> None:
+            _, error = attempt(wait)
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(_settle, ended, error)
+
+        # Not a thread of the loop's executor: `asyncio.run` would wait for it at its end, also after a cancellation.
+        thread = threading.Thread(target=finish, name="cascade-close", daemon=True)
+        try:
+            Context().run(thread.start)
+        except RuntimeError:  # no thread can be started
+            finish()
+        try:
+            error = await ended
+        except asyncio.CancelledError as cancelled:
+            return cancelled
+        if error is not None:
+            raise error
+        return None
+
     def detach(self) -> None:
         """Release the event loop at the end of shutting down, so that the engine can be used on another one.
 
@@ -269,6 +305,11 @@ class LoopDriver(LoopBinding):
                 self._shutdowns = 0
                 self._bound_loop = None
                 self._cancel_callbacks()
+
+
+def _settle(ended: asyncio.Future[BaseException | None], error: BaseException | None) -> None:
+    if not ended.done():
+        ended.set_result(error)
 
 
 def _ring(known: weakref.ref[LoopDriver]) -> None:
