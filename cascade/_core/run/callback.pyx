@@ -52,6 +52,7 @@ cdef class Callback(Receiver):
 
     def try_or_join(self, Mailbox mailbox not None):
         """Take a queued message, or join the line. Return whether it is done: it has a message, or was refused."""
+        mailbox.ensure_sender()
         if mailbox.has_messages():
             message = mailbox.take()
             self.deliver(mailbox, message, None)

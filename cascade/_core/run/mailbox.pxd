@@ -56,7 +56,7 @@ cdef class Mailbox:
 
     cdef bint offer(self, object message) except -1
     cdef bint hand_out(self, object message) except -1
-    cdef int ensure_turns(self) except -1
+    cdef int ensure_turns(self, bint refusing) except -1
     cdef Received poll(self)
     cdef object take(self)
     cdef object pop(self)
@@ -68,6 +68,14 @@ cdef class Mailbox:
     cdef void join(self, Receiver receiver) noexcept
     cdef void join_first(self, Receiver receiver) noexcept
     cdef void leave(self, Receiver receiver) noexcept
+
+    cdef inline int ensure_sender(self) except -1:
+        """Before a message is taken: see that the sender that is let in then takes note. Other code may run."""
+        cdef Receiver sender = None
+        while self.sending and self.first is not sender:
+            sender = self.first
+            sender.ensure_turn()
+        return 0
 
     cdef inline bint has_messages(self) noexcept:
         return self.queued is not None and self.head < len(self.queued)

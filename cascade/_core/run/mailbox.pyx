@@ -267,8 +267,11 @@ cdef class Mailbox:
 
     def drain(self):
         """Take all queued messages. Returns a list, the oldest first."""
-        cdef list messages = self.queued
+        cdef list messages
         cdef Py_ssize_t i = 0
+        if self.sending:
+            self.ensure_turns(False)
+        messages = self.queued
         if messages is None:
             return []
         del messages[:self.head]
@@ -299,7 +302,7 @@ cdef class Mailbox:
         """
         cdef Receiver place, receiver
         cdef object failure = None
-        self.ensure_turns()
+        self.ensure_turns(True)
         self.closed = True
         while self.first is not None:
             place = self.first
@@ -320,13 +323,14 @@ cdef class Mailbox:
         if failure is not None:
             raise failure
 
-    cdef int ensure_turns(self) except -1:
-        """See that all in line take note when the mailbox is closed, before it is: if this raises, it stays open."""
+    cdef int ensure_turns(self, bint refusing) except -1:
+        """See that all in line can take note of a change, before it happens. ``refusing``: the mailbox is closed."""
         cdef Receiver place = self.first
         cdef Receiver receiver
         while place is not None:
             receiver = place.owner()
-            receiver.refusal(self)  # to see that there is room and memory for it
+            if refusing:
+                receiver.refusal(self)  # to see that there is room and memory for it
             receiver.ensure_turn()
             place = place.behind if place.in_line() else self.first
         return 0
@@ -376,7 +380,11 @@ cdef class Mailbox:
         return 0
 
     cdef int admit_senders(self) except -1:
-        """Take messages of waiting senders as long as there is room, and notify those senders."""
+        """Take messages of waiting senders as long as there is room, and notify those senders.
+
+        Other code finds the mailbox with room and senders that wait until this returns: so no code may run before that,
+        and the turns of the senders are ensured before room is made.
+        """
         cdef Receiver sender, first = None, last = None
         try:
             while self.sending and not self.is_full():
@@ -384,9 +392,6 @@ cdef class Mailbox:
                     self.make_queue()
                     continue
                 sender = self.first
-                sender.ensure_turn()
-                if self.first is not sender or self.queued is None or self.is_full():
-                    continue
                 self.queued.append(sender.outgoing())
                 self.leave(sender)
                 sender.sent()

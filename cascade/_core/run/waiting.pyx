@@ -223,6 +223,7 @@ cdef class Waiting(Runnable):
         timeout = <object>frame.values[operands[1]]
         if timeout is not None:
             span = nanoseconds(timeout, "timeout")
+        mailbox.ensure_sender()
         message = mailbox.poll()
         if message is not None:
             Py_INCREF(message)
@@ -256,6 +257,8 @@ cdef class Waiting(Runnable):
             span = nanoseconds(timeout, "timeout")
         while True:
             is_open = may_come = False
+            for mailbox in <tuple>channels:  # first all of them: other code may run, and send to those that were polled
+                mailbox.ensure_sender()
             for mailbox in <tuple>channels:
                 message = mailbox.poll()
                 if message is not None:
