@@ -8,6 +8,7 @@ Never test an exception for truth or equality: compare with `is`.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from types import TracebackType, UnionType
 from typing import Any, TypeGuard, TypeVar
@@ -15,7 +16,8 @@ from typing import Any, TypeGuard, TypeVar
 from cascade._support.public import public_in
 
 __all__ = [
-    "add_note", "another", "bases", "cause_of", "context_of", "describe", "exc_info", "fields", "is_a", "members",
+    "add_note", "another", "bases", "cause_of", "context_of", "describe", "exc_info", "fields", "is_a",
+    "is_from_keyboard", "members",
     "message", "name_of", "result_of", "set_cause", "set_context", "set_traceback", "singles", "slots", "traceback_of",
 ]  # fmt: skip
 
@@ -47,6 +49,14 @@ _qualname = type.__dict__["__qualname__"]
 def is_a(error: object, kind: type[E] | tuple[type[E], ...] | UnionType) -> TypeGuard[E]:
     """Return whether an exception is an instance of a class. Unlike `isinstance`, this ignores ``__class__``."""
     return issubclass(type(error), kind)
+
+
+def is_from_keyboard(error: BaseException) -> bool:
+    """Return whether an exception may be an interrupt from the keyboard, which Python raises in the main thread only.
+
+    There, one that code of the user has raised cannot be distinguished from it.
+    """
+    return is_a(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
 def bases(error: BaseException) -> tuple[type, ...]:

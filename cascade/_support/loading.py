@@ -38,8 +38,9 @@ def _why(error: ImportError) -> str | None:
         )
     if "interpreter" in str(error):  # in the messages of Python and of Cython about subinterpreters
         return (
-            f"Cascade can be used in one interpreter of a process, the main one, and no other (a subinterpreter, "
-            f"InterpreterPoolExecutor): use threads or processes - {error}"
+            f"Cascade can be used in one interpreter of a process, the first that imports it, and no other (a "
+            f"subinterpreter, InterpreterPoolExecutor): import it in the main one first, and use threads or processes "
+            f"- {error}"
         )
     return (
         f"the compiled core of Cascade does not fit this Python: {error}; "

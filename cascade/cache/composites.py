@@ -9,19 +9,22 @@ from __future__ import annotations
 import re
 import sys
 import weakref
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from datetime import datetime, time, timezone
 from enum import Enum
 from fractions import Fraction
 from functools import partial
+from gc import get_referents
 from operator import attrgetter, itemgetter, methodcaller
 from types import (
     BuiltinFunctionType,
     CodeType,
     FunctionType,
     GenericAlias,
+    MappingProxyType,
     MemberDescriptorType,
     MethodType,
     UnionType,
@@ -46,7 +49,7 @@ from cascade.cache.functions import (
     partial_parts,
 )
 from cascade.cache.origin import module_name
-from cascade.cache.scalars import ABSENT, LEAVES, BoundFunction, Unhashable, Used, builtin, class_
+from cascade.cache.scalars import ABSENT, LEAVES, BoundFunction, Exact, Unhashable, Used, builtin, class_, opaque
 
 __all__ = ["SETS", "encode", "parts_of"]
 
@@ -71,8 +74,13 @@ def encode(value: Any) -> bytes | None:
     return None
 
 
-def parts_of(value: Any) -> Parts:
+def parts_of(value: Any, used: bool = False) -> Parts:
     """Return the tag and the parts of a value that is not a leaf, and a function from indexes to paths.
+
+    Args:
+        value: the value.
+        used: whether a function uses it without holding it. Then an instance of a class that is derived from a built-in
+            type counts by its content, too: what the class does with it is known by the class's name only.
 
     Raises:
         Unhashable: its type is not supported.
@@ -81,6 +89,8 @@ def parts_of(value: Any) -> Parts:
     take = _PARTS.get(kind) or _kinds.get(kind)
     if take is None:
         take = _kinds[kind] = _find(kind)
+    if take is _refuse and used:
+        return _derived(value)
     return take(value)
 
 
@@ -170,6 +180,19 @@ def _lazy(value: LazyResult) -> Parts:
     return b"LazyResult", parts, (".task", "", "", "", "", "", *labels).__getitem__
 
 
+def _context_variable(value: ContextVar[Any]) -> Parts:
+    """Return the parts of a context variable: its name, and its value in the current context, which is that of the run.
+
+    The value counts without its default, too: a function may give another one.
+    """
+    given = value.get(ABSENT)
+    try:
+        found = value.get()
+    except LookupError:
+        found = ABSENT
+    return b"ContextVar", [value.name, Exact(given), Exact(found)], _nowhere
+
+
 def _by_content(value: Any) -> Parts:
     """Return the parts of an object of Cascade that lists them itself: a policy, a resource."""
     names = list(content := value.__cascade_content__())
@@ -196,6 +219,12 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     re.Pattern: _named(b"Pattern", "pattern", "flags"),
     GenericAlias: _named(b"GenericAlias", "__origin__", "__args__", "__unpacked__"),
     UnionType: _named(b"UnionType", "__args__"),
+    # Without calling a method of the mapping that it shows.
+    MappingProxyType: _simple(b"mappingproxy", get_referents),
+    ChainMap: _simple(b"ChainMap", lambda value: [vars(value)]),
+    UserDict: _simple(b"UserDict", lambda value: [vars(value)]),
+    UserList: _simple(b"UserList", lambda value: [vars(value)]),
+    UserString: _simple(b"UserString", lambda value: [vars(value)]),
     itemgetter: _simple(b"itemgetter", _reduced),
     attrgetter: _simple(b"attrgetter", _reduced),
     methodcaller: _simple(b"methodcaller", _reduced),
@@ -206,9 +235,41 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     BoundFunction: _simple(b"bound", lambda value: [value.fn]),
     BuiltinFunctionType: builtin_parts,
     Task: _task,
+    ContextVar: _context_variable,
     LazyResult: _lazy,
     Retry: _named(b"Retry", "max_attempts", "delay", "backoff", "max_delay", "jitter", "on", "give_up_on"),
     Timeout: _named(b"Timeout", "seconds", "total"),
+}
+
+
+def _in_attributes(value: Any) -> None:
+    """Return nothing: the content of such an object is in its attributes."""
+
+
+def _member_of(kind: type, name: str, value: Any) -> Any:
+    return vars(kind)[name].__get__(value)
+
+
+# The contents of instances of derived classes, without running code of these.
+_CONTENTS: dict[type, Callable[[Any], Any]] = {
+    OrderedDict: lambda value: list(OrderedDict.items(value)),
+    defaultdict: lambda value: [*dict.items(value), _member_of(defaultdict, "default_factory", value)],
+    dict: lambda value: list(dict.items(value)),
+    list: lambda value: list(list.__iter__(value)),
+    tuple: lambda value: list(tuple.__iter__(value)),
+    set: lambda value: set(set.__iter__(value)),
+    frozenset: lambda value: set(frozenset.__iter__(value)),
+    deque: lambda value: [*deque.__iter__(value), _member_of(deque, "maxlen", value)],
+    int: int.__pos__,
+    float: float.__pos__,
+    complex: complex.__pos__,
+    str: str.__str__,
+    bytes: lambda value: bytes.__getitem__(value, slice(None)),
+    bytearray: lambda value: bytearray.__getitem__(value, slice(None)),
+    UserDict: _in_attributes,
+    UserList: _in_attributes,
+    UserString: _in_attributes,
+    ChainMap: _in_attributes,
 }
 
 # A cache of `_find` by class.
@@ -241,6 +302,31 @@ def _find(kind: type) -> Callable[[Any], Parts]:
 
 def _refuse(value: Any) -> Parts:
     raise Unhashable(f"`{type(value).__name__}`")
+
+
+def _derived(value: Any) -> Parts:
+    """Return the content and the attributes of an instance of a class that is derived from a built-in type."""
+    kind = type(value)
+    for base in type.__getattribute__(kind, "__mro__"):
+        if (content := _CONTENTS.get(base)) is not None:
+            own = object.__getattribute__(value, "__dict__") if kind.__dictoffset__ else {}
+            return b"derived", [opaque(value), content(value), own, _slots(value)], _nowhere
+    return _refuse(value)
+
+
+def _slots(value: Any) -> dict[str, Any]:
+    """Return the attributes in slots. One that hides another one of a base class is another attribute."""
+    found: dict[str, Any] = {}
+    for base in reversed(type.__getattribute__(type(value), "__mro__")):
+        for name, member in type.__getattribute__(base, "__dict__").items():
+            if type(member) is MemberDescriptorType and member.__objclass__ is base:
+                if name in found:
+                    found[f"{len(found)} {name}"] = found[name]  # no attribute has a space
+                try:
+                    found[name] = member.__get__(value)
+                except AttributeError:
+                    found[name] = ABSENT
+    return found
 
 
 def _compiled(value: Any) -> Parts:
@@ -286,14 +372,7 @@ def _named_tuple(value: Any) -> Parts:
 
 def _dataclass(value: Any) -> Parts:
     """Return the fields, in order, and then the other attributes in slots and dict."""
-    state = dict.fromkeys((field.name for field in fields(value)), ABSENT)
-    for base in reversed(type(value).__mro__):
-        for name, member in vars(base).items():
-            if type(member) is MemberDescriptorType:
-                try:
-                    state[name] = member.__get__(value)
-                except AttributeError:
-                    state[name] = ABSENT
+    state = dict.fromkeys((field.name for field in fields(value)), ABSENT) | _slots(value)
     own = getattr(value, "__dict__", {})
     state.update((name, own[name]) for name in state if name in own)
     return _record(b"dataclass", type(value), state | _extra(value, state))

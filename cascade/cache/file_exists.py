@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from cascade._core.expr.task import Task
 from cascade._support.public import public
-from cascade.cache.file_marks import UnfinishedMarks, is_marked
+from cascade.cache.file_marks import TRIES, UnfinishedMarks, is_marked
 from cascade.cache.protocol import Hit, NoResult
 from cascade.exceptions import CacheKeyError, PolicyError
 
@@ -52,7 +52,8 @@ class FileExists:
         path: the path of the file or directory that the task writes, or a list or tuple of paths; or a function that
             takes the arguments of the task and returns one of these.
         newer_than: in the same forms, the files that the task reads. The task runs again if one of its files has an
-            older modification time than one of these, or if one of these does not exist.
+            older modification time than one of these, or if one of these does not exist or has changed while the task
+            was running.
 
     Raises:
         PolicyError: ``path`` or ``newer_than`` is not one of these.
@@ -110,10 +111,19 @@ class FileExists:
         """Return the path or paths of the call, if all files exist and none is too old."""
         files = msgspec.msgpack.decode(key, type=_Files)
         try:
-            if any(map(is_marked, files.made)):
+            found = _states(files.made)
+            for _ in range(TRIES):
+                # The marks after the files: a file that another process has begun meanwhile has its mark already. And
+                # the files again: a process that fails may remove both its file and the mark.
+                if any(map(is_marked, files.made)):
+                    return None
+                before, found = found, _states(files.made)
+                if found == before:
+                    break
+            else:
                 return None
-            oldest = min(os.stat(path).st_mtime_ns for path in files.made)
-            newest = max((os.stat(path).st_mtime_ns for path in files.inputs), default=oldest)
+            oldest = min(state.modified for state in found)
+            newest = max((state.modified for state in _states(files.inputs)), default=oldest)
         except OSError:
             return None
         return Hit(files.value()) if oldest >= newest else None
@@ -121,11 +131,22 @@ class FileExists:
     def begin(self, key: bytes) -> Callable[[bool], None]:
         """Mark the files as unfinished; return the function that removes the marks if they are complete.
 
+        They are not if a file of ``newer_than`` has changed meanwhile: the task may have read it before.
+
         Raises:
             OSError: the marks cannot be created.
         """
-        marks = UnfinishedMarks(msgspec.msgpack.decode(key, type=_Files).made)
-        return lambda whole: marks.remove() if whole else marks.keep()
+        files = msgspec.msgpack.decode(key, type=_Files)
+        marks = UnfinishedMarks(files.made)
+        inputs = [_state_if_there(path) for path in files.inputs]
+
+        def end(whole: bool) -> None:
+            if whole and inputs == [_state_if_there(path) for path in files.inputs]:
+                marks.remove()
+            else:
+                marks.keep()
+
+        return end
 
     def save(self, key: bytes, value: Any, now: float) -> Hit:
         """Return the path or paths, which replace the return value of the task.
@@ -150,6 +171,26 @@ class FileExists:
     def __repr__(self) -> str:
         more = "" if self._newer_than is None else f", newer_than={self._newer_than!r}"
         return f"FileExists({self._path!r}{more})"
+
+
+class _State(NamedTuple):
+    """By what a changed file is known."""
+
+    modified: int
+    size: int
+    number: int
+
+
+def _states(paths: Iterable[bytes]) -> list[_State]:
+    found = map(os.stat, paths)
+    return [_State(status.st_mtime_ns, status.st_size, status.st_ino) for status in found]
+
+
+def _state_if_there(path: bytes) -> _State | None:
+    try:
+        return _states([path])[0]
+    except OSError:
+        return None
 
 
 def _encoded(paths: Any, name: str) -> tuple[bytes, ...]:

@@ -16,6 +16,7 @@ count by their names.
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 from functools import partial
 from hashlib import blake2b
 from types import CodeType, FunctionType, MethodType
@@ -26,7 +27,7 @@ from cascade.cache.composites import SETS, encode, parts_of
 from cascade.cache.functions import Codes
 from cascade.cache.global_names import Path, changed_cells, find_bound, find_globals
 from cascade.cache.origin import is_installed
-from cascade.cache.scalars import ABSENT, SIZE, BoundFunction, Unhashable, Used, function_name, opaque
+from cascade.cache.scalars import ABSENT, SIZE, BoundFunction, Exact, Unhashable, Used, function_name, opaque
 from cascade.exceptions import CacheKeyError
 
 __all__ = ["Walk", "fingerprint", "write"]
@@ -59,7 +60,7 @@ class _Node:
 
     def __init__(self, value: Any, index: int, used: bool) -> None:
         self.value = value  # kept alive: its id must not be reused
-        self.tag, self.parts, self.where = parts_of(value)
+        self.tag, self.parts, self.where = parts_of(value, used)
         self.index = self.low = index
         self.open = True
         self.done = False
@@ -157,7 +158,7 @@ class Walk:
                     parent.low = min(parent.low, node.low) if node.open else parent.low
                     parent.written.append(self._written(node))
         except Unhashable as error:
-            raise _key_error(error, self._where()) from None
+            raise self._key_error(error) from None
         written = self._settle(first) if isinstance(first, _Node) else first
         if self._again:
             written = DIGEST + blake2b(written + repr(self._again).encode(), digest_size=SIZE).digest()
@@ -168,6 +169,8 @@ class Walk:
         used = bool(self._path) and self._path[-1].used
         if type(value) is Used:
             value, used = value.value, True
+        elif type(value) is Exact:
+            value, used = value.value, False
         if not used:
             return self._begin(value, False)
         try:
@@ -287,6 +290,15 @@ class Walk:
                 node.digest = DIGEST + _digest(node)
                 node.written = []
         return node.digest
+
+    def _key_error(self, error: Unhashable) -> CacheKeyError:
+        for node in reversed(self._path):
+            if type(node.value) is ContextVar:
+                return CacheKeyError(
+                    f"context variable {node.value.name!r}, which `{self._root}` reads, must have a value that can be "
+                    f"hashed, got {error}; set it to plain data, or read it in another task and pass on what counts"
+                )
+        return _key_error(error, self._where())
 
     def _where(self) -> str:
         """Return the path of the current part, for errors."""

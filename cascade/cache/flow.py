@@ -2,8 +2,8 @@
 
 These are its globals, the contents of its closure, its arguments and its imports. An abstract interpreter follows them
 on all paths through the code, through variables of the function and of inner functions, ``a if x else b``, and
-``getattr`` with a constant name. If a value may be one of several objects, all count as read and none as changed. So an
-object that the analysis loses counts as read, never as changed.
+``getattr`` or ``hasattr`` with a constant name. If a value may be one of several objects, all count as read and none as
+changed. So an object that the analysis loses counts as read, never as changed.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ class _Origin(NamedTuple):
 
     path: Path
     whole: bool
+
+
+GETATTR = _Origin(("getattr",), True)
+HASATTR = _Origin(("hasattr",), True)  # its result is not the attribute; too many reads do no harm
 
 
 class _Constant(NamedTuple):
@@ -304,7 +308,7 @@ class _Interpreter:
         called, given = stack[-count - 2 : len(stack) - count], stack[len(stack) - count :]
         del stack[-count - 2 :]
         result = _UNKNOWN
-        if count in (2, 3) and any(_Origin(("getattr",), True) in one for one in called):
+        if count in (2, 3) and any(GETATTR in one or HASATTR in one for one in called):
             for name in given[1]:
                 if type(name) is _Constant and type(name.value) is str:
                     result |= self._attribute(given[0], name.value, at)

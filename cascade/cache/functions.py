@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeGuard, TypeVar
 from cascade.cache.origin import module_name
 from cascade.cache.scalars import ABSENT, BoundFunction, Used
 
-__all__ = ["Codes", "callable_code", "code_parts", "function_parts", "holds_nothing"]
+__all__ = ["Codes", "callable_code", "code_parts", "description", "function_parts", "holds_nothing"]
 
 ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
 
@@ -114,6 +114,19 @@ def function_parts(fn: FunctionType) -> Parts:
             parts.append(ABSENT)
         labels.append(f".__closure__[{name!r}]")
     return b"function", parts, labels.__getitem__
+
+
+def description(fn: FunctionType) -> tuple[Any, ...]:
+    """Return what a function says of itself: its names, docstring and annotations, to compare it later.
+
+    It keeps the annotations alive, but not a function that makes them.
+    """
+    if (annotate := getattr(fn, "__annotate__", None)) is not None:  # from Python 3.14 on
+        annotations: Any = weakref.ref(annotate)
+    else:
+        given = fn.__annotations__
+        annotations = tuple(given.items()) if given else ()
+    return fn.__globals__.get("__name__"), fn.__module__, fn.__qualname__, fn.__name__, fn.__doc__, annotations
 
 
 def _annotations(fn: FunctionType) -> Any:

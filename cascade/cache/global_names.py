@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Mapping
 from functools import cached_property
 from types import BuiltinFunctionType, CodeType, FunctionType, MemberDescriptorType, ModuleType
@@ -24,6 +24,8 @@ __all__ = ["Path", "accesses", "changed_cells", "find_bound", "find_globals"]
 
 # Types whose methods in `MUTATORS` change them. A method `add` of another type may change nothing.
 _CONTAINERS = (list, dict, set, bytearray, array, deque, OrderedDict, defaultdict, Counter)
+# Also instances of derived classes.
+_CHANGED_BY_METHODS = (*_CONTAINERS, ChainMap, UserDict, UserList)
 # Types without attributes that count here.
 _PLAIN = {FunctionType, BuiltinFunctionType, BoundFunction, str, bytes, int, float, bool, type(None), *_CONTAINERS}
 
@@ -65,7 +67,7 @@ class _Plan:
                 values.append(_root_value(fn, name, arguments))
         if not self.calls and not self.changes:
             return [(path, values[i]) for i, path, _ in self.reads]
-        own = [path for i, path in self.calls if type(values[i]) in _CONTAINERS]
+        own = [path for i, path in self.calls if _is_changed(values[i])]
         changes = [*self.changes, *own]
         return [
             (path, values[i])
@@ -136,8 +138,13 @@ def changed_cells(fn: FunctionType) -> list[int]:
     """Return the indexes of the cells of its closure that a function changes."""
     _, changes, calls = accesses(fn.__code__)
     changed = {path[0] for path in changes}
-    changed |= {path[0] for path in calls if path[0].startswith(CELL) and type(_value_at(fn, path)) in _CONTAINERS}
+    changed |= {path[0] for path in calls if path[0].startswith(CELL) and _is_changed(_value_at(fn, path))}
     return [i for i, name in enumerate(fn.__code__.co_freevars) if CELL + name in changed]
+
+
+def _is_changed(value: Any) -> bool:
+    """Whether a method in `MUTATORS` changes an object."""
+    return issubclass(type(value), _CHANGED_BY_METHODS)
 
 
 def _value_at(fn: FunctionType, path: Path) -> Any:
@@ -233,7 +240,10 @@ def _attribute(value: Any, name: str) -> Any:
             return ABSENT if kind is type else _of_object(value, name, {})
         if issubclass(type(found), classmethod):
             return _bind(found.__func__, value)
-        return found.__func__ if issubclass(type(found), staticmethod) else found
+        if issubclass(type(found), staticmethod):
+            return found.__func__
+        hook = _of_class(type(found), "__get__")
+        return BoundFunction(hook, (found, None, value)) if type(hook) is FunctionType else found
     return _of_object(value, name, _own_attributes(value))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from cascade._core.expr.task import Task
 from cascade.cache.fingerprint import Walk, fingerprint
-from cascade.cache.functions import Codes, callable_code, holds_nothing
+from cascade.cache.functions import Codes, callable_code, description, holds_nothing
 from cascade.cache.global_names import find_bound, find_globals
 from cascade.cache.scalars import LEAVES, BoundFunction, Used
 
@@ -58,8 +58,9 @@ class _BoundStandIn:
         return all(reference() is value for reference, value in zip(self._args, bound.args, strict=True))
 
 
-# A function, alone or bound: a reference to it, one to its code, and the stand-ins of the objects that it reads.
-_Held = tuple[Any, Any, list[Any]]
+# A function, alone or bound: a reference to it, one to its code, its description, and the stand-ins of the objects that
+# it reads.
+_Held = tuple[Any, Any, tuple[Any, ...], list[Any]]
 
 
 class _Known:
@@ -69,27 +70,24 @@ class _Known:
         digest: the digest.
     """
 
-    __slots__ = ("_functions", "_names", "digest")
+    __slots__ = ("_functions", "digest")
 
-    def __init__(self, names: tuple[Any, ...], digest: bytes, functions: list[_Held]) -> None:
-        self._names = names
+    def __init__(self, digest: bytes, functions: list[_Held]) -> None:
         self._functions = functions  # the digested function first
         self.digest = digest
 
-    def holds(self, asked: FunctionType, names: tuple[Any, ...]) -> bool:
+    def holds(self, asked: FunctionType) -> bool:
         """Whether the digest is still valid, for a function with the same code."""
-        if names != self._names:
-            return False
         met: FunctionType | BoundFunction | None = asked
-        for fn, code, values in self._functions:
+        for fn, code, said, values in self._functions:
             if met is None and (met := fn()) is None:
                 return False
             if isinstance(met, BoundFunction):
-                if met.fn.__code__ is not code():
+                if met.fn.__code__ is not code() or not _says(met.fn, said):
                     return False
                 found = find_bound(met)
             else:
-                if met.__code__ is not code() or not holds_nothing(met):
+                if met.__code__ is not code() or not holds_nothing(met) or not _says(met, said):
                     return False
                 found = find_globals(met)
             if len(found) != len(values):
@@ -99,6 +97,13 @@ class _Known:
                     return False
             met = None
         return True
+
+
+def _says(fn: FunctionType, said: tuple[Any, ...]) -> bool:
+    try:
+        return description(fn) == said
+    except Exception:  # annotations may raise anything when they are compared
+        return False
 
 
 def _is_held(value: Any, held: Any) -> bool:
@@ -126,15 +131,14 @@ def identity(fn: Callable[..., Any], root: str) -> bytes:
         code = callable_code(fn)
         held = fingerprint(fn, root)
         return held if not code else fingerprint((held, *map(Used, code)))
-    names = fn.__globals__.get("__name__"), fn.__qualname__, fn.__name__, fn.__doc__
     known = _known.get(fn.__code__)
-    if known is not None and known.holds(fn, names):
+    if known is not None and known.holds(fn):
         return known.digest
     walk = Walk(root)
     digest = walk.digest(fn)
     functions = _hold(fn, walk)
     if functions is not None:
-        _known.add(fn.__code__, _Known(names, digest, functions))
+        _known.add(fn.__code__, _Known(digest, functions))
     return digest
 
 
@@ -146,10 +150,11 @@ def _hold(asked: FunctionType, walk: Walk) -> list[_Held] | None:
     for fn, found in walk.functions or [(asked, [])]:
         values = [_stand_in(value) for _, value in found]
         held = _stand_in(fn)
-        code = fn.fn.__code__ if isinstance(fn, BoundFunction) else fn.__code__
+        plain = fn.fn if isinstance(fn, BoundFunction) else fn
         if held is None or None in values or not (isinstance(fn, BoundFunction) or holds_nothing(fn)):
             return None
-        functions.append((held[0], weakref.ref(code), [value[0] for value in values if value]))
+        read = [value[0] for value in values if value]
+        functions.append((held[0], weakref.ref(plain.__code__), description(plain), read))
     return functions
 
 

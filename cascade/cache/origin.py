@@ -21,8 +21,9 @@ _token = secrets.token_hex(16)  # shared with forked processes, which have the s
 def module_name(name: Any) -> Any:
     """Return the identity of a module: its name; for `__main__`, which every program has, that of the program.
 
-    That is the module's name after ``python -m``, else the path of the script, else the command after ``python -c``. An
-    interactive session has an identity of its own, unknown to other processes.
+    That is the name and the path of the module after ``python -m`` (the name alone, if it is of an installed package),
+    else the path of the script, else the command after ``python -c``. An interactive session has an identity of its
+    own, unknown to other processes.
     """
     return _main() if name in MAIN and type(name) is str else name
 
@@ -35,14 +36,16 @@ def is_nameless(name: Any) -> bool:
 def _main() -> str:
     module: Any = sys.modules.get("__main__")
     spec = getattr(module, "__spec__", None)
-    if spec is not None and type(spec.name) is str and spec.name not in MAIN:
-        return spec.name
     file = getattr(module, "__file__", None)
+    place = None
     if type(file) is str and not file.startswith("<"):
-        known = _files.get(file)
-        if known is None:  # cached: the working directory may change later
-            known = _files[file] = f"__main__ of {os.path.realpath(file)}"
-        return known
+        place = _files.get(file)
+        if place is None:  # cached: the working directory may change later
+            place = _files[file] = os.path.realpath(file)
+    if spec is not None and type(spec.name) is str and spec.name not in MAIN:
+        return spec.name if place is None or _is_package_file(place) else f"{spec.name} of {place}"
+    if place is not None:
+        return f"__main__ of {place}"
     given = sys.orig_argv
     if "-c" in given[:-1] and not sys.flags.interactive:
         return f"__main__ of {given[given.index('-c') + 1]}"

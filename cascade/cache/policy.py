@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import blake2b
 from inspect import iscoroutinefunction
 from typing import Any, cast, overload
@@ -119,11 +120,10 @@ class ResultCache:
                 given.outlives = self.blocking
         # The joined parts have a known length, or are encoded so that none is a prefix of another.
         digest = blake2b(self._settings, digest_size=SIZE)
-        digest.update(write(module_name(task.module)) + write(task.name) + identity(task.fn, task.name))
+        digest.update(_written(module_name(task.module), task.name) + identity(task.fn, task.name))
         if self._key is None:
             bound = bind(task.fn, args, kwargs)
-            digest.update(len(bound.names).to_bytes(8, "big"))
-            digest.update(b"".join(map(write, bound.names)))
+            digest.update(len(bound.names).to_bytes(8, "big") + _written(*bound.names))
             digest.update(b"".join(map(write, bound.values, bound.origins)))
         else:
             digest.update(identity(self._key, "key"))
@@ -152,6 +152,12 @@ class ResultCache:
         given = [("ttl", self.ttl), ("key", self._key), ("version", self.version)]
         shown = [f"{name}={value!r}" for name, value in given if value is not None]
         return f"ResultCache({', '.join([*shown, f'store={self.store!r}'])})"
+
+
+@lru_cache(4096)
+def _written(*names: str) -> bytes:
+    """Return the joined encodings of names, which are the same at each call of a task."""
+    return b"".join(map(write, names))
 
 
 _warned: set[str] = set()

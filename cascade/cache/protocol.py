@@ -44,7 +44,7 @@ class CachePolicy(Protocol):
     equal.
 
     If `load` or `save` raises, the log says so once, the call runs, and its result is used but not stored. Only
-    `NoResult` fails the call.
+    `NoResult` fails the call, and a `KeyboardInterrupt` in the main thread, which may be that of the keyboard.
 
     A policy may have another method, ``begin(key)``. The engine calls it after a miss, before the first attempt. It
     returns a function which is called once at the end, with whether `save` got a complete result: after `save`, or

@@ -39,6 +39,7 @@ __all__ = [
     "LEAVES",
     "SIZE",
     "BoundFunction",
+    "Exact",
     "Unhashable",
     "Used",
     "builtin",
@@ -69,6 +70,15 @@ class Used:
 
     It is hashed as far as possible: a part that cannot be hashed counts by its class, and is not an error.
     """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Exact:
+    """A part that must be hashed also where its whole counts only as far as possible; see `Used`."""
 
     __slots__ = ("value",)
 

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cascade._support.failures import describe
+from cascade._support.failures import describe, is_from_keyboard
 from cascade._support.public import public
 from cascade.cache.memory_store import check_bound
 from cascade.cache.protocol import Hit
@@ -113,7 +113,9 @@ class DiskStore:
             return None
         try:
             hit = Hit(pickle.loads(data))
-        except (Exception, GeneratorExit, SystemExit) as error:  # classes of the value may raise anything
+        except BaseException as error:  # classes of the value may raise anything
+            if is_from_keyboard(error):
+                raise
             self._drop(key, f"cannot be unpickled: {describe(error)}")
             return None
         self._touch(key)
@@ -123,7 +125,9 @@ class DiskStore:
         """Store a value under a key until ``expires`` (seconds; None: without end)."""
         try:
             data = pickle.dumps(value, protocol=5)
-        except (Exception, GeneratorExit, SystemExit) as error:  # classes of the value may raise anything
+        except BaseException as error:  # classes of the value may raise anything
+            if is_from_keyboard(error):
+                raise
             self._warn_once(
                 "value", f"a `{type(value).__name__}` cannot be pickled and is not stored: {describe(error)}"
             )

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.fork import in_child
-from cascade._support.failures import exc_info, is_a
+from cascade._support.failures import exc_info, is_a, is_from_keyboard
 from cascade._support.threads import call_in_executor
 from cascade.cache.pending_result import PendingResult
 from cascade.cache.protocol import Hit, NoResult
@@ -167,12 +167,18 @@ def _save(
 
 
 def _call_policy(policy: CachePolicy, method: str, *arguments: Any) -> Hit | None:
-    """Call a method of a policy. An `Exception` that it raises is logged once and counts as a miss."""
+    """Call a method of a policy. An exception that it raises is logged once and counts as a miss.
+
+    So does one that is no `Exception`, such as a `CancelledError` of a class that is unpickled: it must not cancel the
+    run. Only `NoResult`, and what may be an interrupt from the keyboard, are raised.
+    """
     try:
         hit = getattr(policy, method)(*arguments)
     except NoResult:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if is_from_keyboard(error):
+            raise
         kind = type(policy).__name__
         _warn_once(policy, method, error, f"{kind}.{method} has failed, and its calls run uncached")
         return None
@@ -182,7 +188,7 @@ def _call_policy(policy: CachePolicy, method: str, *arguments: Any) -> Hit | Non
     return hit
 
 
-def _warn_once(policy: CachePolicy, method: str, error: Exception, text: str) -> None:
+def _warn_once(policy: CachePolicy, method: str, error: BaseException, text: str) -> None:
     """Log what is wrong with a cache, once for each kind of policy, method and error."""
     what = type(policy), method, type(error)
     if what not in _warned:

@@ -113,10 +113,9 @@ class Callbacks:
             resources.check(template.resources)
             for name in template.resources_outside_calls:
                 if resources.scope_of(name) == "call":
-                    raise ResourceError(
-                        f"resource {name!r} of scope 'call' must be an argument of a call, got it elsewhere; "
-                        f"pass it as an argument of its own, or give it the scope 'run'"
-                    )
+                    from cascade.resources.binding import outside_call
+
+                    raise ResourceError(outside_call(name))
         if run._extras is not None and run._extras.leaders:
             for leader in run._extras.leaders:
                 leader.ask(template.resources, specs)

@@ -249,12 +249,7 @@ class Engine:
                 `ExceptionGroup` if several tasks failed at once. By then no task of the run is running.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        started = self.start(target, params=params)
-        try:
-            return await started
-        except asyncio.CancelledError:
-            started._return_messages()
-            raise
+        return await self.start(target, params=params)._join(returns_messages=True)
 
     async def aclose(self) -> None:
         """Cancel and await the runs that have not ended, and stop the workers. No run can be started afterwards.
@@ -263,9 +258,9 @@ class Engine:
             EngineStateError: the engine is in use on another event loop; it stays open.
             BaseException: the exception of a teardown of an engine resource. By then everything else has ended.
         """
-        self._driver.attach()
-        self._driver.closed = True
-        await self._stop(None)
+        with self._driver.shutting_down():
+            self._driver.closed = True
+            await self._stop(None)
 
     async def __aenter__(self) -> Engine:
         if self._driver.closed:
@@ -276,12 +271,8 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._driver.attach()
-        self._driver.refuses_restarts = True
-        try:
+        with self._driver.shutting_down():
             await self._stop(error)
-        finally:
-            self._driver.refuses_restarts = False
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -389,7 +380,8 @@ class Engine:
             driver.refuses_runs = False
         interrupted, wrong = await driver.release()
         cancelled = cancelled if interrupted is None else interrupted
-        driver.workers.close()
+        interrupted = await driver.close_workers()
+        cancelled = cancelled if interrupted is None else interrupted
         if len(self.templates.files):
             await driver.call_in_thread(self.templates.files.flush)  # the thread finishes even if this is cancelled
         driver.detach()

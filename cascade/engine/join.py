@@ -11,7 +11,17 @@ from cascade._support.futures import settle
 from cascade.engine.call_graph import link
 from cascade.exceptions import EngineStateError
 
-__all__ = ["AllDone", "AwaitGraph", "Awaited", "AwaitedRun", "Cancellable", "DoneCallback", "RunFuture", "call_all"]
+__all__ = [
+    "AllDone",
+    "AwaitGraph",
+    "Awaited",
+    "AwaitedRun",
+    "Cancellable",
+    "DoneCallback",
+    "RunFuture",
+    "call_all",
+    "mark_shared",
+]
 
 
 class AwaitedRun(Protocol):
@@ -69,13 +79,27 @@ def call_all(callbacks: Iterable[DoneCallback], run: AwaitedRun) -> None:
         raise wrong
 
 
+def mark_shared(callbacks: Sequence[DoneCallback]) -> None:
+    """Mark the futures among the done callbacks of a run if something else awaits its value as well."""
+    takers = [callback for callback in callbacks if not isinstance(callback, AllDone)]
+    if len(takers) > 1:
+        for taker in takers:
+            if isinstance(taker, RunFuture):
+                taker.shared = True
+
+
 class RunFuture(asyncio.Future[None]):
-    """A future for the end of a run or population. Cancelling it cancels those; it is done when they have ended."""
+    """A future for the end of a run or population. Cancelling it cancels those; it is done when they have ended.
+
+    Attributes:
+        shared: whether the run had other done callbacks that take its value.
+    """
 
     def __init__(self, awaited: Cancellable, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._awaiter = asyncio.current_task(loop)
         self._awaited = awaited
+        self.shared = False
         self._cancelled = False
         self._ended = False
 

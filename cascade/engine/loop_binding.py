@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cascade.templates.cache import Templates
     from cascade.workers.workers import Workers
 
-__all__ = ["LoopBinding", "runs_here"]
+__all__ = ["LoopBinding", "attempt", "runs_here"]
 
 _logger = logging.getLogger("cascade")
 _inherited: list[object] = []  # state of the parent process: kept, as freeing it could tear resources down
@@ -61,7 +61,7 @@ class LoopBinding:
         context: the `contextvars.Context` of turns and of the engine's resources.
         await_graph: which asyncio tasks await which runs.
         closed: whether the engine was closed, so that no run can be started.
-        refuses_restarts: whether failed members of populations stay failed: the engine is shutting down.
+        refuses_restarts: whether failed members of populations stay failed: their event loop was closed.
         refuses_runs: whether no run can be started: the engine awaits its last runs.
     """
 
@@ -78,6 +78,7 @@ class LoopBinding:
         self.closed = False
         self.refuses_restarts = False
         self.refuses_runs = False
+        self._shutdowns = 0  # how many asyncio tasks are shutting the engine down
         self.loop: asyncio.AbstractEventLoop | None = None
         self._lock = new_lock()  # held while the event loop is changed
         self._bound_loop: asyncio.AbstractEventLoop | None = None
@@ -137,9 +138,22 @@ class LoopBinding:
         ``async with`` block is left. So no other thread takes the engine away from code that runs on its loop, and
         that code needs no lock. If several threads bind at once, one succeeds and the others get `EngineStateError`.
         """
-        loop_ready = self._join_clock(loop)
+        self._hold(loop, self._join_clock(loop))
+
+    def _hold(self, loop: asyncio.AbstractEventLoop, loop_ready: Sized | None) -> None:
+        """Do the same for a loop that keeps the engine's time, or on which the engine only shuts down.
+
+        The binding is read, checked and changed under the lock, so that no thread acts on a binding of another one.
+
+        Args:
+            loop: the event loop that is running in this thread.
+            loop_ready: as `_join_clock` returns it.
+        """
+        before = self.loop  # released after the lock: code of the user may run when an event loop is freed
         with self._lock:
             home = self._bound_loop
+            if home is loop:  # another thread has just failed to take it
+                return
             if home is not None:
                 self._check_free(home)
                 # Code that begins to run on the old loop from here on finds the engine unbound, and waits for the
@@ -150,15 +164,25 @@ class LoopBinding:
                     self._check_free(home)
                 except EngineStateError:
                     self._bound_loop = home
-                    home.call_soon_threadsafe(self._turn_on, home)
+                    with suppress(RuntimeError):  # closed meanwhile
+                        home.call_soon_threadsafe(self._turn_on, home)
                     raise
             self._bound_loop = self.loop = loop
             self._thread = threading.get_ident()
+            self._shutdowns = 0  # what was shutting down has ended with its event loop
             self._cancel_callbacks()
+        del before, home
         left = self._take_lost()
         self.scheduler.reset(loop_ready)
         self.services.clear_limits()
         self._abandon(*left)
+
+    def _is_held(self) -> bool:
+        """Whether the engine is bound to the event loop that is running in this thread.
+
+        Then no other thread takes it before that loop stops running or the engine is released here.
+        """
+        return self._bound_loop is not None and self._bound_loop is _get_running_loop()
 
     def _check_free(self, home: asyncio.AbstractEventLoop) -> None:
         """Raise `EngineStateError` if the engine is in use on ``home``, which is not the running event loop."""
@@ -198,6 +222,7 @@ class LoopBinding:
         _inherited.append((self._runs, self.await_graph, self._background_tasks, self.loop, self.scheduler))
         self._bound_loop = self.loop = self._turn_handle = self._alarm = None
         self._turn_due = self.refuses_restarts = self.refuses_runs = False
+        self._shutdowns = 0
         self._runs = {}
         self.await_graph = AwaitGraph()
         self._background_tasks = set()
@@ -301,7 +326,8 @@ class LoopBinding:
 
     def may_restart(self) -> bool:
         """Whether a failed run may be started again: the engine is open and not shutting down."""
-        return not (self.closed or self.refuses_restarts or self.loop is None or self.loop.is_closed())
+        stops = self.closed or self.refuses_restarts or self._shutdowns
+        return not (stops or self.loop is None or self.loop.is_closed())
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
         """Return the engine's event loop, for code that runs on it. See `Host.running_loop`."""
@@ -320,7 +346,7 @@ class LoopBinding:
         if self.clock.is_virtual:
             return function(*arguments)
         loop = asyncio.get_running_loop()
-        value, error = await call_in_executor(loop, None, _attempt, function, *arguments)
+        value, error = await call_in_executor(loop, None, attempt, function, *arguments)
         if error is not None:
             raise error
         return value
@@ -379,17 +405,20 @@ class LoopBinding:
     async def release(self) -> tuple[asyncio.CancelledError | None, BaseException | None]:
         """Wait for the background tasks, and tear down the engine's resources.
 
+        If the engine is not bound to the event loop that is running in this thread, nothing happens: it may be in use
+        in another thread.
+
         Returns:
             The cancellation of this call, and the exception of a teardown; each None if there was none.
         """
         cancelled = None
-        while self._background_tasks:
+        while self._background_tasks and self._is_held():
             try:
                 done, _ = await asyncio.wait(self._background_tasks)
                 self._background_tasks -= done  # their done callbacks may not have been called yet
             except asyncio.CancelledError as error:
                 cancelled = error
-        scope = self.services.take_scope()
+        scope = self.services.take_scope() if self._is_held() else None
         wrong = None
         if scope is not None:
             try:
@@ -408,7 +437,7 @@ class LoopBinding:
         self.report("a resource of the engine failed in its teardown", wrong)
 
 
-def _attempt(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
+def attempt(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
     """Return the value or the exception of a call as values: an asyncio future does not take every exception."""
     try:
         return function(*arguments), None

@@ -7,14 +7,18 @@ cannot do itself comes back here: starting coroutines and workers, and ending ru
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.failures import another
 from cascade.engine.join import AllDone
-from cascade.engine.loop_binding import LoopBinding, runs_here
+from cascade.engine.loop_binding import LoopBinding, attempt, runs_here
 from cascade.exceptions import InternalError
 
 if TYPE_CHECKING:
@@ -168,7 +172,10 @@ class LoopDriver(LoopBinding):
             self._turn()
 
     def wake(self) -> None:
-        """Schedule a turn: a run has become ready while none was scheduled. Called from any thread."""
+        """Schedule a turn: a run has become ready while none was scheduled. Called from any thread.
+
+        If this raises, the core calls it once more.
+        """
         loop = self.loop
         if loop is None or loop.is_closed():
             return
@@ -181,11 +188,8 @@ class LoopDriver(LoopBinding):
                 if not isinstance(error, RuntimeError):  # closed meanwhile
                     raise
         else:
-            try:
-                self._turn_handle = loop.call_soon(self._turn, context=self.context)
-                self._turn_due = True
-            except BaseException as error:
-                self._retry_turn(error)
+            self._turn_handle = loop.call_soon(self._turn, context=self.context)
+            self._turn_due = True
 
     def _retry_turn(self, error: BaseException) -> None:
         """Schedule a turn once more, after `call_soon` has raised. If it fails again, the next `wake` schedules one.
@@ -209,26 +213,32 @@ class LoopDriver(LoopBinding):
     def take_turn(self) -> None:
         """Schedule a turn, in which virtual time passes if no run is ready."""
         if not self._turn_due:
-            self.wake()
+            try:
+                self.wake()
+            except BaseException as error:
+                self._retry_turn(error)
 
     # ------------------------------------------------------------------------------------------- the end
 
-    def attach(self) -> None:
-        """Move to the event loop that is running in this thread, to shut down there.
+    @contextmanager
+    def shutting_down(self) -> Iterator[None]:
+        """Bind the engine to the event loop that is running in this thread, to shut down there.
 
-        Runs on a loop that was closed fail.
+        Runs on a loop that was closed fail. While the block lasts, failed members of populations are not restarted.
 
         Raises:
             EngineStateError: the engine is in use on another event loop.
         """
-        home = self._bound_loop
-        if home is None or home is asyncio.get_running_loop():
-            return
-        with self._lock:
-            self._check_free(home)
-            self._bound_loop = None
-            self._cancel_callbacks()
-        self._abandon(*self._take_lost())
+        loop = asyncio.get_running_loop()
+        if loop is not self._bound_loop:
+            keeps_time = not self.clock.is_virtual or getattr(loop, "clock", None) is self.clock
+            self._hold(loop, self._join_clock(loop) if keeps_time else ())  # to shut down takes no time
+        self._shutdowns += 1
+        try:
+            yield
+        finally:
+            if self._shutdowns and self._bound_loop is loop:
+                self._shutdowns -= 1
 
     async def end_runs(self) -> asyncio.CancelledError | None:
         """Cancel and await the runs that have not ended.
@@ -251,11 +261,55 @@ class LoopDriver(LoopBinding):
                     cancelled = error
         return cancelled
 
+    async def close_workers(self) -> asyncio.CancelledError | None:
+        """Stop the workers. Their end is awaited in a thread: the loop must go on if one of them needs long for it.
+
+        Returns:
+            The cancellation of this call, which is raised later; the thread goes on then. None: there was none.
+        """
+        wait = self.workers.detach()
+        if wait is None:
+            return None
+        if self.clock.is_virtual:  # its loop does not wait for threads
+            wait()
+            return None
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[BaseException | None] = loop.create_future()
+
+        def finish() -> None:
+            _, error = attempt(wait)
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(_settle, ended, error)
+
+        # Not a thread of the loop's executor: `asyncio.run` would wait for it at its end, also after a cancellation.
+        thread = threading.Thread(target=finish, name="cascade-close", daemon=True)
+        try:
+            Context().run(thread.start)
+        except RuntimeError:  # no thread can be started
+            finish()
+        try:
+            error = await ended
+        except asyncio.CancelledError as cancelled:
+            return cancelled
+        if error is not None:
+            raise error
+        return None
+
     def detach(self) -> None:
-        """Release the event loop, so that the engine can be used on another one; not while it has runs."""
-        if not self._runs:
-            self._bound_loop = None
-            self._cancel_callbacks()
+        """Release the event loop at the end of shutting down, so that the engine can be used on another one.
+
+        The engine stays bound while it has runs, and while another asyncio task is shutting it down.
+        """
+        with self._lock:
+            if self._is_held() and not self._runs and self._shutdowns == 1:
+                self._shutdowns = 0
+                self._bound_loop = None
+                self._cancel_callbacks()
+
+
+def _settle(ended: asyncio.Future[BaseException | None], error: BaseException | None) -> None:
+    if not ended.done():
+        ended.set_result(error)
 
 
 def _ring(known: weakref.ref[LoopDriver]) -> None:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
-from cascade._core.run.mailbox import Received
 from cascade._support.public import public
-from cascade.engine.join import DoneCallback, RunFuture, call_all
+from cascade.engine.join import DoneCallback, RunFuture, call_all, mark_shared
 from cascade.engine.run_extras import RunExtras
 from cascade.exceptions import EngineStateError, TaskSkippedError
 
@@ -131,7 +130,13 @@ class Run(Evaluation):
             else:
                 self._host.report(f"the exception of run {self.id} was never retrieved", error)
 
-    async def _join(self) -> Any:
+    async def _join(self, *, returns_messages: bool = False) -> Any:
+        """Await its end.
+
+        Args:
+            returns_messages: on cancellation, whether messages in its value go back to their channels, if this call
+                is all that awaits the run.
+        """
         if not self._finished:
             join = RunFuture(self, self._host.running_loop())
             self._add_done_callback((join,))
@@ -139,17 +144,19 @@ class Run(Evaluation):
                 with self._host.await_graph.record(self):
                     await join
             except asyncio.CancelledError as cancelled:
+                if returns_messages and not (join.shared or self._retrieved):
+                    self._return_messages()
                 self._retrieved = True
                 raise cancelled from (self._error(self._errors) if self._errors else None)
         return self.result()
 
     def _return_messages(self) -> None:
-        """Return received messages to their channels: the value came too late, and nothing else can retrieve it."""
-        if not self._finished or self._errors or self._interrupted:
+        """Return messages to their channels that the run has received and no task was given: the value is not used."""
+        if not self._finished:
             return
-        for each in reversed(self._value if type(self._value) is list else [self._value]):
-            if type(each) is Received and each.channel is not None:
-                each.channel.unreceive(each.message)
+        for each in reversed(self._take_unseen()):
+            assert each.channel is not None
+            each.channel.unreceive(each.message)
 
     # ------------------------------------------------------------------------------------- callbacks at its end
 
@@ -177,6 +184,7 @@ class Run(Evaluation):
             if len(callbacks) == 1:
                 callbacks[0]._run_ended(self)
             else:
+                mark_shared(callbacks)
                 call_all(callbacks, self)
 
     @property

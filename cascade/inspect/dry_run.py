@@ -23,6 +23,7 @@ from cascade.graph.path import locate
 from cascade.inspect.fold import part
 from cascade.inspect.forecast import NEAR, Forecast, Runs, forecast
 from cascade.inspect.policy_text import amount, describe
+from cascade.resources.binding import outside_call
 from cascade.templates.cache import default_templates
 
 if TYPE_CHECKING:
@@ -236,10 +237,7 @@ class _DryRunner:
             for member in binding.order:
                 found.setdefault(member.name, PlannedResource(member.name, member.scope, True))
             if binding.scope == "call" and name in self.template.resources_outside_calls:
-                self.problems.append(
-                    f"resource {name!r} must be an argument of a call, as each call has its own; "
-                    f"got it inside something else"
-                )
+                self.problems.append(outside_call(name))
         return tuple(found.values())
 
     def _node(self, index: int) -> PlannedNode:

@@ -139,6 +139,7 @@ def _waking(future: asyncio.Future[None]) -> Callable[[], bool]:
 
     def settle() -> None:
         if not future.done():
+            _check_room(_FRAMES)  # without it the future would be done, and what awaits it would never be woken
             future.set_result(None)
 
     def wake() -> bool:
@@ -154,3 +155,12 @@ def _waking(future: asyncio.Future[None]) -> Callable[[], bool]:
         return True
 
     return wake
+
+
+_FRAMES = 6  # of asyncio, to schedule what awaits a future
+
+
+def _check_room(frames: int) -> None:
+    """Raise `RecursionError` if there is no room on the stack for so many calls."""
+    if frames:
+        _check_room(frames - 1)

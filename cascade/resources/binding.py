@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from cascade.exceptions import ResourceError
 from cascade.resources.provider import LIFETIMES, Resource, ScopeKind, Value
 
-__all__ = ["Binding", "check_lifetimes"]
+__all__ = ["Binding", "check_lifetimes", "outside_call"]
 
 
 class Binding:
@@ -61,3 +61,11 @@ def check_lifetimes(path: Iterable[str], provider: Resource | Value, needs: Iter
                 f"resource `{name}` of scope {provider.scope} needs `{need.name}` of scope {need.scope}, "
                 f"which does not last as long - at {' -> '.join([*names, need.name])}"
             )
+
+
+def outside_call(name: str) -> str:
+    """Return the message for a resource of scope "call" that is used elsewhere than as an argument of a call."""
+    return (
+        f"resource {name!r} of scope 'call' must be an argument of a call, got it elsewhere; "
+        f"pass it as an argument of its own, or give it the scope 'run'"
+    )

@@ -61,8 +61,11 @@ class Registry:
                 raise TypeError(f"name must be given for a value of type `{type(provider).__name__}`, got None")
             name = provider.name
         with self._lock:
-            self._registered[name] = self._provider_of(provider, name)
+            given = self._provider_of(provider, name)
+            before = self._registered.get(name), self._bindings
+            self._registered[name] = given
             self._changed()
+        del before  # after the lock: destructors of the user's objects may run, take long, or wait for other threads
 
     def override(self, name: str, provider: Any) -> AbstractContextManager[None]:
         """Return a context manager within which a name has another provider. Overrides nest.
@@ -173,14 +176,18 @@ class Registry:
     def add_override(self, layer: tuple[str, Resource | Value]) -> None:
         """Start an override."""
         with self._lock:
+            before = self._bindings
             self._overrides = [*self._overrides, layer]
             self._changed()
+        del before  # after the lock, as in `register`
 
     def remove_override(self, layer: tuple[str, Resource | Value]) -> None:
         """End an override. Overrides may end in any order."""
         with self._lock:
+            before = self._overrides, self._bindings
             self._overrides = [found for found in self._overrides if found is not layer]
             self._changed()
+        del before  # after the lock, as in `register`
 
     def _changed(self) -> None:
         self.version += 1

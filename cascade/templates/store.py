@@ -87,7 +87,9 @@ class Store:
             _logger.info("`%s` has the older format %d: no templates are loaded", file.path, file.format)
         place = os.path.realpath(path)
         with self._lock:
+            before = self.files  # released after the lock: this closes a file that is replaced
             self.files = [file, *(other for other in self.files if os.path.realpath(other.path) != place)]
+        del before
         return len(file)
 
     def find(self, key: bytes, digest: bytes, most: int) -> Stored | None:

@@ -102,9 +102,18 @@ class ThreadExecutor:
 
     def close(self) -> None:
         """Cancel the calls that have not begun, wait for the others. A later `submit` starts new threads."""
+        if (wait := self.detach()) is not None:
+            wait()
+
+    def detach(self) -> Callable[[], object] | None:
+        """Begin what `close` does; return a function that waits for its end; None: it has ended."""
         pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        if pool is None:
+            return None
+        if pool.threads != pool.idle:
+            return pool.close
+        pool.close()  # its threads only have to return
+        return None
 
     def _call(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         function: Callable[..., Any] = task.fn
@@ -185,10 +194,17 @@ class ProcessExecutor:
             self._pool.abandon(future)
 
     def close(self) -> None:
-        """Cancel the calls that have not begun, wait for running ones, save abandoned ones, and end the processes."""
+        """Cancel the calls that have not begun, wait for running ones, save abandoned ones, and end the processes.
+
+        A process that does not exit within `cascade.workers.process_pool.GRACE` after its last call is killed.
+        """
+        if (wait := self.detach()) is not None:
+            wait()
+
+    def detach(self) -> Callable[[], object] | None:
+        """Begin what `close` does; return a function that waits for its end; None: it has ended."""
         pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        return None if pool is None else pool.close
 
 
 def check_count(count: object, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import multiprocessing
 import os
 import sys
@@ -20,9 +21,14 @@ from typing import Any
 from cascade._support.failures import another, set_cause
 from cascade._support.forks import reset_in_children
 from cascade.exceptions import WorkerError
-from cascade.workers.worker_result import make_call, unpack
+from cascade.workers.thread_pool import ThreadPool
+from cascade.workers.worker_process import end_with_parent
+from cascade.workers.worker_result import WorkerResult, is_plain, make_call, unpack
 
-__all__ = ["ProcessPool", "WorkerDiedError"]
+__all__ = ["GRACE", "ProcessPool", "WorkerDiedError"]
+
+GRACE = 5.0
+"""Seconds that a worker process has for its exit when the pool is closed and no call runs in it; then it is killed."""
 
 _SHOWN = 5  # running calls that a message names
 
@@ -62,6 +68,7 @@ class ProcessPool:
         self._waiting: deque[tuple[Future[Any], bytes, str]] = deque()
         self._current: _Generation | None = None
         self._retired: set[_Generation] = set()
+        self._unpacker = _Unpacker()
         self._lock = threading.RLock()  # reentrant: a done callback of a call that fails here may submit another
 
     def submit(self, call: bytes, task: str) -> Future[Any]:
@@ -92,23 +99,27 @@ class ProcessPool:
             for generation in (self._current, *self._retired):
                 if generation is not None and generation.abandon(future):
                     self._retire(generation)
+        self._unpacker.abandon(future)
         self._feed()
 
     def close(self) -> None:
         """Cancel the calls that have not begun, wait for the running ones, save abandoned ones, and end all processes.
 
-        A later `submit` starts new processes.
+        A process without a call that does not exit within `GRACE`, such as one with a thread of its own, is killed. A
+        later `submit` starts new processes.
         """
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
             if self._current is not None:
                 self._retire(self._current)
             generations, self._retired = self._retired, set()
+            unpacker, self._unpacker = self._unpacker, _Unpacker()
         for future, *_ in waiting:
             if future.cancel():
                 future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would not return
         for generation in generations:
-            generation.join()
+            generation.join(GRACE)
+        unpacker.close()
 
     def _retire(self, generation: _Generation) -> None:
         generation.retire()
@@ -121,6 +132,7 @@ class ProcessPool:
 
         Other calls wait here, not in the executor, which would mark a call as running that waits behind another one.
         """
+        failed: list[tuple[Future[Any], Exception]] = []
         with self._lock:
             while self._waiting and (self._current is None or len(self._current.calls) < self._max_processes):
                 future, call, task = self._waiting.popleft()
@@ -128,7 +140,9 @@ class ProcessPool:
                     try:
                         self._hand_over(future, call, task)
                     except Exception as error:  # no process can be started
-                        future.set_exception(error)
+                        failed.append((future, error))
+        for future, failure in failed:  # after the lock: this calls done callbacks
+            future.set_exception(failure)
 
     def _hand_over(self, future: Future[Any], call: bytes, task: str) -> None:
         if self._current is not None:
@@ -137,9 +151,53 @@ class ProcessPool:
                 return
             except BrokenExecutor:  # a process died
                 self._retire(self._current)
-        generation = _Generation(self._max_processes, self._feed)
+        generation = _Generation(self._max_processes, self._feed, self._unpacker)
         generation.call(future, call, task)
         self._current = generation
+
+
+class _Unpacker:
+    """Completes futures with the outcomes of worker processes.
+
+    The executor's only thread must not unpickle what runs code of the user, such as a model that is loaded: the
+    results of all other calls would wait. That is done in threads, and an outcome that takes no time at once.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPool(name="cascade-unpickle")
+        self._waiting: dict[Future[Any], Future[None]] = {}  # by the future that it completes
+
+    def complete(self, future: Future[Any], packed: WorkerResult) -> None:
+        """Complete the future of a call with its outcome, now or later."""
+        if is_plain(packed):
+            _complete(future, packed)
+            return
+        try:
+            working = self._threads.submit(_complete, future, packed)
+        except RuntimeError:  # no thread can be started
+            _complete(future, packed)
+            return
+        self._waiting[future] = working
+        working.add_done_callback(lambda _: self._waiting.pop(future, None))
+
+    def abandon(self, future: Future[Any]) -> None:
+        """Stop waiting for the outcome of a call, if it is being unpickled."""
+        working = self._waiting.pop(future, None)
+        if working is not None:
+            self._threads.abandon(working)
+
+    def close(self) -> None:
+        """Wait for the outcomes that are not abandoned."""
+        concurrent.futures.wait(list(self._waiting.values()))
+        self._threads.close()
+
+
+def _complete(future: Future[Any], packed: WorkerResult) -> None:
+    value, failure = unpack(packed)
+    if failure is None:
+        future.set_result(value)
+    else:
+        future.set_exception(failure)
 
 
 def default_processes() -> int:
@@ -192,21 +250,23 @@ class _Generation:
     Args:
         size: how many processes.
         freed: called when a call has ended, so that a process is free.
+        unpacker: completes the futures of calls that have ended.
 
     Attributes:
         calls: the futures of the running calls, abandoned ones included, with descriptions of the calls.
     """
 
-    def __init__(self, size: int, freed: Callable[[], None]) -> None:
+    def __init__(self, size: int, freed: Callable[[], None], unpacker: _Unpacker) -> None:
         self.calls: dict[Future[Any], str] = {}
         self._at_work_at_death: list[str] | None = (
             None  # descriptions of the calls that ran when a process died; None: none died
         )
         self._abandoned: set[Future[Any]] = set()
         self._retired = False
-        self._ended = False
+        self._ended = threading.Event()
         self._freed = freed
-        self._executor = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"))
+        self._unpacker = unpacker
+        self._executor = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"), end_with_parent)
         # A private attribute, which `shutdown` clears. Without it abandoned calls are not killed: no other harm.
         self._processes: dict[int, Any] = getattr(self._executor, "_processes", None) or {}
         self._manager: threading.Thread | None = None
@@ -254,11 +314,20 @@ class _Generation:
     @property
     def gone(self) -> bool:
         """Whether it is shut down and its processes have exited."""
-        return self._ended and (self._manager is None or not self._manager.is_alive())
+        return self._ended.is_set() and (self._manager is None or not self._manager.is_alive())
 
-    def join(self) -> None:
-        """Wait until the processes have exited. Only after `retire`."""
-        if self._manager is not None and self._manager is not threading.current_thread():
+    def join(self, grace: float) -> None:
+        """Wait until the processes have exited. Only after `retire`.
+
+        Args:
+            grace: seconds that a process has for its exit, from the end of the last call on; then it is killed.
+        """
+        if self._manager is None or self._manager is threading.current_thread():
+            return
+        self._ended.wait()
+        self._manager.join(grace)
+        if self._manager.is_alive():
+            self._kill()
             self._manager.join()
 
     def _end(self, future: Future[Any], inner: Future[Any]) -> None:
@@ -270,17 +339,10 @@ class _Generation:
             task = self.calls.pop(future)
             self._abandoned.discard(future)
             ends = self._take_end()
-        value, failure = None, None
         if error is None:
-            value, failure = unpack(inner.result())
-        elif isinstance(error, BrokenExecutor):
-            failure = self._death(task, error)
+            self._unpacker.complete(future, inner.result())
         else:
-            failure = another(error)
-        if failure is None:
-            future.set_result(value)
-        else:
-            future.set_exception(failure)
+            future.set_exception(self._death(task, error) if isinstance(error, BrokenExecutor) else another(error))
         if isinstance(error, BrokenExecutor):  # the executor holds its lock during this callback
             thread = threading.Thread(target=self._after_call, args=(ends,), name="cascade-process-pool", daemon=True)
             Context().run(thread.start)
@@ -311,13 +373,17 @@ class _Generation:
 
     def _take_end(self) -> bool:
         """Return True, once, when it must be shut down: it is retired and all running calls are abandoned."""
-        if not self._retired or self._ended or not self.calls.keys() <= self._abandoned:
+        if not self._retired or self._ended.is_set() or not self.calls.keys() <= self._abandoned:
             return False
-        self._ended = True
+        self._ended.set()
         return True
 
     def _shut_down(self) -> None:
         self._executor.shutdown(wait=False)
         if self.calls:
-            for process in tuple(self._processes.values()):
+            self._kill()
+
+    def _kill(self) -> None:
+        for process in tuple(self._processes.values()):
+            with suppress(ValueError):  # closed: it has exited
                 process.kill()

@@ -19,8 +19,9 @@ __all__ = ["Executor"]
 class Executor(Protocol):
     """Calls sync tasks outside the event loop's thread, for one engine.
 
-    The engine uses it in its event loop's thread; futures may complete in any thread. An executor whose calls are made
-    in this process should make each in a copy of the `contextvars` context in which it was submitted.
+    The engine submits and abandons calls in its event loop's thread; it calls `close` in another thread, as that may
+    wait. Futures may complete in any thread. An executor whose calls are made in this process should make each in a
+    copy of the `contextvars` context in which it was submitted.
 
     >>> from cascade.workers.executors import ThreadExecutor
     >>> isinstance(ThreadExecutor(), Executor)

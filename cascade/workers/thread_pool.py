@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import Context
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from cascade._support.forks import reset_in_children
@@ -144,8 +145,11 @@ class _SharedState:
     """
 
     def __init__(self, pool: ThreadPool, max_threads: int, name: str) -> None:
-        queue: SimpleQueue[_Call | None] = SimpleQueue()  # None: a thread must check whether to end
+        # One item for each call, and one when the threads must check whether to end. The calls are not in it: an
+        # asynchronous exception between two instructions would lose what the thread has just taken from it.
+        queue: SimpleQueue[None] = SimpleQueue()
         self.queue = queue
+        self._calls: deque[_Call] = deque()  # those that wait, cancelled ones included
         # The callback runs wherever the pool is freed, perhaps in a thread that holds the lock: it may use the queue
         # only.
         self.pool = weakref.ref(pool, lambda _: queue.put(None))
@@ -155,9 +159,7 @@ class _SharedState:
         self.threads: set[_Thread] = set()  # those of abandoned calls not included
         self._started = 0  # threads in total, for their names
         self._starting = 0
-        self._idle = 0  # threads in `threads` without a call, those that are being started included
-        self._queued = 0  # calls in the queue, cancelled ones included
-        self._working: dict[Future[Any], _Thread] = {}
+        self._working: dict[Future[Any], _Thread] = {}  # threads in `threads` that have a call
         self._lock = threading.RLock()  # reentrant: finalizers that run under it may submit calls
 
     # ------------------------------------------------------------------------------------------- called by the pool
@@ -167,8 +169,8 @@ class _SharedState:
         with self._lock:
             if self.closed:
                 raise RuntimeError("cannot submit a call: the thread pool is closed")
-            self.queue.put(call)
-            self._queued += 1
+            self._calls.append(call)
+            self.queue.put(None)
             failure = self._grow()
         if failure is not None and call.future.cancel():
             raise failure
@@ -184,9 +186,7 @@ class _SharedState:
             thread.over.set()
             failure = None if self.closed else self._grow()
             stranded = [] if failure is None else self._drain()
-        for call in stranded:
-            if call.future.set_running_or_notify_cancel():
-                call.future.set_exception(failure)
+        _fail(stranded, failure)
 
     def close(self, wait: bool) -> None:
         """Cancel the calls that wait, let the threads end, and wait for them."""
@@ -195,9 +195,7 @@ class _SharedState:
             unwanted = self._drain()
             threads = tuple(self.threads)
             self.queue.put(None)
-        for call in unwanted:
-            if call.future.cancel():
-                call.future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would not return
+        _fail(unwanted, None)
         if not wait:
             return
         for thread in threads:
@@ -209,60 +207,74 @@ class _SharedState:
     def idle_and_alive(self) -> int:
         """How many threads wait for a call; threads that are being started are not counted."""
         with self._lock:
-            return self._idle - self._starting
+            return self._idle() - self._starting
 
     # ---------------------------------------------------------------------------------------- called by its threads
 
-    def begin(self, call: _Call, thread: _Thread) -> bool:
-        """Called by a thread that has taken a call; return whether to make it: it may have been cancelled."""
+    def begin(self, thread: _Thread) -> _Call | None:
+        """Called by a thread that has taken an item of the queue; return the call to make, or None."""
         with self._lock:
-            self._queued -= 1
-            wanted = call.future.set_running_or_notify_cancel()
-            if wanted:
-                self._idle -= 1
-                self._working[call.future] = thread
-            return wanted
+            if not self._calls:
+                return None
+            call = thread.call = self._calls[0]  # kept there before it is removed here: it must not be lost
+            self._calls.popleft()
+            if not call.future.set_running_or_notify_cancel():  # it was cancelled
+                thread.call = None
+                return None
+            self._working[call.future] = thread
+            return call
 
     def end(self, future: Future[Any], thread: _Thread) -> bool:
         """Called by a thread that has made a call; return whether it stays in the pool: it may have been abandoned."""
         with self._lock:
-            if self._working.pop(future, None) is None:  # it was abandoned
-                return False
-            self._idle += 1
-            return True
+            thread.call = None
+            return self._working.pop(future, None) is not None
 
     def end_if_unwanted(self, thread: _Thread) -> bool:
-        """Called by a thread that has taken None; return whether it must end, and remove it from the pool if so."""
+        """Called by a thread without a call; return whether it must end, and remove it from the pool if so."""
         with self._lock:
-            if not self.closed and self.pool() is not None:
+            if self._calls or not (self.closed or self.pool() is None):
                 return False
             self.threads.discard(thread)
-            self._idle -= 1
             self.queue.put(None)  # for the next thread
             return True
 
-    def thread_ended(self, thread: _Thread) -> None:
-        """Called by a thread that ends, in whatever way."""
+    def thread_failed(self, thread: _Thread, error: BaseException) -> None:
+        """Called by a thread that ends with an exception: of a done callback, or raised by another thread.
+
+        A call that it has not begun goes back to those that wait. One that it has begun and not ended fails.
+        """
+        before = None  # released after the lock: a future may hold the last reference to a value of the user
         with self._lock:
-            if thread in self.threads:  # something other than the call has failed, such as a done callback
-                self.threads.discard(thread)
-                self._working = {future: other for future, other in self._working.items() if other is not thread}
+            call, thread.call = thread.call, None
+            self.threads.discard(thread)
+            before = self._working
+            self._working = {future: other for future, other in self._working.items() if other is not thread}
+            if call is not None and not call.future.running() and not call.future.done():
+                if call not in self._calls:
+                    self._calls.appendleft(call)
+                call = None
+            failure = None if self.closed else self._grow()
+            self.queue.put(None)  # in place of the one that the thread may have taken
+            stranded = self._drain() if self.closed or failure is not None else []
+        del before
+        _fail(stranded, failure)
+        if call is not None and not call.future.done():
+            call.future.set_exception(error)
 
     # -------------------------------------------------------------------------------------------- under the lock
 
     def _grow(self) -> RuntimeError | None:
         """Start a thread if there are more calls than idle threads. Return the error if the pool has no thread then."""
-        if self._queued <= self._idle or len(self.threads) >= self.max_threads:
+        if len(self._calls) <= self._idle() or len(self.threads) >= self.max_threads:
             return None
         thread = _Thread(self, f"{self.name}_{self._started}")
         self._started += 1
-        self._idle += 1
         self._starting += 1
         self.threads.add(thread)
         try:
             Context().run(thread.start)  # an empty context: the thread must not keep the current one alive
         except RuntimeError as error:  # too many threads, or the interpreter is exiting
-            self._idle -= 1
             self.threads.discard(thread)
             return None if self.threads else error
         finally:
@@ -270,15 +282,23 @@ class _SharedState:
         return None
 
     def _drain(self) -> list[_Call]:
-        calls: list[_Call] = []
-        while True:
-            try:
-                call = self.queue.get_nowait()
-            except Empty:
-                return calls
-            if call is not None:
-                self._queued -= 1
-                calls.append(call)
+        calls = list(self._calls)
+        self._calls.clear()
+        return calls
+
+    def _idle(self) -> int:
+        """How many threads have no call, those that are being started included."""
+        return len(self.threads) - len(self._working)
+
+
+def _fail(calls: list[_Call], error: BaseException | None) -> None:
+    """Complete calls that no thread will make: with an exception; None: they are cancelled."""
+    for call in calls:
+        if error is None:
+            call.future.cancel()
+        # Also of a cancelled one, or else `concurrent.futures.wait` would not return.
+        if call.future.set_running_or_notify_cancel():
+            call.future.set_exception(error)
 
 
 class _Thread(threading.Thread):
@@ -287,29 +307,34 @@ class _Thread(threading.Thread):
     Attributes:
         abandoned: whether its call was abandoned, so that it ends with the call.
         over: set when `close` need not wait for it: it is about to end, or was abandoned.
+        call: the call that it has taken; None: it has none.
     """
 
     def __init__(self, shared: _SharedState, name: str) -> None:
         super().__init__(name=name, daemon=True)
         self.abandoned = False
         self.over = threading.Event()
+        self.call: _Call | None = None
         self._shared = shared
 
     def run(self) -> None:
         shared = self._shared
         try:
             while True:
-                call = shared.queue.get()
-                if call is None:
-                    if shared.end_if_unwanted(self):
-                        return
-                elif shared.begin(call, self):
+                shared.queue.get()
+                call = shared.begin(self)
+                if call is not None:
                     future = call.future
                     call.make()
                     if not shared.end(future, self):
                         return
                     del future
+                elif shared.end_if_unwanted(self):
+                    return
                 del call  # an idle thread keeps nothing alive
+        except BaseException as error:
+            call = future = None  # the traceback refers to this frame
+            shared.thread_failed(self, error)
+            raise
         finally:
-            shared.thread_ended(self)
             self.over.set()

@@ -6,7 +6,9 @@ pickled or unpickled fails its own call and no other.
 
 from __future__ import annotations
 
+import os
 import pickle
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -20,11 +22,17 @@ from typing import Any, NamedTuple
 from cascade._core.expr.task import Task
 from cascade._support import failures
 from cascade.exceptions import WorkerError
+from cascade.workers.worker_process import end_if_forked
 
-__all__ = ["RemoteTraceback", "WorkerResult", "make_call", "unpack"]
+__all__ = ["RemoteTraceback", "WorkerResult", "is_plain", "make_call", "unpack"]
 
 _MOST = 100  # exceptions that are packed of one failure: causes, contexts and members of groups, recursively
 _LONGEST = 50_000  # characters of a traceback
+_PROTOCOL = max(4, pickle.DEFAULT_PROTOCOL)
+_SHORT = 20_000  # bytes of a pickled result that is unpickled at once
+# Instructions of a pickle that look up a class or a function: EXT1, EXT2, EXT4 and STACK_GLOBAL; GLOBAL and INST are
+# not in pickles of protocol 4 and later. These bytes also occur in data, which is then unpickled as if it named one.
+_NAMES = re.compile(rb"[\x82-\x84\x93]")
 _HEAP_TYPE = 1 << 9  # in `type.__flags__`: the class was made by Python code
 _args = BaseException.__dict__["args"]
 
@@ -100,14 +108,18 @@ def make_call(call: bytes, task: str) -> WorkerResult:
         return _pack(
             task, _pickling_error(f"arguments of task {task} must be unpicklable in its worker process", error)
         )
+    process = os.getpid()
     try:
         # Its name leads to the task if `@cs.task` decorates the function, else to the function itself.
         value = (found.fn if isinstance(found, Task) else found)(*arguments, **keywords)
     except BaseException as error:
+        end_if_forked(process, error)
         return _pack(task, error)
+    end_if_forked(process)
     try:
         buffer = BytesIO()
-        ForkingPickler(buffer).dump(value)  # unlike `pickle`, it knows connections, sockets and registered types
+        # Unlike `pickle`, it knows connections, sockets and registered types.
+        ForkingPickler(buffer, _PROTOCOL).dump(value)
         return WorkerResult(task, buffer.getvalue(), [], "")
     except BaseException as error:
         kind = failures.name_of(type(value))[1]
@@ -257,6 +269,12 @@ def _trace(error: BaseException) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ here
+
+
+def is_plain(packed: WorkerResult) -> bool:
+    """Whether unpacking an outcome takes no time: it is short, and runs no code of the user, as it names no class."""
+    value = packed.value
+    return value is not None and len(value) <= _SHORT and _NAMES.search(value) is None
 
 
 def unpack(packed: WorkerResult) -> tuple[Any, BaseException | None]:

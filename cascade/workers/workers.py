@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.task import Task
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Workers"]
 
+_CLOSES = (ThreadExecutor.close, ProcessExecutor.close)  # a derived class may override it
 _METHODS = ("submit", "abandon", "close")
 
 
@@ -89,9 +91,28 @@ class Workers:
 
     def close(self) -> None:
         """Stop the workers. Running calls end first, save abandoned ones; calls that have not begun are cancelled."""
-        with ExitStack() as closing:  # closes all executors, also if one raises
-            for executor in reversed(self._executors.values()):
-                closing.callback(executor.close)
+        if (wait := self.detach()) is not None:
+            wait()
+
+    def detach(self) -> Callable[[], object] | None:
+        """Begin what `close` does; return a function that waits for its end, in any thread; None: it has ended.
+
+        Calls that are made meanwhile get new workers, save those of executors that the engine was given.
+        """
+        waits = []
+        for executor in reversed(self._executors.values()):
+            wait: Callable[[], object] | None = executor.close
+            if isinstance(executor, (ThreadExecutor, ProcessExecutor)) and type(executor).close in _CLOSES:
+                wait = executor.detach()
+            if wait is not None:
+                waits.append(wait)
+        return partial(_call_all, waits) if waits else None
+
+
+def _call_all(functions: list[Callable[[], object]]) -> None:
+    with ExitStack() as closing:  # calls all of them, also if one raises
+        for function in reversed(functions):
+            closing.callback(function)
 
 
 def _check_executor(executor: Any, where: str) -> Executor:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 import cascade as cs
 
@@ -39,3 +41,55 @@ def nested(number: int) -> list[int]:
     engine = cs.Engine(max_processes=1, default_mode="process")
     value: list[int] = cs.run(double.map(number=range(number)), engine=engine)
     return value
+
+
+@cs.task
+def start_thread() -> int:
+    """Its process does not exit by itself: Python waits for the thread."""
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    return os.getpid()
+
+
+@cs.task
+def fork(how: str) -> str:
+    """Return in a fork of the process, too; or raise there."""
+    if child := os.fork():
+        return f"parent of a child with exit code {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}"
+    if how == "raise":
+        raise SystemExit(3)
+    return "child"
+
+
+class Slow:
+    """Is unpickled only when its gate is open."""
+
+    gates: ClassVar[dict[str, threading.Event]] = {}
+
+    def __init__(self, gate: str) -> None:
+        self.gate = gate
+
+    def __reduce__(self) -> Any:
+        return load_slowly, (self.gate,)
+
+
+def load_slowly(gate: str) -> Slow:
+    assert Slow.gates[gate].wait(60)
+    return Slow(gate)
+
+
+class SlowError(Exception):
+    def __reduce__(self) -> Any:
+        return load_error, ("error",)
+
+
+def load_error(gate: str) -> SlowError:
+    if gate in Slow.gates:  # not in the worker, which tries it out
+        load_slowly(gate)
+    return SlowError()
+
+
+@cs.task
+def slow(gate: str) -> Slow:
+    if gate == "error":
+        raise SlowError
+    return Slow(gate)

@@ -254,9 +254,11 @@ cdef LazyResult of_shape(object task, CallShape shape, list arguments):
 #
 # A chain of a million lazy results is freed without recursion: one that dies while another is being freed joins a list
 # instead of the C stack. Such a list with the loop that empties it is called a burial. Each outermost death begins one.
-# Before a destructor may run in it, a burial is announced, so that lazy results that this destructor drops in the same
-# thread join its list as well. The destructor may take long, fork, or wait for another thread that drops lazy results:
-# so a list belongs to one thread, and no lock is held.
+# Before a destructor may run in it, a burial is announced, so that deaths in the same thread find it. A destructor may
+# run a whole program, whose lazy results must be freed while it runs: so each of them begins a burial of its own,
+# unless too many are nested already, as in a chain of objects with destructors: then it joins the announced list. The
+# destructor may also take long, fork, or wait for another thread that drops lazy results: so a list belongs to one
+# thread, and no lock is held.
 #
 # The garbage collector does not track most of them. A lazy result whose arguments are numbers, strings and the like, or
 # others such as itself, and whose task is a module's function without closure and defaults, cannot be part of a cycle,
@@ -271,10 +273,12 @@ cdef extern from *:
 cdef PyObject* Lazy = <PyObject*>LazyResult
 cdef enum:
     BURIALS = 64
+    NESTED = 20  # burials that may be nested: each takes some hundred bytes of the C stack, and a destructor more
 
 ctypedef struct Burial:
     PyObject* dead  # a list, linked by `next_dead`, of lazy results that are still to be freed
     void* thread  # that it belongs to; NULL: the entry is free
+    int nested  # burials that were begun in destructors that this one calls
 
 cdef Burial _burials[BURIALS]  # the announced ones
 cdef int _announced = 0  # how many are announced
@@ -307,17 +311,20 @@ cdef void _bury(PyObject* object) noexcept:
     """Free a lazy result, and all that die with it, one after the other."""
     global spares, _announced
     cdef Burial unannounced
-    cdef Burial* burial = &unannounced if _announced == 0 else _of_this_thread()
-    if burial is NULL:
-        burial = &unannounced
-    elif burial != &unannounced:
-        _lay_out(object, burial)
-        return
+    cdef Burial* burial = &unannounced
+    cdef Burial* mine = &unannounced  # as long as it may be announced
+    cdef Burial* outer = NULL if _announced == 0 else _of_this_thread()
+    if outer is not NULL:
+        mine = NULL
+        if outer.nested >= NESTED:
+            _lay_out(object, outer)
+            return
+        outer.nested += 1
     burial.dead = NULL
     if (<LazyResult>object).tracked:
         PyObject_GC_UnTrack(object)
     while True:
-        burial = _release(object, burial, &unannounced)
+        burial = _release(object, burial, mine)
         if spares < SPARE:
             spare[spares] = object
             spares += 1
@@ -327,7 +334,9 @@ cdef void _bury(PyObject* object) noexcept:
         if object is NULL:
             break
         burial.dead = (<LazyResult>object).next_dead
-    if burial != &unannounced:
+    if outer is not NULL:
+        outer.nested -= outer.nested > 0  # a greenlet that ends late may find the entry in use again
+    elif burial != &unannounced:
         burial.thread = NULL
         _announced -= 1
 
@@ -340,7 +349,10 @@ cdef inline void _lay_out(PyObject* object, Burial* burial) noexcept:
 
 
 cdef inline Burial* _release(PyObject* object, Burial* burial, Burial* unannounced) noexcept:
-    """Release what it holds. Lazy results that die join the burial; before a destructor may run, it is announced."""
+    """Release what it holds. Lazy results that die join the burial; before a destructor may run, it is announced.
+
+    ``unannounced``: the burial if it may be announced; NULL: it is nested in one that was.
+    """
     cdef PyObject** arguments = (<LazyResult>object).arguments
     cdef PyObject* argument
     cdef PyObject* kind
@@ -382,6 +394,7 @@ cdef Burial* _announce(Burial* burial) noexcept:
         if _burials[i].thread is NULL:
             _burials[i].thread = PyThreadState_Get()
             _burials[i].dead = burial.dead
+            _burials[i].nested = 0
             _announced += 1
             return &_burials[i]
     return burial  # too many threads: this burial stays unannounced, and may recurse

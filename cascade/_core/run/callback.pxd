@@ -9,6 +9,8 @@ cdef class Callback(Receiver):
     cdef object message
     cdef readonly bint refused  # the mailbox was closed
 
+    cdef object wake_again(self, object error)
+
 
 cdef class SendCallback(Callback):
     pass

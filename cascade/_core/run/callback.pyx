@@ -1,6 +1,7 @@
 """Callbacks: receivers and senders that are no runs."""
 
 from cascade._core.run.mailbox cimport Mailbox, Received, Receiver, next_delivery
+from cascade._core.run.scheduler cimport call_again
 
 
 cdef class Callback(Receiver):
@@ -24,18 +25,45 @@ cdef class Callback(Receiver):
         self.refused = True
 
     cdef bint notify(self) except -1:
-        if self.wake() or self.origin is None:  # taken already, in another thread; or refused
+        try:
+            woken = self.wake()
+        except BaseException as error:
+            woken = self.wake_again(error)
+        if woken or self.origin is None:  # taken already, in another thread; or refused
             return True
         _message, _origin = self.message, self.origin  # released when this returns
         self.message = self.origin = None
         return False
 
+    cdef object wake_again(self, object error):
+        """Wake it once more, after `wake` has raised. If that fails, it stands in its line as before."""
+        cdef object _message = self.message  # released when this returns
+        cdef Mailbox origin = self.origin
+        try:
+            woken = call_again(self.wake, error)
+        except BaseException:
+            if self.origin is not None:  # nothing has taken the message
+                self.message = self.origin = None
+                origin.join_first(self)
+            raise error from None
+        if not isinstance(error, Exception):  # an interrupt
+            raise error
+        return woken
+
     def try_or_join(self, Mailbox mailbox not None):
         """Take a queued message, or join the line. Return whether it is done: it has a message, or was refused."""
+        mailbox.ensure_sender()
         if mailbox.has_messages():
             message = mailbox.take()
             self.deliver(mailbox, message, None)
-            if not self.notify():
+            try:
+                woken = self.notify()
+            except BaseException:
+                if self.in_line():  # the delivery is undone
+                    mailbox.leave(self)
+                    mailbox.put_back(message, 0)
+                raise
+            if not woken:
                 mailbox.put_back(message, 0)
                 mailbox.serve()
             return True
@@ -88,7 +116,10 @@ cdef class SendCallback(Callback):
         return self.message
 
     cdef bint notify(self) except -1:
-        self.wake()
+        try:
+            self.wake()
+        except BaseException as error:
+            self.wake_again(error)
         return True
 
     def try_or_join(self, Mailbox mailbox not None):

@@ -1,5 +1,7 @@
 """Ending: how a run fails, is cancelled, killed or detached, and what it came to."""
 
+from libc.stdint cimport uint8_t
+
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.dispatch cimport Dispatching
 from cascade._core.run.frame cimport Frame
@@ -13,7 +15,8 @@ cdef class Ending(Dispatching):
     cdef object value
     cdef list errors  # in the order in which they were raised, each once; None: there are none
     cdef set failed  # their ids
-    cdef bint interrupted  # cancellation was requested from outside, before the run came to a value
+    cdef uint8_t interrupted  # cancellation was requested from outside, before the run came to a value
+    cdef uint8_t received  # its value is a `Received`, or a list of several targets' values with such, that no task had
     cdef public bint _retrieved  # the engine has given the outcome to its user
 
     cdef int fail(self, object error, Frame frame, Py_ssize_t node) except -1

@@ -3,6 +3,7 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from cascade._core.run.dispatch import Dispatching
+from cascade._core.run.mailbox import Received
 
 @disjoint_base
 class Ending(Dispatching):
@@ -13,6 +14,7 @@ class Ending(Dispatching):
     def _errors(self) -> list[BaseException] | None: ...
     @property
     def _interrupted(self) -> bool: ...
+    def _take_unseen(self) -> list[Received]: ...
     @property
     def _stopping(self) -> bool: ...
     @property

@@ -13,6 +13,7 @@ Nothing here starts a node. docs/internals/run-states.md has the diagram.
 
 from types import CoroutineType as _CoroutineType
 
+from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, CLOSED, ENDED, STOPPING
 from cascade._core.run.waiting cimport Waiter
 
@@ -39,6 +40,10 @@ cdef class Ending(Dispatching):
     def _request_cancel(self):
         """Request that the run stops. It does so in its next turn. May be called from any thread."""
         if self.phase < ENDED and self.scheduler is not None:
+            if not self.running:
+                self.scheduler.ensure_turn()
+                if self.phase >= ENDED:  # in another thread, meanwhile
+                    return
             self.interrupted = True
             if not self.running:
                 self.scheduler.push(self)
@@ -46,6 +51,9 @@ cdef class Ending(Dispatching):
     def _fail_from_outside(self, error):
         """Record an error and request that the run stops. Return False, and do nothing, if it stops or has ended."""
         if self.phase != ACTIVE or self.running or self.scheduler is None:
+            return False
+        self.scheduler.ensure_turn()
+        if self.phase != ACTIVE or self.running:
             return False
         self.record(error, None, 0)
         self._request_cancel()
@@ -89,7 +97,25 @@ cdef class Ending(Dispatching):
     @property
     def _interrupted(self):
         """Whether cancellation was requested before the run came to a value."""
-        return self.interrupted
+        return bool(self.interrupted)
+
+    def _take_unseen(self):
+        """The messages in its value that the run itself has received and that none of its tasks was given, once.
+
+        Returns:
+            A list of `Received`, in the order of the value. It is empty when this is called again.
+        """
+        cdef Received each
+        found = []
+        if self.received and self.value is not None:
+            self.received = False
+            for value in self.value if type(self.value) is list else [self.value]:
+                if type(value) is Received:
+                    each = value
+                    if each.unseen:
+                        each.unseen = False  # a node may be among the targets twice
+                        found.append(each)
+        return found
 
     @property
     def _stopping(self):

@@ -19,9 +19,11 @@ from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
 from cascade._core.shape.extract cimport Extraction
+from cascade._core.shape.key cimport CALL
+from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
-from cascade._core.expr.task_spec cimport SYNC
+from cascade._core.expr.task_spec cimport GUARD, RECV, SELECT, SYNC, TARGETS, chooses
 from cascade._core.shape.template cimport Node, Template
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
 
@@ -324,7 +326,8 @@ cdef class Evaluation(Ending):
         """Take the top frame off the stack. Its value goes to the parent's node, or is the value of the run."""
         cdef Frame parent = frame.parent
         cdef Waiter waiter
-        cdef Py_ssize_t last = frame.template.node_count - 1
+        cdef Template template = frame.template
+        cdef Py_ssize_t last = template.node_count - 1
         value = <object>frame.values[last]
         self.top = frame.below
         frame.below = None
@@ -333,6 +336,8 @@ cdef class Evaluation(Ending):
             if type(value) is Skip:
                 raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
             self.value = value
+            if type(value) is Received or (type(value) is list and template.nodes[last].kind == TARGETS):
+                self.received = _mark_unseen(frame)
             self.interrupted = False  # the request to cancel came too late
             self.enter_phase(ENDED)
             return 0
@@ -411,3 +416,42 @@ cdef class Evaluation(Ending):
                 return 0
         frame.resolve(node)
         return 0
+
+
+cdef bint _mark_unseen(Frame frame) noexcept:
+    """Mark which messages in the value of a run it has received itself without giving them to a task; whether any."""
+    cdef Template template = frame.template
+    cdef Py_ssize_t i, last = template.node_count - 1
+    cdef Node* node = &template.nodes[last]
+    cdef int32_t operand
+    cdef bint any_unseen = False
+    if type(<object>frame.values[last]) is Received:
+        return _mark(frame, last, 0)
+    for i in range(node.operands):
+        operand = template.operands[node.first_operand + i]
+        if type(<object>frame.values[operand]) is Received and _mark(frame, operand, 1):
+            any_unseen = True
+    return any_unseen
+
+
+cdef bint _mark(Frame frame, Py_ssize_t at, int32_t uses) noexcept:
+    """Mark one, and return whether no task had it.
+
+    ``uses``: how many nodes take the value of node `at` that pass it on to the run's value and to nothing else.
+    """
+    cdef Template template = frame.template
+    cdef Received value = <Received>frame.values[at]
+    cdef Node* node
+    value.unseen = False
+    while at < template.node_count:
+        node = &template.nodes[at]
+        if node.op != CALL or node.consumers + node.choosers != uses:
+            return False
+        if not chooses(node.kind):
+            value.unseen = (node.kind == RECV or node.kind == SELECT) and value.channel is not None
+            return value.unseen
+        if frame.chosen is NULL or frame.chosen[at] < 0:
+            return False
+        uses = 1 if node.kind == GUARD else 2  # the dict of a router's routes is a node, too
+        at = frame.chosen[at]
+    return False

@@ -10,6 +10,7 @@ from cascade._core.time.clock cimport Timer
 cdef class Received:
     cdef readonly object message
     cdef readonly bint timed_out
+    cdef bint unseen  # only if it is a value of the run that `Ending._take_unseen` is called for
     cdef readonly double elapsed  # seconds
     cdef readonly object channel
 
@@ -23,6 +24,7 @@ cdef class Receiver(Timer):
 
     cdef Receiver owner(self)
     cdef bint in_no_line(self) noexcept
+    cdef int ensure_turn(self) except -1
     cdef Received prepare(self)
     cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept
     cdef object refusal(self, Mailbox mailbox)
@@ -54,6 +56,7 @@ cdef class Mailbox:
 
     cdef bint offer(self, object message) except -1
     cdef bint hand_out(self, object message) except -1
+    cdef int ensure_turns(self, bint refusing) except -1
     cdef Received poll(self)
     cdef object take(self)
     cdef object pop(self)
@@ -63,7 +66,16 @@ cdef class Mailbox:
     cdef int put_back(self, object message, int64_t delivery) except -1
     cdef int serve(self) except -1
     cdef void join(self, Receiver receiver) noexcept
+    cdef void join_first(self, Receiver receiver) noexcept
     cdef void leave(self, Receiver receiver) noexcept
+
+    cdef inline int ensure_sender(self) except -1:
+        """Before a message is taken: see that the sender that is let in then takes note. Other code may run."""
+        cdef Receiver sender = None
+        while self.sending and self.first is not sender:
+            sender = self.first
+            sender.ensure_turn()
+        return 0
 
     cdef inline bint has_messages(self) noexcept:
         return self.queued is not None and self.head < len(self.queued)

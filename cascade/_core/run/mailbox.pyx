@@ -62,7 +62,8 @@ cdef class Receiver(Timer):
 
     A mailbox serves it in three steps, so that the mailbox is consistent before anything outside it is called:
 
-        prepare, refusal    allocate what is needed. The collector may run, and any code with it: check again afterwards
+        prepare, refusal,   allocate what is needed, and ask for the turn in which it is taken note of. The collector
+        ensure_turn         may run, and any code with it: check again afterwards. If this raises, nothing has happened
         deliver, refuse,    change pointers and nothing else: nothing is called, nothing fails, and no reference is
         outgoing, sent      released whose destructor might call something
         notify              wake it, last of all: this may call anything, in any thread
@@ -76,8 +77,12 @@ cdef class Receiver(Timer):
         """Whether its owner stands in no line, once it has left this one."""
         return True
 
+    cdef int ensure_turn(self) except -1:
+        """See that a turn comes in which its run takes note of what is next. It may raise, `notify` hardly does."""
+        return 0
+
     cdef Received prepare(self):
-        """Allocate what `deliver` needs; None if it needs nothing."""
+        """Allocate what `deliver` needs, then `ensure_turn`; None if it needs nothing."""
         return None
 
     cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept:
@@ -254,13 +259,19 @@ cdef class Mailbox:
         >>> channel.drain()
         ['first', 'later']
         """
+        cdef Receiver place = self.first
+        if place is not None and not self.sending:
+            place.owner().prepare()  # before anything changes, as this may raise
         self.put_back(message, 0)
         self.serve()
 
     def drain(self):
         """Take all queued messages. Returns a list, the oldest first."""
-        cdef list messages = self.queued
+        cdef list messages
         cdef Py_ssize_t i = 0
+        if self.sending:
+            self.ensure_turns(False)
+        messages = self.queued
         if messages is None:
             return []
         del messages[:self.head]
@@ -291,11 +302,15 @@ cdef class Mailbox:
         """
         cdef Receiver place, receiver
         cdef object failure = None
+        self.ensure_turns(True)
         self.closed = True
         while self.first is not None:
             place = self.first
             receiver = place.owner()
-            error = receiver.refusal(self)
+            try:
+                error = receiver.refusal(self)
+            except BaseException as raised:  # no receiver may wait for a closed mailbox: it fails with this instead
+                error = failure = raised
             if self.first is not place:
                 continue
             self.leave(place)
@@ -307,6 +322,18 @@ cdef class Mailbox:
                     failure = raised if failure is None else failure
         if failure is not None:
             raise failure
+
+    cdef int ensure_turns(self, bint refusing) except -1:
+        """See that all in line can take note of a change, before it happens. ``refusing``: the mailbox is closed."""
+        cdef Receiver place = self.first
+        cdef Receiver receiver
+        while place is not None:
+            receiver = place.owner()
+            if refusing:
+                receiver.refusal(self)  # to see that there is room and memory for it
+            receiver.ensure_turn()
+            place = place.behind if place.in_line() else self.first
+        return 0
 
     cdef Received poll(self):
         """The oldest message, as a `Received`; None if no message is queued."""
@@ -353,7 +380,11 @@ cdef class Mailbox:
         return 0
 
     cdef int admit_senders(self) except -1:
-        """Take messages of waiting senders as long as there is room, and notify those senders."""
+        """Take messages of waiting senders as long as there is room, and notify those senders.
+
+        Other code finds the mailbox with room and senders that wait until this returns: so no code may run before that,
+        and the turns of the senders are ensured before room is made.
+        """
         cdef Receiver sender, first = None, last = None
         try:
             while self.sending and not self.is_full():
@@ -402,7 +433,13 @@ cdef class Mailbox:
                 continue
             message = self.pop()
             receiver.deliver(self, message, made)
-            if not receiver.notify():
+            try:
+                woken = receiver.notify()
+            except BaseException:
+                if place.in_line():  # the delivery is undone
+                    self.put_back(message, 0)
+                raise
+            if not woken:
                 self.put_back(message, 0)
         return 0
 
@@ -417,6 +454,19 @@ cdef class Mailbox:
             receiver.ahead = self.last
             (<Receiver>self.last).behind = receiver
         self.last = <PyObject*>receiver
+
+    cdef void join_first(self, Receiver receiver) noexcept:
+        """Put a receiver back at the beginning of the line, which it has just left; not if senders stand there."""
+        if self.sending:
+            return
+        receiver.mailbox = self
+        receiver.behind = self.first
+        receiver.ahead = NULL
+        if self.first is None:
+            self.last = <PyObject*>receiver
+        else:
+            self.first.ahead = <PyObject*>receiver
+        self.first = receiver
 
     cdef void leave(self, Receiver receiver) noexcept:
         """Take a receiver out of the line, if it stands in it. Its reference to the mailbox stays."""

@@ -64,9 +64,22 @@ cdef class Scheduler:
     cdef int ask_for_turn(self) except -1
     cdef int read_clock(self) except -1
 
+    cdef inline int ensure_turn(self) except -1:
+        """Before anything changes that a run must take note of: see that a turn comes. Asking for it may raise.
+
+        When this returns, `push` asks for nothing until other code runs. So a change that follows at once happens and
+        is taken note of, or neither.
+        """
+        while not self.awake:  # another thread may be done with the turn by now
+            self.ask_for_turn()
+        return 0
+
     cdef inline int burn(self, Py_ssize_t calls) except -1:
         """Count calls, and read the clock every now and then. Return whether the turn is over."""
         self.monitor.fuel -= calls
         if self.monitor.fuel <= 0:
             self.read_clock()
         return self.spent
+
+
+cdef object call_again(object function, object error)

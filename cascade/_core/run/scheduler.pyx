@@ -10,7 +10,12 @@ from cascade._core.shape.template cimport Template
 
 from cascade.exceptions import InternalError
 
+cdef extern from "Python.h":
+    int Py_GetRecursionLimit() noexcept
+    void Py_SetRecursionLimit(int) noexcept
+
 cdef enum:
+    ROOM = 30  # frames; Python gives up a thread that is 50 beyond the limit, as another one may be while this lasts
     PATIENCE = 1_000_000  # ns: length of a turn within a frame, if the engine yields at every tail call
     PORTION = 4096  # steps in a turn under a virtual clock: a turn that real time ended would end elsewhere each time
     STANDSTILL = 10_000_000  # steps at one instant of virtual time before the engine is asked
@@ -183,13 +188,18 @@ cdef class Scheduler:
         return 0
 
     cdef int ask_for_turn(self) except -1:
-        """Ask the engine for a turn. Callers do this last: it calls the event loop, and may raise."""
+        """Ask the engine for a turn. Callers do this last, or first: it calls the event loop, and may raise."""
         self.awake = True
         try:
             self.callbacks.wake()
-        except BaseException:
-            self.awake = False  # else no other call would ask again
-            raise
+        except BaseException as error:
+            try:
+                call_again(self.callbacks.wake, error)
+            except BaseException:
+                self.awake = False  # else no other call would ask again
+                raise error from None
+            if not isinstance(error, Exception):  # an interrupt
+                raise
         return 0
 
     cdef bint advance_time(self) except -1:
@@ -214,3 +224,34 @@ cdef class Scheduler:
         if self.monitor.read() >= self.deadline:
             self.spent = True
         return 0
+
+
+cdef int _rooms = 0  # how many threads have more room now
+cdef int _limit = 0  # the recursion limit without it
+
+
+cdef object call_again(object function, object error):
+    """Call a function that wakes something once more, after it has raised.
+
+    An interrupt or a lack of memory may have passed. If the stack was too deep for it, it has more room this time.
+
+    Args:
+        function: called without arguments.
+        error: what it has raised.
+
+    Returns:
+        Its value.
+    """
+    global _rooms, _limit
+    if not isinstance(error, RecursionError):
+        return function()
+    if _rooms == 0:
+        _limit = Py_GetRecursionLimit()
+        Py_SetRecursionLimit(_limit + ROOM)
+    _rooms += 1
+    try:
+        return function()
+    finally:
+        _rooms -= 1
+        if _rooms == 0 and Py_GetRecursionLimit() == _limit + ROOM:  # else user code has set another limit
+            Py_SetRecursionLimit(_limit)

@@ -97,8 +97,15 @@ cdef class Waiter(Receiver):
             self.land(made, None)
         return 0
 
+    cdef int ensure_turn(self) except -1:
+        if self.run is not None and not self.run.running:
+            self.run.scheduler.ensure_turn()
+        return 0
+
     cdef Received prepare(self):
-        return Received.__new__(Received)
+        cdef Received made = Received.__new__(Received)
+        self.ensure_turn()
+        return made
 
     cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept:
         made.message = message
@@ -216,6 +223,7 @@ cdef class Waiting(Runnable):
         timeout = <object>frame.values[operands[1]]
         if timeout is not None:
             span = nanoseconds(timeout, "timeout")
+        mailbox.ensure_sender()
         message = mailbox.poll()
         if message is not None:
             Py_INCREF(message)
@@ -249,6 +257,8 @@ cdef class Waiting(Runnable):
             span = nanoseconds(timeout, "timeout")
         while True:
             is_open = may_come = False
+            for mailbox in <tuple>channels:  # first all of them: other code may run, and send to those that were polled
+                mailbox.ensure_sender()
             for mailbox in <tuple>channels:
                 message = mailbox.poll()
                 if message is not None:

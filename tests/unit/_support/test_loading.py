@@ -44,6 +44,14 @@ def test_in_another_interpreter_it_is_said_that_there_is_one_only(interpreter: I
     assert "can be used in one interpreter of a process" in second and "missing" not in second
 
 
+def test_the_first_interpreter_that_imports_it_has_it_although_it_is_not_the_main_one(interpreter: Interpreter) -> None:
+    first, second = interpreter(ANOTHER + "elsewhere()\nhere()").splitlines()
+    if first == "loaded":  # where interpreters do not share the lock, the core loads in none but the main one
+        assert "the first that imports it" in second
+    else:
+        assert "can be used in one interpreter of a process" in first
+
+
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="has no name for interpreters that share the lock")
 def test_so_it_is_where_interpreters_share_the_lock(interpreter: Interpreter) -> None:
     first, second = interpreter(ANOTHER + "here()\nelsewhere('legacy')").splitlines()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import cascade as cs
+from cascade.cache import file_exists
 from cascade.cache.file_exists import FileExists
 from cascade.cache.protocol import Hit
 
@@ -104,3 +106,66 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
     policy = FileExists(path)
     path.write_text("")
     assert policy.load(policy.key(make, ("a",), {}), 0.0) == Hit(path)
+
+
+def test_a_file_that_another_process_begins_during_the_lookup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report"
+    policy = FileExists(path)
+    key = policy.key(make, ("a",), {})
+    is_marked = file_exists.is_marked
+    ends: list[Callable[[bool], None]] = []
+
+    def look(target: bytes) -> bool:
+        found = is_marked(target)
+        if not ends:
+            ends.append(policy.begin(key))
+            path.write_text("half of it")
+        return found
+
+    monkeypatch.setattr(file_exists, "is_marked", look)
+    assert policy.load(key, 0.0) is None
+
+
+def test_a_file_that_another_process_gives_up_during_the_lookup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report"
+    policy = FileExists(path)
+    key = policy.key(make, ("a",), {})
+    end = policy.begin(key)
+    path.write_text("half of it")
+    stat = os.stat
+
+    def look(target: Any, **options: Any) -> os.stat_result:
+        found = stat(target, **options)
+        if target == os.fsencode(path) and path.exists():
+            path.unlink()
+            end(False)  # no file, no mark
+        return found
+
+    monkeypatch.setattr(os, "stat", look)
+    assert policy.load(key, 0.0) is None
+
+
+def test_an_input_that_changes_while_the_task_runs(tmp_path: Path) -> None:
+    source, path = tmp_path / "source", tmp_path / "report"
+    source.write_text("old")
+    changes = [lambda: source.write_text("new!"), lambda: os.utime(source, (1, 1)), source.unlink]
+    for change in changes:
+        path.unlink(missing_ok=True)
+        runs: list[str] = []
+
+        @cs.task(mode="inline")
+        def copy(change: Any = change, runs: list[str] = runs) -> None:
+            runs.append(source.read_text())
+            if len(runs) == 1:
+                change()
+            if not source.exists():
+                source.write_text("anew")
+            path.write_text(runs[-1])
+
+        os.utime(source, (2, 2))
+        call = copy().with_cache(FileExists(path, newer_than=source))
+        for _ in range(3):
+            assert cs.run(call) == path
+        assert len(runs) == 2 and path.read_text() == source.read_text()

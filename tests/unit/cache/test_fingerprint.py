@@ -237,6 +237,25 @@ def test_all_that_an_object_holds_counts() -> None:
     assert fingerprint(loose) != before
 
 
+@dataclasses.dataclass
+class Hidden:
+    __slots__ = ("x",)
+    x: int
+
+
+class Hiding(Hidden):
+    __slots__ = ("x",)
+
+
+def test_a_slot_that_hides_another_one() -> None:
+    digests = []
+    for own, hidden in ((1, 1), (1, 2), (2, 1)):
+        value = Hiding(own)
+        Hidden.x.__set__(value, hidden)  # type: ignore[attr-defined]
+        digests.append(fingerprint(value))
+    assert len(set(digests)) == 3
+
+
 REFUSED: list[tuple[Any, str]] = [
     (object(), "object"),
     (Plain(), "Plain"),

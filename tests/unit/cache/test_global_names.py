@@ -7,6 +7,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable
+from contextvars import Context, ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,88 @@ def test_what_is_known_is_not_looked_at_again(program: Any, monkeypatch: pytest.
     assert {name: identity(vars(program)[name], "f") for name in names} == digests
 
 
+def tool(x: int) -> int:
+    """One."""
+    return x
+
+
+class Toolbox:
+    def use(self, x: int) -> int:
+        """One."""
+        return x
+
+
+TOOLBOX = Toolbox()
+
+
+def describes(x: int) -> str:
+    """Describe a tool, such as to a model."""
+    return f"{tool.__doc__}{TOOLBOX.use(x)}"
+
+
+SAID = [
+    ("__doc__", "Two."), ("__name__", "other"), ("__qualname__", "other"), ("__module__", "other"),
+    ("__annotations__", {"x": "str"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("whose", [tool, Toolbox.use, describes], ids=["helper", "method", "itself"])
+@pytest.mark.parametrize(("name", "said"), SAID)
+def test_what_a_function_on_the_way_says_of_itself_counts(
+    monkeypatch: pytest.MonkeyPatch, whose: Any, name: str, said: Any
+) -> None:
+    before = [identity(describes, "f") for _ in range(2)]
+    monkeypatch.setattr(whose, name, said)
+    assert identity(describes, "f") not in before
+    monkeypatch.undo()
+    assert {identity(describes, "f"), *before} == {before[0]}
+
+
+USER: ContextVar[Any] = ContextVar("USER")
+LANGUAGE: ContextVar[str] = ContextVar("LANGUAGE", default="en")
+
+
+def context() -> tuple[Any, str]:
+    return USER.get("nobody"), LANGUAGE.get()
+
+
+@cs.task(mode="inline")
+def inline_context() -> tuple[Any, str]:
+    return context()
+
+
+@cs.task
+async def async_context() -> tuple[Any, str]:
+    return context()
+
+
+@cs.task(mode="thread")
+def thread_context() -> tuple[Any, str]:
+    return USER.get("nobody"), LANGUAGE.get()
+
+
+@pytest.mark.parametrize("task", [inline_context, async_context, thread_context], ids=["inline", "async", "thread"])
+@pytest.mark.parametrize("on_disk", [False, True])
+async def test_context_variables_count_by_their_values_in_the_run(tmp_path: Path, task: Any, on_disk: bool) -> None:
+    store: Any = cs.DiskStore(tmp_path / "store.db") if on_disk else cs.MemoryStore()
+    call = task().with_cache(cs.ResultCache(store=store))
+    settings = [(None, "en"), ("ann", "en"), ("bob", "en"), ("nobody", "en"), (None, "de"), (None, "en")]
+    async with cs.Engine() as engine:
+        for user, language in settings:
+            run = Context()
+            if user is not None:
+                run.run(USER.set, user)
+            if language != "en":
+                run.run(LANGUAGE.set, language)
+            for _ in range(2):
+                assert await run.run(engine.start, call) == (user or "nobody", language)
+        assert len(store) == 5  # the default that the function gives is not the value "nobody"
+        run.run(USER.set, object())
+        with pytest.raises(cs.CacheKeyError, match=r"context variable 'USER', which `.*` reads, must have"):
+            await run.run(engine.start, call)
+    store.close()
+
+
 SCRIPT = """
 import cascade as cs, sys
 RATE = {rate}
@@ -227,6 +310,20 @@ def test_two_scripts_share_nothing(tmp_path: Path) -> None:
         script.write_text(SCRIPT.format(rate=1, deep=False))
     assert [run(str(script), store) for script in scripts * 2] == [str(script) for script in scripts] * 2
     assert len(cs.DiskStore(store)) == 4
+
+
+def test_two_modules_of_one_name_share_nothing(tmp_path: Path) -> None:
+    store = str(tmp_path / "store.db")
+    for _ in range(2):
+        for folder in (tmp_path / "a", tmp_path / "b"):
+            folder.mkdir(exist_ok=True)
+            # What a call returns does not count, so that the programs differ by nothing else.
+            text = SCRIPT.format(rate=1, deep=False).replace("__file__", "__import__('os').getcwd()")
+            (folder / "shop.py").write_text(text)
+            command = [sys.executable, "-m", "shop", store]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+            assert done.stdout.strip() == str(folder)
+    assert len(cs.DiskStore(store)) == 2
 
 
 def test_what_is_typed_in_is_known_in_its_process_only(tmp_path: Path) -> None:
@@ -480,6 +577,114 @@ def test_what_holds_is_not_looked_at_again(reached: Any, monkeypatch: pytest.Mon
     digests = {name: identity(vars(reached)[name], "f") for name in names}
     monkeypatch.setattr("cascade.cache.identity.Walk", None)
     assert {name: identity(vars(reached)[name], "f") for name in names} == digests
+
+
+CONTENTS = """
+    import collections, types
+
+    class Dict(dict): pass
+    class Ordered(collections.OrderedDict): pass
+    class Default(collections.defaultdict): pass
+    class Tally(collections.Counter): pass
+    class User(collections.UserDict): pass
+    class List(list): pass
+    class Set(set): pass
+    class Frozen(frozenset): pass
+    class Queue(collections.deque): pass
+    class Tuple(tuple): pass
+    class Int(int): pass
+    class Float(float): pass
+    class Complex(complex): pass
+    class Str(str): pass
+    class Bytes(bytes): pass
+    class Array(bytearray): pass
+    class Slotted(Dict): __slots__ = ("rate",)
+    class Descriptor:
+        rate = 1
+        def __get__(self, owner, kind): return self.rate
+    class Place:
+        described = Descriptor()
+
+    class Kept(list):
+        def add(self, x): self.append(x)
+
+    held = {"a": 1}
+    kept = Kept()
+    kept_too = collections.UserList()
+    value = None
+    def read(): return repr(value), vars(value) if hasattr(value, "__dict__") else ""
+    def has(): return hasattr(Place, "rate")
+    def described(): return Place.described
+    def keep():
+        kept.append(1)
+        kept_too.append(1)
+"""
+
+# How the value of a global is made, and what changes it.
+VALUES = [
+    ("types.MappingProxyType(held)", "held['a'] = 2"),
+    ("collections.ChainMap({}, held)", "held['a'] = 2"),
+    ("collections.UserDict(held)", "value['a'] = 2"),
+    ("collections.UserList([1])", "value.append(2)"),
+    ("collections.UserString('a')", "value.data = 'b'"),
+    ("User(held)", "value['a'] = 2"),
+    ("Dict(held)", "value['a'] = 2"),
+    ("Dict(held)", "value.rate = 2"),
+    ("Ordered(a=1, b=2)", "value.move_to_end('a')"),
+    ("Default(int, a=1)", "value.default_factory = str"),
+    ("Tally('a')", "value['a'] = 2"),
+    ("List([1])", "value.append(2)"),
+    ("Set([1])", "value.add(2)"),
+    ("Frozen([1])", "value = Frozen([2])"),
+    ("Queue([1])", "value.append(2)"),
+    ("Tuple([1])", "value = Tuple([2])"),
+    ("Int(1)", "value = Int(2)"),
+    ("Float(0.0)", "value = Float(-0.0)"),
+    ("Complex(1)", "value = Complex(2)"),
+    ("Str('a')", "value = Str('b')"),
+    ("Bytes(b'a')", "value = Bytes(b'b')"),
+    ("Array(b'a')", "value[0] = 0"),
+]
+
+
+@pytest.fixture
+def contents() -> dict[str, Any]:
+    made: dict[str, Any] = {"__name__": "a_program"}
+    exec(textwrap.dedent(CONTENTS), made)
+    return made
+
+
+@pytest.mark.parametrize(("value", "change"), VALUES)
+def test_containers_of_other_classes_count_by_content(contents: dict[str, Any], value: str, change: str) -> None:
+    exec(f"value = {value}", contents)
+    before, old = [identity(contents["read"], "f") for _ in range(2)], repr(contents["read"]())
+    exec(change, contents)
+    assert repr(contents["read"]()) != old
+    assert identity(contents["read"], "f") not in before and before[0] == before[1]
+
+
+def test_a_slot_of_a_container_counts(contents: dict[str, Any]) -> None:
+    exec("value = Slotted()", contents)
+    digests = [identity(contents["read"], "f")]
+    for rate in (1, 2):
+        contents["value"].rate = rate
+        digests.append(identity(contents["read"], "f"))
+    assert len(set(digests)) == 3
+
+
+def test_whether_a_class_has_an_attribute_and_what_its_descriptors_read(contents: dict[str, Any]) -> None:
+    for name, change in (("has", "Place.rate = 1"), ("described", "Descriptor.rate = 2")):
+        fn = contents[name]
+        before, old = identity(fn, "f"), fn()
+        exec(change, contents)
+        assert fn() != old and identity(fn, "f") != before
+
+
+def test_a_list_of_another_class_that_a_function_fills_is_its_state(contents: dict[str, Any]) -> None:
+    before = identity(contents["keep"], "f")
+    contents["keep"]()
+    assert len(contents["kept"]) == len(contents["kept_too"]) == 1
+    assert identity(contents["keep"], "f") == before
 
 
 LATE = """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
 import sqlite3
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,47 @@ def test_a_value_that_cannot_be_unpickled_is_a_miss(tmp_path: Path, caplog: pyte
     assert len(store) == 0
     (text,) = warnings_of(caplog)  # one for the store, not one an entry
     assert "cannot be unpickled: ValueError: invalid literal" in text
+    store.close()
+
+
+class Raising:
+    """Raises an exception of a class when it is pickled; or, if that succeeds, when it is unpickled."""
+
+    def __init__(self, kind: type[BaseException], pickling: bool) -> None:
+        self.kind = kind
+        self.pickling = pickling
+
+    def __reduce__(self) -> Any:
+        if self.pickling:
+            raise self.kind
+        return raising, (self.kind,)
+
+
+def raising(kind: type[BaseException]) -> None:
+    raise kind
+
+
+@pytest.mark.parametrize("kind", [BaseException, asyncio.CancelledError, SystemExit, GeneratorExit, KeyboardInterrupt])
+@pytest.mark.parametrize("pickling", [False, True])
+def test_whatever_a_value_raises_is_a_miss(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: type[BaseException], pickling: bool
+) -> None:
+    store = DiskStore(tmp_path / "results.db")
+    with ThreadPoolExecutor(1) as thread:  # not in the main thread, where Python raises the keyboard's interrupts
+        for _ in range(2):
+            thread.submit(store.set, b"k", Raising(kind, pickling), None, 0.0).result()
+            assert thread.submit(store.get, b"k", 0.0).result() is None
+    assert len(store) == 0 and len(warnings_of(caplog)) == 1
+    store.close()
+
+
+def test_an_interrupt_in_the_main_thread_is_raised(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "results.db")
+    with pytest.raises(KeyboardInterrupt):
+        store.set(b"k", Raising(KeyboardInterrupt, True), None, 0.0)
+    store.set(b"k", Raising(KeyboardInterrupt, False), None, 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        store.get(b"k", 0.0)
     store.close()
 
 

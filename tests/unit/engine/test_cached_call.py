@@ -194,11 +194,23 @@ class Falsy(Exception):
         return False
 
 
-@pytest.mark.parametrize("error", [OSError("full"), StopIteration(), Falsy(), KeyError("x"), MemoryError()])
+class Outcome(BaseException):
+    """Like the exceptions by which test libraries fail a test."""
+
+
+ERRORS = [
+    OSError("full"), StopIteration(), Falsy(), KeyError("x"), MemoryError(), asyncio.CancelledError(), SystemExit(1),
+    GeneratorExit(), Outcome(), BaseExceptionGroup("several", [Outcome()]), KeyboardInterrupt(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=[type(error).__name__ for error in ERRORS])
 @pytest.mark.parametrize("method", ["get", "set"])
 @pytest.mark.parametrize("blocking", [False, True])
 @pytest.mark.parametrize("kind", ["inline", "async", "expression"])
-async def test_a_store_that_fails_is_none(blocking: bool, kind: str, method: str, error: Exception) -> None:
+async def test_a_store_that_fails_is_none(blocking: bool, kind: str, method: str, error: BaseException) -> None:
+    if isinstance(error, KeyboardInterrupt) and not blocking:
+        pytest.skip("in the main thread it may be that of the keyboard")
     gate.set()
     target: Any = {"inline": one(1), "async": gated(1), "expression": expression(1)}[kind]
     call = target.with_cache(cs.ResultCache(store=Failing(blocking, method, error)))
@@ -207,6 +219,12 @@ async def test_a_store_that_fails_is_none(blocking: bool, kind: str, method: str
     assert values == [[VALUE if kind == "expression" else 1]] * 3
     # After the one failure, the next result is kept, or that of the first call was.
     assert made.count(1) == (2 if method == "set" else 1)
+
+
+def test_an_interrupt_from_the_keyboard_in_a_store_ends_the_run() -> None:
+    call = one(1).with_cache(cs.ResultCache(store=Failing(False, "get", KeyboardInterrupt())))
+    with pytest.raises(KeyboardInterrupt):
+        cs.run(call)
 
 
 async def test_a_store_that_fails_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
 import threading
 import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import pytest
@@ -63,26 +67,31 @@ async def test_no_memory_to_wake_the_engine(monkeypatch: pytest.MonkeyPatch, tim
     else:
         with pytest.raises(MemoryError):
             channel.send("hello")
-        assert await engine.run(add(1, 2)) == 3  # whatever comes next wakes it
+        assert not run.done()
+        channel.send("hello")  # once more, as the first one was not sent
+    assert channel.drain() == []
     assert (await asyncio.wait_for(run, PATIENCE)).message == "hello"
 
 
-async def test_no_memory_to_wake_the_engine_from_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("times", [1, 2])
+async def test_no_memory_to_wake_the_engine_from_another_thread(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     engine, channel = cs.Engine(), cs.Channel()
-    failing = Failing(monkeypatch, MemoryError(), 1, "call_soon_threadsafe")
+    failing = Failing(monkeypatch, MemoryError(), times, "call_soon_threadsafe")
     run = engine.start(channel.recv())
     await asyncio.sleep(0)
 
     def send() -> None:
         failing.begin()
-        with pytest.raises(MemoryError):
-            channel.send("hello")
+        if times == 2:
+            with pytest.raises(MemoryError):
+                channel.send("hello")
+        channel.send("hello")
 
     thread = threading.Thread(target=send)
     thread.start()
     thread.join()
-    assert await engine.run(add(1, 2)) == 3
     assert (await asyncio.wait_for(run, PATIENCE)).message == "hello"
+    assert channel.drain() == []
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -317,3 +326,85 @@ def test_a_file_of_a_log_that_logs() -> None:
     writer.write(b"first")
     assert file.lines == [b"first\n", *[b"of the file\n"] * 3]
     assert writer.closed
+
+
+def _at_depth(frames: int, function: Callable[[], object]) -> None:
+    if frames:
+        _at_depth(frames - 1, function)
+    else:
+        function()
+
+
+@pytest.mark.parametrize("receives", ["run", "task"])
+@pytest.mark.parametrize("way", ["send", "unreceive", "close", "cancel"])
+async def test_near_the_recursion_limit_a_run_is_woken_or_nothing_happens(way: str, receives: str) -> None:
+    """The wake-up has more frames than the call that causes it: at some depth there is room for the one only."""
+    limit = sys.getrecursionlimit()
+    engine = cs.Engine()
+    outcomes: list[str] = []
+    here = len(inspect.stack(0))
+    for frames in range(limit - here - 40, limit - here):
+        channel = cs.Channel()
+        run: Any = engine.start(channel.recv()) if receives == "run" else asyncio.ensure_future(channel.receive())
+        await asyncio.sleep(0)
+        act: Callable[[], object] = {
+            "send": partial(channel.send, "hello"),
+            "unreceive": partial(channel.unreceive, "hello"),
+            "close": channel.close,
+            "cancel": run.cancel if receives == "run" else channel.close,
+        }[way]
+        try:
+            _at_depth(frames, act)
+        except RecursionError:
+            outcomes.append("raised")
+            await asyncio.sleep(0)
+            assert not channel.closed
+            assert channel.drain() == []
+            act()
+        else:
+            outcomes.append("done")
+        ended = (await asyncio.wait_for(asyncio.gather(run, return_exceptions=True), PATIENCE))[0]
+        if way in ("send", "unreceive"):
+            assert ended.message == "hello"
+        else:
+            assert isinstance(ended, (cs.ChannelClosedError, asyncio.CancelledError))
+        assert channel.drain() == []
+    assert set(outcomes) == {"raised", "done"}
+    assert sys.getrecursionlimit() == limit
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("way", ["send", "unreceive", "close", "cancel"])
+async def test_a_trace_function_that_raises_as_a_run_is_woken(way: str, error: type[BaseException]) -> None:
+    engine, channel = cs.Engine(), cs.Channel()
+    run = engine.start(channel.recv())
+    await asyncio.sleep(0)
+    act: Callable[[], object] = {
+        "send": partial(channel.send, "hello"),
+        "unreceive": partial(channel.unreceive, "hello"),
+        "close": channel.close,
+        "cancel": run.cancel,
+    }[way]
+
+    def trace(frame: Any, event: str, argument: object) -> Any:
+        if frame.f_code is LoopDriver.wake.__code__:
+            raise error
+
+    before = sys.gettrace()
+    try:
+        sys.settrace(trace)  # Python removes it when it raises
+        try:
+            act()
+        except error:
+            sys.settrace(before)
+            await asyncio.sleep(0)
+            assert error is KeyboardInterrupt
+            assert not run.done()
+            act()
+        else:
+            assert error is ValueError
+    finally:
+        sys.settrace(before)
+    ended = (await asyncio.wait_for(asyncio.gather(run, return_exceptions=True), PATIENCE))[0]
+    assert (ended.message == "hello") if way in ("send", "unreceive") else isinstance(ended, BaseException)
+    assert channel.drain() == []

@@ -339,3 +339,143 @@ async def _end(population: cs.Population) -> cs.PopulationCounts:
         return await population
     except asyncio.CancelledError:
         return population.counts()
+
+
+class Gate:
+    """A lock that one thread does not take before another one has done something."""
+
+    def __init__(self, lock: Any, thread: threading.Thread, meanwhile: Callable[[], object]) -> None:
+        self._lock, self._thread, self._meanwhile = lock, thread, meanwhile
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is self._thread and self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None  # type: ignore[assignment]
+            meanwhile()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("used", [True, False])
+@pytest.mark.parametrize("way", ["aclose", "async with"])
+def test_an_engine_that_another_thread_takes_as_this_one_begins_to_shut_it_down(used: bool, way: str) -> None:
+    engine = cs.Engine()
+    gate = threading.Event()
+    begun = threading.Event()
+
+    @cs.task
+    async def work() -> str:
+        begun.set()
+        await asyncio.to_thread(gate.wait, PATIENCE)
+        return "done"
+
+    if used:
+        cs.run(add(1, 2), engine=engine)  # on an event loop that is closed by now
+    values: list[object] = []
+    user = threading.Thread(target=lambda: values.append(cs.run(work(), engine=engine)), daemon=True)
+
+    def meanwhile() -> None:
+        user.start()
+        begun.wait(PATIENCE)
+
+    async def shut_down() -> None:
+        if way == "aclose":
+            await engine.aclose()
+        else:
+            async with engine:
+                pass
+
+    engine._driver._lock = Gate(engine._driver._lock, threading.current_thread(), meanwhile)  # type: ignore[assignment]
+    with pytest.raises(cs.EngineStateError, match=IN_USE):
+        asyncio.run(shut_down())
+    gate.set()
+    user.join(PATIENCE)
+    assert values == ["done"]
+    assert cs.run(add(1, 2), engine=engine) == 3
+
+
+async def test_an_engine_without_runs_that_is_shutting_down_is_in_use() -> None:
+    """Its workers are being closed: the run of another thread would lose its calls."""
+    refused: list[str] = []
+
+    class Slow:
+        def submit(self, *_: object) -> Any:
+            raise NotImplementedError
+
+        def abandon(self, _: object) -> None:
+            raise NotImplementedError
+
+        def close(self) -> None:
+            with pytest.raises(cs.EngineStateError) as caught:
+                in_thread(lambda: cs.run(add(1, 2), engine=engine))
+            refused.append(str(caught.value))
+
+    engine = cs.Engine(executors={"thread": Slow()})
+    async with engine:
+        pass
+    assert IN_USE in refused[0]
+
+
+async def test_two_tasks_that_shut_down_one_engine_release_it_together() -> None:
+    engine = cs.Engine()
+    begun, gate = asyncio.Event(), asyncio.Event()
+    run = engine.start(cs.wait(3600))
+
+    async def work() -> None:
+        begun.set()
+        await gate.wait()
+
+    async def leave_slowly() -> None:
+        async with engine:
+            engine._driver.run_in_background(work, lambda: None)
+            await begun.wait()
+
+    slow = asyncio.ensure_future(leave_slowly())
+    await begun.wait()
+    driver = engine._driver
+    with driver.shutting_down():
+        run.cancel()
+        await asyncio.wait([asyncio.ensure_future(run)])
+        gate.set()
+        await slow
+        with pytest.raises(cs.EngineStateError, match=IN_USE):
+            await asyncio.to_thread(lambda: cs.run(add(1, 2), engine=engine))
+        driver.detach()
+    assert await asyncio.to_thread(lambda: cs.run(add(1, 2), engine=engine)) == 3
+
+
+@pytest.mark.usefixtures("_quick_switches")
+def test_threads_that_run_on_and_shut_down_one_engine() -> None:
+    seen: Counter[str] = Counter()
+
+    @cs.task(mode="thread")
+    def work(value: int) -> int:
+        return value
+
+    async def shut_down(engine: cs.Engine) -> int:
+        async with engine:
+            return 1
+
+    def use(way: Callable[[], object]) -> None:
+        for _ in range(3):
+            try:
+                seen[f"value {way()}"] += 1
+            except cs.EngineStateError as error:
+                seen["in use" if IN_USE in str(error) else str(error)] += 1
+            except BaseException as error:
+                seen[repr(error)] += 1
+
+    for _ in range(100):
+        engine = cs.Engine()
+        ways: list[Callable[[], object]] = [
+            lambda engine=engine: cs.run(work(1), engine=engine),  # type: ignore[misc]
+            lambda engine=engine: asyncio.run(shut_down(engine)),  # type: ignore[misc]
+        ]
+        threads = [threading.Thread(target=use, args=(way,), daemon=True) for way in 2 * ways]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert not any(thread.is_alive() for thread in threads)
+    assert seen.keys() <= {"value 1", "in use"}

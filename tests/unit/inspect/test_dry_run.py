@@ -130,7 +130,10 @@ def test_resources() -> None:
         PlannedResource("cache", None, False),
     )  # fmt: skip
     assert run.problems == ("resource must be registered, got `cache`",)
-    assert not cs.dry_run(step("a", [cs.inject("session")]), engine=engine).ok
+    outside = step("a", [cs.inject("session")])
+    with pytest.raises(cs.ResourceError) as caught:
+        cs.run(outside, engine=engine)
+    assert cs.dry_run(outside, engine=engine).problems == (str(caught.value),)  # one message for both
 
 
 def test_limits() -> None:

@@ -318,3 +318,103 @@ async def test_a_message_that_comes_as_what_awaits_it_is_cancelled(turns, make):
         else:
             received = [one.message for one in (value if type(value) is list else [value])]
         assert received + channel.drain() == ["first", "second"]
+
+
+@cs.task(mode="inline")
+def show(value: object) -> object:
+    return value
+
+
+@cs.task(mode="inline")
+def receive_in(channel: cs.Channel) -> cs.LazyResult:
+    return channel.recv()
+
+
+def _messages(value: object) -> list[object]:
+    return [each.message for each in (value if isinstance(value, list) else [value]) if type(each) is cs.Received]
+
+
+async def _cancel_late(engine: cs.Engine, target: cs.LazyResult | list[cs.LazyResult]) -> bool:
+    """Run a target, and cancel that in the turn in which the run ends; return whether it was cancelled in time."""
+    waiting = asyncio.ensure_future(engine.run(target))
+    await asyncio.sleep(0)
+    (run,) = engine.runs
+    while not run.done():
+        await asyncio.sleep(0)
+    waiting.cancel()
+    try:
+        await waiting
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+def _twice(lazy: cs.LazyResult) -> list[cs.LazyResult]:
+    return [lazy, lazy]
+
+
+@pytest.mark.parametrize(
+    ("make", "kept"),
+    [
+        (lambda channel: channel.recv(), ["a", "b"]),
+        (lambda channel: [channel.recv(), channel.recv()], ["a", "b"]),
+        (lambda channel: _twice(channel.recv()), ["a", "b"]),
+        (lambda channel: [channel.recv(), show("other")], ["a", "b"]),
+        (lambda channel: cs.select([channel]), ["a", "b"]),
+        (lambda channel: receive_in(channel), ["a", "b"]),
+        (lambda channel: channel.recv().run_if(show(True)), ["a", "b"]),
+        (lambda channel: cs.Router(show("x"), {"x": channel.recv()}), ["a", "b"]),
+        (lambda channel: show(channel.recv()), ["b"]),
+        (lambda channel: [show(channel.recv())], ["b"]),
+        (lambda channel: (lambda lazy: [lazy, show(lazy)])(channel.recv()), ["b"]),
+        (lambda channel: (lambda lazy: [lazy, show([{"in": lazy}])])(channel.recv()), ["b"]),
+        (lambda channel: show(channel.recv()).run_if(show(True)), ["b"]),
+    ],
+)
+async def test_only_what_no_task_was_given_is_put_back(make, kept):
+    channel = cs.Channel()
+    channel.send("a")
+    channel.send("b")
+    async with cs.Engine() as engine:
+        assert await _cancel_late(engine, make(channel))
+    assert channel.drain() == kept
+
+
+async def test_what_another_run_has_received_is_not_put_back() -> None:
+    channel = cs.Channel()
+    async with cs.Engine() as engine:
+        channel.send("old")
+        old = await engine.run(channel.recv())
+        channel.send("older")
+        (older,) = await engine.run([channel.recv()])
+        for target in (show(old), [show(old)], show([old]), [show(older)], show([older])):
+            assert await _cancel_late(engine, target)
+    assert channel.drain() == []
+
+
+@pytest.mark.parametrize("make", [lambda channel: channel.recv(), lambda channel: [channel.recv()]])
+async def test_a_message_that_something_else_awaits_is_not_put_back(make) -> None:
+    channel = cs.Channel()
+    async with cs.Engine() as engine:
+        waiting = asyncio.ensure_future(engine.run(make(channel)))
+        await asyncio.sleep(0)
+        (run,) = engine.runs
+        also = [asyncio.ensure_future(_first(engine, run)), asyncio.ensure_future(_awaited(run))]
+        await asyncio.sleep(0)
+        channel.send("hello")
+        while not run.done():
+            await asyncio.sleep(0)
+        waiting.cancel()
+        assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], asyncio.CancelledError)
+        assert [_messages(value) for value in await asyncio.gather(*also)] == [["hello"], ["hello"]]
+        assert channel.drain() == []
+
+
+async def _first(engine: cs.Engine, run: cs.Run) -> object:
+    async for ended in engine.as_completed([run]):
+        return ended.result()
+    return None
+
+
+async def _awaited(run: cs.Run) -> object:
+    return await run

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from unittest import mock
 
@@ -260,3 +262,40 @@ def test_a_context_manager_is_told_apart_when_it_is_set_up() -> None:
         yield 1
 
     assert managed.kind == "generator"  # its error is in the tests of scopes
+
+
+# -------------------------------------------------------------------------------------------------- other threads
+
+
+class Waiting:
+    """A value whose destructor waits for a thread that registers a resource."""
+
+    def __init__(self, registry: Registry, over: list[bool]) -> None:
+        self.registry, self.over = registry, over
+
+    def __del__(self) -> None:
+        thread = threading.Thread(target=self.registry.register, args=("value", "other"), daemon=True)
+        thread.start()
+        thread.join(5)  # it takes so long only if the test fails
+        self.over.append(not thread.is_alive())
+
+
+def _replace(registry: Registry) -> None:
+    registry.register("new", "name")
+
+
+def _end_override(registry: Registry) -> None:
+    registry.remove_override(registry._overrides[-1])
+
+
+@pytest.mark.parametrize("drop", [_replace, _end_override])
+def test_a_destructor_of_a_dropped_value_may_wait_for_a_thread_that_registers(drop: Callable[[Registry], None]) -> None:
+    registry = Registry()
+    over: list[bool] = []
+    if drop is _replace:
+        registry.register(Waiting(registry, over), "name")
+    else:
+        registry.register("first", "name")
+        registry.override("name", Waiting(registry, over)).__enter__()
+    drop(registry)
+    assert over == [True]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,9 +19,12 @@ from typing import Any
 
 import pytest
 
+import cascade as cs
+from cascade.workers import process_pool
 from cascade.workers.executors import ProcessExecutor
+from cascade.workers.worker_result import is_plain, make_call, unpack
 from support.paths import TESTS
-from support.worker_tasks import die, double, hold, nested, pid
+from support.worker_tasks import Slow, SlowError, die, double, hold, nested, pid, slow, start_thread
 from unit.workers.test_thread_pool import PATIENCE, until
 
 
@@ -289,3 +294,88 @@ def test_a_process_task_may_have_an_engine_with_processes_of_its_own() -> None:
     executor = ProcessExecutor(1)
     assert executor.submit(nested, (3,), {}).result(PATIENCE) == [0, 2, 4]
     executor.close()  # its process ends, and those that it has started
+
+
+@pytest.mark.posix_only
+def test_a_process_that_does_not_exit_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_pool, "GRACE", 0.0)
+    executor = ProcessExecutor(2)
+    processes = [executor.submit(start_thread, (), {}).result(PATIENCE) for _ in range(2)]
+    executor.close()
+    assert not any(map(alive, processes))
+    assert executor.submit(double, (2,), {}).result(PATIENCE) == 4
+    executor.close()
+
+
+@pytest.mark.posix_only
+async def test_closing_an_engine_does_not_hold_up_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_pool, "GRACE", 3600.0)
+    threads = set(threading.enumerate())
+    engine = cs.Engine(max_processes=1, default_mode="process")
+    process = await engine.run(start_thread())
+    closing = asyncio.create_task(engine.aclose())
+    while not any(thread.name == "cascade-close" for thread in threading.enumerate()):
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    with pytest.raises(cs.EngineClosedError):
+        await engine.run(double(1))
+    assert alive(process)
+    os.kill(process, signal.SIGKILL)  # as the pool would, an hour later
+    until(lambda: set(threading.enumerate()) <= threads)
+
+
+@pytest.fixture
+def gates() -> Iterator[dict[str, threading.Event]]:
+    Slow.gates.update({name: threading.Event() for name in ("error", "one", "two")})
+    yield Slow.gates
+    for gate in Slow.gates.values():
+        gate.set()
+    Slow.gates.clear()
+
+
+def test_a_result_that_unpickles_slowly_delays_no_other_call(gates: dict[str, threading.Event]) -> None:
+    executor = ProcessExecutor(1)
+    futures = [executor.submit(slow, (gate,), {}) for gate in ("error", "one")]
+    for number in range(3):
+        assert executor.submit(double, (number,), {}).result(PATIENCE) == 2 * number
+    assert not any(future.done() for future in futures)
+    closing = threading.Thread(target=executor.close)
+    closing.start()
+    gates["error"].set()
+    with pytest.raises(SlowError):
+        futures[0].result(PATIENCE)
+    assert closing.is_alive() and not futures[1].done()
+    gates["one"].set()
+    assert futures[1].result(PATIENCE).gate == "one"
+    closing.join(PATIENCE)
+    assert not closing.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [(None, True), ({"a": [1, 2.0, "b", True]}, True), (Path("a"), False), ([int], False), ("a" * 100_000, False)],
+)
+def test_what_is_unpickled_at_once(value: Any, plain: bool) -> None:
+    packed = make_call(pickle.dumps((returned, (value,), {})), "returned")
+    assert is_plain(packed) is plain and unpack(packed) == (value, None)
+    assert not is_plain(make_call(b"", "broken"))
+
+
+def returned(value: Any) -> Any:
+    return value
+
+
+def test_closing_does_not_wait_for_an_abandoned_result(gates: dict[str, threading.Event]) -> None:
+    executor = ProcessExecutor(1)
+    future = executor.submit(slow, ("two",), {})
+    assert executor.submit(double, (1,), {}).result(PATIENCE) == 2  # so the result of the first has come
+    executor.abandon(future)
+    executor.close()
+    assert not future.done()
+    gates["two"].set()
+    assert future.result(PATIENCE).gate == "two"

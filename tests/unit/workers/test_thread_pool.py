@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import ctypes
 import gc
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cascade.workers import thread_pool
 from cascade.workers.thread_pool import ThreadPool
 
 PATIENCE = 60
@@ -301,6 +304,51 @@ def test_a_callback_that_breaks_a_thread_does_not_break_the_pool(pool: ThreadPoo
         until(lambda: pool.threads == 0)
     finally:
         threading.excepthook = before
+    assert pool.submit(int).result(PATIENCE) == 0
+
+
+class Struck(Exception):
+    """Raised in a thread by another one."""
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="asynchronous exceptions are CPython's")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("max_threads", [1, 3])
+def test_an_asynchronous_exception_in_an_idle_thread_loses_no_call(max_threads: int) -> None:
+    pool = ThreadPool(max_threads)
+    for number in range(30):
+        thread = pool.submit(threading.get_ident).result(PATIENCE)
+        until(lambda: pool.idle == pool.threads)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Struck))
+        # The thread waits, and raises it when the next call wakes it up.
+        futures = [pool.submit(int, number) for _ in range(3)]
+        assert [future.result(PATIENCE) for future in futures] == [number] * 3
+        assert pool.threads <= max_threads
+    pool.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("at", ["before it is begun", "when it has begun"])
+def test_an_exception_between_taking_a_call_and_making_it(
+    monkeypatch: pytest.MonkeyPatch, pool: ThreadPool, at: str
+) -> None:
+    struck: list[str] = []
+
+    class Watched(Future[Any]):
+        def set_running_or_notify_cancel(self) -> bool:
+            begun = at == "when it has begun" and super().set_running_or_notify_cancel()
+            if not struck:
+                struck.append(at)
+                raise Struck
+            return begun or super().set_running_or_notify_cancel()
+
+    monkeypatch.setattr(thread_pool, "Future", Watched)
+    future = pool.submit(int)
+    if at == "before it is begun":
+        assert future.result(PATIENCE) == 0
+    else:
+        with pytest.raises(Struck):
+            future.result(PATIENCE)
     assert pool.submit(int).result(PATIENCE) == 0
 
 

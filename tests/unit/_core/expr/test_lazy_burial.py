@@ -201,3 +201,32 @@ def test_a_chain_of_any_length_is_freed_on_a_small_stack(interpreter: Callable[.
         thread.join()
     """
     assert interpreter(code) == "freed\n"
+
+
+def test_what_a_destructor_drops_is_freed_while_it_runs() -> None:
+    """It may run a whole program."""
+    freed: list[bool] = []
+
+    def inner() -> None:
+        freed.append(drops())
+        lazy = take(Last(lambda: freed.append(drops())))
+        del lazy
+        freed.append(drops())
+
+    lazy = take(Last(inner))
+    del lazy
+    assert freed == [True, True, True]
+
+
+def test_a_destructor_may_wait_for_the_end_of_what_it_drops() -> None:
+    ended = threading.Event()
+    waited: list[bool] = []
+
+    def inner() -> None:
+        lazy = take(Last(ended.set))
+        del lazy
+        waited.append(ended.is_set())
+
+    lazy = take(Last(inner))
+    del lazy
+    assert waited == [True]
