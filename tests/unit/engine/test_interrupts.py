@@ -137,7 +137,10 @@ class Interrupting:
 
     def __enter__(self) -> Interrupting:
         self._before = sys.gettrace()
-        sys.settrace(self._trace)
+        # Held for as long as it may be called: where it raises, the interpreter drops its own references to it, and
+        # Python 3.11 calls it once more.
+        self._hook = self._trace
+        sys.settrace(self._hook)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -152,7 +155,7 @@ class Interrupting:
             if self.lines == self.at:
                 self.raised = True
                 signal.raise_signal(signal.SIGINT)
-        return self._trace
+        return self._hook
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -312,7 +315,7 @@ class Raising(Interrupting):
             self.lines += 1
             if self.lines == self.at:
                 raise KeyboardInterrupt
-        return self._trace
+        return self._hook
 
 
 @cs.task
