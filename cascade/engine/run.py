@@ -7,13 +7,14 @@ import itertools
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
 from cascade._core.run.mailbox import Received
 from cascade._support.public import public
+from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, call_all
 from cascade.engine.run_extras import RunExtras
 from cascade.exceptions import EngineStateError, TaskSkippedError
@@ -33,7 +34,7 @@ MOST = 1000  # values of params and variables that a run remembers
 
 
 @public
-class Run(Evaluation):
+class Run(Evaluation, Generic[R_co]):
     """One evaluation of a target on an engine. Made by `Engine.start`.
 
     Await it for the value. It goes on whether or not it is awaited; cancelling who awaits it cancels the run, as it is
@@ -65,7 +66,7 @@ class Run(Evaluation):
         """Have it stopped. It has ended once all that it had started has: await it, or look at `done`."""
         self._request_cancel()
 
-    def result(self) -> Any:
+    def result(self) -> R_co:
         """Return its value.
 
         Raises:
@@ -80,7 +81,8 @@ class Run(Evaluation):
             raise self._error(self._errors)
         if self._interrupted:
             raise asyncio.CancelledError(f"run {self.id} was cancelled")
-        return self._value
+        value: R_co = self._value
+        return value
 
     @property
     def state(self) -> str:
@@ -106,7 +108,7 @@ class Run(Evaluation):
         waits = _listed([_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
         return f"stopping: {waits}" if self._stopping else waits
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, R_co]:
         return self._join().__await__()
 
     def __repr__(self) -> str:
@@ -120,7 +122,7 @@ class Run(Evaluation):
             else:
                 self._host.report(f"the exception of run {self.id} was never retrieved", error)
 
-    async def _join(self) -> Any:
+    async def _join(self) -> R_co:
         if not self._finished:
             join = RunFuture(self, self._host.running_loop())
             self._add_done_callback((join,))
@@ -136,7 +138,7 @@ class Run(Evaluation):
         """Its value came too late for what awaited it, and nothing else can ask for it: its messages are for others."""
         if not self._finished or self._errors or self._interrupted:
             return
-        for each in reversed(self._value if type(self._value) is list else [self._value]):
+        for each in reversed(self._value if type(self._value) in (list, tuple) else [self._value]):
             if type(each) is Received and each.channel is not None:
                 each.channel.unreceive(each.message)
 

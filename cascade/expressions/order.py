@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.task import task
 from cascade._support.public import public
 from cascade.exceptions import PolicyError
-from cascade.expressions.gather import gather
 
 __all__ = ["pipeline", "sequence"]
 
+R = TypeVar("R")
 
+
+@task(name="sequence", mode="inline")
+def _sequence(*values: Any) -> list[Any]:
+    return list(values)
+
+
+@overload
+def sequence(steps: Iterable[LazyResult[R]]) -> list[R]: ...
+@overload
+def sequence(steps: Iterable[R]) -> list[R]: ...
 @public
-def sequence(steps: Iterable[LazyResult]) -> LazyResult:
+def sequence(steps: Iterable[Any]) -> Any:
     """A lazy result that gives the list of the values of others, each started when the one before has ended.
 
     Each step but the first is taken as ``step.after(the one before)``, which is a node of its own. What a step takes as
@@ -35,14 +46,20 @@ def sequence(steps: Iterable[LazyResult]) -> LazyResult:
     >>> cs.run(cs.sequence([say("one"), say("three"), say("two")])), said
     ([3, 5, 3], ['one', 'three', 'two'])
     """
-    made: list[LazyResult] = []
+    made: list[Any] = []
     for index, step in enumerate(steps):
         if type(step) is not LazyResult:
             raise PolicyError(f"expected a lazy result, got `{type(step).__name__}` - at `steps[{index}]`")
         made.append(step.after(made[-1]) if made else step)
-    return gather(*made)
+    return _sequence(*made)
 
 
+@overload
+def pipeline(value: LazyResult[R], steps: Iterable[Callable[[R], R]]) -> R: ...
+@overload
+def pipeline(value: R, steps: Iterable[Callable[[R], R]]) -> R: ...
+@overload
+def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any: ...
 @public
 def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
     """What comes of a value when one task after another is called with what the one before gave.

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.callback import Callback, SendCallback
 from cascade._core.run.mailbox import Mailbox, Received
 from cascade._core.time.clock import check_seconds
 from cascade._support.public import public
+from cascade._support.type_variables import M
 from cascade.exceptions import ChannelClosedError
 
 __all__ = ["Channel"]
 
 
 @public
-class Channel(Mailbox):
+class Channel(Mailbox[M]):
     """A queue of messages between tasks, or between tasks and plain asyncio code on the same loop.
 
     Sending never waits, unless the channel blocks. A message goes to the receiver that waits longest, or waits for one;
@@ -53,7 +53,7 @@ class Channel(Mailbox):
         called = "" if self.name is None else f" {self.name!r}"
         return f"<{type(self).__name__}{called}: {len(self)} messages wait{', closed' if self.closed else ''}>"
 
-    async def receive(self, timeout: float | None = None) -> Received:
+    async def receive(self, timeout: float | None = None) -> Received[M]:
         """Receive in plain asyncio code: what `recv` is in an expression.
 
         Args:
@@ -84,7 +84,7 @@ class Channel(Mailbox):
             raise ChannelClosedError("received from a closed channel")
         return Received.make(None, True, loop.time() - start, None)
 
-    async def put(self, message: Any) -> None:
+    async def put(self, message: M) -> None:
         """Send in plain asyncio code. Waits for room if the channel blocks and is full, else not at all.
 
         Cancelled while it waits, it has sent nothing, unless its message is taken before the cancellation gets to it:

@@ -3,6 +3,8 @@
 Their memory is managed by hand: most of what a heavy loop does is making and dropping them.
 """
 
+from types import GenericAlias as _GenericAlias
+
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
@@ -131,6 +133,11 @@ cdef class LazyResult(Governable):
 
     def _with(self, role, operand):
         return with_role(self, role, operand)
+
+    @classmethod
+    def __class_getitem__(cls, value):
+        """``LazyResult[int]``: a lazy result whose value is an int, for annotations."""
+        return _GenericAlias(cls, value)
 
     def _content(self):
         """All that makes it the node that it is: the task, the shape of the call, and an operand for each of its parts.

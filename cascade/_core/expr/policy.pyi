@@ -1,11 +1,17 @@
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Generic, Literal, Protocol, TypeAlias
 
-from typing_extensions import disjoint_base
+from typing_extensions import TypeVar, disjoint_base
 
-from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.lazy import LazyResult, _LazyValue
 
-_Exceptions = type[BaseException] | Sequence[type[BaseException]]
+_Exceptions: TypeAlias = type[BaseException] | Sequence[type[BaseException]]
+_R_co = TypeVar("_R_co", covariant=True, default=Any)
+
+class _CachePolicy(Protocol):
+    def key(self, task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Any: ...
+    def load(self, key: Any, now: float, /) -> Any: ...
+    def save(self, key: Any, value: Any, now: float, /) -> None: ...
 
 @disjoint_base
 class Retry:
@@ -44,7 +50,7 @@ class Timeout:
     @property
     def total(self) -> float | None: ...
 
-class Governable:
+class Governable(Generic[_R_co]):
     def with_retry(
         self,
         max_attempts: int = 3,
@@ -54,7 +60,7 @@ class Governable:
         jitter: Literal["full"] | None = None,
         on: _Exceptions = ...,
         give_up_on: _Exceptions = (),
-    ) -> LazyResult: ...
-    def with_timeout(self, seconds: float | None = None, total: float | None = None) -> LazyResult: ...
-    def with_cache(self, policy: object) -> LazyResult: ...
-    def with_constraints(self, **amounts: float | LazyResult) -> LazyResult: ...
+    ) -> _LazyValue[_R_co]: ...
+    def with_timeout(self, seconds: float | None = None, total: float | None = None) -> _LazyValue[_R_co]: ...
+    def with_cache(self, policy: _CachePolicy) -> _LazyValue[_R_co]: ...
+    def with_constraints(self, **amounts: float | LazyResult[float]) -> _LazyValue[_R_co]: ...
