@@ -54,7 +54,7 @@ class LocalConnector:
             raise ValueError(f"expected overflow 'error', 'drop_oldest' or 'drop_newest', got {overflow!r}")
         Channel(capacity, overflow)  # refuses what is no capacity
         self._capacity = capacity
-        self._overflow = overflow
+        self._overflow: Literal["error", "drop_oldest", "drop_newest"] = overflow
         self._connections = 0
         # Weak: a subscription that nobody reads from any more must not fill its queue.
         self._subscriptions: dict[int, weakref.ref[Subscription]] = {}

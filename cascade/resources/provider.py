@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, Generic, Literal, Protocol, TypeVar, overload
+from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import injected_name
 from cascade._core.expr.lazy import LazyResult
@@ -22,6 +22,7 @@ Kind = Literal["generator", "async generator", "async", "plain"]
 # From the longest to the shortest: a resource may only need resources that last at least as long as itself.
 LIFETIMES: Final[tuple[ScopeKind, ...]] = ("engine", "run", "call")
 
+Q = ParamSpec("Q")
 R = TypeVar("R")
 
 _NONE_NEEDED: Final[Mapping[str, str]] = MappingProxyType({})
@@ -98,11 +99,11 @@ class Resource(Generic[P, R_co]):
 
 
 class _Decorator(Protocol):
-    def __call__(self, fn: Callable[P, R], /) -> Resource[P, R]: ...
+    def __call__(self, fn: Callable[Q, R], /) -> Resource[Q, R]: ...
 
 
 @overload
-def resource(fn: Callable[P, R], /, *, scope: ScopeKind = "run", name: str | None = None) -> Resource[P, R]: ...
+def resource(fn: Callable[Q, R], /, *, scope: ScopeKind = "run", name: str | None = None) -> Resource[Q, R]: ...
 @overload
 def resource(fn: None = None, /, *, scope: ScopeKind = "run", name: str | None = None) -> _Decorator: ...
 @public

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from cascade._core.run.mailbox import Received, expect_nothing
 from cascade._core.time.clock import check_seconds
 from cascade._support.public import public_in
+from cascade._support.type_variables import M
 from cascade.exceptions import ChannelClosedError
 from cascade.messaging.channel import Channel
 
@@ -15,7 +15,7 @@ __all__ = ["FakeChannel"]
 
 
 @public_in("cascade.testing")
-class FakeChannel(Channel):
+class FakeChannel(Channel[M]):
     """A `cascade.Channel` with the messages that a test has put into it, in which nobody waits.
 
     It gives its messages one after another. When there are none left, who has a timeout is told at once that it is
@@ -45,13 +45,13 @@ class FakeChannel(Channel):
 
     __slots__ = ("sent",)
 
-    def __init__(self, *messages: object) -> None:
+    def __init__(self, *messages: M) -> None:
         super().__init__()
         expect_nothing(self)
-        self.sent: list[Any] = []
+        self.sent: list[M] = []
         self.preload(*messages)
 
-    def preload(self, *messages: object) -> None:
+    def preload(self, *messages: M) -> None:
         """Put more messages behind those that are to be received.
 
         Args:
@@ -63,7 +63,7 @@ class FakeChannel(Channel):
         for message in messages:
             super().send(message)
 
-    def send(self, message: object) -> None:
+    def send(self, message: M) -> None:
         """Keep a message in `sent`.
 
         Args:
@@ -76,7 +76,7 @@ class FakeChannel(Channel):
             raise ChannelClosedError("sent to a closed channel")
         self.sent.append(message)
 
-    async def put(self, message: object) -> None:
+    async def put(self, message: M) -> None:
         """Send in plain asyncio code: what `send` is elsewhere.
 
         Args:
@@ -87,7 +87,7 @@ class FakeChannel(Channel):
         """
         self.send(message)
 
-    async def receive(self, timeout: float | None = None) -> Received:
+    async def receive(self, timeout: float | None = None) -> Received[M]:
         """Receive in plain asyncio code: what `recv` is in an expression. It lets others run, and does not wait.
 
         Args:
