@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
 import cascade as cs
 
@@ -41,7 +41,7 @@ assert_type(fetch.with_retry(on=OSError).with_timeout(5).with_retry(on=[OSError]
 assert_type(train.with_constraints(gpu=1, memory=0.5)("m"), float)
 assert_type(train.with_constraints(gpu=size())("m"), float)
 assert_type(train.with_cache(cs.ResultCache(ttl=60))("m"), float)
-assert_type(train.with_cache(cs.FileExists("{model}.txt"))("m"), float)
+assert_type(train.with_cache(cs.FileExists("model.txt"))("m"), Any)  # a path
 assert_type(train.with_constraints(gpu=1).map(model=["a", "b"]), list[float])
 assert_type(cs.run(careful("u")), bytes)
 
