@@ -30,7 +30,7 @@ def program(page: Path) -> str:
 def test_examples_of_pages_are_typed(checker: str, tmp_path: Path) -> None:
     names = {}
     for page in PAGES:
-        name = f"{page.stem.replace('-', '_').lower()}.py"
+        name = f"page_{page.stem.replace('-', '_').lower()}.py"  # `types` alone would hide a module
         names[name] = page.relative_to(ROOT).as_posix()
         (tmp_path / name).write_text(program(page), encoding="utf-8")
     found = ask(checker, tmp_path, pyright_mode="standard")  # strict would be about style, of what is short
