@@ -22,6 +22,7 @@ from cascade.cache.scalars import SIZE
 from cascade.exceptions import PolicyError
 
 if TYPE_CHECKING:
+    from cascade._core.expr.lazy import LazyResult
     from cascade._core.expr.task import _F, _Decorator, _GenericTask
 
 __all__ = ["ResultCache", "cached"]
@@ -186,6 +187,8 @@ def _shared_store() -> MemoryStore:
 def cached(fn: _F, /) -> _GenericTask[_F]: ...
 @overload
 def cached(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+@overload
+def cached(fn: Callable[P, LazyResult[R]], /) -> Task[P, R]: ...
 @overload
 def cached(fn: Callable[P, R], /) -> Task[P, R]: ...
 @overload

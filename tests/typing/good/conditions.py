@@ -94,3 +94,20 @@ assert_type(text, str)
 assert_type(number, int)
 assert_type(cs.gather(cs.gather(pay(1)), [double(2)]), tuple[tuple[str], list[int]])
 assert_type(cs.run(cs.lazy(cs.gather(pay(1), double(2))).run_if(True)), tuple[str, int])
+
+
+# A function may say that it returns a lazy result: the task has its value.
+@cs.task
+def ping(n: int) -> cs.LazyResult[None]:
+    return cs.lazy(ping(n + 1)).after(cs.wait(1))
+
+
+@cs.cached
+def pong(n: int) -> cs.LazyResult[int]:
+    return cs.lazy(double(n))
+
+
+assert_type(ping(3), None)
+assert_type(pong(3), int)
+assert_type(double(pong(3)), int)
+assert_type(cs.run([cs.lazy(ping(3)).after(cs.wait(1))]), list[None])
