@@ -3,6 +3,7 @@
 The public names, and the place of each:
 
     task, LazyResult, gather    expressions                            cascade/_core/expr/, cascade/expressions/
+    lazy                        a lazy result, for type checkers       cascade/expressions/lazy.py
     Router, SKIPPED             branching                              cascade/expressions/router.py
     sequence, pipeline          order                                  cascade/expressions/order.py
     const                       constants of maps                      cascade/_core/expr/map_inputs.pyx
@@ -61,6 +62,7 @@ from cascade.exceptions import (
     WorkerError,
 )
 from cascade.expressions.gather import gather
+from cascade.expressions.lazy import lazy
 from cascade.expressions.order import pipeline, sequence
 from cascade.expressions.router import Router
 
@@ -209,6 +211,7 @@ __all__ = [
     "from_json",
     "gather",
     "inject",
+    "lazy",
     "pipeline",
     "preload",
     "resource",

@@ -35,18 +35,18 @@ def words(text: str) -> Counter[str]:
 
 
 @cs.task(mode="inline")
-def count_all(found: list[str]) -> cs.LazyResult:
+def count_all(found: list[str]) -> tuple[Counter[str], ...]:
     """How many pages there are shows only now, so the graph that reads them is made only now."""
     return cs.gather(*(words(fetch(page)) for page in found))
 
 
 @cs.task(mode="inline")
-def most_common(counts: list[Counter[str]], how_many: int) -> list[tuple[str, int]]:
+def most_common(counts: tuple[Counter[str], ...], how_many: int) -> list[tuple[str, int]]:
     return sum(counts, Counter[str]()).most_common(how_many)
 
 
 def main(engine: cs.Engine | None = None) -> list[tuple[str, int]]:
-    result: list[tuple[str, int]] = cs.run(most_common(count_all(pages()), how_many=2), engine=engine)
+    result = cs.run(most_common(count_all(pages()), how_many=2), engine=engine)
     for word, count in result:
         print(f"{count}  {word}")
     return result

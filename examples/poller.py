@@ -48,20 +48,20 @@ stubborn = status.with_retry(max_attempts=8, delay=0.5, jitter="full", on=Connec
 
 
 @inline
-def poll(service: Service, job: str, delay: float = FIRST) -> cs.LazyResult:
+def poll(service: Service, job: str, delay: float = FIRST) -> float:
     """One look at a job, and what follows from it."""
     return decide(service, job, stubborn(service, job), delay)
 
 
 @inline
-def decide(service: Service, job: str, found: str, delay: float) -> object:
+def decide(service: Service, job: str, found: str, delay: float) -> float:
     """The value is when the job was found to be done. Until then: the next look, after a while."""
     if found == "done":
         return service.now()
-    return poll(service, job, min(2 * delay, LONGEST)).after(cs.wait(delay))
+    return cs.lazy(poll(service, job, min(2 * delay, LONGEST))).after(cs.wait(delay))
 
 
-def watch(service: Service) -> cs.LazyResult:
+def watch(service: Service) -> tuple[float, ...]:
     """Poll all jobs at once. Every attempt of every one of them counts for the rate."""
     service.engine.limits.set("task:status", rate=RATE)
     return cs.gather(*(poll(service, job) for job in service.jobs))

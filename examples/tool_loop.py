@@ -41,6 +41,9 @@ async def find(what: str, web: Web) -> str:
     return await web.find(what)
 
 
+stubborn = find.with_timeout(5).with_retry(max_attempts=8, delay=1, on=OSError)
+
+
 @inline
 def multiply(factors: str) -> str:
     left, right = factors.split("*")
@@ -53,14 +56,14 @@ def no_such_tool(tools: list[str]) -> str:
 
 
 @inline
-def turn(model: Model, transcript: Transcript, steps: int) -> object:
+def turn(model: Model, transcript: Transcript, steps: int) -> Transcript:
     """What the model says next decides which way it goes on: of all these routes, one is evaluated."""
     if steps == 0:
         return [*transcript, Message("user", "stop: no steps are left")]
     says = think(model, transcript)
     argument = part(says, 1)
     tools = {
-        "search": find(argument, cs.inject("web")).with_timeout(5).with_retry(max_attempts=8, delay=1, on=OSError),
+        "search": stubborn(argument, cs.inject("web")),
         "multiply": multiply(argument),
     }
     mistaken = note(model, transcript, says, "user", no_such_tool(list(tools)), steps)
@@ -82,7 +85,7 @@ def part(says: str, which: int) -> str:
 
 
 @inline
-def note(model: Model, transcript: Transcript, says: str, tool: str, result: str, steps: int) -> cs.LazyResult:
+def note(model: Model, transcript: Transcript, says: str, tool: str, result: str, steps: int) -> Transcript:
     """The tool has answered: the next turn, a tail call."""
     return turn(model, [*transcript, Message("model", says), Message(tool, result)], steps - 1)
 
@@ -103,7 +106,8 @@ def fake_model(transcript: Transcript) -> str:
             return f"multiply: {fireflies} * {legs}"
         case [*_, product]:
             return f"done: {product} legs"
-    raise AssertionError("no list is like that")
+        case _:
+            raise AssertionError("no list is like that")
 
 
 def main(engine: cs.Engine | None = None) -> Transcript:
@@ -111,7 +115,7 @@ def main(engine: cs.Engine | None = None) -> Transcript:
         engine = cs.Engine(clock=cs.Clock.virtual(seed=1))
     engine.register(Web(engine), "web")
     question = Message("user", "How many legs are there in a show of fireflies?")
-    transcript: Transcript = cs.run(turn(fake_model, [question], steps=10), engine=engine)
+    transcript = cs.run(turn(fake_model, [question], steps=10), engine=engine)
     for sender, text in transcript:
         print(f"{sender:>8}  {text}")
     print(f"after {engine.clock.time():.1f} s")

@@ -34,7 +34,7 @@ _MARK = "param_"
 
 @public
 def cli(
-    target: LazyResult | list[LazyResult] | tuple[LazyResult, ...],
+    target: object,
     *,
     name: str | None = None,
     argv: Sequence[str] | None = None,

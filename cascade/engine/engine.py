@@ -10,10 +10,10 @@ import asyncio
 import contextvars
 import os
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.scheduler import Scheduler
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from cascade.workers.protocol import Executor
 
 __all__ = ["Engine", "Mode"]
+
+R = TypeVar("R")
 
 Mode = Literal["auto", "inline", "thread", "process"]
 
@@ -131,9 +133,13 @@ class Engine:
 
     # ------------------------------------------------------------------------------------------------ for users
 
-    def start(
-        self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
-    ) -> Run:
+    @overload
+    def start(self, target: LazyResult[R], *, params: Mapping[str, Any] | None = None) -> Run[R]: ...
+    @overload
+    def start(self, target: Sequence[LazyResult[R]], *, params: Mapping[str, Any] | None = None) -> Run[list[R]]: ...
+    @overload
+    def start(self, target: R, *, params: Mapping[str, Any] | None = None) -> Run[R]: ...
+    def start(self, target: Any, *, params: Mapping[str, Any] | None = None) -> Run[Any]:
         """Start a run of a target and return at once.
 
         Args:
@@ -162,17 +168,33 @@ class Engine:
         """
         wanted = expression(target)
         self._driver.bind()
-        started = Run(self._driver, wanted, contextvars.copy_context(), params)
+        started: Run[Any] = Run(self._driver, wanted, contextvars.copy_context(), params)
         self._driver.begin(started, wanted)
         return started
 
+    @overload
     def start_many(
         self,
-        targets: Iterable[LazyResult | list[Any] | tuple[Any, ...]],
+        targets: Iterable[LazyResult[R]],
         *,
         params: Mapping[str, Any] | None = None,
         on_failure: Literal["leave", "stop"] | Restart = "leave",
-    ) -> Population:
+    ) -> Population[R]: ...
+    @overload
+    def start_many(
+        self,
+        targets: Iterable[R],
+        *,
+        params: Mapping[str, Any] | None = None,
+        on_failure: Literal["leave", "stop"] | Restart = "leave",
+    ) -> Population[R]: ...
+    def start_many(
+        self,
+        targets: Iterable[Any],
+        *,
+        params: Mapping[str, Any] | None = None,
+        on_failure: Literal["leave", "stop"] | Restart = "leave",
+    ) -> Population[Any]:
         """Start a run of each of many targets, all at once, and return.
 
         Args:
@@ -203,7 +225,7 @@ class Engine:
 
         return start_many(self._driver, targets, params, on_failure)
 
-    def as_completed(self, runs: Population | Iterable[Run]) -> AsCompleted:
+    def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
 
         Args:
@@ -232,9 +254,13 @@ class Engine:
 
         return AsCompleted(self._driver, runs)
 
-    async def run(
-        self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
-    ) -> Any:
+    @overload
+    async def run(self, target: LazyResult[R], *, params: Mapping[str, Any] | None = None) -> R: ...
+    @overload
+    async def run(self, target: Sequence[LazyResult[R]], *, params: Mapping[str, Any] | None = None) -> list[R]: ...
+    @overload
+    async def run(self, target: R, *, params: Mapping[str, Any] | None = None) -> R: ...
+    async def run(self, target: Any, *, params: Mapping[str, Any] | None = None) -> Any:
         """Run a target and return its value.
 
         Args:

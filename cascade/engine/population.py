@@ -6,13 +6,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import msgspec
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.failures import is_a, singles
 from cascade._support.public import public
+from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, call_all
 from cascade.engine.run import Run
 from cascade.engine.unretrieved import UnretrievedFailures
@@ -78,7 +79,7 @@ class PopulationCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 @public
-class Population:
+class Population(Generic[R_co]):
     """Many runs that were started together. Made by `Engine.start_many`.
 
     Await it to wait until all members have ended. They go on whether or not it is awaited; cancelling an asyncio task
@@ -143,12 +144,12 @@ class Population:
     # ------------------------------------------------------------------------------------------------ for users
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[Run[R_co], ...]:
         """The runs of the members, in the order of their targets; of a member that was started again, the last run."""
         return tuple(self._runs)
 
     @property
-    def failed(self) -> tuple[Run, ...]:
+    def failed(self) -> tuple[Run[R_co], ...]:
         """The runs of members that have failed for good, in the order of their failures. They count as retrieved."""
         for run in self._failed:
             run._retrieved = True

@@ -7,12 +7,13 @@ import itertools
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
 from cascade._support.public import public
+from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, call_all, mark_shared
 from cascade.engine.run_extras import RunExtras
 from cascade.exceptions import EngineStateError, TaskSkippedError
@@ -32,7 +33,7 @@ MAX_INPUTS = 1000  # values of params and variables that a run remembers
 
 
 @public
-class Run(Evaluation):
+class Run(Evaluation, Generic[R_co]):
     """One evaluation of a target on an engine. Made by `Engine.start`.
 
     Await it for the value. It goes on whether or not it is awaited. Cancelling an asyncio task that awaits it cancels
@@ -75,7 +76,7 @@ class Run(Evaluation):
         """Request its cancellation. It ends once all its calls have ended: await it, or check `done`."""
         self._request_cancel()
 
-    def result(self) -> Any:
+    def result(self) -> R_co:
         """Return its value, once it has ended.
 
         Raises:
@@ -90,7 +91,8 @@ class Run(Evaluation):
             raise self._error(self._errors)
         if self._interrupted:
             raise asyncio.CancelledError(f"run {self.id} was cancelled")
-        return self._value
+        value: R_co = self._value
+        return value
 
     @property
     def state(self) -> str:
@@ -116,7 +118,7 @@ class Run(Evaluation):
         waits = _listed([_describe_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
         return f"stopping: {waits}" if self._stopping else waits
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, R_co]:
         return self._join().__await__()
 
     def __repr__(self) -> str:
@@ -130,7 +132,7 @@ class Run(Evaluation):
             else:
                 self._host.report(f"the exception of run {self.id} was never retrieved", error)
 
-    async def _join(self, *, returns_messages: bool = False) -> Any:
+    async def _join(self, *, returns_messages: bool = False) -> R_co:
         """Await its end.
 
         Args:

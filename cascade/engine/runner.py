@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.public import public
@@ -17,13 +17,19 @@ from cascade.templates.cache import default_templates
 __all__ = ["in_event_loop", "run"]
 
 
-@public
+R = TypeVar("R")
+
+
+@overload
+def run(target: LazyResult[R], *, params: Mapping[str, Any] | None = None, engine: Engine | None = None) -> R: ...
+@overload
 def run(
-    target: LazyResult | list[Any] | tuple[Any, ...],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-) -> Any:
+    target: Sequence[LazyResult[R]], *, params: Mapping[str, Any] | None = None, engine: Engine | None = None
+) -> list[R]: ...
+@overload
+def run(target: R, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None) -> R: ...
+@public
+def run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None) -> Any:
     """Run a target in a new event loop and return its value.
 
     Ctrl-C in the main thread cancels the run, and `KeyboardInterrupt` is raised when it has ended; a second Ctrl-C

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import Enum
-from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import input_call
 from cascade._core.expr.lazy import LazyResult
@@ -153,8 +153,16 @@ class EnvSpec(_Spec):
 Spec: TypeAlias = ParamSpec | EnvSpec
 
 
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+@overload
+def Param(name: str, *, type: type[T], default: Any = ..., description: str | None = None) -> T: ...
+@overload
+def Param(name: str, *, type: Any = None, default: Any = ..., description: str | None = None) -> Any: ...
 @public
-def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:  # noqa: A002
+def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> Any:  # noqa: A002
     """Return a lazy result whose value is given to the run: ``cs.run(target, params={name: value})``.
 
     Args:
@@ -182,8 +190,16 @@ def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: s
     return input_call(ParamSpec(name, default, type, description))
 
 
+@overload
+def Env(name: str, *, type: type[T], default: Any = ..., description: str | None = None) -> T: ...
+@overload
+def Env(name: str, *, type: None = None, default: D, description: str | None = None) -> str | D: ...
+@overload
+def Env(name: str, *, type: None = None, description: str | None = None) -> str: ...
+@overload
+def Env(name: str, *, type: Any, default: Any = ..., description: str | None = None) -> Any: ...
 @public
-def Env(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:  # noqa: A002
+def Env(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> Any:  # noqa: A002
     """Return a lazy result whose value is that of an environment variable when the run starts.
 
     Args:

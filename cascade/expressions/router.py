@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import router_call
 from cascade._core.expr.lazy import LazyResult
@@ -14,9 +14,24 @@ __all__ = ["Router"]
 
 _nothing: Any = object()
 
+R = TypeVar("R")
+D = TypeVar("D")
 
+
+@overload
+def Router(selector: object, routes: Mapping[Any, LazyResult[R]]) -> R: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, R]) -> R: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, LazyResult[R]], *, default: LazyResult[D]) -> R | D: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, LazyResult[R]], *, default: D) -> R | D: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, R], *, default: LazyResult[D]) -> R | D: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, R], *, default: D) -> R | D: ...
 @public
-def Router(selector: object, routes: Mapping[Any, object], *, default: object = _nothing) -> LazyResult:
+def Router(selector: object, routes: Mapping[Any, Any], *, default: Any = _nothing) -> Any:
     """Return a lazy result with the value of one of several routes, selected by a key. The other routes never run.
 
     Nodes that only the other routes need do not run, either.

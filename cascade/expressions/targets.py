@@ -22,7 +22,7 @@ def expression(target: object, index: int | None = None) -> LazyResult:
     >>> import cascade as cs
     >>> target = cs.gather(1, 2)
     >>> expression(target) is target, cs.run(expression([target, target]))
-    (True, [[1, 2], [1, 2]])
+    (True, [(1, 2), (1, 2)])
     """
     if type(target) is LazyResult:
         return target

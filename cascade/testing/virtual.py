@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.time.clock import Clock
@@ -17,6 +17,8 @@ from cascade.exceptions import EngineClosedError, EngineStateError
 from cascade.expressions.targets import expression
 
 __all__ = ["VirtualTime"]
+
+R = TypeVar("R")
 
 
 @public_in("cascade.testing")
@@ -65,12 +67,15 @@ class VirtualTime:
         """The engine's random source."""
         return self.engine.random
 
-    def run(
-        self,
-        target: LazyResult | list[Any] | tuple[Any, ...] | Coroutine[Any, Any, Any],
-        *,
-        params: Mapping[str, Any] | None = None,
-    ) -> Any:
+    @overload
+    def run(self, target: LazyResult[R], *, params: Mapping[str, Any] | None = None) -> R: ...
+    @overload
+    def run(self, target: Sequence[LazyResult[R]], *, params: Mapping[str, Any] | None = None) -> list[R]: ...
+    @overload
+    def run(self, target: Coroutine[Any, Any, R]) -> R: ...
+    @overload
+    def run(self, target: R, *, params: Mapping[str, Any] | None = None) -> R: ...
+    def run(self, target: Any, *, params: Mapping[str, Any] | None = None) -> Any:
         """Run a target on the engine, or a coroutine on the event loop of its clock, and return its value.
 
         Runs and asyncio tasks that have not ended go on in the next call.

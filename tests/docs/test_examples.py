@@ -51,7 +51,7 @@ def test_fan_out_counts_words(capsys: pytest.CaptureFixture[str]) -> None:
 # ------------------------------------------------------------------------------------------------------ poller
 
 
-def poll(seed: int, failing: float, **jobs: float) -> tuple[list[float], list[tuple[float, str, str]]]:
+def poll(seed: int, failing: float, **jobs: float) -> tuple[tuple[float, ...], list[tuple[float, str, str]]]:
     """When each job was seen to be done, and all requests."""
     engine = virtual(seed)
     service = poller.Service(engine, jobs, failing)
@@ -62,7 +62,7 @@ def test_poller_looks_further_and_further_apart() -> None:
     found, requests = poll(1, 0.0, job=20.0)
     assert [when for when, _, _ in requests] == [0, 1, 3, 7, 15, 23]
     assert [answer for _, _, answer in requests] == ["working"] * 5 + ["done"]
-    assert found == [23]
+    assert found == (23,)
 
 
 @pytest.mark.parametrize("seed", range(20))

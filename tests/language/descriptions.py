@@ -82,9 +82,12 @@ class Call:
     base: Base | None = None
 
 
+CALLED = ("gather", "sequence")  # containers that a task makes
+
+
 @dataclass(frozen=True, eq=False)
 class Box:
-    """A container: list, tuple, set, frozenset, dict, struct; or gather, which is a lazy result too."""
+    """A container: list, tuple, set, frozenset, dict, struct; or gather or sequence, which are lazy results too."""
 
     kind: str
     items: tuple[Node, ...]
@@ -157,7 +160,7 @@ class Sequence:
         made: list[Node] = []
         for item in self.items:
             made.append(derive(item, Extra("after", made[-1])) if made else item)
-        return Box("gather", tuple(made))
+        return Box("sequence", tuple(made))
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +201,7 @@ def meant(node: Node) -> Node:
 
 def is_lazy(node: object) -> bool:
     """Tell whether the node is a lazy result, which a task can return as the next expression."""
-    return is_node(node) and not isinstance(node, Literal) and not (isinstance(node, Box) and node.kind != "gather")
+    return is_node(node) and not isinstance(node, Literal) and not (isinstance(node, Box) and node.kind not in CALLED)
 
 
 def takes_policies(node: Node) -> bool:

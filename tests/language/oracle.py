@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import cascade as cs
 from language.descriptions import (
+    CALLED,
     DEFAULT,
     LIMITS,
     RESOURCES,
@@ -91,7 +92,7 @@ def evaluate(target: Node, *, everything: bool = False, journal: Journal | None 
     as it may have been by tasks that run at the same time.
     """
     outcome = Outcome(journal=journal or Journal(), params=params_of(target))
-    several = isinstance(target, Box) and target.kind != "gather"
+    several = isinstance(target, Box) and target.kind not in CALLED
     try:
         value = drive(_frame(target, 0, outcome, everything, several))
         if value is _SKIPPED:
@@ -195,7 +196,8 @@ def assemble(node: Box, items: list[object]) -> object:
         return dict(zip(node.keys, items, strict=True))
     if node.kind == "struct":
         return Point(*items)
-    return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "gather": list}[node.kind](items)
+    made_by = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "gather": tuple, "sequence": list}
+    return made_by[node.kind](items)
 
 
 def arguments(node: Call, items: list[object]) -> tuple[tuple[object, ...], dict[str, object]]:

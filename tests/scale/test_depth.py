@@ -92,7 +92,7 @@ CODE = {
     def work():
         many = [same(number) for number in range(300_000)]
         assert cs.run(many) == list(range(300_000))
-        assert cs.run(cs.gather(*many)) == list(range(300_000))
+        assert cs.run(cs.gather(*many)) == tuple(range(300_000))
         del many
     """,
     "failure at the bottom": """

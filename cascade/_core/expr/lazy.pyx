@@ -3,6 +3,8 @@
 Their memory is managed by hand, because a heavy loop spends most of its time making and dropping them.
 """
 
+from types import GenericAlias as _GenericAlias
+
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
@@ -141,6 +143,11 @@ cdef class LazyResult(Governable):
 
     def _with(self, role, operand):
         return with_role(self, role, operand)
+
+    @classmethod
+    def __class_getitem__(cls, value):
+        """``LazyResult[int]``: a lazy result whose value is an int, for annotations."""
+        return _GenericAlias(cls, value)
 
     def _content(self):
         """Return the task, the shape of the call, and all operands, those of policies included.

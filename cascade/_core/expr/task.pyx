@@ -5,16 +5,17 @@ passes (an array of arguments, and the call site's own tuple of names) without a
 only the first time.
 """
 
+import inspect as _inspect
 from functools import partial as _partial
 from pkgutil import resolve_name as _resolve_name
 from sys import modules as _sys_modules
-from types import MethodType as _MethodType
+from types import GenericAlias as _GenericAlias, MethodType as _MethodType
 
 cimport cython
 from cpython.object cimport PyObject
 
 from cascade._core.public cimport name_type
-from cascade._core.expr cimport lazy as _lazy
+from cascade._core.expr cimport lazy as _lazy, task_spec as _task_spec
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
 from cascade._core.expr.task_spec cimport (
@@ -66,6 +67,7 @@ cdef enum:
     WRAPPERS = 1000  # that are followed around one function: an object may claim to wrap itself
 
 cdef dict _modules = _sys_modules
+cdef object _coroutine_mark = getattr(_inspect, "_is_coroutine_mark", None)  # None: before Python 3.12
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
@@ -123,20 +125,54 @@ cdef class Task:
         except (ValueError, TypeError):
             raise AttributeError("__signature__") from None
 
+    # What tools ask of a function, it answers as its function does.
+
+    @property
+    def __module__(self):
+        return getattr(self.fn, "__module__", None)
+
+    @property
+    def __defaults__(self):
+        return _called(self.fn).__defaults__
+
+    @property
+    def __kwdefaults__(self):
+        return _called(self.fn).__kwdefaults__
+
+    @property
+    def __code__(self):
+        # `inspect.iscoroutinefunction` looks here, and from Python 3.12 on at the mark below.
+        return _called(self.fn).__code__
+
+    @property
+    def _is_coroutine_mark(self):
+        # Of an async callable that is no function.
+        if self.spec.kind != ASYNC:
+            raise AttributeError("_is_coroutine_mark")
+        return _coroutine_mark
+
+    @property
+    def __isabstractmethod__(self):
+        return getattr(self.fn, "__isabstractmethod__", False)
+
+    @__isabstractmethod__.setter
+    def __isabstractmethod__(self, is_abstract):  # by `@abstractmethod` above `@cs.task`
+        self.fn.__isabstractmethod__ = is_abstract
+
     @property
     def __annotations__(self):
         # As those of a function: since Python 3.14 they are evaluated here, when they are read, and only then.
-        return _annotated(self.fn).__annotations__
+        return _called(self.fn).__annotations__
 
     @property
     def __annotate__(self):
         # For `annotationlib`, which reads annotations that cannot or need not be evaluated; since Python 3.14.
-        return _annotated(self.fn).__annotate__
+        return _called(self.fn).__annotate__
 
     @property
     def __type_params__(self):
         # Of a generic function, since Python 3.12: `typing.get_type_hints` needs them if annotations are strings.
-        return _annotated(self.fn).__type_params__
+        return _called(self.fn).__type_params__
 
     @property
     def _runs_inline(self):
@@ -167,9 +203,13 @@ cdef class Task:
         """
         return _map(self, concurrency, inputs)
 
-    def with_retry(self, **settings):
+    # The same arguments as the methods of lazy results have: `Governable`, in expr/policy.pyx.
+
+    def with_retry(
+        self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=()
+    ):
         """Return this task with a retry policy for each call: see `LazyResult.with_retry`."""
-        return _governed(self, "retry", Retry(**settings))
+        return _governed(self, "retry", Retry(max_attempts, delay, backoff, max_delay, jitter, on, give_up_on))
 
     def with_timeout(self, seconds=None, total=None):
         """Return this task with a timeout for each call: see `LazyResult.with_timeout`."""
@@ -210,6 +250,20 @@ cdef class Task:
         # Replaced below by the vectorcall; stands here so that the type is known to be callable.
         raise NotImplementedError
 
+    def __getattr__(self, name):
+        # Not a method: of `cascade.Task` itself, as the type of a field, pydantic must not find it.
+        if name == "__get_pydantic_core_schema__":
+            return _CallSchema(self)
+        raise AttributeError(f"'cascade.Task' object has no attribute {name!r}")
+
+    @classmethod
+    def __class_getitem__(cls, parameters):
+        """``Task[[int, str], bytes]``: a task of these parameters and this result, for annotations."""
+        if type(parameters) is not tuple:
+            parameters = (parameters,)
+        # As `typing.Generic` has it: a list of parameters is a tuple, which can be hashed.
+        return _GenericAlias(cls, tuple([tuple(item) if type(item) is list else item for item in parameters]))
+
     def __copy__(self):
         return self
 
@@ -232,8 +286,8 @@ cdef class Task:
         return f"<Task {self.spec.module}.{self.spec.qualname}>"
 
 
-cdef object _annotated(object fn):
-    """The object that has the annotations of a callable: the function that is called in the end."""
+cdef object _called(object fn):
+    """The function that is called in the end, which has the annotations of a callable, its defaults and its code."""
     for _ in range(WRAPPERS):
         if PyFunction_Check(fn) or isinstance(fn, _MethodType):
             return fn
@@ -246,6 +300,22 @@ cdef object _annotated(object fn):
         else:
             return getattr(type(fn), "__call__")
     raise AttributeError("__wrapped__ has no end")
+
+
+@cython.internal
+cdef class _CallSchema:
+    """What pydantic is given of a task, with `TypeAdapter(task)`: the arguments of its function are validated."""
+
+    cdef Task task
+
+    def __init__(self, Task task):
+        self.task = task
+
+    def __call__(self, source, handler):
+        schema = dict(handler.generate_schema(self.task.fn))
+        if schema.get("type") == "call":
+            schema["function"] = self.task
+        return schema
 
 
 def import_task(module, qualname):
@@ -494,6 +564,7 @@ cdef int _complete_type() except -1:
 
 
 _complete_type()
+_task_spec.task_type = Task
 _lazy.guard_task = builtin_task("run_if", GUARD)
 
 

@@ -115,6 +115,9 @@ cdef class TaskSpec:
     cdef int doubt(self) except -1
 
 
+cdef object task_type  # the class of tasks; expr/task.pyx supplies it
+
+
 cdef int kind_of(str name) except -1
 cdef int mode_of(str name) except -1
 cdef TaskSpec builtin_spec(str qualname, Kind kind)

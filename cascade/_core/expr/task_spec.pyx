@@ -248,6 +248,7 @@ cdef int _check_arguments(TaskSpec spec, Py_ssize_t positional, tuple kwnames) e
 # format, names that exist for type checkers only become forward references instead of errors.
 cdef bint _evaluated_late = _sys.version_info >= (3, 14)
 cdef dict _unevaluated = {}
+cdef object task_type = None
 if _evaluated_late:
     from annotationlib import Format as _Format
     _unevaluated = {"annotation_format": _Format.FORWARDREF}
@@ -341,7 +342,12 @@ def _names(fn):
 def _is_async(fn):
     while isinstance(fn, _functools.partial):
         fn = fn.func
-    return _inspect.iscoroutinefunction(fn) or _inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))
+    return _gives_coroutine(fn) or _gives_coroutine(getattr(type(fn), "__call__", None))
+
+
+def _gives_coroutine(fn):
+    # A task answers as its function does, but calling it gives a lazy result.
+    return type(fn) is not task_type and _inspect.iscoroutinefunction(fn)
 
 
 cdef TaskSpec _named(str module, str qualname, Mode mode, Kind kind):

@@ -4,6 +4,8 @@ If a mailbox blocks, senders may wait for room. They stand in the same line, bec
 that is full.
 """
 
+from types import GenericAlias as _GenericAlias
+
 cimport cython
 from cpython.pyport cimport PY_SSIZE_T_MAX
 
@@ -39,6 +41,11 @@ cdef class Received:
         made.elapsed = elapsed
         made.channel = channel
         return made
+
+    @classmethod
+    def __class_getitem__(cls, message):
+        """``Received[str]``: whose message is a str, for annotations."""
+        return _GenericAlias(cls, message)
 
     def __reduce__(self):
         return Received.make, (self.message, bool(self.timed_out), self.elapsed, None)
@@ -127,6 +134,11 @@ cdef int64_t next_delivery() noexcept:
 
 cdef class Mailbox:
     """The compiled part of `cascade.Channel`."""
+
+    @classmethod
+    def __class_getitem__(cls, message):
+        """``Channel[str]``: whose messages are str, for annotations."""
+        return _GenericAlias(cls, message)
 
     def __init__(self, capacity=None, overflow="error", *, name=None):
         if capacity is not None and type(capacity) is not int:

@@ -16,7 +16,7 @@ import cascade as cs
 
 FUNCTIONS = {
     "Env", "Inject", "Param", "Router", "cached", "cli", "const", "dry_run", "explain", "from_json", "gather", "inject",
-    "pipeline", "preload", "resource", "run", "select", "sequence", "structural_hash", "task", "to_json",
+    "lazy", "pipeline", "preload", "resource", "run", "select", "sequence", "structural_hash", "task", "to_json",
     "visualize", "wait",
 }  # fmt: skip
 CLASSES = {

@@ -177,10 +177,10 @@ def test_async_and_sync_feed_each_other() -> None:
 
 def test_gather_takes_any_number() -> None:
     trace = Trace()
-    assert cs.run(cs.gather()) == []
-    assert cs.run(cs.gather(trace.task("a"))) == ["a"]
-    assert cs.run(cs.gather(*(trace.task(str(number)) for number in range(100)))) == [str(n) for n in range(100)]
-    assert cs.run(take(cs.gather(cs.gather(trace.task("a")), trace.task("b")))) == (([["a"], "b"],), {})
+    assert cs.run(cs.gather()) == ()
+    assert cs.run(cs.gather(trace.task("a"))) == ("a",)
+    assert cs.run(cs.gather(*(trace.task(str(number)) for number in range(100)))) == tuple(map(str, range(100)))
+    assert cs.run(take(cs.gather(cs.gather(trace.task("a")), trace.task("b")))) == (((("a",), "b"),), {})
 
 
 def test_gather_as_a_tail_call_and_in_the_middle() -> None:
@@ -189,8 +189,8 @@ def test_gather_as_a_tail_call_and_in_the_middle() -> None:
         return cs.gather(*(spread(count - 1) for _ in range(2))) if count else take("leaf")
 
     leaf = (("leaf",), {})
-    assert cs.run(spread(2)) == [[leaf, leaf], [leaf, leaf]]
-    assert cs.run(take(spread(1))) == (([leaf, leaf],), {})
+    assert cs.run(spread(2)) == ((leaf, leaf), (leaf, leaf))
+    assert cs.run(take(spread(1))) == (((leaf, leaf),), {})
 
 
 def test_an_empty_list_of_targets() -> None:
