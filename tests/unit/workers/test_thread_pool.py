@@ -316,15 +316,19 @@ class Struck(Exception):
 @pytest.mark.parametrize("max_threads", [1, 3])
 def test_an_asynchronous_exception_in_an_idle_thread_loses_no_call(max_threads: int) -> None:
     pool = ThreadPool(max_threads)
+    struck: list[threading.Thread] = []
     for number in range(30):
         thread = pool.submit(threading.get_ident).result(PATIENCE)
         until(lambda: pool.idle == pool.threads)
+        struck += [one for one in threading.enumerate() if one.ident == thread]
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Struck))
         # The thread waits, and raises it when the next call wakes it up.
         futures = [pool.submit(int, number) for _ in range(3)]
         assert [future.result(PATIENCE) for future in futures] == [number] * 3
         assert pool.threads <= max_threads
     pool.close()
+    for one in struck:  # what they raise belongs to this test, and not to the next one
+        one.join(PATIENCE)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -332,13 +336,13 @@ def test_an_asynchronous_exception_in_an_idle_thread_loses_no_call(max_threads: 
 def test_an_exception_between_taking_a_call_and_making_it(
     monkeypatch: pytest.MonkeyPatch, pool: ThreadPool, at: str
 ) -> None:
-    struck: list[str] = []
+    struck: list[threading.Thread] = []
 
     class Watched(Future[Any]):
         def set_running_or_notify_cancel(self) -> bool:
             begun = at == "when it has begun" and super().set_running_or_notify_cancel()
             if not struck:
-                struck.append(at)
+                struck.append(threading.current_thread())
                 raise Struck
             return begun or super().set_running_or_notify_cancel()
 
@@ -350,6 +354,7 @@ def test_an_exception_between_taking_a_call_and_making_it(
         with pytest.raises(Struck):
             future.result(PATIENCE)
     assert pool.submit(int).result(PATIENCE) == 0
+    struck[0].join(PATIENCE)  # what it raises belongs to this test, and not to the next one
 
 
 def test_when_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, held: Held) -> None:
