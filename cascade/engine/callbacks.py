@@ -121,6 +121,18 @@ class Callbacks:
                 lead.ask(template.resources, specs)
         run._resolve_inputs(specs)
 
+    def cancel(self, run: Run, handles: list[Any]) -> None:
+        """Cancel futures of a run that goes on: what waits for them was stopped, as nothing needs it any longer."""
+        for handle in handles:
+            try:
+                handle.cancel()
+            except Exception as error:  # perhaps an executor's future that cannot be stopped: it is awaited
+                self._host.report(f"run {run.id} could not cancel something that it awaits", error)
+
+    def abandon(self, completion: Any) -> None:
+        """The completion of an expression will not be called: the expression was stopped."""
+        completion.__self__.abandon_expression()
+
     def read_input(self, run: Run, spec: Any) -> Any:
         """The value of a param or a variable of the environment."""
         return run._read_input(spec)
@@ -135,7 +147,7 @@ class Callbacks:
 
     # ----------------------------------------------------------------------------------------------- what happens
 
-    def annotate(self, error: BaseException, run: Run, template: Template | None, number: int) -> None:
+    def annotate(self, error: BaseException, run: Run, template: Template | None, number: int, caught: bool) -> None:
         """Note on an exception which task raised it, where in the graph, and in which iteration."""
         if template is None:
             what = "the target"
@@ -146,7 +158,7 @@ class Callbacks:
         kind, owner = f"{what}, iteration ", f" of run {run.id}"
         add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
         if template is not None:
-            self._host.services.emitter.failed(run, template, number, error)
+            self._host.services.emitter.failed(run, template, number, error, caught)
 
     def describe_skip(self, skip: Skip) -> str:
         """Which condition was false."""

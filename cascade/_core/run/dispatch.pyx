@@ -16,11 +16,14 @@ from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.operands cimport build, call, keywords, positional
 from cascade._core.expr.builtin_nodes cimport Placeholder, Skip
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, SYNC, THREAD, calls_function, waits,
+    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, SCOPE, SYNC, THREAD, calls_function, waits,
 )
 from cascade._core.expr.task cimport Task
 from cascade._core.shape.template cimport FAST, SLOW
+from cascade._core.run.frame cimport ANY_CHOSEN, NONE_CHOSEN
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
+
+from cascade.exceptions import InternalError
 
 cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
@@ -105,6 +108,8 @@ cdef class Dispatching(Branching):
         self.launches = None
         launches.sort(key=_by_priority)
         for _, waiter, task, arguments, keywords, mode in launches:
+            if waiter.landed:  # it was stopped meanwhile
+                continue
             try:
                 self.scheduler.callbacks.launch_worker(waiter, task, arguments, keywords, mode)
             except BaseException as error:
@@ -141,8 +146,10 @@ cdef class Dispatching(Branching):
             return self.execute(frame, node)
         slow = node.path == SLOW or (node.path != FAST and self.takes_placeholder(frame, node))
         if frame.skipping:
-            skip = self.inherited_skip(frame, node)
+            skip = self.inherited(frame, node)
             if skip is not NULL:
+                if Py_TYPE(skip) != SkipType:
+                    self.raise_failed(skip)
                 if notified:
                     self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>skip)
                 Py_INCREF_(skip)
@@ -153,6 +160,8 @@ cdef class Dispatching(Branching):
             elif waits(node.kind) and not self.request_permit(frame, node):
                 Py_INCREF_(PENDING)
                 return PENDING
+        if slow and node.kind == SCOPE and frame.chosen[at] <= ANY_CHOSEN:
+            return self.report_scope(frame, node, at)
         if slow:  # the invocation reports its start itself, once it has all that it needs
             made = self.call_invocation(frame, node)
         else:
@@ -172,7 +181,10 @@ cdef class Dispatching(Branching):
         """Whether a node was executed before: a router or condition that has chosen, or a map that has begun."""
         if not frame.template.by_need:
             return False
-        return frame.chosen[at] >= 0 or (frame.maps is not None and at in frame.maps)
+        return frame.chosen[at] != NONE_CHOSEN or (frame.maps is not None and at in frame.maps)
+
+    cdef PyObject* report_scope(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        raise InternalError("overridden in `Catching`")
 
     cdef bint request_permit(self, Frame frame, Node* node) except -1:
         """Ask the limits whether a built-in node may start. If not, it has a waiter, and is executed again later."""
@@ -217,10 +229,12 @@ cdef class Dispatching(Branching):
                 mode = INLINE
                 self.scheduler.monitor.note(task.spec)
             where = MODES[THREAD if mode == AUTO else mode]
+        elif node.kind == SCOPE:
+            where = "scope"
         self.scheduler.monitor.fuel -= 1
         value = self.scheduler.callbacks.launch_invocation(
-            waiter, self, frame.template, at, <size_t><PyObject*>frame, task, positional(frame, node),
-            keywords(frame, node), policies, where
+            waiter, self, frame.template, at, <size_t><PyObject*>frame, task,
+            () if node.kind == SCOPE else positional(frame, node), keywords(frame, node), policies, where
         )
         if value is waiter:
             self.link(waiter)

@@ -42,7 +42,7 @@ cdef enum:  # what became of a frame
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
-cdef class Evaluation(Ending):
+cdef class Evaluation(Catching):
     """The compiled part of a run.
 
     Args:
@@ -93,7 +93,9 @@ cdef class Evaluation(Ending):
             PyContext_Exit(self.context)
             self.running = False
         # While the run was running, nothing pushed it: not a waiter that landed, not a request to cancel.
-        if self.phase < ENDED and (self.first_landed is not None or (self.interrupted and self.phase == ACTIVE)):
+        if self.phase < ENDED and (
+            self.first_landed is not None or self.requests is not None or (self.interrupted and self.phase == ACTIVE)
+        ):
             self.scheduler.push(self)
         return status
 
@@ -114,25 +116,14 @@ cdef class Evaluation(Ending):
         """
         cdef int status = READY
         cdef bint was_active = self.phase == ACTIVE
-        try:
-            if self.target is not None and not self.interrupted:
-                target = self.target
-                self.target = None
-                self.push(self.enter(<LazyResult>target, None, 0))
-            while True:
-                if self.interrupted and self.phase == ACTIVE:
-                    self.stop()
-                if self.first_landed is not None:
-                    self.settle_landed()
+        while True:
+            try:
+                status = self.work()
+                break
+            except BaseException as error:
+                self.catch_or_fail(error, self.top, self.at)
                 if self.phase != ACTIVE:
                     break
-                status = self.run_frames()
-                if self.launches is not None:
-                    self.launch()
-                if status == READY or self.phase >= ENDED or (self.first_landed is None and not self.interrupted):
-                    break
-        except BaseException as error:
-            self.fail(error, self.top, self.at)
         if self.phase == STOPPING:
             self.discard_landed()  # what has landed meanwhile does not push the run
             if self.waiters is None:
@@ -140,6 +131,30 @@ cdef class Evaluation(Ending):
             elif not was_active:
                 return PARKED
         return status if self.phase == ACTIVE else DECIDE
+
+    cdef int work(self) except -1:
+        """The rounds of `go_on`."""
+        cdef int status = READY
+        if self.target is not None and not self.interrupted:
+            target = self.target
+            self.target = None
+            self.push(self.enter(<LazyResult>target, None, 0))
+        while True:
+            if self.interrupted and self.phase == ACTIVE:
+                self.stop()
+            if self.requests is not None and self.phase == ACTIVE:
+                self.serve_requests()
+            if self.first_landed is not None:
+                self.settle_landed()
+            if self.phase != ACTIVE:
+                return status
+            status = self.run_frames()
+            if self.launches is not None:
+                self.launch()
+            if status == READY or self.phase >= ENDED or (
+                self.first_landed is None and not self.interrupted and self.requests is None
+            ):
+                return status
 
     cdef int settle_landed(self) except -1:
         """Take what has landed, in the order in which it did. An error stops the run; the rest is then discarded."""
@@ -149,17 +164,20 @@ cdef class Evaluation(Ending):
             waiter = self.pop_landed()
             frame, value, error, completion = waiter.frame, waiter.value, waiter.error, waiter.completion
             waiter.clear()
-            if error is not None:
-                self.fail(error, frame, waiter.node)
+            if self.dying is not None and waiter in self.dying:
+                self.settle_dying(waiter, frame, value, error)
                 continue
             frame.awaited -= 1
+            if error is not None:
+                self.catch_or_fail(error, frame, waiter.node)
+                continue
             try:
                 if waiter.permitted:
                     self.make_ready(frame, waiter.node)
                 else:
                     self.settle(frame, waiter.node, value, completion)
             except BaseException as failure:
-                self.fail(failure, frame, waiter.node)
+                self.catch_or_fail(failure, frame, waiter.node)
         if self.first_landed is not None:
             self.discard_landed()
         return 0
@@ -181,8 +199,8 @@ cdef class Evaluation(Ending):
                 if self.phase >= ENDED:
                     return PARKED
             elif outcome == HAS_CHILD:
-                frame.awaited += 1
                 child = self.enter(self.expansion, frame, self.at)
+                frame.awaited += 1
                 child.completion = self.completion
                 child.item = self.item
                 self.expansion = None
@@ -338,6 +356,8 @@ cdef class Evaluation(Ending):
             return 0
         frame.parent = None
         parent.awaited -= 1
+        if frame.awaiter is not None:
+            return self.finish_child(frame, value)
         if frame.completion is not None:
             completion = frame.completion
             frame.completion = None
@@ -394,9 +414,9 @@ cdef class Evaluation(Ending):
                 frame.values[frame.template.node_count - 1] = <PyObject*>value
                 return 0
             else:
-                frame.awaited += 1
                 self.completion = None
                 child = self.enter(<LazyResult>value, frame, node)
+                frame.awaited += 1
                 child.completion = completion
                 self.push(child)
                 return 0

@@ -138,7 +138,7 @@ cdef class Frame:
         self.allocate_arrays(3)
         for i in range(self.template.node_count):
             self.needs[i] = UNDEMANDED
-            self.chosen[i] = -1
+            self.chosen[i] = NONE_CHOSEN
         self.scattered = True
         self.demand(self.template.node_count - 1)
         return 0
@@ -182,10 +182,38 @@ cdef class Frame:
                 if self.needs[consumers[i]] == 0:
                     self.push_ready(consumers[i])
         if self.template.by_need:
-            consumers = self.template.choosers + resolved.first_chooser
-            for i in range(resolved.choosers):
-                if self.chosen[consumers[i]] == node:
+            self.resolve_choosers(resolved, <int32_t>node)
+
+    cdef inline void resolve_choosers(self, Node* resolved, int32_t node) noexcept:
+        cdef int32_t* choosers = self.template.choosers + resolved.first_chooser
+        cdef Py_ssize_t i
+        for i in range(resolved.choosers):
+            if self.chosen[choosers[i]] == node:
+                self.push_ready(choosers[i])
+            elif self.chosen[choosers[i]] == ANY_CHOSEN:
+                self.chosen[choosers[i]] = ANY_QUEUED  # only once, whatever else it takes has a value by then
+                self.push_ready(choosers[i])
+
+    cdef void resolve_failed(self, Py_ssize_t node) noexcept:
+        """A node has failed, and its consumers that have no value themselves catch that: what lacks nothing is ready."""
+        cdef Node* resolved = &self.template.nodes[node]
+        cdef int32_t* consumers = self.template.consumers + resolved.first_consumer
+        cdef Py_ssize_t i
+        for i in range(resolved.consumers):
+            if self.values[consumers[i]] is NULL and self.needs[consumers[i]] != UNDEMANDED:
+                self.needs[consumers[i]] -= 1
+                if self.needs[consumers[i]] == 0:
                     self.push_ready(consumers[i])
+        if self.template.by_need:
+            self.resolve_choosers(resolved, <int32_t>node)
+
+    cdef void purge_ready(self, bytearray doomed) noexcept:
+        """Take nodes out of the heap of those that are ready."""
+        cdef Py_ssize_t i, count = self.ready_count
+        self.ready_count = 0
+        for i in range(count):  # the heap grows behind the place that is read
+            if not doomed[self.ready[i]]:
+                self.push_ready(self.ready[i])
 
     cdef void push_ready(self, int32_t node) noexcept:
         cdef Py_ssize_t at = self.ready_count

@@ -139,6 +139,7 @@ cdef int _visit_frames(PyObject* frame, visitproc visit, void* arg) noexcept:
         stop = (
             _visit(<PyObject*>(<Frame>frame).maps, visit, arg)
             or _visit(<PyObject*>(<Frame>frame).completion, visit, arg)
+            or _visit(<PyObject*>(<Frame>frame).awaiter, visit, arg)
         )
         if stop:
             return stop

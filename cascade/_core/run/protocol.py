@@ -52,6 +52,14 @@ class CoreCallbacks(Protocol):
     def launch_resource(self, waiter: Waiter, run: Any, name: str) -> Any:
         """Give a resource, or a `Placeholder` if each call has its own."""
 
+    # --- stopping a part of a run that goes on
+
+    def cancel(self, run: Any, handles: list[Any]) -> None:
+        """Cancel futures that waiters wait for."""
+
+    def abandon(self, completion: Any) -> None:
+        """Drop the completion of an expression that was stopped."""
+
     # --- before anything starts
 
     def admit(self, run: Any, template: Template, specs: list[Any]) -> None:
@@ -68,8 +76,8 @@ class CoreCallbacks(Protocol):
 
     # --- what happens
 
-    def annotate(self, error: BaseException, run: Any, template: Template | None, number: int) -> None:
-        """Note on an exception which task raised it, and where."""
+    def annotate(self, error: BaseException, run: Any, template: Template | None, number: int, caught: bool) -> None:
+        """Note on an exception which task raised it, and where. ``caught``: it does not end the run."""
 
     def describe_skip(self, skip: Skip) -> str:
         """Return which condition was false."""

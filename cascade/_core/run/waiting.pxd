@@ -46,6 +46,7 @@ cdef class Waiting(Runnable):
     cdef Waiter waiters
     cdef Waiter first_landed
     cdef Waiter last_landed
+    cdef dict dying  # waiters of what was stopped because of a caught failure, and the `Catch` that awaits each; or None
     cdef RunPhase phase
     cdef bint running
 

@@ -28,7 +28,7 @@ cdef class Waiter(Receiver):
     def follow(self, future):
         """The node ends as a future did that is done."""
         if future.cancelled():
-            if self.run is not None and self.run.phase >= STOPPING:
+            if self._stopping:
                 self.land(None, None)
                 return
             try:
@@ -38,6 +38,12 @@ cdef class Waiter(Receiver):
         else:
             error = future.exception()
             self.land(None if error is not None else future.result(), error)
+
+    @property
+    def _stopping(self):
+        """Whether nothing is wanted of the node any longer: the run stops, or a failure that is caught has stopped it."""
+        cdef Waiting run = self.run
+        return run is None or run.phase >= STOPPING or (run.dying is not None and self in run.dying)
 
     def release(self):
         """The node may start: it is looked at again."""

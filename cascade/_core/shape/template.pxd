@@ -49,6 +49,7 @@ cdef class Template:
     cdef int32_t* consumers  # of each node, those that it must have a value for before they start
     cdef int32_t* choosers  # of each node, the routers and conditions that may want its value
     cdef bint by_need  # there is a node that may not be wanted, or is evaluated bit by bit
+    cdef bint catches  # there is a node at which a failure may become a value
     cdef bint serial  # every node needs the one before: nothing can start while one is awaited
     cdef bint check_each  # a node may need more than to be executed
     cdef readonly tuple inputs  # numbers in the graph of the nodes that are params and variables of the environment
