@@ -191,8 +191,10 @@ cdef class Frame:
             if self.chosen[choosers[i]] == node:
                 self.push_ready(choosers[i])
             elif self.chosen[choosers[i]] == ANY_CHOSEN:
-                self.chosen[choosers[i]] = ANY_QUEUED  # only once, whatever else it takes has a value by then
-                self.push_ready(choosers[i])
+                # Only once, whatever else it takes has a value by then; and before all other nodes, which may be of no
+                # use any longer: as a number below 0, which `pop_ready` knows.
+                self.chosen[choosers[i]] = ANY_QUEUED
+                self.push_ready(choosers[i] - self.template.node_count)
 
     cdef void resolve_failed(self, Py_ssize_t node) noexcept:
         """A node has failed, and its consumers that have no value themselves catch that: what lacks nothing is ready."""
@@ -210,10 +212,12 @@ cdef class Frame:
     cdef void purge_ready(self, bytearray doomed) noexcept:
         """Take nodes out of the heap of those that are ready."""
         cdef Py_ssize_t i, count = self.ready_count
+        cdef int32_t node
         self.ready_count = 0
         for i in range(count):  # the heap grows behind the place that is read
-            if not doomed[self.ready[i]]:
-                self.push_ready(self.ready[i])
+            node = self.ready[i]
+            if not doomed[node if node >= 0 else node + self.template.node_count]:
+                self.push_ready(node)
 
     cdef void push_ready(self, int32_t node) noexcept:
         cdef Py_ssize_t at = self.ready_count
@@ -242,4 +246,4 @@ cdef class Frame:
             at = child
             child = 2 * at + 1
         self.ready[at] = last
-        return first
+        return first if first >= 0 else first + self.template.node_count
