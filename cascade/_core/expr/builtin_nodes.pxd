@@ -17,4 +17,3 @@ cdef class Placeholder:
 
 
 cdef object skipped_member
-

@@ -17,7 +17,8 @@ from cascade._core.expr cimport lazy as _lazy
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, PROCESS, SCOPE, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec,
+    ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, PROCESS, SCOPE, THREAD, CallSite, Kind, Mode, TaskSpec,
+    builtin_spec,
     method_spec, spec_of,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape

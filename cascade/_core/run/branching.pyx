@@ -12,7 +12,8 @@ from libc.stdint cimport int32_t
 from cascade._core.expr.lazy cimport LazyResult, with_role
 from cascade._core.expr.builtin_nodes cimport Failed, Skip, skipped_member
 from cascade._core.expr.task_spec cimport (
-    FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses, may_catch,
+    FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses,
+    may_catch,
     reads_input,
 )
 from cascade._core.shape.key cimport CALL
@@ -76,7 +77,7 @@ cdef class Branching(Waiting):
         return <PyObject*>value
 
     cdef PyObject* inherited(self, Frame frame, Node* node) noexcept:
-        """The `Skip` or `Failed` that a node must pass on, as it is a value that it needs; NULL if none is. Borrowed."""
+        """The `Skip` or `Failed` that a node must pass on, as it needs that value; NULL if there is none. Borrowed."""
         cdef int32_t* needs = frame.template.needs + node.first_need
         cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef Py_ssize_t i

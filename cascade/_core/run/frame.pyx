@@ -207,7 +207,7 @@ cdef class Frame:
                 self.push_ready(choosers[i] - self.template.node_count)
 
     cdef void resolve_failed(self, Py_ssize_t node) noexcept:
-        """A node has failed, and its consumers that have no value themselves catch that: what lacks nothing is ready."""
+        """Resolve a failure for the consumers that catch it, which are those without a value."""
         cdef Node* resolved = &self.template.nodes[node]
         cdef int32_t* consumers = self.template.consumers + resolved.first_consumer
         cdef Py_ssize_t i

@@ -46,7 +46,7 @@ cdef class Waiting(Runnable):
     cdef Waiter waiters
     cdef Waiter first_landed
     cdef Waiter last_landed
-    cdef dict dying  # waiters of what was stopped because of a caught failure, and the `Catch` that awaits each; or None
+    cdef dict dying  # by waiter that was cancelled because of a caught failure, the `Catch` that awaits it; or None
     cdef RunPhase phase
     cdef bint running
 

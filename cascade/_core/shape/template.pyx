@@ -229,7 +229,7 @@ cdef Py_ssize_t _width(Node* node) noexcept:
 
 
 cdef inline bint _waits_for(Node* node, Py_ssize_t entry) noexcept:
-    """Whether a node can only start when it has a value for this entry: routers and conditions start with the first one."""
+    """Whether a node cannot start without this entry: routers and conditions start with the first one alone."""
     if node.op != CALL or not chooses(node.kind) or entry >= node.operands:
         return True
     return entry == 0 and not begins_alone(node.kind)
