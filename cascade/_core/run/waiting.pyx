@@ -41,7 +41,7 @@ cdef class Waiter(Receiver):
 
     @property
     def _stopping(self):
-        """Whether the value of the node is of no use any longer: the run stops, or a failure that was caught stops it."""
+        """Whether the value of the node is of no use any longer: the run stops, or a caught failure stops the node."""
         cdef Waiting run = self.run
         return run is None or run.phase >= STOPPING or (run.dying is not None and self in run.dying)
 
