@@ -12,6 +12,7 @@ The public names, and the place of each:
     cached, ResultCache         cached results                         cascade/cache/
     EventLog, EventConsole      events                                 cascade/events/
     run, Engine, Run            evaluation                             cascade/engine/
+    current, CurrentCall        the call that code is a part of        cascade/engine/current.py
     Population, Restart         many runs at once                      cascade/engine/population.py
     wait, Channel, Received     waiting and messages                   cascade/messaging/, cascade/_core/run/mailbox.pyx
     Clock, VirtualLoop          real and virtual time                  cascade/_core/time/, cascade/clock/
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from cascade.command_line.program import cli
     from cascade.durable.memory import MemoryState
     from cascade.durable.protocol import StateBackend
+    from cascade.engine.current import CurrentCall, RunIdentity, current
     from cascade.engine.engine import Engine
     from cascade.engine.population import Population, PopulationCounts, Restart
     from cascade.engine.run import Run
@@ -100,6 +102,7 @@ _LATER = {
     "CacheStore": "cascade.cache.protocol",
     "Channel": "cascade.messaging.channel",
     "Connector": "cascade.messaging.protocol",
+    "CurrentCall": "cascade.engine.current",
     "DiskStore": "cascade.cache.sqlite_store",
     "DryRun": "cascade.inspect.dry_run",
     "Engine": "cascade.engine.engine",
@@ -120,6 +123,7 @@ _LATER = {
     "Restart": "cascade.engine.population",
     "ResultCache": "cascade.cache.policy",
     "Run": "cascade.engine.run",
+    "RunIdentity": "cascade.engine.current",
     "Shape": "cascade.inspect.json_document",
     "Solver": "cascade.graph.solver",
     "StateBackend": "cascade.durable.protocol",
@@ -128,6 +132,7 @@ _LATER = {
     "VirtualLoop": "cascade.clock.virtual_loop",
     "cached": "cascade.cache.policy",
     "cli": "cascade.command_line.program",
+    "current": "cascade.engine.current",
     "dry_run": "cascade.inspect.dry_run",
     "explain": "cascade.inspect.api",
     "from_json": "cascade.inspect.json_document",
@@ -154,6 +159,7 @@ __all__ = [
     "ChannelFullError",
     "Clock",
     "Connector",
+    "CurrentCall",
     "DeadlockError",
     "DiskStore",
     "DryRun",
@@ -189,6 +195,7 @@ __all__ = [
     "RouteError",
     "Router",
     "Run",
+    "RunIdentity",
     "Shape",
     "Solver",
     "StateBackend",
@@ -208,6 +215,7 @@ __all__ = [
     "cached",
     "cli",
     "const",
+    "current",
     "dry_run",
     "explain",
     "fallback",

@@ -10,16 +10,19 @@ import asyncio
 import contextvars
 import os
 import random
+import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.run.current import forget_call
 from cascade._core.run.scheduler import Scheduler
 from cascade._core.time.clock import Clock
 from cascade._support.forks import reset_in_children
 from cascade._support.public import public
+from cascade.engine import awaiting  # noqa: F401 - lazy results can be awaited
 from cascade.engine.callbacks import Callbacks
 from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
@@ -127,7 +130,18 @@ class Engine:
         self.clock.claim()  # the last step that may fail: a failed constructor must not keep the clock
         driver.services = services
         self._driver = driver
+        driver.engine = weakref.ref(self)
         reset_in_children(driver)
+
+    @classmethod
+    def _of(cls, driver: Any) -> Engine:
+        """Return the engine of a loop driver: the object that the user made, unless that is gone."""
+        known: Engine | None = driver.engine()
+        if known is None:
+            known = cls.__new__(cls)
+            known.templates, known.clock, known._driver = driver.templates, driver.clock, driver
+            driver.engine = weakref.ref(known)
+        return known
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -162,7 +176,7 @@ class Engine:
         """
         wanted = expression(target)
         self._driver.bind()
-        started = Run(self._driver, wanted, contextvars.copy_context(), params)
+        started = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params)
         self._driver.begin(started, wanted)
         return started
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.policy import ScopeCache
+from cascade._core.run.current import CALL, Attempt
 from cascade._support.failures import result_of
 from cascade.cache.protocol import Hit
 from cascade.cache.single_flight import SharedResult
 from cascade.clock.deadline import Deadline, pause
 from cascade.engine import cached_call
 from cascade.engine.admission import wait_for
-from cascade.engine.dispatch import start_async
+from cascade.engine.dispatch import call_worker, start_async
 from cascade.engine.regions import evaluate, inputs_of
 from cascade.exceptions import TaskTimeoutError
 from cascade.limits.request import EMPTY_GRANT
@@ -31,7 +32,7 @@ from cascade.resources.scope import Scope
 if TYPE_CHECKING:
     from cascade._core.expr.policy import Retry, Timeout
     from cascade._core.expr.task import Task
-    from cascade._core.run.waiting import Waiter
+    from cascade._core.run.waiting import Launched
     from cascade._core.shape.template import Template
     from cascade.cache.protocol import CachePolicy
     from cascade.cache.single_flight import Leader
@@ -48,7 +49,7 @@ LATER = object()
 def start_invocation(
     host: Host,
     run: Run,
-    waiter: Waiter,
+    waiter: Launched,
     node: tuple[Template, int, int],
     task: Task,
     arguments: tuple[Any, ...],
@@ -113,7 +114,7 @@ class Invocation:
         self,
         host: Host,
         run: Run,
-        waiter: Waiter,
+        waiter: Launched,
         node: tuple[Template, int, int],
         task: Task,
         arguments: tuple[Any, ...],
@@ -253,7 +254,9 @@ class Invocation:
         assert self._retry is not None
         self._error = None
         seconds = self._retry.pause(self._attempt - 1, self._host.services.random.random)
-        self._host.services.emitter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error)
+        trail = self._waiter._trail
+        emitter = self._host.services.emitter
+        emitter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error, trail)
         await pause(self._host.timers, seconds)
 
     async def _wait_for_grant(self) -> Grant:
@@ -262,7 +265,7 @@ class Invocation:
             return self._coroutine[1]
         if (grant := self._grant_at_once()) is not None:
             return grant
-        return await wait_for(self._host, self._request(), self._run, *self._node[:2])
+        return await wait_for(self._host, self._request(), self._run, *self._node[:2], self._waiter._trail)
 
     async def _with_resources(self) -> Any:
         """Make one attempt, with the resources of scope "call" set up for it alone."""
@@ -294,6 +297,8 @@ class Invocation:
     async def _with_timeout(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Make one attempt within its timeout."""
         self._report_start()
+        if self._attempt > 1:
+            CALL.set(Attempt(self._waiter, self._attempt))  # in the context of its own asyncio task
         if self._timeout is None or self._timeout.seconds is None:
             return await self._call(arguments, keywords)
         deadline = self._attempt_deadline = Deadline(self._host.timers, self._timeout.seconds)
@@ -313,7 +318,8 @@ class Invocation:
         if self._where == "inline":
             value = self._task.fn(*arguments, **keywords)
         else:
-            future = self._host.workers.call(self._where, self._task, arguments, keywords)
+            call = self._waiter, self._where, self._task, arguments, keywords
+            future = call_worker(self._host, *call, self._attempt)
             value = await self._await_worker(future)
         return await value if type(value) is CoroutineType else value
 
@@ -372,7 +378,7 @@ class Invocation:
         if not self._started:
             self._started = True
             if self._host.services.emitter.wants_nodes:
-                self._host.services.emitter.started(self._run, *self._node)
+                self._host.services.emitter.started(self._run, *self._node, self._waiter._trail)
 
     def _placeholders(self) -> bool:
         if not self._node[0].resources:
@@ -445,7 +451,7 @@ class Invocation:
         """Share a cached result with equal calls, and emit the event."""
         if self._leader is not None:
             self._leader.done(hit.value)
-        self._host.services.emitter.cache_hit(self._run, *self._node, self._key)
+        self._host.services.emitter.cache_hit(self._run, *self._node, self._key, self._waiter._trail)
         return hit
 
     def _keep(self, value: Any) -> Any:
@@ -477,7 +483,7 @@ class Invocation:
         self._waiter.completion = self._complete
         return expression
 
-    def _complete(self, waiter: Waiter, value: Any) -> Any:
+    def _complete(self, waiter: Launched, value: Any) -> Any:
         """Save the value of the returned expression; return it, or the waiter if saving has to be awaited."""
         assert self._cache is not None and self._leader is not None
         if type(value) is Skip:

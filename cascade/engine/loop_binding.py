@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import threading
+import weakref
 from asyncio.events import _get_running_loop
 from collections.abc import Callable, Coroutine, Sized
 from contextlib import suppress
@@ -63,11 +64,13 @@ class LoopBinding:
         closed: whether the engine was closed, so that no run can be started.
         refuses_restarts: whether failed members of populations stay failed: the engine is shutting down.
         refuses_runs: whether no run can be started: the engine awaits its last runs.
+        engine: the `Engine` that users hold, by a weak reference.
     """
 
     scheduler: Scheduler
     services: Services
     workers: Workers
+    engine: weakref.ref[Any]
 
     def __init__(self, clock: Clock, templates: Templates) -> None:
         self.clock = clock

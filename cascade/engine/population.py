@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.run.current import forget_call
 from cascade._support.failures import is_a, singles
 from cascade._support.public import public
 from cascade.engine.join import DoneCallback, RunFuture, call_all
@@ -125,7 +126,7 @@ class Population:
         params: Mapping[str, Any] | None,
         on_failure: Literal["leave", "stop"] | Restart,
     ) -> None:
-        context = copy_context()
+        context = forget_call(copy_context())
         self._host = host
         self._runs = [Run(host, target, context.copy(), params) for target in targets]
         self._unfinished_count = len(targets)

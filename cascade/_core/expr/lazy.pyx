@@ -14,7 +14,7 @@ from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, ca
 
 from cascade._core.fork import in_child as _in_child
 
-from cascade.exceptions import PolicyError
+from cascade.exceptions import EngineStateError, PolicyError
 
 cdef extern from "Python.h":
     ctypedef int (*visitproc)(PyObject*, void*) noexcept
@@ -44,6 +44,7 @@ cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject*)
 
 cdef object _nothing = object()
+cdef object _awaiting = None  # supplied by the engine
 cdef object guard_task = None
 cdef object scope_task = None
 
@@ -143,6 +144,14 @@ cdef class LazyResult(Governable):
             made = with_role(made, "after", predecessor)
         return made
 
+    def __await__(self):
+        if _awaiting is None:
+            raise EngineStateError(
+                f"a lazy result can be awaited inside an async task only; {(<CallShape>self.shape).task[1]}(...) was "
+                f"awaited outside: use `await engine.run(...)`, or cs.run"
+            )
+        return _awaiting(self)
+
     def _with(self, role, operand):
         return with_policy(self, role, operand)
 
@@ -162,6 +171,12 @@ cdef class LazyResult(Governable):
 
     def __repr__(self):
         return _describe(self, 3)
+
+
+def awaited_by(function):
+    """Have ``function`` make the iterator with which a lazy result is awaited: the core knows no asyncio."""
+    global _awaiting
+    _awaiting = function
 
 
 cdef str _describe(object value, int depth):

@@ -31,7 +31,7 @@ from cascade._core.run.scheduler cimport ACTIVE
 from cascade._core.shape.key cimport CALL
 from cascade._core.shape.template cimport Template
 
-from cascade.exceptions import InternalError, TaskSkippedError
+from cascade.exceptions import EngineStateError, InternalError, TaskSkippedError
 
 cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
@@ -90,7 +90,8 @@ cdef class Catching(Ending):
         """Catch the failure of a node in a frame above it, or its own: at the node `failed` of that."""
         cdef Catch catch = Catch.__new__(Catch)
         cdef bytearray doomed
-        self.scheduler.callbacks.annotate(error, self, frame.template, frame.template.plan.order[node], True)
+        number = frame.template.plan.order[node]
+        self.scheduler.callbacks.annotate(error, self, frame.template, number, True, self.trail(frame))
         if self.running:
             self.scheduler.extraction.clear()  # the error may have ended an extraction half-way
         if self.phase != ACTIVE or self.interrupted or at.count == 0:  # a subscriber has cancelled the run
@@ -185,7 +186,7 @@ cdef class Catching(Ending):
         cdef Catch other
         cdef Py_ssize_t i
         cdef Beneath beneath = Beneath.__new__(Beneath)
-        cdef list landed = [], waiting = [], adopted = [], released = []
+        cdef list landed = [], waiting = [], adopted = [], released = [], gone = [], futures = []
         cdef dict dying = {} if self.dying is None else dict(self.dying)
         beneath.root = root
         beneath.doomed = doomed
@@ -227,16 +228,31 @@ cdef class Catching(Ending):
             frame = frame.below
         handles = [(<Waiter>each).handle for each in waiting if (<Waiter>each).handle is not None]
         maps = [] if root.maps is None or doomed is None else [each for each in root.maps if doomed[each]]
-        if self.regions is not None:
-            regions = {
-                future: region for future, region in self.regions.items()
-                if not beneath.holds((<Region>region).frame, (<Region>region).node)
-            }
-            released.append(self.regions)
-        else:
-            regions = None
+        regions = self.regions
+        if regions is not None:
+            regions = {}
+            for future, region in self.regions.items():
+                if beneath.holds((<Region>region).frame, (<Region>region).node):
+                    gone.append(region)
+                    if region is not catch.region:
+                        futures.append(future)
+                else:
+                    regions[future] = region
+        held = self.held
+        if held is not None:
+            held = {}
+            for each, count in self.held.items():
+                if beneath.holds((<Waiter>each).frame, (<Waiter>each).node):
+                    landed.append(each)
+                else:
+                    held[each] = count
+        released += (self.regions, self.held)
         # All is known: from here on nothing can fail, and no code of others runs.
-        self.regions = regions
+        for each in gone:
+            if (<Region>each).waiter is not None:
+                (<Region>each).waiter.children -= 1
+        self.regions = regions or None
+        self.held = held or None
         self.dying = dying or None
         for each in adopted:
             other = <Catch>each
@@ -299,7 +315,7 @@ cdef class Catching(Ending):
                     if root.template.by_need:
                         root.chosen[i] = NONE_CHOSEN
             root.awaited += 1  # for everything that was stopped, until `conclude`
-        self.release_aborted(catch, beneath.frames, landed, waiting, adopted, handles)
+        self.release_aborted(catch, beneath.frames, landed, waiting, adopted, handles, futures)
         for each in maps:
             if root.maps is not None:
                 root.maps.pop(each, None)
@@ -308,7 +324,7 @@ cdef class Catching(Ending):
         return 0
 
     cdef int release_aborted(
-        self, Catch catch, list frames, list landed, list waiting, list adopted, list handles
+        self, Catch catch, list frames, list landed, list waiting, list adopted, list handles, list futures
     ) except -1:
         """Release what was stopped, now that the run is whole without it."""
         cdef Waiter waiter
@@ -355,6 +371,8 @@ cdef class Catching(Ending):
             frame.clear()
         if handles:
             self.scheduler.callbacks.cancel(self, handles)
+        if futures:  # those that no handle awaits, but an asyncio task that one has made
+            self.scheduler.callbacks.cancel(self, futures)
         return 0
 
     cdef int settle_dying(self, Waiter waiter, Frame frame, object value, object error) except -1:
@@ -370,7 +388,8 @@ cdef class Catching(Ending):
             if not _may_be_caught(error) or catch.failed is None:
                 self.fail(error, frame, waiter.node)
                 return 0
-            self.scheduler.callbacks.annotate(error, self, frame.template, frame.template.plan.order[waiter.node], True)
+            number = frame.template.plan.order[waiter.node]
+            self.scheduler.callbacks.annotate(error, self, frame.template, number, True, self.trail(frame))
             if error not in catch.failed.errors:
                 catch.failed.errors.append(error)
         if catch.pending == 0:
@@ -395,6 +414,8 @@ cdef class Catching(Ending):
             self.push(frame)
         if region is not None:
             self.end_region(region, None, catch.failed.error())
+        if catch.landing is not None:
+            self.land_again(catch.landing)
         self.close(catch)
         return 0
 
@@ -527,15 +548,22 @@ cdef class Catching(Ending):
 
     cdef int end_region(self, Region region, object value, object error) except -1:
         """Hand over what became of a region."""
-        if self.regions is not None:
-            self.regions.pop(region.future, None)
+        self.pop_region(region.future)
         _set_result(region.future, (value, error))
         return 0
 
+    cdef Region pop_region(self, object future):
+        """Take out a region; None: it has ended, or something else has stopped it."""
+        cdef Region region = None if self.regions is None else <Region>self.regions.pop(future, None)
+        if region is not None:
+            if region.waiter is not None:
+                region.waiter.children -= 1
+            if not self.regions:
+                self.regions = None
+        return region
+
     cdef int request(self, str what, object first, object second, object third) except -1:
         """Keep a request for the next advance of the run."""
-        if self.phase != ACTIVE:
-            return 0  # the asyncio task that requests it is being cancelled
         if self.requests is None:
             self.requests = []
         self.requests.append((what, first, second, third))
@@ -545,10 +573,24 @@ cdef class Catching(Ending):
 
     def _open_scope(self, Waiter waiter not None, future):
         """Evaluate the expression of the scope that a waiter is of. ``future``: its result is (value, error)."""
-        self.request("scope", waiter, None, future)
+        if self.phase != ACTIVE:
+            future.cancel()  # as the asyncio task that requests it is being cancelled
+        else:
+            self.request("scope", waiter, None, future)
 
     def _open_child(self, Waiter waiter not None, LazyResult expression not None, future):
-        """Evaluate an expression for the async task that a waiter is of. ``future``: its result is (value, error)."""
+        """Evaluate an expression for the async task that a waiter is of. ``future``: its result is (value, error).
+
+        Raises:
+            EngineStateError: the task is being cancelled, or has ended.
+        """
+        cdef bint stopping = self.phase != ACTIVE or (self.dying is not None and waiter in self.dying)
+        if stopping or waiter.run is None or waiter.landed:
+            what = "is being cancelled" if stopping and waiter.run is not None and not waiter.landed else "has ended"
+            raise EngineStateError(
+                f"a lazy result cannot be awaited any longer: the async task that awaits it {what}; what is still to "
+                f"be evaluated needs a run of its own: `await engine.run(...)`"
+            )
         self.request("child", waiter, expression, future)
 
     def _close_region(self, future, closed):
@@ -560,22 +602,34 @@ cdef class Catching(Ending):
 
     cdef int serve_requests(self) except -1:
         """Do what the engine has requested since the last advance."""
-        cdef list requests = self.requests
+        cdef list requests = self.requests[::-1]
         cdef Waiter waiter
         self.requests = None
-        while requests:
-            what, first, second, third = requests.pop(0)
-            if what == "close":
-                self.close_region(first, second)
-                continue
-            waiter = <Waiter>first
-            if waiter.run is None or waiter.landed or third.done() or (self.dying is not None and waiter in self.dying):
-                continue  # it was cancelled meanwhile
-            if what == "scope":
-                self.open_scope(waiter, third)
-            else:
-                self.open_child(waiter, second, third)
+        try:
+            while requests and self.phase == ACTIVE:
+                what, first, second, third = requests.pop()
+                if what == "close":
+                    self.close_region(first, second)
+                    continue
+                waiter = <Waiter>first
+                if third.done():
+                    continue
+                if not self.is_linked(waiter) or (self.dying is not None and waiter in self.dying):
+                    third.cancel()  # the task has ended meanwhile, or is being cancelled
+                elif what == "scope":
+                    self.open_scope(waiter, third)
+                else:
+                    self.open_child(<Launched>waiter, second, third)
+        finally:
+            if requests and self.phase == ACTIVE:
+                self.requests = requests[::-1] + (self.requests or [])
+            elif requests:
+                self.release_closings(None, requests, None)
         return 0
+
+    cdef bint is_linked(self, Waiter waiter) noexcept:
+        """Whether a waiter stands in the run's list: what it was made for has started, and has not ended."""
+        return waiter.run is self and not waiter.landed and (waiter is self.waiters or waiter.previous is not NULL)
 
     cdef int open_scope(self, Waiter waiter, object future) except -1:
         """Demand the expression of a scope, evaluated anew as far as it is of no use to anything else."""
@@ -624,19 +678,66 @@ cdef class Catching(Ending):
                 released.append(frame.maps.pop(i))
         return released
 
-    cdef int open_child(self, Waiter waiter, LazyResult expression, object future) except -1:
+    cdef int open_child(self, Launched waiter, LazyResult expression, object future) except -1:
         """Evaluate an expression beneath the node of an async task that awaits it."""
         cdef Frame child
+        cdef Region region
         try:
             child = self.enter(expression, waiter.frame, waiter.node)
         except BaseException as error:
             self.scheduler.extraction.clear()
             _set_result(future, (None, error))
             return 0
-        child.awaiter = self.add_region(child, -1, future)
+        if not self.is_linked(waiter):  # a converter of a param has let it end
+            child.parent = None
+            future.cancel()
+            return 0
+        region = self.add_region(child, -1, future)
+        region.waiter = waiter
+        waiter.children += 1
+        child.awaiter = region
         waiter.frame.awaited += 1
         self.push(child)
         return 0
+
+    cdef bint holds_back(self, Waiter waiter) except -1:
+        """Whether an async task that has landed left something behind that has to end first: an expression that another
+        asyncio task awaits, which it has made and not awaited. That is stopped, and then the waiter lands again.
+        """
+        cdef Region region
+        cdef Catch catch
+        cdef list left
+        if type(waiter) is not Launched or (<Launched>waiter).children == 0:
+            return False
+        left = [each for each in self.regions.values() if (<Region>each).waiter is waiter]
+        if self.held is None:
+            self.held = {}
+        self.held[waiter] = len(left)
+        for each in left:
+            region = <Region>each
+            if self.regions is None or self.regions.get(region.future) is not region:
+                self.land_again(waiter)
+                continue
+            catch = Catch.__new__(Catch)
+            catch.frame = region.frame
+            catch.node = -1
+            catch.landing = <Launched>waiter
+            self.pop_region(region.future)
+            self.abort(catch, None, None)
+            region.future.cancel()
+        return True
+
+    cdef void land_again(self, Waiter waiter) noexcept:
+        """Something that a waiter was held back for has ended. After the last, it stands among the landed again."""
+        if self.held is None or waiter not in self.held:
+            return  # it was stopped meanwhile
+        self.held[waiter] -= 1
+        if self.held[waiter]:
+            return
+        del self.held[waiter]
+        if not self.held:
+            self.held = None
+        self.append_landed(waiter)
 
     cdef Region add_region(self, Frame frame, Py_ssize_t node, object future):
         cdef Region region = Region.__new__(Region)
@@ -659,7 +760,7 @@ cdef class Catching(Ending):
 
     cdef int close_region(self, object future, object closed) except -1:
         """Stop what was opened with a future."""
-        cdef Region region = None if self.regions is None else <Region>self.regions.pop(future, None)
+        cdef Region region = self.pop_region(future)
         cdef Catch catch
         if region is None:  # it has ended, or something else has stopped it and awaits it
             _set_result(closed, None)
@@ -682,11 +783,13 @@ cdef class Catching(Ending):
         cdef list closings, requests
         closings, self.closings = self.closings, None
         requests, self.requests = self.requests, None
-        _regions, self.regions = self.regions, None
+        regions, self.regions = self.regions, None
+        self.release_held()
+        _break_cycles(regions)
         try:
             return Ending.stop(self)
         finally:
-            self.release_closings(closings, requests)
+            self.release_closings(closings, requests, regions)
 
     cdef void drop(self) noexcept:
         cdef list closings, requests
@@ -694,19 +797,33 @@ cdef class Catching(Ending):
         requests, self.requests = self.requests, None
         _regions, self.regions = self.regions, None
         _dying, self.dying = self.dying, None
+        self.release_held()
+        _break_cycles(_regions)
         Ending.drop(self)
         try:
-            self.release_closings(closings, requests)
+            self.release_closings(closings, requests, None)
         except BaseException:
             pass
 
-    cdef int release_closings(self, list closings, list requests) except -1:
+    cdef void release_held(self) noexcept:
+        """The run stops: what was held back has landed, and its errors are recorded."""
+        held, self.held = self.held, None
+        if held is not None:
+            for each in held:
+                self.append_landed(<Waiter>each)
+
+    cdef int release_closings(self, list closings, list requests, dict regions) except -1:
         """The run stops, and awaits everything itself: so nothing else has to."""
+        cdef list futures = list(regions or ())
         for each in closings or ():
             self.close(<Catch>each)
-        for what, _, closed, _ in requests or ():
+        for what, _, closed, future in requests or ():
             if what == "close":
                 _set_result(closed, None)
+            else:
+                futures.append(future)
+        if futures:  # which asyncio tasks may await that the run does not know
+            self.scheduler.callbacks.cancel(self, futures)
         return 0
 
 
@@ -743,6 +860,15 @@ cdef class Beneath:
                 if verdict:
                     self.frames.append(each)
         return verdict
+
+
+cdef void _break_cycles(dict regions) noexcept:
+    """Of regions that are given up: a frame and its region refer to each other, and the collector tracks no frame."""
+    cdef Region region
+    if regions is not None:
+        for region in regions.values():
+            if region.node < 0:
+                region.frame.awaiter = None
 
 
 cdef bytearray _undemanded(Frame frame):

@@ -78,6 +78,8 @@ cdef class Dispatching(Branching):
         if value is waiter:
             self.link(waiter)
             value = <object>PENDING
+        else:
+            waiter.landed = True  # an asyncio task that it has left behind may refer to it
         Py_INCREF(value)
         return <PyObject*>value
 
@@ -151,7 +153,7 @@ cdef class Dispatching(Branching):
                 if Py_TYPE(skip) != SkipType:
                     self.raise_failed(skip)
                 if notified:
-                    self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>skip)
+                    self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>skip, self.trail(frame))
                 Py_INCREF_(skip)
                 return skip
         if self.scheduler.limits_active and node.op == CALL and not slow:
@@ -166,11 +168,13 @@ cdef class Dispatching(Branching):
             made = self.call_invocation(frame, node)
         else:
             if notified and not self.has_begun(frame, at):
-                self.scheduler.callbacks.node_started(self, frame.template, at, <size_t><PyObject*>frame)
+                self.scheduler.callbacks.node_started(
+                    self, frame.template, at, <size_t><PyObject*>frame, self.trail(frame)
+                )
             made = self.execute(frame, node)
         if notified and made != PENDING and made != DEFERRED:
             if Py_TYPE(made) == SkipType:
-                self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>made)
+                self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>made, self.trail(frame))
             elif Py_TYPE(made) != Lazy:
                 self.notify_finished(frame, at)
             elif self.is_tail(frame, node, at):
@@ -239,15 +243,19 @@ cdef class Dispatching(Branching):
         if value is waiter:
             self.link(waiter)
             value = <object>PENDING
-        elif type(value) is LazyResult:
-            self.completion = waiter.completion
+        else:
+            waiter.landed = True
+            if type(value) is LazyResult:
+                self.completion = waiter.completion
         Py_INCREF(value)
         return <PyObject*>value
 
     cdef int notify_finished(self, Frame frame, Py_ssize_t node) except -1:
         """Report that a node has its value, if it is a call."""
         if frame.template.nodes[node].op == CALL:
-            self.scheduler.callbacks.node_finished(self, frame.template, node, <size_t><PyObject*>frame)
+            self.scheduler.callbacks.node_finished(
+                self, frame.template, node, <size_t><PyObject*>frame, self.trail(frame)
+            )
         return 0
 
     cdef int notify_tail_finished(self, Frame frame, Py_ssize_t node) except -1:

@@ -8,7 +8,6 @@ from cascade._core.run.frame cimport Frame
 cdef class Evaluation(Catching):
     cdef object context  # in which its tasks run
     cdef public object _extras  # optional state, params among it; None: there is none
-    cdef readonly long long iterations  # tail calls so far
 
     cdef int go_on(self) except -1
     cdef int work(self) except -1

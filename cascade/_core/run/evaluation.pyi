@@ -5,14 +5,14 @@ from typing_extensions import disjoint_base
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.catching import Catching
+from cascade._core.run.protocol import Trail
 from cascade._core.run.scheduler import Scheduler
+from cascade._core.shape.template import Template
 
 @disjoint_base
 class Evaluation(Catching):
     _extras: Any
     def __init__(self, scheduler: Scheduler, target: LazyResult, context: Context) -> None: ...
-    @property
-    def iterations(self) -> int: ...
     @property
     def _is_ready(self) -> bool: ...
     @property
@@ -20,3 +20,4 @@ class Evaluation(Catching):
     @property
     def _context(self) -> Context: ...
     def _begin(self) -> None: ...
+    def _running_place(self) -> tuple[Template, int, Trail] | None: ...

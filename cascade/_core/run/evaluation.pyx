@@ -73,6 +73,13 @@ cdef class Evaluation(Catching):
         """Whether one of the run's tasks is being executed in the event loop's thread now."""
         return self.running
 
+    def _running_place(self):
+        """Return which node is being executed: (template, number of the node in its graph, trail); None: none is."""
+        cdef Frame frame = self.top
+        if not self.running or frame is None or frame.count == 0:
+            return None
+        return frame.template, frame.template.plan.order[self.at], self.trail(frame)
+
     @property
     def _context(self):
         """The context in which the run's tasks run."""
@@ -162,6 +169,8 @@ cdef class Evaluation(Catching):
         cdef Frame frame
         while self.phase == ACTIVE and self.first_landed is not None:
             waiter = self.pop_landed()
+            if self.regions is not None and self.holds_back(waiter):
+                continue
             frame, value, error, completion = waiter.frame, waiter.value, waiter.error, waiter.completion
             waiter.clear()
             if self.dying is not None and waiter in self.dying:

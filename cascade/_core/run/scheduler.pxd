@@ -1,6 +1,7 @@
 """The scheduler: which runs are ready, and how long each of their turns is."""
 
 cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from cascade._core.time.clock cimport Clock
@@ -54,6 +55,7 @@ cdef class Scheduler:
     cdef bint spent  # the turn is over
     cdef bint awake  # a turn has begun, or is scheduled
     cdef bint advancing
+    cdef PyObject* advanced  # the run that is being advanced; NULL: none is. Borrowed
     cdef Runnable first
     cdef Runnable last
     cdef readonly Py_ssize_t ready  # how many runs are in the queue

@@ -10,6 +10,19 @@ from cascade._core.shape.template cimport Template
 
 from cascade.exceptions import InternalError
 
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define CASCADE_THREAD_LOCAL __declspec(thread)
+    #else
+    #define CASCADE_THREAD_LOCAL __thread
+    #endif
+    static CASCADE_THREAD_LOCAL PyObject *cascade_advancing = NULL;
+    #define cascade_advance(scheduler) (cascade_advancing = (scheduler))
+    """
+    PyObject* cascade_advancing  # the scheduler that is in `advance` in this thread, the innermost; NULL: none is
+    void cascade_advance(PyObject*) noexcept
+
 cdef enum:
     PATIENCE = 1_000_000  # ns: length of a turn within a frame, if the engine yields at every tail call
     PORTION = 4096  # steps in a turn under a virtual clock: a turn that real time ended would end elsewhere each time
@@ -91,9 +104,11 @@ cdef class Scheduler:
         """Advance ready runs in turn. Return one that needs a decision, or None if the turn is over."""
         cdef Runnable run
         cdef int status
+        cdef PyObject* outer = cascade_advancing
         if self.advancing:
             raise InternalError("a turn of the engine's loop began inside another; please report this")
         self.advancing = True
+        cascade_advance(<PyObject*>self)
         try:
             while not self.spent:
                 if self.first is None and not self.advance_time():
@@ -109,7 +124,9 @@ cdef class Scheduler:
                 run.behind = None
                 run.queued = False
                 self.ready -= 1
+                self.advanced = <PyObject*>run
                 status = run.advance()
+                self.advanced = NULL
                 if self.standstill_at and self.counted >= self.standstill_at:
                     self.standstill_at = self.callbacks.stands_still(run, self.counted)
                 if status == READY:
@@ -121,6 +138,8 @@ cdef class Scheduler:
             return None
         finally:
             self.advancing = False
+            self.advanced = NULL
+            cascade_advance(outer)
 
     def reset(self, loop_ready):
         """Begin on another event loop: a turn that was scheduled on the previous one will not come.
@@ -214,3 +233,11 @@ cdef class Scheduler:
         if self.monitor.read() >= self.deadline:
             self.spent = True
         return 0
+
+
+def running():
+    """Return the run that is being advanced in this thread; None: none is."""
+    cdef PyObject* scheduler = cascade_advancing
+    if scheduler is NULL or (<Scheduler>scheduler).advanced is NULL:
+        return None
+    return <object>(<Scheduler>scheduler).advanced

@@ -45,6 +45,18 @@ cdef class Waiter(Receiver):
         cdef Waiting run = self.run
         return run is None or run.phase >= STOPPING or (run.dying is not None and self in run.dying)
 
+    def _place(self):
+        """Return which node it is: (template, number of the node in its graph, trail); None if it has landed."""
+        cdef Frame frame = self.frame
+        if self.run is None or self.landed:
+            return None
+        return frame.template, frame.template.plan.order[self.node], self.run.trail(frame)
+
+    @property
+    def _trail(self):
+        """The nodes of async tasks that await what the node is a part of; see `Waiting.trail`."""
+        return () if self.run is None else self.run.trail(self.frame)
+
     def release(self):
         """Land with a permit to start: the node is executed again."""
         self.permitted = True
@@ -67,11 +79,7 @@ cdef class Waiter(Receiver):
         self.value = value
         self.error = error
         run.unlink(self)
-        if run.first_landed is None:
-            run.first_landed = self
-        else:
-            run.last_landed.next_landed = self
-        run.last_landed = self
+        run.append_landed(self)
 
     cdef bint notify(self) except -1:
         cdef Waiting run = self.run
@@ -169,6 +177,7 @@ cdef Launched new_launched(Waiting run, Frame frame, Py_ssize_t node):
     waiter.run = run
     waiter.frame = frame
     waiter.node = <int32_t>node
+    waiter.iteration = run.iterations
     return waiter
 
 
@@ -328,6 +337,19 @@ cdef class Waiting(Runnable):
             self.waiters = waiter.next
         waiter.next = None
         waiter.previous = NULL
+
+    cdef tuple trail(self, Frame frame):
+        """The nodes of async tasks that await what a frame is a part of, from the outside in: (template, number)."""
+        cdef list found = None
+        if self.regions is None:
+            return ()
+        while frame is not None:
+            if frame.awaiter is not None and frame.parent is not None:
+                if found is None:
+                    found = []
+                found.append((frame.parent.template, frame.parent.template.plan.order[frame.parent_node]))
+            frame = frame.parent
+        return () if found is None else tuple(found[::-1])
 
     cdef int return_messages(self) except -1:
         """Put delivered messages that the run will not take back: all of them, before any receiver is served."""
