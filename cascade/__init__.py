@@ -5,6 +5,7 @@ The public names, and where each is:
     task, LazyResult, gather    what expressions are written with      cascade/_core/expr/, cascade/expressions/
     Router, SKIPPED             branching                              cascade/expressions/router.py
     sequence, pipeline          order                                  cascade/expressions/order.py
+    recover, fallback, race ... failures as values                     cascade/expressions/recovery.py
     const                       what maps repeat                       cascade/_core/expr/map_inputs.pyx
     Param, Env, cli             inputs from outside                    cascade/expressions/inputs.py
     resource, inject, Inject    values that the engine provides        cascade/resources/
@@ -29,6 +30,7 @@ import cascade._support.loading  # isort: split  # noqa: F401
 from cascade._core.expr.builtin_nodes import SKIPPED, inject
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.map_inputs import Const as const
+from cascade._core.expr.outcome import Outcome
 from cascade._core.expr.task import Task, task
 from cascade._core.run.choice import select
 from cascade._core.run.mailbox import Received, wait
@@ -62,6 +64,7 @@ from cascade.exceptions import (
 )
 from cascade.expressions.gather import gather
 from cascade.expressions.order import pipeline, sequence
+from cascade.expressions.recovery import fallback, outcome, race, recover, scope
 from cascade.expressions.router import Router
 
 if TYPE_CHECKING:
@@ -173,6 +176,7 @@ __all__ = [
     "MapError",
     "MemoryState",
     "MemoryStore",
+    "Outcome",
     "Param",
     "Picture",
     "PolicyError",
@@ -206,13 +210,18 @@ __all__ = [
     "const",
     "dry_run",
     "explain",
+    "fallback",
     "from_json",
     "gather",
     "inject",
+    "outcome",
     "pipeline",
     "preload",
+    "race",
+    "recover",
     "resource",
     "run",
+    "scope",
     "select",
     "sequence",
     "structural_hash",

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVarTuple, Unpack
 
 from cascade._core.time.clock import Alarm, Clock
-from cascade._core.time.io_guard import close_border, open_border
+from cascade._core.time.io_guard import allow_real_io, forbid_real_io
 from cascade._support.public import public
 from cascade.exceptions import DeadlockError, VirtualTimeError
 
@@ -202,11 +202,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """
         self._check_running()  # type: ignore[attr-defined]
         self.clock.take()
-        close_border()
+        forbid_real_io()
         try:
             super().run_forever()
         finally:
-            open_border()
+            allow_real_io()
             self.clock.give_back()
 
     def select(self, timeout: float | None) -> list[Any]:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from cascade.engine.run import Run
     from cascade.limits import Grant, Request
 
-__all__ = ["may_start", "wait_for"]
+__all__ = ["request_permit", "wait_for"]
 
 
-def may_start(host: Host, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
+def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
     """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
     limits = host.services.limits
     request = limits.request(f"{task.module}.{task.name}", task.name, run.id, None)

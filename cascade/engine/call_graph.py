@@ -25,7 +25,7 @@ if sys.version_info >= (3, 14):
         """Note that an asyncio task awaits some others. What is no future of asyncio's, such as a worker's, is skipped.
 
         Args:
-            handles: what a run waits for, as `Awaiting._handles` gives it.
+            handles: what a run waits for, as `Waiting._handles` gives it.
             awaiter: the task that awaits the run; None: nothing is noted.
         """
         if awaiter is not None:

@@ -15,7 +15,7 @@ from cascade._core.expr.task import Task
 from cascade._core.run.waiting import Waiter
 from cascade._core.shape.template import Template
 from cascade._support.failures import add_note
-from cascade.engine.admission import may_start
+from cascade.engine.admission import request_permit
 from cascade.engine.dispatch import start_async
 from cascade.exceptions import ResourceError
 
@@ -61,7 +61,7 @@ class Callbacks:
         waiter.handle = future
         future.add_done_callback(waiter.follow)
 
-    def launch_step(
+    def launch_invocation(
         self,
         waiter: Waiter,
         run: Run,
@@ -110,7 +110,7 @@ class Callbacks:
         if template.resources:
             resources = self._host.services.resources
             resources.check(template.resources)
-            for name in template.loose:
+            for name in template.resources_outside_calls:
                 if resources.scope_of(name) == "call":
                     raise ResourceError(
                         f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
@@ -121,6 +121,18 @@ class Callbacks:
                 lead.ask(template.resources, specs)
         run._resolve_inputs(specs)
 
+    def cancel(self, run: Run, handles: list[Any]) -> None:
+        """Cancel futures of a run that goes on: what waits for them was stopped, as nothing needs it any longer."""
+        for handle in handles:
+            try:
+                handle.cancel()
+            except Exception as error:  # perhaps an executor's future that cannot be stopped: it is awaited
+                self._host.report(f"run {run.id} could not cancel something that it awaits", error)
+
+    def abandon(self, completion: Any) -> None:
+        """The completion of an expression will not be called: the expression was stopped."""
+        completion.__self__.abandon_expression()
+
     def read_input(self, run: Run, spec: Any) -> Any:
         """The value of a param or a variable of the environment."""
         return run._read_input(spec)
@@ -129,13 +141,13 @@ class Callbacks:
         """Whether a call must ask the limits."""
         return self._host.services.limits.governs(f"{task.module}.{task.name}", task.name, run.id)
 
-    def may_start(self, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
+    def request_permit(self, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
         """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
-        return may_start(self._host, waiter, run, template, at, frame, task)
+        return request_permit(self._host, waiter, run, template, at, frame, task)
 
     # ----------------------------------------------------------------------------------------------- what happens
 
-    def annotate(self, error: BaseException, run: Run, template: Template | None, number: int) -> None:
+    def annotate(self, error: BaseException, run: Run, template: Template | None, number: int, caught: bool) -> None:
         """Note on an exception which task raised it, where in the graph, and in which iteration."""
         if template is None:
             what = "the target"
@@ -146,7 +158,7 @@ class Callbacks:
         kind, owner = f"{what}, iteration ", f" of run {run.id}"
         add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
         if template is not None:
-            self._host.services.emitter.failed(run, template, number, error)
+            self._host.services.emitter.failed(run, template, number, error, caught)
 
     def describe_skip(self, skip: Skip) -> str:
         """Which condition was false."""
@@ -170,7 +182,7 @@ class Callbacks:
         """A frame of a run goes on with another expression. ``outermost``: it is the frame of the run's target."""
         self._host.services.emitter.tail_call(run, template, slots, outermost)
 
-    def stays(self, task: Task, mode: str) -> None:
+    def kept_inline(self, task: Task, mode: str) -> None:
         """A call that was to leave the loop's thread stays, as the clock is virtual."""
         name = f"{task.module}.{task.name}"
         if name not in self._stayed:
@@ -188,7 +200,7 @@ class Callbacks:
         )  # fmt: skip
         return 0
 
-    def alone(self) -> bool:
+    def no_other_thread_runs(self) -> bool:
         """Whether surely no other thread is running Python code now."""
         return self._host.workers.alone()
 

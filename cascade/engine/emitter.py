@@ -188,9 +188,9 @@ class EventEmitter:
                 number = getattr(template.graph.nodes[number].operands[1], "index", number)
             self._emit(kind(**self._node(run, template, number), reason=describe_skip(skip)))
 
-    def failed(self, run: ReportedRun, template: Template, number: int, error: BaseException) -> None:
+    def failed(self, run: ReportedRun, template: Template, number: int, error: BaseException, caught: bool) -> None:
         """A node has failed, for good."""
-        if kind := self._wanted.get("NodeFailed"):
+        if kind := self._wanted.get("NodeCaught" if caught else "NodeFailed"):
             self._emit(kind(**self._node(run, template, number), error=text(error)))
 
     def retrying(

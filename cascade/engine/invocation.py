@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.policy import ScopeCache
 from cascade._support.failures import result_of
 from cascade.cache.protocol import Hit
 from cascade.cache.single_flight import SharedResult
@@ -21,6 +22,7 @@ from cascade.clock.deadline import Deadline, pause
 from cascade.engine import cached_call
 from cascade.engine.admission import wait_for
 from cascade.engine.dispatch import start_async
+from cascade.engine.regions import evaluate, inputs_of
 from cascade.exceptions import TaskTimeoutError
 from cascade.limits.request import EMPTY_GRANT
 from cascade.resources.scope import Scope
@@ -129,6 +131,9 @@ class Invocation:
         self._retry: Retry | None = policies.get("retry")
         self._timeout: Timeout | None = policies.get("timeout")
         self._cache: CachePolicy | None = policies.get("cache")
+        if type(self._cache) is ScopeCache:
+            self._arguments = (self._cache.expression,)
+            self._cache = self._cache.policy
         self._constraints: dict[str, Any] | None = policies.get("constraints")
         # An inline call could not be given up: it is one by the engine's default, or by the auto rule.
         self._where = "thread" if where == "inline" and self._timeout is not None else where
@@ -202,7 +207,12 @@ class Invocation:
                 return hit.value
             assert self._lead is not None
             self._lead.pending = await cached_call.begin(self._host, self._cache, self._key)
+            if self._where == "scope":
+                self._lead.ask(*inputs_of(self._arguments[0]))
             value = await self._in_total()
+            if type(value) is Skip:
+                self._abandon_flight()
+                return value
             return self._keep_later(value) if type(value) is LazyResult else await self._keep_blocking(value)
         except BaseException:
             self._abandon_flight()
@@ -293,6 +303,8 @@ class Invocation:
     async def _call(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if self._where == "async":
             return await self._task.fn(*arguments, **keywords)
+        if self._where == "scope":
+            return await evaluate(self._run, self._waiter)
         if self._where == "inline":
             value = self._task.fn(*arguments, **keywords)
         else:
@@ -358,11 +370,11 @@ class Invocation:
         return any(type(value) is Placeholder for value in (*self._arguments, *self._keywords.values()))
 
     def _name(self) -> str:
-        return f"task {self._task.module}.{self._task.name}"
+        return "a scope" if self._where == "scope" else f"task {self._task.module}.{self._task.name}"
 
     def _grant_at_once(self) -> Grant | None:
         """What the limits grant, or None if it has to wait."""
-        if self._constraints is None and not self._host.services.limits_active:
+        if self._constraints is None and (self._where == "scope" or not self._host.services.limits_active):
             return EMPTY_GRANT
         return self._host.services.limits.try_acquire(self._request())
 
@@ -373,7 +385,7 @@ class Invocation:
     def _again(self, error: BaseException) -> bool:
         """Whether a failure is followed by another attempt."""
         retry = self._retry
-        if self._run._stopping or (self._deadline is not None and self._deadline.expired):
+        if self._waiter._stopping or (self._deadline is not None and self._deadline.expired):
             return False  # a call may fail while it is being cancelled
         if retry is None or self._attempt >= retry.max_attempts or not retry.wants(error):
             return False
@@ -464,6 +476,12 @@ class Invocation:
         if self._cache.blocking:
             return start_async(self._host, waiter, self._keep_blocking(value))
         return self._keep(value)
+
+    def abandon_expression(self) -> None:
+        """The expression that the call gave was stopped: it will have no value to be kept."""
+        assert self._lead is not None
+        self._run._leads.pop(self._lead, None)
+        self._lead.failed()
 
     def _abandon_flight(self) -> None:
         if self._lead is not None:

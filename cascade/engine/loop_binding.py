@@ -13,7 +13,7 @@ from contextvars import Context
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from cascade._core.run.evaluation import detach_all
+from cascade._core.run.ending import detach_all
 from cascade._core.time.clock import Clock
 from cascade._support.failures import add_note, describe, exc_info
 from cascade._support.forks import new_lock
@@ -202,7 +202,7 @@ class LoopBinding:
         self._tended = set()
         self.context = Context()  # that of the parent may be in use, and will never be left here
         self.clock.forget()
-        self.scheduler = self.scheduler.another()
+        self.scheduler = self.scheduler.renewed()
         _inherited.append(self.services.renew())
 
     def _timer_set(self) -> None:

@@ -200,7 +200,7 @@ class LoopDriver(LoopBinding):
             self._turn_due = True
         except BaseException:
             self._turn_due = False
-            self.scheduler.fall_asleep()
+            self.scheduler.cancel_turn()
             raise error from None
         if not isinstance(error, Exception):
             raise error

@@ -231,7 +231,7 @@ class _Look:
                 continue
             for member in binding.order:
                 found.setdefault(member.name, PlannedResource(member.name, member.scope, True))
-            if binding.scope == "call" and name in self.template.loose:
+            if binding.scope == "call" and name in self.template.resources_outside_calls:
                 self.problems.append(
                     f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
                     f"got it inside something else"

@@ -69,7 +69,7 @@ class Channel(Mailbox):
         future: asyncio.Future[None] = loop.create_future()
         receiver = Callback(_waking(future))
         start = loop.time()
-        at_once = receiver.stand_in(self)
+        at_once = receiver.try_or_join(self)
         try:
             await asyncio.wait((future,), timeout=timeout)
         except BaseException:  # also where its event loop was closed and it will not go on
@@ -110,7 +110,7 @@ class Channel(Mailbox):
         """
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sender = SendCallback(_waking(sent), message)
-        if sender.stand_in(self):
+        if sender.try_or_join(self):
             return
         try:
             await sent

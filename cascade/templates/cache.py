@@ -110,7 +110,7 @@ class Templates(TemplateTable):
             shelf.add(digest, graph, plan, self._solver_name)
         return graph, plan, built(listening, graph)
 
-    def let_go(self, templates: list[Template]) -> None:
+    def on_evict(self, templates: list[Template]) -> None:
         """Call the listeners for templates that the table had no room for. The table calls it."""
         if self._listeners:
             for template in templates:

@@ -19,7 +19,8 @@ SMALL = 40
 # Modules whose tests are those of another one, as they are seen through it: by the file or folder of these tests.
 ELSEWHERE = {
     "docs/test_platforms.py": "_support/file_lock",
-    "language": "_core/run/frame _core/run/operands _core/shape/template",  # every expression goes through them
+    # every expression goes through them
+    "language": "_core/run/evaluation _core/run/frame _core/run/operands _core/shape/template",
     "scale/test_leaks.py": "_core/run/gc_traverse",
     "unit/_core/run/test_dispatch.py": "engine/dispatch",
     "unit/_core/run/test_protocol.py": "engine/callbacks",

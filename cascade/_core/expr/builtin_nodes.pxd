@@ -6,8 +6,15 @@ cdef class Skip:
     cdef readonly Py_ssize_t number  # of the condition, in the graph
 
 
+cdef class Failed:
+    cdef list errors  # in the order in which they were raised; the first one is why the rest was stopped
+
+    cdef object error(self)
+
+
 cdef class Placeholder:
     cdef readonly str name
 
 
 cdef object skipped_member
+

@@ -27,6 +27,7 @@ cdef class LazyResult(Governable):
     cdef bint tracked  # by the garbage collector
 
 
+cdef object scope_task  # of scopes, likewise
 cdef object guard_task  # of conditions; expr/task.pyx supplies it
 
 cdef enum:
@@ -66,4 +67,6 @@ cdef inline PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count
     return made
 
 cdef LazyResult of_shape(object task, CallShape shape, list arguments)
+cdef LazyResult scope_call(object value)
+cdef LazyResult with_policy(LazyResult lazy, str role, object operand)
 cdef LazyResult with_role(LazyResult lazy, str role, object operand)

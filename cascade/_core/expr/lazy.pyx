@@ -8,9 +8,9 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
 from cascade._core.public cimport name_type
-from cascade._core.expr.policy cimport Governable, check_cached, check_timed
+from cascade._core.expr.policy cimport Governable, ScopeCache, check_cached, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
-from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, kind_of, takes_policies
+from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
 
 from cascade._core.fork import in_child as _in_child
 
@@ -45,6 +45,7 @@ cdef extern from "Python.h":
 
 cdef object _nothing = object()
 cdef object guard_task = None
+cdef object scope_task = None
 
 
 @cython.final
@@ -86,7 +87,10 @@ cdef class LazyResult(Governable):
         """What the call is given beside its arguments, a dict by role. Predecessors are not among it."""
         cdef CallShape shape = <CallShape>self.shape
         cdef Py_ssize_t i, first = self.count - len(shape.roles)
-        return {role: <object>self.arguments[first + i] for i, role in enumerate(shape.roles) if role != "after"}
+        found = {role: <object>self.arguments[first + i] for i, role in enumerate(shape.roles) if role != "after"}
+        if type(found.get("cache")) is ScopeCache:
+            found["cache"] = found["cache"].policy
+        return found
 
     def run_if(self, condition, *, otherwise=_nothing):
         """This node under a condition, which is evaluated first.
@@ -130,7 +134,7 @@ cdef class LazyResult(Governable):
         return made
 
     def _with(self, role, operand):
-        return with_role(self, role, operand)
+        return with_policy(self, role, operand)
 
     def _content(self):
         """All that makes it the node that it is: the task, the shape of the call, and an operand for each of its parts.
@@ -172,17 +176,45 @@ cdef str _describe(object value, int depth):
 
 cdef LazyResult with_role(LazyResult lazy, str role, object operand):
     """The same call with one thing more beside its arguments, or with another one in place of that it has."""
+    return _under_conditions(lazy, role, operand, False)
+
+
+cdef LazyResult with_policy(LazyResult lazy, str role, object operand):
+    """The same node with a policy: a call, or, where no single call is meant, the expression as one unit, in a scope.
+
+    The policies among a map's own roles are those of its items, and come from its task.
+    """
+    return _under_conditions(lazy, role, operand, True)
+
+
+cdef LazyResult _under_conditions(LazyResult lazy, str role, object operand, bint as_unit):
+    """The node under all conditions is meant, as these are evaluated first."""
     cdef list conditions = []
     cdef Py_ssize_t i
-    while kind_of((<CallShape>lazy.shape).task[2]) == GUARD:  # the node under all conditions is meant: they come first
+    cdef int kind = kind_of((<CallShape>lazy.shape).task[2])
+    while kind == GUARD:
         conditions.append([<object>lazy.arguments[i] for i in range(lazy.count)])
         lazy = <LazyResult>lazy.arguments[1]
+        kind = kind_of((<CallShape>lazy.shape).task[2])
+    if as_unit and kind != SCOPE and (not calls_function(kind) or _gathers(lazy)):
+        lazy = scope_call(lazy)
     lazy = _with_role(lazy, role, operand)
     while conditions:
         arguments = conditions.pop()
         arguments[1] = lazy
         lazy = _guarded(arguments)
     return lazy
+
+
+cdef inline bint _gathers(LazyResult lazy) except -1:
+    """Whether a call only makes a list of values: there is nothing to repeat or to give up about it."""
+    cdef tuple identity = (<CallShape>lazy.shape).task
+    return identity[1] == "gather" and identity[0] == "cascade"
+
+
+cdef LazyResult scope_call(object value):
+    """The node of an expression as one unit."""
+    return of_shape(scope_task, call_shape(("cascade", "scope", KINDS[SCOPE], MODES[INLINE], ()), 1, ()), [value])
 
 
 cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
@@ -194,8 +226,11 @@ cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
         if not takes_policies(kind_of(kind)):
             raise PolicyError(f"expected a call of a task to give a {role} policy to, got `{kind}`")
         if role == "cache":
-            check_cached(operand, <object>lazy.task)
-        elif role == "timeout":
+            if kind_of(kind) == SCOPE:
+                operand = ScopeCache(operand, <object>lazy.arguments[0])
+            else:
+                check_cached(operand, <object>lazy.task)
+        elif role == "timeout" and kind_of(kind) != SCOPE:
             check_timed(<object>lazy.task)
         if role in shape.roles:
             place = lazy.count - len(shape.roles) + shape.roles.index(role)

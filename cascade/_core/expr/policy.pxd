@@ -16,6 +16,11 @@ cdef class Timeout:
     cdef readonly object total  # seconds for all attempts and what is between them, None: no bound
 
 
+cdef class ScopeCache:
+    cdef readonly object policy  # a cache policy
+    cdef readonly object expression  # a lazy result, for the key: as data, not as a part of the structure
+
+
 cdef class Governable:  # what can be given policies
     pass
 

@@ -59,6 +59,14 @@ cdef class Timeout:
         return f"<Timeout, {self.seconds} s an attempt, {self.total} s in total>"
 
 
+cdef class ScopeCache:
+    """The cache policy of a scope: its key is that of the whole expression."""
+
+    def __init__(self, policy, expression):
+        self.policy = policy
+        self.expression = expression
+
+
 cdef class Governable:
     """What can be given policies. Each method leaves this as it is and gives a new lazy result: another node."""
 

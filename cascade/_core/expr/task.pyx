@@ -16,7 +16,7 @@ from cascade._core.expr cimport lazy as _lazy
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, PROCESS, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec,
+    ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, PROCESS, SCOPE, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec,
     method_spec, spec_of,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape
@@ -492,6 +492,7 @@ cdef int _complete_type() except -1:
 
 _complete_type()
 _lazy.guard_task = builtin_task("run_if", GUARD)
+_lazy.scope_task = builtin_task("scope", SCOPE)
 
 
 name_type(Task, b"cascade.Task")

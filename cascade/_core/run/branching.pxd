@@ -1,11 +1,12 @@
 """Control: nodes that decide which others are evaluated, and how often."""
 
 from cpython.object cimport PyObject
+from libc.stdint cimport int32_t
 
 from cascade._core.run.frame cimport Frame
 from cascade._core.expr.task cimport Task
 from cascade._core.shape.template cimport Node
-from cascade._core.run.waiting cimport Awaiting
+from cascade._core.run.waiting cimport Waiting
 from cascade._core.expr.map_inputs cimport Zipped
 
 
@@ -16,8 +17,8 @@ cdef class MapState:
     cdef list constants
     cdef list policies  # (role, operand) that every item is given
     cdef list results
-    cdef Py_ssize_t flying  # items that have started and not ended
-    cdef Py_ssize_t bound  # on them
+    cdef Py_ssize_t in_flight  # items that have started and not ended
+    cdef Py_ssize_t concurrency  # how many may be in flight at once
     cdef bint exhausted  # no item is left to start
     cdef bint queued  # the node stands among those that are ready
 
@@ -25,15 +26,20 @@ cdef class MapState:
 cdef PyObject* DEFERRED  # instead of a value: the node is looked at again when something has happened
 
 
-cdef class Deciding(Awaiting):
+cdef class Branching(Waiting):
     cdef Py_ssize_t item  # number, from 1 on, of the item that a map has just started
 
-    cdef PyObject* decide(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef PyObject* execute_builtin(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef PyObject* execute_catching(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef bint is_predecessor(self, Frame frame, Node* node, int32_t operand) noexcept
+    cdef bint catches(self, Frame frame, Node* node, object error) except -1
+    cdef Py_ssize_t choose_whole(self, Frame frame, Node* node) except -2
+    cdef int raise_failed(self, PyObject* value) except -1
     cdef PyObject* choose(self, Frame frame, Node* node, Py_ssize_t at) except NULL
-    cdef Py_ssize_t branch(self, Frame frame, Node* node) except -2
-    cdef Py_ssize_t route(self, Frame frame, Node* node, PyObject** value) except -2
+    cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2
+    cdef Py_ssize_t choose_route(self, Frame frame, Node* node, PyObject** value) except -2
     cdef PyObject* start_item(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef MapState open_map(self, Frame frame, Node* node, Py_ssize_t at)
     cdef PyObject* targets(self, Frame frame, Node* node) except NULL
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL
-    cdef PyObject* skipped(self, Frame frame, Node* node) noexcept
+    cdef PyObject* inherited(self, Frame frame, Node* node) noexcept

@@ -10,10 +10,12 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
 from cascade._core.expr.lazy cimport LazyResult, with_role
-from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
+from cascade._core.expr.builtin_nodes cimport Failed, Skip, skipped_member
 from cascade._core.expr.task_spec cimport (
-    GUARD, INJECT, KINDS, MAP, RECV, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses, reads_input,
+    FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses, may_catch,
+    reads_input,
 )
+from cascade._core.shape.key cimport CALL
 from cascade._core.shape.template cimport Template
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
 
@@ -28,27 +30,30 @@ cdef extern from "Python.h":
     PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
 
 cdef enum:
-    FLYING = 1024  # items of a map on their way at once, if it does not say
+    IN_FLIGHT = 1024  # items of a map on their way at once, if it does not say
     SHOWN = 20  # routes that an error lists
 
 cdef object _later = object()
 cdef PyObject* DEFERRED = <PyObject*>_later
 cdef PyObject* SkipType = <PyObject*>Skip
+cdef PyObject* FailedType = <PyObject*>Failed
 
 
 cdef class MapState:
     """A map that has begun: what it has still to start, and what it has so far."""
 
 
-cdef class Deciding(Awaiting):
+cdef class Branching(Waiting):
     """The part of a run that decides."""
 
-    cdef PyObject* decide(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+    cdef PyObject* execute_builtin(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """Evaluate a node of one of the engine's own kinds: its value, PENDING, or DEFERRED. A new reference."""
         if node.kind == WAIT:
             return self.wait(frame, node, at)
         if node.kind == RECV:
             return self.receive(frame, node, at)
+        if node.kind == RACE:
+            return self.execute_catching(frame, node, at)
         if chooses(node.kind):
             return self.choose(frame, node, at)
         if node.kind == MAP:
@@ -61,6 +66,8 @@ cdef class Deciding(Awaiting):
             return self.send(frame, node, at)
         if node.kind == SELECT:
             return self.select(frame, node, at)
+        if may_catch(node.kind):
+            return self.execute_catching(frame, node, at)
         if not reads_input(node.kind):
             raise InternalError(f"nothing evaluates a node of kind {KINDS[node.kind]!r}")
         spec = <object>frame.values[frame.template.operands[node.first_operand]]
@@ -68,16 +75,44 @@ cdef class Deciding(Awaiting):
         Py_INCREF(value)
         return <PyObject*>value
 
-    cdef PyObject* skipped(self, Frame frame, Node* node) noexcept:
-        """The skip that a node must pass on, as something that it needs was skipped; NULL if none was. Borrowed."""
+    cdef PyObject* inherited(self, Frame frame, Node* node) noexcept:
+        """The `Skip` or `Failed` that a node must pass on, as it is a value that it needs; NULL if none is. Borrowed."""
         cdef int32_t* needs = frame.template.needs + node.first_need
+        cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef Py_ssize_t i
-        if accepts_skips(node.kind):
+        cdef PyObject* value
+        cdef bint is_call = node.op == CALL
+        if is_call and accepts_skips(node.kind) and not may_catch(node.kind) and node.roles == 0 and not (
+            frame.template.catches
+        ):
             return NULL
         for i in range(node.needs):
-            if Py_TYPE(frame.values[needs[i]]) == SkipType:
-                return frame.values[needs[i]]
+            value = frame.values[needs[i]]
+            if Py_TYPE(value) == SkipType:
+                if not is_call or not accepts_skips(node.kind) or self.is_predecessor(frame, node, needs[i]):
+                    return value
+            elif Py_TYPE(value) == FailedType:
+                if not is_call or not may_catch(node.kind) or operands[0] != needs[i] or (
+                    self.is_predecessor(frame, node, needs[i])
+                ):
+                    return value
         return NULL
+
+    cdef bint is_predecessor(self, Frame frame, Node* node, int32_t operand) noexcept:
+        """Whether a node is to start after another one, whether or not it takes its value, too."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
+        cdef Py_ssize_t i
+        for i in range(node.roles):
+            if operands[i] == operand:
+                return True
+        return False
+
+    cdef PyObject* execute_catching(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        raise InternalError("overridden in `Catching`")
+
+    cdef int raise_failed(self, PyObject* value) except -1:
+        """Raise the failure of a value that a node needs, and does not catch."""
+        raise (<Failed>value).error()
 
     # ------------------------------------------------------------------------------------ routers and conditions
 
@@ -86,7 +121,12 @@ cdef class Deciding(Awaiting):
         cdef Py_ssize_t wanted = frame.chosen[at]
         cdef PyObject* value = NULL
         if wanted < 0:
-            wanted = self.branch(frame, node) if node.kind == GUARD else self.route(frame, node, &value)
+            if node.kind == GUARD:
+                wanted = self.choose_branch(frame, node)
+            elif node.kind == ROUTER:
+                wanted = self.choose_route(frame, node, &value)
+            else:
+                wanted = self.choose_whole(frame, node)
         if value is NULL and wanted < 0:
             skip = Skip.__new__(Skip)
             (<Skip>skip).template = frame.template
@@ -98,21 +138,35 @@ cdef class Deciding(Awaiting):
             value = frame.values[wanted]
         if value is NULL:
             frame.chosen[at] = <int32_t>wanted
-            frame.want(<int32_t>wanted)
+            frame.demand(<int32_t>wanted)
             value = DEFERRED
         elif Py_TYPE(value) == SkipType:
             frame.skipping = True
+        elif Py_TYPE(value) == FailedType:
+            self.raise_failed(value)
         Py_INCREF_(value)
         return value
 
-    cdef Py_ssize_t branch(self, Frame frame, Node* node) except -2:
+    cdef Py_ssize_t choose_whole(self, Frame frame, Node* node) except -2:
+        """Which of a frame's values a scope without policies wants: its own; a fallback: the other, after a failure."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef PyObject* value = frame.values[operands[0]]
+        if node.kind == FALLBACK and Py_TYPE(value) == FailedType:
+            if self.catches(frame, node, (<Failed>value).error()):
+                return operands[1]
+        return operands[0]
+
+    cdef bint catches(self, Frame frame, Node* node, object error) except -1:
+        raise InternalError("overridden in `Catching`")
+
+    cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2:
         """Which of a frame's values a condition wants; -1: none, the node is skipped."""
         cdef int32_t* operands = frame.template.operands + node.first_operand
         if <object>frame.values[operands[0]]:
             return operands[1]
         return operands[2] if node.operands > 2 else -1
 
-    cdef Py_ssize_t route(self, Frame frame, Node* node, PyObject** value) except -2:
+    cdef Py_ssize_t choose_route(self, Frame frame, Node* node, PyObject** value) except -2:
         """Which of a frame's values a router wants; where no route is an expression, the value itself (borrowed)."""
         cdef Template template = frame.template
         cdef int32_t* operands = template.operands + node.first_operand
@@ -151,7 +205,7 @@ cdef class Deciding(Awaiting):
             items = state.zipped.take()
             state.exhausted = items is None
         if items is None:
-            if state.flying == 0:
+            if state.in_flight == 0:
                 Py_INCREF(state.results)
                 return <PyObject*>state.results
             Py_INCREF_(DEFERRED)
@@ -164,8 +218,8 @@ cdef class Deciding(Awaiting):
             lazy = with_role(lazy, role, operand)
         state.results.append(None)
         self.item = len(state.results)
-        state.flying += 1
-        if state.flying < state.bound:
+        state.in_flight += 1
+        if state.in_flight < state.concurrency:
             state.queued = True
             frame.push_ready(<int32_t>at)
         Py_INCREF(lazy)
@@ -182,12 +236,12 @@ cdef class Deciding(Awaiting):
         state.constants = []
         state.policies = []
         state.results = []
-        state.bound = FLYING
+        state.concurrency = IN_FLIGHT
         constant = []
         for i, role in enumerate(roles, node.operands):
             value = <object>frame.values[operands[i]]
             if role == "concurrency":
-                state.bound = min(value, PY_SSIZE_T_MAX)
+                state.concurrency = min(value, PY_SSIZE_T_MAX)
             elif role.startswith("const "):
                 constant.append(role[6:])
                 state.constants.append(value)

@@ -30,9 +30,9 @@ cdef class Callback(Receiver):
         self.message = self.origin = None
         return False
 
-    def stand_in(self, Mailbox mailbox not None):
+    def try_or_join(self, Mailbox mailbox not None):
         """Take the message that waits, and return whether there was one; else join the line."""
-        if mailbox.holds():
+        if mailbox.has_messages():
             message = mailbox.take()
             self.deliver(mailbox, message, None)
             if not self.notify():
@@ -91,7 +91,7 @@ cdef class SendCallback(Callback):
         self.wake()
         return True
 
-    def stand_in(self, Mailbox mailbox not None):
+    def try_or_join(self, Mailbox mailbox not None):
         """Send the message, and return whether there was room; else join the line."""
         if mailbox.offer(self.message):
             return True

@@ -17,7 +17,7 @@ cdef class Choice:
 
     cdef void join(self) noexcept
     cdef void leave(self) noexcept
-    cdef bint is_over(self) noexcept
+    cdef bint in_no_line(self) noexcept
     cdef tuple mailboxes(self)
 
 

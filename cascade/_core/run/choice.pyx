@@ -13,11 +13,11 @@ from cascade._core.expr.task cimport Task, builtin_task, lazy_call
 cdef class Seat(Receiver):
     """The place in one mailbox's line of a receiver that stands in several."""
 
-    cdef Receiver whom(self):
+    cdef Receiver owner(self):
         return self.receiver
 
-    cdef bint alone(self) noexcept:
-        return self.choice.is_over()
+    cdef bint in_no_line(self) noexcept:
+        return self.choice.in_no_line()
 
 
 @cython.no_gc
@@ -28,7 +28,7 @@ cdef class Choice:
         """Stand in the line of each mailbox from which a message may come."""
         cdef Seat seat
         for seat in self.seats:
-            if seat.mailbox.may_bring():
+            if seat.mailbox.may_deliver():
                 seat.mailbox.join(seat)
 
     cdef void leave(self) noexcept:
@@ -42,13 +42,13 @@ cdef class Choice:
     cdef tuple mailboxes(self):
         """Those in whose lines it stands."""
         cdef Seat seat
-        return tuple([seat.mailbox for seat in self.seats if seat.stands()])
+        return tuple([seat.mailbox for seat in self.seats if seat.in_line()])
 
-    cdef bint is_over(self) noexcept:
+    cdef bint in_no_line(self) noexcept:
         """Whether it stands in no line any more: all the mailboxes were closed meanwhile."""
         cdef Seat seat
         for seat in self.seats:
-            if seat.stands():
+            if seat.in_line():
                 return False
         return True
 

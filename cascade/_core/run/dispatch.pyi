@@ -1,6 +1,6 @@
 from typing_extensions import disjoint_base
 
-from cascade._core.run.branching import Deciding
+from cascade._core.run.branching import Branching
 
 @disjoint_base
-class Starting(Deciding): ...
+class Dispatching(Branching): ...

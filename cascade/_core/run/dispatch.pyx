@@ -1,8 +1,8 @@
-"""Starting nodes: where the work of one is done, and what goes with it.
+"""Dispatch: how one node is executed, on the fast path or the slow one.
 
-Most nodes stay on the compiled path: `Starting.execute` calls a function, or builds a container, or hands a coroutine
-or a call for a worker to the engine. There is one door out of it, `Starting.step_aside`, for all that a node may need
-beside that; who uses none of it pays for looking whether the door must be taken.
+The fast path is `Dispatching.execute`: it calls a function, builds a container, or hands a coroutine or a call for a
+worker to the engine. All else that may go with a node (skips, node events, limits, policies) is in
+`Dispatching.execute_slow`. An expression that uses none of it pays one comparison a node, `check_each` in `run_frame`.
 """
 
 from cpython.ref cimport Py_INCREF
@@ -10,17 +10,20 @@ from libc.stdint cimport int32_t
 
 from types import CoroutineType as _CoroutineType
 
-from cascade._core.run.branching cimport DEFERRED, Deciding
+from cascade._core.run.branching cimport DEFERRED, Branching
 from cascade._core.shape.key cimport CALL
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.operands cimport build, call, keywords, positional
 from cascade._core.expr.builtin_nodes cimport Placeholder, Skip
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, SYNC, THREAD, calls_function, waits,
+    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, SCOPE, SYNC, THREAD, calls_function, waits,
 )
 from cascade._core.expr.task cimport Task
-from cascade._core.shape.template cimport LEAVES, STAYS
+from cascade._core.shape.template cimport FAST, SLOW
+from cascade._core.run.frame cimport ANY_CHOSEN, NONE_CHOSEN
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
+
+from cascade.exceptions import InternalError
 
 cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
@@ -32,11 +35,11 @@ cdef PyObject* Coroutine = <PyObject*>_CoroutineType
 cdef PyObject* SkipType = <PyObject*>Skip
 
 
-cdef class Starting(Deciding):
-    """The part of a run that starts nodes."""
+cdef class Dispatching(Branching):
+    """The part of a run that executes nodes."""
 
     cdef PyObject* execute(self, Frame frame, Node* node) except NULL:
-        """Start a node: its value, PENDING or DEFERRED. A new reference in any case."""
+        """Execute a node on the fast path: its value, PENDING or DEFERRED; a new reference in any case."""
         cdef PyObject* made
         cdef PyObject* task
         cdef int mode
@@ -49,20 +52,20 @@ cdef class Starting(Deciding):
                 mode = self.scheduler.default_mode
             if mode != INLINE:
                 if self.scheduler.virtual:
-                    self.stay(<Task>task, mode)
+                    self.note_inline(<Task>task, mode)
                 elif mode == AUTO and (<Task>task).spec.runs_inline:
-                    self.scheduler.watch.note((<Task>task).spec)
+                    self.scheduler.monitor.note((<Task>task).spec)
                 else:
                     return self.call_worker(frame, node, mode)
-            self.scheduler.watch.fuel -= 1
+            self.scheduler.monitor.fuel -= 1
             made = call(frame, node, <PyObject*>(<Task>task).fn)
             if Py_TYPE(made) != Coroutine:
                 return made
-            coroutine = <object>made  # of a plain function around an async one
+            coroutine = <object>made  # a plain function has returned it
             Py_DECREF_(made)
             return self.call_async(frame, coroutine)
         if node.kind != ASYNC:
-            return self.decide(frame, node, self.at)
+            return self.execute_builtin(frame, node, self.at)
         made = call(frame, node, <PyObject*>(<Task>frame.values[node.source]).fn)
         coroutine = <object>made
         Py_DECREF_(made)
@@ -71,7 +74,7 @@ cdef class Starting(Deciding):
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
         cdef Waiter waiter = new_launched(self, frame, self.at)
         value = self.scheduler.callbacks.launch_async(waiter, coroutine)
-        self.scheduler.watch.fuel -= 1
+        self.scheduler.monitor.fuel -= 1
         if value is waiter:
             self.link(waiter)
             value = <object>PENDING
@@ -79,7 +82,7 @@ cdef class Starting(Deciding):
         return <PyObject*>value
 
     cdef PyObject* call_worker(self, Frame frame, Node* node, int mode) except NULL:
-        """Have a worker call it, once this advance is over: by then all that can start is known, the urgent first."""
+        """Keep a call for a worker until this advance is over: by then all that can start is known, and is sorted."""
         cdef Waiter waiter = new_launched(self, frame, self.at)
         if self.launches is None:
             self.launches = []
@@ -92,71 +95,101 @@ cdef class Starting(Deciding):
         Py_INCREF_(PENDING)
         return PENDING
 
-    cdef int stay(self, Task task, int mode) except -1:
-        """A call runs inline, as no time passes in a worker that a virtual clock knew of. Tell it where it matters."""
+    cdef int note_inline(self, Task task, int mode) except -1:
+        """Under a virtual clock, calls for workers run inline: the clock could not see time pass in a worker."""
         if mode == THREAD or mode == PROCESS:
-            self.scheduler.callbacks.stays(task, MODES[mode])
+            self.scheduler.callbacks.kept_inline(task, MODES[mode])
         return 0
 
     cdef int launch(self) except -1:
-        """Hand the calls for workers over, the most urgent first."""
+        """Hand the calls that were kept for workers to the engine, those of the highest priority first."""
         cdef Waiter waiter
         launches = self.launches
         self.launches = None
-        launches.sort(key=_urgency)
+        launches.sort(key=_by_priority)
         for _, waiter, task, arguments, keywords, mode in launches:
+            if waiter.landed:  # it was stopped meanwhile
+                continue
             try:
                 self.scheduler.callbacks.launch_worker(waiter, task, arguments, keywords, mode)
             except BaseException as error:
                 waiter.land(None, error)
         return 0
 
-    # --------------------------------------------------------------------------------------------------- the door
+    # ---------------------------------------------------------------------------------------------- the slow path
 
-    cdef PyObject* step_aside(self, Frame frame, Node* node) except NULL:
-        """The door out of the compiled path, for a node that may be skipped, told of, need leave or have policies."""
+    cdef PyObject* execute_slow(self, Frame frame, Node* node) except NULL:
+        """Execute a node with all that may go with it: skipping, node events, limits and policies.
+
+        The order is part of the semantics:
+
+        1. A node that needs a skipped value is skipped, before anything is asked of the limits or counted as started.
+        2. Limits. A call under a rule becomes an invocation, which waits for its permit itself; a node that the engine
+           evaluates must ask for one here, and is PENDING until its waiter is released. Then it comes by here again.
+        3. Policies. A call with a policy, or with a resource of its own, becomes an invocation too.
+        4. Everything else is executed as on the fast path.
+
+        Invariant: where node events are wanted, each call has one event of its start and one of its end or skip, in
+        whichever way it comes to its value. An invocation reports its own start, once it has what it needs; the start
+        of another node is reported here, once, although routers, conditions and maps come by several times. The end is
+        reported here if the value is there at once, else by `Evaluation.settle`. A call whose value is an expression
+        ends with that expression, except for a tail call: it replaces the frame, and nothing would report the end.
+
+        This is a function of its own because `execute` is the hot path, and has no branch for any of this.
+        """
         cdef Py_ssize_t at = self.at
         cdef PyObject* skip = NULL
         cdef PyObject* made
-        cdef bint told = self.scheduler.notify_nodes and node.op == CALL
-        cdef bint leaves
-        if node.door == STAYS and not frame.skipping and not self.scheduler.observed:
+        cdef bint notified = self.scheduler.notify_nodes and node.op == CALL
+        cdef bint slow
+        if node.path == FAST and not frame.skipping and not self.scheduler.observed:
             return self.execute(frame, node)
-        leaves = node.door == LEAVES or (node.door != STAYS and self.takes_placeholder(frame, node))
+        slow = node.path == SLOW or (node.path != FAST and self.takes_placeholder(frame, node))
         if frame.skipping:
-            skip = self.skipped(frame, node)
+            skip = self.inherited(frame, node)
             if skip is not NULL:
-                if told:
+                if Py_TYPE(skip) != SkipType:
+                    self.raise_failed(skip)
+                if notified:
                     self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>skip)
                 Py_INCREF_(skip)
                 return skip
-        if self.scheduler.limits_active and node.op == CALL and not leaves:
+        if self.scheduler.limits_active and node.op == CALL and not slow:
             if calls_function(node.kind):
-                leaves = self.scheduler.callbacks.governs(self, <object>frame.values[node.source])
-            elif waits(node.kind) and not self.may_start(frame, node):
+                slow = self.scheduler.callbacks.governs(self, <object>frame.values[node.source])
+            elif waits(node.kind) and not self.request_permit(frame, node):
                 Py_INCREF_(PENDING)
                 return PENDING
-        if leaves:  # a step tells itself when it has all that it needs, and starts
-            made = self.call_step(frame, node)
+        if slow and node.kind == SCOPE and frame.chosen[at] <= ANY_CHOSEN:
+            return self.report_scope(frame, node, at)
+        if slow:  # the invocation reports its start itself, once it has all that it needs
+            made = self.call_invocation(frame, node)
         else:
-            if told and not (frame.template.by_need and (frame.chosen[at] >= 0 or (
-                frame.maps is not None and at in frame.maps
-            ))):
+            if notified and not self.has_begun(frame, at):
                 self.scheduler.callbacks.node_started(self, frame.template, at, <size_t><PyObject*>frame)
             made = self.execute(frame, node)
-        if told and made != PENDING and made != DEFERRED:
+        if notified and made != PENDING and made != DEFERRED:
             if Py_TYPE(made) == SkipType:
                 self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>made)
             elif Py_TYPE(made) != Lazy:
-                self.tell_end(frame, at)
+                self.notify_finished(frame, at)
             elif self.is_tail(frame, node, at):
-                self.tell_last(frame, at)
+                self.notify_tail_finished(frame, at)
         return made
 
-    cdef bint may_start(self, Frame frame, Node* node) except -1:
-        """Ask the engine for leave to start a node that the engine evaluates itself; else it is looked at again."""
+    cdef bint has_begun(self, Frame frame, Py_ssize_t at) except -1:
+        """Whether a node was executed before: a router or condition that has chosen, or a map that has begun."""
+        if not frame.template.by_need:
+            return False
+        return frame.chosen[at] != NONE_CHOSEN or (frame.maps is not None and at in frame.maps)
+
+    cdef PyObject* report_scope(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        raise InternalError("overridden in `Catching`")
+
+    cdef bint request_permit(self, Frame frame, Node* node) except -1:
+        """Ask the limits whether a built-in node may start. If not, it has a waiter, and is executed again later."""
         cdef Waiter waiter = new_launched(self, frame, self.at)
-        if self.scheduler.callbacks.may_start(
+        if self.scheduler.callbacks.request_permit(
             waiter, self, frame.template, self.at, <size_t><PyObject*>frame, <object>frame.values[node.source]
         ):
             return True
@@ -164,7 +197,7 @@ cdef class Starting(Deciding):
         return False
 
     cdef bint takes_placeholder(self, Frame frame, Node* node) noexcept:
-        """Whether an argument is a resource that is to be set up for this call alone."""
+        """Whether an argument of a call is a resource of scope "call"."""
         cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef Py_ssize_t i
         for i in range(node.operands):
@@ -172,8 +205,8 @@ cdef class Starting(Deciding):
                 return True
         return False
 
-    cdef PyObject* call_step(self, Frame frame, Node* node) except NULL:
-        """Have the engine evaluate a node with all that goes with it: policies, limits, resources of its own."""
+    cdef PyObject* call_invocation(self, Frame frame, Node* node) except NULL:
+        """Have the engine make a call with its policies, limits and resources of its own, as an invocation."""
         cdef Py_ssize_t at = self.at
         cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
         cdef Waiter waiter = new_launched(self, frame, at)
@@ -190,16 +223,18 @@ cdef class Starting(Deciding):
             if mode == DEFAULT:
                 mode = self.scheduler.default_mode
             if self.scheduler.virtual:
-                self.stay(task, mode)
+                self.note_inline(task, mode)
                 mode = INLINE
             elif mode == AUTO and task.spec.runs_inline:
                 mode = INLINE
-                self.scheduler.watch.note(task.spec)
+                self.scheduler.monitor.note(task.spec)
             where = MODES[THREAD if mode == AUTO else mode]
-        self.scheduler.watch.fuel -= 1
-        value = self.scheduler.callbacks.launch_step(
-            waiter, self, frame.template, at, <size_t><PyObject*>frame, task, positional(frame, node),
-            keywords(frame, node), policies, where
+        elif node.kind == SCOPE:
+            where = "scope"
+        self.scheduler.monitor.fuel -= 1
+        value = self.scheduler.callbacks.launch_invocation(
+            waiter, self, frame.template, at, <size_t><PyObject*>frame, task,
+            () if node.kind == SCOPE else positional(frame, node), keywords(frame, node), policies, where
         )
         if value is waiter:
             self.link(waiter)
@@ -209,34 +244,34 @@ cdef class Starting(Deciding):
         Py_INCREF(value)
         return <PyObject*>value
 
-    cdef int tell_end(self, Frame frame, Py_ssize_t node) except -1:
-        """Tell that a call has ended well."""
+    cdef int notify_finished(self, Frame frame, Py_ssize_t node) except -1:
+        """Report that a node has its value, if it is a call."""
         if frame.template.nodes[node].op == CALL:
             self.scheduler.callbacks.node_finished(self, frame.template, node, <size_t><PyObject*>frame)
         return 0
 
-    cdef int tell_last(self, Frame frame, Py_ssize_t node) except -1:
-        """Tell that a call has ended well whose value is the next expression, and what has chosen it."""
+    cdef int notify_tail_finished(self, Frame frame, Py_ssize_t node) except -1:
+        """Report that a tail call ends a node, and with it the routers and conditions that have chosen the node."""
         cdef Py_ssize_t last = frame.template.node_count - 1
         cdef list ended = []
         while last != node:
             ended.append(last)
             last = frame.chosen[last]
-        self.tell_end(frame, node)
+        self.notify_finished(frame, node)
         while ended:
-            self.tell_end(frame, ended.pop())
+            self.notify_finished(frame, ended.pop())
         return 0
 
     cdef bint is_tail(self, Frame frame, Node* node, Py_ssize_t at) noexcept:
-        """Whether the expression that is a node's value is the value of the frame too, and nothing follows it."""
+        """Whether the expression that a node has given is the value of its frame: a tail call."""
         cdef Py_ssize_t last = frame.template.node_count - 1
         if node.kind == MAP or self.completion is not None:
             return False
-        if frame.template.by_need:  # routers and conditions that have chosen pass on what their choice gives
+        if frame.template.by_need:  # routers and conditions pass on the value of the node that they have chosen
             while last != at and frame.chosen[last] >= 0:
                 last = frame.chosen[last]
         return at == last
 
 
-def _urgency(launch):
+def _by_priority(launch):
     return launch[0]

@@ -5,11 +5,14 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint32_t
 
 from cascade._core.shape.extract cimport Extraction
-from cascade._core.shape.template cimport Template
+from cascade._core.shape.template cimport Node, Template
 
 
 cdef enum:
-    UNWANTED = -1
+    UNDEMANDED = -1
+    NONE_CHOSEN = -1
+    ANY_CHOSEN = -2  # the node is executed again whenever one of its operands has a value...
+    ANY_QUEUED = -3  # ... for which it stands among those that are ready
 
 
 @cython.no_gc
@@ -23,16 +26,17 @@ cdef class Frame:
     cdef int32_t awaited  # nodes that have started and not ended
     cdef int32_t parent_node  # the one in `parent`
     cdef bint scattered  # nodes start as their inputs come
-    cdef bint skipping  # a node was skipped
+    cdef bint skipping  # a node was skipped, or failed and is caught: others may have to pass that on
     cdef bint stacked  # among those that can go on
-    cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNWANTED: nobody wants it yet
+    cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNDEMANDED: nothing needs it
     cdef int32_t* ready  # when scattered: a heap of nodes that lack none, the first of the plan on top
     cdef int32_t ready_count
     cdef uint32_t walk  # of the collector: the last one that came by
-    cdef int32_t* chosen  # by need: of each router or condition, the node whose value is its own; -1: none yet
+    cdef int32_t* chosen  # by need: of each node that chooses, the node that it takes its value from, NONE_CHOSEN or ANY_CHOSEN
     cdef dict maps  # by number of the node, the MapState of maps that have begun; None: none has
     cdef Frame parent  # whose node this frame's value is the value of; None: the run's
     cdef Py_ssize_t item  # number of the item of the parent's map, from 1 on; 0: the parent's node is none
+    cdef object awaiter  # the future of the async task that awaits this frame's value; None: a node has it
     cdef object completion  # called with a waiter and this frame's value before the parent has it; None: nothing is
     cdef Frame below  # in the run's stack of frames that can go on
 
@@ -41,8 +45,11 @@ cdef class Frame:
     cdef void clear(self) noexcept
     cdef int scatter(self) except -1
     cdef int begin_by_need(self) except -1
-    cdef int allot(self, Py_ssize_t arrays) except -1
-    cdef void want(self, int32_t node) noexcept
+    cdef int allocate_arrays(self, Py_ssize_t arrays) except -1
+    cdef void demand(self, int32_t node) noexcept
     cdef void resolve(self, Py_ssize_t node) noexcept
+    cdef void resolve_failed(self, Py_ssize_t node) noexcept
+    cdef inline void resolve_choosers(self, Node* resolved, int32_t node) noexcept
+    cdef void purge_ready(self, bytearray doomed) noexcept
     cdef Py_ssize_t pop_ready(self) noexcept
     cdef void push_ready(self, int32_t node) noexcept

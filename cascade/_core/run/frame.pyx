@@ -103,7 +103,7 @@ cdef class Frame:
         cdef Template template = self.template
         cdef Py_ssize_t i, j
         cdef int32_t* consumers
-        self.allot(2)
+        self.allocate_arrays(2)
         for i in range(self.next, template.node_count):
             self.needs[i] = template.nodes[i].needs
         for i in range(self.next):
@@ -118,7 +118,7 @@ cdef class Frame:
         self.scattered = True
         return 0
 
-    cdef int allot(self, Py_ssize_t arrays) except -1:
+    cdef int allocate_arrays(self, Py_ssize_t arrays) except -1:
         """Room for so many numbers a node, and an empty heap."""
         cdef Py_ssize_t count = self.template.node_count
         if self.needs is NULL:
@@ -135,21 +135,21 @@ cdef class Frame:
         cdef Py_ssize_t i
         cdef dict _maps = self.maps  # to be let go of last
         self.maps = None
-        self.allot(3)
+        self.allocate_arrays(3)
         for i in range(self.template.node_count):
-            self.needs[i] = UNWANTED
-            self.chosen[i] = -1
+            self.needs[i] = UNDEMANDED
+            self.chosen[i] = NONE_CHOSEN
         self.scattered = True
-        self.want(self.template.node_count - 1)
+        self.demand(self.template.node_count - 1)
         return 0
 
-    cdef void want(self, int32_t node) noexcept:
+    cdef void demand(self, int32_t node) noexcept:
         """Somebody wants a node's value: so it wants all that it must have before it starts, and they in turn."""
         cdef Template template = self.template
         cdef int32_t top = node  # of a stack that runs through `chosen`, which nobody uses before he has started
         cdef int32_t* needs
         cdef Py_ssize_t i
-        if self.needs[node] != UNWANTED:
+        if self.needs[node] != UNDEMANDED:
             return
         self.needs[node] = 0
         while top >= 0:
@@ -161,7 +161,7 @@ cdef class Frame:
                 if self.values[needs[i]] is not NULL:
                     continue
                 self.needs[node] += 1
-                if self.needs[needs[i]] == UNWANTED:
+                if self.needs[needs[i]] == UNDEMANDED:
                     self.needs[needs[i]] = 0
                     self.chosen[needs[i]] = top
                     top = needs[i]
@@ -177,15 +177,47 @@ cdef class Frame:
             return
         consumers = self.template.consumers + resolved.first_consumer
         for i in range(resolved.consumers):
-            if self.needs[consumers[i]] != UNWANTED:
+            if self.needs[consumers[i]] != UNDEMANDED:
                 self.needs[consumers[i]] -= 1
                 if self.needs[consumers[i]] == 0:
                     self.push_ready(consumers[i])
         if self.template.by_need:
-            consumers = self.template.choosers + resolved.first_chooser
-            for i in range(resolved.choosers):
-                if self.chosen[consumers[i]] == node:
+            self.resolve_choosers(resolved, <int32_t>node)
+
+    cdef inline void resolve_choosers(self, Node* resolved, int32_t node) noexcept:
+        cdef int32_t* choosers = self.template.choosers + resolved.first_chooser
+        cdef Py_ssize_t i
+        for i in range(resolved.choosers):
+            if self.chosen[choosers[i]] == node:
+                self.push_ready(choosers[i])
+            elif self.chosen[choosers[i]] == ANY_CHOSEN:
+                # Only once, whatever else it takes has a value by then; and before all other nodes, which may be of no
+                # use any longer: as a number below 0, which `pop_ready` knows.
+                self.chosen[choosers[i]] = ANY_QUEUED
+                self.push_ready(choosers[i] - self.template.node_count)
+
+    cdef void resolve_failed(self, Py_ssize_t node) noexcept:
+        """A node has failed, and its consumers that have no value themselves catch that: what lacks nothing is ready."""
+        cdef Node* resolved = &self.template.nodes[node]
+        cdef int32_t* consumers = self.template.consumers + resolved.first_consumer
+        cdef Py_ssize_t i
+        for i in range(resolved.consumers):
+            if self.values[consumers[i]] is NULL and self.needs[consumers[i]] != UNDEMANDED:
+                self.needs[consumers[i]] -= 1
+                if self.needs[consumers[i]] == 0:
                     self.push_ready(consumers[i])
+        if self.template.by_need:
+            self.resolve_choosers(resolved, <int32_t>node)
+
+    cdef void purge_ready(self, bytearray doomed) noexcept:
+        """Take nodes out of the heap of those that are ready."""
+        cdef Py_ssize_t i, count = self.ready_count
+        cdef int32_t node
+        self.ready_count = 0
+        for i in range(count):  # the heap grows behind the place that is read
+            node = self.ready[i]
+            if not doomed[node if node >= 0 else node + self.template.node_count]:
+                self.push_ready(node)
 
     cdef void push_ready(self, int32_t node) noexcept:
         cdef Py_ssize_t at = self.ready_count
@@ -214,4 +246,4 @@ cdef class Frame:
             at = child
             child = 2 * at + 1
         self.ready[at] = last
-        return first
+        return first if first >= 0 else first + self.template.node_count

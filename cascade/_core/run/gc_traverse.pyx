@@ -76,7 +76,7 @@ cdef int _visit_waiter(PyObject* waiter, Py_ssize_t holders, visitproc visit, vo
     if stop or Py_TYPE(waiter) == <PyObject*>Launched:  # the rest it shows itself
         return stop
     holders += (<Waiter>waiter).place != 0
-    holders += (<Waiter>waiter).stands()
+    holders += (<Waiter>waiter).in_line()
     if stands_in_many:
         holders += _kept(value)
     if Py_REFCNT(waiter) != holders:  # something is about to wake it, and holds the run by it
@@ -139,6 +139,7 @@ cdef int _visit_frames(PyObject* frame, visitproc visit, void* arg) noexcept:
         stop = (
             _visit(<PyObject*>(<Frame>frame).maps, visit, arg)
             or _visit(<PyObject*>(<Frame>frame).completion, visit, arg)
+            or _visit(<PyObject*>(<Frame>frame).awaiter, visit, arg)
         )
         if stop:
             return stop
@@ -167,7 +168,7 @@ cdef int _clear_launched(PyObject* waiter) noexcept:
     if self.run is not None and not self.landed:  # its run may be cleared after it: it must not find it in its list
         self.landed = True
         self.run.unlink(self)
-    self.let_go()
+    self.clear()
     return 0
 
 

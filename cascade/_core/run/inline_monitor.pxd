@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from cascade._core.expr.task_spec cimport TaskSpec
 
 
-cdef class Watch:
+cdef class InlineMonitor:
     cdef Py_ssize_t fuel  # calls until the clock is read again
     cdef Py_ssize_t batch  # calls between the last two readings
     cdef int64_t batch_start  # nanoseconds

@@ -1,5 +1,5 @@
 from typing_extensions import disjoint_base
 
 @disjoint_base
-class Watch:
+class InlineMonitor:
     def __init__(self, callbacks: object) -> None: ...

@@ -64,7 +64,7 @@ def _collection(phase, info):
         _collecting += monotonic() - _collection_start
 
 
-cdef class Watch:
+cdef class InlineMonitor:
     def __init__(self, callbacks):
         self.callbacks = callbacks
         self.suspects = []
@@ -141,7 +141,7 @@ cdef class Watch:
         if not counted and span - collected < LATE:
             return 0  # memory was being collected
         if len(self.suspects) == 1 and (calls == 1 or span > calls * <int64_t>LATE) and (
-            computed or (known and self.callbacks.alone())  # else it may have waited for the interpreter
+            computed or (known and self.callbacks.no_other_thread_runs())  # else it may have waited for the interpreter
         ):
             spec = <TaskSpec>self.suspects[0]
             spec.demote()

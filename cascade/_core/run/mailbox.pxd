@@ -21,8 +21,8 @@ cdef class Receiver(Timer):
     cdef PyObject* ahead  # a borrowed Receiver; NULL: it is the first, or stands in no line
     cdef int64_t since  # nanoseconds, when it began to wait; once a message has come, the number of its delivery
 
-    cdef Receiver whom(self)
-    cdef bint alone(self) noexcept
+    cdef Receiver owner(self)
+    cdef bint in_no_line(self) noexcept
     cdef Received prepare(self)
     cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept
     cdef object refusal(self, Mailbox mailbox)
@@ -31,7 +31,7 @@ cdef class Receiver(Timer):
     cdef void sent(self) noexcept
     cdef bint notify(self) except -1
 
-    cdef inline bint stands(self) noexcept:
+    cdef inline bint in_line(self) noexcept:
         """Whether it stands in its mailbox's line."""
         return self.mailbox is not None and (self.ahead is not NULL or self.mailbox.first is self)
 
@@ -44,7 +44,7 @@ cdef class Mailbox:
     cdef readonly Py_ssize_t dropped  # messages lost because there was no room
     cdef bint blocks  # a sender waits for room
     cdef bint sending  # those in line wait to send, not to receive
-    cdef bint unserved  # nobody sends to it: who finds it empty does not wait
+    cdef bint without_senders  # nobody sends to it: who finds it empty does not wait
     cdef Py_ssize_t limit  # the capacity
     cdef list queued  # the messages that wait, from `head` on; None: nothing waits, as may be so where it is empty
     cdef Py_ssize_t head
@@ -59,21 +59,21 @@ cdef class Mailbox:
     cdef object pop(self)
     cdef int make_queue(self) except -1
     cdef int restore(self, list messages) except -1
-    cdef int let_in(self) except -1
+    cdef int admit_senders(self) except -1
     cdef int put_back(self, object message, int64_t delivery) except -1
     cdef int serve(self) except -1
     cdef void join(self, Receiver receiver) noexcept
     cdef void leave(self, Receiver receiver) noexcept
 
-    cdef inline bint holds(self) noexcept:
+    cdef inline bint has_messages(self) noexcept:
         return self.queued is not None and self.head < len(self.queued)
 
     cdef inline bint is_full(self) noexcept:
         return self.queued is not None and len(self.queued) - self.head >= self.limit
 
-    cdef inline bint may_bring(self) noexcept:
+    cdef inline bint may_deliver(self) noexcept:
         """Whether it is of use to wait for a message."""
-        return not (self.closed or self.unserved)
+        return not (self.closed or self.without_senders)
 
 
 cdef Received received(object message, bint timed_out, int64_t elapsed, object channel)

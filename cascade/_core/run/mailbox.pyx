@@ -69,11 +69,11 @@ cdef class Receiver(Timer):
         notify              wake it, at last: may call anything, in any thread
     """
 
-    cdef Receiver whom(self):
+    cdef Receiver owner(self):
         """The one that stands here: itself, or the one for which it keeps a place."""
         return self
 
-    cdef bint alone(self) noexcept:
+    cdef bint in_no_line(self) noexcept:
         """Whether, out of this line, it stands in no other."""
         return True
 
@@ -208,7 +208,7 @@ cdef class Mailbox:
         cdef Received made
         while self.first is not None and not self.sending:
             place = self.first
-            receiver = place.whom()
+            receiver = place.owner()
             made = receiver.prepare()
             if self.first is not place:
                 continue
@@ -264,7 +264,7 @@ cdef class Mailbox:
             messages[i] = (<_Returned>messages[i]).message
             i += 1
         try:
-            self.let_in()
+            self.admit_senders()
         except BaseException:
             self.restore(messages)
             raise
@@ -285,12 +285,12 @@ cdef class Mailbox:
         self.closed = True
         while self.first is not None:
             place = self.first
-            receiver = place.whom()
+            receiver = place.owner()
             error = receiver.refusal(self)
             if self.first is not place:
                 continue
             self.leave(place)
-            if place.alone():
+            if place.in_no_line():
                 receiver.refuse(error)
                 try:
                     receiver.notify()
@@ -302,10 +302,10 @@ cdef class Mailbox:
     cdef Received poll(self):
         """The oldest message as one that was received at once; None: nothing waits."""
         cdef Received made
-        if not self.holds():
+        if not self.has_messages():
             return None
         made = Received.__new__(Received)
-        if not self.holds():
+        if not self.has_messages():
             return None
         made.message = self.take()
         made.channel = self
@@ -316,7 +316,7 @@ cdef class Mailbox:
         message = self.pop()
         if self.sending:
             try:
-                self.let_in()
+                self.admit_senders()
             except BaseException:
                 self.put_back(message, 0)
                 raise
@@ -343,7 +343,7 @@ cdef class Mailbox:
             self.queued = queue
         return 0
 
-    cdef int let_in(self) except -1:
+    cdef int admit_senders(self) except -1:
         """There is room: take the messages of those that wait to send, as far as it goes."""
         cdef Receiver sender, first = None, last = None
         try:
@@ -385,11 +385,11 @@ cdef class Mailbox:
         """Messages were put back: they are for those in line, if anybody is."""
         cdef Receiver place, receiver
         cdef Received made
-        while self.first is not None and not self.sending and self.holds():
+        while self.first is not None and not self.sending and self.has_messages():
             place = self.first
-            receiver = place.whom()
+            receiver = place.owner()
             made = receiver.prepare()
-            if self.first is not place or not self.holds():
+            if self.first is not place or not self.has_messages():
                 continue
             message = self.pop()
             receiver.deliver(self, message, made)
@@ -452,7 +452,7 @@ def expect_nothing(Mailbox mailbox not None):
         mailbox: one that nobody sends to. Who finds it empty is told at once that the time is over, or, without a
             timeout, that there is nothing.
     """
-    mailbox.unserved = True
+    mailbox.without_senders = True
 
 
 cdef Received nothing(int64_t span):

@@ -34,7 +34,7 @@ class CoreCallbacks(Protocol):
     ) -> None:
         """Have a worker call a sync task."""
 
-    def launch_step(
+    def launch_invocation(
         self,
         waiter: Waiter,
         run: Any,
@@ -52,6 +52,14 @@ class CoreCallbacks(Protocol):
     def launch_resource(self, waiter: Waiter, run: Any, name: str) -> Any:
         """Give a resource, or a `Placeholder` if each call has its own."""
 
+    # --- stopping a part of a run that goes on
+
+    def cancel(self, run: Any, handles: list[Any]) -> None:
+        """Cancel futures that waiters wait for."""
+
+    def abandon(self, completion: Any) -> None:
+        """Drop the completion of an expression that was stopped."""
+
     # --- before anything starts
 
     def admit(self, run: Any, template: Template, specs: list[Any]) -> None:
@@ -63,13 +71,13 @@ class CoreCallbacks(Protocol):
     def governs(self, run: Any, task: Task) -> bool:
         """Whether a call must ask the limits."""
 
-    def may_start(self, waiter: Waiter, run: Any, template: Template, at: int, frame: int, task: Task) -> bool:
+    def request_permit(self, waiter: Waiter, run: Any, template: Template, at: int, frame: int, task: Task) -> bool:
         """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
 
     # --- what happens
 
-    def annotate(self, error: BaseException, run: Any, template: Template | None, number: int) -> None:
-        """Note on an exception which task raised it, and where."""
+    def annotate(self, error: BaseException, run: Any, template: Template | None, number: int, caught: bool) -> None:
+        """Note on an exception which task raised it, and where. ``caught``: it does not end the run."""
 
     def describe_skip(self, skip: Skip) -> str:
         """Return which condition was false."""
@@ -86,13 +94,13 @@ class CoreCallbacks(Protocol):
     def tail_call(self, run: Any, template: Template, slots: list[Any], outermost: bool) -> None:
         """A frame goes on with another expression. ``outermost``: it is the frame of the run's target."""
 
-    def stays(self, task: Task, mode: str) -> None:
-        """A call that was to leave the loop's thread stays, as the clock is virtual."""
+    def kept_inline(self, task: Task, mode: str) -> None:
+        """A call that was to run in a worker runs in the loop's thread, because the clock is virtual."""
 
     def stands_still(self, run: Any, steps: int) -> int:
         """Virtual time has not moved for so many steps. Return at how many to ask again; 0: never."""
 
-    def alone(self) -> bool:
+    def no_other_thread_runs(self) -> bool:
         """Whether surely no other thread is running Python code now."""
 
     def demoted(self, module: str, qualname: str, seconds: float) -> None:

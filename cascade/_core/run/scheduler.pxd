@@ -7,7 +7,7 @@ from cascade._core.time.clock cimport Clock
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.expr.task_spec cimport Mode
 from cascade._core.shape.table cimport TemplateTable
-from cascade._core.run.inline_monitor cimport Watch
+from cascade._core.run.inline_monitor cimport InlineMonitor
 
 
 cdef enum Status:  # of a run that has just been advanced
@@ -37,7 +37,7 @@ cdef class Scheduler:
     cdef readonly Clock clock
     cdef object callbacks  # what is called in the engine: `protocol.CoreCallbacks`
     cdef Mode default_mode
-    cdef Watch watch
+    cdef InlineMonitor monitor
     cdef Extraction extraction
     cdef int64_t quantum  # nanoseconds
     cdef int64_t deadline  # nanoseconds: when the turn is over
@@ -59,14 +59,14 @@ cdef class Scheduler:
     cdef readonly Py_ssize_t ready  # how many runs are in the queue
     cdef Py_ssize_t left  # how many of them this turn is for, if the engine yields at every tail call
 
-    cdef bint move_time(self) except -1
+    cdef bint advance_time(self) except -1
     cdef int push(self, Runnable run) except -1
     cdef int ask_for_turn(self) except -1
     cdef int read_clock(self) except -1
 
     cdef inline int burn(self, Py_ssize_t calls) except -1:
         """Count calls, and now and then see whether the turn is over."""
-        self.watch.fuel -= calls
-        if self.watch.fuel <= 0:
+        self.monitor.fuel -= calls
+        if self.monitor.fuel <= 0:
             self.read_clock()
         return self.spent

@@ -47,7 +47,7 @@ cdef class Scheduler:
         self.yields = self.quantum == 0
         self.virtual = clock.is_virtual
         self.standstill_at = STANDSTILL
-        self.watch = Watch(callbacks)
+        self.monitor = InlineMonitor(callbacks)
         self.extraction = Extraction.__new__(Extraction)
 
     def __dealloc__(self):
@@ -61,7 +61,7 @@ cdef class Scheduler:
         """Set which callbacks the core makes.
 
         Args:
-            limits_active: `may_start` and its like before each call: there are rules of limits, or a pause.
+            limits_active: `request_permit` and its like before each call: there are rules of limits, or a pause.
             notify_nodes: `node_started`, `node_finished` and `node_skipped`.
             notify_tail_calls: `tail_call`.
         """
@@ -69,7 +69,7 @@ cdef class Scheduler:
         self.notify_nodes = notify_nodes
         self.observed = limits_active or notify_nodes
         self.notify_tail_calls = notify_tail_calls
-        self.watch.fuel = min(self.watch.fuel, 0)  # a frame that is being worked on looks up from it
+        self.monitor.fuel = min(self.monitor.fuel, 0)  # a frame that is being worked on looks up from it
 
     def begin_turn(self):
         """Wake what is due, and let the quantum begin."""
@@ -77,11 +77,11 @@ cdef class Scheduler:
         self.awake = True
         self.spent = False
         if self.virtual:
-            self.watch.fuel = PORTION
+            self.monitor.fuel = PORTION
             self.left = self.ready
             return
         now = monotonic()
-        self.watch.begin(now)
+        self.monitor.begin(now)
         self.deadline = now + (PATIENCE if self.yields else self.quantum)
         if self.clock.count:
             self.clock.release(self.clock.now())
@@ -96,7 +96,7 @@ cdef class Scheduler:
         self.advancing = True
         try:
             while not self.spent:
-                if self.first is None and not self.move_time():
+                if self.first is None and not self.advance_time():
                     return None
                 if self.yields:
                     if self.left == 0:
@@ -134,18 +134,18 @@ cdef class Scheduler:
         if self.first is not None:
             self.ask_for_turn()
 
-    def another(self):
+    def renewed(self):
         """Another one for the same engine, with no run."""
         return Scheduler(self.table, self.clock, self.callbacks, MODES[self.default_mode], self.quantum / 1e9)
 
-    def fall_asleep(self):
+    def cancel_turn(self):
         """The turn that was to come will not: whatever becomes ready next asks for one again."""
         self.awake = False
 
     def end_turn(self):
         """Whether another turn is due at once."""
-        if self.watch.suspects:
-            self.watch.read()
+        if self.monitor.suspects:
+            self.monitor.read()
         self.awake = self.first is not None
         return self.awake
 
@@ -192,7 +192,7 @@ cdef class Scheduler:
             raise
         return 0
 
-    cdef bint move_time(self) except -1:
+    cdef bint advance_time(self) except -1:
         """Nobody is ready. If time is virtual and the event loop idle, go to when somebody is, else return False."""
         if not self.virtual:
             return False
@@ -203,7 +203,7 @@ cdef class Scheduler:
 
     cdef int read_clock(self) except -1:
         if self.virtual:
-            self.watch.fuel = PORTION
+            self.monitor.fuel = PORTION
             self.spent = True
             if self.clock.instant != self.counted_at:
                 self.counted_at = self.clock.instant
@@ -211,6 +211,6 @@ cdef class Scheduler:
                 self.standstill_at = STANDSTILL
             self.counted += PORTION
             return 0
-        if self.watch.read() >= self.deadline:
+        if self.monitor.read() >= self.deadline:
             self.spent = True
         return 0

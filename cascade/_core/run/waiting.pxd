@@ -12,11 +12,11 @@ from cascade._core.shape.template cimport Node
 
 @cython.no_gc
 cdef class Waiter(Receiver):
-    cdef readonly Awaiting run  # None once it has been looked at
+    cdef readonly Waiting run  # None once it has been looked at
     cdef Frame frame
     cdef int32_t node  # in the order of the plan
     cdef uint8_t landed
-    cdef uint8_t again  # the node is to be looked at again instead of having a value
+    cdef uint8_t permitted  # the node is to be looked at again instead of having a value
     cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
     cdef object value  # until it lands: what it waits with, a message to send or the `Choice` of a select
     cdef object error
@@ -28,9 +28,9 @@ cdef class Waiter(Receiver):
 
     cdef int land(self, object value, object error) except -1
     cdef void arrive(self, object value, object error) noexcept
-    cdef void let_go(self) noexcept
+    cdef void clear(self) noexcept
     cdef void withdraw(self) noexcept
-    cdef object lines(self)
+    cdef object waited_mailboxes(self)
 
 
 @cython.no_gc  # by Cython, which knows too little of it: see `gc_traverse`
@@ -41,24 +41,34 @@ cdef class Launched(Waiter):
 cdef PyObject* PENDING  # instead of a value: it will come later. Compared by identity, never given to anybody
 
 
-cdef class Awaiting(Runnable):
+cdef class Waiting(Runnable):
     cdef Scheduler scheduler
     cdef Waiter waiters
     cdef Waiter first_landed
     cdef Waiter last_landed
+    cdef dict dying  # waiters of what was stopped because of a caught failure, and the `Catch` that awaits each; or None
     cdef RunPhase phase
     cdef bint running
 
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* select(self, Frame frame, Node* node, Py_ssize_t at) except NULL
-    cdef Waiter parked(self, Frame frame, Py_ssize_t at, int64_t span)
+    cdef Waiter park_node(self, Frame frame, Py_ssize_t at, int64_t span)
     cdef int park(self, Waiter waiter, int64_t span) except -1
     cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef void link(self, Waiter waiter) noexcept
     cdef void unlink(self, Waiter waiter) noexcept
     cdef int return_messages(self) except -1
 
+    cdef inline Waiter pop_landed(self):
+        """Take the first waiter out of the list of those that have landed. Only if there is one."""
+        cdef Waiter waiter = self.first_landed
+        self.first_landed = waiter.next_landed
+        waiter.next_landed = None
+        if self.first_landed is None:
+            self.last_landed = None
+        return waiter
 
-cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node)
-cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node)
+
+cdef Waiter new_waiter(Waiting run, Frame frame, Py_ssize_t node)
+cdef Launched new_launched(Waiting run, Frame frame, Py_ssize_t node)

@@ -28,7 +28,7 @@ cdef class Waiter(Receiver):
     def follow(self, future):
         """The node ends as a future did that is done."""
         if future.cancelled():
-            if self.run is not None and self.run.phase >= STOPPING:
+            if self._stopping:
                 self.land(None, None)
                 return
             try:
@@ -39,9 +39,15 @@ cdef class Waiter(Receiver):
             error = future.exception()
             self.land(None if error is not None else future.result(), error)
 
+    @property
+    def _stopping(self):
+        """Whether nothing is wanted of the node any longer: the run stops, or a failure that is caught has stopped it."""
+        cdef Waiting run = self.run
+        return run is None or run.phase >= STOPPING or (run.dying is not None and self in run.dying)
+
     def release(self):
         """The node may start: it is looked at again."""
-        self.again = True
+        self.permitted = True
         self.land(None, None)
 
     cdef int land(self, object value, object error) except -1:
@@ -53,7 +59,7 @@ cdef class Waiter(Receiver):
 
     cdef void arrive(self, object value, object error) noexcept:
         """Go from the run's list of waiters to that of the landed, and wake nobody. Only if it has not landed."""
-        cdef Awaiting run = self.run
+        cdef Waiting run = self.run
         cdef object _handle = self.handle  # what it holds by now is let go of once all is in its place
         cdef object _waited_with = self.value
         self.landed = True
@@ -68,12 +74,12 @@ cdef class Waiter(Receiver):
         run.last_landed = self
 
     cdef bint notify(self) except -1:
-        cdef Awaiting run = self.run
+        cdef Waiting run = self.run
         if run is not None and not run.running:
             run.scheduler.push(run)
         return True
 
-    cdef void let_go(self) noexcept:
+    cdef void clear(self) noexcept:
         """It has been looked at, or never will be: whoever still holds it holds nothing else."""
         self.run = None  # first: without a run it does nothing, whatever the end of the others calls
         self.frame = None
@@ -131,7 +137,7 @@ cdef class Waiter(Receiver):
         elif type(self.value) is Choice:
             (<Choice>self.value).leave()
 
-    cdef object lines(self):
+    cdef object waited_mailboxes(self):
         """The mailboxes in whose lines it stands; None: it is something outside the engine that it waits for."""
         if self.handle is not None:
             return None
@@ -148,7 +154,7 @@ cdef class Launched(Waiter):
     """
 
 
-cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
+cdef Waiter new_waiter(Waiting run, Frame frame, Py_ssize_t node):
     """A waiter for a node, not in its run's list yet."""
     cdef Waiter waiter = Waiter.__new__(Waiter)
     waiter.run = run
@@ -157,7 +163,7 @@ cdef Waiter new_waiter(Awaiting run, Frame frame, Py_ssize_t node):
     return waiter
 
 
-cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node):
+cdef Launched new_launched(Waiting run, Frame frame, Py_ssize_t node):
     """The same for one that the callbacks is given."""
     cdef Launched waiter = Launched.__new__(Launched)
     waiter.run = run
@@ -166,7 +172,7 @@ cdef Launched new_launched(Awaiting run, Frame frame, Py_ssize_t node):
     return waiter
 
 
-cdef class Awaiting(Runnable):
+cdef class Waiting(Runnable):
     """The part of a run that waits."""
 
     def _handles(self):
@@ -193,7 +199,7 @@ cdef class Awaiting(Runnable):
         for waiter in waiting:
             if not waiter.landed:
                 template = waiter.frame.template
-                found.append((template, template.plan.order[waiter.node], waiter.lines()))
+                found.append((template, template.plan.order[waiter.node], waiter.waited_mailboxes()))
         return found
 
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
@@ -201,7 +207,7 @@ cdef class Awaiting(Runnable):
         if node.operands != 1:
             raise TypeError(f"wait() takes 1 argument but {node.operands} were given")
         seconds = <object>frame.values[frame.template.operands[node.first_operand]]
-        self.parked(frame, at, nanoseconds(seconds, "seconds"))
+        self.park_node(frame, at, nanoseconds(seconds, "seconds"))
         return pending()
 
     cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
@@ -222,11 +228,11 @@ cdef class Awaiting(Runnable):
             return <PyObject*>message
         if mailbox.closed:
             raise ChannelClosedError("received from a closed channel")
-        if mailbox.unserved:
+        if mailbox.without_senders:
             message = nothing(span)
             Py_INCREF(message)
             return <PyObject*>message
-        waiter = self.parked(frame, at, span)
+        waiter = self.park_node(frame, at, span)
         mailbox.join(waiter)
         return pending()
 
@@ -255,7 +261,7 @@ cdef class Awaiting(Runnable):
                     Py_INCREF(message)
                     return <PyObject*>message
                 is_open |= not mailbox.closed
-                may_come |= mailbox.may_bring()
+                may_come |= mailbox.may_deliver()
             if not is_open:
                 raise ChannelClosedError("received from a closed channel")
             if not may_come:
@@ -279,7 +285,7 @@ cdef class Awaiting(Runnable):
         self.link(waiter)
         return 0
 
-    cdef Waiter parked(self, Frame frame, Py_ssize_t at, int64_t span):
+    cdef Waiter park_node(self, Frame frame, Py_ssize_t at, int64_t span):
         """A waiter of a node, parked as `park` has it."""
         cdef Waiter waiter = new_waiter(self, frame, at)
         self.park(waiter, span)

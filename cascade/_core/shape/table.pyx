@@ -36,7 +36,7 @@ cdef class TemplateTable:
         """
         raise NotImplementedError
 
-    def let_go(self, list templates):
+    def on_evict(self, list templates):
         """What was let go of because the bounds were reached. For subclasses."""
 
     def __len__(self):
@@ -69,7 +69,7 @@ cdef class TemplateTable:
         if tell is not None:
             tell()
         if gone is not None:
-            self.let_go(gone)
+            self.on_evict(gone)
         return template
 
     cdef Template find(self, Extraction extraction, uint64_t hash):

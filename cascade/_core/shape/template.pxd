@@ -22,14 +22,14 @@ ctypedef struct Node:
     uint8_t op
     uint8_t kind  # of a call
     uint8_t mode  # of a call
-    uint8_t door  # of a call: whether it leaves the compiled path
+    uint8_t path  # of a call: whether it leaves the compiled path
     PyObject* names  # borrowed from Template.held: of a call's arguments, a dict's keys, a struct's fields; or NULL
 
 
-cdef enum Door:
-    STAYS
-    MAY_LEAVE  # if a resource that it takes is set up for this call alone
-    LEAVES  # it has policies
+cdef enum Path:
+    FAST
+    MAYBE_SLOW  # if a resource that it takes is set up for this call alone
+    SLOW  # it has policies
 
 
 cdef enum:
@@ -49,11 +49,12 @@ cdef class Template:
     cdef int32_t* consumers  # of each node, those that it must have a value for before they start
     cdef int32_t* choosers  # of each node, the routers and conditions that may want its value
     cdef bint by_need  # there is a node that may not be wanted, or is evaluated bit by bit
+    cdef bint catches  # there is a node at which a failure may become a value
     cdef bint serial  # every node needs the one before: nothing can start while one is awaited
-    cdef bint careful  # a node may need more than to be executed
+    cdef bint check_each  # a node may need more than to be executed
     cdef readonly tuple inputs  # numbers in the graph of the nodes that are params and variables of the environment
     cdef readonly tuple resources  # names of the resources that it asks for
-    cdef readonly tuple loose  # of those of them that something else takes than a call of a task
+    cdef readonly tuple resources_outside_calls  # of those of them that something else takes than a call of a task
     cdef list roles  # of each node, the names of its roles; None: no node has any
     cdef list held  # what the arrays refer to: symbols, names
     cdef uint32_t* key

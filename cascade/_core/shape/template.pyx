@@ -11,7 +11,7 @@ from libc.string cimport memcmp, memcpy, memset
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.shape.key cimport CALL, DICT, FROZENSET, LIST, SET, STRUCT, TUPLE
 from cascade._core.expr.task_spec cimport (
-    GUARD, INJECT, KINDS, MAP, calls_function, chooses, kind_of, mode_of, reads_input,
+    INJECT, KINDS, MAP, ROUTER, SCOPE, begins_alone, calls_function, chooses, kind_of, may_catch, mode_of, reads_input,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape, struct_shape
 
@@ -21,7 +21,7 @@ cdef enum:
     STRUCT_BYTES = 400  # what the frozen structs of one node take, about
 
 
-cdef class _Types:
+cdef class _Structs:
     """The structs that graphs are made of.
 
     Whoever has graphs to link hands them in: the core can import nothing of `cascade.graph`, and a struct that it knew
@@ -98,7 +98,7 @@ cdef Template link(bytes key, uint64_t hash, object graph, object plan, tuple st
 
     Structs: Call, Collection, Mapping, Record, SlotRef, NodeRef, as the graph has them.
     """
-    cdef _Types types = _Types(structs)
+    cdef _Structs types = _Structs(structs)
     cdef Template template = Template.__new__(Template)
     cdef Py_ssize_t count = len(graph.nodes)
     cdef list place = [0] * count  # number in the graph -> number in the plan
@@ -137,15 +137,15 @@ cdef Template link(bytes key, uint64_t hash, object graph, object plan, tuple st
     _link_consumers(template)
     if template.by_need:
         _link_choosers(template)
-    _mark_doors(template)
-    template.loose = _loose(template) if template.resources else ()
+    _mark_paths(template)
+    template.resources_outside_calls = _resources_outside_calls(template) if template.resources else ()
     template.size = (
         count * (<int64_t>sizeof(Node) + STRUCT_BYTES) + total * 4 * <int64_t>sizeof(int32_t) + 2 * len(key)
     )
     return template
 
 
-cdef int32_t _value(Template template, list place, object ref, _Types types):
+cdef int32_t _value(Template template, list place, object ref, _Structs types):
     """The index of a reference among a frame's values."""
     if type(ref) is types.SlotRef:
         return template.node_count + <int32_t>ref.index
@@ -154,7 +154,7 @@ cdef int32_t _value(Template template, list place, object ref, _Types types):
 
 cdef Py_ssize_t _link_node(
     Template template, Py_ssize_t at, object node, list place, list calls, list structs, Py_ssize_t total,
-    _Types types
+    _Structs types
 ) except -1:
     cdef Node* made = &template.nodes[at]
     cdef tuple operands = node.operands
@@ -183,7 +183,7 @@ cdef Py_ssize_t _link_node(
 
 
 cdef Py_ssize_t _link_mapping(
-    Template template, Node* made, object node, list place, Py_ssize_t total, _Types types
+    Template template, Node* made, object node, list place, Py_ssize_t total, _Structs types
 ) except -1:
     cdef tuple keys = node.keys, operands = node.operands
     cdef Py_ssize_t i
@@ -218,6 +218,8 @@ cdef int _link_call(Template template, Py_ssize_t at, CallShape shape) except -1
         template.inputs += (template.plan.order[at],)
     if chooses(made.kind) or made.kind == MAP:
         template.by_need = True
+    if may_catch(made.kind):
+        template.catches = True
     return 0
 
 
@@ -228,7 +230,9 @@ cdef Py_ssize_t _width(Node* node) noexcept:
 
 cdef inline bint _waits_for(Node* node, Py_ssize_t entry) noexcept:
     """Whether a node can only start when it has a value for this entry: routers and conditions begin with the first."""
-    return node.op != CALL or not chooses(node.kind) or entry == 0 or entry >= node.operands
+    if node.op != CALL or not chooses(node.kind) or entry >= node.operands:
+        return True
+    return entry == 0 and not begins_alone(node.kind)
 
 
 cdef int _link_consumers(Template template) except -1:
@@ -308,8 +312,8 @@ cdef list _choices(Template template, Node* node):
     cdef Node* routes
     cdef Py_ssize_t i, j
     found = set()
-    for i in range(1, node.operands):
-        if i != 1 or node.kind == GUARD:
+    for i in range(0 if begins_alone(node.kind) else 1, node.operands):
+        if i != 1 or node.kind != ROUTER:
             found.add(operands[i])
         elif operands[1] < template.node_count:
             routes = &template.nodes[operands[1]]
@@ -318,25 +322,25 @@ cdef list _choices(Template template, Node* node):
     return sorted([choice for choice in found if choice < template.node_count])
 
 
-cdef int _mark_doors(Template template) except -1:
+cdef int _mark_paths(Template template) except -1:
     """Which calls leave the compiled path."""
     cdef Py_ssize_t i, j
     cdef int32_t operand
     cdef Node* node
-    template.careful = template.by_need
+    template.check_each = template.by_need
     for i in range(template.node_count):
         node = &template.nodes[i]
-        if node.op != CALL or not calls_function(node.kind):
+        if node.op != CALL or not (calls_function(node.kind) or node.kind == SCOPE):
             continue
         if node.roles and any([role != "after" for role in template.roles[i]]):
-            node.door = LEAVES
-            template.careful = True
-        elif template.resources:
+            node.path = SLOW
+            template.check_each = True
+        elif template.resources and calls_function(node.kind):
             for j in range(node.operands):
                 operand = template.operands[node.first_operand + j]
                 if operand < template.node_count and _is_resource(&template.nodes[operand]):
-                    node.door = MAY_LEAVE
-                    template.careful = True
+                    node.path = MAYBE_SLOW
+                    template.check_each = True
     return 0
 
 
@@ -344,7 +348,7 @@ cdef inline bint _is_resource(Node* node) noexcept:
     return node.op == CALL and node.kind == INJECT
 
 
-cdef tuple _loose(Template template):
+cdef tuple _resources_outside_calls(Template template):
     """The names of the resources that something else takes than a call of a task: a container, a router, nobody."""
     cdef Py_ssize_t i, j, taken
     cdef Node* node

@@ -50,7 +50,7 @@ cdef int _audit(const char* event, PyObject* arguments, void* data) except -1:
     return 0
 
 
-def close_border():
+def forbid_real_io():
     """From now on, virtual time is kept in this thread. May be nested."""
     global cascade_virtual, _set
     if not _set:
@@ -59,7 +59,7 @@ def close_border():
     cascade_virtual += 1
 
 
-def open_border():
-    """The opposite of `close_border`."""
+def allow_real_io():
+    """The opposite of `forbid_real_io`."""
     global cascade_virtual
     cascade_virtual -= 1

@@ -117,7 +117,7 @@ async def test_a_message_to_a_receive_that_is_cancelled_at_once_is_not_lost() ->
 @pytest.mark.parametrize("place", [Callback(print), SendCallback(print, "message")])
 def test_a_place_in_a_line_needs_a_mailbox(place: Callback) -> None:
     with pytest.raises(TypeError, match=r"expected .*Mailbox, got NoneType"):
-        place.stand_in(None)
+        place.try_or_join(None)
 
 
 async def test_receive_inside_an_async_task() -> None:
