@@ -285,12 +285,12 @@ class Frame:
                 raise cs.LimitError("more than there is")
             self._open(node, 1)
             return
-        result, attempt = self.values[value], self._opened.pop(node)
+        result = self.values[value]
         if isinstance(result, Failure):
-            retry = policies.get("retry", {"max_attempts": 1})
-            if attempt < retry.get("max_attempts", 3) and is_retried(result.error, retry):
-                self._open(node, attempt + 1)
+            if self._is_retried(node, result.error):
+                self._open(node, self._opened[node] + 1)
                 return
+            del self._opened[node]
             raise result.error
         if "cache" in policies and result is not _SKIPPED and result is not _FAILED:
             kept[scope_key(policies["cache"])] = (), result
@@ -301,7 +301,7 @@ class Frame:
         own = {node}
         for one in sorted(self._places.numbers, key=self._places.numbers.__getitem__, reverse=True):
             takers = [other for other in self._places.numbers if one in children(other)]
-            if takers and all(taker in own for taker in takers) and holds_lazy(one):
+            if takers and own.issuperset(takers) and holds_lazy(one) and one not in _beside(node):
                 own.add(one)
         for one in own - {node}:
             self.values.pop(one, None)
@@ -346,8 +346,14 @@ class Frame:
                     return matches(taker.on, error)
                 except Exception:
                     return True  # and fails itself, by that
-        # With everything, what runs beneath a scope is evaluated whatever fails: it may run at the same time.
-        return isinstance(taker, Outcome_) or (taker in self._opened and not self._everything)
+        if isinstance(taker, Scope) and self._everything and taker in self._opened:
+            # What else is beneath it may run at the same time, and is evaluated unless there is another attempt.
+            return self._is_retried(taker, error)
+        return isinstance(taker, Outcome_) or taker in self._opened
+
+    def _is_retried(self, node: Scope, error: BaseException) -> bool:
+        retry = next((extra.operand for extra in node.extras if extra.role == "retry"), {"max_attempts": 1})
+        return self._opened[node] < retry.get("max_attempts", 3) and is_retried(error, retry)
 
 
 def _beside(node: Node) -> list[Node]:
