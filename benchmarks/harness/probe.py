@@ -64,7 +64,7 @@ def with_files_of(other: Templates, **options: Any) -> Templates:
     Opening sweeps the processor's caches: done for each look-up, its effect would be in the time of the look-up.
     """
     templates = Templates(**options)
-    templates.shelf = other.shelf
+    templates.files = other.files
     return templates
 
 

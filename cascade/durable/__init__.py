@@ -1,1 +1,3 @@
-"""The state of runs outside the engine: what a state backend is told at each tail call, and where it keeps it."""
+"""The state of runs outside the engine: state backends, which record each tail call."""
+
+__all__: list[str] = []

@@ -84,5 +84,6 @@ def inputs_of(expression: object) -> tuple[list[str], list[Any]]:
             stack += part.values()
         elif hasattr(type(part), "__struct_fields__"):
             seen.add(id(part))
-            stack += [getattr(part, name) for name in type(part).__struct_fields__]
+            names: tuple[str, ...] = type(part).__struct_fields__  # type: ignore[attr-defined]
+            stack += [getattr(part, name) for name in names]
     return resources, specs

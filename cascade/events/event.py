@@ -2,8 +2,8 @@
 
     Event
     ├── RunEvent        RunStarted, RunFinished, TailCall
-    ├── NodeEvent       NodeStarted, NodeFinished, NodeFailed, NodeCaught, NodeRetrying, NodeSkipped, NodeBlocked, NodeUnblocked,
-    │                   CacheHit
+    ├── NodeEvent       NodeStarted, NodeFinished, NodeFailed, NodeCaught, NodeRetrying, NodeSkipped, NodeBlocked,
+    │                   NodeUnblocked, CacheHit
     ├── ResourceEvent   ResourceAcquired, ResourceReleased
     ├── TemplateEvent   TemplateBuilt, TemplateLoaded, TemplateEvicted
     └── TaskDemoted

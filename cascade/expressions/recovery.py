@@ -20,9 +20,9 @@ Catches: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Cal
 def recover(value: Any, handler: Callable[[Exception], Any], *, on: Catches = Exception) -> LazyResult:
     """A value, or what a handler gives if it fails.
 
-    Everything beneath ``value`` is caught: its call, its last retry, its timeout, its inputs, the expressions that it
-    returns. What else runs beneath it is cancelled and awaited first, what runs beside it goes on. Cancellation is never
-    caught.
+    Every failure beneath ``value`` is caught: of its call, its last retry, its timeout, its inputs, the expressions
+    that it returns. What else runs beneath it is cancelled and awaited first; what runs beside it goes on. Cancellation
+    is never caught.
 
     Args:
         value: a lazy result, or a container of lazy results.

@@ -1,1 +1,3 @@
-"""Threads and processes that call sync tasks off the event loop."""
+"""Worker threads and processes, which call sync tasks outside the event loop's thread."""
+
+__all__: list[str] = []

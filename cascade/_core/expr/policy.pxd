@@ -1,19 +1,19 @@
-"""Policies: how a call is made that is made with care."""
+"""Policies: retry, timeout, cache, constraints."""
 
 
 cdef class Retry:
     cdef readonly long max_attempts  # the first one included
     cdef readonly double delay  # seconds before the second attempt
-    cdef readonly double backoff  # by which the delay grows from attempt to attempt
-    cdef readonly object max_delay  # seconds, None: it grows for ever
+    cdef readonly double backoff  # factor of the delay from attempt to attempt
+    cdef readonly object max_delay  # seconds; None: no bound
     cdef readonly object jitter  # "full" or None
-    cdef readonly tuple on  # exception types that are worth another attempt
-    cdef readonly tuple give_up_on  # those of them that are not
+    cdef readonly tuple on  # exception types after which to retry
+    cdef readonly tuple give_up_on  # exception types after which not to retry
 
 
 cdef class Timeout:
     cdef readonly object seconds  # for one attempt, None: no bound
-    cdef readonly object total  # seconds for all attempts and what is between them, None: no bound
+    cdef readonly object total  # seconds for all attempts and the delays between them; None: no bound
 
 
 cdef class ScopeCache:
@@ -21,7 +21,7 @@ cdef class ScopeCache:
     cdef readonly object expression  # a lazy result, for the key: as data, not as a part of the structure
 
 
-cdef class Governable:  # what can be given policies
+cdef class Governable:  # has the methods that give a call policies
     pass
 
 

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from typing_extensions import disjoint_base
 
@@ -43,6 +43,14 @@ class Timeout:
     def seconds(self) -> float | None: ...
     @property
     def total(self) -> float | None: ...
+
+@disjoint_base
+class ScopeCache:
+    def __init__(self, policy: object, expression: object) -> None: ...
+    @property
+    def policy(self) -> Any: ...
+    @property
+    def expression(self) -> Any: ...
 
 class Governable:
     def with_retry(

@@ -33,7 +33,9 @@ cdef class Catching(Ending):
     cdef list closings  # catches whose end an asyncio task awaits; None: there are none
 
     cdef int catch_or_fail(self, object error, Frame frame, Py_ssize_t node) except -1
-    cdef int catch_in(self, object error, Frame frame, Py_ssize_t node, Frame at, Py_ssize_t failed, list poisoned) except -1
+    cdef int catch_in(
+        self, object error, Frame frame, Py_ssize_t node, Frame at, Py_ssize_t failed, list poisoned
+    ) except -1
     cdef list poisoned_by(self, Frame frame, Py_ssize_t node, object error)
     cdef bint catches_at(self, Frame frame, Py_ssize_t at, Py_ssize_t operand, object error) except -1
     cdef int abort(self, Catch catch, bytearray doomed, Frame failing) except -1
