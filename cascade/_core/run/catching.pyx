@@ -652,14 +652,16 @@ cdef class Catching(Ending):
         cdef bytearray inside = bytearray(template.node_count)
         cdef list released = []
         cdef Node* node
-        cdef Py_ssize_t i, j
+        cdef Py_ssize_t i, j, consumer
         cdef bint all_inside
         inside[at] = 1
         for i in range(at - 1, -1, -1):  # consumers come after what they take
             node = &template.nodes[i]
             all_inside = node.consumers + node.choosers > 0
             for j in range(node.consumers):
-                all_inside = all_inside and inside[template.consumers[node.first_consumer + j]]
+                consumer = template.consumers[node.first_consumer + j]
+                # What the scope itself needs comes before it: its predecessors, and what its constraints are made of.
+                all_inside = all_inside and consumer != at and inside[consumer]
             for j in range(node.choosers):
                 all_inside = all_inside and inside[template.choosers[node.first_chooser + j]]
             inside[i] = all_inside
