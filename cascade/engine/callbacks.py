@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
+from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import Task
 from cascade._core.run.waiting import Launched, Waiter
 from cascade._core.shape.template import Template
@@ -135,6 +136,12 @@ class Callbacks:
     def abandon(self, completion: Any) -> None:
         """The completion of an expression will not be called: the expression was stopped."""
         completion.__self__.abandon_expression()
+
+    def iterations_met(self, run: Run, following: LazyResult) -> BaseException:
+        """Return the error of a run that has made as many tail calls as it may."""
+        from cascade.engine.bounds import iterations_met
+
+        return iterations_met(run, following)
 
     def read_input(self, run: Run, spec: Any) -> Any:
         """Return the value of a param or a variable of the environment."""

@@ -23,6 +23,7 @@ from cascade._core.time.clock import Clock
 from cascade._support.forks import reset_in_children
 from cascade._support.public import public
 from cascade.engine import awaiting  # noqa: F401 - lazy results can be awaited
+from cascade.engine.bounds import Bounds, check_iterations
 from cascade.engine.callbacks import Callbacks
 from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
@@ -72,6 +73,7 @@ class Engine:
         executors: replacements of the engine's own workers, by mode: "thread", "process", or both.
         state: the state backend, which records each tail call; None: none.
         clock: made by `Clock.real` or `Clock.virtual`; None: a new real clock.
+        max_iterations: how many tail calls each of its runs may make, >= 0; None: as many as it likes.
 
     Attributes:
         templates: the cache of templates.
@@ -107,7 +109,9 @@ class Engine:
         executors: Mapping[str, Executor] | None = None,
         state: StateBackend | None = None,
         clock: Clock | None = None,
+        max_iterations: int | None = None,
     ) -> None:
+        check_iterations(max_iterations)
         if clock is not None and not isinstance(clock, Clock):
             raise TypeError(f"clock must be a `Clock`, got `{type(clock).__name__}`")
         if default_mode not in _MODES:
@@ -130,6 +134,7 @@ class Engine:
         self.clock.claim()  # the last step that may fail: a failed constructor must not keep the clock
         driver.services = services
         self._driver = driver
+        driver.max_iterations = max_iterations
         driver.engine = weakref.ref(self)
         reset_in_children(driver)
 
@@ -146,16 +151,24 @@ class Engine:
     # ------------------------------------------------------------------------------------------------ for users
 
     def start(
-        self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
+        self,
+        target: LazyResult | list[Any] | tuple[Any, ...],
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: float | None = None,
     ) -> Run:
         """Start a run of a target and return at once.
 
         Args:
             target: a lazy result, or a list or tuple of them, whose value is the list of their values.
             params: values for the `Param`s of the target, by name.
+            max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
+            deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
 
         Returns:
-            The `Run`: await it for the value.
+            The `Run`: await it for the value. If it reaches a bound, it fails with `RunLimitError` or
+            `RunDeadlineError`.
 
         Raises:
             TargetError: ``target`` is not a target.
@@ -175,9 +188,10 @@ class Engine:
         (False, [3, 7])
         """
         wanted = expression(target)
+        bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
         self._driver.bind()
         started = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params)
-        self._driver.begin(started, wanted)
+        self._driver.begin(started, wanted, bounds)
         return started
 
     def start_many(
@@ -186,6 +200,8 @@ class Engine:
         *,
         params: Mapping[str, Any] | None = None,
         on_failure: Literal["leave", "stop"] | Restart = "leave",
+        max_iterations: int | None = None,
+        deadline: float | None = None,
     ) -> Population:
         """Start a run of each of many targets, all at once, and return.
 
@@ -194,6 +210,8 @@ class Engine:
             params: values for the `Param`s of all targets, by name.
             on_failure: what happens when a member fails. "leave": the other members go on; "stop": they are cancelled;
                 `Restart`: they go on, and the failed member is started again.
+            max_iterations: how many tail calls each run may make, >= 0; None: those of the engine.
+            deadline: seconds from the start of each run, on the engine's clock; None: no deadline.
 
         Returns:
             The `Population`: await it for the end of all.
@@ -215,7 +233,8 @@ class Engine:
         """
         from cascade.engine.population import start_many
 
-        return start_many(self._driver, targets, params, on_failure)
+        bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
+        return start_many(self._driver, targets, params, on_failure, bounds)
 
     def as_completed(self, runs: Population | Iterable[Run]) -> AsCompleted:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
@@ -247,13 +266,20 @@ class Engine:
         return AsCompleted(self._driver, runs)
 
     async def run(
-        self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
+        self,
+        target: LazyResult | list[Any] | tuple[Any, ...],
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: float | None = None,
     ) -> Any:
         """Run a target and return its value.
 
         Args:
             target: a lazy result, or a list or tuple of them, whose value is the list of their values.
             params: values for the `Param`s of the target, by name.
+            max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
+            deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
 
         Returns:
             The value of the target.
@@ -261,9 +287,10 @@ class Engine:
         Raises:
             BaseException: the exception of a task, itself, with a note that names the task and its place; an
                 `ExceptionGroup` if several tasks failed at once. By then no task of the run is running.
+            RunLimitError, RunDeadlineError: the run has reached a bound.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        started = self.start(target, params=params)
+        started = self.start(target, params=params, max_iterations=max_iterations, deadline=deadline)
         try:
             return await started
         except asyncio.CancelledError:

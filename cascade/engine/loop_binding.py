@@ -64,6 +64,7 @@ class LoopBinding:
         closed: whether the engine was closed, so that no run can be started.
         refuses_restarts: whether failed members of populations stay failed: the engine is shutting down.
         refuses_runs: whether no run can be started: the engine awaits its last runs.
+        max_iterations: of runs that are given no other; None: as many as they like.
         engine: the `Engine` that users hold, by a weak reference.
     """
 
@@ -79,6 +80,7 @@ class LoopBinding:
         self.context = Context()
         self.await_graph = AwaitGraph()
         self.closed = False
+        self.max_iterations: int | None = None
         self.refuses_restarts = False
         self.refuses_runs = False
         self.loop: asyncio.AbstractEventLoop | None = None

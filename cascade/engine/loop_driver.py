@@ -18,6 +18,7 @@ from cascade.engine.loop_binding import LoopBinding, runs_here
 from cascade.exceptions import InternalError
 
 if TYPE_CHECKING:
+    from cascade.engine.bounds import Bounds
     from cascade.engine.run import Run
 
 __all__ = ["LoopDriver"]
@@ -99,13 +100,18 @@ class LoopDriver(LoopBinding):
         if run in self._runs or not run._announced:
             self._end(run)
 
-    def begin(self, run: Run, target: LazyResult) -> None:
+    def begin(self, run: Run, target: LazyResult, bounds: Bounds, delay: float = 0) -> None:
         """Start a run that was made for this engine. If this raises, the run counts as retrieved."""
         self._runs[run] = None
         try:
             if self.services.emitter.listens:
                 self.services.emitter.run_started(run, target)
-            run._begin()
+            if delay:
+                due = self.timers.now() + round(delay * 1e9)
+                run._ensure_extras().beginning = self.timers.call_at(due, partial(_begin_now, self, run, bounds))
+            else:
+                bounds.apply(self, run)
+                run._begin()
         except BaseException as error:  # the caller receives it; the run must not report it again
             self._runs.pop(run, None)
             run._kill(error)
@@ -256,6 +262,14 @@ class LoopDriver(LoopBinding):
         if not self._runs:
             self._bound_loop = None
             self._cancel_callbacks()
+
+
+def _begin_now(driver: LoopDriver, run: Run, bounds: Bounds) -> None:
+    """Begin a run after its delay. It may have been cancelled meanwhile: then this has no effect."""
+    run._ensure_extras().beginning = None
+    if not run._stopping and not run._ended:
+        bounds.apply(driver, run)
+        run._begin()
 
 
 def _ring(known: weakref.ref[LoopDriver]) -> None:

@@ -113,6 +113,8 @@ class Run(Evaluation):
             return "tearing down its resources"
         awaits = self._awaits()
         if not awaits:
+            if self._extras is not None and self._extras.beginning is not None:
+                return "waiting to be started again"
             return self.state
         waits = _listed([_describe_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
         return f"stopping: {waits}" if self._stopping else waits
@@ -294,6 +296,9 @@ class Run(Evaluation):
         try:
             if self._extras is not None:
                 self._fail_leaders()
+                for timer in (self._extras.deadline, self._extras.beginning):
+                    if timer is not None:
+                        timer.cancel()
             if self._host.services.emitter.listens:
                 self._host.services.emitter.run_finished(self)
         finally:

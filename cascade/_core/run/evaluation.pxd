@@ -8,12 +8,14 @@ from cascade._core.run.frame cimport Frame
 cdef class Evaluation(Catching):
     cdef object context  # in which its tasks run
     cdef public object _extras  # optional state, params among it; None: there is none
+    cdef public long long _max_iterations  # tail calls that it may make
 
     cdef int go_on(self) except -1
     cdef int work(self) except -1
     cdef int run_frames(self) except -1
     cdef int run_frame(self, Frame frame) except -1
     cdef int admit(self, Frame frame) except -1
+    cdef int exceed(self, Frame frame) except -1
     cdef int replace(self, Frame frame) except -1
     cdef int replace_observed(self, Frame frame) except -1
     cdef int finish_frame(self, Frame frame) except -1

@@ -15,6 +15,7 @@ from cpython.ref cimport Py_INCREF
 
 from types import CoroutineType as _CoroutineType
 
+from libc.limits cimport LLONG_MAX
 from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
@@ -55,6 +56,7 @@ cdef class Evaluation(Catching):
         self.scheduler = scheduler
         self.target = target
         self.context = context
+        self._max_iterations = LLONG_MAX
 
     # ------------------------------------------------ for `cascade.engine`: with an underscore, as users have runs too
 
@@ -79,6 +81,13 @@ cdef class Evaluation(Catching):
         if not self.running or frame is None or frame.count == 0:
             return None
         return frame.template, frame.template.plan.order[self.at], self.trail(frame)
+
+    def _next_target(self):
+        """Return the target of the frame that it works on next: (template, number of the node); None: there is none."""
+        cdef Frame frame = self.top
+        if frame is None or frame.count == 0:
+            return None
+        return frame.template, frame.template.node_count - 1
 
     @property
     def _context(self):
@@ -199,6 +208,9 @@ cdef class Evaluation(Catching):
             frame = self.top
             outcome = self.run_frame(frame)
             if outcome == HAS_TAIL:
+                if self.iterations >= self._max_iterations:
+                    self.exceed(frame)
+                    return READY
                 self.replace(frame)
                 self.iterations += 1
                 if self.scheduler.yields or self.scheduler.burn(1) or self.interrupted:
@@ -310,6 +322,11 @@ cdef class Evaluation(Catching):
         ] if template.inputs else []
         self.scheduler.callbacks.admit(self, template, specs)
         return 0
+
+    cdef int exceed(self, Frame frame) except -1:
+        """Fail, as this tail call would be one too many. Nothing in the expression may catch that: it would go on."""
+        following = <object>frame.values[frame.template.node_count - 1]
+        return self.fail(self.scheduler.callbacks.iterations_met(self, following), frame, self.at)
 
     cdef int replace(self, Frame frame) except -1:
         """Make a tail call: rebind the frame to the expression that its target has returned."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from cascade._core.expr.builtin_nodes import Skip
+    from cascade._core.expr.lazy import LazyResult
     from cascade._core.expr.task import Task
     from cascade._core.run.waiting import Launched, Waiter
     from cascade._core.shape.template import Template
@@ -62,6 +63,9 @@ class CoreCallbacks(Protocol):
 
     def abandon(self, completion: Any) -> None:
         """Drop the completion of an expression that was stopped."""
+
+    def iterations_met(self, run: Any, following: LazyResult) -> BaseException:
+        """Return the error of a run that has made as many tail calls as it may."""
 
     # --- before anything starts
 
