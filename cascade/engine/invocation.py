@@ -94,6 +94,7 @@ class Invocation:
         "_constraints",
         "_coroutine",
         "_deadline",
+        "_delay",
         "_error",
         "_host",
         "_key",
@@ -102,6 +103,7 @@ class Invocation:
         "_node",
         "_retry",
         "_run",
+        "_since",
         "_started",
         "_task",
         "_timeout",
@@ -147,6 +149,9 @@ class Invocation:
         self._started = False  # whether NodeStarted was emitted
         self._attempt = 1
         self._error: Exception | None = None  # the failure of the attempt before
+        self._delay = 0.0  # seconds after it
+        if self._retry is not None and self._retry.max_elapsed is not None:
+            self._since = host.timers.now()
         self._key = b""  # of the result in the cache
         self._leader: Leader | None = None  # if this call is the one of several equal calls that is made
         self._coroutine: tuple[CoroutineType[Any, Any, Any], Grant] | None = (
@@ -251,9 +256,8 @@ class Invocation:
 
     async def _pause(self, error: Exception) -> None:
         """Wait before the next attempt. No grant and no resource is held meanwhile."""
-        assert self._retry is not None
         self._error = None
-        seconds = self._retry.pause(self._attempt - 1, self._host.services.random.random)
+        seconds = self._delay
         trail = self._waiter._trail
         emitter = self._host.services.emitter
         emitter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error, trail)
@@ -405,6 +409,11 @@ class Invocation:
             return False  # a call that is being cancelled may fail: that is not retried
         if retry is None or self._attempt >= retry.max_attempts or not retry.wants(error):
             return False
+        self._delay = retry.pause(self._attempt, error, self._host.services.random.random)
+        if retry.max_elapsed is not None:
+            elapsed = (self._host.timers.now() - self._since) * 1e-9
+            if elapsed + self._delay > retry.max_elapsed:
+                return False
         assert isinstance(error, Exception)
         self._attempt += 1
         self._error = error

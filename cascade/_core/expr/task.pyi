@@ -3,6 +3,7 @@ from inspect import Signature
 from typing import Any, Literal, TypeAlias, final, overload
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.policy import _Delay, _Exceptions, _Predicate
 
 _Mode: TypeAlias = Literal["auto", "inline", "thread", "process"]
 
@@ -33,7 +34,17 @@ class Task:
     @property
     def _runs_inline(self) -> bool: ...
     def map(self, /, *, concurrency: int | None = None, **inputs: Any) -> LazyResult: ...
-    def with_retry(self, **settings: Any) -> Task: ...
+    def with_retry(
+        self,
+        max_attempts: int = 3,
+        delay: float | _Delay = 0,
+        backoff: float = 2,
+        max_delay: float | None = None,
+        jitter: Literal["full"] | None = None,
+        on: _Exceptions | _Predicate = ...,
+        give_up_on: _Exceptions | _Predicate = (),
+        max_elapsed: float | None = None,
+    ) -> Task: ...
     def with_timeout(self, seconds: float | None = None, total: float | None = None) -> Task: ...
     def with_cache(self, policy: object) -> Task: ...
     def with_constraints(self, **amounts: float | LazyResult) -> Task: ...

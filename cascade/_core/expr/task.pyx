@@ -167,9 +167,13 @@ cdef class Task:
         """
         return _map(self, concurrency, inputs)
 
-    def with_retry(self, **settings):
+    def with_retry(
+        self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=(),
+        max_elapsed=None,
+    ):
         """Return this task with a retry policy for each call: see `LazyResult.with_retry`."""
-        return _governed(self, "retry", Retry(**settings))
+        retry = Retry(max_attempts, delay, backoff, max_delay, jitter, on, give_up_on, max_elapsed)
+        return _governed(self, "retry", retry)
 
     def with_timeout(self, seconds=None, total=None):
         """Return this task with a timeout for each call: see `LazyResult.with_timeout`."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from cascade._core.shape.template import Template
+
 if TYPE_CHECKING:
     from cascade._core.expr.builtin_nodes import Skip
     from cascade._core.expr.lazy import LazyResult
     from cascade._core.expr.task import Task
     from cascade._core.run.waiting import Launched, Waiter
-    from cascade._core.shape.template import Template
 
 __all__ = ["CoreCallbacks", "Trail"]
 
-Trail: TypeAlias = "tuple[tuple[Template, int], ...]"
+Trail: TypeAlias = tuple[tuple[Template, int], ...]
 """The nodes of async tasks that await what a node is a part of, from the outside in: (template, number of the node)."""
 
 
