@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cascade._core.time.clock import check_seconds
 from cascade.engine.places import title_of
@@ -11,10 +11,39 @@ from cascade.exceptions import RunDeadlineError, RunLimitError
 
 if TYPE_CHECKING:
     from cascade._core.expr.lazy import LazyResult
-    from cascade.engine.host import Host
-    from cascade.engine.run import Run
+    from cascade._core.shape.template import Template
+    from cascade.clock.timers import Timers
+    from cascade.engine.run_extras import RunExtras
 
 __all__ = ["Bounds", "check_iterations", "iterations_met"]
+
+
+class BoundedRun(Protocol):
+    """A run, as far as its bounds are concerned."""
+
+    id: int
+    _max_iterations: int
+
+    @property
+    def iterations(self) -> int:
+        """How many tail calls it has made."""
+
+    @property
+    def doing(self) -> str:
+        """What it is doing, as text."""
+
+    @property
+    def _interrupted(self) -> bool:
+        """Whether its cancellation was requested."""
+
+    def _ensure_extras(self) -> RunExtras:
+        """Return its optional state, made on first use."""
+
+    def _next_target(self) -> tuple[Template, int] | None:
+        """Return the target of the frame that it works on next."""
+
+    def _fail_from_outside(self, error: BaseException) -> bool:
+        """Record an error and request that it stops."""
 
 
 def check_iterations(max_iterations: object) -> None:
@@ -43,16 +72,16 @@ class Bounds:
         self.max_iterations = max_iterations
         self.deadline = deadline
 
-    def apply(self, host: Host, run: Run) -> None:
-        """Bound a run that is about to begin."""
+    def apply(self, timers: Timers, run: BoundedRun) -> None:
+        """Bound a run that is about to begin. ``timers``: of its engine."""
         if self.max_iterations is not None:
             run._max_iterations = min(self.max_iterations, 2**62)
         if self.deadline is not None:
-            due = host.timers.now() + round(self.deadline * 1e9)
-            run._ensure_extras().deadline = host.timers.call_at(due, partial(_expire, run, self.deadline))
+            due = timers.now() + round(self.deadline * 1e9)
+            run._ensure_extras().deadline = timers.call_at(due, partial(_expire, run, self.deadline))
 
 
-def iterations_met(run: Run, following: LazyResult) -> RunLimitError:
+def iterations_met(run: BoundedRun, following: LazyResult) -> RunLimitError:
     """Return the error of a run that has made as many tail calls as it may, and would make another one.
 
     Args:
@@ -66,7 +95,7 @@ def iterations_met(run: Run, following: LazyResult) -> RunLimitError:
     )
 
 
-def _expire(run: Run, deadline: float) -> None:
+def _expire(run: BoundedRun, deadline: float) -> None:
     """Fail a run whose deadline has come, unless it is being cancelled."""
     if run._interrupted:
         return

@@ -110,7 +110,7 @@ class LoopDriver(LoopBinding):
                 due = self.timers.now() + round(delay * 1e9)
                 run._ensure_extras().beginning = self.timers.call_at(due, partial(_begin_now, self, run, bounds))
             else:
-                bounds.apply(self, run)
+                bounds.apply(self.timers, run)
                 run._begin()
         except BaseException as error:  # the caller receives it; the run must not report it again
             self._runs.pop(run, None)
@@ -268,7 +268,7 @@ def _begin_now(driver: LoopDriver, run: Run, bounds: Bounds) -> None:
     """Begin a run after its delay. It may have been cancelled meanwhile: then this has no effect."""
     run._ensure_extras().beginning = None
     if not run._stopping and not run._ended:
-        bounds.apply(driver, run)
+        bounds.apply(driver.timers, run)
         run._begin()
 
 
