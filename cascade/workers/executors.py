@@ -162,7 +162,8 @@ class ProcessExecutor:
         # Pickled here, so that errors are raised at once; unpickled by `make_call`, so that errors fail this call only.
         try:
             sent = CALL.get()
-            call = pickle.dumps((task, arguments, keywords, sent if type(sent) is SentCall else None))
+            plain = task._ungoverned  # noqa: SLF001 - policies need not be picklable
+            call = pickle.dumps((plain, arguments, keywords, sent if type(sent) is SentCall else None))
         except (Exception, KeyboardInterrupt):
             raise
         except BaseException as error:  # raised by an argument: it must neither end the program nor cancel the run

@@ -8,7 +8,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
 from cascade._core.public cimport name_type
-from cascade._core.expr.policy cimport Governable, ScopeCache, check_cached, check_timed
+from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, check_cached, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
 
@@ -165,6 +165,35 @@ cdef class LazyResult(Governable):
         operands = [<object>self.arguments[i] for i in range(self.count)]
         return <object>self.task, (shape.task, shape.positional, shape.names, shape.roles), operands
 
+    @property
+    def _serial(self):
+        """The number of lazy results that were made before it, and itself."""
+        return self.serial
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        # It is immutable, and it is one node wherever it is reached: a copy would be another node.
+        return self
+
+    def __reduce__(self):
+        from cascade._core.expr.pickling import reduce_lazy
+
+        return reduce_lazy(self)
+
+    @staticmethod
+    def _unpickled(*parts):
+        """Return the lazy result that was pickled; in this class, so that pickles name no private module."""
+        from cascade._core.expr.pickling import restore_lazy
+
+        return restore_lazy(*parts)
+
+    @staticmethod
+    def _policy(kind, *arguments):
+        """Return the policy that was pickled."""
+        return (Retry if kind == "retry" else Timeout)(*arguments)
+
     def __bool__(self):
         name = (<CallShape>self.shape).task[1]
         raise TypeError(f"a lazy result has no truth value before it has run; {name}(...) was used as a condition")
@@ -284,6 +313,20 @@ cdef LazyResult _guarded(list arguments):
     """A node under a condition: [condition, node] or [condition, node, otherwise]."""
     identity = ("cascade", "run_if", KINDS[GUARD], MODES[INLINE], ())
     return of_shape(guard_task, call_shape(identity, len(arguments), ()), arguments)
+
+
+def restored_node(task, str kind, list operands, tuple names=()):
+    """Make a node of a kind that calls no function, or a map: for unpickling, which has checked its operands."""
+    module, qualname, _, mode, injected = task._content()[0]
+    cdef CallShape shape = call_shape((module, qualname, kind, mode, injected), len(operands) - len(names), names, ())
+    return of_shape(task, shape, operands)
+
+
+def with_policies_of(LazyResult lazy not None, tuple roles, list operands):
+    """Make the same node with what it had beside its arguments."""
+    for role, operand in zip(roles, operands):
+        lazy = _with_role(lazy, role, operand)
+    return lazy
 
 
 cdef LazyResult of_shape(object task, CallShape shape, list arguments):
@@ -493,3 +536,4 @@ _complete_type()
 
 
 name_type(LazyResult, b"cascade.LazyResult")
+LazyResult._unpickled.__module__ = LazyResult._policy.__module__ = "cascade"

@@ -67,7 +67,7 @@ cdef class Retry:
             self.max_attempts, self.delay, self.backoff, self.max_delay, self.jitter, self.on, self.give_up_on,
             self.max_elapsed,
         )
-        return Retry, arguments
+        return _lazy_result()._policy, ("retry", *arguments)
 
     def __repr__(self):
         return f"<Retry, {self.max_attempts} attempts>"
@@ -82,6 +82,9 @@ cdef class Timeout:
         self.seconds = None if seconds is None else _span(seconds, "seconds")
         self.total = None if total is None else _span(total, "total")
 
+    def __reduce__(self):
+        return _lazy_result()._policy, ("timeout", self.seconds, self.total)
+
     def __repr__(self):
         return f"<Timeout, {self.seconds} s an attempt, {self.total} s in total>"
 
@@ -92,6 +95,13 @@ cdef class ScopeCache:
     def __init__(self, policy, expression):
         self.policy = policy
         self.expression = expression
+
+
+cdef object _lazy_result():
+    """The class `LazyResult`, which is public: pickles of policies name no private module."""
+    from cascade._core.expr.lazy import LazyResult
+
+    return LazyResult
 
 
 cdef class Governable:
