@@ -158,7 +158,14 @@ class Callbacks:
     # ----------------------------------------------------------------------------------------------- what happens
 
     def annotate(
-        self, error: BaseException, run: Run, template: Template | None, number: int, caught: bool, trail: Trail
+        self,
+        error: BaseException,
+        run: Run,
+        template: Template | None,
+        number: int,
+        caught: bool,
+        trail: Trail,
+        written: list[tuple[LazyResult, Template, int]],
     ) -> None:
         """Note on an exception which task raised it, where in the graph, and in which iteration."""
         if template is None:
@@ -169,6 +176,10 @@ class Callbacks:
             exactly = len(run._errors or ()) < 100
             where = path_of(template, number, trail) if exactly else f"node {number}"
             what = describe(template.graph, number, where)
+            if written:
+                from cascade.engine.written import site_of
+
+                what += site_of(written)
         kind, owner = f"{what}, iteration ", f" of run {run.id}"
         add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
         if template is not None:

@@ -16,7 +16,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.debug import is_active
+from cascade._core.expr.lazy import LazyResult, start_debugging
 from cascade._core.run.current import forget_call
 from cascade._core.run.scheduler import Scheduler
 from cascade._core.time.clock import Clock
@@ -74,6 +75,7 @@ class Engine:
         state: the state backend, which records each tail call; None: none.
         clock: made by `Clock.real` or `Clock.virtual`; None: a new real clock.
         max_iterations: how many tail calls each of its runs may make, >= 0; None: as many as it likes.
+        debug: True: switch debug mode on for the process, as the environment variable ``CASCADE_DEBUG=1`` does.
 
     Attributes:
         templates: the cache of templates.
@@ -110,6 +112,7 @@ class Engine:
         state: StateBackend | None = None,
         clock: Clock | None = None,
         max_iterations: int | None = None,
+        debug: bool = False,
     ) -> None:
         check_iterations(max_iterations)
         if clock is not None and not isinstance(clock, Clock):
@@ -133,6 +136,11 @@ class Engine:
         services = Services(driver, driver.configure, seed, state, limits)
         self.clock.claim()  # the last step that may fail: a failed constructor must not keep the clock
         driver.services = services
+        if debug and not is_active():
+            start_debugging()
+        if is_active():
+            driver.scheduler.debugging = True
+            services.refresh()
         self._driver = driver
         driver.max_iterations = max_iterations
         driver.engine = weakref.ref(self)

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "command_line/visualize",
     "unit/demos/fireflies/test_additive.py": "demos/fireflies/trace",
     "unit/demos/fireflies/test_show.py": "demos/fireflies/plot",
+    "unit/_core/expr/test_debug.py": "engine/written",
     "unit/engine/test_awaiting.py": "engine/places engine/regions",
     "unit/engine/test_bounds.py": "engine/run_extras",
     "unit/engine/test_current.py": "_core/run/current",

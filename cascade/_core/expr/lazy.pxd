@@ -25,6 +25,7 @@ cdef class LazyResult(Governable):
     cdef uint32_t node  # number in that traversal, in prefix order
     cdef bint open  # entered by that traversal and not left
     cdef bint tracked  # by the garbage collector
+    cdef bint sited  # made in debug mode: behind its arguments lies where it was written
 
 
 cdef object scope_task  # of scopes, likewise
@@ -37,6 +38,12 @@ cdef PyObject* spare[SPARE]  # freed lazy results to be used again
 cdef Py_ssize_t spares
 cdef uint64_t serials  # lazy results made so far
 cdef PyObject* allocate(Py_ssize_t count) except NULL
+
+
+cdef inline void use(LazyResult lazy) noexcept:
+    """Note, for debug mode, that a lazy result is of use although it may never be evaluated itself."""
+    if lazy.traversal == 0:
+        lazy.traversal = <uint64_t>-1  # the number of no traversal
 
 
 cdef extern from "Python.h":

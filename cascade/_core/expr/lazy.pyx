@@ -7,10 +7,13 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
+from cascade._core.expr cimport debug
 from cascade._core.public cimport name_type
 from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, check_cached, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
+
+from os import environ as _environ
 
 from cascade._core.fork import in_child as _in_child
 
@@ -42,6 +45,10 @@ cdef extern from "Python.h":
     unsigned long Py_TPFLAGS_HAVE_GC
     unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
     void PyType_Modified(PyTypeObject*)
+    void PyErr_Fetch(PyObject**, PyObject**, PyObject**) noexcept
+    void PyErr_Restore(PyObject*, PyObject*, PyObject*) noexcept
+    void PyErr_SetObject(PyObject*, PyObject*) noexcept
+    void PyErr_WriteUnraisable(PyObject*) noexcept
 
 cdef object _nothing = object()
 cdef object _awaiting = None  # supplied by the engine
@@ -166,6 +173,16 @@ cdef class LazyResult(Governable):
         return <object>self.task, (shape.task, shape.positional, shape.names, shape.roles), operands
 
     @property
+    def _site(self):
+        """Where it was written, in debug mode: (file name, line); None: that is not known."""
+        return <object>self.arguments[self.count] if self.sited else None
+
+    @property
+    def _mark(self):
+        """The number of the last traversal that has visited it, and its number in prefix order there."""
+        return self.traversal, self.node
+
+    @property
     def _serial(self):
         """The number of lazy results that were made before it, and itself."""
         return self.serial
@@ -180,6 +197,7 @@ cdef class LazyResult(Governable):
     def __reduce__(self):
         from cascade._core.expr.pickling import reduce_lazy
 
+        use(self)
         return reduce_lazy(self)
 
     @staticmethod
@@ -247,6 +265,7 @@ cdef LazyResult _under_conditions(LazyResult lazy, str role, object operand, bin
     cdef Py_ssize_t i
     cdef int kind = kind_of((<CallShape>lazy.shape).task[2])
     while kind == GUARD:
+        use(lazy)
         conditions.append([<object>lazy.arguments[i] for i in range(lazy.count)])
         lazy = <LazyResult>lazy.arguments[1]
         kind = kind_of((<CallShape>lazy.shape).task[2])
@@ -276,6 +295,7 @@ cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
     cdef CallShape shape = <CallShape>lazy.shape
     cdef str kind = shape.task[2]
     cdef Py_ssize_t i, place = lazy.count
+    use(lazy)
     if role != "after":
         if not takes_policies(kind_of(kind)):
             raise PolicyError(f"a {role} policy must be given to a call of a task, got a node of kind {kind!r}")
@@ -380,6 +400,8 @@ cdef PyObject* allocate(Py_ssize_t count) except NULL:
     global spares
     cdef PyObject* made
     cdef PyObject** room = NULL
+    if debug.active:
+        return allocate_sited(count)
     if count > NEAR:
         room = <PyObject**>PyMem_Malloc(count * sizeof(PyObject*))
         if room is NULL:
@@ -392,7 +414,25 @@ cdef PyObject* allocate(Py_ssize_t count) except NULL:
         if made is NULL:
             PyMem_Free(room)
             raise MemoryError()
+        (<LazyResult>made).sited = False
     (<LazyResult>made).arguments = &(<LazyResult>made).near[0] if room is NULL else room
+    return made
+
+
+cdef PyObject* allocate_sited(Py_ssize_t count) except NULL:
+    """The same in debug mode, with room for where it is written: the caller never finds memory to be used again."""
+    cdef PyObject* where = debug.site()
+    cdef PyObject* made
+    cdef PyObject** room = <PyObject**>PyMem_Malloc((count + 1) * sizeof(PyObject*))
+    if room is NULL:
+        raise MemoryError()
+    made = CASCADE_NEW_LAZY(<PyTypeObject*>LazyResult)
+    if made is NULL:
+        PyMem_Free(room)
+        raise MemoryError()
+    room[count] = where
+    (<LazyResult>made).arguments = room
+    (<LazyResult>made).sited = where is not NULL
     return made
 
 
@@ -518,6 +558,65 @@ cdef int _traverse(PyObject* object, visitproc visit, void* arg) noexcept:
     return visit((<LazyResult>object).task, arg)
 
 
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define CASCADE_THREAD_LOCAL __declspec(thread)
+    #else
+    #define CASCADE_THREAD_LOCAL __thread
+    #endif
+    static CASCADE_THREAD_LOCAL int cascade_dropping = 0;
+    #define cascade_drop(what) (cascade_dropping = (what))
+    """
+    int cascade_dropping  # whether a lazy result that was never evaluated is being freed in this thread
+    void cascade_drop(int) noexcept
+
+
+cdef void _bury_in_debug_mode(PyObject* dead) noexcept:
+    """Free a lazy result, after a warning if it was never evaluated: one for it and all that dies with it."""
+    global spares
+    cdef uint64_t traversal = (<LazyResult>dead).traversal
+    cdef int dropping = cascade_dropping
+    cdef PyObject* where = (<LazyResult>dead).arguments[(<LazyResult>dead).count] if (<LazyResult>dead).sited else NULL
+    cdef PyObject* kind
+    cdef PyObject* value
+    cdef PyObject* traceback
+    if (<LazyResult>dead).tracked:  # code runs now, and the collector may: it must not find an object that is gone
+        PyObject_GC_UnTrack(dead)
+        (<LazyResult>dead).tracked = False
+    if traversal == 0 and not dropping:
+        PyErr_Fetch(&kind, &value, &traceback)
+        _tell(<object>(<LazyResult>dead).task, where)
+        PyErr_Restore(kind, value, traceback)
+    if traversal == 0 or traversal == <uint64_t>-1:
+        cascade_drop(1)
+    _bury(dead)
+    cascade_drop(dropping)
+    while spares:  # so that each new one is allocated
+        spares -= 1
+        PyObject_GC_Del(spare[spares])
+
+
+cdef void _tell(object task, PyObject* where) noexcept:
+    """Warn. Nothing could catch a warning that is an error: it goes to `sys.unraisablehook`."""
+    try:
+        debug.tell(task, where)
+    except BaseException as error:
+        kind = type(error)
+        PyErr_SetObject(<PyObject*>kind, <PyObject*>error)
+        PyErr_WriteUnraisable(<PyObject*>task)
+
+
+def start_debugging():
+    """Switch debug mode on, for all lazy results that are made from now on in the process."""
+    global spares
+    debug.active = True
+    (<PyTypeObject*>LazyResult).tp_dealloc = _bury_in_debug_mode
+    while spares:
+        spares -= 1
+        PyObject_GC_Del(spare[spares])
+
+
 cdef int _complete_type() except -1:
     """Replace slots of the type that Cython cannot express: memory as above, and no instances by calling it."""
     cdef PyTypeObject* lazy_type = <PyTypeObject*>LazyResult
@@ -533,6 +632,8 @@ cdef int _complete_type() except -1:
 
 
 _complete_type()
+if _environ.get("CASCADE_DEBUG", "") not in ("", "0"):
+    start_debugging()
 
 
 name_type(LazyResult, b"cascade.LazyResult")

@@ -115,16 +115,16 @@ cdef class Governable:
 
         Args:
             max_attempts: number of attempts at most, the first one included; an int >= 1.
-            delay: seconds before the second attempt; or a function of the number of the attempt that has failed and its
-                exception, which returns the seconds before the next one.
+            delay: seconds before the second attempt; or a function of the number of the attempt that has failed and
+                its exception, which returns the seconds before the next one.
             backoff: factor of the delay from attempt to attempt; a number >= 1. Not of what a function returns.
             max_delay: seconds that the delay is at most; None: no bound.
             jitter: "full": wait for a random part of the delay, drawn from the engine's seeded source; None: for all
                 of it.
             on: exception type or types after which to retry; or a function of the exception that returns whether to.
             give_up_on: those after which not to retry, though they are among ``on``; likewise.
-            max_elapsed: seconds on the engine's clock, from the begin of the call, after which no attempt is begun; None:
-                no bound.
+            max_elapsed: seconds on the engine's clock, from the begin of the call, after which no attempt is begun;
+                None: no bound.
 
         Returns:
             A new `LazyResult`.

@@ -91,7 +91,9 @@ cdef class Catching(Ending):
         cdef Catch catch = Catch.__new__(Catch)
         cdef bytearray doomed
         number = frame.template.plan.order[node]
-        self.scheduler.callbacks.annotate(error, self, frame.template, number, True, self.trail(frame))
+        self.scheduler.callbacks.annotate(
+            error, self, frame.template, number, True, self.trail(frame), self.written(frame, node)
+        )
         if self.running:
             self.scheduler.extraction.clear()  # the error may have ended an extraction half-way
         if self.phase != ACTIVE or self.interrupted or at.count == 0:  # a subscriber has cancelled the run
@@ -346,6 +348,8 @@ cdef class Catching(Ending):
         for each in frames:
             frame = <Frame>each
             frame.awaiter = None
+            if self.expressions is not None:
+                self.expressions.pop(<size_t><PyObject*>frame, None)
             if frame.completion is not None:
                 completion, frame.completion = frame.completion, None
                 self.scheduler.callbacks.abandon(completion)
@@ -389,7 +393,9 @@ cdef class Catching(Ending):
                 self.fail(error, frame, waiter.node)
                 return 0
             number = frame.template.plan.order[waiter.node]
-            self.scheduler.callbacks.annotate(error, self, frame.template, number, True, self.trail(frame))
+            self.scheduler.callbacks.annotate(
+                error, self, frame.template, number, True, self.trail(frame), self.written(frame, waiter.node)
+            )
             if error not in catch.failed.errors:
                 catch.failed.errors.append(error)
         if catch.pending == 0:

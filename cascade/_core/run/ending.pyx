@@ -117,10 +117,12 @@ cdef class Ending(Dispatching):
         """Record an error, once, and annotate it with the node that raised it. Without a frame, no node did."""
         error = self.as_raised(error)
         if frame is None:
-            self.scheduler.callbacks.annotate(error, self, None, 0, False, ())
+            self.scheduler.callbacks.annotate(error, self, None, 0, False, (), [])
         else:
             number = frame.template.plan.order[node]
-            self.scheduler.callbacks.annotate(error, self, frame.template, number, False, self.trail(frame))
+            self.scheduler.callbacks.annotate(
+                error, self, frame.template, number, False, self.trail(frame), self.written(frame, node)
+            )
         if self.running:
             self.scheduler.extraction.clear()  # the error may have ended an extraction half-way
         if self.errors is None:

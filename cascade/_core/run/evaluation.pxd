@@ -15,6 +15,7 @@ cdef class Evaluation(Catching):
     cdef int run_frames(self) except -1
     cdef int run_frame(self, Frame frame) except -1
     cdef int admit(self, Frame frame) except -1
+    cdef int remember(self, Frame frame, LazyResult expression) except -1
     cdef int exceed(self, Frame frame) except -1
     cdef int replace(self, Frame frame) except -1
     cdef int replace_observed(self, Frame frame) except -1

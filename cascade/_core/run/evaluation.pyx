@@ -19,6 +19,7 @@ from libc.limits cimport LLONG_MAX
 from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
+from cascade._core.expr.lazy cimport use
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.run.scheduler cimport ACTIVE, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
@@ -55,6 +56,7 @@ cdef class Evaluation(Catching):
     def __init__(self, Scheduler scheduler not None, LazyResult target not None, context):
         self.scheduler = scheduler
         self.target = target
+        use(target)
         self.context = context
         self._max_iterations = LLONG_MAX
 
@@ -308,9 +310,18 @@ cdef class Evaluation(Catching):
         frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
         frame.parent = parent
         frame.parent_node = <int32_t>parent_node
+        if self.scheduler.debugging:
+            self.remember(frame, expression)
         if frame.template.inputs or frame.template.resources or (parent is None and self._extras is not None):
             self.admit(frame)
         return frame
+
+    cdef int remember(self, Frame frame, LazyResult expression) except -1:
+        """In debug mode: keep an expression as long as its frame, for errors that say where it was written."""
+        if self.expressions is None:
+            self.expressions = {}
+        self.expressions[<size_t><PyObject*>frame] = expression
+        return 0
 
     cdef int admit(self, Frame frame) except -1:
         """Have the engine check the params, variables and resources of a frame before any node of it starts."""
@@ -355,6 +366,8 @@ cdef class Evaluation(Catching):
         cdef Template template
         cdef Py_ssize_t i
         slots = [<object>extraction.slots[i] for i in range(extraction.slot_count)]
+        if self.scheduler.debugging:
+            self.remember(frame, <LazyResult>frame.values[frame.template.node_count - 1])
         template = self.scheduler.table.get(extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, extraction)
@@ -373,6 +386,8 @@ cdef class Evaluation(Catching):
         self.top = frame.below
         frame.below = None
         frame.stacked = False
+        if self.expressions is not None:
+            self.expressions.pop(<size_t><PyObject*>frame, None)
         if parent is None:
             if type(value) is Skip:
                 raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))

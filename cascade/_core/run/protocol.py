@@ -85,9 +85,26 @@ class CoreCallbacks(Protocol):
     # --- what happens
 
     def annotate(
-        self, error: BaseException, run: Any, template: Template | None, number: int, caught: bool, trail: Trail
+        self,
+        error: BaseException,
+        run: Any,
+        template: Template | None,
+        number: int,
+        caught: bool,
+        trail: Trail,
+        written: list[tuple[LazyResult, Template, int]],
     ) -> None:
-        """Add a note to an exception: which task raised it, and where. ``caught``: it does not end the run."""
+        """Add a note to an exception: which task raised it, and where.
+
+        Args:
+            error: the exception.
+            run: the run.
+            template: of the node; None: it was no node.
+            number: of the node in the graph.
+            caught: whether it does not end the run.
+            trail: of the node.
+            written: in debug mode, the node and those that it is beneath; else empty.
+        """
 
     def describe_skip(self, skip: Skip) -> str:
         """Return which condition was false."""

@@ -52,6 +52,7 @@ cdef class Scheduler:
     cdef readonly bint notify_nodes  # callbacks are wanted for each node that starts, ends or is skipped
     cdef readonly bint observed  # limits_active or notify_nodes
     cdef readonly bint notify_tail_calls
+    cdef public bint debugging  # runs keep the expressions of their frames, and tail calls take the slow path
     cdef bint spent  # the turn is over
     cdef bint awake  # a turn has begun, or is scheduled
     cdef bint advancing

@@ -81,7 +81,7 @@ cdef class Scheduler:
         self.limits_active = limits_active
         self.notify_nodes = notify_nodes
         self.observed = limits_active or notify_nodes
-        self.notify_tail_calls = notify_tail_calls
+        self.notify_tail_calls = notify_tail_calls or self.debugging
         self.monitor.fuel = min(self.monitor.fuel, 0)  # so that a frame that is being worked on reads them
 
     def begin_turn(self):
@@ -155,7 +155,9 @@ cdef class Scheduler:
 
     def renewed(self):
         """Make a scheduler with the same settings and no run."""
-        return Scheduler(self.table, self.clock, self.callbacks, MODES[self.default_mode], self.quantum / 1e9)
+        made = Scheduler(self.table, self.clock, self.callbacks, MODES[self.default_mode], self.quantum / 1e9)
+        made.debugging = self.debugging
+        return made
 
     def cancel_turn(self):
         """Take note that a turn that was scheduled will not come. The next run that becomes ready asks for one."""

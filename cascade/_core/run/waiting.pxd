@@ -49,6 +49,7 @@ cdef class Waiting(Runnable):
     cdef Waiter first_landed
     cdef Waiter last_landed
     cdef dict dying  # by waiter that was cancelled because of a caught failure, the `Catch` that awaits it; or None
+    cdef dict expressions  # in debug mode, by address of a frame, what it evaluates; None: nothing is known
     cdef dict regions  # by their future, each `Region`; None: there are none
     cdef readonly long long iterations  # tail calls so far
     cdef RunPhase phase
@@ -64,6 +65,7 @@ cdef class Waiting(Runnable):
     cdef void unlink(self, Waiter waiter) noexcept
     cdef int return_messages(self) except -1
     cdef tuple trail(self, Frame frame)
+    cdef list written(self, Frame frame, Py_ssize_t node)
 
     cdef inline void append_landed(self, Waiter waiter) noexcept:
         """Put a waiter at the end of the list of those that have landed."""

@@ -12,6 +12,9 @@ from cascade._core.expr.task_spec cimport WAIT
 
 from cascade.exceptions import ChannelClosedError
 
+cdef enum:
+    SHOWN = 16  # frames in which to look for where a node was written
+
 cdef object _nothing = object()
 cdef PyObject* PENDING = <PyObject*>_nothing
 
@@ -350,6 +353,19 @@ cdef class Waiting(Runnable):
                 found.append((frame.parent.template, frame.parent.template.plan.order[frame.parent_node]))
             frame = frame.parent
         return () if found is None else tuple(found[::-1])
+
+    cdef list written(self, Frame frame, Py_ssize_t node):
+        """In debug mode, a node and those that it is beneath: (expression, template, number of the node)."""
+        cdef list found = []
+        if self.expressions is None:
+            return found
+        while frame is not None and len(found) < SHOWN:
+            expression = self.expressions.get(<size_t><PyObject*>frame)
+            if expression is not None:
+                found.append((expression, frame.template, frame.template.plan.order[node]))
+            node = frame.parent_node
+            frame = frame.parent
+        return found
 
     cdef int return_messages(self) except -1:
         """Put delivered messages that the run will not take back: all of them, before any receiver is served."""
