@@ -4,11 +4,11 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from cascade._core.expr.lazy import LazyResult
-from cascade._core.run.catching import Catching
+from cascade._core.run.regions import Regions
 from cascade._core.run.scheduler import Scheduler
 
 @disjoint_base
-class Evaluation(Catching):
+class Evaluation(Regions):
     _extras: Any
     def __init__(self, scheduler: Scheduler, target: LazyResult, context: Context) -> None: ...
     @property
