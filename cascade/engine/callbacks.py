@@ -133,6 +133,10 @@ class Callbacks:
             except Exception as error:  # perhaps an executor's future that cannot be stopped: it is awaited
                 self._host.report(f"run {run.id} could not cancel something that it awaits", error)
 
+    def forget_permits(self, run: Run, frames: list[int], root: int, doomed: bytearray | None) -> None:
+        """Drop the permits of nodes that were stopped: another frame may come to have the address of theirs."""
+        run._forget_permits({*frames}, root, doomed)
+
     def abandon(self, completion: Any) -> None:
         """The completion of an expression will not be called: the expression was stopped."""
         completion.__self__.abandon_expression()

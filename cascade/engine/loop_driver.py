@@ -72,7 +72,7 @@ class LoopDriver(LoopBinding):
 
     def _cancel_handles(self, run: Run) -> None:
         """Cancel everything that a run awaits, also if one cancellation fails (an executor's future may raise)."""
-        for handle in run._handles():
+        for handle in run._live_handles():
             try:
                 handle.cancel()
             except Exception as error:

@@ -38,13 +38,15 @@ async def await_region(run: Run, region: asyncio.Future[tuple[Any, BaseException
     try:
         value, error = await region
     except asyncio.CancelledError:
-        closed = asyncio.get_running_loop().create_future()
+        closed: asyncio.Future[list[BaseException] | None] = asyncio.get_running_loop().create_future()
         run._close_region(region, closed)
         while not closed.done():
             try:
                 await asyncio.wait((closed,))
             except asyncio.CancelledError:  # once more: still everything has to end first
                 continue
+        if errors := closed.result():  # as a call that fails while it is being cancelled
+            raise (errors[0] if len(errors) == 1 else BaseExceptionGroup("several tasks failed", errors)) from None
         raise
     if error is not None:
         try:

@@ -279,6 +279,13 @@ class Run(Evaluation):
         self._extras.permits.discard((frame, at))
         return True
 
+    def _forget_permits(self, frames: set[int], root: int, doomed: bytearray | None) -> None:
+        """Drop the permits of frames that were stopped, and of nodes of the frame above them."""
+        permits = set() if self._extras is None or self._extras.permits is None else self._extras.permits
+        for frame, at in [*permits]:
+            if frame in frames or (frame == root and (doomed is None or doomed[at])):
+                permits.discard((frame, at))
+
     def _failure(self) -> BaseException | None:
         """Return the exception with which it has ended; None: it has a value."""
         if self._errors:

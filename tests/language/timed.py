@@ -1,8 +1,8 @@
 """Expressions whose tasks take time, as descriptions, and what they are worth as plain asyncio code.
 
 `evaluate` is the reference: coroutines with `try`, each of which knows nothing of an engine. A `Group` is what runs
-beneath a node that catches: its first failure cancels the rest of it, and awaits it. A node that is reached twice is one
-task, which is cancelled once nothing awaits it any longer.
+beneath a node that catches: its first failure cancels the rest of it, and awaits it. A node that is reached twice is
+one task, which is cancelled once nothing awaits it any longer.
 
 Durations are such that no two things happen at the same time unless one leads to the other: see `programs`.
 """
@@ -164,6 +164,18 @@ class Trace:
     def __call__(self, name: str, what: str) -> None:
         self.events.append((round(self.time() * 1e9), name, what))
 
+    def told(self) -> list[tuple[int, str, str]]:
+        """Give it in order, without what was of no use from the beginning: it may start and be cancelled, or not start.
+
+        That is so where a race begins of which one has a value by then.
+        """
+        known = {*self.events}
+        return sorted(
+            (time, name, what)
+            for time, name, what in self.events
+            if not {(time, name, each) for each in ("started", "cancelled", "cleaned")} <= known
+        )
+
 
 async def perform(work: Work, args: tuple[object, ...], trace: Trace) -> object:
     """Do what a task does, short of the expression that it returns."""
@@ -298,14 +310,18 @@ class Shared:
     """A node that is reached more than once, while it is evaluated and afterwards."""
 
     def __init__(self, coroutine: Coroutine[object, object, object]) -> None:
-        self._task = asyncio.create_task(Group().run(coroutine))
-        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._task = _start(coroutine)
         self._users = 0
 
     @property
     def given_up(self) -> bool:
         """Tell whether it was cancelled."""
         return self._task.cancelled() or self._task.cancelling() > 0
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it has failed."""
+        return self._task.done() and not self._task.cancelled() and self._task.exception() is not None
 
     async def value(self) -> object:
         """Return its value, or raise its failure."""
@@ -341,11 +357,15 @@ class Reference:
             return await self._evaluate(node, group)
         if node not in self._shared or self._shared[node].given_up:
             inner = Group()
-            self._shared[node] = Shared(self._evaluate(node, inner))
+            self._shared[node] = Shared(inner.run(self._evaluate(node, inner)))
         return await self._shared[node].value()
 
     async def _all(self, nodes: tuple[Node, ...], group: Group) -> list[object]:
-        return await _results([group.start(self.value(node, group)) for node in nodes])
+        # What has failed before it is demanded here is looked at with all the others.
+        failed = [node for node in nodes if node in self._shared and self._shared[node].failed]
+        tasks = {node: group.start(self.value(node, group)) for node in nodes if node not in failed}
+        values = dict(zip(tasks, await _results([*tasks.values()]), strict=True))
+        return [await self.value(node, group) if node in failed else values[node] for node in nodes]
 
     async def _evaluate(self, node: Node, group: Group) -> object:
         match node:
@@ -360,6 +380,8 @@ class Reference:
                 return await self._map(node, group)
             case Race():
                 return await self._race(node)
+            case Scope(seconds=None, attempts=1):  # without policies it is nothing but its expression
+                return await self.value(node.inner, group)
             case Scope():
                 return await self._scope(node)
         return await self._catch(node, group)
@@ -399,10 +421,7 @@ class Reference:
 
     async def _race(self, node: Race) -> object:
         groups = [Group() for _ in node.inputs]
-        arms = [
-            asyncio.create_task(group.run(self.value(arm, group)))
-            for group, arm in zip(groups, node.inputs, strict=True)
-        ]
+        arms = [_start(group.run(self.value(arm, group))) for group, arm in zip(groups, node.inputs, strict=True)]
         winner: asyncio.Task[object] | None = None
         try:
             while winner is None and not all(arm.done() for arm in arms):
@@ -412,8 +431,7 @@ class Reference:
             if wrong := await _stop(arms):
                 raise Aborted(wrong) from None
             raise
-        if wrong := await _stop(arms):
-            raise one(wrong)
+        await _stop(arms)  # what fails does not win
         if winner is None:
             raise one([error for arm in arms if isinstance(error := arm.exception(), Exception)])
         return winner.result()
@@ -423,7 +441,7 @@ class Reference:
             for each in own(self._target, node):
                 self._shared.pop(each, None)
             group = Group()
-            task = asyncio.create_task(group.run(self.value(node.inner, group)))
+            task = _start(group.run(self.value(node.inner, group)))
             try:
                 try:
                     done, _ = await asyncio.wait([task], timeout=node.seconds)
@@ -444,10 +462,20 @@ class Reference:
         raise AssertionError(node)
 
 
+def _start(coroutine: Coroutine[object, object, object]) -> asyncio.Task[object]:
+    """Start a task whose failure may be of no interest."""
+    task = asyncio.create_task(coroutine)
+    task.add_done_callback(lambda task: task.cancelled() or task.exception())
+    return task
+
+
 async def _results(tasks: list[asyncio.Task[object]]) -> list[object]:
     """Return what tasks give. If this is cancelled, it does not cancel them: their group does."""
     if tasks:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    for task in tasks:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            raise error
     return [task.result() for task in tasks]
 
 
@@ -480,7 +508,7 @@ async def evaluate(target: Node, time: Callable[[], float]) -> tuple[object, lis
         value = await group.run(Reference(target, trace).value(target, group))
     except Exception as error:
         value = "raised", told(error)
-    return value, sorted(trace.events)
+    return value, trace.told()
 
 
 # -- as an expression --------------------------------------------------------------------------------------------------
@@ -565,5 +593,4 @@ async def observe(engine: cs.Engine, target: Node) -> tuple[object, list[tuple[i
         value: object = await engine.run(Builder(trace).build(target))
     except Exception as error:
         value = "raised", told(error)
-    return value, sorted(trace.events)
-
+    return value, trace.told()

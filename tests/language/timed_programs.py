@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 from hypothesis import strategies as st
@@ -27,6 +28,10 @@ def _is_boom(error: Exception) -> bool:
     return type(error) is Boom
 
 
+_words = st.sampled_from(
+    ["work", "call", "pause", "gather", "map", "recover", "fallback", "outcome", "race", "scope", "then"]
+)
+_PRIMES = [number for number in range(2, 3000) if all(number % i for i in range(2, math.isqrt(number) + 1))]
 _errors = st.sampled_from([None, None, Boom, Bang])
 _caught = st.sampled_from([Exception, Exception, Boom, (Boom, TimeoutError), _is_boom])
 
@@ -47,8 +52,8 @@ class Drawing:
         self._nodes: list[Node] = []
 
     def _seconds(self, most: int) -> float:
-        """A duration: no two sums of different ones are equal."""
-        return self._draw(st.integers(1, most)) + (1 << next(self._numbers)) * 1e-9
+        """A duration: no two sums of different ones are equal, as their fractions are those of roots of primes."""
+        return round(self._draw(st.integers(1, most)) + math.sqrt(_PRIMES[next(self._numbers)]) % 1, 9)
 
     def _work(self, inputs: tuple[Node, ...] = (), then: Node | None = None) -> Work:
         cleanup, wrong = 0.0, None
@@ -77,7 +82,11 @@ class Drawing:
         return tuple(self._pick() for _ in range(self._draw(st.integers(least, 3))))
 
     def _node(self) -> Node:
-        match self._draw(st.sampled_from("work call pause gather map recover fallback outcome race scope then".split())):
+        match self._draw(
+            st.sampled_from(
+                ["work", "call", "pause", "gather", "map", "recover", "fallback", "outcome", "race", "scope", "then"]
+            )
+        ):
             case "call":
                 return self._work(self._several(1))
             case "pause":
@@ -85,7 +94,7 @@ class Drawing:
             case "gather":
                 return Gather(self._several(1))
             case "map":
-                items = tuple(self._work() for _ in range(self._draw(st.integers(0, 3))))
+                items = tuple(self._work() for _ in range(self._draw(st.integers(1, 3))))  # none would take no time
                 return Map(items, self._draw(st.sampled_from([None, 1, 2])))
             case "recover":
                 return Recover(self._pick(), self._work(), self._draw(_caught))

@@ -100,7 +100,7 @@ def canonical(value: object, *, loose: bool = False) -> object:
 
 
 def failure(error: BaseException) -> object:
-    """Give what two errors must have in common to be the same: their types, and their arguments unless they are ours."""
+    """Give what two errors must have in common to be the same: types, and the arguments of what is not Cascade's."""
     kind = type(error).__name__
     if type(error) is TypeError or isinstance(error, cs.CascadeError):
         return (kind,)  # Python words them differently from version to version

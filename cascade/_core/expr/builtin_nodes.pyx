@@ -39,7 +39,9 @@ cdef class Failed:
         """The failure as one exception: an exception group if something failed as it was stopped because of it."""
         if len(self.errors) == 1:
             return self.errors[0]
-        return BaseExceptionGroup("several tasks failed", self.errors)
+        if self.group is None:
+            self.group = BaseExceptionGroup("several tasks failed", self.errors)
+        return self.group
 
 
 cdef class Placeholder:

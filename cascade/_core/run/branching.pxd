@@ -32,8 +32,8 @@ cdef class Branching(Waiting):
     cdef PyObject* execute_builtin(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* execute_catching(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef bint is_predecessor(self, Frame frame, Node* node, int32_t operand) noexcept
-    cdef bint catches(self, Frame frame, Node* node, object error) except -1
-    cdef Py_ssize_t choose_whole(self, Frame frame, Node* node) except -2
+    cdef bint decide(self, Frame frame, Node* node, Py_ssize_t at, PyObject* value) except -1
+    cdef Py_ssize_t choose_whole(self, Frame frame, Node* node, Py_ssize_t at) except -2
     cdef int raise_failed(self, PyObject* value) except -1
     cdef PyObject* choose(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2

@@ -127,7 +127,7 @@ cdef class Branching(Waiting):
             elif node.kind == ROUTER:
                 wanted = self.choose_route(frame, node, &value)
             else:
-                wanted = self.choose_whole(frame, node)
+                wanted = self.choose_whole(frame, node, at)
         if value is NULL and wanted < 0:
             skip = Skip.__new__(Skip)
             (<Skip>skip).template = frame.template
@@ -148,16 +148,16 @@ cdef class Branching(Waiting):
         Py_INCREF_(value)
         return value
 
-    cdef Py_ssize_t choose_whole(self, Frame frame, Node* node) except -2:
+    cdef Py_ssize_t choose_whole(self, Frame frame, Node* node, Py_ssize_t at) except -2:
         """Which of a frame's values a scope without policies wants: its own; a fallback: the other, after a failure."""
         cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef PyObject* value = frame.values[operands[0]]
         if node.kind == FALLBACK and Py_TYPE(value) == FailedType:
-            if self.catches(frame, node, (<Failed>value).error()):
+            if self.decide(frame, node, at, value):
                 return operands[1]
         return operands[0]
 
-    cdef bint catches(self, Frame frame, Node* node, object error) except -1:
+    cdef bint decide(self, Frame frame, Node* node, Py_ssize_t at, PyObject* value) except -1:
         raise InternalError("overridden in `Catching`")
 
     cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2:

@@ -2,66 +2,19 @@
 
 from cpython.object cimport PyObject
 
-from cascade._core.expr.builtin_nodes cimport Failed
-from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.run.ending cimport Ending
+from cascade._core.run.aborting cimport Aborting
 from cascade._core.run.frame cimport Frame
-from cascade._core.run.waiting cimport Launched, Waiter
 from cascade._core.shape.template cimport Node
 
 
-cdef class Catch:
-    cdef Frame frame  # in which it goes on once everything that was stopped has ended
-    cdef Py_ssize_t node  # beneath which things were stopped
-    cdef Failed failed  # None: nothing has failed
-    cdef list poisoned  # nodes that have `failed` as their value: those to be resolved by it
-    cdef bint again  # the node itself is to be executed again
-    cdef Region region  # to be told about it; None: none
-    cdef object closed  # a future, done once it is quiet; None: none
-    cdef Launched landing  # an async task that has ended lands again once it is quiet; None: none
-    cdef Py_ssize_t pending  # waiters that were cancelled and have not landed
-
-
-cdef class Region:
-    cdef Frame frame  # of the scope, or of the expression that is awaited
-    cdef Py_ssize_t node  # of the scope; -1: the whole frame, which an async task awaits
-    cdef object future  # of asyncio: its result is the pair of value and error
-    cdef Launched waiter  # of the async task that awaits it; None: it is that of a scope
-
-
-cdef class Catching(Ending):
-    cdef list requests  # of the engine, to be served in the next advance; None: there are none
-    cdef list closings  # catches whose end an asyncio task awaits; None: there are none
-    cdef dict held  # by waiter that lands again later, the number of catches that it has to wait for; None: none
-
+cdef class Catching(Aborting):
     cdef int catch_or_fail(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int catch_in(
-        self, object error, Frame frame, Py_ssize_t node, Frame at, Py_ssize_t failed, list poisoned
+        self, object error, Frame frame, Py_ssize_t node, Frame at, Py_ssize_t failed, list poisoned, dict verdicts
     ) except -1
-    cdef list poisoned_by(self, Frame frame, Py_ssize_t node, object error)
-    cdef bint catches_at(self, Frame frame, Py_ssize_t at, Py_ssize_t operand, object error) except -1
-    cdef int abort(self, Catch catch, bytearray doomed, Frame failing) except -1
-    cdef int release_aborted(
-        self, Catch catch, list frames, list landed, list waiting, list adopted, list handles, list futures
-    ) except -1
-    cdef int close(self, Catch catch) except -1
-    cdef int settle_dying(self, Waiter waiter, Frame frame, object value, object error) except -1
-    cdef Frame enter(self, LazyResult expression, Frame parent, Py_ssize_t parent_node)
-    cdef int conclude(self, Catch catch) except -1
+    cdef list poisoned_by(self, Frame frame, Py_ssize_t node, object error, dict verdicts)
+    cdef bint catches_at(self, Frame frame, Py_ssize_t at, Py_ssize_t operand, object error, dict verdicts) except -1
+    cdef bint decide(self, Frame frame, Node* node, Py_ssize_t at, PyObject* value) except -1
     cdef PyObject* recover(self, Frame frame, Node* node, object error) except NULL
     cdef PyObject* race(self, Frame frame, Node* node, Py_ssize_t at) except NULL
-    cdef int serve_requests(self) except -1
-    cdef int request(self, str what, object first, object second, object third) except -1
-    cdef Region add_region(self, Frame frame, Py_ssize_t node, object future)
-    cdef Region pop_region(self, object future)
-    cdef bint holds_back(self, Waiter waiter) except -1
-    cdef void land_again(self, Waiter waiter) noexcept
-    cdef void release_held(self) noexcept
-    cdef bint is_linked(self, Waiter waiter) noexcept
-    cdef list reset_exclusive(self, Frame frame, Py_ssize_t at)
-    cdef int open_child(self, Launched waiter, LazyResult expression, object future) except -1
-    cdef int finish_child(self, Frame frame, object value) except -1
-    cdef int release_closings(self, list closings, list requests, dict regions) except -1
-    cdef int open_scope(self, Waiter waiter, object future) except -1
-    cdef int close_region(self, object future, object closed) except -1
-    cdef int end_region(self, Region region, object value, object error) except -1
+    cdef PyObject* end_race(self, Frame frame, Node* node, PyObject* skip) except NULL

@@ -1,11 +1,11 @@
 """Evaluation: one run, its frames, and what happens between two decisions of the engine."""
 
 from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.run.catching cimport Catching
 from cascade._core.run.frame cimport Frame
+from cascade._core.run.regions cimport Regions
 
 
-cdef class Evaluation(Catching):
+cdef class Evaluation(Regions):
     cdef object context  # in which its tasks run
     cdef public object _extras  # optional state, params among it; None: there is none
     cdef public long long _max_iterations  # tail calls that it may make

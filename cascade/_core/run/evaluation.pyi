@@ -4,13 +4,13 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from cascade._core.expr.lazy import LazyResult
-from cascade._core.run.catching import Catching
 from cascade._core.run.protocol import Trail
+from cascade._core.run.regions import Regions
 from cascade._core.run.scheduler import Scheduler
 from cascade._core.shape.template import Template
 
 @disjoint_base
-class Evaluation(Catching):
+class Evaluation(Regions):
     _extras: Any
     _max_iterations: int
     def __init__(self, scheduler: Scheduler, target: LazyResult, context: Context) -> None: ...

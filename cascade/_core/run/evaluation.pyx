@@ -44,7 +44,7 @@ cdef enum:  # what became of a frame
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
-cdef class Evaluation(Catching):
+cdef class Evaluation(Regions):
     """The compiled part of a run.
 
     Args:
@@ -185,7 +185,7 @@ cdef class Evaluation(Catching):
             frame, value, error, completion = waiter.frame, waiter.value, waiter.error, waiter.completion
             waiter.clear()
             if self.dying is not None and waiter in self.dying:
-                self.settle_dying(waiter, frame, value, error)
+                self.settle_dying(waiter, frame, value, error, completion)
                 continue
             frame.awaited -= 1
             if error is not None:
@@ -455,8 +455,8 @@ cdef class Evaluation(Catching):
                 frame.values[frame.template.node_count - 1] = <PyObject*>value
                 return 0
             else:
-                self.completion = None
                 child = self.enter(<LazyResult>value, frame, node)
+                self.completion = None
                 frame.awaited += 1
                 child.completion = completion
                 self.push(child)

@@ -10,6 +10,7 @@ from cascade._core.shape.template cimport Node, Template
 
 cdef enum:
     UNDEMANDED = -1
+    POISONED = -2  # the node has failed, and will have a `Failed` as value once what was stopped for it has ended
     NONE_CHOSEN = -1
     ANY_CHOSEN = -2  # the node is executed again whenever one of its operands has a value...
     ANY_QUEUED = -3  # ... for which it stands among those that are ready
@@ -28,13 +29,13 @@ cdef class Frame:
     cdef bint scattered  # a node starts when it lacks no operand, not in the order of the plan
     cdef bint skipping  # a node was skipped, or its failure is caught: others may have to pass that on
     cdef bint stacked  # it stands in its run's stack of frames that can go on
-    cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNDEMANDED: nothing needs it
+    cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNDEMANDED or POISONED
     cdef int32_t* ready  # when scattered: a heap of nodes that lack none, the first of the plan on top
     cdef int32_t ready_count
     cdef uint32_t walk  # the last traversal of the garbage collector that has visited it
     # By need: of each node that chooses, the node that it takes its value from, NONE_CHOSEN or ANY_CHOSEN.
     cdef int32_t* chosen
-    cdef dict maps  # by number of the node, the MapState of maps that have begun; None: none has
+    cdef dict maps  # by number of the node, the MapState of a map that has begun, the Region of an open scope, or None
     cdef Frame parent  # whose node this frame's value is the value of; None: the run's
     cdef Py_ssize_t item  # number of the item of the parent's map, 1 or higher; 0: the parent's node is not a map
     cdef object awaiter  # the `Region` of the async task that awaits this frame's value; None: a node has it
@@ -51,6 +52,7 @@ cdef class Frame:
     cdef void resolve(self, Py_ssize_t node) noexcept
     cdef void resolve_failed(self, Py_ssize_t node) noexcept
     cdef inline void resolve_choosers(self, Node* resolved, int32_t node) noexcept
+    cdef inline void resolve_chooser(self, int32_t chooser, int32_t node) noexcept
     cdef void purge_ready(self, bytearray doomed) noexcept
     cdef Py_ssize_t pop_ready(self) noexcept
     cdef void push_ready(self, int32_t node) noexcept

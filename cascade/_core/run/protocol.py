@@ -82,6 +82,12 @@ class CoreCallbacks(Protocol):
     def request_permit(self, waiter: Waiter, run: Any, template: Template, at: int, frame: int, task: Task) -> bool:
         """Return whether a built-in node may start. If not, `Waiter.release` is called when it may."""
 
+    def forget_permits(self, run: Any, frames: list[int], root: int, doomed: bytearray | None) -> None:
+        """Drop the permits of nodes that were stopped: of frames, and of the frame above them, the root.
+
+        ``doomed``: of each node of the root, whether it was stopped; None: all of them were.
+        """
+
     # --- what happens
 
     def annotate(

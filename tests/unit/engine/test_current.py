@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from concurrent.futures import Future
 
 import pytest
 
 import cascade as cs
+import cascade.protocols
 from support.process_tasks import here
 from support.tasks import give, keep
 
@@ -119,27 +121,39 @@ def test_attempts_are_counted(mode: str) -> None:
     assert seen == [1, 2, 3]
 
 
-def test_an_abandoned_attempt_does_not_take_the_next_one_for_itself() -> None:
-    seen: list[object] = []
-    first = threading.Event()
-    done = threading.Event()
+class LosesTheFirst(cs.protocols.ThreadExecutor):
+    """Threads, of which the first call fails at once, while its thread goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first: Future[object] | None = None
+
+    def submit(self, task: cs.Task, arguments: tuple[object, ...], keywords: dict[str, object]) -> Future[object]:
+        future = super().submit(task, arguments, keywords)
+        if self.first is not None:
+            return future
+        self.first = future
+        lost: Future[object] = Future()
+        lost.set_exception(OSError())
+        return lost
+
+
+def test_an_attempt_that_goes_on_does_not_take_the_next_one_for_itself() -> None:
+    second = threading.Event()
 
     @cs.task(mode="thread")
-    def work() -> str:
-        seen.append(cs.current().attempt)
-        if len(seen) == 1:
-            first.wait(60)
-            seen.append(cs.current().attempt)
-            done.set()
+    def work() -> int:
+        attempt = cs.current().attempt
+        if attempt == 1:
+            second.wait(60)
         else:
-            first.set()
-            done.wait(60)
-        return "done"
+            second.set()
+        return attempt
 
-    engine = cs.Engine()
-    assert cs.run(work().with_timeout(0.05).with_retry(2, on=cs.TaskTimeoutError), engine=engine) == "done"
-    assert seen[:2] == [1, 2]
-    assert seen[2] == 1
+    executor = LosesTheFirst()
+    assert cs.run(work().with_retry(2), engine=cs.Engine(executors={"thread": executor})) == 2
+    assert executor.first is not None
+    assert executor.first.result(60) == 1
 
 
 def test_the_parts_are_the_users_objects() -> None:
