@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import cascade as cs
+from language.timed_inside import Evaluate, Inside
 from support.values import failure
 
 
@@ -39,6 +40,7 @@ class Work:
         wrong: what it raises at the end of its cleanup; None: nothing new.
         swallows: it returns a value when it is cancelled.
         then: the expression that it returns; None: it returns a value.
+        inside: the expressions that it awaits after its time, and how; None: it awaits none.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Work:
     wrong: type[Exception] | None = None
     swallows: bool = False
     then: Node | None = None
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,11 +180,12 @@ class Trace:
         )
 
 
-async def perform(work: Work, args: tuple[object, ...], trace: Trace) -> object:
-    """Do what a task does, short of the expression that it returns."""
+async def perform(work: Work, args: tuple[object, ...], trace: Trace, evaluate: Evaluate) -> object:
+    """Do what a task does, short of the expression that it returns. ``evaluate``: evaluates one that it awaits."""
     trace(work.name, "started")
     try:
         await asyncio.sleep(work.seconds)
+        awaited = None if work.inside is None else await work.inside.run(evaluate)
     except asyncio.CancelledError:
         trace(work.name, "cancelled")
         try:
@@ -195,11 +199,14 @@ async def perform(work: Work, args: tuple[object, ...], trace: Trace) -> object:
         if not work.swallows:
             raise
         return "swallowed"
+    except Exception:
+        trace(work.name, "failed")
+        raise
     if work.error is not None:
         trace(work.name, "failed")
         raise work.error(work.name)
     trace(work.name, "ended")
-    return work.name, args
+    return (work.name, args) if work.inside is None else (work.name, args, awaited)
 
 
 def told(error: BaseException) -> object:
@@ -306,6 +313,54 @@ class Aborted(Exception):
         self.errors = errors
 
 
+class Beneath:
+    """What a task awaits of its run: each expression is a group of its own, which ends with the task.
+
+    Args:
+        trace: what happens.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._tasks: list[asyncio.Task[object]] = []
+
+    async def evaluate(self, node: Node) -> object:
+        """Evaluate an expression."""
+        group = Group()
+        task = asyncio.create_task(group.run(Reference(node, self._trace).value(node, group)))
+        self._tasks.append(task)
+        return await task
+
+    async def run(self, coroutine: Coroutine[object, object, object]) -> object:
+        """Run what the task does. What it has left behind is cancelled when it ends, or is cancelled, and awaited."""
+        main = asyncio.create_task(coroutine)
+        cancelled = await _finish([main], lambda: self._cancel(main))
+        self._cancel()
+        cancelled = await _finish(self._tasks, lambda: None) or cancelled
+        for task in self._tasks:
+            task.cancelled() or task.exception()  # retrieved
+        if cancelled is not None and not main.cancelled() and main.exception() is None and main.result() != "swallowed":
+            raise cancelled  # it had ended before it was cancelled
+        return main.result()
+
+    def _cancel(self, main: asyncio.Task[object] | None = None) -> None:
+        for task in [*([] if main is None else [main]), *self._tasks]:
+            if not task.done():
+                task.cancel()
+
+
+async def _finish(tasks: list[asyncio.Task[object]], cancel: Callable[[], None]) -> asyncio.CancelledError | None:
+    """Await the end of tasks, even if this is cancelled; return the cancellation."""
+    cancelled: asyncio.CancelledError | None = None
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait([task for task in tasks if not task.done()])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            cancel()
+    return cancelled
+
+
 class Shared:
     """A node that is reached more than once, while it is evaluated and afterwards."""
 
@@ -387,7 +442,8 @@ class Reference:
         return await self._catch(node, group)
 
     async def _work(self, node: Work, args: tuple[object, ...], group: Group) -> object:
-        value = await perform(node, args, self._trace)
+        beneath = Beneath(self._trace)
+        value = await beneath.run(perform(node, args, self._trace, beneath.evaluate))
         if node.then is None or value == "swallowed":
             return value
         return await Reference(node.then, self._trace).value(node.then, group)
@@ -561,8 +617,12 @@ class Builder:
 
     async def perform(self, work: Work, args: tuple[object, ...]) -> object:
         """Do what a task does."""
-        value = await perform(work, args, self._trace)
+        value = await perform(work, args, self._trace, self.evaluate)
         return value if work.then is None or value == "swallowed" else self.build(work.then)
+
+    async def evaluate(self, node: Node) -> object:
+        """Evaluate what a task awaits."""
+        return await self.build(node)
 
     def _handle(self, work: Work, error: Exception) -> cs.LazyResult:
         return self._task(work)(told(error))

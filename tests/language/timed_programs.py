@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from language.timed import (
     Scope,
     Work,
 )
+from language.timed_inside import Inside
 
 
 def _is_boom(error: Exception) -> bool:
@@ -29,7 +31,7 @@ def _is_boom(error: Exception) -> bool:
 
 
 _words = st.sampled_from(
-    ["work", "call", "pause", "gather", "map", "recover", "fallback", "outcome", "race", "scope", "then"]
+    ["work", "call", "pause", "gather", "map", "recover", "fallback", "outcome", "race", "scope", "then", "inside"]
 )
 _PRIMES = [number for number in range(2, 3000) if all(number % i for i in range(2, math.isqrt(number) + 1))]
 _errors = st.sampled_from([None, None, Boom, Bang])
@@ -43,10 +45,12 @@ class Drawing:
         draw: of hypothesis.
         sharing: nodes may be reached more than once, and no cleanup takes time or fails. (What is stopped because of
             one failure that several nodes catch is awaited by all of them.)
+        calm: no cleanup fails.
     """
 
-    def __init__(self, draw: st.DrawFn, sharing: bool) -> None:
+    def __init__(self, draw: st.DrawFn, sharing: bool, calm: bool = False) -> None:
         self._draw = draw
+        self._calm = calm
         self._sharing = sharing
         self._numbers: Iterator[int] = itertools.count()
         self._nodes: list[Node] = []
@@ -59,7 +63,7 @@ class Drawing:
         cleanup, wrong = 0.0, None
         if not self._sharing and self._draw(st.booleans()):
             cleanup = self._seconds(3)
-            wrong = self._draw(_errors)
+            wrong = None if self._calm else self._draw(_errors)
         return Work(
             f"t{next(self._numbers)}",
             self._seconds(8),
@@ -82,11 +86,7 @@ class Drawing:
         return tuple(self._pick() for _ in range(self._draw(st.integers(least, 3))))
 
     def _node(self) -> Node:
-        match self._draw(
-            st.sampled_from(
-                ["work", "call", "pause", "gather", "map", "recover", "fallback", "outcome", "race", "scope", "then"]
-            )
-        ):
+        match self._draw(_words):
             case "call":
                 return self._work(self._several(1))
             case "pause":
@@ -108,10 +108,23 @@ class Drawing:
                 seconds = self._seconds(12) if self._draw(st.booleans()) else None
                 return Scope(self._pick(), seconds, self._draw(st.sampled_from([1, 1, 2, 3])))
             case "then":
-                inner = Drawing(self._draw, self._sharing)
-                inner._numbers = self._numbers
-                return self._work(self._several(), inner.target(2))
+                return self._work(self._several(), self._inner().target(2))
+            case "inside":
+                return replace(self._work(self._several()), inside=self._inside())
         return self._work()
+
+    def _inner(self, calm: bool = False) -> Drawing:
+        """Draws another expression, of things that happen at other times."""
+        inner = Drawing(self._draw, self._sharing, calm or self._calm)
+        inner._numbers = self._numbers
+        return inner
+
+    def _inside(self) -> Inside:
+        how = self._draw(st.sampled_from(["one by one", "together", "group", "left behind"]))
+        nodes = tuple(self._inner(calm=True).target(2) for _ in range(self._draw(st.integers(1, 2))))
+        seconds = self._seconds(8) if how == "left behind" or self._draw(st.booleans()) else None
+        catches = self._draw(st.sampled_from([None, Exception, Boom, (Boom, TimeoutError, ExceptionGroup)]))
+        return Inside(nodes, how, seconds, catches)
 
     def target(self, size: int) -> Node:
         """An expression."""

@@ -26,6 +26,7 @@ cdef class Region:
     cdef Py_ssize_t node  # of the scope; -1: the whole frame, which an async task awaits
     cdef object future  # of asyncio: its result is the pair of value and error
     cdef bint aborted  # it will have no result, and is kept until what was stopped in it has ended
+    cdef Catch failing  # the failure that it ends with, once what was stopped by it has ended; None: it goes on
     cdef Py_ssize_t dying  # how many waiters in it were cancelled and have not landed
     cdef object closed  # a future of asyncio, done once that are none; None: nothing awaits it
     cdef list errors  # the failures of what was stopped with it, the result of `closed`; None: another one takes them

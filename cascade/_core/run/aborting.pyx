@@ -458,6 +458,8 @@ cdef class Aborting(Ending):
     cdef int end_region(self, Region region, object value, object error) except -1:
         """Hand over what became of a region."""
         self.drop_region(region)
+        if region.closed is not None:
+            set_result(region.closed, region.errors)
         set_result(region.future, (value, error))
         return 0
 
@@ -468,6 +470,7 @@ cdef class Aborting(Ending):
             self.regions.pop(region.future, None)
             self.regions = self.regions or None
         region.frame = None
+        region.failing = None
         region.waiter = None
         if waiter is None:
             return 0
@@ -512,6 +515,7 @@ cdef class Aborting(Ending):
         if regions is not None:
             for region in regions.values():
                 region.frame = None
+                region.failing = None
                 region.waiter = None
                 if region.closed is not None:
                     set_result(region.closed, None)

@@ -89,6 +89,7 @@ cdef class Catching(Aborting):
         catch.failed.verdicts = verdicts or None
         if poisoned is None:
             catch.region = <Region>at.awaiter
+            catch.region.failing = catch
         else:
             if not at.scattered:
                 at.scatter()

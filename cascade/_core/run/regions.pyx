@@ -171,7 +171,7 @@ cdef class Regions(Catching):
         self.held[waiter] = None
         for each in [each for each in self.regions.values() if (<Region>each).waiter is waiter]:
             region = <Region>each
-            if region.waiter is waiter and not region.aborted:
+            if region.waiter is waiter and not region.aborted and region.failing is None:
                 self.stop_region(region)
         return True
 
@@ -207,6 +207,9 @@ cdef class Regions(Catching):
             return 0
         region.closed = closed
         if region.aborted or self.phase != ACTIVE:  # something else has stopped it, and is told of what fails
+            return 0
+        if region.failing is not None:  # what has failed by now is of no interest any longer
+            region.failing.errors = region.errors = []
             return 0
         return self.stop_region(region)
 
