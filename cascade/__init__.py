@@ -6,12 +6,14 @@ The public names, and the place of each:
     lazy                        a lazy result, for type checkers       cascade/expressions/lazy.py
     Router, SKIPPED             branching                              cascade/expressions/router.py
     sequence, pipeline          order                                  cascade/expressions/order.py
+    recover, fallback, race ... failures as values                     cascade/expressions/recovery.py
     const                       constants of maps                      cascade/_core/expr/map_inputs.pyx
     Param, Env, cli             inputs from outside                    cascade/expressions/inputs.py
     resource, inject, Inject    resources                              cascade/resources/
     cached, ResultCache         cached results                         cascade/cache/
     EventLog, EventConsole      events                                 cascade/events/
     run, Engine, Run            evaluation                             cascade/engine/
+    current, CurrentCall        the call that code is a part of        cascade/engine/current.py
     Population, Restart         many runs at once                      cascade/engine/population.py
     wait, Channel, Received     waiting and messages                   cascade/messaging/, cascade/_core/run/mailbox.pyx
     Clock, VirtualLoop          real and virtual time                  cascade/_core/time/, cascade/clock/
@@ -30,6 +32,7 @@ import cascade._support.loading  # isort: split  # noqa: F401
 from cascade._core.expr.builtin_nodes import SKIPPED, inject
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.map_inputs import Const as const
+from cascade._core.expr.outcome import Outcome
 from cascade._core.expr.task import Task, task
 from cascade._core.run.choice import select
 from cascade._core.run.mailbox import Received, wait
@@ -51,6 +54,8 @@ from cascade.exceptions import (
     PolicyError,
     ResourceError,
     RouteError,
+    RunDeadlineError,
+    RunLimitError,
     StructureError,
     TargetError,
     TaskArgumentError,
@@ -64,6 +69,7 @@ from cascade.exceptions import (
 from cascade.expressions.gather import gather
 from cascade.expressions.lazy import lazy
 from cascade.expressions.order import pipeline, sequence
+from cascade.expressions.recovery import fallback, outcome, race, recover, scope
 from cascade.expressions.router import Router
 
 if TYPE_CHECKING:
@@ -76,6 +82,7 @@ if TYPE_CHECKING:
     from cascade.command_line.program import cli
     from cascade.durable.memory import MemoryState
     from cascade.durable.protocol import StateBackend
+    from cascade.engine.current import CurrentCall, RunIdentity, current
     from cascade.engine.engine import Engine
     from cascade.engine.population import Population, PopulationCounts, Restart
     from cascade.engine.run import Run
@@ -99,6 +106,7 @@ _LATER = {
     "CacheStore": "cascade.cache.protocol",
     "Channel": "cascade.messaging.channel",
     "Connector": "cascade.messaging.protocol",
+    "CurrentCall": "cascade.engine.current",
     "DiskStore": "cascade.cache.sqlite_store",
     "DryRun": "cascade.inspect.dry_run",
     "Engine": "cascade.engine.engine",
@@ -119,6 +127,7 @@ _LATER = {
     "Restart": "cascade.engine.population",
     "ResultCache": "cascade.cache.policy",
     "Run": "cascade.engine.run",
+    "RunIdentity": "cascade.engine.current",
     "Shape": "cascade.inspect.json_document",
     "Solver": "cascade.graph.solver",
     "StateBackend": "cascade.durable.protocol",
@@ -127,6 +136,7 @@ _LATER = {
     "VirtualLoop": "cascade.clock.virtual_loop",
     "cached": "cascade.cache.policy",
     "cli": "cascade.command_line.program",
+    "current": "cascade.engine.current",
     "dry_run": "cascade.inspect.dry_run",
     "explain": "cascade.inspect.api",
     "from_json": "cascade.inspect.json_document",
@@ -153,6 +163,7 @@ __all__ = [
     "ChannelFullError",
     "Clock",
     "Connector",
+    "CurrentCall",
     "DeadlockError",
     "DiskStore",
     "DryRun",
@@ -175,6 +186,7 @@ __all__ = [
     "MapError",
     "MemoryState",
     "MemoryStore",
+    "Outcome",
     "Param",
     "Picture",
     "PolicyError",
@@ -187,6 +199,9 @@ __all__ = [
     "RouteError",
     "Router",
     "Run",
+    "RunDeadlineError",
+    "RunIdentity",
+    "RunLimitError",
     "Shape",
     "Solver",
     "StateBackend",
@@ -206,16 +221,22 @@ __all__ = [
     "cached",
     "cli",
     "const",
+    "current",
     "dry_run",
     "explain",
+    "fallback",
     "from_json",
     "gather",
     "inject",
     "lazy",
+    "outcome",
     "pipeline",
     "preload",
+    "race",
+    "recover",
     "resource",
     "run",
+    "scope",
     "select",
     "sequence",
     "structural_hash",

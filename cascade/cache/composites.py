@@ -237,7 +237,9 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     Task: _task,
     ContextVar: _context_variable,
     LazyResult: _lazy,
-    Retry: _named(b"Retry", "max_attempts", "delay", "backoff", "max_delay", "jitter", "on", "give_up_on"),
+    Retry: _named(
+        b"Retry", "max_attempts", "delay", "backoff", "max_delay", "jitter", "on", "give_up_on", "max_elapsed"
+    ),
     Timeout: _named(b"Timeout", "seconds", "total"),
 }
 

@@ -114,6 +114,8 @@ class Run(Evaluation, Generic[R_co]):
             return "tearing down its resources"
         awaits = self._awaits()
         if not awaits:
+            if self._extras is not None and self._extras.beginning is not None:
+                return "waiting to be started again"
             return self.state
         waits = _listed([_describe_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
         return f"stopping: {waits}" if self._stopping else waits
@@ -287,6 +289,13 @@ class Run(Evaluation, Generic[R_co]):
         self._extras.permits.discard((frame, at))
         return True
 
+    def _forget_permits(self, frames: set[int], root: int, doomed: bytearray | None) -> None:
+        """Drop the permits of frames that were stopped, and of nodes of the frame above them."""
+        permits = set() if self._extras is None or self._extras.permits is None else self._extras.permits
+        for frame, at in [*permits]:
+            if frame in frames or (frame == root and (doomed is None or doomed[at])):
+                permits.discard((frame, at))
+
     def _failure(self) -> BaseException | None:
         """Return the exception with which it has ended; None: it has a value."""
         if self._errors:
@@ -304,6 +313,9 @@ class Run(Evaluation, Generic[R_co]):
         try:
             if self._extras is not None:
                 self._fail_leaders()
+                for timer in (self._extras.deadline, self._extras.beginning):
+                    if timer is not None:
+                        timer.cancel()
             services = self._host.services
             if services.recorder is not None:
                 services.recorder.run_finished(self)

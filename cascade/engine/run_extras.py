@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cascade.cache.single_flight import Leader
+    from cascade.clock.timers import Handle
     from cascade.engine.unretrieved import UnretrievedFailures
     from cascade.resources.scope import Scope
 
@@ -24,10 +25,22 @@ class RunExtras:
         leaders: cached calls whose result is the value of an expression of this run, once that is evaluated.
         permits: (frame, place) of nodes that the limits have admitted and that will start at once.
         unretrieved: that of the population in which the run has failed.
+        deadline: the timer that fails the run.
+        beginning: the timer that begins it.
         started_at: nanoseconds on the engine's clock, if an event needs it.
     """
 
-    __slots__ = ("inputs", "leaders", "params", "permits", "scope", "started_at", "unretrieved")
+    __slots__ = (
+        "beginning",
+        "deadline",
+        "inputs",
+        "leaders",
+        "params",
+        "permits",
+        "scope",
+        "started_at",
+        "unretrieved",
+    )
 
     def __init__(self) -> None:
         self.params: Mapping[str, Any] | None = None
@@ -36,4 +49,6 @@ class RunExtras:
         self.leaders: dict[Leader, None] | None = None
         self.permits: set[tuple[int, int]] | None = None
         self.unretrieved: UnretrievedFailures | None = None
+        self.deadline: Handle | None = None
+        self.beginning: Handle | None = None
         self.started_at: int | None = None

@@ -21,15 +21,41 @@ R = TypeVar("R")
 
 
 @overload
-def run(target: LazyResult[R], *, params: Mapping[str, Any] | None = None, engine: Engine | None = None) -> R: ...
+def run(
+    target: LazyResult[R],
+    *,
+    params: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+    max_iterations: int | None = None,
+    deadline: float | None = None,
+) -> R: ...
 @overload
 def run(
-    target: Sequence[LazyResult[R]], *, params: Mapping[str, Any] | None = None, engine: Engine | None = None
+    target: Sequence[LazyResult[R]],
+    *,
+    params: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+    max_iterations: int | None = None,
+    deadline: float | None = None,
 ) -> list[R]: ...
 @overload
-def run(target: R, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None) -> R: ...
+def run(
+    target: R,
+    *,
+    params: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+    max_iterations: int | None = None,
+    deadline: float | None = None,
+) -> R: ...
 @public
-def run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None) -> Any:
+def run(
+    target: Any,
+    *,
+    params: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+    max_iterations: int | None = None,
+    deadline: float | None = None,
+) -> Any:
     """Run a target in a new event loop and return its value.
 
     Ctrl-C in the main thread cancels the run, and `KeyboardInterrupt` is raised when it has ended; a second Ctrl-C
@@ -39,6 +65,8 @@ def run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine 
         target: a lazy result, or a list or tuple of them, whose value is the list of their values.
         params: values for the `Param`s of the target, by name.
         engine: the engine to use; None: a new one for this call, with templates that all such calls share.
+        max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
+        deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
 
     Returns:
         The value of the target.
@@ -49,6 +77,7 @@ def run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine 
         TargetError: ``target`` is not a target.
         EngineStateError: an event loop is running in this thread: use ``await engine.run(target)`` there; or the engine
             is in use on another event loop.
+        RunLimitError, RunDeadlineError: the run has reached a bound.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -68,7 +97,8 @@ def run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine 
         Interrupts() as interrupts,
         asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner,
     ):
-        runner.run(interrupts.watch(_run(wanted, params, engine, value, failure)))
+        bounds = {"max_iterations": max_iterations, "deadline": deadline}
+        runner.run(interrupts.watch(_run(wanted, {"params": params, **bounds}, engine, value, failure)))
     if failure:
         raise failure.pop()
     return value[0]
@@ -85,7 +115,7 @@ def in_event_loop() -> bool:
 
 async def _run(
     target: LazyResult,
-    params: Mapping[str, Any] | None,
+    options: dict[str, Any],
     engine: Engine | None,
     value: list[Any],
     failure: list[BaseException],
@@ -93,20 +123,20 @@ async def _run(
     # The outcome goes into these lists, not into the asyncio task: at its end asyncio formats the repr of the task with
     # its result, which may be large, or run code of the user.
     try:
-        value.append(await _evaluate(target, params, engine))
+        value.append(await _evaluate(target, options, engine))
     except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):  # handled by asyncio
         raise
     except BaseException as error:
         failure.append(error)
 
 
-async def _evaluate(target: LazyResult, params: Mapping[str, Any] | None, engine: Engine | None) -> Any:
+async def _evaluate(target: LazyResult, options: dict[str, Any], engine: Engine | None) -> Any:
     if engine is None:
         async with Engine(templates=default_templates) as own:
-            return await own.run(target, params=params)
+            return await own.run(target, **options)
     engine._driver.bind()
     try:
-        value = await engine.run(target, params=params)
+        value = await engine.run(target, **options)
     except BaseException as error:
         engine._driver.raise_or_report((await engine._driver.release())[1], error)
         raise

@@ -2,8 +2,8 @@
 
     Event
     ├── RunEvent        RunStarted, RunFinished, TailCall
-    ├── NodeEvent       NodeStarted, NodeFinished, NodeFailed, NodeRetrying, NodeSkipped, NodeBlocked, NodeUnblocked,
-    │                   CacheHit
+    ├── NodeEvent       NodeStarted, NodeFinished, NodeFailed, NodeCaught, NodeRetrying, NodeSkipped, NodeBlocked,
+    │                   NodeUnblocked, CacheHit
     ├── ResourceEvent   ResourceAcquired, ResourceReleased
     ├── TemplateEvent   TemplateBuilt, TemplateLoaded, TemplateEvicted
     └── TaskDemoted
@@ -26,6 +26,7 @@ __all__ = [
     "CacheHit",
     "Event",
     "NodeBlocked",
+    "NodeCaught",
     "NodeEvent",
     "NodeFailed",
     "NodeFinished",
@@ -157,6 +158,17 @@ class NodeFinished(NodeEvent, frozen=True, kw_only=True):
 @public_in("cascade.events")
 class NodeFailed(NodeEvent, frozen=True, kw_only=True):
     """The task of a node has raised, and is not retried.
+
+    Attributes:
+        error: the exception, as "Type: message".
+    """
+
+    error: str
+
+
+@public_in("cascade.events")
+class NodeCaught(NodeEvent, frozen=True, kw_only=True):
+    """The task of a node has raised, and the expression goes on with something else: a `recover`, a race, a retry.
 
     Attributes:
         error: the exception, as "Type: message".
@@ -318,6 +330,7 @@ EVENTS: tuple[type[Event], ...] = (
     NodeStarted,
     NodeFinished,
     NodeFailed,
+    NodeCaught,
     NodeRetrying,
     NodeSkipped,
     NodeBlocked,

@@ -18,6 +18,9 @@ EdgeStyle: TypeAlias = Literal["data", "route", "condition", "after", "tail"]
 CALL_POLICIES = frozenset({"retry", "timeout", "cache", "constraints"})
 """The roles of the policies of calls of tasks."""
 
+MOST_OPERANDS = 1 << 27
+"""More operands than a key can say."""
+
 POLICIES = CALL_POLICIES | {"concurrency"}
 """The roles of all policies, which a map may have."""
 
@@ -108,6 +111,17 @@ _ROWS = (
     NodeKind(_core["targets"], word="targets", phrase="the list of targets", shape="container"),
     NodeKind(_core["send"], (2, 2)),
     NodeKind(_core["select"], (2, 2)),
+    NodeKind(_core["recover"], (3, 3), word="recover", shape="condition"),
+    NodeKind(
+        _core["fallback"],
+        (3, 3),
+        parts=(Part("expression", "", "data"), Part("fallback", ".fallback", "route")),
+        word="fallback",
+        shape="condition",
+    ),
+    NodeKind(_core["outcome"], (1, 1), word="outcome", shape="condition"),
+    NodeKind(_core["scope"], (1, 1), policies=CALL_POLICIES, word="scope", shape="condition"),
+    NodeKind(_core["race"], (1, MOST_OPERANDS), word="race", shape="condition"),
 )
 
 KINDS = {row.core.name: row for row in _ROWS}

@@ -60,12 +60,24 @@ def amount(value: Any) -> str:
 def _retry(retry: Retry) -> str:
     parts = [f"{retry.max_attempts} attempt{'' if retry.max_attempts == 1 else 's'}"]
     if retry.delay:
-        parts += [f"delay {retry.delay:g} s", f"backoff {retry.backoff:g}"]
+        if isinstance(retry.delay, float):
+            parts += [f"delay {retry.delay:g} s", f"backoff {retry.backoff:g}"]
+        else:
+            parts.append(f"delay by {_name(retry.delay)}")
         if retry.max_delay is not None:
             parts.append(f"at most {retry.max_delay:g} s")
         if retry.jitter is not None:
             parts.append(f"{retry.jitter} jitter")
+    if retry.max_elapsed is not None:
+        parts.append(f"within {retry.max_elapsed:g} s")
     for word, kinds in (("on", retry.on), ("not on", retry.give_up_on)):
-        if kinds and kinds != (Exception,):
-            parts.append(f"{word} {' or '.join(printable(kind.__name__) for kind in kinds)}")
+        if not isinstance(kinds, tuple):
+            parts.append(f"{word} {_name(kinds)}")
+        elif kinds and kinds != (Exception,):
+            parts.append(f"{word} {' or '.join(map(_name, kinds))}")
     return ", ".join(parts)
+
+
+def _name(value: object) -> str:
+    """Return the name of a class or function, as it can be shown."""
+    return printable(str(getattr(value, "__name__", type(value).__name__)))

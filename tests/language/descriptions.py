@@ -19,7 +19,7 @@ PARAMS = {"n": 3, "word": "given", "flag": True}
 
 DEFAULT = "by default"
 RESOURCES = {"db": "the database", "bus": "the bus"}
-LIMITS = {"gpu": 1, "mem": 3}
+LIMITS = {"gpu": 1, "mem": 3, "hall": 1000}
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +149,64 @@ class Resource:
 
 
 @dataclass(frozen=True, eq=False)
+class Recover:
+    """A node, or what a handler gives for its failure.
+
+    `task` is the handler; `plain`: its function is handed in, not the task. `on`: exception types, or a predicate.
+    """
+
+    value: Node
+    task: TaskSpec
+    on: object = Exception
+    plain: bool = False
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fallback:
+    """A node, or another one in place of its failure."""
+
+    value: Node
+    other: Node
+    on: object = Exception
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of a node, as a value."""
+
+    value: Node
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Race:
+    """The first of several nodes that has a value."""
+
+    arms: tuple[Node, ...]
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """A node with all that is beneath it, as one unit."""
+
+    value: Node
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+    @property
+    def governed(self) -> bool:
+        """Tell whether it has policies: an attempt is evaluated for itself then."""
+        return any(extra.role != "after" for extra in self.extras)
+
+
+@dataclass(frozen=True, eq=False)
 class Sequence:
     """Nodes one after another."""
 
@@ -184,7 +242,23 @@ class Pipeline:
         return self.calls[-1]
 
 
-Node = Literal | Call | Box | Router | Guard | Map | Input | Resource | Sequence | Pipeline
+Node = (
+    Literal
+    | Call
+    | Box
+    | Router
+    | Guard
+    | Map
+    | Input
+    | Resource
+    | Recover
+    | Fallback
+    | Outcome
+    | Race
+    | Scope
+    | Sequence
+    | Pipeline
+)
 
 
 def is_node(value: object) -> bool:
@@ -204,18 +278,23 @@ def is_lazy(node: object) -> bool:
     return is_node(node) and not isinstance(node, Literal) and not (isinstance(node, Box) and node.kind not in CALLED)
 
 
-def takes_policies(node: Node) -> bool:
-    """Tell whether it is a call that can be given policies, or stands for one."""
+def under_conditions(node: Node) -> Node:
+    """Give the node under all conditions, which is the one that modifiers are about."""
     node = meant(node)
-    return takes_policies(node.node) if isinstance(node, Guard) else isinstance(node, Call | Map)
+    while isinstance(node, Guard):
+        node = meant(node.node)
+    return node
+
+
+def is_call(node: Node) -> bool:
+    """Tell whether policies that it is given are those of a call, or of a scope that it is: no scope is made for it."""
+    return isinstance(under_conditions(node), Call | Scope)
 
 
 def takes_timeouts(node: Node) -> bool:
-    """Tell whether it is a call that can be given up: one that never holds up the event loop."""
-    node = meant(node)
-    if isinstance(node, Guard):
-        return takes_timeouts(node.node)
-    return isinstance(node, Call | Map) and node.task.kind not in ("inline", "coroutine")
+    """Tell whether it can be given up: it is no call that holds up the event loop."""
+    node = under_conditions(node)
+    return not isinstance(node, Call) or node.task.kind not in ("inline", "coroutine")
 
 
 def derive(node: Node, extra: Extra) -> Node:
@@ -223,6 +302,8 @@ def derive(node: Node, extra: Extra) -> Node:
     meaning = meant(node)
     if isinstance(meaning, Guard):
         return replace(meaning, node=derive(meaning.node, extra), base=(node, extra))
+    if extra.role != "after" and not is_call(meaning):
+        return Scope(meaning, (extra,), base=(node, extra))
     extras = list(meaning.extras)
     roles = [given.role for given in extras]
     if extra.role == "after" or extra.role not in roles:
@@ -262,7 +343,9 @@ def strict(node: Node) -> list[Node]:
             found = [node.condition]
         case Map():
             found = [inputs[name] for inputs in (node.zipped, node.consts) for name in sorted(inputs)]
-        case _:
+        case Recover() | Fallback() | Outcome():
+            found = [node.value]
+        case _:  # races and scopes begin before what they take
             found = []
     return [meant(one) for one in (*found, *extras)]
 
@@ -274,7 +357,26 @@ def children(node: Node) -> list[Node]:
         found[1:1] = map(meant, (*node.routes, *(() if node.default is None else (node.default,))))
     if isinstance(node, Guard):
         found += map(meant, (node.node, *(() if node.otherwise is None else (node.otherwise,))))
+    if isinstance(node, Fallback):
+        found.insert(1, meant(node.other))
+    if isinstance(node, Race):
+        found[:0] = map(meant, node.arms)
+    if isinstance(node, Scope):
+        found.insert(0, meant(node.value))
     return found
+
+
+def holds_lazy(node: Node) -> bool:
+    """Tell whether a lazy result is inside, at any depth."""
+    todo, seen = [node], set()
+    while todo:
+        node = todo.pop()
+        if is_lazy(node):
+            return True
+        if node not in seen:
+            seen.add(node)
+            todo.extend(children(node))
+    return False
 
 
 def drive(generator: Generator) -> object:
@@ -332,7 +434,7 @@ class Places:
         for node in self.numbers:
             self._origins.setdefault(origin(node), len(self._origins))
 
-    def of(self, node: Call | Map) -> int:
+    def of(self, node: Call | Map | Recover) -> int:
         """Give the place of a node, different for every node of every expression of a run."""
         if node.task.group is not None:
             return hash(("group", node.task.group))

@@ -16,22 +16,28 @@ from language.descriptions import (
     Box,
     Call,
     Extra,
+    Fallback,
     Guard,
     Input,
     Literal,
     Map,
     Node,
+    Outcome,
     Pipeline,
     Places,
+    Race,
+    Recover,
     Resource,
     Router,
+    Scope,
     Sequence,
     TaskSpec,
     drive,
     is_lazy,
     is_node,
 )
-from language.oracle import Journal, arguments, assemble, cache_key, entry, perform
+from language.oracle import Journal, arguments, assemble, cache_key, entry, perform, scope_key
+from support.values import failure
 
 JOURNAL: contextvars.ContextVar[Journal] = contextvars.ContextVar("JOURNAL")
 
@@ -45,7 +51,9 @@ class Remember:
         self._group = group
 
     def key(self, task: cs.Task, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
-        """Give the key of a call. What stands for a resource there is as good as the resource."""
+        """Give the key of a call, or of a scope. What stands for a resource there is as good as the resource."""
+        if task.name == "scope":
+            return scope_key(self._group)
         given = {name: _worth(value) for name, value in kwargs.items()}
         return cache_key(self._group, tuple(map(_worth, args)), given)
 
@@ -84,7 +92,10 @@ def _built(node: Node, memo: dict[Node, object], places: Places, journal: Journa
     made: list[object] = []
     for part in _parts(node):
         made.append((yield _built(part, memo, places, journal)))
-    if isinstance(node, Call | Map):
+    if isinstance(node, Recover):
+        task = make_task(node.task, places.of(node), journal, handles=True)
+        memo[node] = cs.recover(made[0], task.fn if node.plain else task, on=node.on)
+    elif isinstance(node, Call | Map):
         task = make_task(node.task, places.of(node), journal)
         for extra in node.extras:
             task = modify(task, extra, (yield _operand(extra, memo, places, journal)), journal)
@@ -108,8 +119,12 @@ def _parts(node: Node) -> list[Node]:
             return [node.condition, node.node, *([] if node.otherwise is None else [node.otherwise])]
         case Map():
             return [inputs[name] for inputs in (node.zipped, node.consts) for name in sorted(inputs)]
-        case Pipeline():
+        case Pipeline() | Recover() | Outcome() | Scope():
             return [node.value]
+        case Fallback():
+            return [node.value, node.other]
+        case Race():
+            return list(node.arms)
         case Box() | Sequence():
             return list(node.items)
     return []
@@ -131,6 +146,14 @@ def _made(node: Node, made: list[object]) -> object:
             return cs.inject(node.name)
         case Sequence():
             return cs.sequence(made)
+        case Fallback():
+            return cs.fallback(*made, on=node.on)
+        case Outcome():
+            return cs.outcome(made[0])
+        case Race():
+            return cs.race(*made)
+        case Scope():
+            return cs.scope(made[0])
     raise AssertionError(node)
 
 
@@ -168,22 +191,31 @@ def modify(made: object, extra: Extra, operand: object, journal: Journal) -> obj
 _MADE: weakref.WeakKeyDictionary[TaskSpec, dict[int, cs.Task]] = weakref.WeakKeyDictionary()
 
 
-def make_task(spec: TaskSpec, place: int, journal: Journal) -> cs.Task:
-    """Make the task of a spec, or give the one made before where the spec is not fresh."""
+def make_task(spec: TaskSpec, place: int, journal: Journal, *, handles: bool = False) -> cs.Task:
+    """Make the task of a spec, or give the one made before where the spec is not fresh.
+
+    Args:
+        spec: of the task.
+        place: of its calls.
+        journal: that they are recorded in.
+        handles: whether it is called with an exception, of which it takes what `failure` gives.
+    """
     if spec.fresh:
-        return _task(spec, place, lambda: journal)
+        return _task(spec, place, lambda: journal, handles)
     made = _MADE.setdefault(spec, {})
     if place not in made:
         # The spec is held weakly, or the entry would keep its own key alive.
-        made[place] = _task(weakref.proxy(spec), place, JOURNAL.get)
+        made[place] = _task(weakref.proxy(spec), place, JOURNAL.get, handles)
     return made[place]
 
 
-def _task(spec: TaskSpec, place: int, journals: Callable[[], Journal]) -> cs.Task:
+def _task(spec: TaskSpec, place: int, journals: Callable[[], Journal], handles: bool) -> cs.Task:
     kind = spec.kind
 
     def answer(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         journal = journals()
+        if handles:
+            args = (failure(args[0]),)
         result = perform(spec, journal.record(entry(place, spec, args, kwargs)), args, kwargs)
         return build(result, journal, place) if is_lazy(result) else result
 

@@ -7,15 +7,20 @@ from collections.abc import Generator
 from language.descriptions import (
     Box,
     Call,
+    Fallback,
     Guard,
     Input,
     Map,
     Node,
+    Outcome,
+    Race,
+    Recover,
     Resource,
     Router,
+    Scope,
     children,
     drive,
-    is_lazy,
+    holds_lazy,
     is_node,
     meant,
 )
@@ -25,19 +30,6 @@ from language.oracle import constant
 def shape(target: Node) -> object:
     """Give the structure of an expression as nested tuples: equal exactly where the structure key must be."""
     return drive(_shape(meant(target), {}))
-
-
-def holds_lazy(node: Node) -> bool:
-    """Tell whether a lazy result is inside, at any depth."""
-    todo, seen = [node], set()
-    while todo:
-        node = todo.pop()
-        if is_lazy(node):
-            return True
-        if node not in seen:
-            seen.add(node)
-            todo.extend(children(node))
-    return False
 
 
 def _shape(node: Node, numbers: dict[Node, int]) -> Generator:
@@ -79,6 +71,10 @@ def _symbol(node: Node) -> tuple[object, ...]:
             return "map", spec.name, kind, tuple(sorted(node.zipped)), tuple(sorted(node.consts)), bounded, _roles(node)
         case Guard():
             return ("guard", node.otherwise is not None)
+        case Recover() | Fallback() | Outcome() | Scope():
+            return type(node).__name__, _roles(node)
+        case Race():
+            return "race", len(node.arms), _roles(node)
         case Input() | Resource():
             return type(node).__name__, node.name, _roles(node)
         case Box():

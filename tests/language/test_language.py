@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cascade as cs
-from language.descriptions import CALLED, Box, Node, takes_policies
+from language.descriptions import Box, Guard, Node, is_call
 from language.oracle import Journal, evaluate
 from language.oracle_build import JOURNAL, build
 from language.oracle_shape import shape
-from language.programs import KINDS, Rules, programs
+from language.programs import KINDS, Rules, programs, towers
 from support.observation import (
     Observation,
     assert_exact,
@@ -187,13 +187,26 @@ def test_a_key_is_shared_exactly_if_the_shape_is_the_same(one: Node, two: Node) 
 
 
 @given(programs(EXACT))
-def test_policies_are_given_to_calls_alone(node: Node) -> None:
+def test_a_policy_on_what_is_no_call_is_that_of_a_scope(node: Node) -> None:
     lazy = build(node, Journal())
-    if takes_policies(node):
-        assert lazy.with_constraints(gpu=1).policies or lazy.task.name == "run_if"
-    elif lazy.task.name not in CALLED:
-        with pytest.raises(cs.PolicyError, match="must be given to a call of a task"):
-            lazy.with_constraints(gpu=1)
+    made = lazy.with_constraints(gpu=1)
+    if not isinstance(node, Guard):
+        assert made.policies == {"constraints": {"gpu": 1}} | (lazy.policies if is_call(node) else {})
+        assert (made.task is lazy.task) == is_call(node)
+        assert is_call(node) or made.task.name == "scope"
+
+
+@settings(max_examples=200)
+@given(towers(EXACT) | towers(FAILING))
+def test_scopes_with_policies_one_in_another(node: Node) -> None:
+    expected = evaluate(node)
+
+    async def main() -> None:
+        cold = equipped()
+        for engine in (cold, cold, WELL_TRAVELLED):
+            assert_exact(await observe(engine, node), expected)
+
+    asyncio.run(main())
 
 
 @settings(max_examples=120)

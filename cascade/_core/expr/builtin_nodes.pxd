@@ -6,6 +6,14 @@ cdef class Skip:
     cdef readonly Py_ssize_t number  # of the condition, in the graph
 
 
+cdef class Failed:
+    cdef list errors  # in the order in which they were raised; the first one is why the rest was stopped
+    cdef object group  # of them, once it was asked for; None: it was not
+    cdef dict verdicts  # by number of a node, whether that catches the first error, or what its predicate raised; None
+
+    cdef object error(self)
+
+
 cdef class Placeholder:
     cdef readonly str name
 

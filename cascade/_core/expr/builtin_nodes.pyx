@@ -2,8 +2,10 @@
 
 from weakref import WeakValueDictionary as _WeakValueDictionary
 
-from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.expr.task_spec cimport INJECT, ROUTER, TARGETS, Kind, kind_of
+from cascade._core.expr.lazy cimport LazyResult, scope_call
+from cascade._core.expr.task_spec cimport (
+    FALLBACK, INJECT, OUTCOME, RACE, RECOVER, ROUTER, TARGETS, Kind, kind_of,
+)
 from cascade._core.expr.task cimport Task, builtin_task, lazy_call
 
 
@@ -30,6 +32,18 @@ cdef class Skip:
     """The value of a skipped node, inside the engine: which condition was false."""
 
 
+cdef class Failed:
+    """The value of a node that has failed, inside the engine, where a node that may catch the failure needs it."""
+
+    cdef object error(self):
+        """The failure as one exception: an exception group if something failed as it was stopped because of it."""
+        if len(self.errors) == 1:
+            return self.errors[0]
+        if self.group is None:
+            self.group = BaseExceptionGroup("several tasks failed", self.errors)
+        return self.group
+
+
 cdef class Placeholder:
     """The value of the node of a resource of scope "call": its name. Each call that takes it sets it up."""
 
@@ -42,6 +56,10 @@ cdef class Placeholder:
 
 cdef Task _router = builtin_task("router", ROUTER)
 cdef Task _targets = builtin_task("targets", TARGETS)
+cdef Task _recover = builtin_task("recover", RECOVER)
+cdef Task _fallback = builtin_task("fallback", FALLBACK)
+cdef Task _outcome = builtin_task("outcome", OUTCOME)
+cdef Task _race = builtin_task("race", RACE)
 cdef object _named = _WeakValueDictionary()  # (kind, name) -> task: one for each resource, param and variable
 
 
@@ -87,6 +105,31 @@ def inject(name):
 def targets_call(targets):
     """Make the node whose value is the list of the values of several targets, `SKIPPED` for skipped ones."""
     return lazy_call(_targets, tuple(targets))
+
+
+def recover_call(value, handler, on):
+    """The node that calls a handler with the failure of a value. ``on``: exception types, a tuple, or a predicate."""
+    return lazy_call(_recover, (value, handler, on))
+
+
+def fallback_call(value, other, on):
+    """The node that takes another value in place of a failure; ``on`` as for `recover_call`."""
+    return lazy_call(_fallback, (value, other, on))
+
+
+def outcome_call(value):
+    """The node that gives the `Outcome` of a value."""
+    return lazy_call(_outcome, (value,))
+
+
+def scope_of(value):
+    """The node of an expression as one unit."""
+    return scope_call(value)
+
+
+def race_call(tuple values not None):
+    """The node that gives the first of several values."""
+    return lazy_call(_race, values)
 
 
 def injected_name(value):

@@ -25,8 +25,10 @@ cdef class LazyResult(Governable):
     cdef uint32_t node  # number in that traversal, in prefix order
     cdef bint open  # entered by that traversal and not left
     cdef bint tracked  # by the garbage collector
+    cdef bint sited  # made in debug mode: behind its arguments lies where it was written
 
 
+cdef object scope_task  # of scopes, likewise
 cdef object guard_task  # of conditions; expr/task.pyx supplies it
 
 cdef enum:
@@ -36,6 +38,12 @@ cdef PyObject* spare[SPARE]  # freed lazy results to be used again
 cdef Py_ssize_t spares
 cdef uint64_t serials  # lazy results made so far
 cdef PyObject* allocate(Py_ssize_t count) except NULL
+
+
+cdef inline void use(LazyResult lazy) noexcept:
+    """Note, for debug mode, that a lazy result is of use although it may never be evaluated itself."""
+    if lazy.traversal == 0:
+        lazy.traversal = <uint64_t>-1  # the number of no traversal
 
 
 cdef extern from "Python.h":
@@ -66,4 +74,6 @@ cdef inline PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count
     return made
 
 cdef LazyResult of_shape(object task, CallShape shape, list arguments)
+cdef LazyResult scope_call(object value)
+cdef LazyResult with_policy(LazyResult lazy, str role, object operand)
 cdef LazyResult with_role(LazyResult lazy, str role, object operand)

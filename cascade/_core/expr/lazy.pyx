@@ -9,14 +9,17 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
+from cascade._core.expr cimport debug
 from cascade._core.public cimport name_type
-from cascade._core.expr.policy cimport Governable, check_cached, check_timed
+from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, check_cached, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
-from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, kind_of, takes_policies
+from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
+
+from os import environ as _environ
 
 from cascade._core.fork import in_child as _in_child
 
-from cascade.exceptions import PolicyError
+from cascade.exceptions import EngineStateError, PolicyError
 
 cdef extern from "Python.h":
     ctypedef int (*visitproc)(PyObject*, void*) noexcept
@@ -44,9 +47,15 @@ cdef extern from "Python.h":
     unsigned long Py_TPFLAGS_HAVE_GC
     unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
     void PyType_Modified(PyTypeObject*)
+    void PyErr_Fetch(PyObject**, PyObject**, PyObject**) noexcept
+    void PyErr_Restore(PyObject*, PyObject*, PyObject*) noexcept
+    void PyErr_SetObject(PyObject*, PyObject*) noexcept
+    void PyErr_WriteUnraisable(PyObject*) noexcept
 
 cdef object _nothing = object()
+cdef object _awaiting = None  # supplied by the engine
 cdef object guard_task = None
+cdef object scope_task = None
 
 
 @cython.final
@@ -88,7 +97,10 @@ cdef class LazyResult(Governable):
         """The policies of the call, a dict by role, such as "retry". Predecessors are not included."""
         cdef CallShape shape = <CallShape>self.shape
         cdef Py_ssize_t i, first = self.count - len(shape.roles)
-        return {role: <object>self.arguments[first + i] for i, role in enumerate(shape.roles) if role != "after"}
+        found = {role: <object>self.arguments[first + i] for i, role in enumerate(shape.roles) if role != "after"}
+        if type(found.get("cache")) is ScopeCache:
+            found["cache"] = found["cache"].policy
+        return found
 
     def run_if(self, condition, *, otherwise=_nothing):
         """Put this node under a condition, which is evaluated first.
@@ -141,8 +153,16 @@ cdef class LazyResult(Governable):
             made = with_role(made, "after", predecessor)
         return made
 
+    def __await__(self):
+        if _awaiting is None:
+            raise EngineStateError(
+                f"a lazy result can be awaited inside an async task only; {(<CallShape>self.shape).task[1]}(...) was "
+                f"awaited outside: use `await engine.run(...)`, or cs.run"
+            )
+        return _awaiting(self)
+
     def _with(self, role, operand):
-        return with_role(self, role, operand)
+        return with_policy(self, role, operand)
 
     @classmethod
     def __class_getitem__(cls, value):
@@ -159,12 +179,58 @@ cdef class LazyResult(Governable):
         operands = [<object>self.arguments[i] for i in range(self.count)]
         return <object>self.task, (shape.task, shape.positional, shape.names, shape.roles), operands
 
+    @property
+    def _site(self):
+        """Where it was written, in debug mode: (file name, line); None: that is not known."""
+        return <object>self.arguments[self.count] if self.sited else None
+
+    @property
+    def _mark(self):
+        """The number of the last traversal that has visited it, and its number in prefix order there."""
+        return self.traversal, self.node
+
+    @property
+    def _serial(self):
+        """The number of lazy results that were made before it, and itself."""
+        return self.serial
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        # It is immutable, and it is one node wherever it is reached: a copy would be another node.
+        return self
+
+    def __reduce__(self):
+        from cascade._core.expr.pickling import reduce_lazy
+
+        use(self)
+        return reduce_lazy(self)
+
+    @staticmethod
+    def _unpickled(*parts):
+        """Return the lazy result that was pickled; in this class, so that pickles name no private module."""
+        from cascade._core.expr.pickling import restore_lazy
+
+        return restore_lazy(*parts)
+
+    @staticmethod
+    def _policy(kind, *arguments):
+        """Return the policy that was pickled."""
+        return (Retry if kind == "retry" else Timeout)(*arguments)
+
     def __bool__(self):
         name = (<CallShape>self.shape).task[1]
         raise TypeError(f"a lazy result has no truth value before it has run; {name}(...) was used as a condition")
 
     def __repr__(self):
         return _describe(self, 3)
+
+
+def awaited_by(function):
+    """Have ``function`` make the iterator with which a lazy result is awaited: the core knows no asyncio."""
+    global _awaiting
+    _awaiting = function
 
 
 cdef str _describe(object value, int depth):
@@ -188,12 +254,30 @@ cdef str _describe(object value, int depth):
 
 
 cdef LazyResult with_role(LazyResult lazy, str role, object operand):
-    """The same call with an operand for this role: one more, or in place of the one that it has."""
+    """The same call with one thing more beside its arguments, or with another one in place of that it has."""
+    return _under_conditions(lazy, role, operand, False)
+
+
+cdef LazyResult with_policy(LazyResult lazy, str role, object operand):
+    """The same node with a policy: a call, or, where no single call is meant, the expression as one unit, in a scope.
+
+    The policies among a map's own roles are those of its items, and come from its task.
+    """
+    return _under_conditions(lazy, role, operand, True)
+
+
+cdef LazyResult _under_conditions(LazyResult lazy, str role, object operand, bint as_unit):
+    """The node under all conditions is meant, as these are evaluated first."""
     cdef list conditions = []
     cdef Py_ssize_t i
-    while kind_of((<CallShape>lazy.shape).task[2]) == GUARD:  # the role is for the node under all its conditions
+    cdef int kind = kind_of((<CallShape>lazy.shape).task[2])
+    while kind == GUARD:
+        use(lazy)
         conditions.append([<object>lazy.arguments[i] for i in range(lazy.count)])
         lazy = <LazyResult>lazy.arguments[1]
+        kind = kind_of((<CallShape>lazy.shape).task[2])
+    if as_unit and kind != SCOPE and (not calls_function(kind) or _gathers(lazy)):
+        lazy = scope_call(lazy)
     lazy = _with_role(lazy, role, operand)
     while conditions:
         arguments = conditions.pop()
@@ -202,17 +286,32 @@ cdef LazyResult with_role(LazyResult lazy, str role, object operand):
     return lazy
 
 
+cdef inline bint _gathers(LazyResult lazy) except -1:
+    """Whether a call only makes a list of values: there is nothing to repeat or to give up about it."""
+    cdef tuple identity = (<CallShape>lazy.shape).task
+    return identity[1] == "gather" and identity[0] == "cascade"
+
+
+cdef LazyResult scope_call(object value):
+    """The node of an expression as one unit."""
+    return of_shape(scope_task, call_shape(("cascade", "scope", KINDS[SCOPE], MODES[INLINE], ()), 1, ()), [value])
+
+
 cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
     """The same for a node that is not a condition."""
     cdef CallShape shape = <CallShape>lazy.shape
     cdef str kind = shape.task[2]
     cdef Py_ssize_t i, place = lazy.count
+    use(lazy)
     if role != "after":
         if not takes_policies(kind_of(kind)):
             raise PolicyError(f"a {role} policy must be given to a call of a task, got a node of kind {kind!r}")
         if role == "cache":
-            check_cached(operand, <object>lazy.task)
-        elif role == "timeout":
+            if kind_of(kind) == SCOPE:
+                operand = ScopeCache(operand, <object>lazy.arguments[0])
+            else:
+                check_cached(operand, <object>lazy.task)
+        elif role == "timeout" and kind_of(kind) != SCOPE:
             check_timed(<object>lazy.task)
         if role in shape.roles:
             place = lazy.count - len(shape.roles) + shape.roles.index(role)
@@ -241,6 +340,20 @@ cdef LazyResult _guarded(list arguments):
     """A node under a condition: [condition, node] or [condition, node, otherwise]."""
     identity = ("cascade", "run_if", KINDS[GUARD], MODES[INLINE], ())
     return of_shape(guard_task, call_shape(identity, len(arguments), ()), arguments)
+
+
+def restored_node(task, str kind, list operands, tuple names=()):
+    """Make a node of a kind that calls no function, or a map: for unpickling, which has checked its operands."""
+    module, qualname, _, mode, injected = task._content()[0]
+    cdef CallShape shape = call_shape((module, qualname, kind, mode, injected), len(operands) - len(names), names, ())
+    return of_shape(task, shape, operands)
+
+
+def with_policies_of(LazyResult lazy not None, tuple roles, list operands):
+    """Make the same node with what it had beside its arguments."""
+    for role, operand in zip(roles, operands):
+        lazy = _with_role(lazy, role, operand)
+    return lazy
 
 
 cdef LazyResult of_shape(object task, CallShape shape, list arguments):
@@ -298,6 +411,8 @@ cdef PyObject* allocate(Py_ssize_t count) except NULL:
     global spares
     cdef PyObject* made
     cdef PyObject** room = NULL
+    if debug.active:
+        return allocate_sited(count)
     if count > NEAR:
         room = <PyObject**>PyMem_Malloc(count * sizeof(PyObject*))
         if room is NULL:
@@ -310,7 +425,25 @@ cdef PyObject* allocate(Py_ssize_t count) except NULL:
         if made is NULL:
             PyMem_Free(room)
             raise MemoryError()
+        (<LazyResult>made).sited = False
     (<LazyResult>made).arguments = &(<LazyResult>made).near[0] if room is NULL else room
+    return made
+
+
+cdef PyObject* allocate_sited(Py_ssize_t count) except NULL:
+    """The same in debug mode, with room for where it is written: the caller never finds memory to be used again."""
+    cdef PyObject* where = debug.site()
+    cdef PyObject* made
+    cdef PyObject** room = <PyObject**>PyMem_Malloc((count + 1) * sizeof(PyObject*))
+    if room is NULL:
+        raise MemoryError()
+    made = CASCADE_NEW_LAZY(<PyTypeObject*>LazyResult)
+    if made is NULL:
+        PyMem_Free(room)
+        raise MemoryError()
+    room[count] = where
+    (<LazyResult>made).arguments = room
+    (<LazyResult>made).sited = where is not NULL
     return made
 
 
@@ -445,6 +578,65 @@ cdef int _traverse(PyObject* object, visitproc visit, void* arg) noexcept:
     return visit((<LazyResult>object).task, arg)
 
 
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define CASCADE_THREAD_LOCAL __declspec(thread)
+    #else
+    #define CASCADE_THREAD_LOCAL __thread
+    #endif
+    static CASCADE_THREAD_LOCAL int cascade_dropping = 0;
+    #define cascade_drop(what) (cascade_dropping = (what))
+    """
+    int cascade_dropping  # whether a lazy result that was never evaluated is being freed in this thread
+    void cascade_drop(int) noexcept
+
+
+cdef void _bury_in_debug_mode(PyObject* dead) noexcept:
+    """Free a lazy result, after a warning if it was never evaluated: one for it and all that dies with it."""
+    global spares
+    cdef uint64_t traversal = (<LazyResult>dead).traversal
+    cdef int dropping = cascade_dropping
+    cdef PyObject* where = (<LazyResult>dead).arguments[(<LazyResult>dead).count] if (<LazyResult>dead).sited else NULL
+    cdef PyObject* kind
+    cdef PyObject* value
+    cdef PyObject* traceback
+    if (<LazyResult>dead).tracked:  # code runs now, and the collector may: it must not find an object that is gone
+        PyObject_GC_UnTrack(dead)
+        (<LazyResult>dead).tracked = False
+    if traversal == 0 and not dropping:
+        PyErr_Fetch(&kind, &value, &traceback)
+        _tell(<object>(<LazyResult>dead).task, where)
+        PyErr_Restore(kind, value, traceback)
+    if traversal == 0 or traversal == <uint64_t>-1:
+        cascade_drop(1)
+    _bury(dead)
+    cascade_drop(dropping)
+    while spares:  # so that each new one is allocated
+        spares -= 1
+        PyObject_GC_Del(spare[spares])
+
+
+cdef void _tell(object task, PyObject* where) noexcept:
+    """Warn. Nothing could catch a warning that is an error: it goes to `sys.unraisablehook`."""
+    try:
+        debug.tell(task, where)
+    except BaseException as error:
+        kind = type(error)
+        PyErr_SetObject(<PyObject*>kind, <PyObject*>error)
+        PyErr_WriteUnraisable(<PyObject*>task)
+
+
+def start_debugging():
+    """Switch debug mode on, for all lazy results that are made from now on in the process."""
+    global spares
+    debug.active = True
+    (<PyTypeObject*>LazyResult).tp_dealloc = _bury_in_debug_mode
+    while spares:
+        spares -= 1
+        PyObject_GC_Del(spare[spares])
+
+
 cdef int _complete_type() except -1:
     """Replace slots of the type that Cython cannot express: memory as above, and no instances by calling it."""
     cdef PyTypeObject* lazy_type = <PyTypeObject*>LazyResult
@@ -460,6 +652,9 @@ cdef int _complete_type() except -1:
 
 
 _complete_type()
+if _environ.get("CASCADE_DEBUG", "") not in ("", "0"):
+    start_debugging()
 
 
 name_type(LazyResult, b"cascade.LazyResult")
+LazyResult._unpickled.__module__ = LazyResult._policy.__module__ = "cascade"

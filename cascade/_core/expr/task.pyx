@@ -19,7 +19,8 @@ from cascade._core.expr cimport lazy as _lazy, task_spec as _task_spec
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, PROCESS, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec,
+    ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, MODES, PROCESS, SCOPE, THREAD, CallSite, Kind, Mode, TaskSpec,
+    builtin_spec, kind_of as _kind_of,
     method_spec, spec_of,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape
@@ -206,10 +207,12 @@ cdef class Task:
     # The same arguments as the methods of lazy results have: `Governable`, in expr/policy.pyx.
 
     def with_retry(
-        self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=()
+        self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=(),
+        max_elapsed=None,
     ):
         """Return this task with a retry policy for each call: see `LazyResult.with_retry`."""
-        return _governed(self, "retry", Retry(max_attempts, delay, backoff, max_delay, jitter, on, give_up_on))
+        retry = Retry(max_attempts, delay, backoff, max_delay, jitter, on, give_up_on, max_elapsed)
+        return _governed(self, "retry", retry)
 
     def with_timeout(self, seconds=None, total=None):
         """Return this task with a timeout for each call: see `LazyResult.with_timeout`."""
@@ -271,16 +274,32 @@ cdef class Task:
         return self
 
     def __reduce__(self):
-        """By reference, as functions are: a task travels to worker processes as its name."""
-        if isinstance(self.fn, _MethodType):
-            return getattr, (self.fn.__self__, self.fn.__name__)
-        found = _sys_modules.get(self.spec.module)
-        for part in self.spec.qualname.split("."):
-            found = getattr(found, part, None)
-        if isinstance(found, _MethodType) and type(found.__func__) is Task:  # of a classmethod, see `import_task`
-            return getattr, (found, "__func__")
-        # A function of the standard library, so that pickles name nothing private.
-        return _resolve_name, (f"{self.spec.module}:{self.spec.qualname}",)
+        """By reference, as functions are, with the policies that it was given."""
+        from cascade._core.expr.pickling import reduce_task
+
+        return reduce_task(self)
+
+    @property
+    def _ungoverned(self):
+        """The task without policies and lazy defaults: what a worker process needs of it."""
+        return self if self.policies is None and self.fills is None else _new(self.fn, self.spec)
+
+    def _definition(self):
+        """Return the kind of its node, if no function is called for it, its given name, and its mode."""
+        cdef object kind = None if self.fn is not _not_called else KINDS[self.spec.kind]
+        return kind, self.spec.given_name, None if self.spec.mode == DEFAULT else MODES[self.spec.mode]
+
+    @staticmethod
+    def _unpickled(*parts):
+        """Return the task that was pickled; in this class, so that pickles name no private module."""
+        from cascade._core.expr.pickling import restore_task
+
+        return restore_task(*parts)
+
+    @staticmethod
+    def _imported(module, qualname):
+        """Return the task of that name; in this class, so that pickles name no private module."""
+        return import_task(module, qualname)
 
     def __repr__(self):
         return f"<Task {self.spec.module}.{self.spec.qualname}>"
@@ -401,6 +420,47 @@ cdef Task _governed(Task task, str role, object operand):
     policies[role] = operand
     _govern(made, task.fills, policies)
     return made
+
+
+def governed(Task task not None, dict policies):
+    """The same task with these policies, by role, instead of those that it has of these roles."""
+    cdef Task made
+    if not policies:
+        return task
+    made = _new(task.fn, task.spec)
+    _govern(made, task.fills, {**(task.policies or {}), **policies})
+    return made
+
+
+def call_plain(Task task not None, tuple arguments not None, tuple names not None):
+    """Make the lazy result of a call, without the lazy defaults and policies of the task.
+
+    Args:
+        task: the task.
+        arguments: the positional arguments, then those with names.
+        names: of the last arguments.
+
+    Raises:
+        TaskArgumentError: the arguments do not fit the task's signature.
+    """
+    cdef PyObject* made
+    for name in names:
+        if type(name) is not str:
+            raise TypeError(f"name of an argument must be a str, got `{type(name).__name__}`")
+    if task.fn is _not_called or len(names) > len(arguments):
+        raise TypeError(f"{task.name} cannot be called like that")
+    made = _call(
+        task, <PyObject**>(<PyTupleObject*>arguments).ob_item, len(arguments) - len(names),
+        <PyObject*>names if names else NULL
+    )
+    lazy = <LazyResult>made
+    Py_DECREF(made)
+    return lazy
+
+
+def restored_builtin(str kind not None, str name not None):
+    """The task of built-in nodes of a kind."""
+    return builtin_task(name, <Kind>_kind_of(kind))
 
 
 cdef dict _lazy_defaults(object fn):
@@ -566,7 +626,8 @@ cdef int _complete_type() except -1:
 _complete_type()
 _task_spec.task_type = Task
 _lazy.guard_task = builtin_task("run_if", GUARD)
+_lazy.scope_task = builtin_task("scope", SCOPE)
 
 
 name_type(Task, b"cascade.Task")
-task.__module__ = "cascade"
+task.__module__ = Task._imported.__module__ = Task._unpickled.__module__ = "cascade"

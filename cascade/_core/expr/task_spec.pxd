@@ -22,6 +22,11 @@ cdef enum Kind:
     TARGETS  # the list of several targets
     SEND  # a message to a mailbox that blocks
     SELECT  # the first message of several mailboxes
+    RECOVER  # an expression, or what a handler gives for its failure
+    FALLBACK  # an expression, or another one in place of its failure
+    OUTCOME  # what became of an expression, as a value
+    SCOPE  # an expression as one unit, to which policies apply
+    RACE  # the first of several expressions that has a value
     KIND_COUNT  # not a kind: their number
 
 
@@ -46,8 +51,8 @@ cdef inline bint calls_function(int kind) noexcept:
 
 
 cdef inline bint takes_policies(int kind) noexcept:
-    """Whether a retry, a timeout, a cache or constraints have a call that they can apply to."""
-    return calls_function(kind) or kind == MAP
+    """Whether a retry, a timeout, a cache or constraints have something that they can apply to."""
+    return calls_function(kind) or kind == MAP or kind == SCOPE
 
 
 cdef inline bint waits(int kind) noexcept:
@@ -56,13 +61,23 @@ cdef inline bint waits(int kind) noexcept:
 
 
 cdef inline bint chooses(int kind) noexcept:
-    """Whether the node begins with its first operand alone, which decides which other one it takes."""
-    return kind == ROUTER or kind == GUARD
+    """Whether the node decides itself which of its operands are evaluated, and when."""
+    return kind == ROUTER or kind == GUARD or kind == FALLBACK or kind == SCOPE or kind == RACE
+
+
+cdef inline bint begins_alone(int kind) noexcept:
+    """Whether the node begins before any of its operands: all are evaluated because it demands them."""
+    return kind == SCOPE or kind == RACE
+
+
+cdef inline bint may_catch(int kind) noexcept:
+    """Whether the failure of an operand may become a value here, instead of ending the run."""
+    return kind == RECOVER or kind == FALLBACK or kind == OUTCOME or kind == SCOPE or kind == RACE
 
 
 cdef inline bint accepts_skips(int kind) noexcept:
     """Whether the node has a value although one of its operands was skipped."""
-    return kind == TARGETS
+    return kind == TARGETS or kind == OUTCOME or kind == RACE
 
 
 cdef inline bint reads_input(int kind) noexcept:

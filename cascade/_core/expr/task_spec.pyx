@@ -45,6 +45,11 @@ cdef dict _KIND_NAMES = {
     TARGETS: "targets",
     SEND: "send",
     SELECT: "select",
+    RECOVER: "recover",
+    FALLBACK: "fallback",
+    OUTCOME: "outcome",
+    SCOPE: "scope",
+    RACE: "race",
 }
 cdef dict _MODE_NAMES = {DEFAULT: "default", AUTO: "auto", INLINE: "inline", THREAD: "thread", PROCESS: "process"}
 cdef tuple KINDS = tuple([_KIND_NAMES[number] for number in range(KIND_COUNT)])
@@ -79,6 +84,8 @@ cdef class KindTraits:
     cdef readonly bint takes_policies
     cdef readonly bint waits
     cdef readonly bint chooses
+    cdef readonly bint begins_alone
+    cdef readonly bint may_catch
     cdef readonly bint accepts_skips
     cdef readonly bint reads_input
 
@@ -96,6 +103,8 @@ def kind_traits():
         traits.takes_policies = takes_policies(kind)
         traits.waits = waits(kind)
         traits.chooses = chooses(kind)
+        traits.begins_alone = begins_alone(kind)
+        traits.may_catch = may_catch(kind)
         traits.accepts_skips = accepts_skips(kind)
         traits.reads_input = reads_input(kind)
         found.append(traits)

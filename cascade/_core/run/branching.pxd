@@ -1,6 +1,7 @@
 """Branching: nodes that decide which others are evaluated, and how often."""
 
 from cpython.object cimport PyObject
+from libc.stdint cimport int32_t
 
 from cascade._core.run.frame cimport Frame
 from cascade._core.expr.task cimport Task
@@ -29,6 +30,11 @@ cdef class Branching(Waiting):
     cdef Py_ssize_t item  # number (1, 2, ...) of the item that a map has just started
 
     cdef PyObject* execute_builtin(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef PyObject* execute_catching(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef bint is_predecessor(self, Frame frame, Node* node, int32_t operand) noexcept
+    cdef bint decide(self, Frame frame, Node* node, Py_ssize_t at, PyObject* value) except -1
+    cdef Py_ssize_t choose_whole(self, Frame frame, Node* node, Py_ssize_t at) except -2
+    cdef int raise_failed(self, PyObject* value) except -1
     cdef PyObject* choose(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2
     cdef Py_ssize_t choose_route(self, Frame frame, Node* node, PyObject** value) except -2
@@ -36,4 +42,4 @@ cdef class Branching(Waiting):
     cdef MapState open_map(self, Frame frame, Node* node, Py_ssize_t at)
     cdef PyObject* targets(self, Frame frame, Node* node) except NULL
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL
-    cdef PyObject* inherited_skip(self, Frame frame, Node* node) noexcept
+    cdef PyObject* inherited(self, Frame frame, Node* node) noexcept

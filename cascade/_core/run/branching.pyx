@@ -10,10 +10,13 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
 from cascade._core.expr.lazy cimport LazyResult, with_role
-from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
+from cascade._core.expr.builtin_nodes cimport Failed, Skip, skipped_member
 from cascade._core.expr.task_spec cimport (
-    GUARD, INJECT, KINDS, MAP, RECV, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses, reads_input,
+    FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses,
+    may_catch,
+    reads_input,
 )
+from cascade._core.shape.key cimport CALL
 from cascade._core.shape.template cimport Template
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
 
@@ -34,6 +37,7 @@ cdef enum:
 cdef object _later = object()
 cdef PyObject* DEFERRED = <PyObject*>_later
 cdef PyObject* SkipType = <PyObject*>Skip
+cdef PyObject* FailedType = <PyObject*>Failed
 
 
 cdef class MapState:
@@ -49,6 +53,8 @@ cdef class Branching(Waiting):
             return self.wait(frame, node, at)
         if node.kind == RECV:
             return self.receive(frame, node, at)
+        if node.kind == RACE:
+            return self.execute_catching(frame, node, at)
         if chooses(node.kind):
             return self.choose(frame, node, at)
         if node.kind == MAP:
@@ -61,6 +67,8 @@ cdef class Branching(Waiting):
             return self.send(frame, node, at)
         if node.kind == SELECT:
             return self.select(frame, node, at)
+        if may_catch(node.kind):
+            return self.execute_catching(frame, node, at)
         if not reads_input(node.kind):
             raise InternalError(f"nothing evaluates a node of kind {KINDS[node.kind]!r}")
         spec = <object>frame.values[frame.template.operands[node.first_operand]]
@@ -68,16 +76,44 @@ cdef class Branching(Waiting):
         Py_INCREF(value)
         return <PyObject*>value
 
-    cdef PyObject* inherited_skip(self, Frame frame, Node* node) noexcept:
-        """The skip that a node must pass on, because a node that it needs was skipped; NULL if none was. Borrowed."""
+    cdef PyObject* inherited(self, Frame frame, Node* node) noexcept:
+        """The `Skip` or `Failed` that a node must pass on, as it needs that value; NULL if there is none. Borrowed."""
         cdef int32_t* needs = frame.template.needs + node.first_need
+        cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef Py_ssize_t i
-        if accepts_skips(node.kind):
+        cdef PyObject* value
+        cdef bint is_call = node.op == CALL
+        if is_call and accepts_skips(node.kind) and not may_catch(node.kind) and node.roles == 0 and not (
+            frame.template.catches
+        ):
             return NULL
         for i in range(node.needs):
-            if Py_TYPE(frame.values[needs[i]]) == SkipType:
-                return frame.values[needs[i]]
+            value = frame.values[needs[i]]
+            if Py_TYPE(value) == SkipType:
+                if not is_call or not accepts_skips(node.kind) or self.is_predecessor(frame, node, needs[i]):
+                    return value
+            elif Py_TYPE(value) == FailedType:
+                if not is_call or not may_catch(node.kind) or operands[0] != needs[i] or (
+                    self.is_predecessor(frame, node, needs[i])
+                ):
+                    return value
         return NULL
+
+    cdef bint is_predecessor(self, Frame frame, Node* node, int32_t operand) noexcept:
+        """Whether a node is to start after another one, whether or not it takes its value, too."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
+        cdef Py_ssize_t i
+        for i in range(node.roles):
+            if operands[i] == operand:
+                return True
+        return False
+
+    cdef PyObject* execute_catching(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        raise InternalError("overridden in `Catching`")
+
+    cdef int raise_failed(self, PyObject* value) except -1:
+        """Raise the failure of a value that a node needs, and does not catch."""
+        raise (<Failed>value).error()
 
     # ------------------------------------------------------------------------------------ routers and conditions
 
@@ -86,7 +122,12 @@ cdef class Branching(Waiting):
         cdef Py_ssize_t wanted = frame.chosen[at]
         cdef PyObject* value = NULL
         if wanted < 0:
-            wanted = self.choose_branch(frame, node) if node.kind == GUARD else self.choose_route(frame, node, &value)
+            if node.kind == GUARD:
+                wanted = self.choose_branch(frame, node)
+            elif node.kind == ROUTER:
+                wanted = self.choose_route(frame, node, &value)
+            else:
+                wanted = self.choose_whole(frame, node, at)
         if value is NULL and wanted < 0:
             skip = Skip.__new__(Skip)
             (<Skip>skip).template = frame.template
@@ -102,8 +143,22 @@ cdef class Branching(Waiting):
             value = DEFERRED
         elif Py_TYPE(value) == SkipType:
             frame.skipping = True
+        elif Py_TYPE(value) == FailedType:
+            self.raise_failed(value)
         Py_INCREF_(value)
         return value
+
+    cdef Py_ssize_t choose_whole(self, Frame frame, Node* node, Py_ssize_t at) except -2:
+        """Which of a frame's values a scope without policies wants: its own; a fallback: the other, after a failure."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef PyObject* value = frame.values[operands[0]]
+        if node.kind == FALLBACK and Py_TYPE(value) == FailedType:
+            if self.decide(frame, node, at, value):
+                return operands[1]
+        return operands[0]
+
+    cdef bint decide(self, Frame frame, Node* node, Py_ssize_t at, PyObject* value) except -1:
+        raise InternalError("overridden in `Catching`")
 
     cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2:
         """Choose for a condition: the index of a value of the frame; -1: there is none, and the node is skipped."""

@@ -20,6 +20,7 @@ cdef class Ending(Dispatching):
     cdef public bint _retrieved  # the engine has given the outcome to its user
 
     cdef int fail(self, object error, Frame frame, Py_ssize_t node) except -1
+    cdef object as_raised(self, object error)
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int stop(self) except -1
     cdef int discard_landed(self) except -1

@@ -141,15 +141,14 @@ cdef class Ending(Dispatching):
 
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1:
         """Record an error, once, and annotate it with the node that raised it. Without a frame, no node did."""
-        if issubclass(type(error), (StopIteration, StopAsyncIteration)):
-            # As in PEP 479: a coroutine that awaits the run could not raise it as it is.
-            made = RuntimeError(f"a task raised {type(error).__name__}")
-            made.__cause__ = error
-            error = made
+        error = self.as_raised(error)
         if frame is None:
-            self.scheduler.callbacks.annotate(error, self, None, 0)
+            self.scheduler.callbacks.annotate(error, self, None, 0, False, (), [])
         else:
-            self.scheduler.callbacks.annotate(error, self, frame.template, frame.template.plan.order[node])
+            number = frame.template.plan.order[node]
+            self.scheduler.callbacks.annotate(
+                error, self, frame.template, number, False, self.trail(frame), self.written(frame, node)
+            )
         if self.running:
             self.scheduler.extraction.clear()  # the error may have ended an extraction half-way
         if self.errors is None:
@@ -159,6 +158,15 @@ cdef class Ending(Dispatching):
             self.failed.add(id(error))
             self.errors.append(error)
         return 0
+
+    cdef object as_raised(self, object error):
+        """An exception as what awaits the run, or catches it, can be given it."""
+        if not issubclass(type(error), (StopIteration, StopAsyncIteration)):
+            return error
+        # As in PEP 479: a coroutine that awaits the run could not raise it as it is.
+        made = RuntimeError(f"a task raised {type(error).__name__}")
+        made.__cause__ = error
+        return made
 
     cdef int stop(self) except -1:
         """Start nothing more. Timers and mailboxes are left at once; futures are for the engine to cancel.

@@ -15,9 +15,11 @@ from cpython.ref cimport Py_INCREF
 
 from types import CoroutineType as _CoroutineType
 
+from libc.limits cimport LLONG_MAX
 from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
+from cascade._core.expr.lazy cimport use
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.shape.key cimport CALL
 from cascade._core.run.mailbox cimport Received
@@ -44,7 +46,7 @@ cdef enum:  # what became of a frame
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
-cdef class Evaluation(Ending):
+cdef class Evaluation(Regions):
     """The compiled part of a run.
 
     Args:
@@ -56,7 +58,9 @@ cdef class Evaluation(Ending):
     def __init__(self, Scheduler scheduler not None, LazyResult target not None, context):
         self.scheduler = scheduler
         self.target = target
+        use(target)
         self.context = context
+        self._max_iterations = LLONG_MAX
 
     # ------------------------------------------------ for `cascade.engine`: with an underscore, as users have runs too
 
@@ -74,6 +78,20 @@ cdef class Evaluation(Ending):
     def _is_running(self):
         """Whether one of the run's tasks is being executed in the event loop's thread now."""
         return self.running
+
+    def _running_place(self):
+        """Return which node is being executed: (template, number of the node in its graph, trail); None: none is."""
+        cdef Frame frame = self.top
+        if not self.running or frame is None or frame.count == 0:
+            return None
+        return frame.template, frame.template.plan.order[self.at], self.trail(frame)
+
+    def _next_target(self):
+        """Return the target of the frame that it works on next: (template, number of the node); None: there is none."""
+        cdef Frame frame = self.top
+        if frame is None or frame.count == 0:
+            return None
+        return frame.template, frame.template.node_count - 1
 
     @property
     def _context(self):
@@ -95,7 +113,9 @@ cdef class Evaluation(Ending):
             PyContext_Exit(self.context)
             self.running = False
         # While the run was running, nothing pushed it: not a waiter that landed, not a request to cancel.
-        if self.phase < ENDED and (self.first_landed is not None or (self.interrupted and self.phase == ACTIVE)):
+        if self.phase < ENDED and (
+            self.first_landed is not None or self.requests is not None or (self.interrupted and self.phase == ACTIVE)
+        ):
             self.scheduler.push(self)
         return status
 
@@ -116,25 +136,14 @@ cdef class Evaluation(Ending):
         """
         cdef int status = READY
         cdef bint was_active = self.phase == ACTIVE
-        try:
-            if self.target is not None and not self.interrupted:
-                target = self.target
-                self.target = None
-                self.push(self.enter(<LazyResult>target, None, 0))
-            while True:
-                if self.interrupted and self.phase == ACTIVE:
-                    self.stop()
-                if self.first_landed is not None:
-                    self.settle_landed()
+        while True:
+            try:
+                status = self.work()
+                break
+            except BaseException as error:
+                self.catch_or_fail(error, self.top, self.at)
                 if self.phase != ACTIVE:
                     break
-                status = self.run_frames()
-                if self.launches is not None:
-                    self.launch()
-                if status == READY or self.phase >= ENDED or (self.first_landed is None and not self.interrupted):
-                    break
-        except BaseException as error:
-            self.fail(error, self.top, self.at)
         if self.phase == STOPPING:
             self.discard_landed()  # what has landed meanwhile does not push the run
             if self.waiters is None:
@@ -143,25 +152,54 @@ cdef class Evaluation(Ending):
                 return PARKED
         return status if self.phase == ACTIVE else DECIDE
 
+    cdef int work(self) except -1:
+        """The rounds of `go_on`."""
+        cdef int status = READY
+        if self.target is not None and not self.interrupted:
+            target = self.target
+            self.target = None
+            self.push(self.enter(<LazyResult>target, None, 0))
+        while True:
+            if self.interrupted and self.phase == ACTIVE:
+                self.stop()
+            if self.requests is not None and self.phase == ACTIVE:
+                self.serve_requests()
+            if self.first_landed is not None:
+                self.settle_landed()
+            if self.phase != ACTIVE:
+                return status
+            status = self.run_frames()
+            if self.launches is not None:
+                self.launch()
+            if status == READY or self.phase >= ENDED or (
+                self.first_landed is None and not self.interrupted and self.requests is None
+            ):
+                return status
+
     cdef int settle_landed(self) except -1:
         """Take what has landed, in the order in which it did. An error stops the run; the rest is then discarded."""
         cdef Waiter waiter
         cdef Frame frame
         while self.phase == ACTIVE and self.first_landed is not None:
             waiter = self.pop_landed()
+            if self.regions is not None and self.holds_back(waiter):
+                continue
             frame, value, error, completion = waiter.frame, waiter.value, waiter.error, waiter.completion
             waiter.clear()
-            if error is not None:
-                self.fail(error, frame, waiter.node)
+            if self.dying is not None and waiter in self.dying:
+                self.settle_dying(waiter, frame, value, error, completion)
                 continue
             frame.awaited -= 1
+            if error is not None:
+                self.catch_or_fail(error, frame, waiter.node)
+                continue
             try:
                 if waiter.permitted:
                     self.make_ready(frame, waiter.node)
                 else:
                     self.settle(frame, waiter.node, value, completion)
             except BaseException as failure:
-                self.fail(failure, frame, waiter.node)
+                self.catch_or_fail(failure, frame, waiter.node)
         if self.first_landed is not None:
             self.discard_landed()
         return 0
@@ -174,6 +212,9 @@ cdef class Evaluation(Ending):
             frame = self.top
             outcome = self.run_frame(frame)
             if outcome == HAS_TAIL:
+                if self.iterations >= self._max_iterations:
+                    self.exceed(frame)
+                    return READY
                 self.replace(frame)
                 self.iterations += 1
                 if self.scheduler.yields or self.scheduler.burn(1) or self.interrupted:
@@ -183,8 +224,8 @@ cdef class Evaluation(Ending):
                 if self.phase >= ENDED:
                     return PARKED
             elif outcome == HAS_CHILD:
-                frame.awaited += 1
                 child = self.enter(self.expansion, frame, self.at)
+                frame.awaited += 1
                 child.completion = self.completion
                 child.item = self.item
                 self.expansion = None
@@ -271,9 +312,18 @@ cdef class Evaluation(Ending):
         frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
         frame.parent = parent
         frame.parent_node = <int32_t>parent_node
+        if self.scheduler.debugging:
+            self.remember(frame, expression)
         if frame.template.inputs or frame.template.resources or (parent is None and self._extras is not None):
             self.admit(frame)
         return frame
+
+    cdef int remember(self, Frame frame, LazyResult expression) except -1:
+        """In debug mode: keep an expression as long as its frame, for errors that say where it was written."""
+        if self.expressions is None:
+            self.expressions = {}
+        self.expressions[<size_t><PyObject*>frame] = expression
+        return 0
 
     cdef int admit(self, Frame frame) except -1:
         """Have the engine check the params, variables and resources of a frame before any node of it starts."""
@@ -285,6 +335,11 @@ cdef class Evaluation(Ending):
         ] if template.inputs else []
         self.scheduler.callbacks.admit(self, template, specs)
         return 0
+
+    cdef int exceed(self, Frame frame) except -1:
+        """Fail, as this tail call would be one too many. Nothing in the expression may catch that: it would go on."""
+        following = <object>frame.values[frame.template.node_count - 1]
+        return self.fail(self.scheduler.callbacks.iterations_met(self, following), frame, self.at)
 
     cdef int replace(self, Frame frame) except -1:
         """Make a tail call: rebind the frame to the expression that its target has returned."""
@@ -313,6 +368,8 @@ cdef class Evaluation(Ending):
         cdef Template template
         cdef Py_ssize_t i
         slots = [<object>extraction.slots[i] for i in range(extraction.slot_count)]
+        if self.scheduler.debugging:
+            self.remember(frame, <LazyResult>frame.values[frame.template.node_count - 1])
         template = self.scheduler.table.get(extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, extraction)
@@ -332,6 +389,8 @@ cdef class Evaluation(Ending):
         self.top = frame.below
         frame.below = None
         frame.stacked = False
+        if self.expressions is not None:
+            self.expressions.pop(<size_t><PyObject*>frame, None)
         if parent is None:
             if type(value) is Skip:
                 raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
@@ -343,6 +402,8 @@ cdef class Evaluation(Ending):
             return 0
         frame.parent = None
         parent.awaited -= 1
+        if frame.awaiter is not None:
+            return self.finish_child(frame, value)
         if frame.completion is not None:
             completion = frame.completion
             frame.completion = None
@@ -399,9 +460,9 @@ cdef class Evaluation(Ending):
                 frame.values[frame.template.node_count - 1] = <PyObject*>value
                 return 0
             else:
-                frame.awaited += 1
-                self.completion = None
                 child = self.enter(<LazyResult>value, frame, node)
+                self.completion = None
+                frame.awaited += 1
                 child.completion = completion
                 self.push(child)
                 return 0

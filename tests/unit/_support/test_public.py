@@ -18,11 +18,13 @@ FUNCTIONS = {
     "Env", "Inject", "Param", "Router", "cached", "cli", "const", "dry_run", "explain", "from_json", "gather", "inject",
     "lazy", "pipeline", "preload", "resource", "run", "select", "sequence", "structural_hash", "task", "to_json",
     "visualize", "wait",
+    "current",
 }  # fmt: skip
 CLASSES = {
     "Channel", "Clock", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",
     "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Population", "PopulationCounts",
     "Received", "Restart", "ResultCache", "Run", "Shape", "Task", "TemplateStats", "Templates", "VirtualLoop",
+    "CurrentCall", "RunIdentity",
 }  # fmt: skip
 PROTOCOLS = {"CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"}
 EXCEPTIONS = {
@@ -40,6 +42,8 @@ EXCEPTIONS = {
     "PolicyError": (cs.CascadeError, TypeError),
     "ResourceError": (cs.CascadeError, LookupError),
     "RouteError": (cs.CascadeError, LookupError),
+    "RunDeadlineError": (cs.RunLimitError, TimeoutError),
+    "RunLimitError": (cs.CascadeError, RuntimeError),
     "StructureError": (cs.CascadeError, ValueError),
     "TargetError": (cs.CascadeError, TypeError),
     "TaskArgumentError": (cs.CascadeError, TypeError),
