@@ -1,4 +1,4 @@
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from inspect import Signature
 from types import CodeType
 from typing import Any, Concatenate, Generic, Literal, Protocol, Self, TypeAlias, final, overload
@@ -10,7 +10,6 @@ from cascade._core.expr.map_inputs import Const
 from cascade._core.expr.policy import _CachePolicy, _Delay, _Exceptions, _Predicate, _ReplacingPolicy
 
 _Mode: TypeAlias = Literal["auto", "inline", "thread", "process"]
-_Exceptions: TypeAlias = type[BaseException] | Sequence[type[BaseException]]
 
 _P = ParamSpec("_P", default=...)
 _Q = ParamSpec("_Q")
