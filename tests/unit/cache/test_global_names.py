@@ -237,7 +237,8 @@ def test_what_a_function_on_the_way_says_of_itself_counts(
     monkeypatch.setattr(whose, name, said)
     assert identity(describes, "f") not in before
     monkeypatch.undo()
-    assert {identity(describes, "f"), *before} == {before[0]}
+    if name != "__annotations__" or sys.version_info < (3, 14):  # later, to set them drops the function that makes them
+        assert {identity(describes, "f"), *before} == {before[0]}
 
 
 USER: ContextVar[Any] = ContextVar("USER")
