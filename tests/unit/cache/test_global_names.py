@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -236,7 +237,8 @@ def test_what_a_function_on_the_way_says_of_itself_counts(
     monkeypatch.setattr(whose, name, said)
     assert identity(describes, "f") not in before
     monkeypatch.undo()
-    assert {identity(describes, "f"), *before} == {before[0]}
+    if name != "__annotations__" or sys.version_info < (3, 14):  # later, to set them drops the function that makes them
+        assert {identity(describes, "f"), *before} == {before[0]}
 
 
 USER: ContextVar[Any] = ContextVar("USER")
@@ -314,6 +316,8 @@ def test_two_scripts_share_nothing(tmp_path: Path) -> None:
 
 def test_two_modules_of_one_name_share_nothing(tmp_path: Path) -> None:
     store = str(tmp_path / "store.db")
+    # The module lies in the working directory, which a safe path leaves out.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     for _ in range(2):
         for folder in (tmp_path / "a", tmp_path / "b"):
             folder.mkdir(exist_ok=True)
@@ -321,7 +325,7 @@ def test_two_modules_of_one_name_share_nothing(tmp_path: Path) -> None:
             text = SCRIPT.format(rate=1, deep=False).replace("__file__", "__import__('os').getcwd()")
             (folder / "shop.py").write_text(text)
             command = [sys.executable, "-m", "shop", store]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
             assert done.stdout.strip() == str(folder)
     assert len(cs.DiskStore(store)) == 2
 

@@ -343,7 +343,8 @@ async def test_near_the_recursion_limit_a_run_is_woken_or_nothing_happens(way: s
     engine = cs.Engine()
     outcomes: list[str] = []
     here = len(inspect.stack(0))
-    for frames in range(limit - here - 40, limit - here):
+    # To beyond the limit: Python 3.12 and later do not count the calls in between that are none of Python code.
+    for frames in range(limit - here - 40, limit - here + 10):
         channel = cs.Channel()
         run: Any = engine.start(channel.recv()) if receives == "run" else asyncio.ensure_future(channel.receive())
         await asyncio.sleep(0)
