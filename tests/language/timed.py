@@ -160,6 +160,7 @@ class Trace:
 
     time: Callable[[], float]
     events: list[tuple[int, str, str]] = field(default_factory=list)
+    left: list[asyncio.Task[object]] = field(default_factory=list)
 
     def __call__(self, name: str, what: str) -> None:
         self.events.append((round(self.time() * 1e9), name, what))
@@ -232,9 +233,11 @@ class Group:
     Args:
         outer: the group that the node belongs to; None: there is none.
         on: which failures the node catches: any other is one of the outer group.
+        whole: it is the run, which has failed once something in it has.
     """
 
-    def __init__(self, outer: Group | None = None, on: object = Exception) -> None:
+    def __init__(self, outer: Group | None = None, on: object = Exception, *, whole: bool = False) -> None:
+        self._whole = whole
         self._outer = outer
         self._on = on
         self._tasks: set[asyncio.Task[object]] = set()
@@ -286,7 +289,8 @@ class Group:
                 await asyncio.wait([*self._tasks])
             except asyncio.CancelledError as error:
                 cancelled = error
-                self._errors.clear()  # what had failed by then is of no interest any longer
+                if not self._whole:
+                    self._errors.clear()  # what had failed by then is of no interest any longer
                 self.stop()
         await asyncio.sleep(0)  # the callbacks of the last task
         if cancelled is not None:
@@ -310,29 +314,29 @@ class Shared:
     """A node that is reached more than once, while it is evaluated and afterwards."""
 
     def __init__(self, coroutine: Coroutine[object, object, object]) -> None:
-        self._task = _start(coroutine)
+        self.task = _start(coroutine)
         self._users = 0
 
     @property
     def given_up(self) -> bool:
         """Tell whether it was cancelled."""
-        return self._task.cancelled() or self._task.cancelling() > 0
+        return self.task.cancelled() or self.task.cancelling() > 0
 
     @property
     def failed(self) -> bool:
         """Tell whether it has failed."""
-        return self._task.done() and not self._task.cancelled() and self._task.exception() is not None
+        return self.task.done() and not self.task.cancelled() and self.task.exception() is not None
 
     async def value(self) -> object:
         """Return its value, or raise its failure."""
         self._users += 1
         try:
-            return await asyncio.shield(self._task)
+            return await asyncio.shield(self.task)
         except asyncio.CancelledError:
             self._users -= 1
-            if not self._users and not self._task.done():
-                self._task.cancel()
-                await asyncio.wait([self._task])
+            if not self._users and not self.task.done():
+                self.task.cancel()
+                await asyncio.wait([self.task])
             raise
 
 
@@ -358,6 +362,7 @@ class Reference:
         if node not in self._shared or self._shared[node].given_up:
             inner = Group()
             self._shared[node] = Shared(inner.run(self._evaluate(node, inner)))
+            self._trace.left.append(self._shared[node].task)
         return await self._shared[node].value()
 
     async def _all(self, nodes: tuple[Node, ...], group: Group) -> list[object]:
@@ -492,6 +497,8 @@ async def _stop(tasks: list[asyncio.Task[object]]) -> list[Exception]:
         except asyncio.CancelledError as error:
             cancelled = error
             ended = [task for task in going if task.done()]
+            for task in going:
+                task.cancel()  # a group forgets what has failed in it by then
     wrong: list[Exception] = []
     for task in going:
         if task not in ended and not task.cancelled() and isinstance(error := task.exception(), Aborted):
@@ -501,14 +508,32 @@ async def _stop(tasks: list[asyncio.Task[object]]) -> list[Exception]:
     raise Aborted(wrong) if wrong else cancelled
 
 
-async def evaluate(target: Node, time: Callable[[], float]) -> tuple[object, list[tuple[int, str, str]]]:
-    """Return what an expression is worth, or its failure, and what happened."""
-    trace, group = Trace(time), Group()
+Seen = tuple[object, list[tuple[int, str, str]]]
+
+
+async def _seen(awaited: asyncio.Task[object] | cs.Run, trace: Trace, cancel: float | None) -> Seen:
+    """Return what something is worth, or its failure, and what happened; after so many seconds it is cancelled."""
+    if cancel is not None:
+        asyncio.get_running_loop().call_later(cancel, awaited.cancel)
     try:
-        value = await group.run(Reference(target, trace).value(target, group))
+        value = await awaited
+    except asyncio.CancelledError:
+        value = "cancelled"
+    except Aborted as error:  # the run has failed as it was cancelled
+        value = "raised", told(one(error.errors))
     except Exception as error:
         value = "raised", told(error)
+    for task in trace.left:  # what was asked for in the very turn in which everything was cancelled
+        task.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
     return value, trace.told()
+
+
+async def evaluate(target: Node, time: Callable[[], float], cancel: float | None = None) -> Seen:
+    """Return what an expression is worth, or its failure, and what happened."""
+    trace, group = Trace(time), Group(whole=True)
+    return await _seen(_start(group.run(Reference(target, trace).value(target, group))), trace, cancel)
 
 
 # -- as an expression --------------------------------------------------------------------------------------------------
@@ -586,11 +611,7 @@ def summary(outcome: cs.Outcome) -> object:
     return ("value", outcome.value) if outcome.ok else ("failed", told(outcome.error))
 
 
-async def observe(engine: cs.Engine, target: Node) -> tuple[object, list[tuple[int, str, str]]]:
+async def observe(engine: cs.Engine, target: Node, cancel: float | None = None) -> Seen:
     """Return what an engine makes of an expression, or its failure, and what happened."""
     trace = Trace(engine.clock.time)
-    try:
-        value: object = await engine.run(Builder(trace).build(target))
-    except Exception as error:
-        value = "raised", told(error)
-    return value, trace.told()
+    return await _seen(engine.start(Builder(trace).build(target)), trace, cancel)

@@ -46,6 +46,7 @@ cdef extern from "Python.h":
 cdef object _nothing = object()
 cdef object guard_task = None
 cdef object scope_task = None
+cdef tuple catching_calls = None
 
 
 @cython.final
@@ -142,6 +143,42 @@ cdef class LazyResult(Governable):
                 raise PolicyError(f"predecessors[{index}] must be a lazy result, got `{type(predecessor).__name__}`")
             made = with_role(made, "after", predecessor)
         return made
+
+    def recover(self, handler, *, on=Exception):
+        """Let a handler give the value if this fails: see `cascade.recover`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("x").recover(lambda error: -1, on=ValueError))
+        -1
+        """
+        return catching_calls[0](self, handler, on)
+
+    def fallback(self, other, *, on=Exception):
+        """Take another value if this fails: see `cascade.fallback`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("x").fallback(0))
+        0
+        """
+        return catching_calls[1](self, other, on)
+
+    def outcome(self):
+        """Give what becomes of this as a value: see `cascade.outcome`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("12").outcome())
+        <Outcome, value 12>
+        """
+        return catching_calls[2](self)
 
     def _with(self, role, operand):
         return with_policy(self, role, operand)
