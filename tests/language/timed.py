@@ -10,6 +10,7 @@ Durations are such that no two things happen at the same time unless one leads t
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,9 +22,13 @@ from support.values import failure
 class Boom(Exception):
     """The failure of a task."""
 
+    at: float  # when it was raised
+
 
 class Bang(Exception):
     """The failure of another task."""
+
+    at: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +49,9 @@ class Work:
     name: str
     seconds: float
     inputs: tuple[Node, ...] = ()
-    error: type[Exception] | None = None
+    error: type[Boom | Bang] | None = None
     cleanup: float = 0
-    wrong: type[Exception] | None = None
+    wrong: type[Boom | Bang] | None = None
     swallows: bool = False
     then: Node | None = None
 
@@ -165,6 +170,12 @@ class Trace:
     def __call__(self, name: str, what: str) -> None:
         self.events.append((round(self.time() * 1e9), name, what))
 
+    def failure(self, kind: type[Boom | Bang], text: str) -> Boom | Bang:
+        """Make a failure that is raised now."""
+        error = kind(text)
+        error.at = self.time()
+        return error
+
     def told(self) -> list[tuple[int, str, str]]:
         """Give it in order, without what was of no use from the beginning: it may start and be cancelled, or not start.
 
@@ -192,13 +203,13 @@ async def perform(work: Work, args: tuple[object, ...], trace: Trace) -> object:
             raise
         trace(work.name, "cleaned")
         if work.wrong is not None:
-            raise work.wrong(f"cleanup of {work.name}") from None
+            raise trace.failure(work.wrong, f"cleanup of {work.name}") from None
         if not work.swallows:
             raise
         return "swallowed"
     if work.error is not None:
         trace(work.name, "failed")
-        raise work.error(work.name)
+        raise trace.failure(work.error, work.name)
     trace(work.name, "ended")
     return work.name, args
 
@@ -222,6 +233,11 @@ def matches(on: object, error: BaseException) -> bool:
 # -- the reference -----------------------------------------------------------------------------------------------------
 
 
+def is_before(error: Exception, time: float) -> bool:
+    """Tell whether a task has failed before a time."""
+    return getattr(error, "at", math.inf) < time
+
+
 def one(errors: list[Exception]) -> Exception:
     """Give the failure that several failures are together."""
     return errors[0] if len(errors) == 1 else ExceptionGroup("several", errors)
@@ -243,6 +259,7 @@ class Group:
         self._tasks: set[asyncio.Task[object]] = set()
         self._errors: list[Exception] = []
         self._stopped = False
+        self._forgotten = 0.0  # what has failed before is of no interest
 
     def start(self, coroutine: Coroutine[object, object, object]) -> asyncio.Task[object]:
         """Start something beneath the node."""
@@ -260,6 +277,8 @@ class Group:
                 self._fail(each)
 
     def _fail(self, error: Exception) -> None:
+        if is_before(error, self._forgotten):
+            return
         if not self._stopped and self._outer is not None and not matches(self._on, error):
             self._outer._fail(error)
             return
@@ -290,7 +309,8 @@ class Group:
             except asyncio.CancelledError as error:
                 cancelled = error
                 if not self._whole:
-                    self._errors.clear()  # what had failed by then is of no interest any longer
+                    self._errors.clear()
+                    self._forgotten = asyncio.get_running_loop().time()
                 self.stop()
         await asyncio.sleep(0)  # the callbacks of the last task
         if cancelled is not None:
@@ -487,7 +507,7 @@ async def _results(tasks: list[asyncio.Task[object]]) -> list[object]:
 async def _stop(tasks: list[asyncio.Task[object]]) -> list[Exception]:
     """Cancel tasks and await them. Return what failed because of it."""
     going = [task for task in tasks if not task.done()]
-    ended: list[asyncio.Task[object]] = []  # before this was cancelled itself
+    forgotten = 0.0  # what has failed before is of no interest, as this was cancelled itself then
     cancelled: asyncio.CancelledError | None = None
     for task in going:
         task.cancel()
@@ -495,14 +515,11 @@ async def _stop(tasks: list[asyncio.Task[object]]) -> list[Exception]:
         try:
             await asyncio.wait(going)
         except asyncio.CancelledError as error:
-            cancelled = error
-            ended = [task for task in going if task.done()]
-            for task in going:
-                task.cancel()  # a group forgets what has failed in it by then
+            cancelled, forgotten = error, asyncio.get_running_loop().time()
     wrong: list[Exception] = []
     for task in going:
-        if task not in ended and not task.cancelled() and isinstance(error := task.exception(), Aborted):
-            wrong += error.errors
+        if not task.cancelled() and isinstance(error := task.exception(), Aborted):
+            wrong += [each for each in error.errors if not is_before(each, forgotten)]
     if cancelled is None:
         return wrong
     raise Aborted(wrong) if wrong else cancelled
