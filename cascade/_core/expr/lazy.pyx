@@ -54,6 +54,7 @@ cdef object _nothing = object()
 cdef object _awaiting = None  # supplied by the engine
 cdef object guard_task = None
 cdef object scope_task = None
+cdef tuple catching_calls = None
 
 
 @cython.final
@@ -150,6 +151,42 @@ cdef class LazyResult(Governable):
                 raise PolicyError(f"predecessors[{index}] must be a lazy result, got `{type(predecessor).__name__}`")
             made = with_role(made, "after", predecessor)
         return made
+
+    def recover(self, handler, *, on=Exception):
+        """Let a handler give the value if this fails: see `cascade.recover`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("x").recover(lambda error: -1, on=ValueError))
+        -1
+        """
+        return catching_calls[0](self, handler, on)
+
+    def fallback(self, other, *, on=Exception):
+        """Take another value if this fails: see `cascade.fallback`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("x").fallback(0))
+        0
+        """
+        return catching_calls[1](self, other, on)
+
+    def outcome(self):
+        """Give what becomes of this as a value: see `cascade.outcome`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("12").outcome())
+        <Outcome, value 12>
+        """
+        return catching_calls[2](self)
 
     def __await__(self):
         if _awaiting is None:
