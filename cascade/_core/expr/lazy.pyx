@@ -13,6 +13,7 @@ from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, c
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
 
+from importlib import import_module as _import_module
 from os import environ as _environ
 
 from cascade._core.fork import in_child as _in_child
@@ -232,17 +233,13 @@ cdef class LazyResult(Governable):
         return self
 
     def __reduce__(self):
-        from cascade._core.expr.pickling import reduce_lazy
-
         use(self)
-        return reduce_lazy(self)
+        return _import_module("cascade._core.expr.pickling").reduce_lazy(self)
 
     @staticmethod
     def _unpickled(*parts):
         """Return the lazy result that was pickled; in this class, so that pickles name no private module."""
-        from cascade._core.expr.pickling import restore_lazy
-
-        return restore_lazy(*parts)
+        return _import_module("cascade._core.expr.pickling").restore_lazy(*parts)
 
     @staticmethod
     def _policy(kind, *arguments):

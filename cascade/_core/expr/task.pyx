@@ -6,6 +6,7 @@ only the first time.
 """
 
 from functools import partial as _partial
+from importlib import import_module as _import_module
 from sys import modules as _sys_modules
 from types import MethodType as _MethodType
 
@@ -227,9 +228,7 @@ cdef class Task:
 
     def __reduce__(self):
         """By reference, as functions are, with the policies that it was given."""
-        from cascade._core.expr.pickling import reduce_task
-
-        return reduce_task(self)
+        return _import_module("cascade._core.expr.pickling").reduce_task(self)
 
     @property
     def _ungoverned(self):
@@ -244,9 +243,7 @@ cdef class Task:
     @staticmethod
     def _unpickled(*parts):
         """Return the task that was pickled; in this class, so that pickles name no private module."""
-        from cascade._core.expr.pickling import restore_task
-
-        return restore_task(*parts)
+        return _import_module("cascade._core.expr.pickling").restore_task(*parts)
 
     @staticmethod
     def _imported(module, qualname):
