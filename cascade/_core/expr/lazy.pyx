@@ -63,8 +63,8 @@ cdef class LazyResult(Governable):
     """One call of a task that has not run: a node of an expression.
 
     Calling a task makes one; so do the methods of another lazy result. Pass it to other tasks as an argument, alone or
-    inside lists, tuples, dicts, sets and frozen structs; return it from a task to continue with it; evaluate it with
-    `cascade.run`.
+    inside lists, tuples, dicts, sets and frozen structs; return it from a task to continue with it; ``await`` it in an
+    async task; evaluate it with `cascade.run`.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
