@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, TypeVarTuple, overload
+from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
+from cascade._core.expr.builtin_nodes import or_failure
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import task
 from cascade._support.public import public
+from cascade.exceptions import TaskArgumentError
 
 __all__ = ["gather"]
 
 A = TypeVar("A")
 B = TypeVar("B")
+C = TypeVar("C")
 Values = TypeVarTuple("Values")
 
 
-# To a type checker, which sees values, the last one would do. The others are for lazy results by their own type.
+# To a type checker, which sees values, the last ones would do. The others are for lazy results by their own type.
 @overload
-def gather() -> tuple[()]: ...
+def gather(*, return_exceptions: bool = False) -> tuple[()]: ...
 @overload
 def gather(a: LazyResult[A], b: LazyResult[B], /) -> tuple[A, B]: ...
 @overload
@@ -29,20 +32,48 @@ def gather(a: LazyResult[A], /) -> tuple[A]: ...
 @overload
 def gather(*values: LazyResult[A]) -> tuple[A, ...]: ...
 @overload
-def gather(*values: *Values) -> tuple[*Values]: ...
-@task(name="gather", mode="inline")
+def gather(*values: *Values, return_exceptions: Literal[False] = False) -> tuple[*Values]: ...
+@overload
+def gather(a: A, b: B, /, *, return_exceptions: bool) -> tuple[A | Exception, B | Exception]: ...
+@overload
+def gather(
+    a: A, b: B, c: C, /, *, return_exceptions: bool
+) -> tuple[A | Exception, B | Exception, C | Exception]: ...
+@overload
+def gather(*values: A, return_exceptions: bool) -> tuple[A | Exception, ...]: ...
 @public
-def gather(*values: Any) -> Any:
+def gather(*values: Any, return_exceptions: bool = False) -> Any:
     """Return a lazy result whose value is the tuple of the values of its arguments.
 
     Args:
         values: lazy results, or any other arguments of a task.
+        return_exceptions: whether the value of an argument that fails is its exception. Otherwise the first failure is
+            that of the whole, and the others are cancelled.
+
+    Returns:
+        A `LazyResult`.
+
+    Raises:
+        TaskArgumentError: ``return_exceptions`` is not a bool.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
-    ... def double(x):
-    ...     return 2 * x
-    >>> cs.run(cs.gather(double(1), double(2)))
-    (2, 4)
+    ... def inverse(x):
+    ...     return 1 / x
+    >>> cs.run(cs.gather(inverse(2), inverse(4)))
+    (0.5, 0.25)
+    >>> cs.run(cs.gather(inverse(2), inverse(0), return_exceptions=True))
+    (0.5, ZeroDivisionError('division by zero'))
     """
+    if type(return_exceptions) is not bool:
+        raise TaskArgumentError(f"return_exceptions must be a bool, got {return_exceptions!r}")
+    return _gather(*(map(or_failure, values) if return_exceptions else values))
+
+
+@task(name="gather", mode="inline")
+@public
+def _gather(*values: Any) -> tuple[Any, ...]:
     return values
+
+
+vars(gather)["__cascade_task__"] = _gather  # as which a pickled call finds it

@@ -8,34 +8,33 @@ from typing import Any, TypeAlias
 from cascade._core.expr.builtin_nodes import fallback_call, outcome_call, race_call, recover_call, scope_of
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.public import public
-from cascade.exceptions import PolicyError
 
 __all__ = ["fallback", "outcome", "race", "recover", "scope"]
 
-Catches: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Callable[[Exception], object]
+Catches: TypeAlias = type[Exception] | tuple[type[Exception], ...] | list[type[Exception]] | Callable[[Any], object]
 """Which failures are caught: exception types, or a predicate."""
 
 
 @public
 def recover(value: Any, handler: Callable[[Exception], Any], *, on: Catches = Exception) -> LazyResult:
-    """A value, or what a handler gives if it fails.
+    """Return a lazy result with the value of an expression, or, if that fails, what a handler returns.
 
-    Every failure beneath ``value`` is caught: of its call, its last retry, its timeout, its inputs, the expressions
-    that it returns. What else runs beneath it is cancelled and awaited first; what runs beside it goes on. Cancellation
-    is never caught.
+    All failures beneath ``value`` are caught: of its call, its last retry, its timeout, its inputs, and the expressions
+    that its tasks return. Before the handler is called, everything else beneath ``value`` is cancelled and has ended,
+    unless something outside needs it. A cancellation, `KeyboardInterrupt` and `SystemExit` are never caught.
 
     Args:
         value: a lazy result, or a container of lazy results.
-        handler: a task or function of one argument, the exception. If several things failed, as something failed while
-            it was cancelled, it is an `ExceptionGroup`. Its result, lazy or not, is the value.
-        on: the exception types that are caught, or a function that says of an exception whether it is. Of a group, all
-            members must be of these types.
+        handler: a task or function of one argument, the exception. It is an `ExceptionGroup` if others failed as they
+            were cancelled. What the handler returns, a lazy result or a value, is the value.
+        on: exception types that are caught, or a function that takes the exception and returns whether it is caught.
+            Of a group, all members must be of these types.
 
     Returns:
-        A `LazyResult`.
+        A `LazyResult`. If the handler raises, or ``on`` does, it fails with that.
 
     Raises:
-        PolicyError: ``handler`` or ``on`` is not what it must be.
+        PolicyError: ``value``, ``handler`` or ``on`` is not what it must be.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -47,28 +46,23 @@ def recover(value: Any, handler: Callable[[Exception], Any], *, on: Catches = Ex
     >>> cs.run([cs.recover(parse("12"), explain, on=ValueError), cs.recover(parse("x"), explain, on=ValueError)])
     [12, 'no number (ValueError)']
     """
-    if not callable(handler) or isinstance(handler, (LazyResult, type(None))):
-        raise PolicyError(
-            f"handler must be a task or function of one argument, the exception, got `{type(handler).__name__}`; "
-            f"to take a value instead, write cs.fallback(x, value)"
-        )
-    return recover_call(value, handler, _checked(on))
+    return recover_call(value, handler, on)
 
 
 @public
 def fallback(value: Any, other: Any, *, on: Catches = Exception) -> LazyResult:
-    """A value, or another one if it fails.
+    """Return a lazy result with the value of an expression, or, if that fails, another value.
 
     Args:
         value: a lazy result, or a container of lazy results.
-        other: what to take instead: any value, or a lazy result, which is evaluated only then.
+        other: the value after a failure: an object, or a lazy result, which is evaluated only then.
         on: which failures are caught; see `recover`.
 
     Returns:
         A `LazyResult`.
 
     Raises:
-        PolicyError: ``on`` is not what it must be.
+        PolicyError: ``value``, ``other`` or ``on`` is not what it must be.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -77,18 +71,21 @@ def fallback(value: Any, other: Any, *, on: Catches = Exception) -> LazyResult:
     >>> cs.run([cs.fallback(inverse(4), 0.0), cs.fallback(inverse(0), inverse(2))])
     [0.25, 0.5]
     """
-    return fallback_call(value, other, _checked(on))
+    return fallback_call(value, other, on)
 
 
 @public
 def outcome(value: Any) -> LazyResult:
-    """What became of a value, as an `Outcome`: a value, a failure, or that it was skipped.
+    """Return a lazy result whose value is an `Outcome`: the value, the failure, or that the expression was skipped.
 
     Args:
         value: a lazy result, or a container of lazy results.
 
     Returns:
-        A `LazyResult`.
+        A `LazyResult`. All failures are caught that `recover` catches.
+
+    Raises:
+        PolicyError: ``value`` is not what it must be.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -103,16 +100,20 @@ def outcome(value: Any) -> LazyResult:
 
 @public
 def scope(value: Any) -> LazyResult:
-    """An expression as one unit, to which all policies apply as to a call, with everything that it returns.
+    """Return a lazy result for an expression as one unit, to which all policies apply as they do to a call.
 
-    Policies are given with `with_timeout`, `with_retry`, `with_cache` and `with_constraints`. An attempt evaluates all
-    that is beneath ``value`` and of use to nothing else; what something outside takes, too, is evaluated once.
+    Policies are given with `with_timeout`, `with_retry`, `with_cache` and `with_constraints`. Each attempt evaluates
+    everything beneath ``value`` that nothing outside needs, with the expressions that its tasks return. What something
+    outside needs, too, is evaluated once. An attempt has ended when everything that it has started has.
 
     Args:
         value: a lazy result, or a container of lazy results.
 
     Returns:
-        A `LazyResult`.
+        A `LazyResult`. Without policies it is the same as ``value``.
+
+    Raises:
+        PolicyError: ``value`` is not what it must be.
 
     >>> import cascade as cs
     >>> attempts = []
@@ -130,19 +131,20 @@ def scope(value: Any) -> LazyResult:
 
 @public
 def race(*values: Any) -> LazyResult:
-    """The first of several values that is there. The others are cancelled and awaited before it is the race's value.
+    """Return a lazy result with the first value among several expressions.
 
-    What fails, or is skipped, does not win. If all fail, so does the race: with the failure if there is one, else with
-    an `ExceptionGroup` of them.
+    The others are cancelled, and have ended before the race has its value. An expression that fails or is skipped does
+    not win, and its failure is caught. If all fail, the race fails: with the only failure, or an `ExceptionGroup` of
+    them. If all are skipped, it is skipped.
 
     Args:
-        values: lazy results, at least one.
+        values: lazy results, or containers of lazy results. An argument without a lazy result has won at once.
 
     Returns:
         A `LazyResult`.
 
     Raises:
-        PolicyError: there is no value.
+        PolicyError: there is no argument, or one is not what it must be.
 
     >>> import cascade as cs
     >>> engine = cs.Engine(clock=cs.Clock.virtual())
@@ -152,18 +154,4 @@ def race(*values: Any) -> LazyResult:
     >>> cs.run(cs.race(answer("slow", cs.wait(5)), answer("quick", cs.wait(2))), engine=engine), engine.clock.time()
     ('quick', 2.0)
     """
-    if not values:
-        raise PolicyError("race() must be given at least one value, got none")
     return race_call(values)
-
-
-def _checked(on: Any) -> Any:
-    """What is caught, as the core takes it: a type, a tuple of types, or a predicate."""
-    kinds = tuple(on) if isinstance(on, (tuple, list)) else (on,)
-    if all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
-        return kinds
-    if not isinstance(on, type) and callable(on):
-        return on
-    raise PolicyError(
-        f"on must be exception types or a function that says of an exception whether it is caught, got {on!r}"
-    )

@@ -21,7 +21,7 @@ CALL_POLICIES = frozenset({"retry", "timeout", "cache", "constraints"})
 MOST_OPERANDS = 1 << 27
 """More operands than a key can say."""
 
-POLICIES = CALL_POLICIES | {"concurrency"}
+POLICIES = CALL_POLICIES | {"concurrency", "return_exceptions"}
 """The roles of all policies, which a map may have."""
 
 
@@ -74,6 +74,8 @@ class NodeKind(NamedTuple):
     shape: BoxShape = "task"
 
 
+_WRAPPED = Part("expression", "", "data")  # it is where the node around it is
+
 _core = {traits.name: traits for traits in kind_traits()}
 
 _ROWS = (
@@ -111,17 +113,23 @@ _ROWS = (
     NodeKind(_core["targets"], word="targets", phrase="the list of targets", shape="container"),
     NodeKind(_core["send"], (2, 2)),
     NodeKind(_core["select"], (2, 2)),
-    NodeKind(_core["recover"], (3, 3), word="recover", shape="condition"),
+    NodeKind(
+        _core["recover"],
+        (3, 3),
+        parts=(_WRAPPED, Part("handler", ".handler", "data"), Part("on", ".on", "data")),
+        word="recover",
+        shape="condition",
+    ),
     NodeKind(
         _core["fallback"],
         (3, 3),
-        parts=(Part("expression", "", "data"), Part("fallback", ".fallback", "route")),
+        parts=(_WRAPPED, Part("other", ".other", "route"), Part("on", ".on", "data")),
         word="fallback",
         shape="condition",
     ),
-    NodeKind(_core["outcome"], (1, 1), word="outcome", shape="condition"),
-    NodeKind(_core["scope"], (1, 1), policies=CALL_POLICIES, word="scope", shape="condition"),
-    NodeKind(_core["race"], (1, MOST_OPERANDS), word="race", shape="condition"),
+    NodeKind(_core["outcome"], (1, 1), parts=(_WRAPPED,), word="outcome", shape="container"),
+    NodeKind(_core["scope"], (1, 1), policies=CALL_POLICIES, parts=(_WRAPPED,), word="scope", shape="container"),
+    NodeKind(_core["race"], (1, MOST_OPERANDS), word="race", shape="router"),
 )
 
 KINDS = {row.core.name: row for row in _ROWS}

@@ -55,8 +55,9 @@ __all__ = [
 NATIVE_SOLVER = "cascade.protocols.NativeSolver"
 
 CallKind = Literal[
-    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets", "send", "select"
-]
+    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets", "send", "select",
+    "recover", "fallback", "outcome", "scope", "race",
+]  # fmt: skip
 CallMode = Literal["default", "auto", "inline", "thread", "process"]
 CollectionKind = Literal["list", "tuple", "set", "frozenset"]
 KeyKind = Literal["none", "false", "true", "int", "float", "str", "bytes", "tuple"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from cascade._core.expr.policy import ScopeCache
 from cascade._core.shape.extract import structure
 from cascade._core.shape.template import Template
 from cascade._support.public import public, public_in
@@ -249,7 +250,8 @@ class _DryRunner:
                 if role not in POLICIES:
                     continue
                 if type(ref) is SlotRef:
-                    policies[role] = self.slots[ref.index]
+                    policy = self.slots[ref.index]
+                    policies[role] = policy.policy if type(policy) is ScopeCache else policy
                 elif part(self.graph, node, position):
                     policies[role] = self._amounts(ref.index)
         place = locate(self.graph, index) if len(self.graph.nodes) <= NEAR else f"#{index}"

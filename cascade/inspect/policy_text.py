@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
-from cascade._core.expr.policy import Retry, Timeout
+from cascade._core.expr.policy import Retry, ScopeCache, Timeout
 from cascade.graph.labels import printable, shorten
 
 __all__ = ["amount", "describe"]
@@ -17,7 +17,7 @@ def describe(role: str, setting: Any) -> str:
     """Return a policy as text.
 
     Args:
-        role: "retry", "timeout", "cache", "constraints" or "concurrency".
+        role: "retry", "timeout", "cache", "constraints", "concurrency" or "return_exceptions".
         setting: the policy of the call.
 
     >>> describe("retry", Retry(3, delay=1, on=OSError)), describe("timeout", Timeout(2, total=10))
@@ -25,6 +25,8 @@ def describe(role: str, setting: Any) -> str:
     >>> describe("constraints", {"gpu": 1, "mem": 0.5}), describe("concurrency", 3)
     ('gpu=1, mem=0.5', '3')
     """
+    if type(setting) is ScopeCache:
+        setting = setting.policy
     if type(setting) is Retry:
         text = _retry(setting)
     elif type(setting) is Timeout:
@@ -32,6 +34,8 @@ def describe(role: str, setting: Any) -> str:
         text = ", ".join(f"{seconds:g} s {what}" for seconds, what in parts if seconds is not None)
     elif role == "constraints" and type(setting) is dict:
         text = ", ".join(f"{printable(str(name))}={amount(value)}" for name, value in setting.items())
+    elif role == "return_exceptions":
+        text = str(setting)
     elif role == "cache":
         text = printable(type(setting).__name__)
         ttl = getattr(setting, "ttl", None)

@@ -13,6 +13,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import cascade as cs
+from language.acts import Awaited
 from language.descriptions import (
     CALLED,
     DEFAULT,
@@ -481,11 +482,23 @@ def _call(
     if any(amount > LIMITS[name] for name, amount in asked.items()):
         raise cs.LimitError("more than there is")
     result = _attempts(node.task, place, args, kwargs, policies.get("retry", {"max_attempts": 1}), outcome.journal)
+    if isinstance(result, Awaited):
+        result = yield _awaited(result, place, outcome, everything)
     if is_lazy(result):
         result = yield _frame(result, place, outcome, everything)
     if "cache" in policies and result is not _FAILED and result is not _SKIPPED:
         kept[key] = (args, kwargs), result
     return result
+
+
+def _awaited(awaited: Awaited, place: int, outcome: Outcome, everything: bool) -> Generator:
+    values = []
+    for index, node in enumerate(awaited.nodes):
+        value = yield _frame(node, hash((place, index)), outcome, everything)
+        if value is _FAILED:
+            return value
+        values.append("skipped" if value is _SKIPPED else value)
+    return awaited.digest(values)
 
 
 def _attempts(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 import cascade as cs
 from cascade._core.expr.builtin_nodes import Placeholder
 from cascade.cache.protocol import Hit
+from language.acts import Awaited
 from language.descriptions import (
     DEFAULT,
     RESOURCES,
@@ -221,12 +222,21 @@ def _task(spec: TaskSpec, place: int, journals: Callable[[], Journal], handles: 
 
     async def suspending(*args: object, **kwargs: object) -> object:
         await asyncio.sleep(0)
-        result = answer(args, kwargs)
+        result = await finishing(*args, **kwargs)
         await asyncio.sleep(0)
         return result
 
     async def finishing(*args: object, **kwargs: object) -> object:
-        return answer(args, kwargs)
+        result = answer(args, kwargs)
+        if not isinstance(result, Awaited):
+            return result
+        values = []
+        for index, node in enumerate(result.nodes):
+            try:
+                values.append(await build(node, journals(), hash((place, index))))
+            except cs.TaskSkippedError:
+                values.append("skipped")
+        return result.digest(values)
 
     def returning(*args: object, **kwargs: object) -> object:
         return finishing(*args, **kwargs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
-from language.acts import Again, Boom, Digest, Either, Fail, Give, Pick, Recurse
+from language.acts import Again, Awaits, Boom, Digest, Either, Fail, Give, Pick, Recurse
 from language.descriptions import (
     PARAMS,
     RESOURCES,
@@ -115,11 +115,15 @@ def acts(draw: st.DrawFn, pool: Pool, spec: tuple[str, str], rules: Rules) -> ob
     choices += ["next"] if pool.lazies else []
     if not rules.plain:
         choices += ["again", "either"] if pool.lazies else ["again"]
+    elif pool.lazies and not rules.exact and spec[1] in ("async", "suspending", "coroutine"):
+        choices += ["await"] * 4  # of plain calls, which hold no limit that another one needs
     match draw(st.sampled_from(choices)):
         case "pick":
             return Pick(draw(st.integers(0, 3)))
         case "give":
             return Give(draw(literal_values))
+        case "await":
+            return Awaits(tuple(draw(st.lists(st.sampled_from(pool.lazies), min_size=1, max_size=3))))
         case "again":
             through = draw(st.sampled_from(["router", "condition", "otherwise", "map"]))
             return Again(spec, draw(st.integers(1, 3)), through)
@@ -371,7 +375,7 @@ def catching(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
         on = draw(_caught | _predicates if rules.failing else _caught)
     match draw(st.sampled_from(["recover", "recover", "fallback", "outcome"])):
         case "recover":
-            kinds = rules.kinds if rules.exact else [kind for kind in rules.kinds if kind != "coroutine"]
+            kinds = rules.kinds if rules.exact else [kind for kind in rules.kinds if kind != "coroutine"] or ["inline"]
             spec = TaskSpec("handle", draw(acts(pool, ("f", "inline"), rules)), draw(st.sampled_from(kinds)))
             return Recover(value, spec, on, draw(st.booleans()))
         case "fallback":

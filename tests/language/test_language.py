@@ -37,6 +37,7 @@ PLAIN = Rules(plain=True)
 PLAIN_FAILING = Rules(failing=True, plain=True)
 PLAIN_MIXED = Rules(KINDS, exact=False, plain=True)
 PLAIN_MIXED_FAILING = Rules(KINDS, failing=True, exact=False, plain=True)
+AWAITING = Rules(("async", "suspending", "coroutine"), exact=False, plain=True)
 PLAIN_UNTHREADED = replace(UNTHREADED, plain=True)
 
 # It meets every expression of this file: a template that fits the wrong one of them would show.
@@ -64,8 +65,8 @@ def test_inline_fresh_and_cached(rules: Rules) -> None:
 
 @pytest.mark.parametrize(
     "rules",
-    [LATER, MIXED, MIXED_FAILING, PLAIN_MIXED, PLAIN_MIXED_FAILING],
-    ids=["later", "mixed", "failing", "plain", "plain failing"],
+    [LATER, MIXED, MIXED_FAILING, PLAIN_MIXED, PLAIN_MIXED_FAILING, AWAITING],
+    ids=["later", "mixed", "failing", "plain", "plain failing", "awaiting"],
 )
 def test_at_the_same_time_fresh_and_cached(rules: Rules) -> None:
     @given(programs(rules))

@@ -10,6 +10,7 @@ Durations are such that no two things happen at the same time unless one leads t
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,9 +23,13 @@ from support.values import failure
 class Boom(Exception):
     """The failure of a task."""
 
+    at: float  # when it was raised
+
 
 class Bang(Exception):
     """The failure of another task."""
+
+    at: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +51,9 @@ class Work:
     name: str
     seconds: float
     inputs: tuple[Node, ...] = ()
-    error: type[Exception] | None = None
+    error: type[Boom | Bang] | None = None
     cleanup: float = 0
-    wrong: type[Exception] | None = None
+    wrong: type[Boom | Bang] | None = None
     swallows: bool = False
     then: Node | None = None
     inside: Inside | None = None
@@ -163,9 +168,16 @@ class Trace:
 
     time: Callable[[], float]
     events: list[tuple[int, str, str]] = field(default_factory=list)
+    left: list[asyncio.Task[object]] = field(default_factory=list)
 
     def __call__(self, name: str, what: str) -> None:
         self.events.append((round(self.time() * 1e9), name, what))
+
+    def failure(self, kind: type[Boom | Bang], text: str) -> Boom | Bang:
+        """Make a failure that is raised now."""
+        error = kind(text)
+        error.at = self.time()
+        return error
 
     def told(self) -> list[tuple[int, str, str]]:
         """Give it in order, without what was of no use from the beginning: it may start and be cancelled, or not start.
@@ -195,7 +207,7 @@ async def perform(work: Work, args: tuple[object, ...], trace: Trace, evaluate: 
             raise
         trace(work.name, "cleaned")
         if work.wrong is not None:
-            raise work.wrong(f"cleanup of {work.name}") from None
+            raise trace.failure(work.wrong, f"cleanup of {work.name}") from None
         if not work.swallows:
             raise
         return "swallowed"
@@ -204,7 +216,7 @@ async def perform(work: Work, args: tuple[object, ...], trace: Trace, evaluate: 
         raise
     if work.error is not None:
         trace(work.name, "failed")
-        raise work.error(work.name)
+        raise trace.failure(work.error, work.name)
     trace(work.name, "ended")
     return (work.name, args) if work.inside is None else (work.name, args, awaited)
 
@@ -228,6 +240,11 @@ def matches(on: object, error: BaseException) -> bool:
 # -- the reference -----------------------------------------------------------------------------------------------------
 
 
+def is_before(error: Exception, time: float) -> bool:
+    """Tell whether a task has failed before a time."""
+    return getattr(error, "at", math.inf) < time
+
+
 def one(errors: list[Exception]) -> Exception:
     """Give the failure that several failures are together."""
     return errors[0] if len(errors) == 1 else ExceptionGroup("several", errors)
@@ -239,14 +256,17 @@ class Group:
     Args:
         outer: the group that the node belongs to; None: there is none.
         on: which failures the node catches: any other is one of the outer group.
+        whole: it is the run, which has failed once something in it has.
     """
 
-    def __init__(self, outer: Group | None = None, on: object = Exception) -> None:
+    def __init__(self, outer: Group | None = None, on: object = Exception, *, whole: bool = False) -> None:
+        self._whole = whole
         self._outer = outer
         self._on = on
         self._tasks: set[asyncio.Task[object]] = set()
         self._errors: list[Exception] = []
         self._stopped = False
+        self._forgotten = 0.0  # what has failed before is of no interest
 
     def start(self, coroutine: Coroutine[object, object, object]) -> asyncio.Task[object]:
         """Start something beneath the node."""
@@ -264,6 +284,8 @@ class Group:
                 self._fail(each)
 
     def _fail(self, error: Exception) -> None:
+        if is_before(error, self._forgotten):
+            return
         if not self._stopped and self._outer is not None and not matches(self._on, error):
             self._outer._fail(error)
             return
@@ -293,7 +315,9 @@ class Group:
                 await asyncio.wait([*self._tasks])
             except asyncio.CancelledError as error:
                 cancelled = error
-                self._errors.clear()  # what had failed by then is of no interest any longer
+                if not self._whole:
+                    self._errors.clear()
+                    self._forgotten = asyncio.get_running_loop().time()
                 self.stop()
         await asyncio.sleep(0)  # the callbacks of the last task
         if cancelled is not None:
@@ -365,29 +389,29 @@ class Shared:
     """A node that is reached more than once, while it is evaluated and afterwards."""
 
     def __init__(self, coroutine: Coroutine[object, object, object]) -> None:
-        self._task = _start(coroutine)
+        self.task = _start(coroutine)
         self._users = 0
 
     @property
     def given_up(self) -> bool:
         """Tell whether it was cancelled."""
-        return self._task.cancelled() or self._task.cancelling() > 0
+        return self.task.cancelled() or self.task.cancelling() > 0
 
     @property
     def failed(self) -> bool:
         """Tell whether it has failed."""
-        return self._task.done() and not self._task.cancelled() and self._task.exception() is not None
+        return self.task.done() and not self.task.cancelled() and self.task.exception() is not None
 
     async def value(self) -> object:
         """Return its value, or raise its failure."""
         self._users += 1
         try:
-            return await asyncio.shield(self._task)
+            return await asyncio.shield(self.task)
         except asyncio.CancelledError:
             self._users -= 1
-            if not self._users and not self._task.done():
-                self._task.cancel()
-                await asyncio.wait([self._task])
+            if not self._users and not self.task.done():
+                self.task.cancel()
+                await asyncio.wait([self.task])
             raise
 
 
@@ -413,6 +437,7 @@ class Reference:
         if node not in self._shared or self._shared[node].given_up:
             inner = Group()
             self._shared[node] = Shared(inner.run(self._evaluate(node, inner)))
+            self._trace.left.append(self._shared[node].task)
         return await self._shared[node].value()
 
     async def _all(self, nodes: tuple[Node, ...], group: Group) -> list[object]:
@@ -538,7 +563,7 @@ async def _results(tasks: list[asyncio.Task[object]]) -> list[object]:
 async def _stop(tasks: list[asyncio.Task[object]]) -> list[Exception]:
     """Cancel tasks and await them. Return what failed because of it."""
     going = [task for task in tasks if not task.done()]
-    ended: list[asyncio.Task[object]] = []  # before this was cancelled itself
+    forgotten = 0.0  # what has failed before is of no interest, as this was cancelled itself then
     cancelled: asyncio.CancelledError | None = None
     for task in going:
         task.cancel()
@@ -546,25 +571,42 @@ async def _stop(tasks: list[asyncio.Task[object]]) -> list[Exception]:
         try:
             await asyncio.wait(going)
         except asyncio.CancelledError as error:
-            cancelled = error
-            ended = [task for task in going if task.done()]
+            cancelled, forgotten = error, asyncio.get_running_loop().time()
     wrong: list[Exception] = []
     for task in going:
-        if task not in ended and not task.cancelled() and isinstance(error := task.exception(), Aborted):
-            wrong += error.errors
+        if not task.cancelled() and isinstance(error := task.exception(), Aborted):
+            wrong += [each for each in error.errors if not is_before(each, forgotten)]
     if cancelled is None:
         return wrong
     raise Aborted(wrong) if wrong else cancelled
 
 
-async def evaluate(target: Node, time: Callable[[], float]) -> tuple[object, list[tuple[int, str, str]]]:
-    """Return what an expression is worth, or its failure, and what happened."""
-    trace, group = Trace(time), Group()
+Seen = tuple[object, list[tuple[int, str, str]]]
+
+
+async def _seen(awaited: asyncio.Task[object] | cs.Run, trace: Trace, cancel: float | None) -> Seen:
+    """Return what something is worth, or its failure, and what happened; after so many seconds it is cancelled."""
+    if cancel is not None:
+        asyncio.get_running_loop().call_later(cancel, awaited.cancel)
     try:
-        value = await group.run(Reference(target, trace).value(target, group))
+        value = await awaited
+    except asyncio.CancelledError:
+        value = "cancelled"
+    except Aborted as error:  # the run has failed as it was cancelled
+        value = "raised", told(one(error.errors))
     except Exception as error:
         value = "raised", told(error)
+    for task in trace.left:  # what was asked for in the very turn in which everything was cancelled
+        task.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
     return value, trace.told()
+
+
+async def evaluate(target: Node, time: Callable[[], float], cancel: float | None = None) -> Seen:
+    """Return what an expression is worth, or its failure, and what happened."""
+    trace, group = Trace(time), Group(whole=True)
+    return await _seen(_start(group.run(Reference(target, trace).value(target, group))), trace, cancel)
 
 
 # -- as an expression --------------------------------------------------------------------------------------------------
@@ -646,11 +688,7 @@ def summary(outcome: cs.Outcome) -> object:
     return ("value", outcome.value) if outcome.ok else ("failed", told(outcome.error))
 
 
-async def observe(engine: cs.Engine, target: Node) -> tuple[object, list[tuple[int, str, str]]]:
+async def observe(engine: cs.Engine, target: Node, cancel: float | None = None) -> Seen:
     """Return what an engine makes of an expression, or its failure, and what happened."""
     trace = Trace(engine.clock.time)
-    try:
-        value: object = await engine.run(Builder(trace).build(target))
-    except Exception as error:
-        value = "raised", told(error)
-    return value, trace.told()
+    return await _seen(engine.start(Builder(trace).build(target)), trace, cancel)

@@ -103,7 +103,9 @@ class Drawing:
             case "outcome":
                 return Outcome(self._pick())
             case "race":
-                return Race(self._several(1))
+                arms = self._several(1)
+                # What two of them share may give both a value at one time.
+                return Race(tuple(self._work((arm,)) for arm in arms) if self._sharing else arms)
             case "scope":
                 seconds = self._seconds(12) if self._draw(st.booleans()) else None
                 return Scope(self._pick(), seconds, self._draw(st.sampled_from([1, 1, 2, 3])))

@@ -1,6 +1,9 @@
 """Built-in nodes: those that the engine itself evaluates, and their values."""
 
 
+from cascade._core.expr.lazy cimport LazyResult
+
+
 cdef class Skip:
     cdef readonly object template  # that has the condition
     cdef readonly Py_ssize_t number  # of the condition, in the graph
@@ -19,3 +22,5 @@ cdef class Placeholder:
 
 
 cdef object skipped_member
+
+cdef LazyResult own_failure(LazyResult value)

@@ -29,6 +29,7 @@ cdef class LazyResult(Governable):
 
 
 cdef object scope_task  # of scopes, likewise
+cdef tuple catching_calls  # what makes nodes that catch; expr/builtin_nodes.pyx supplies it
 cdef object guard_task  # of conditions; expr/task.pyx supplies it
 
 cdef enum:

@@ -15,6 +15,7 @@ from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, c
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
 
+from importlib import import_module as _import_module
 from os import environ as _environ
 
 from cascade._core.fork import in_child as _in_child
@@ -56,6 +57,7 @@ cdef object _nothing = object()
 cdef object _awaiting = None  # supplied by the engine
 cdef object guard_task = None
 cdef object scope_task = None
+cdef tuple catching_calls = None
 
 
 @cython.final
@@ -63,8 +65,8 @@ cdef class LazyResult(Governable):
     """One call of a task that has not run: a node of an expression.
 
     Calling a task makes one; so do the methods of another lazy result. Pass it to other tasks as an argument, alone or
-    inside lists, tuples, dicts, sets and frozen structs; return it from a task to continue with it; evaluate it with
-    `cascade.run`.
+    inside lists, tuples, dicts, sets and frozen structs; return it from a task to continue with it; ``await`` it in an
+    async task; evaluate it with `cascade.run`.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -153,6 +155,42 @@ cdef class LazyResult(Governable):
             made = with_role(made, "after", predecessor)
         return made
 
+    def recover(self, handler, *, on=Exception):
+        """Let a handler give the value if this fails: see `cascade.recover`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("x").recover(lambda error: -1, on=ValueError))
+        -1
+        """
+        return catching_calls[0](self, handler, on)
+
+    def fallback(self, other, *, on=Exception):
+        """Take another value if this fails: see `cascade.fallback`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("x").fallback(0))
+        0
+        """
+        return catching_calls[1](self, other, on)
+
+    def outcome(self):
+        """Give what becomes of this as a value: see `cascade.outcome`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("12").outcome())
+        <Outcome, value 12>
+        """
+        return catching_calls[2](self)
+
     def __await__(self):
         if _awaiting is None:
             raise EngineStateError(
@@ -202,17 +240,13 @@ cdef class LazyResult(Governable):
         return self
 
     def __reduce__(self):
-        from cascade._core.expr.pickling import reduce_lazy
-
         use(self)
-        return reduce_lazy(self)
+        return _import_module("cascade._core.expr.pickling").reduce_lazy(self)
 
     @staticmethod
     def _unpickled(*parts):
         """Return the lazy result that was pickled; in this class, so that pickles name no private module."""
-        from cascade._core.expr.pickling import restore_lazy
-
-        return restore_lazy(*parts)
+        return _import_module("cascade._core.expr.pickling").restore_lazy(*parts)
 
     @staticmethod
     def _policy(kind, *arguments):

@@ -33,11 +33,14 @@ ARITIES = {
 STEPS = {
     "router": (".selector", ".routes", ".default"),
     "guard": (".condition", "", ".otherwise"),
-    "fallback": ("", ".fallback"),
+    "recover": ("", ".handler", ".on"),
+    "fallback": ("", ".other", ".on"),
+    "outcome": ("",),
+    "scope": ("",),
 }
 """The steps of paths to positional operands that have names."""
 
-_ROLES = frozenset({"after", "retry", "timeout", "cache", "constraints", "concurrency"})
+_ROLES = frozenset({"after", "retry", "timeout", "cache", "constraints", "concurrency", "return_exceptions"})
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray, range, type(...), LazyResult})
 _NAMED: tuple[type, ...] = FunctionType, BuiltinFunctionType, type
 
@@ -64,15 +67,17 @@ def reduce_task(task: Task) -> tuple[Any, ...]:
         return (
             (Task._unpickled, ("method", owner, fn.__name__, changed)) if changed else (getattr, (owner, fn.__name__))
         )
-    found = _find(fn)
+    if _find(task.module, task.name) is task:
+        return Task._imported, (task.module, task.name)
+    found = _find(*_names(fn))
     if found is task:
-        return Task._imported, (fn.__module__, fn.__qualname__)
+        return Task._imported, _names(fn)
     if type(found) is Task and found.fn is fn:
         changed = _changed(policies, found._content()[2])
         if changed is not None and found._definition() == task._definition():
-            return Task._unpickled, ("governed", fn.__module__, fn.__qualname__, changed)
+            return Task._unpickled, ("governed", *_names(fn), changed)
     if found is fn or (type(found) is Task and found.fn is fn):
-        return Task._unpickled, ("named", fn.__module__, fn.__qualname__, name, mode, policies)
+        return Task._unpickled, ("named", *_names(fn), name, mode, policies)
     if isinstance(fn, _NAMED):
         raise pickle.PicklingError(
             f"{_shown(task)} must be importable by its name to be pickled, but that does not lead to it: define it at "
@@ -114,10 +119,15 @@ def _changed(policies: dict[str, Any] | None, known: dict[str, Any] | None) -> d
     return {role: policy for role, policy in given.items() if role not in base or base[role] is not policy}
 
 
-def _find(fn: Any) -> Any:
-    """Return what the name of a callable leads to; None: nothing."""
+def _names(fn: Any) -> tuple[str, str]:
+    """Return the names of a callable's module and of itself there; "": it has none."""
+    return getattr(fn, "__module__", ""), getattr(fn, "__qualname__", "")
+
+
+def _find(module: str, qualname: str) -> Any:
+    """Return what a name leads to; None: nothing."""
     try:
-        return import_task(fn.__module__, fn.__qualname__)
+        return import_task(module, qualname)
     except (ImportError, AttributeError, TypeError, ValueError):
         return None
 
@@ -300,7 +310,7 @@ def _flattened(operands: list[Any], steps: list[str]) -> Iterator[tuple[Any, str
             inside += [(key, f"{step} (a key)") for key in part if type(key) not in _PLAIN]
         elif kind is set or kind is frozenset:
             inside = [(item, f"{step}[...]") for item in part]
-        elif hasattr(kind, "__struct_fields__") and _find(kind) is kind:
+        elif hasattr(kind, "__struct_fields__") and _find(*_names(kind)) is kind:
             inside = [(getattr(part, name), f"{step}.{name}") for name in kind.__struct_fields__]
         if inside is None:
             yield part, step

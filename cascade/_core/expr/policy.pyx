@@ -1,5 +1,6 @@
 """Policies: retry, timeout, cache, constraints. They are data: a template only has the role, not the policy."""
 
+from importlib import import_module as _import_module
 from inspect import iscoroutinefunction as _iscoroutinefunction
 
 from cascade._core.time.clock cimport nanoseconds
@@ -99,9 +100,7 @@ cdef class ScopeCache:
 
 cdef object _lazy_result():
     """The class `LazyResult`, which is public: pickles of policies name no private module."""
-    from cascade._core.expr.lazy import LazyResult
-
-    return LazyResult
+    return _import_module("cascade").LazyResult
 
 
 cdef class Governable:

@@ -63,9 +63,24 @@ class Task(Generic[_P, _R_co]):
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co: ...
     @property
     def _runs_inline(self) -> bool: ...
+    @overload
     def map(
-        self, /, *, concurrency: int | None = None, **inputs: Iterable[Any] | Const | LazyResult
+        self,
+        /,
+        *,
+        concurrency: int | None = None,
+        return_exceptions: Literal[False] = False,
+        **inputs: Iterable[Any] | Const | LazyResult,
     ) -> list[_R_co]: ...
+    @overload
+    def map(
+        self,
+        /,
+        *,
+        concurrency: int | None = None,
+        return_exceptions: bool,
+        **inputs: Iterable[Any] | Const | LazyResult,
+    ) -> list[_R_co | Exception]: ...
     def with_retry(
         self,
         max_attempts: int = 3,

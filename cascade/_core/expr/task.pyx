@@ -7,7 +7,7 @@ only the first time.
 
 import inspect as _inspect
 from functools import partial as _partial
-from pkgutil import resolve_name as _resolve_name
+from importlib import import_module as _import_module
 from sys import modules as _sys_modules
 from types import GenericAlias as _GenericAlias, MethodType as _MethodType
 
@@ -180,11 +180,12 @@ cdef class Task:
         """Whether the auto rule lets calls run in the event loop's thread."""
         return self.spec.runs_inline
 
-    def map(self, /, *, concurrency=None, **inputs):
+    def map(self, /, *, concurrency=None, return_exceptions=False, **inputs):
         """Call the task once for each item of its inputs, which are taken side by side.
 
         Args:
             concurrency: number of items that are evaluated at once, at most; an int >= 1, or None: 1,024.
+            return_exceptions: whether the result of an item that fails is its exception.
             inputs: for each argument a series of items (a list, tuple, range, array, generator), or a lazy result with
                 such a value; or `cascade.const` with a value for all items.
 
@@ -202,7 +203,11 @@ cdef class Task:
         >>> cs.run(power.map(base=range(4), exponent=cs.const(2)))
         [0, 1, 4, 9]
         """
-        return _map(self, concurrency, inputs)
+        if return_exceptions is not False and _takes_setting(self, "return_exceptions", return_exceptions):
+            inputs["return_exceptions"] = return_exceptions
+            return_exceptions = False
+        made = _map(self, concurrency, inputs)
+        return with_role(made, "return_exceptions", True) if return_exceptions else made
 
     # The same arguments as the methods of lazy results have: `Governable`, in expr/policy.pyx.
 
@@ -275,9 +280,7 @@ cdef class Task:
 
     def __reduce__(self):
         """By reference, as functions are, with the policies that it was given."""
-        from cascade._core.expr.pickling import reduce_task
-
-        return reduce_task(self)
+        return _import_module("cascade._core.expr.pickling").reduce_task(self)
 
     @property
     def _ungoverned(self):
@@ -292,9 +295,7 @@ cdef class Task:
     @staticmethod
     def _unpickled(*parts):
         """Return the task that was pickled; in this class, so that pickles name no private module."""
-        from cascade._core.expr.pickling import restore_task
-
-        return restore_task(*parts)
+        return _import_module("cascade._core.expr.pickling").restore_task(*parts)
 
     @staticmethod
     def _imported(module, qualname):
@@ -344,7 +345,7 @@ def import_task(module, qualname):
         found = getattr(found, part)
     if isinstance(found, _MethodType) and type(found.__func__) is Task:  # of a classmethod, which was given its class
         return found.__func__
-    return found
+    return getattr(found, "__cascade_task__", found)  # a function that makes calls of a task, such as `cascade.gather`
 
 
 cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames) except NULL:
@@ -510,6 +511,33 @@ cdef LazyResult _map(Task task, object concurrency, dict inputs):
         if type(inputs[name]) is Const:
             made = with_role(made, "const " + name, (<Const>inputs[name]).value)
     return made if concurrency is None else with_role(made, "concurrency", concurrency)
+
+
+cdef bint _takes_setting(Task task, str name, object value) except -1:
+    """Whether a keyword of `map` that is named like a setting of it is a parameter of the task."""
+    signature = task.spec.signature
+    if signature is not None and name in signature.parameters:
+        if type(value) is not bool:
+            return True
+        raise MapError(
+            f"{name} must be clear, got {name}={value!r}, which may be the setting of map() or the parameter of "
+            f"{task.spec.qualname}: write {name}=cs.const({value!r}) for the parameter; for the setting, map a task "
+            f"whose parameter has another name"
+        )
+    if type(value) is not bool:
+        raise MapError(f"{name} must be a bool, got {value!r}")
+    return False
+
+
+cdef int check_takes_one(Task task) except -1:
+    """Check that a task can be called with one positional argument."""
+    cdef tuple names = ()
+    if not task.takes_one:
+        if task.fills is not None:
+            names = task.spec.fill(task.fills, 1, names)
+        task.spec.new_site(1, names, <PyObject*>names)
+        task.takes_one = True
+    return 0
 
 
 cdef bint _is_closed(object fn) except -1:

@@ -11,6 +11,7 @@ from cascade._core.expr.map_inputs cimport Zipped
 
 
 cdef class MapState:
+    cdef bint returns_failures  # the result of an item that fails is its exception
     cdef Task task
     cdef Zipped zipped
     cdef tuple names  # of an item's arguments: the zipped ones, then the constant ones

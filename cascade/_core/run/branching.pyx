@@ -10,7 +10,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
 from cascade._core.expr.lazy cimport LazyResult, with_role
-from cascade._core.expr.builtin_nodes cimport Failed, Skip, skipped_member
+from cascade._core.expr.builtin_nodes cimport Failed, Skip, own_failure, skipped_member
 from cascade._core.expr.task_spec cimport (
     FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses,
     may_catch,
@@ -220,6 +220,8 @@ cdef class Branching(Waiting):
         Py_DECREF_(made)
         for role, operand in state.policies:
             lazy = with_role(lazy, role, operand)
+        if state.returns_failures:
+            lazy = own_failure(lazy)
         state.results.append(None)
         self.item = len(state.results)
         state.in_flight += 1
@@ -246,6 +248,8 @@ cdef class Branching(Waiting):
             value = <object>frame.values[operands[i]]
             if role == "concurrency":
                 state.concurrency = min(value, PY_SSIZE_T_MAX)
+            elif role == "return_exceptions":
+                state.returns_failures = True
             elif role.startswith("const "):
                 constant.append(role[6:])
                 state.constants.append(value)

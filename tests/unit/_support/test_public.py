@@ -15,15 +15,16 @@ import pytest
 import cascade as cs
 
 FUNCTIONS = {
-    "Env", "Inject", "Param", "Router", "cached", "cli", "const", "dry_run", "explain", "from_json", "gather", "inject",
-    "lazy", "pipeline", "preload", "resource", "run", "select", "sequence", "structural_hash", "task", "to_json",
-    "visualize", "wait",
+    "Env", "Inject", "Param", "Router", "cached", "cli", "const", "dry_run", "explain", "fallback", "from_json",
+    "gather", "inject", "lazy", "outcome", "pipeline", "preload", "race", "recover", "resource", "run", "scope",
+    "select", "sequence", "structural_hash", "task", "to_json", "visualize", "wait",
     "current",
 }  # fmt: skip
 CLASSES = {
     "Channel", "Clock", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",
-    "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Population", "PopulationCounts",
-    "Received", "Restart", "ResultCache", "Run", "Shape", "Task", "TemplateStats", "Templates", "VirtualLoop",
+    "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Outcome", "Picture", "Population",
+    "PopulationCounts", "Received", "Restart", "ResultCache", "Run", "Shape", "Task", "TemplateStats", "Templates",
+    "VirtualLoop",
     "CurrentCall", "RunIdentity",
 }  # fmt: skip
 PROTOCOLS = {"CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"}
@@ -81,8 +82,8 @@ VISIBLE = {
         "with_timeout",
     },
     cs.LazyResult: {
-        "after", "args", "kwargs", "policies", "run_if", "task", "with_cache", "with_constraints", "with_retry",
-        "with_timeout",
+        "after", "args", "fallback", "kwargs", "outcome", "policies", "recover", "run_if", "task", "with_cache",
+        "with_constraints", "with_retry", "with_timeout",
     },
 }  # fmt: skip
 
@@ -93,7 +94,7 @@ def test_objects_show_what_is_documented_and_nothing_else(kind: type) -> None:
         engine = cs.Engine()
         lazy = cs.wait(0)
         run = engine.start(lazy)
-        found = [engine, run, engine.start_many([lazy]), cs.Channel(), cs.gather, lazy]
+        found = [engine, run, engine.start_many([lazy]), cs.Channel(), cs.task(len), lazy]
         await engine.aclose()
         return next(each for each in found if type(each) is kind)
 
@@ -102,7 +103,7 @@ def test_objects_show_what_is_documented_and_nothing_else(kind: type) -> None:
     assert all(inspect.getdoc(getattr(kind, name, None)) or name in (kind.__doc__ or "") for name in seen)
 
 
-@pytest.mark.parametrize("name", sorted(ALL - VALUES - {"gather"}))
+@pytest.mark.parametrize("name", sorted(ALL - VALUES))
 def test_every_name_says_where_it_is_found(name: str) -> None:
     """For tracebacks, pickles and `help`; wherever its file is."""
     assert getattr(cs, name).__module__ == "cascade"

@@ -181,6 +181,8 @@ EXPRESSIONS: dict[str, Callable[[], cs.LazyResult]] = {
     "router": lambda: cs.Router(shared, {3: give("three"), "other": 1}, default=give("default")),
     "condition": lambda: give(1).run_if(shared, otherwise=give(2)),
     "map": lambda: decorated.map(x=[1, 2], y=cs.const(give(5)), concurrency=1),
+    "map with failures": lambda: decorated.map(x=[1, "a"], return_exceptions=True),
+    "gather with failures": lambda: cs.gather(shared, decorated("a"), return_exceptions=True),
     "map of a list": lambda: decorated.map(x=cs.gather(shared, 2)),
     "param": lambda: keep(n, n),
     "env": lambda: keep(cs.Env("HOME", default="nowhere")),
@@ -355,9 +357,11 @@ REFUSED: dict[str, tuple[Callable[[], cs.LazyResult], str]] = {
     "condition": (lambda: give(1).run_if(named(Stubborn())), "- at $.condition.args[0]: not me"),
     "guarded": (lambda: give(Stubborn()).run_if(True), "- at $.args[0]: not me"),
     "handler": (lambda: cs.recover(give(1), lambda error: 1), "task cascade.recover must be picklable, got `function`"),
-    "handler task": (lambda: cs.recover(give(1), bound_to_nothing), "- at $.args[1]: "),
+    "handler task": (lambda: cs.recover(give(1), bound_to_nothing), "- at $.handler: "),
     "predicate": (lambda: give(1).with_retry(on=lambda error: True), "got `Retry` - at $.retry: "),
     "channel": (lambda: keep(cs.Channel().recv()), "task cascade.recv must be picklable, got `Channel`"),
+    "handler of a failure": (lambda: cs.recover(named(Stubborn()), give), "- at $.args[0]: not me"),
+    "other value": (lambda: cs.fallback(named(1), Stubborn()), "- at $.other: not me"),
     "task": (lambda: keep(give(bound_to_nothing(1))), "define it at the top level of a module - at $.args[0].args[0]"),
     "hidden": (lambda: keep(Holder(give(Stubborn()))), "got `Holder` - at $.args[0]: not me"),
 }
@@ -428,5 +432,5 @@ def test_the_kinds_are_those_of_the_table() -> None:
     assert {
         name: tuple(part.step for part in row.parts)
         for name, row in own.items()
-        if any(part.step for part in row.parts)
+        if row.parts
     } == STEPS

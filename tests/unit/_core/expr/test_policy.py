@@ -61,11 +61,29 @@ def test_a_task_hands_its_policies_to_each_call() -> None:
     assert add(1).policies == {}
 
 
-@pytest.mark.parametrize("make", [lambda: cs.wait(0), lambda: cs.Router(1, {1: 2}), lambda: cs.Channel().recv()])
-def test_policies_are_for_calls_of_tasks(make: Any) -> None:
-    for policy in ("with_retry", "with_constraints"):
-        with pytest.raises(cs.PolicyError, match="must be given to a call of a task"):
-            getattr(make(), policy)()
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: cs.wait(0),
+        lambda: cs.Router(1, {1: 2}),
+        lambda: cs.Channel().recv(),
+        lambda: cs.gather(add(1)),
+        lambda: add.map(a=[1]),
+        lambda: cs.outcome(add(1)),
+    ],
+)
+def test_a_policy_of_what_is_no_call_is_that_of_a_scope(make: Any) -> None:
+    lazy = make()
+    made = lazy.with_retry(2).with_constraints(gpu=1)
+    assert made.task.name == "scope" and made.args == (lazy,)
+    assert set(made.policies) == {"retry", "constraints"}
+    assert made.with_retry(5).policies["retry"].max_attempts == 5
+
+
+def test_a_policy_under_a_condition_is_that_of_the_node() -> None:
+    lazy = cs.wait(0)
+    made = lazy.run_if(True).with_timeout(3)
+    assert made.task.name == "run_if" and made.args[1].task.name == "scope" and made.args[1].args == (lazy,)
 
 
 @pytest.mark.parametrize(
