@@ -17,6 +17,7 @@ from functools import partial
 
 import cascade as cs
 from language.timed_inside import Evaluate, Inside
+from support.observation import leaves
 from support.values import failure
 
 
@@ -222,10 +223,8 @@ async def perform(work: Work, args: tuple[object, ...], trace: Trace, evaluate: 
 
 
 def told(error: BaseException) -> object:
-    """Give what is compared of a failure: the order in which several things failed at one time is not."""
-    if isinstance(error, BaseExceptionGroup):
-        return sorted((told(each) for each in error.exceptions), key=repr)
-    return failure(error)
+    """Give what is compared of a failure: which things have failed. One may fail several others, all at one time."""
+    return sorted({failure(each) for each in leaves(error)}, key=repr)
 
 
 def matches(on: object, error: BaseException) -> bool:
@@ -598,8 +597,8 @@ async def _seen(awaited: asyncio.Task[object] | cs.Run, trace: Trace, cancel: fl
         value = "raised", told(error)
     for task in trace.left:  # what was asked for in the very turn in which everything was cancelled
         task.cancel()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    if trace.left:
+        await asyncio.wait(trace.left)
     return value, trace.told()
 
 
