@@ -31,6 +31,7 @@ __all__ = ["Callbacks"]
 
 _logger = logging.getLogger("cascade")
 
+FAR = 100  # failures of a run that have their paths if its graph has as many nodes
 _STEPS_AT_ONCE = 400  # for each run, at one instant of virtual time, without a warning
 
 
@@ -176,7 +177,12 @@ class Callbacks:
         else:
             from cascade.graph.describe import describe
 
-            exactly = len(run._errors or ()) < 100
+            count = len(run._errors or ())
+            if caught:
+                count = run._ensure_extras().caught
+                run._ensure_extras().caught += 1
+            # The place takes time linear in the graph: too much if very many nodes of a large one fail.
+            exactly = count < FAR or len(template.graph.nodes) < FAR
             where = path_of(template, number, trail) if exactly else f"node {number}"
             what = describe(template.graph, number, where)
             if written:

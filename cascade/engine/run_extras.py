@@ -25,6 +25,7 @@ class RunExtras:
         leaders: cached calls whose result is the value of an expression of this run, once that is evaluated.
         permits: (frame, place) of nodes that the limits have admitted and that will start at once.
         unretrieved: that of the population in which the run has failed.
+        caught: how many failures were caught.
         deadline: the timer that fails the run.
         beginning: the timer that begins it.
         started_at: nanoseconds on the engine's clock, if an event needs it.
@@ -32,6 +33,7 @@ class RunExtras:
 
     __slots__ = (
         "beginning",
+        "caught",
         "deadline",
         "inputs",
         "leaders",
@@ -49,6 +51,7 @@ class RunExtras:
         self.leaders: dict[Leader, None] | None = None
         self.permits: set[tuple[int, int]] | None = None
         self.unretrieved: UnretrievedFailures | None = None
+        self.caught = 0
         self.deadline: Handle | None = None
         self.beginning: Handle | None = None
         self.started_at: int | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import fallback_call, outcome_call, race_call, recover_call, scope_of
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.outcome import Outcome
 from cascade._support.public import public
 
 __all__ = ["fallback", "outcome", "race", "recover", "scope"]
@@ -14,9 +15,18 @@ __all__ = ["fallback", "outcome", "race", "recover", "scope"]
 Catches: TypeAlias = type[Exception] | tuple[type[Exception], ...] | list[type[Exception]] | Callable[[Any], object]
 """Which failures are caught: exception types, or a predicate."""
 
+H = TypeVar("H")
+R = TypeVar("R")
 
+
+@overload
+def recover(
+    value: LazyResult[R], handler: Callable[[Any], LazyResult[H]] | Callable[[Any], H], *, on: Catches = ...
+) -> R | H: ...
+@overload
+def recover(value: R, handler: Callable[[Any], LazyResult[H]] | Callable[[Any], H], *, on: Catches = ...) -> R | H: ...
 @public
-def recover(value: Any, handler: Callable[[Exception], Any], *, on: Catches = Exception) -> LazyResult:
+def recover(value: Any, handler: Callable[[Any], Any], *, on: Catches = Exception) -> Any:
     """Return a lazy result with the value of an expression, or, if that fails, what a handler returns.
 
     All failures beneath ``value`` are caught: of its call, its last retry, its timeout, its inputs, and the expressions
@@ -49,8 +59,12 @@ def recover(value: Any, handler: Callable[[Exception], Any], *, on: Catches = Ex
     return recover_call(value, handler, on)
 
 
+@overload
+def fallback(value: LazyResult[R], other: LazyResult[H] | H, *, on: Catches = ...) -> R | H: ...
+@overload
+def fallback(value: R, other: LazyResult[H] | H, *, on: Catches = ...) -> R | H: ...
 @public
-def fallback(value: Any, other: Any, *, on: Catches = Exception) -> LazyResult:
+def fallback(value: Any, other: Any, *, on: Catches = Exception) -> Any:
     """Return a lazy result with the value of an expression, or, if that fails, another value.
 
     Args:
@@ -74,8 +88,12 @@ def fallback(value: Any, other: Any, *, on: Catches = Exception) -> LazyResult:
     return fallback_call(value, other, on)
 
 
+@overload
+def outcome(value: LazyResult[R]) -> Outcome[R]: ...
+@overload
+def outcome(value: R) -> Outcome[R]: ...
 @public
-def outcome(value: Any) -> LazyResult:
+def outcome(value: Any) -> Any:
     """Return a lazy result whose value is an `Outcome`: the value, the failure, or that the expression was skipped.
 
     Args:
@@ -98,8 +116,12 @@ def outcome(value: Any) -> LazyResult:
     return outcome_call(value)
 
 
+@overload
+def scope(value: LazyResult[R]) -> LazyResult[R]: ...
+@overload
+def scope(value: R) -> LazyResult[R]: ...
 @public
-def scope(value: Any) -> LazyResult:
+def scope(value: Any) -> LazyResult[Any]:
     """Return a lazy result for an expression as one unit, to which all policies apply as they do to a call.
 
     Policies are given with `with_timeout`, `with_retry`, `with_cache` and `with_constraints`. Each attempt evaluates
@@ -129,8 +151,12 @@ def scope(value: Any) -> LazyResult:
     return scope_of(value)
 
 
+@overload
+def race(*values: LazyResult[R]) -> R: ...
+@overload
+def race(*values: R) -> R: ...
 @public
-def race(*values: Any) -> LazyResult:
+def race(*values: Any) -> Any:
     """Return a lazy result with the first value among several expressions.
 
     The others are cancelled, and have ended before the race has its value. An expression that fails or is skipped does

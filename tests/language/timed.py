@@ -68,6 +68,13 @@ class Pause:
 
 
 @dataclass(frozen=True, eq=False)
+class Inline:
+    """A call that takes no time."""
+
+    inputs: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Gather:
     """The list of several nodes' values."""
 
@@ -123,13 +130,13 @@ class Scope:
     attempts: int = 1
 
 
-Node = Work | Pause | Gather | Map | Recover | Fallback | Outcome | Race | Scope
+Node = Work | Pause | Inline | Gather | Map | Recover | Fallback | Outcome | Race | Scope
 
 
 def children(node: Node) -> tuple[Node, ...]:
     """Give what a node refers to."""
     match node:
-        case Work() | Gather() | Race():
+        case Work() | Inline() | Gather() | Race():
             return node.inputs
         case Fallback():
             return (node.inner, node.other)
@@ -455,6 +462,8 @@ class Reference:
                 return round(node.seconds, 9)
             case Gather():
                 return await self._all(node.inputs, group)
+            case Inline():
+                return "inline", tuple(await self._all(node.inputs, group))
             case Map():
                 return await self._map(node, group)
             case Race():
@@ -632,6 +641,8 @@ class Builder:
                 return rounded(cs.wait(node.seconds))
             case Gather():
                 return cs.gather(*inner)
+            case Inline():
+                return inline(*inner)
             case Map():
                 return item.map(work=node.items, builder=cs.const(self), concurrency=node.concurrency)
             case Recover():
@@ -673,6 +684,12 @@ class Builder:
 async def item(work: Work, builder: Builder) -> object:
     """Do what the task of a map does."""
     return await builder.perform(work, ())
+
+
+@cs.task(mode="inline")
+def inline(*args: object) -> object:
+    """Give the arguments."""
+    return "inline", args
 
 
 @cs.task(mode="inline")

@@ -14,6 +14,7 @@ from language.timed import (
     Boom,
     Fallback,
     Gather,
+    Inline,
     Map,
     Node,
     Outcome,
@@ -30,9 +31,8 @@ def _is_boom(error: Exception) -> bool:
     return type(error) is Boom
 
 
-_words = st.sampled_from(
-    ["work", "call", "pause", "gather", "map", "recover", "fallback", "outcome", "race", "scope", "then", "inside"]
-)
+_WORDS = "work call call inline pause gather map recover fallback outcome race scope then inside"
+_words = st.sampled_from(_WORDS.split())
 _PRIMES = [number for number in range(2, 3000) if all(number % i for i in range(2, math.isqrt(number) + 1))]
 _errors = st.sampled_from([None, None, Boom, Bang])
 _caught = st.sampled_from([Exception, Exception, Boom, (Boom, TimeoutError), _is_boom])
@@ -83,7 +83,10 @@ class Drawing:
         return self._nodes[place] if self._sharing else self._nodes.pop(place)
 
     def _several(self, least: int = 0) -> tuple[Node, ...]:
-        return tuple(self._pick() for _ in range(self._draw(st.integers(least, 3))))
+        picked = [self._pick() for _ in range(self._draw(st.integers(least, 3)))]
+        if self._draw(st.integers(0, 3)) == 0:
+            picked.insert(self._draw(st.integers(0, len(picked))), Inline())
+        return tuple(picked)
 
     def _node(self) -> Node:
         match self._draw(_words):
@@ -91,6 +94,8 @@ class Drawing:
                 return self._work(self._several(1))
             case "pause":
                 return Pause(self._seconds(8))
+            case "inline":
+                return Inline(self._several())
             case "gather":
                 return Gather(self._several(1))
             case "map":
@@ -103,7 +108,7 @@ class Drawing:
             case "outcome":
                 return Outcome(self._pick())
             case "race":
-                arms = self._several(1)
+                arms = tuple(self._pick() for _ in range(self._draw(st.integers(1, 3))))
                 # What two of them share may give both a value at one time.
                 return Race(tuple(self._work((arm,)) for arm in arms) if self._sharing else arms)
             case "scope":

@@ -11,6 +11,7 @@ from cascade._core.expr.task_spec cimport (
 )
 from cascade._core.expr.task cimport Task, builtin_task, check_takes_one, lazy_call
 
+from cascade._core.expr.handlers import itself as _itself
 from cascade.exceptions import PolicyError
 
 cdef enum:
@@ -120,11 +121,6 @@ def targets_call(targets):
 cdef tuple _any_failure = (Exception,)
 
 
-def itself(error):
-    """The handler that gives a failure as a value."""
-    return error
-
-
 def recover_call(value, handler, on):
     """Make the node that calls a handler with the failure of a value."""
     _check_expression(value, "value")
@@ -162,12 +158,12 @@ def race_call(tuple values not None):
 
 cdef LazyResult own_failure(LazyResult value):
     """The node whose value is the exception, if a value fails."""
-    return lazy_call(_recover, (value, itself, _any_failure))
+    return lazy_call(_recover, (value, _itself, _any_failure))
 
 
 def or_failure(value):
     """Make the node whose value is the exception, if a value fails."""
-    return lazy_call(_recover, (value, itself, _any_failure))
+    return lazy_call(_recover, (value, _itself, _any_failure))
 
 
 _lazy.catching_calls = recover_call, fallback_call, outcome_call

@@ -35,6 +35,7 @@ cdef class Region:
 
 cdef class Stopped:
     cdef Frame root
+    cdef list nodes
     cdef bytearray doomed
     cdef dict known
     cdef list frames

@@ -75,19 +75,22 @@ cdef class Aborting(Ending):
         cdef Frame frame = failing
         cdef Stopped found = Stopped.__new__(Stopped)
         cdef list path = []
+        cdef bint is_alone
         while frame is not None and frame is not root:
             path.append(frame)
             frame = frame.parent
         found.root = root
         found.frames = path
         found.landed = found.withdrawn = found.cancelled = found.adopted = found.regions = found.maps = []
-        if doomed is not None:
+        found.nodes = doomed
+        if doomed is not None and root.maps is not None:
+            found.maps = [each for each in doomed if each in root.maps]
+        is_alone = self.is_alone(catch, doomed, path)
+        if doomed is not None and (not is_alone or found.maps or self.scheduler.limits_active or _may_be_ready(root, doomed)):
             found.doomed = bytearray(root.template.node_count)
             for each in doomed:
                 found.doomed[each] = 1
-            if root.maps is not None:
-                found.maps = [each for each in doomed if each in root.maps]
-        if not self.is_alone(catch, doomed, path):
+        if not is_alone:
             self.find_beneath(found, catch)
         if doomed is None:
             found.frames.append(root)
@@ -232,7 +235,6 @@ cdef class Aborting(Ending):
         cdef Waiter waiter, next, kept = None
         cdef Catch other
         cdef Region region
-        cdef Py_ssize_t i
         if found.dying is not None:
             self.dying = found.dying or None
         if found.dying_in is not None:
@@ -286,16 +288,17 @@ cdef class Aborting(Ending):
             if frame.parent is root:
                 root.awaited -= 1
         self.unstack(found.frames)
-        if found.doomed is None:
+        if found.nodes is None:
             catch.frame = root.parent  # it counts the frame among what it awaits, until `conclude`
             catch.node = root.parent_node
             return
-        root.purge_ready(found.doomed)
-        for i in range(root.template.node_count):
-            if found.doomed[i] and root.needs[i] != POISONED:
-                root.needs[i] = UNDEMANDED
+        if found.doomed is not None:
+            root.purge_ready(found.doomed)
+        for each in found.nodes:
+            if root.needs[<Py_ssize_t>each] != POISONED:
+                root.needs[<Py_ssize_t>each] = UNDEMANDED
                 if root.template.by_need:
-                    root.chosen[i] = NONE_CHOSEN
+                    root.chosen[<Py_ssize_t>each] = NONE_CHOSEN
         root.awaited += 1  # for everything that was stopped, until `conclude`
 
     cdef void unstack(self, list frames) noexcept:
@@ -601,7 +604,8 @@ cdef class Stopped:
     """What is stopped of a run: all that is beneath some nodes of one frame, the root.
 
     Attributes:
-        doomed: of each node of the root, whether what is beneath it is stopped; None: the root as a whole is.
+        nodes: of the root, beneath which things are stopped; None: the root as a whole is.
+        doomed: of each node of the root, whether it is one of them; None: none is among those that are ready.
         known: by address of a frame, whether it is beneath.
         frames: those that are, without the root.
         landed: waiters that were to be looked at.
@@ -619,7 +623,7 @@ cdef class Stopped:
         cdef bint verdict = False
         while frame is not None:
             if frame is self.root:
-                verdict = self.doomed is None or (node >= 0 and self.doomed[node])
+                verdict = self.nodes is None or (node >= 0 and self.doomed[node])
                 break
             found = self.known.get(<size_t><PyObject*>frame)
             if found is not None:
@@ -706,6 +710,14 @@ cdef class Enclosing:
         for each in path:
             self.known[each] = found
         return found
+
+
+cdef bint _may_be_ready(Frame frame, list nodes) except -1:
+    """Whether one of some nodes may stand among those that are ready: one that lacks nothing."""
+    for each in nodes:
+        if frame.needs[<Py_ssize_t>each] == 0:
+            return True
+    return False
 
 
 cdef list undemanded(Frame frame, list seeds):

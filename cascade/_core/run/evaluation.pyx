@@ -137,13 +137,18 @@ cdef class Evaluation(Regions):
         cdef int status = READY
         cdef bint was_active = self.phase == ACTIVE
         while True:
+            failure = None
             try:
                 status = self.work()
-                break
             except BaseException as error:
-                self.catch_or_fail(error, self.top, self.at)
-                if self.phase != ACTIVE:
-                    break
+                failure = error
+            if failure is None:
+                break
+            # Not while the exception is being handled: what is raised and caught in there would have it as context, and
+            # Python walks down the whole chain of its contexts each time.
+            self.catch_or_fail(failure, self.top, self.at)
+            if self.phase != ACTIVE:
+                break
         if self.phase == STOPPING:
             self.discard_landed()  # what has landed meanwhile does not push the run
             if self.waiters is None:
@@ -190,16 +195,17 @@ cdef class Evaluation(Regions):
                 self.settle_dying(waiter, frame, value, error, completion)
                 continue
             frame.awaited -= 1
+            if error is None:
+                try:
+                    if waiter.permitted:
+                        self.make_ready(frame, waiter.node)
+                    else:
+                        self.settle(frame, waiter.node, value, completion)
+                except BaseException as failure:
+                    error = failure
             if error is not None:
                 self.catch_or_fail(error, frame, waiter.node)
-                continue
-            try:
-                if waiter.permitted:
-                    self.make_ready(frame, waiter.node)
-                else:
-                    self.settle(frame, waiter.node, value, completion)
-            except BaseException as failure:
-                self.catch_or_fail(failure, frame, waiter.node)
+                error = None
         if self.first_landed is not None:
             self.discard_landed()
         return 0

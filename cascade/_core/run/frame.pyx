@@ -104,8 +104,6 @@ cdef class Frame:
         cdef Py_ssize_t i, j
         cdef int32_t* consumers
         self.allocate_arrays(2)
-        if template.catches:  # then it is asked of all nodes whether they are demanded
-            memset(self.needs, 0, self.next * sizeof(int32_t))
         for i in range(self.next, template.node_count):
             self.needs[i] = template.nodes[i].needs
         for i in range(self.next):
@@ -113,6 +111,8 @@ cdef class Frame:
                 consumers = template.consumers + template.nodes[i].first_consumer
                 for j in range(template.nodes[i].consumers):
                     self.needs[consumers[j]] -= 1
+        if template.catches:  # then it is asked of these, too, whether they are demanded
+            memset(self.needs, 0, self.next * sizeof(int32_t))
         for i in range(self.next, template.node_count):
             if self.needs[i] == 0:
                 self.ready[self.ready_count] = <int32_t>i  # in ascending order: a heap

@@ -429,8 +429,4 @@ def test_the_kinds_are_those_of_the_table() -> None:
     for name, row in own.items():
         least, most = row.arguments or (0, None)
         assert ARITIES[name] == (least, None if most is not None and most > 100 else most)
-    assert {
-        name: tuple(part.step for part in row.parts)
-        for name, row in own.items()
-        if row.parts
-    } == STEPS
+    assert {name: tuple(part.step for part in row.parts) for name, row in own.items() if row.parts} == STEPS

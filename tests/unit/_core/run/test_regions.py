@@ -127,7 +127,7 @@ def test_scopes_in_scopes(virtual: VirtualTime, log: Notes) -> None:
     with pytest.raises(cs.TaskTimeoutError, match="7 s"):
         virtual.run(cs.scope(keep(inner)).with_timeout(7))
     assert log == ["x started", "x cleaned"] * 3
-    assert virtual.time == 9  # the third was stopped at 8, and takes a second
+    assert virtual.time == 8  # the third began at 6, and was stopped at 7
 
 
 def test_a_failure_ends_an_attempt_once_the_rest_has_ended(virtual: VirtualTime, log: Notes) -> None:
