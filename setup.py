@@ -17,6 +17,8 @@ MODULES = [
     "cascade._core.expr.builtin_nodes",
     "cascade._core.expr.lazy",
     "cascade._core.expr.map_inputs",
+    "cascade._core.expr.operator_tasks",
+    "cascade._core.expr.operators",
     "cascade._core.expr.policy",
     "cascade._core.expr.symbol",
     "cascade._core.expr.task",

@@ -65,6 +65,7 @@ from cascade.expressions.order import pipeline, sequence
 from cascade.expressions.router import Router
 
 if TYPE_CHECKING:
+    from cascade._core.expr.operator_tasks import attr
     from cascade.cache.file_exists import FileExists
     from cascade.cache.memory_store import MemoryStore
     from cascade.cache.policy import ResultCache, cached
@@ -123,6 +124,7 @@ _LATER = {
     "TemplateStats": "cascade.templates.cache",
     "Templates": "cascade.templates.cache",
     "VirtualLoop": "cascade.clock.virtual_loop",
+    "attr": "cascade._core.expr.operator_tasks",
     "cached": "cascade.cache.policy",
     "cli": "cascade.command_line.program",
     "dry_run": "cascade.inspect.dry_run",
@@ -201,6 +203,7 @@ __all__ = [
     "VirtualLoop",
     "VirtualTimeError",
     "WorkerError",
+    "attr",
     "cached",
     "cli",
     "const",

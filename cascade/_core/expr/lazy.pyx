@@ -142,10 +142,6 @@ cdef class LazyResult(Governable):
         operands = [<object>self.arguments[i] for i in range(self.count)]
         return <object>self.task, (shape.task, shape.positional, shape.names, shape.roles), operands
 
-    def __bool__(self):
-        name = (<CallShape>self.shape).task[1]
-        raise TypeError(f"a lazy result has no truth value before it has run; {name}(...) was used as a condition")
-
     def __repr__(self):
         return _describe(self, 3)
 

@@ -1,5 +1,7 @@
 """Policies: how a call is made that is made with care."""
 
+from cascade._core.expr.operators cimport Operable
+
 
 cdef class Retry:
     cdef readonly long max_attempts  # the first one included
@@ -16,7 +18,7 @@ cdef class Timeout:
     cdef readonly object total  # seconds for all attempts and what is between them, None: no bound
 
 
-cdef class Governable:  # what can be given policies
+cdef class Governable(Operable):  # what can be given policies
     pass
 
 

@@ -44,7 +44,7 @@ class Timeout:
     @property
     def total(self) -> float | None: ...
 
-class Governable:
+class Governable(Operable):
     def with_retry(
         self,
         max_attempts: int = 3,

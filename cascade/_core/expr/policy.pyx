@@ -1,5 +1,6 @@
 """Policies: how a call is made that is made with care. They are data: a template only knows that a call has one."""
 
+from cascade._core.expr.operators cimport Operable
 from cascade._core.time.clock cimport nanoseconds
 
 from cascade.exceptions import PolicyError
@@ -59,7 +60,7 @@ cdef class Timeout:
         return f"<Timeout, {self.seconds} s an attempt, {self.total} s in total>"
 
 
-cdef class Governable:
+cdef class Governable(Operable):
     """What can be given policies. Each method leaves this as it is and gives a new lazy result: another node."""
 
     def with_retry(

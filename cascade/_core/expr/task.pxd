@@ -20,3 +20,4 @@ cdef class Task:
 
 cdef LazyResult lazy_call(Task task, tuple arguments)
 cdef Task builtin_task(str qualname, Kind kind)
+cdef Task standard_task(object fn, str module)

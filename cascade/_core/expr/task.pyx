@@ -17,7 +17,7 @@ from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
 from cascade._core.expr.task_spec cimport (
     ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, PROCESS, THREAD, CallSite, Kind, Mode, TaskSpec, builtin_spec,
-    method_spec, spec_of,
+    method_spec, spec_of, standard_spec,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.map_inputs cimport Const, check_sizes, check_zippable
@@ -245,8 +245,15 @@ cdef object _annotated(object fn):
     raise AttributeError("__wrapped__ has no end")
 
 
+cdef dict _standard_tasks = {}  # by module and name
+
+
 def import_task(module, qualname):
     """The task of that name, as `pickle` finds functions."""
+    if module == "operator" or module == "builtins":
+        import cascade._core.expr.operator_tasks  # where these are made
+        if (module, qualname) in _standard_tasks:
+            return _standard_tasks[module, qualname]
     found = __import__(module, fromlist=["_"])
     for part in qualname.split("."):
         found = getattr(found, part)
@@ -462,6 +469,14 @@ cdef Task builtin_task(str qualname, Kind kind):
     """A task that the engine itself evaluates."""
     cdef TaskSpec spec = builtin_spec(qualname, kind)
     return _new(_not_called, spec)
+
+
+cdef Task standard_task(object fn, str module):
+    """The inline task of a function of the standard library. Calls of it are not part of any reference cycle."""
+    cdef Task made = _new(fn, standard_spec(module, fn.__name__))
+    made.closed = True
+    _standard_tasks[module, made.spec.qualname] = made
+    return made
 
 
 def _not_called(*arguments):

@@ -118,5 +118,6 @@ cdef class TaskSpec:
 cdef int kind_of(str name) except -1
 cdef int mode_of(str name) except -1
 cdef TaskSpec builtin_spec(str qualname, Kind kind)
+cdef TaskSpec standard_spec(str module, str qualname)
 cdef TaskSpec spec_of(object fn, str name, Mode mode)
 cdef TaskSpec method_spec(TaskSpec spec, object bound)

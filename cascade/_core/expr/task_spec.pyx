@@ -416,6 +416,11 @@ cdef TaskSpec builtin_spec(str qualname, Kind kind):
     return _named("cascade", qualname, INLINE, kind)  # it has no callable, and any number of arguments
 
 
+cdef TaskSpec standard_spec(str module, str qualname):
+    """The spec of an inline task that is made of a function of the standard library, whose calls are not checked."""
+    return _named(module, qualname, INLINE, SYNC)
+
+
 cdef TaskSpec spec_of(object fn, str name, Mode mode):
     """The spec of tasks made of ``fn`` with this name and mode (None: not given). Looked up by the code object."""
     cdef PyFunctionObject* raw
