@@ -1,3 +1,1 @@
-"""What Cascade costs, as ratios to hand-written loops that make the same Python calls: `python -m
-benchmarks`.
-"""
+"""The cost of Cascade, as ratios to hand-written loops that make the same Python calls: `python -m benchmarks`."""

@@ -6,54 +6,54 @@ import argparse
 import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import TypeAlias
 
-from benchmarks import (
-    agents,
-    anatomy,
-    asynchronous,
-    countdown,
-    extraction,
-    language,
-    loop_library,
-    memory,
-    recursion,
-    scaling,
-    startup,
-    warm,
+from benchmarks.harness.report import Stream, write_json
+from benchmarks.harness.row import Benchmark, Row
+from benchmarks.harness.timing import FULL, QUICK
+
+Topic: TypeAlias = Callable[[], Iterator[Benchmark]]
+"""Makes the benchmarks of one topic."""
+
+ORDER = (
+    "countdown",
+    "asynchronous",
+    "loop_library",
+    "recursion",
+    "extraction",
+    "scaling",
+    "language",
+    "anatomy",
+    "memory",
+    "agents",
+    "startup",
+    "warm",
 )
-from benchmarks.report import Stream, write_json
-from benchmarks.row import Benchmark, Row
-from benchmarks.timing import FULL, QUICK
+"""The order of the topics in a full run; a topic that is not listed comes after these."""
 
-TOPICS: dict[str, Callable[[], Iterator[Benchmark]]] = {
-    "countdown": countdown.benchmarks,
-    "asynchronous": asynchronous.benchmarks,
-    "loop_library": loop_library.benchmarks,
-    "recursion": recursion.benchmarks,
-    "extraction": extraction.benchmarks,
-    "scaling": scaling.benchmarks,
-    "language": language.benchmarks,
-    "anatomy": anatomy.benchmarks,
-    "memory": memory.benchmarks,
-    "agents": agents.benchmarks,
-    "startup": startup.benchmarks,
-    "warm": warm.benchmarks,
-}
+
+def topics() -> dict[str, Topic]:
+    """The topics by name. Each is a file in `topics/`, named like its topic."""
+    found = {path.stem for path in (Path(__file__).parent / "topics").glob("*.py")} - {"__init__"}
+    in_order = sorted(found, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return {name: import_module(f"benchmarks.topics.{name}").benchmarks for name in in_order}
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Cascade.")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="topics, or parts of benchmark names")
-    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds: a look, not a measurement")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows there as well")
+    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds: for orientation only")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all rows to this file")
     parser.add_argument("--no-gc", action="store_true", help="turn the garbage collector off inside samples")
-    parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--list", action="store_true", help="print the names of the benchmarks and exit")
     return parser.parse_args(arguments)
 
 
 def chosen(only: Sequence[str] | None) -> Iterator[Benchmark]:
-    for topic, benchmarks in TOPICS.items():
+    """The benchmarks whose topic, or part of whose name, is in `only`; all if it is None."""
+    for topic, benchmarks in topics().items():
         for benchmark in benchmarks():
             if only is None or any(name == topic or name in benchmark.name for name in only):
                 yield benchmark
@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     selected = list(chosen(options.only))
     if not selected:
-        print(f"no benchmark is called {' or '.join(options.only)}; --list names them", file=sys.stderr)
+        names = " ".join(options.only)
+        print(f"--only must name topics or parts of benchmark names, got {names}; see --list", file=sys.stderr)
         return 2
     if options.list:
         print("\n".join(benchmark.name for benchmark in selected))
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     effort = QUICK if options.quick else FULL
     if options.no_gc:
         gc.disable()
-    # What was imported until here is no part of any sample's heap.
+    # The collector need not walk in any sample what was imported up to here.
     gc.freeze()
     stream, rows = Stream(), list[Row]()
     stream.heading()
@@ -82,8 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json is not None:
         write_json(options.json, rows, effort)
     missed = [row.name for row in rows if row.met is False]
-    kept = sum(row.met is True for row in rows)
-    print(f"\n{len(rows)} rows; {kept} budgets met, {len(missed)} missed" + "".join(f"\n  missed: {n}" for n in missed))
+    met = sum(row.met is True for row in rows)
+    print(f"\n{len(rows)} rows; {met} budgets met, {len(missed)} missed" + "".join(f"\n  missed: {n}" for n in missed))
     return 0
 
 

@@ -1,22 +1,22 @@
 """Cascade: declarative, recursive task graphs at the speed of a hand-written loop.
 
-The public names, and where each is:
+The public names, and the place of each:
 
-    task, LazyResult, gather    what expressions are written with      cascade/_core/expr/, cascade/expressions/
+    task, LazyResult, gather    expressions                            cascade/_core/expr/, cascade/expressions/
     Router, SKIPPED             branching                              cascade/expressions/router.py
     sequence, pipeline          order                                  cascade/expressions/order.py
-    const                       what maps repeat                       cascade/_core/expr/map_inputs.pyx
+    const                       constants of maps                      cascade/_core/expr/map_inputs.pyx
     Param, Env, cli             inputs from outside                    cascade/expressions/inputs.py
-    resource, inject, Inject    values that the engine provides        cascade/resources/
+    resource, inject, Inject    resources                              cascade/resources/
     cached, ResultCache         cached results                         cascade/cache/
     EventLog, EventConsole      events                                 cascade/events/
-    run, Engine, Run            what evaluates expressions             cascade/engine/
+    run, Engine, Run            evaluation                             cascade/engine/
     Population, Restart         many runs at once                      cascade/engine/population.py
     wait, Channel, Received     waiting and messages                   cascade/messaging/, cascade/_core/run/mailbox.pyx
     Clock, VirtualLoop          real and virtual time                  cascade/_core/time/, cascade/clock/
     Templates, preload          templates in memory and on disk        cascade/templates/
-    explain, visualize, ...     what an expression looks like          cascade/inspect/
-    dry_run, DryRun             what a run would do                    cascade/inspect/dry_run.py
+    explain, visualize, ...     inspection                             cascade/inspect/
+    dry_run, DryRun             dry runs                               cascade/inspect/dry_run.py
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-# First of all, as it loads the compiled core, and says why where that fails.
+# First: it loads the compiled core, and explains an import error.
 import cascade._support.loading  # isort: split  # noqa: F401
 from cascade._core.expr.builtin_nodes import SKIPPED, inject
 from cascade._core.expr.lazy import LazyResult
@@ -92,7 +92,7 @@ if TYPE_CHECKING:
     from cascade.templates.cache import Templates, TemplateStats, preload
     from cascade.workers.protocol import Executor
 
-# What needs asyncio is imported when it is first asked for: to define tasks, as worker processes do, takes none of it.
+# Names that need asyncio are imported at their first use: worker processes only define tasks, and need none of them.
 _LATER = {
     "CachePolicy": "cascade.cache.protocol",
     "CacheStore": "cascade.cache.protocol",
@@ -139,7 +139,7 @@ _LATER = {
 }
 
 
-# As the default of a parameter it stands where a value of another type is expected.
+# Typed as `Any`, so that it can be the default of a parameter of any type.
 Inject: Callable[[str], Any] = inject
 
 __all__ = [

@@ -1,31 +1,31 @@
-"""Every exception that Cascade raises of itself.
+"""The exceptions of Cascade.
 
     CascadeError
-    ├── TaskDefinitionError    (also TypeError)     what was given to `cs.task` cannot be a task
+    ├── TaskDefinitionError    (also TypeError)     an argument of `cs.task` cannot be a task
     ├── TaskArgumentError      (also TypeError)     arguments do not fit the task's signature
-    ├── TargetError            (also TypeError)     what was given to run is not a target
-    ├── PolicyError            (also TypeError)     a retry, timeout, cache, condition or map was given something wrong
+    ├── TargetError            (also TypeError)     the argument is not a target
+    ├── PolicyError            (also TypeError)     an argument of a retry, timeout, cache, condition or map is wrong
     ├── InputError             (also ValueError)    a Param or Env has no value, or one that does not convert
     ├── RouteError             (also LookupError)   a router's selector gave a key that has no route
     ├── MapError               (also ValueError)    the inputs of a map cannot be zipped
     ├── TaskSkippedError                            the target was skipped, as its condition was false
     ├── TaskTimeoutError       (also TimeoutError)  a task took longer than its timeout
-    ├── CacheKeyError          (also TypeError)     something in a cached call cannot be hashed soundly
+    ├── CacheKeyError          (also TypeError)     a part of a cached call cannot be hashed
     ├── ResourceError          (also LookupError)   a resource is not registered, or needs itself
     ├── LimitError             (also ValueError)    a limit is unknown, or can never be met
-    ├── StructureError         (also ValueError)    an expression has no structure that can be written down
+    ├── StructureError         (also ValueError)    an expression has no structure
     ├── TemplateError          (also ValueError)    a key, graph or plan is not a valid template
     ├── EngineClosedError      (also RuntimeError)  the engine was closed
     ├── EngineStateError       (also RuntimeError)  the call does not fit what the engine is doing
-    ├── DeadlockError          (also RuntimeError)  everybody waits, and for ever
-    ├── VirtualTimeError       (also RuntimeError)  what takes real time was asked for under a virtual clock
+    ├── DeadlockError          (also RuntimeError)  every run is waiting, and nothing can wake one
+    ├── VirtualTimeError       (also RuntimeError)  code would take real time under a virtual clock
     ├── WorkerError            (also RuntimeError)  a call was lost on its way to a worker process, in it, or back
     ├── ChannelClosedError                          the channel was closed
     ├── ChannelFullError                            the channel is at its capacity
     └── InternalError                               a defect in Cascade
 
-What a task raises is never wrapped in one of these: it leaves the run as itself, with a note that says where. Only a
-failure in a worker process whose class cannot be imported here is replaced, by a `WorkerError`.
+An exception of a task is never wrapped: the run raises the exception itself, with a note about the place. Only an
+exception of a worker process whose class cannot be imported here is replaced, by a `WorkerError`.
 """
 
 from __future__ import annotations
@@ -58,23 +58,23 @@ __all__ = [
 
 
 class CascadeError(Exception):
-    """Base class of every exception that Cascade raises of itself."""
+    """The base class of the exceptions of Cascade."""
 
 
 class TaskDefinitionError(CascadeError, TypeError):
-    """What was given to `cs.task` cannot be a task: it is not callable, or an option is unknown."""
+    """An argument of `cs.task` cannot be a task: it is not callable, or an option is unknown."""
 
 
 class TaskArgumentError(CascadeError, TypeError):
-    """A task was called with arguments that its signature does not take; raised at the call, not in the run."""
+    """A task was called with arguments that its signature does not accept; raised by the call, not by the run."""
 
 
 class TargetError(CascadeError, TypeError):
-    """What was given to run is neither a lazy result nor a list or tuple of lazy results."""
+    """A target is neither a lazy result nor a list or tuple of lazy results."""
 
 
 class PolicyError(CascadeError, TypeError):
-    """A retry, timeout, cache, constraint, condition or map was given what it cannot use; raised when it is given."""
+    """An argument of a retry, timeout, cache, constraint, condition or map is wrong; raised when it is given."""
 
 
 class InputError(CascadeError, ValueError):
@@ -86,7 +86,7 @@ class RouteError(CascadeError, LookupError):
 
 
 class MapError(CascadeError, ValueError):
-    """The inputs of a map cannot be zipped: their lengths differ, or one is no series of items."""
+    """The inputs of a map cannot be zipped: their lengths differ, or one is not iterable."""
 
 
 class TaskSkippedError(CascadeError):
@@ -98,19 +98,19 @@ class TaskTimeoutError(CascadeError, TimeoutError):
 
 
 class CacheKeyError(CascadeError, TypeError):
-    """An argument, or data that a function closes over, cannot be hashed soundly; the message says where it is."""
+    """An argument, or data that a function closes over, cannot be hashed; the message names the place."""
 
 
 class ResourceError(CascadeError, LookupError):
-    """A resource is not registered, or resources need one another in a circle; raised before any task starts."""
+    """A resource is not registered, or resources need one another in a cycle; raised before any task starts."""
 
 
 class LimitError(CascadeError, ValueError):
-    """A limit is not known to the engine, or asks for more than there will ever be."""
+    """A limit is unknown to the engine, or a call needs more than its capacity."""
 
 
 class StructureError(CascadeError, ValueError):
-    """An expression has no structure: a container holds itself and a lazy result, or there is too much of it."""
+    """An expression has no structure: a container holds itself and a lazy result, or the expression is too large."""
 
 
 class TemplateError(CascadeError, ValueError):
@@ -126,21 +126,21 @@ class EngineStateError(CascadeError, RuntimeError):
 
 
 class DeadlockError(CascadeError, RuntimeError):
-    """Everybody waits, and for ever: under a virtual clock no time can pass that would change that.
+    """Every run is waiting and nothing can wake one: under a virtual clock, no timer is left.
 
-    The message lists who waits for what.
+    The message lists what each run waits for.
     """
 
 
 class VirtualTimeError(CascadeError, RuntimeError):
-    """What takes real time was asked for under a virtual clock: a socket, a process, a thread."""
+    """Code would take real time under a virtual clock: a socket, a process, a thread."""
 
 
 class WorkerError(CascadeError, RuntimeError):
-    """A call's way to a worker process or back has failed: in pickling, or as the process died. The message says why.
+    """A call to a worker process has failed: its arguments or result cannot be pickled, or the process died.
 
-    One that stands for a failure whose class cannot be imported here is an instance of the nearest base of that class
-    that can be, too, and has those of its attributes that can be pickled.
+    If it replaces an exception whose class cannot be imported here, it is also an instance of the nearest base class
+    that can be imported, and has the attributes that can be pickled.
     """
 
 
@@ -153,7 +153,7 @@ class ChannelFullError(CascadeError):
 
 
 class InternalError(CascadeError):
-    """Something that cannot happen has happened: a defect in Cascade. Please report it with the traceback."""
+    """An invariant of Cascade was violated: a defect. Please report it with the traceback."""
 
     def __str__(self) -> str:
         return f"{super().__str__()} (a defect in Cascade, not in your code: please report it, traceback included)"

@@ -1,4 +1,4 @@
-"""Packages that only an extra installs: imported where they are used, and missed by name."""
+"""Packages that only an extra installs: imported at first use, with an error that names the extra."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import importlib
 
 from cascade.exceptions import CascadeError
 
+__all__ = ["MissingExtraError", "need"]
+
 
 class MissingExtraError(CascadeError, ImportError):
-    """Something was asked for that needs a package which only an extra installs."""
+    """A package is missing that only an extra installs."""
 
 
 def need(package: str, extra: str, purpose: str) -> None:
-    """Make sure that a package can be imported, or say which extra brings it.
+    """Import a package of an extra.
+
+    Args:
+        package: the name of the module.
+        extra: the name of the extra that installs it.
+        purpose: the feature that needs it, for the error.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+        ImportError: the package is installed, but cannot be imported.
 
     >>> need("json", "cli", "the summary")
     >>> need("no_such_package", "cli", "the command line")
@@ -24,7 +35,7 @@ extra 'cli' (pip install 'cascade-engine[cli]')
     try:
         importlib.import_module(package)
     except ImportError as error:
-        # A package that is there and broken is another matter: its own error tells more than ours could.
+        # An installed package that cannot be imported: its own error says more.
         if error.name is None or error.name.partition(".")[0] != package.partition(".")[0]:
             raise
         raise MissingExtraError(

@@ -1,14 +1,14 @@
-"""Protocols: what can be put in place of parts of Cascade. A class fulfils one by having its methods.
+"""The protocols of the parts of Cascade that can be replaced. A class fulfils one by having its methods.
 
     Solver          makes plans of graphs                       `Engine(solver=...)`, `Templates(solver=...)`
     Executor        calls sync tasks off the event loop         `Engine(executors={"thread": ..., "process": ...})`
     CachePolicy     decides under which key a result is kept    `LazyResult.with_cache(...)`
     CacheStore      keeps results                               `ResultCache(store=...)`, `cached(store=...)`
-    Connector       carries messages, by topic                  `Engine.register(...)`
-    StateBackend    sees what a run would need to go on         `Engine(state=...)`
+    Connector       transports messages by topic                `Engine.register(...)`
+    StateBackend    stores the state of runs at tail calls      `Engine(state=...)`
 
-Beside them, what an implementation needs: the types that their methods take and give, and Cascade's own
-implementations. `cascade.testing.conformance` has a check for each protocol.
+Beside them, the types of the arguments and results of their methods, and Cascade's own implementations.
+`cascade.testing.conformance` has a check for each protocol.
 """
 
 from __future__ import annotations

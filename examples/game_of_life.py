@@ -26,7 +26,7 @@ inline = cs.task(mode="inline")
 
 
 class Cell(NamedTuple):
-    """The wires of a cell. Each carries one message a generation, so that nobody needs a clock in common."""
+    """The wires of a cell. Each carries one message per generation, so the cells need no common clock."""
 
     ears: list[cs.Channel]
     mouths: list[cs.Channel]
@@ -44,9 +44,9 @@ def live(cell: Cell, alive: bool, left: int, past: list[bool]) -> object:
 
 
 @inline
-def become(cell: Cell, alive: bool, left: int, life: list[bool], heard: list[cs.Received]) -> cs.LazyResult:
+def become(cell: Cell, alive: bool, left: int, life: list[bool], received: list[cs.Received]) -> cs.LazyResult:
     """A neighbour may be a generation ahead by now: what it says then stays in its wire until it is its turn."""
-    neighbours = sum(received.message for received in heard)
+    neighbours = sum(state.message for state in received)
     return live(cell, neighbours == 3 or (alive and neighbours == 2), left - 1, life)
 
 

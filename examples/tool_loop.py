@@ -12,12 +12,12 @@ from typing import NamedTuple
 import cascade as cs
 
 
-class Said(NamedTuple):
-    who: str  # "user", "model", or a tool
+class Message(NamedTuple):
+    sender: str  # "user", "model", or a tool
     text: str
 
 
-Transcript = list[Said]
+Transcript = list[Message]
 Model = Callable[[Transcript], str]  # reads a transcript and says "tool: argument", or "done: answer"
 
 inline = cs.task(mode="inline")
@@ -49,14 +49,14 @@ def multiply(factors: str) -> str:
 
 @inline
 def no_such_tool(tools: list[str]) -> str:
-    return f"no such tool: expected one of {', '.join(tools)}, or done"
+    return f"no such tool: tool must be one of {', '.join(tools)}, or done"
 
 
 @inline
 def turn(model: Model, transcript: Transcript, steps: int) -> object:
     """What the model says next decides which way it goes on: of all these routes, one is evaluated."""
     if steps == 0:
-        return [*transcript, Said("user", "stop: no steps are left")]
+        return [*transcript, Message("user", "stop: no steps are left")]
     says = think(model, transcript)
     argument = part(says, 1)
     tools = {
@@ -84,17 +84,17 @@ def part(says: str, which: int) -> str:
 @inline
 def note(model: Model, transcript: Transcript, says: str, tool: str, result: str, steps: int) -> cs.LazyResult:
     """The tool has answered: the next turn, a tail call."""
-    return turn(model, [*transcript, Said("model", says), Said(tool, result)], steps - 1)
+    return turn(model, [*transcript, Message("model", says), Message(tool, result)], steps - 1)
 
 
 @inline
 def finish(transcript: Transcript, says: str) -> Transcript:
-    return [*transcript, Said("model", says)]
+    return [*transcript, Message("model", says)]
 
 
 def fake_model(transcript: Transcript) -> str:
     """It does not know much, but what it needs to know, and from whom."""
-    match [said.text for said in transcript if said.who not in ("user", "model")]:
+    match [message.text for message in transcript if message.sender not in ("user", "model")]:
         case []:
             return "search: fireflies in a show"
         case [fireflies]:
@@ -110,10 +110,10 @@ def main(engine: cs.Engine | None = None) -> Transcript:
     if engine is None:  # nothing here is real, so time need not be
         engine = cs.Engine(clock=cs.Clock.virtual(seed=1))
     engine.register(Web(engine), "web")
-    question = Said("user", "How many legs are there in a show of fireflies?")
+    question = Message("user", "How many legs are there in a show of fireflies?")
     transcript: Transcript = cs.run(turn(fake_model, [question], steps=10), engine=engine)
-    for who, text in transcript:
-        print(f"{who:>8}  {text}")
+    for sender, text in transcript:
+        print(f"{sender:>8}  {text}")
     print(f"after {engine.clock.time():.1f} s")
     return transcript
 

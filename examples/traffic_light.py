@@ -10,7 +10,7 @@ import asyncio
 import cascade as cs
 
 RED, YELLOW = 15.0, 3.0  # seconds
-GREEN, LONGEST = 20.0, 60.0  # green lasts at least so long, and at most if nobody wants to cross
+GREEN, LONGEST = 20.0, 60.0  # the shortest green, and the longest if the button is not pressed
 BLINK = 1.0
 
 inline = cs.task(mode="inline")

@@ -1,8 +1,8 @@
-"""What a child of a fork must do before it can go on.
+"""What a child of `os.fork` must do before it can continue.
 
-A child of `os.fork` has one thread, and a copy of every lock. What another thread of the parent held at that moment is
-held in the child for ever. So what is guarded by a lock from here is changed in such an order that it is whole between
-any two steps of Python, and the child gets the lock anew.
+A child has one thread, and a copy of every lock. A lock that another thread of the parent held at that moment stays
+held in the child for ever. So locks made here are renewed in the child, and what they guard is changed in such an order
+that it is consistent between any two steps of Python.
 """
 
 import os as _os
@@ -13,9 +13,9 @@ cdef object _locks = _weakref.WeakSet()
 
 
 def new_lock():
-    """Make a lock that is free in a child of a fork, unless the very thread that forks holds it.
+    """Make a lock that is free in a child of a fork, unless the thread that forks holds it.
 
-    It may be taken again by the thread that has it: memory that is freed under it may run anybody's code.
+    It is reentrant: a destructor that runs while it is held may need it.
     """
     made = _threading.RLock()
     _locks.add(made)
@@ -23,7 +23,7 @@ def new_lock():
 
 
 def in_child(function):
-    """Have a function called in every child of a fork, before anything else goes on there."""
+    """Register a function that is called in every child of a fork, before anything else continues there."""
     if hasattr(_os, "register_at_fork"):
         _os.register_at_fork(after_in_child=function)
 

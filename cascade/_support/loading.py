@@ -1,9 +1,11 @@
-"""Imported first, this loads the compiled core, and says why where that cannot be done, or costs something."""
+"""Imported first: loads the compiled core, and explains import errors and the cost on free-threaded builds."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
+
+__all__: list[str] = []
 
 _CORE = "cascade._core.expr.lazy"
 

@@ -1,4 +1,4 @@
-"""Arguments by the parameters that they are for, so that `f(1, 2)`, `f(1, b=2)` and a default of 2 are one call."""
+"""Arguments by parameter, so that `f(1, 2)`, `f(1, b=2)` and a default of 2 are equal calls."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class BoundArguments:
     """The arguments of one call.
 
     Attributes:
-        names: the parameters, in their order; "*" and "**" stand for what those take up.
-        values: what each of them gets.
-        origins: how each came, for errors: "args[0]", "kwargs['x']", or that it is a default.
+        names: the parameters, in order; "*" and "**" for variable ones.
+        values: the value of each parameter.
+        origins: the origin of each value, for errors: "args[0]", "kwargs['x']", "default of x".
     """
 
     __slots__ = ("names", "origins", "values")
@@ -33,11 +33,16 @@ class BoundArguments:
 
 
 def bind(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BoundArguments:
-    """Return the arguments of a call by the parameters of what is called.
+    """Return the arguments of a call by the parameters of its callable.
 
-    What counts is the callable itself, not one that it wraps: a wrapper that takes ``*args, **kwargs`` may do something
-    else with ``b=2`` than with a second argument. A callable without a signature, or with one that does not take these
-    arguments, has them as they were given.
+    The signature is that of the callable itself, not of a wrapped one: a wrapper with ``*args, **kwargs`` may treat
+    ``b=2`` and a second argument differently. Without a signature, or if it does not accept the arguments, these are
+    returned as given.
+
+    Args:
+        fn: the callable.
+        args: the positional arguments.
+        kwargs: the keyword arguments.
 
     >>> def f(a, b=2, *rest, c, **more): ...
     >>> bind(f, (1,), {"x": 5, "c": 3}).values
@@ -45,7 +50,7 @@ def bind(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BoundArgu
     """
     skip = 0
     if type(fn) is MethodType and type(fn.__func__) is FunctionType:
-        # What it is bound to is data of the callable; here it only takes up the first parameter.
+        # The bound object is data of the callable; here it only fills the first parameter.
         fn, args, skip = fn.__func__, (None, *args), 1
     is_function = type(fn) is FunctionType
     bound = _bind_function(fn, args, kwargs, skip) if is_function else _bind_signature(fn, args, kwargs)
@@ -55,7 +60,7 @@ def bind(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BoundArgu
 def _bind_function(
     fn: FunctionType, args: tuple[Any, ...], kwargs: Mapping[str, Any], skip: int
 ) -> BoundArguments | None:
-    """By the code object: `inspect` takes ten times as long, and this is done at every call."""
+    """Bind by the code object: `inspect` takes ten times as long, and this runs at every call."""
     code = fn.__code__
     positional = code.co_argcount
     count = positional + code.co_kwonlyargcount
@@ -83,7 +88,7 @@ def _bind_function(
         bound.origins.append(origin)
     rest = args[positional:]
     if code.co_flags & CO_VARARGS:
-        # Before the parameters that are by keyword only, as in the definition.
+        # Before the keyword-only parameters, as in the definition.
         bound.names.insert(positional, "*")
         bound.values.insert(positional, rest)
         bound.origins.insert(positional, f"args[{max(positional - skip, 0)}:]")
@@ -91,7 +96,7 @@ def _bind_function(
         return None
     if code.co_flags & CO_VARKEYWORDS:
         bound.names.append("**")
-        # By name, whatever their order at the call: so the engine passes them on.
+        # Sorted by name, as the engine passes them.
         bound.values.append({name: left[name] for name in sorted(left)})
         bound.origins.append("kwargs")
     elif left:

@@ -1,7 +1,7 @@
-"""Data that is made of other data: what its parts are, and in which words to say where one of them is.
+"""Data with parts: the parts of each supported type, and their paths for errors.
 
-What is known here is taken apart in full; what is not, is refused. An object of a class that nobody has vouched for may
-be told from its like by nothing but where it lies in memory, and that is no key.
+Objects of supported types are hashed in full; other types are an error. An object of an unknown class may be identified
+by its address only, and an address is no key.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from cascade.cache.scalars import ABSENT, LEAVES, BoundFunction, Unhashable, Use
 
 __all__ = ["SETS", "encode", "parts_of"]
 
-SETS = (b"set", b"frozenset")  # tags of what has no order
+SETS = (b"set", b"frozenset")  # tags of types without an order
 
 POINTER = tuple.__itemsize__
 
@@ -59,7 +59,7 @@ def encode(value: Any) -> bytes | None:
     """Return the bytes of a leaf, or None if the value has parts.
 
     Raises:
-        Unhashable: it is neither.
+        Unhashable: it is a leaf that cannot be encoded.
     """
     kind = type(value)
     if (write := LEAVES.get(kind)) is not None:
@@ -72,10 +72,10 @@ def encode(value: Any) -> bytes | None:
 
 
 def parts_of(value: Any) -> Parts:
-    """Return the tag and the parts of a value that is no leaf, and how to say where the i-th part is.
+    """Return the tag and the parts of a value that is not a leaf, and a function from indexes to paths.
 
     Raises:
-        Unhashable: it cannot be taken apart soundly.
+        Unhashable: its type is not supported.
     """
     kind = type(value)
     take = _PARTS.get(kind) or _kinds.get(kind)
@@ -108,7 +108,7 @@ def _sequence(tag: bytes, list_: Callable[[Any], list[Any]] = list) -> Callable[
 
 
 def _mapping(tag: bytes, items: Iterable[tuple[Any, Any]], **more: Any) -> Parts:
-    # In its own order: a function can tell {"a": 1, "b": 2} from {"b": 2, "a": 1}.
+    # In order: a function can distinguish {"a": 1, "b": 2} from {"b": 2, "a": 1}.
     parts = [part for item in items for part in item]
     count = len(parts)
     names = list(more)
@@ -130,8 +130,8 @@ def _named(tag: bytes, *names: str) -> Callable[[Any], Parts]:
     return lambda value: (tag, [getattr(value, name) for name in names], where)
 
 
-def _when(value: datetime) -> list[Any]:
-    # Not by `timetuple`, which asks the time zone.
+def _datetime(value: datetime) -> list[Any]:
+    # Not by `timetuple`, which calls the time zone.
     day = [value.year, value.month, value.day]
     return [*day, value.hour, value.minute, value.second, value.microsecond, value.fold, value.tzinfo]
 
@@ -143,7 +143,7 @@ def _time(value: time) -> list[Any]:
 def _zone(value: ZoneInfo) -> list[Any]:
     try:
         value.__reduce__()
-    except Exception:  # of a file: another one may have the same key
+    except Exception:  # made from a file: another one may have the same key
         raise Unhashable("a `ZoneInfo` made of a file") from None
     return [value.key]
 
@@ -154,7 +154,7 @@ def _reduced(value: Any) -> list[Any]:
 
 
 def _task(value: Task) -> Parts:
-    """The callable, how it is called and where, and what each call is given beside its arguments."""
+    """Return the parts of a task: its callable, identity, defaults and policies, and the code that a call runs."""
     (module, *identity), fills, policies = value._content()  # noqa: SLF001 - the core shows its content to the cache only
     code = [Used(method) for method in callable_code(value.fn)]
     parts = [value.fn, module_name(module), tuple(identity), fills, policies, len(code), *code]
@@ -162,7 +162,7 @@ def _task(value: Task) -> Parts:
 
 
 def _lazy(value: LazyResult) -> Parts:
-    """The task, the shape of the call, and all its operands: arguments, and what stands beside them."""
+    """Return the parts of a lazy result: its task, the form of the call, and all operands."""
     task, ((module, *identity), positional, names, roles), operands = value._content()  # noqa: SLF001
     parts = [task, module_name(module), tuple(identity), positional, names, roles, *operands]
     labels = [f".args[{i}]" for i in range(positional)] + [f".kwargs[{name!r}]" for name in names]
@@ -170,8 +170,8 @@ def _lazy(value: LazyResult) -> Parts:
     return b"LazyResult", parts, (".task", "", "", "", "", "", *labels).__getitem__
 
 
-def _ours(value: Any) -> Parts:
-    """An object of a class of ours that says itself what it is made of: a policy, a resource."""
+def _by_content(value: Any) -> Parts:
+    """Return the parts of an object of Cascade that lists them itself: a policy, a resource."""
     names = list(content := value.__cascade_content__())
     return type(value).__name__.encode(), list(content.values()), lambda i: names[i] and f".{names[i]}"
 
@@ -188,7 +188,7 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     OrderedDict: lambda value: _mapping(b"OrderedDict", list(value.items()), __dict__=vars(value)),
     Counter: lambda value: _mapping(b"Counter", list(value.items()), __dict__=vars(value)),
     defaultdict: lambda value: _mapping(b"defaultdict", list(value.items()), default_factory=value.default_factory),
-    datetime: _simple(b"datetime", _when),
+    datetime: _simple(b"datetime", _datetime),
     time: _simple(b"time", _time),
     timezone: _simple(b"timezone", lambda value: value.__getinitargs__()),
     ZoneInfo: _simple(b"ZoneInfo", _zone),
@@ -211,14 +211,14 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     Timeout: _named(b"Timeout", "seconds", "total"),
 }
 
-# Of classes that were looked at, for as long as these live.
+# A cache of `_find` by class.
 _kinds: weakref.WeakKeyDictionary[type, Callable[[Any], Parts]] = weakref.WeakKeyDictionary()
 
 
 def _find(kind: type) -> Callable[[Any], Parts]:
-    """How to take apart the instances of a class that is not in the table."""
+    """Return the function for the parts of instances of a class that is not in the table."""
     if "__cascade_content__" in vars(kind):
-        return _ours
+        return _by_content
     if issubclass(kind, Enum):
         return _enumeration
     if issubclass(kind, msgspec.Struct):
@@ -244,12 +244,12 @@ def _refuse(value: Any) -> Parts:
 
 
 def _compiled(value: Any) -> Parts:
-    """A function compiled by Cython: known by its name, as every function written in C."""
+    """Return the parts of a function compiled by Cython, which counts by its name, as every function in C."""
     return b"compiled", [builtin(value)], _nowhere
 
 
 def _enumeration(value: Enum) -> Parts:
-    # What the class itself keeps in its members has names with single underscores, and some of it comes late.
+    # Attributes with single underscores belong to `enum`, which sets some of them lazily.
     own = {name: item for name, item in vars(value).items() if not (name[:1] == name[-1:] == "_")}
     own.pop("__objclass__", None)
     state = {"name": value._name_, "value": value._value_}
@@ -285,7 +285,7 @@ def _named_tuple(value: Any) -> Parts:
 
 
 def _dataclass(value: Any) -> Parts:
-    """The fields first, in their order; then whatever else its slots and its dict hold."""
+    """Return the fields, in order, and then the other attributes in slots and dict."""
     state = dict.fromkeys((field.name for field in fields(value)), ABSENT)
     for base in reversed(type(value).__mro__):
         for name, member in vars(base).items():
@@ -300,7 +300,7 @@ def _dataclass(value: Any) -> Parts:
 
 
 def _extra(value: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """What an object's dict holds beyond its fields, such as a cached property: a function might read it."""
+    """Return the attributes of an object beyond its fields, such as a cached property: a function might read them."""
     own = getattr(value, "__dict__", None)
     if not own:
         return {}
@@ -308,9 +308,9 @@ def _extra(value: Any, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_only_attributes(kind: type) -> bool:
-    """Whether slots and dict are all that an instance has: none of its bases keeps data of its own in C.
+    """Whether slots and dict are all data of an instance: no base class has data of its own in C.
 
-    The sum that CPython itself does before it pickles an object by its attributes.
+    CPython computes the same sum before it pickles an object by its attributes.
     """
     if kind.__itemsize__:
         return False

@@ -125,7 +125,7 @@ class FileExists:
             OSError: the marks cannot be created.
         """
         marks = UnfinishedMarks(msgspec.msgpack.decode(key, type=_Files).made)
-        return lambda whole: marks.remove() if whole else marks.leave()
+        return lambda whole: marks.remove() if whole else marks.keep()
 
     def save(self, key: bytes, value: Any, now: float) -> Hit:
         """Return the path or paths, which replace the return value of the task.

@@ -55,10 +55,10 @@ class UnfinishedMarks:
             mark.remove()
         self.close()
 
-    def leave(self) -> None:
+    def keep(self) -> None:
         """End without success: keep the marks, except those of files that do not exist."""
         for mark in self._marks:
-            mark.leave()
+            mark.keep()
         self.close()
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class _Mark:
             self.close()
         raise OSError(f"cannot create the mark {os.fsdecode(place)}: it was removed {TRIES} times")
 
-    def leave(self) -> None:
+    def keep(self) -> None:
         with suppress(OSError):
             if not os.path.lexists(self._target) and self._try_exclusive() and self._is_there():
                 self._unlink()
@@ -110,7 +110,7 @@ class _Mark:
         self.close()
 
     def _unlink(self) -> None:
-        if not _REMOVED_OPEN:  # then one who has opened it meanwhile keeps it from being removed, and finds it marked
+        if not _REMOVED_OPEN:  # Windows: closed first; another process that has it open keeps it
             self.close()
         os.unlink(self._place)
 

@@ -1,15 +1,16 @@
-"""Data as digests: equal data, equal digest, in every process; different data, different digest.
+"""Data as digests: equal data has equal digests, in every process; different data has different digests.
 
-A value is a leaf, written as bytes, or it has parts, and then it is the digest of its tag and of what its parts are
-written as. So each object is looked at once, however often it is reached, and nothing nests.
+A value is a leaf, encoded as bytes, or it has parts; then its encoding is the digest of its tag and of the encodings
+of its parts. So each object is visited once, however often it is referenced, and there is no recursion.
 
-Functions may refer to one another and to themselves through their closures. What is tied up in such a knot is written
-out from the member that is asked for, those met again as numbers; the digests of a knot's members are known when all of
-it has been seen (Tarjan's algorithm). A container that holds itself is an error.
+Functions may refer to one another and to themselves through their closures. The digest of a member of such a cycle (a
+strongly connected component) is that of the whole cycle, written from this member on, with a number for each member
+that is reached again. The digests are known once the whole component was visited (Tarjan's algorithm). A container that
+holds itself is an error.
 
-A function is followed to the globals that it reads, and to the attributes that it reads of what it holds. From there on
-nothing is refused: an object that cannot be taken apart is one of its class. Functions of installed packages are known
-by their names.
+The parts of a function include the globals that it reads, and the attributes that it reads of the objects it holds.
+Among these nothing is an error: an object that cannot be hashed counts by its class. Functions of installed packages
+count by their names.
 """
 
 from __future__ import annotations
@@ -30,34 +31,34 @@ from cascade.exceptions import CacheKeyError
 
 __all__ = ["Walk", "fingerprint", "write"]
 
-STEPS = 8  # a longer path loses its middle: this many steps stay at each end
+STEPS = 8  # of a longer path the middle is left out: this many steps remain at each end
 
-# First bytes of what is no leaf. Those of leaves are 1 to 127.
+# First bytes of encodings of objects with parts. Those of leaves are 1 to 127.
 DIGEST = b"\x00"
 AGAIN = b"\xfe"
-KNOT = b"\xff"
+CYCLE = b"\xff"
 
 _codes: Codes[bytes] = Codes()
 
 
 class _Node:
-    """An object with parts on its way to a digest.
+    """An object with parts, until its digest is known.
 
     Attributes:
-        written: what the parts seen so far are written as; a node of the same knot stands for itself.
-        index: how many nodes were met before this one.
-        low: the smallest index that is known to be reached from here, in a knot not yet closed.
-        open: whether its knot is not closed yet.
-        done: whether all its parts have been seen.
-        used: whether it was found among the globals that a function reads, so that nothing of it is refused.
+        written: the encodings of the parts visited so far; a node of the same component is there itself.
+        index: the number of nodes visited before this one.
+        low: the smallest index of an open node that is known to be reachable from it (Tarjan's lowlink).
+        open: whether its component is not complete yet.
+        done: whether all its parts were visited.
+        used: whether a function reads it as a global, so that parts that cannot be hashed count by their class.
         lazy: whether it is a lazy result or holds one.
-        digest: what it is written as; empty as long as nobody needed it.
+        digest: its encoding; empty until it is needed.
     """
 
     __slots__ = ("digest", "done", "index", "lazy", "low", "open", "parts", "tag", "used", "value", "where", "written")
 
     def __init__(self, value: Any, index: int, used: bool) -> None:
-        self.value = value  # also keeps its id from being used again
+        self.value = value  # kept alive: its id must not be reused
         self.tag, self.parts, self.where = parts_of(value)
         self.index = self.low = index
         self.open = True
@@ -74,11 +75,11 @@ def fingerprint(value: Any, root: str = "value") -> bytes:
     Takes time and memory linear in the value, however deep it is.
 
     Args:
-        value: data; see the page on caching for what can be hashed.
-        root: what to call the value in an error.
+        value: data; the page on caching lists what can be hashed.
+        root: the name of the value in errors.
 
     Raises:
-        CacheKeyError: something in it cannot be hashed soundly.
+        CacheKeyError: a part of it cannot be hashed.
 
     >>> fingerprint({"a": [1, 2]}) == fingerprint({"a": [1, 2]}), fingerprint(1) == fingerprint(True)
     (True, False)
@@ -90,35 +91,35 @@ def fingerprint(value: Any, root: str = "value") -> bytes:
 
 
 def write(value: Any, root: str = "value") -> bytes:
-    """Return the bytes of a value: itself if it is a short leaf, else its digest.
+    """Return the encoding of a value: its content if it is a short leaf, else its digest.
 
-    None are the beginning of others, so that several may be joined.
+    No encoding is a prefix of another, so several may be joined.
 
     Args:
         value: data.
-        root: what to call the value in an error.
+        root: the name of the value in errors.
 
     Raises:
-        CacheKeyError: something in it cannot be hashed soundly.
+        CacheKeyError: a part of it cannot be hashed.
     """
     try:
         if (written := encode(value)) is not None:
             return written
     except Unhashable as error:
-        raise _refusal(error, root) from None
+        raise _key_error(error, root) from None
     return Walk(root).write(value)
 
 
-def _refusal(error: Unhashable, where: str) -> CacheKeyError:
+def _key_error(error: Unhashable, where: str) -> CacheKeyError:
     return CacheKeyError(f"value must be data that can be hashed, got {error} - at `{where}`")
 
 
 class Walk:
-    """One way through a value and all that it is made of.
+    """One traversal of a value and all its parts.
 
     Attributes:
-        functions: those that were met, alone or with arguments, with what was found under the paths that they read.
-        kinds: the types of all that was met and has parts.
+        functions: the visited functions, alone or with arguments, with the objects under the paths that they read.
+        kinds: the types of the visited objects with parts.
     """
 
     def __init__(self, root: str) -> None:
@@ -127,8 +128,8 @@ class Walk:
         self._root = root
         self._home = ""  # the package of the first function
         self._met: dict[tuple[int, bool], _Node] = {}
-        self._bound: dict[tuple[int, ...], BoundFunction] = {}  # the first of equal ones
-        self._again: list[tuple[int, int]] = []  # lazy results reached again, which run once
+        self._bound: dict[tuple[int, ...], BoundFunction] = {}  # the first of equal bound functions
+        self._again: list[tuple[int, int]] = []  # lazy results that are reached again: they run once
         self._path: list[_Node] = []
         self._open: list[_Node] = []
 
@@ -137,7 +138,7 @@ class Walk:
         return blake2b(self.write(value), digest_size=SIZE).digest()
 
     def write(self, value: Any) -> bytes:
-        """Write a value, after all that it is made of."""
+        """Return the encoding of a value, after visiting all its parts."""
         path = self._path
         try:
             first = self._enter(value)
@@ -145,7 +146,7 @@ class Walk:
                 node = path[-1]
                 if len(node.written) < len(node.parts):
                     part = self._enter(node.parts[len(node.written)])
-                    if path[-1] is node:  # and nothing has to be done before
+                    if path[-1] is node:  # the part needs no visit of its own first
                         node.written.append(part)
                     continue
                 path.pop()
@@ -156,14 +157,14 @@ class Walk:
                     parent.low = min(parent.low, node.low) if node.open else parent.low
                     parent.written.append(self._written(node))
         except Unhashable as error:
-            raise _refusal(error, self._where()) from None
+            raise _key_error(error, self._where()) from None
         written = self._settle(first) if isinstance(first, _Node) else first
         if self._again:
             written = DIGEST + blake2b(written + repr(self._again).encode(), digest_size=SIZE).digest()
         return written
 
     def _enter(self, value: Any) -> bytes | _Node:
-        """Begin with a value: write it if that can be done at once, else put it on the path."""
+        """Return the encoding of a value if it is known, else push its node to the path."""
         used = bool(self._path) and self._path[-1].used
         if type(value) is Used:
             value, used = value.value, True
@@ -171,7 +172,7 @@ class Walk:
             return self._begin(value, False)
         try:
             return self._begin(value, True)
-        except Exception:  # also what a class of its raises: it was not meant to be looked at
+        except Exception:  # also an exception of a class of the user: it counts by its class
             return opaque(value)
 
     def _begin(self, value: Any, used: bool) -> bytes | _Node:
@@ -204,26 +205,26 @@ class Walk:
         return node
 
     def _meet(self, node: _Node) -> bytes | _Node:
-        """A node is reached again."""
+        """Handle a node that is reached again, and return its encoding, or the node if it is open."""
         if node.open:
-            self._check_knot(node)
+            self._check_cycle(node)
             self._path[-1].low = min(self._path[-1].low, node.low)
         if node.lazy:
-            # The same lazy result twice is not two that are equal: these run twice.
+            # One lazy result used twice differs from two equal ones: those run twice.
             self._path[-1].lazy = True
             self._again.append((len(self._met), node.index))
         return self._written(node)
 
     def _is_foreign(self, fn: FunctionType) -> bool:
-        """Whether a function is known by its name: it belongs neither to the program nor to the package at hand."""
+        """Whether a function counts by its name, as it is not of the program or of the first function's package."""
         name = fn.__globals__.get("__name__")
         return is_installed(name) and str(name).partition(".")[0] != self._home
 
     def _add_globals(self, node: _Node, fn: FunctionType) -> None:
-        """Have what a function finds in its module, and in others by way of it, be parts of it."""
+        """Add the globals that a function reads, and attributes of them, to its parts."""
         if not self._home:
             name = str(fn.__globals__.get("__name__"))
-            # A function of Python's own library is known by its code: what it reads changes with Python alone.
+            # A function of Python's library counts by its code: its globals change only with Python.
             self._home = name.partition(".")[0] if type(name) is str and not _is_library(name) else "-"
         if self._is_foreign(fn):
             return
@@ -240,14 +241,14 @@ class Walk:
         )
 
     def _add_parts(self, node: _Node, parts: list[Any]) -> None:
-        """Add parts of which nothing is refused."""
+        """Add parts; in these an object that cannot be hashed is no error."""
         where, count = node.where, len(node.parts)
         node.parts = [*node.parts, *parts]
         node.where = lambda i: where(i) if i < count else ""
 
-    def _check_knot(self, node: _Node) -> None:
-        """See that there is a function on the way from an object back to it."""
-        if node.done:  # there by another way, which was seen to
+    def _check_cycle(self, node: _Node) -> None:
+        """Raise `Unhashable` unless a cycle contains a function."""
+        if node.done:  # the cycle was checked when it was first found
             return
         for member in reversed(self._path):
             if type(member.value) in (FunctionType, BoundFunction):
@@ -256,7 +257,7 @@ class Walk:
                 raise Unhashable(f"`{type(node.value).__name__}` that holds itself")
 
     def _leave(self, node: _Node) -> None:
-        """All parts of a node have been seen. The node of a knot that was met first closes it."""
+        """Finish a node whose parts were all visited. The first node of a component completes it."""
         node.done = True
         node.parts = []
         if node.low != node.index:
@@ -266,7 +267,7 @@ class Walk:
             member.open = False
             if member.tag in SETS and any(type(part) is _Node for part in member.written):
                 if not member.used:
-                    # Its members have no order, and in a knot no digests of their own to be sorted by.
+                    # Members of a set have no order; in a cycle they have no digests to sort them by.
                     raise Unhashable(f"`{type(member.value).__name__}` with a function that closes over it")
                 member.written = [opaque(member.value)]
             if member is node:
@@ -278,17 +279,17 @@ class Walk:
         return node if node.open else self._settle(node)
 
     def _settle(self, node: _Node) -> bytes:
-        """Return what a node is written as whose knot is closed."""
+        """Return the encoding of a node whose component is complete."""
         if not node.digest:
             if any(type(part) is _Node for part in node.written):
-                node.digest = DIGEST + _untie(node)
+                node.digest = DIGEST + _cycle_digest(node)
             else:
                 node.digest = DIGEST + _digest(node)
                 node.written = []
         return node.digest
 
     def _where(self) -> str:
-        """The way to the part at which the walk stands."""
+        """Return the path of the current part, for errors."""
         steps = [node.where(len(node.written)) for node in self._path if len(node.written) < len(node.parts)]
         steps = [step for step in steps if step]
         hidden = len(steps) - 2 * STEPS
@@ -298,7 +299,7 @@ class Walk:
 
 
 def _is_library(module: str) -> bool:
-    """Whether a module is of Python's library or of Cascade, whose functions read no globals that a program sets."""
+    """Whether a module belongs to Python's library or to Cascade, whose functions read no globals of a program."""
     top = module.partition(".")[0]
     return top == "cascade" or (top in sys.stdlib_module_names and top != "__main__")
 
@@ -308,16 +309,16 @@ def _head(node: _Node) -> bytes:
 
 
 def _digest(node: _Node) -> bytes:
-    """The digest of a node whose parts are all written."""
+    """Return the digest of a node whose parts all have encodings."""
     written = cast("list[bytes]", node.written)
     if node.tag in SETS:
         written = sorted(written)
     return blake2b(_head(node) + b"".join(written), digest_size=SIZE).digest()
 
 
-def _untie(first: _Node) -> bytes:
-    """The digest of a member of a knot: the whole knot written out, with this one as its beginning."""
-    digest = blake2b(KNOT + _head(first), digest_size=SIZE)
+def _cycle_digest(first: _Node) -> bytes:
+    """Return the digest of a member of a cycle: of the whole cycle, written from this member on."""
+    digest = blake2b(CYCLE + _head(first), digest_size=SIZE)
     numbers = {first: 0}
     path = [iter(first.written)]
     while path:
@@ -331,6 +332,6 @@ def _untie(first: _Node) -> bytes:
         else:
             node = cast(_Node, part)
             numbers[node] = len(numbers)
-            digest.update(KNOT + _head(node))
+            digest.update(CYCLE + _head(node))
             path.append(iter(node.written))
     return digest.digest()

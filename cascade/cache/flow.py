@@ -1,9 +1,9 @@
-"""What a function does with objects that it did not make, found in its bytecode.
+"""Data-flow analysis of bytecode: which objects from outside a function reads, and which it changes.
 
-These are its globals, what its closure holds, its arguments, and what it imports. They are followed on all ways through
-the code, by whatever names: variables of the function and of functions inside it, ``a if x else b``, ``getattr`` with a
-constant name. Where several may be meant, all are read, and none is changed. So what this does not understand counts as
-read, never as changed.
+These are its globals, the contents of its closure, its arguments and its imports. An abstract interpreter follows them
+on all paths through the code, through variables of the function and of inner functions, ``a if x else b``, and
+``getattr`` with a constant name. If a value may be one of several objects, all count as read and none as changed. So an
+object that the analysis loses counts as read, never as changed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 __all__ = ["ARGUMENT", "CELL", "IMPORT", "Flow", "Path"]
 
 Path = tuple[str, ...]
-"""Where an object is found: a name, followed by attributes, such as ``("settings", "RATE")`` for ``settings.RATE``."""
+"""The path of an object: a name, then attributes, such as ``("settings", "RATE")`` for ``settings.RATE``."""
 
-# Before the first name of a path that begins at no global. No name has a space.
-CELL = "cell "  # a variable of the function around
+# Prefixes of the first name of a path that does not begin at a global. No Python name has a space.
+CELL = "cell "  # a variable of the enclosing function
 ARGUMENT = "argument "
 IMPORT = "import "  # a module that is imported inside the function
 
@@ -29,26 +29,26 @@ CELLS = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
 ASSIGNS = {"STORE_GLOBAL", "DELETE_GLOBAL"}
 ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD"}
 CONSTANTS = {"LOAD_CONST", "LOAD_SMALL_INT"}
-FAST = re.compile("(LOAD|STORE|DELETE)_FAST")  # an instruction may be two of these
-# Where on the stack, counted from its top, that stands which an instruction changes.
+FAST = re.compile("(LOAD|STORE|DELETE)_FAST")  # an instruction may be two of these in one
+# The depth on the stack of the object that an instruction changes; 1: the top.
 CHANGES = {"STORE_SUBSCR": 2, "DELETE_SUBSCR": 2, "STORE_SLICE": 3, "STORE_ATTR": 1, "DELETE_ATTR": 1}
 MUTATORS = {
     *("add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "extendleft", "insert"),
     *("intersection_update", "move_to_end", "pop", "popitem", "popleft", "remove", "reverse", "rotate", "setdefault"),
     *("sort", "subtract", "symmetric_difference_update", "update"),
 }
-# Instructions that neither take nor leave anything; that take without leaving anything; that leave more than they take.
+# Instructions without effect on the stack; that only pop; that push more values than they pop.
 IDLE = {"CACHE", "COPY_FREE_VARS", "EXTENDED_ARG", "KW_NAMES", "MAKE_CELL", "NOP", "NOT_TAKEN", "PRECALL", "RESUME"}
 TAKERS = ("DELETE_", "POP_", "STORE_")
 RENEWS = {"BEFORE_ASYNC_WITH", "BEFORE_WITH", "GET_ITER", "LOAD_SPECIAL", "UNPACK_EX", "UNPACK_SEQUENCE"}
-# After these comes only what is jumped to, or an exception handler.
+# The instruction after one of these is reached only by a jump or as an exception handler.
 ENDS = ("JUMP_BACKWARD", "JUMP_FORWARD", "RAISE_VARARGS", "RERAISE", "RETURN_CONST", "RETURN_VALUE")
-LONGEST = 10  # names of a path: a variable that functions share may be moved along without an end
+LONGEST = 10  # names of a path: in a loop, a shared variable could grow without end
 JUMPS = {*dis.hasjrel, *dis.hasjabs}
 
 
 class _Origin(NamedTuple):
-    """An object that the function did not make; or a part of it, if not `whole`."""
+    """An object from outside the function; if not `whole`, an unknown part of it."""
 
     path: Path
     whole: bool
@@ -58,15 +58,15 @@ class _Constant(NamedTuple):
     value: str | int | tuple[Any, ...]
 
 
-# What a value may be; None: anything else.
+# The possible origins of a value; None: any other object.
 _Value = frozenset[_Origin | _Constant | None]
-_Places = dict[tuple[int, int], Path]  # what an instruction changes, by the code object and the offset
+_Places = dict[tuple[int, int], Path]  # the changed object, by code object and offset of the instruction
 _UNKNOWN: _Value = frozenset([None])
 _NOTHING: _Value = frozenset()
 
 
 class _State:
-    """The stack and the variables, at one place in the code."""
+    """The abstract stack and variables at one instruction."""
 
     __slots__ = ("names", "stack")
 
@@ -78,7 +78,7 @@ class _State:
         return _State(self.stack.copy(), self.names.copy())
 
     def join(self, other: _State, back: bool) -> bool:
-        """Be what either may be, and tell whether that is more; `back`: the other comes from further down."""
+        """Merge another state into this one, and return whether it changed; `back`: by a backward jump."""
         join = _widen if back else frozenset.union
         height = min(len(self.stack), len(other.stack))
         mine, others = self.stack[len(self.stack) - height :], other.stack[len(other.stack) - height :]
@@ -91,7 +91,7 @@ class _State:
 
 
 def _widen(value: _Value, other: _Value) -> _Value:
-    """What a value may be in a loop: after ``node = node.next`` some part of the first node, not ever longer paths."""
+    """Widen a value in a loop: after ``node = node.next`` it is a part of the first node, not an ever longer path."""
     paths = [one.path for one in value if type(one) is _Origin]
     found = set(value)
     for one in other - value:
@@ -101,19 +101,19 @@ def _widen(value: _Value, other: _Value) -> _Value:
 
 
 class Flow:
-    """What a code object, and those of the functions inside it, read and change.
+    """The paths that a code object, and those of inner functions, read and change.
 
     Attributes:
-        reads: what is read. Not what is merely held: variables of the function around, and arguments.
-        changes: what is changed.
-        calls: of what a method is called that changes it if it is a container.
+        reads: the paths that are read; without variables of the enclosing function and arguments themselves.
+        changes: the paths that are changed.
+        calls: the paths on which a method is called that would change a container.
     """
 
     def __init__(self, code: CodeType) -> None:
         self.reads: set[Path] = set()
         changes: _Places = {}
         calls: _Places = {}
-        # Variables that functions share, by the code object that has them: anything that is ever put there.
+        # Variables that functions share, by their code object: the union of all values stored there.
         self._shared: dict[tuple[int, str], _Value] = {}
         seen: dict[tuple[int, str], _Value] | None = None
         while seen != self._shared:
@@ -122,7 +122,7 @@ class Flow:
             while inside:
                 one, cells = inside.pop()
                 cells |= {name: (id(one), name) for name in one.co_cellvars}
-                _Way(self, one, cells, one is code, changes, calls).follow()
+                _Interpreter(self, one, cells, one is code, changes, calls).interpret()
                 inside += [
                     (const, {name: cells.get(name, (id(one), name)) for name in const.co_freevars})
                     for const in one.co_consts
@@ -132,31 +132,31 @@ class Flow:
         self.calls = set(calls.values())
 
     def read(self, path: Path) -> None:
-        """Something is read."""
+        """Note that a path is read."""
         if len(path) > 1 or not path[0].startswith((CELL, ARGUMENT)):
             self.reads.add(path)
 
     def held(self, place: tuple[int, str]) -> _Value:
-        """What a shared variable may hold."""
+        """Return the possible values of a shared variable."""
         found = self._shared.get(place, _NOTHING)
         if not place[0]:
             found |= {_Origin((CELL + place[1],), True)}
         return found or _UNKNOWN
 
     def hold(self, place: tuple[int, str], value: _Value) -> None:
-        """Something is put into a shared variable."""
+        """Add a value that is stored in a shared variable."""
         self._shared[place] = self._shared.get(place, _NOTHING) | value
 
 
-class _Way:
-    """All ways through one code object."""
+class _Interpreter:
+    """The abstract interpreter of one code object, on all its paths."""
 
     def __init__(
         self, flow: Flow, code: CodeType, cells: dict[str, tuple[int, str]], first: bool, *noted: _Places
     ) -> None:
         self._flow = flow
         self._code = id(code)
-        # By the instruction: where another way leads to it later, something else may be meant as well.
+        # By instruction: a later path to it may find several possible objects, which undoes the note.
         self._changes, self._calls = noted
         self._cells = cells
         self._steps = list(dis.get_instructions(code))
@@ -165,7 +165,7 @@ class _Way:
         self._reached: dict[int, _State] = {}
         self._todo: list[int] = []
         names: dict[str, _Value] = {}
-        if first:  # of a function inside, nobody knows the arguments
+        if first:  # the arguments of inner functions are unknown
             for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
                 names[name] = frozenset([_Origin((ARGUMENT + name,), True)])
                 if name in code.co_cellvars:
@@ -173,13 +173,13 @@ class _Way:
         self._state = _State([], names)
         self._targets = {self._index[step.argval] for step in self._steps if step.opcode in JUMPS}
 
-    def follow(self) -> None:
-        """Go all ways, each until it adds nothing."""
+    def interpret(self) -> None:
+        """Interpret all paths, each until it adds nothing (a fixed point)."""
         self._reach(0, self._state)
         while self._todo:
             i = self._todo.pop()
             self._state = self._reached[i].copy()
-            stored = True  # at the beginning, too: variables may be new to the handler
+            stored = True  # true at first: the handler may not know the current variables
             while i < len(self._steps):
                 step = self._steps[i]
                 for entry in self._handlers:
@@ -189,7 +189,7 @@ class _Way:
                 stored = "STORE_" in step.opname
                 if step.opcode in JUMPS:
                     self._jump(step)
-                self._run(step)
+                self._step(step)
                 if step.opname.startswith(ENDS):
                     break
                 i += 1
@@ -212,8 +212,8 @@ class _Way:
         back = step.argval <= step.offset
         self._reach(self._index[step.argval], _State(there, self._state.names), back)
 
-    def _run(self, step: dis.Instruction) -> None:
-        """One instruction, if it does not jump."""
+    def _step(self, step: dis.Instruction) -> None:
+        """Interpret one instruction without its jump."""
         name, stack = step.opname, self._state.stack
         effect = dis.stack_effect(step.opcode, step.arg, jump=False)
         if fast := FAST.findall(name):
@@ -245,7 +245,7 @@ class _Way:
             self._call(step.arg or 0, step.offset)
         else:
             if name.startswith("CALL_"):
-                self._called(*stack[-5:])  # what is called is among these; to ask too many does no harm
+                self._called(*stack[-5:])  # the callable is among these; too many reads do no harm
             self._change(name, step.argval, step.offset)
             self._other(name, effect)
 
@@ -263,15 +263,15 @@ class _Way:
             if what == "STORE":
                 names[name] = self._take()
             elif what == "LOAD":
-                # In a cell, if it is made from here on for a function inside.
+                # Unknown if it is in a cell for an inner function from here on.
                 self._state.stack.append(_UNKNOWN if name in self._cells else names.get(name, _UNKNOWN))
             else:
                 names[name] = _UNKNOWN
 
     def _load(self, value: _Value, effect: int) -> None:
-        if effect < 1:  # it takes the names of a class body
+        if effect < 1:  # it pops the names of a class body
             self._take()
-        nulls = [_UNKNOWN] * (effect - 1)  # a call wants one, on one side or the other
+        nulls = [_UNKNOWN] * (effect - 1)  # a call needs one, below or above the callable
         above = sys.version_info >= (3, 13)
         self._state.stack += [value, *nulls] if above else [*nulls, value]
 
@@ -291,7 +291,7 @@ class _Way:
     def _import(self, name: str) -> None:
         wanted, level = self._take(), self._take()
         dots = "." * next((one.value for one in level if type(one) is _Constant and type(one.value) is int), 0)
-        # `import package.module` gives the package, `from package.module import name` the module.
+        # `import package.module` pushes the package, `from package.module import name` the module.
         if not dots and not any(type(one) is _Constant and type(one.value) is tuple for one in wanted):
             name = name.partition(".")[0]
         path = (IMPORT + dots + name,)
@@ -314,7 +314,7 @@ class _Way:
         stack.append(result)
 
     def _called(self, *values: _Value) -> None:
-        """Objects are called: those of classes with a method for it run that."""
+        """Note that objects are called: a call of an instance reads its `__call__`."""
         for one in frozenset[Any]().union(*values):
             if type(one) is _Origin and one.whole:
                 self._flow.read((*one.path, "__call__"))
@@ -345,11 +345,11 @@ class _Way:
         elif name not in IDLE and not name.startswith(ENDS):
             del stack[len(stack) + effect if -effect < len(stack) else 0 :]
             if stack and not name.startswith(TAKERS):
-                stack[-1] = _UNKNOWN  # what it leaves is new
+                stack[-1] = _UNKNOWN  # the result is a new object
 
 
 def _note(places: _Places, place: tuple[int, int], value: _Value, path: Path | None) -> None:
-    """Note that an instruction changes what is under a path in a value, if it is clear what that is."""
+    """Note that an instruction changes the object at a path in a value, if only one object is possible."""
     places.pop(place, None)
     if path is not None and len(value) == 1:
         (one,) = value

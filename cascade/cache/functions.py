@@ -1,7 +1,7 @@
-"""Functions as data: their code, and all that they hold.
+"""Functions as data: their code, and the objects that they hold.
 
-The code of a function is its bytecode, constants and names, those of functions inside it too; neither line numbers nor
-the file it stands in. What a function finds in its module by name is not in it.
+The code of a function is its bytecode, constants and names, those of inner functions included, without line numbers and
+file name. Its globals are not included: `global_names` finds them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Codes", "callable_code", "code_parts", "function_parts", "holds_noth
 
 ADDRESS = re.compile(" at 0x[0-9a-fA-F]+")
 
-# Parts: a tag, the parts, and how to say where the i-th of them is.
+# A tag, the parts, and a function that returns the path of the i-th part.
 Parts = tuple[bytes, list[Any], Callable[[int], str]]
 
 
@@ -29,24 +29,24 @@ D = TypeVar("D")
 
 
 class Codes(Generic[D]):
-    """What is known of code objects that were met, for as long as these live. Code never changes."""
+    """A cache of facts about code objects, which never change; an entry lives as long as its code object."""
 
     def __init__(self) -> None:
-        # By id, with a reference that clears it: code objects compare all their constants when they are dict keys.
+        # By id, with a weak reference that removes the entry: as dict keys, code objects would compare all constants.
         self._known: dict[int, tuple[weakref.ref[CodeType], D]] = {}
 
     def get(self, code: CodeType) -> D | None:
-        """Return what is known of a code object, or None."""
+        """Return the fact about a code object, or None."""
         found = self._known.get(id(code))
         return found[1] if found is not None and found[0]() is code else None
 
     def add(self, code: CodeType, fact: D) -> None:
-        """Remember something of a code object."""
+        """Store the fact about a code object."""
         known = self._known
         place = id(code)
 
         def forget(reference: weakref.ref[CodeType]) -> None:
-            # The place may have been taken by another one meanwhile.
+            # Another code object may have the same id by now.
             if (found := known.get(place)) is not None and found[0] is reference:
                 del known[place]
 
@@ -57,9 +57,9 @@ class Codes(Generic[D]):
 
 
 def code_parts(code: CodeType) -> Parts:
-    """Return what makes a code object do what it does."""
+    """Return the parts of a code object that determine its behaviour."""
     parts = [
-        # The same bytes are other instructions to another version of Python.
+        # Another version of Python has other instructions for the same bytes.
         sys.implementation.cache_tag,
         code.co_code,
         code.co_exceptiontable,
@@ -79,7 +79,7 @@ def code_parts(code: CodeType) -> Parts:
 
 
 def holds_nothing(fn: Any) -> TypeGuard[FunctionType]:
-    """Whether a callable is a function that is nothing but its code and its names."""
+    """Whether a callable is a function without closure, defaults and attributes: its code and names determine it."""
     return (
         type(fn) is FunctionType
         and not fn.__closure__
@@ -91,14 +91,14 @@ def holds_nothing(fn: Any) -> TypeGuard[FunctionType]:
 
 
 def function_parts(fn: FunctionType) -> Parts:
-    """Return a function's code, where it finds its globals, and the data that it holds."""
+    """Return the parts of a function: its code, the module of its globals, and the data that it holds."""
     names = fn.__code__.co_freevars
     kwdefaults = sorted(fn.__kwdefaults__.items()) if fn.__kwdefaults__ else []
     module = fn.__globals__.get("__name__")
     module = module_name(module) if type(module) is str else ABSENT
-    # Who is given a function may read what it says of itself, as one does who offers it to a model as a tool.
-    said = Used((module_name(fn.__module__), fn.__doc__, _annotations(fn)))
-    parts: list[Any] = [fn.__code__, module, fn.__qualname__, fn.__name__, said, fn.__defaults__]
+    # A task may read docstring and annotations of a function argument, such as to describe a tool to a model.
+    described = Used((module_name(fn.__module__), fn.__doc__, _annotations(fn)))
+    parts: list[Any] = [fn.__code__, module, fn.__qualname__, fn.__name__, described, fn.__defaults__]
     labels = ["", ".__globals__['__name__']", ".__qualname__", ".__name__", "", ".__defaults__"]
     attributes = sorted(fn.__dict__.items(), key=lambda item: str(item[0]))
     for kind, items in (("kwdefaults", kwdefaults), ("dict", attributes)):
@@ -117,27 +117,27 @@ def function_parts(fn: FunctionType) -> Parts:
 
 
 def _annotations(fn: FunctionType) -> Any:
-    """What stands for the annotations of a function, which are not evaluated for this."""
+    """Return the annotations of a function without evaluating them."""
     if (annotate := getattr(fn, "__annotate__", None)) is not None:  # from Python 3.14 on
         return annotate
     return tuple([(name, _shown(given)) for name, given in fn.__annotations__.items()])
 
 
 def _shown(annotation: Any) -> str:
-    """The text of an annotation, without where in memory its parts lie."""
+    """Return an annotation as text without memory addresses."""
     try:
         return annotation if type(annotation) is str else ADDRESS.sub("", repr(annotation))
-    except Exception:  # whatever its class raises
+    except Exception:  # its `__repr__` may raise anything
         return type(annotation).__qualname__
 
 
 def method_parts(method: MethodType) -> Parts:
-    """Return the function of a bound method and what it is bound to."""
+    """Return the function and the object of a bound method."""
     return b"method", [method.__func__, method.__self__], (".__func__", ".__self__").__getitem__
 
 
 def builtin_parts(fn: BuiltinFunctionType) -> Parts:
-    """Return a bound method written in C, such as ``[].append``: what it is bound to, and its name."""
+    """Return the object and the name of a bound method written in C, such as ``[].append``."""
     return b"builtin method", [fn.__self__, fn.__name__], (".__self__", ".__name__").__getitem__
 
 
@@ -147,22 +147,22 @@ def is_plain_builtin(fn: BuiltinFunctionType) -> bool:
 
 
 def partial_parts(value: partial[Any]) -> Parts:
-    """Return what a `functools.partial` calls and with what."""
+    """Return the function and the arguments of a `functools.partial`."""
     parts = [value.func, value.args, value.keywords, value.__dict__]
     return b"partial", parts, (".func", ".args", ".keywords", ".__dict__").__getitem__
 
 
 def lru_parts(value: Any) -> Parts:
-    """Return what an `functools.lru_cache`d function calls, and how it tells arguments apart."""
+    """Return the function of a `functools.lru_cache`, and the parameters of the cache."""
     own = {name: item for name, item in vars(value).items() if name != "cache_parameters"}
     return b"lru_cache", [own, value.cache_parameters()], (".__dict__", ".cache_parameters()").__getitem__
 
 
 def callable_code(fn: Any) -> list[FunctionType | BoundFunction]:
-    """Return the functions that calling `fn` runs and that `fn`, as data, does not hold.
+    """Return the functions that a call of `fn` runs and that are not parts of `fn` as data.
 
-    A class is data by its name, and so is the class of an instance. Where the thing called is one, the code of its
-    methods counts.
+    A class counts by its name, and so does the class of an instance. If a call runs methods of a class, their code
+    counts, too.
     """
     if isinstance(fn, type):
         methods = [getattr(fn, name, None) for name in ("__new__", "__init__", "__post_init__")]

@@ -1,8 +1,8 @@
-"""What a function reads of what it did not make: globals, modules that it imports, attributes of all that it holds.
+"""The objects from outside that a function reads: globals, imported modules, and attributes of the objects it holds.
 
-A global that a function changes is state of its own, such as a list to which it appends; it is no input. What it only
-reads may change its result. No code of the program is run to find it: what a property would give is what its function
-reads of the object.
+A global that the function changes is its own state, such as a list to which it appends, and not an input. A global that
+it only reads may change its result. No code of the program is run to find the objects: a property counts by its
+function.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from cascade.cache.functions import Codes
 from cascade.cache.origin import is_installed, text_of
 from cascade.cache.scalars import ABSENT, BoundFunction
 
-__all__ = ["Path", "changed_cells", "find_bound", "find_globals", "traffic"]
+__all__ = ["Path", "accesses", "changed_cells", "find_bound", "find_globals"]
 
-# Whose methods of the names in `MUTATORS` change them. Anything else may have a method `add` that changes nothing.
+# Types whose methods in `MUTATORS` change them. A method `add` of another type may change nothing.
 _CONTAINERS = (list, dict, set, bytearray, array, deque, OrderedDict, defaultdict, Counter)
-# Of which all attributes that count are found in other ways.
+# Types without attributes that count here.
 _PLAIN = {FunctionType, BuiltinFunctionType, BoundFunction, str, bytes, int, float, bool, type(None), *_CONTAINERS}
 
 _NONE: Mapping[str, Any] = {}
 
 
 class _Plan:
-    """What to look up to find what a code object reads, each object once.
+    """The look-ups that find the objects a code object reads, each object once.
 
     Attributes:
-        steps: the paths, each as the step at which its first part is found (-1: none), and its last name.
-        reads: which of the steps count: step, path, and whether it may be excluded by something that is changed.
-        changes: what is changed.
-        calls: what is changed if it is a container, as steps.
+        steps: the paths, each as the step of its parent (-1: none) and its last name.
+        reads: the steps that count: step, path, and whether a change may exclude it.
+        changes: the paths that are changed.
+        calls: the steps that are changed if they are containers.
     """
 
     __slots__ = ("calls", "changes", "reads", "steps")
@@ -55,14 +55,14 @@ class _Plan:
         ]
 
     def find(self, fn: FunctionType, arguments: Mapping[str, Any]) -> list[tuple[Path, Any]]:
-        """Return what is read, and what is there; ABSENT: nothing that can be found as data."""
+        """Return the paths that are read, with their objects; ABSENT: there is none, or none without running code."""
         values: list[Any] = []
         for parent, name in self.steps:
             if parent >= 0:
                 value = values[parent]
                 values.append(ABSENT if value is ABSENT else _attribute(value, name))
             else:
-                values.append(_first(fn, name, arguments))
+                values.append(_root_value(fn, name, arguments))
         if not self.calls and not self.changes:
             return [(path, values[i]) for i, path, _ in self.reads]
         own = [path for i, path in self.calls if type(values[i]) in _CONTAINERS]
@@ -81,17 +81,17 @@ def _is_within(path: Path, other: Path) -> bool:
 def _is_own(path: Path, value: Any, own: list[Path], changes: list[Path]) -> bool:
     if any(_is_within(path, change) for change in own):
         return True
-    # An object of which it changes a part is its own. A module or a class is only the place of that part.
+    # An object with a changed part is state of the function; not a module or class, which only contains the part.
     is_place = issubclass(type(value), (ModuleType, type, FunctionType))
     return not is_place and any(_is_within(one, path) for one in changes)
 
 
-_Traffic = tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]
-_known: Codes[tuple[_Traffic, _Plan, _Plan]] = Codes()
+_Accesses = tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]
+_known: Codes[tuple[_Accesses, _Plan, _Plan]] = Codes()
 
 
-def _look(code: CodeType) -> tuple[_Traffic, _Plan, _Plan]:
-    """What a code object reads and changes, and the plans to find it: without what arguments give, and this alone."""
+def _analyze(code: CodeType) -> tuple[_Accesses, _Plan, _Plan]:
+    """Return what a code object reads and changes, and two plans: without paths of arguments, and for these."""
     known = _known.get(code)
     if known is None:
         flow = Flow(code)
@@ -110,44 +110,49 @@ def _look(code: CodeType) -> tuple[_Traffic, _Plan, _Plan]:
     return known
 
 
-def traffic(code: CodeType) -> _Traffic:
-    """Return what a function, and those inside it, read of what they did not make, and what they change; sorted.
+def accesses(code: CodeType) -> _Accesses:
+    """Return the paths of objects from outside that a function and its inner functions read and change, sorted.
 
-    The third is what they change if it is a container: a method of it is named that would do so.
+    Args:
+        code: the code object of the function.
+
+    Returns:
+        The paths that are read; those that are changed; and those that are changed if they are containers, as a method
+        is called that would change them.
 
     >>> def f(x):
     ...     calls.append(x)
     ...     return x * RATE + settings.offset
-    >>> reads, changes, calls = traffic(f.__code__)
+    >>> reads, changes, calls = accesses(f.__code__)
     >>> [".".join(path) for path in reads]
     ['RATE', 'calls', 'calls.append', 'calls.append.__call__', 'settings', 'settings.offset']
     >>> changes, calls
     ((), (('calls',),))
     """
-    return _look(code)[0]
+    return _analyze(code)[0]
 
 
 def changed_cells(fn: FunctionType) -> list[int]:
-    """Return which of the cells of its closure a function changes."""
-    _, changes, calls = traffic(fn.__code__)
+    """Return the indexes of the cells of its closure that a function changes."""
+    _, changes, calls = accesses(fn.__code__)
     changed = {path[0] for path in changes}
-    changed |= {path[0] for path in calls if path[0].startswith(CELL) and type(_under(fn, path)) in _CONTAINERS}
+    changed |= {path[0] for path in calls if path[0].startswith(CELL) and type(_value_at(fn, path)) in _CONTAINERS}
     return [i for i, name in enumerate(fn.__code__.co_freevars) if CELL + name in changed]
 
 
-def _under(fn: FunctionType, path: Path) -> Any:
-    value = _first(fn, path[0], _NONE)
+def _value_at(fn: FunctionType, path: Path) -> Any:
+    value = _root_value(fn, path[0], _NONE)
     for name in path[1:]:
         value = ABSENT if value is ABSENT else _attribute(value, name)
     return value
 
 
 def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
-    """Return what a function reads wherever it is called, and what is there; ABSENT: nothing that can be found as data.
+    """Return the paths that every call of a function reads, with their objects; ABSENT: there is none.
 
-    What it reads of the defaults of its parameters is in it.
+    Paths of defaults of its parameters are included.
     """
-    _, plan, given = _look(fn.__code__)
+    _, plan, given = _analyze(fn.__code__)
     found = plan.find(fn, _NONE) if plan.reads else []
     if (fn.__defaults__ or fn.__kwdefaults__) and given.reads:
         found += given.find(fn, _defaults(fn))
@@ -155,8 +160,8 @@ def find_globals(fn: FunctionType) -> list[tuple[Path, Any]]:
 
 
 def find_bound(bound: BoundFunction) -> list[tuple[Path, Any]]:
-    """Return what a function reads of arguments that it is sure to be called with, and what is there."""
-    plan = _look(bound.fn.__code__)[2]
+    """Return the paths that a bound function reads of its arguments, with their objects."""
+    plan = _analyze(bound.fn.__code__)[2]
     return plan.find(bound.fn, bound.given()) if plan.reads else []
 
 
@@ -167,8 +172,8 @@ def _defaults(fn: FunctionType) -> dict[str, Any]:
     return dict(zip(names, given, strict=False)) | (fn.__kwdefaults__ or {})
 
 
-def _first(fn: FunctionType, name: str, arguments: Mapping[str, Any]) -> Any:
-    """What is under the first name of a path."""
+def _root_value(fn: FunctionType, name: str, arguments: Mapping[str, Any]) -> Any:
+    """Return the object of the first name of a path."""
     if " " not in name:
         return fn.__globals__.get(name, ABSENT)
     if name.startswith(IMPORT):
@@ -179,7 +184,7 @@ def _first(fn: FunctionType, name: str, arguments: Mapping[str, Any]) -> Any:
 
 
 def _imported(fn: FunctionType, name: str) -> Any:
-    """A module that a function imports, by its name, which may be relative."""
+    """Return a module that a function imports, by its name, which may be relative."""
     if name.startswith("."):
         package = fn.__globals__.get("__package__")
         if type(package) is not str:
@@ -192,7 +197,7 @@ def _imported(fn: FunctionType, name: str) -> Any:
 
 
 def _module(name: str) -> Any:
-    """A module, if it has been imported; else the digest of its file: it is not imported for this."""
+    """Return a module if it was imported, else the digest of its file."""
     module = sys.modules.get(name)
     if module is not None:
         return module
@@ -200,20 +205,20 @@ def _module(name: str) -> Any:
 
 
 def _cell(fn: FunctionType, name: str) -> Any:
-    """What a cell of a function's closure holds."""
+    """Return the content of a cell of a function's closure."""
     for known, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
         if CELL + known == name:
             try:
                 return cell.cell_contents
-            except ValueError:  # it is empty
+            except ValueError:  # an empty cell
                 return ABSENT
     return ABSENT
 
 
 def _attribute(value: Any, name: str) -> Any:
-    """What an object, a class or a module holds under a name, without running any code of theirs.
+    """Return an attribute of an object, a class or a module, without running their code.
 
-    What runs a function, as a property does, is that function, bound to the object.
+    For a property, or another descriptor, it is the function, bound to the object.
     """
     kind = type(value)
     if kind is ModuleType:
@@ -229,25 +234,25 @@ def _attribute(value: Any, name: str) -> Any:
         if issubclass(type(found), classmethod):
             return _bind(found.__func__, value)
         return found.__func__ if issubclass(type(found), staticmethod) else found
-    return _of_object(value, name, _own(value))
+    return _of_object(value, name, _own_attributes(value))
 
 
 def _of_module(module: ModuleType, name: str) -> Any:
-    """What is installed counts by its name, whether or not it has been loaded yet."""
+    """Return an attribute of a module; ABSENT for an installed module, which counts by its name."""
     if is_installed(module.__name__):
         return ABSENT
     content = vars(module)
     found = content.get(name, ABSENT)
     if found is ABSENT:
-        if "__path__" in content:  # a module of it may be what is imported
+        if "__path__" in content:  # the name may be that of a submodule
             found = _module(f"{module.__name__}.{name}")
         if found is ABSENT:
             found = content.get("__getattr__", ABSENT)
     return found
 
 
-def _own(value: Any) -> dict[str, Any]:
-    """The attributes that are an object's own."""
+def _own_attributes(value: Any) -> dict[str, Any]:
+    """Return the `__dict__` of an object, without running code of its class."""
     if type(value).__dictoffset__:
         try:
             own = object.__getattribute__(value, "__dict__")
@@ -285,7 +290,7 @@ def _of_object(value: Any, name: str, own: dict[str, Any]) -> Any:
         return found.__func__
     if type(found) is cached_property:
         return _bind(found.func, value)
-    if type(found) is MemberDescriptorType:  # a slot, which holds the value
+    if type(found) is MemberDescriptorType:  # a slot
         try:
             return found.__get__(value)
         except AttributeError:

@@ -1,7 +1,7 @@
-"""What a callable is: the digest of it as data, of the code that calling it runs, and of the globals that this reads.
+"""The identity of a callable: a digest of it as data, of the code that a call runs, and of the globals that this reads.
 
-A task is asked at every call, and most functions are nothing but code that does not change. So the digest is
-remembered, with all that it was made of that could be another at the next call.
+It is needed at every call of a task, and most functions are code only, which does not change. So the digest is cached
+together with the objects it depends on, to find out at the next call whether it is still valid.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from cascade.cache.scalars import LEAVES, BoundFunction, Used
 
 __all__ = ["identity"]
 
-FIXED = {BoundFunction, CodeType, FunctionType, Task, tuple}  # have parts, which are looked at when they are met
-CHANGING = (array, bytearray, memoryview)  # leaves that may hold something else at the next call
+FIXED = {BoundFunction, CodeType, FunctionType, Task, tuple}  # with parts that are visited on their own
+CHANGING = (array, bytearray, memoryview)  # mutable leaves
 
 
-class _OfType:
-    """Stands for an object that counts by its class and to which no weak reference can be made."""
+class _TypeStandIn:
+    """Stands for an object that counts by its class and cannot be weakly referenced."""
 
     __slots__ = ("type",)
 
@@ -33,8 +33,8 @@ class _OfType:
         self.type = kind
 
 
-class _OfBound:
-    """Stands for a function with the objects that it is called with, without keeping any of it alive."""
+class _BoundStandIn:
+    """Stands for a function bound to arguments, without keeping them alive."""
 
     __slots__ = ("_args", "_fn")
 
@@ -43,7 +43,7 @@ class _OfBound:
         self._args = [weakref.ref(value) for value in bound.args]
 
     def __call__(self) -> BoundFunction | None:
-        """As a weak reference does, give what it stands for; another one, of the same."""
+        """Return an equal bound function, or None if a part was collected, as a weak reference does."""
         args = []
         for reference in self._args:
             if (value := reference()) is None:
@@ -52,32 +52,32 @@ class _OfBound:
         return None if (fn := self._fn()) is None else BoundFunction(fn, tuple(args))
 
     def is_of(self, bound: BoundFunction) -> bool:
-        """Whether it stands for this."""
+        """Whether it stands for this bound function."""
         if self._fn() is not bound.fn or len(self._args) != len(bound.args):
             return False
         return all(reference() is value for reference, value in zip(self._args, bound.args, strict=True))
 
 
-# What is known of a function, alone or bound: a reference to it, one to its code, and what stands for what it reads.
+# A function, alone or bound: a reference to it, one to its code, and the stand-ins of the objects that it reads.
 _Held = tuple[Any, Any, list[Any]]
 
 
 class _Known:
-    """A digest that was made, and of what.
+    """A cached digest, with the objects it depends on.
 
     Attributes:
-        digest: itself.
+        digest: the digest.
     """
 
     __slots__ = ("_functions", "_names", "digest")
 
     def __init__(self, names: tuple[Any, ...], digest: bytes, functions: list[_Held]) -> None:
         self._names = names
-        self._functions = functions  # the one that was asked about first
+        self._functions = functions  # the digested function first
         self.digest = digest
 
     def holds(self, asked: FunctionType, names: tuple[Any, ...]) -> bool:
-        """Whether it would be the same if it were made now, for a function of the same code."""
+        """Whether the digest is still valid, for a function with the same code."""
         if names != self._names:
             return False
         met: FunctionType | BoundFunction | None = asked
@@ -103,10 +103,10 @@ class _Known:
 
 def _is_held(value: Any, held: Any) -> bool:
     if type(held) is weakref.ref:
-        return value is not None and held() is value  # of what is gone it gives None
-    if type(held) is _OfBound:
+        return value is not None and held() is value  # a dead reference returns None
+    if type(held) is _BoundStandIn:
         return type(value) is BoundFunction and held.is_of(value)
-    return type(held) is _OfType and type(value) is held.type
+    return type(held) is _TypeStandIn and type(value) is held.type
 
 
 _known: Codes[_Known] = Codes()
@@ -117,10 +117,10 @@ def identity(fn: Callable[..., Any], root: str) -> bytes:
 
     Args:
         fn: the callable.
-        root: what to call it in an error.
+        root: its name in errors.
 
     Raises:
-        CacheKeyError: it holds what cannot be hashed.
+        CacheKeyError: it holds an object that cannot be hashed.
     """
     if not holds_nothing(fn):
         code = callable_code(fn)
@@ -139,7 +139,7 @@ def identity(fn: Callable[..., Any], root: str) -> bytes:
 
 
 def _hold(asked: FunctionType, walk: Walk) -> list[_Held] | None:
-    """What a digest was made of, without keeping any of it alive; None: something of it may change without a trace."""
+    """Return the objects a digest depends on, as stand-ins; None: one may change in place."""
     if not walk.kinds <= FIXED:
         return None
     functions: list[_Held] = []
@@ -154,17 +154,17 @@ def _hold(asked: FunctionType, walk: Walk) -> list[_Held] | None:
 
 
 def _stand_in(value: Any) -> tuple[Any] | None:
-    """What stands for a global, to see whether it is still the same; None: it may change and be the same object."""
-    if type(value) in CHANGING or type(value) is tuple:  # another tuple may come, and nothing tells when one has gone
+    """Return a stand-in for an object, to compare it later; None: the object may change in place."""
+    if type(value) in CHANGING or type(value) is tuple:  # a tuple cannot be weakly referenced
         return None
     if type(value) in LEAVES and type(value) is not ModuleType:
         return (value,)
     if type(value) is BoundFunction:
         try:
-            return None if value.kwargs else (_OfBound(value),)
-        except TypeError:  # to what it is bound to there is no weak reference
+            return None if value.kwargs else (_BoundStandIn(value),)
+        except TypeError:  # an argument cannot be weakly referenced
             return None
     try:
         return (weakref.ref(value),)
     except TypeError:
-        return (_OfType(type(value)),)
+        return (_TypeStandIn(type(value)),)

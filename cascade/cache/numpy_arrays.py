@@ -10,18 +10,18 @@ from cascade.cache.scalars import Unhashable
 
 __all__ = ["numpy_parts"]
 
-# The numbers that numpy gives its own types of elements. Those of extensions, which tell less of themselves than they
-# should, have others: two of them may look alike in all that is asked here.
+# The numbers of numpy's own element types. Types of extensions have other numbers, and are an error: two of them may be
+# equal in all attributes that are read here.
 OWN = range(24)
 
 
 def numpy_parts(value: Any) -> Parts:
-    """Return the parts of an array, a scalar, a type of elements, or a function of numpy's own.
+    """Return the parts of an array, a scalar, an element type, or a ufunc of numpy.
 
     Raises:
-        Unhashable: it is none of these, or holds objects.
+        Unhashable: it is none of these, or contains Python objects.
     """
-    np: Any = sys.modules["numpy"]  # which has made the value
+    np: Any = sys.modules["numpy"]  # imported: the value is of it
     kind: Any = type(value)
     if isinstance(value, np.dtype):
         return b"dtype", _dtype(value, np), _nowhere
@@ -48,7 +48,7 @@ def _check(dtype: Any) -> None:
 
 
 def _dtype(dtype: Any, np: Any) -> list[object]:
-    """What a type of elements is made of; the name alone does not tell one record from another."""
+    """Return the parts of an element type; records of different fields may have the same name."""
     of: type[Any] = dtype.type
     if dtype.num not in OWN or getattr(np, of.__name__, None) is not of:
         raise Unhashable(f"an extension type of numpy, `{dtype}`")
@@ -64,7 +64,7 @@ def _dtype(dtype: Any, np: Any) -> list[object]:
 
 
 def _axes(value: Any) -> tuple[int, ...] | None:
-    """The order of an array's axes in memory, which `ravel("K")` and its like go by; None: that of its shape."""
+    """Return the order of an array's axes in memory, which `ravel("K")` uses; None: the order of its shape."""
     if value.flags.c_contiguous:
         return None
     axes = [axis for axis in range(value.ndim) if value.shape[axis] > 1]

@@ -1,4 +1,4 @@
-"""Where code comes from: which program `__main__` is, and which modules are not the program's own."""
+"""The origin of code: the identity of `__main__`, and which modules are installed packages."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 
 __all__ = ["is_installed", "is_nameless", "module_name", "text_of"]
 
-MAIN = ("__main__", "__mp_main__")  # the second: of a worker process, which has imported it
+MAIN = ("__main__", "__mp_main__")  # the second: `__main__` in a worker process
 PLACES = {"site-packages", "dist-packages"}
 
-_token = secrets.token_hex(16)  # a forked process has it, too: it holds the same functions
+_token = secrets.token_hex(16)  # shared with forked processes, which have the same functions
 
 
 def module_name(name: Any) -> Any:
-    """Return what a module is known by: its name; but of `__main__`, which every program has, the program.
+    """Return the identity of a module: its name; for `__main__`, which every program has, that of the program.
 
-    That is the module's name after ``python -m``, else the script's path, else the command after ``python -c``. What
-    is typed in at a prompt is known in its own process only.
+    That is the module's name after ``python -m``, else the path of the script, else the command after ``python -c``. An
+    interactive session has an identity of its own, unknown to other processes.
     """
     return _main() if name in MAIN and type(name) is str else name
 
 
 def is_nameless(name: Any) -> bool:
-    """Whether a module is a `__main__` that no other process can know."""
+    """Whether a module is the `__main__` of an interactive session."""
     return name in MAIN and _main().endswith(_token)
 
 
@@ -40,7 +40,7 @@ def _main() -> str:
     file = getattr(module, "__file__", None)
     if type(file) is str and not file.startswith("<"):
         known = _files.get(file)
-        if known is None:  # once: the process may be in another directory later
+        if known is None:  # cached: the working directory may change later
             known = _files[file] = f"__main__ of {os.path.realpath(file)}"
         return known
     given = sys.orig_argv
@@ -54,7 +54,7 @@ _installed: dict[str, bool] = {}
 
 
 def is_installed(name: Any) -> bool:
-    """Whether a module is of Python's library, of Cascade, or of an installed package; by its name."""
+    """Whether a module, by its name, belongs to Python's library, to Cascade or to an installed package."""
     if type(name) is not str:
         return True
     known = _installed.get(name)
@@ -76,9 +76,9 @@ _texts: dict[str, tuple[tuple[Any, ...], bytes]] = {}
 
 
 def text_of(name: str) -> bytes | None:
-    """Return the digest of the file of a module that has not been imported; None: it is installed, or there is none.
+    """Return the digest of the file of a module that was not imported; None: it is installed, or has no file.
 
-    Nothing is imported for this. A package that was not imported either is looked for by its directory.
+    Nothing is imported: a package that was not imported, either, is searched by its directory.
     """
     if is_installed(name) or name in sys.modules:
         return None
@@ -93,7 +93,7 @@ def text_of(name: str) -> bytes | None:
             with open(file, "rb") as opened:
                 known = _texts[name] = seen, blake2b(opened.read()).digest()
         return known[1]
-    except Exception:  # a finder of the program may raise anything
+    except Exception:  # a finder of the user may raise anything
         return None
 
 

@@ -1,7 +1,7 @@
-"""Data without parts, as bytes that no other data has.
+"""Leaves, which are data without parts, as unique bytes.
 
-A leaf is written as its tag, its length and its content, tag and length so that one cannot run into the other. Types
-are told apart by the exact type: `True`, `1` and `1.0` are three leaves, and a subclass is none of them.
+The encoding of a leaf is its tag, its length and its content; tag and length make it unambiguous when encodings are
+joined. The exact type counts: `True`, `1` and `1.0` are three leaves, and an instance of a subclass is none of them.
 """
 
 from __future__ import annotations
@@ -146,10 +146,10 @@ def _uuid(value: UUID) -> bytes:
 
 
 def named(kind: bytes, module: Any, qualname: Any, value: object, what: str) -> bytes:
-    """Return the leaf of what is known by its name: it must be what its module has under that name.
+    """Return the leaf of an object that counts by its name: its module must have it under this name.
 
     Raises:
-        Unhashable: it is not, as what is made inside a function is not.
+        Unhashable: the module does not, such as for an object that was made inside a function.
     """
     found: Any = sys.modules.get(module) if type(module) is str else None
     if found is not None and type(qualname) is str:
@@ -161,7 +161,7 @@ def named(kind: bytes, module: Any, qualname: Any, value: object, what: str) -> 
 
 
 def class_(value: type) -> bytes:
-    """Return the leaf of a class: it is known by its name."""
+    """Return the leaf of a class, which counts by its name."""
     if id(value) in _NAMELESS:
         return leaf(b"type", _NAMELESS[id(value)])
     module, qualname = type.__getattribute__(value, "__module__"), type.__getattribute__(value, "__qualname__")
@@ -176,15 +176,15 @@ def _module(value: ModuleType) -> bytes:
 
 
 def builtin(value: Any) -> bytes:
-    """Return the leaf of a function written in C, of a module."""
+    """Return the leaf of a function of a module that is written in C."""
     return named(b"builtin", value.__module__, value.__qualname__, value, f"function `{value.__qualname__}`")
 
 
 def opaque(value: Any) -> bytes:
-    """Return the leaf of what counts as an object of its class, whatever it holds."""
+    """Return the leaf of an object that counts by its class only."""
     kind = type(value)
     module, qualname = type.__getattribute__(kind, "__module__"), type.__getattribute__(kind, "__qualname__")
-    # By the type: a proxy says of itself that it is of another class, or fails where it has none yet.
+    # `type`, not `__class__`: a proxy has that of another object, or raises if it has none yet.
     name = type.__getattribute__(value, "__qualname__") if issubclass(kind, type) else ""
     return leaf(b"object", f"{module_name(module)}\0{qualname}\0{name}".encode("utf-8", "surrogatepass"))
 
@@ -202,7 +202,7 @@ def _describes(value: Any) -> bytes:
     return class_(owner) + leaf(b"method", value.__name__.encode("utf-8", "surrogatepass"))
 
 
-_STANDING_NOWHERE: tuple[type, ...] = (
+_WITHOUT_MODULE: tuple[type, ...] = (
     type(None),
     EllipsisType,
     NotImplementedType,
@@ -215,8 +215,8 @@ _STANDING_NOWHERE: tuple[type, ...] = (
     GeneratorType,
     CoroutineType,
 )
-# Types that stand in no module under their name. They are never collected, so their ids are theirs.
-_NAMELESS: dict[int, bytes] = {id(kind): kind.__name__.encode() for kind in _STANDING_NOWHERE}
+# Types that no module has under their name. They are never collected, so their ids are unique.
+_NAMELESS: dict[int, bytes] = {id(kind): kind.__name__.encode() for kind in _WITHOUT_MODULE}
 
 LEAVES: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda value: leaf(b"None"),
@@ -226,7 +226,7 @@ LEAVES: dict[type, Callable[[Any], bytes]] = {
     type(msgspec.UNSET): lambda value: leaf(b"UNSET"),
     bool: lambda value: leaf(b"bool", b"\1" if value else b"\0"),
     int: _integer,
-    # The bits themselves: -0.0 is not 0.0, and a NaN is equal to the same NaN.
+    # The bits: -0.0 is not 0.0, and a NaN equals a NaN with the same bits.
     float: lambda value: leaf(b"float", struct.pack(">d", value)),
     complex: lambda value: leaf(b"complex", struct.pack(">dd", value.real, value.imag)),
     str: _text,

@@ -1,4 +1,4 @@
-"""The SQLite file of a store of results: its schema, its connections, and what may be wrong with it."""
+"""The SQLite file of a store of results: its schema, its connections, and its errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCHEMA = (
         expires REAL, used INTEGER NOT NULL, size INTEGER NOT NULL)""",
     "CREATE INDEX entries_used ON entries (used)",
     "CREATE INDEX entries_expires ON entries (expires) WHERE expires IS NOT NULL",
-    # Kept up by triggers, so that counting does not take reading everything.
+    # Updated by triggers: counting must not read all entries.
     "CREATE TABLE totals (entries INTEGER NOT NULL, bytes INTEGER NOT NULL, clock INTEGER NOT NULL)",
     "INSERT INTO totals VALUES (0, 0, 0)",
     """CREATE TRIGGER added AFTER INSERT ON entries BEGIN
@@ -31,7 +31,7 @@ SCHEMA = (
     f"PRAGMA user_version = {FORMAT}",
 )
 
-# Which file a path leads to: device and number; None: there is none.
+# The file at a path: device and inode number; None: there is no file.
 Identity = tuple[int, int] | None
 
 
@@ -39,7 +39,7 @@ _abandoned: list[Connection] = []
 
 
 class NotOurs(Exception):
-    """The file is a database, but not one that a store has written and can read."""
+    """The file is a database, but not of a store, or not of this format."""
 
 
 class Connection:
@@ -47,7 +47,7 @@ class Connection:
 
     Attributes:
         raw: the connection of `sqlite3`.
-        identity: of the file that it has opened, whatever the path leads to by now.
+        identity: the identity of the open file; another file may be at the path by now.
     """
 
     __slots__ = ("_log", "_milliseconds", "_path", "identity", "raw")
@@ -56,22 +56,22 @@ class Connection:
         self.raw = raw
         self.identity: Identity = None
         self._path = path
-        self._log: Identity = None  # of the log beside the file
+        self._log: Identity = None  # the identity of the log (-wal)
         self._milliseconds = -1
 
     def recognize(self, identity: Identity) -> None:
-        """Take note of what it has opened."""
+        """Store the identities of the open file and of its log."""
         self.identity = identity
         self._log = identify(Path(f"{self._path}-wal"))
 
     def wait_for_locks(self, seconds: float) -> None:
-        """Say for how long to wait where another connection has locked the file."""
+        """Set the timeout for locks of other connections, in seconds."""
         if (milliseconds := int(seconds * 1000)) != self._milliseconds:
             self.raw.execute(f"PRAGMA busy_timeout = {milliseconds}")
             self._milliseconds = milliseconds
 
     def totals(self) -> tuple[int, int]:
-        """How many entries there are, and how many bytes they take."""
+        """Return the number of entries, and their size in bytes."""
         rows = self.raw.execute("SELECT entries, bytes FROM totals").fetchall()
         if not rows or type(rows[0][0]) is not int or type(rows[0][1]) is not int:
             raise NotOurs("its totals are damaged")
@@ -79,7 +79,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write, all of it or nothing."""
+        """A transaction: committed at the end of the block, rolled back on an exception."""
         self.raw.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -90,17 +90,17 @@ class Connection:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with suppress(sqlite3.Error):
             self.raw.close()
 
     def abandon(self, *, replaced: bool) -> None:
-        """Let go of a file that the path does not lead to any more, or that was opened by the process we are forked of.
+        """Abandon the connection without closing it, as its file was replaced or was opened by the parent process.
 
-        Closing it would remove the log beside it, by its name: that of another file by now, or of another process.
+        Closing it would remove the log at its path, which belongs to another file or to the parent process.
 
         Args:
-            replaced: whether another file is in its place, which must not be taken to have this log.
+            replaced: whether another file is at the path. Then the old log is removed, as it does not belong to it.
         """
         if replaced:
             with suppress(OSError):
@@ -113,10 +113,10 @@ class Connection:
 
 
 def identify(path: Path) -> Identity:
-    """Which file is there.
+    """Return the identity of the file at a path, or None if there is none.
 
     Raises:
-        OSError: it cannot be told, or is no file that can be one of results: a pipe would be waited for.
+        OSError: it cannot be read, or is neither a file nor a directory: opening a pipe would block.
     """
     try:
         found = os.stat(path)
@@ -128,7 +128,7 @@ def identify(path: Path) -> Identity:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether an error says that the file is no use for good, and not that it may be later."""
+    """Whether an error is permanent: the file is damaged or of another kind."""
     if isinstance(error, NotOurs):
         return True
     if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -138,11 +138,11 @@ def is_damage(error: Exception) -> bool:
 
 
 def open_for_reading(path: Path, patience: float) -> Connection | None:
-    """Open a file that is there; None: there is none, or nothing in it yet.
+    """Open an existing file for reading; return None if there is none, or if it is empty.
 
     Raises:
         sqlite3.Error, OSError: it cannot be opened.
-        NotOurs: it is something else.
+        NotOurs: it is another kind of database.
     """
     identity = identify(path)
     if identity is None:
@@ -150,7 +150,7 @@ def open_for_reading(path: Path, patience: float) -> Connection | None:
     try:
         return _open_for_reading(path, identity, patience, "mode=rw")
     except sqlite3.OperationalError:
-        # Where nothing can be written, the two files beside this one cannot be made. Then nobody writes to it either.
+        # In a read-only directory SQLite cannot create the log files. Then no process writes to the file, either.
         if os.access(path.parent, os.W_OK):
             raise
         return _open_for_reading(path, identity, patience, "mode=ro&immutable=1")
@@ -176,15 +176,15 @@ def _open_for_reading(path: Path, identity: Identity, patience: float, how: str)
 
 
 def open_for_writing(path: Path, patience: float) -> Connection:
-    """Open a file, which is made if it is not there.
+    """Open a file for writing, and create it if it does not exist.
 
     Raises:
-        sqlite3.Error, OSError: it cannot be opened, or not be written to.
-        NotOurs: it is something else.
+        sqlite3.Error, OSError: it cannot be opened or written.
+        NotOurs: it is another kind of database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if identify(path) is None:
-        _remove_logs(path)  # of a file that was deleted: they would be taken for those of the new one
+        _remove_logs(path)  # logs of a deleted file: SQLite would apply them to the new one
     raw = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
     connection = Connection(raw, path)
     try:
@@ -194,7 +194,7 @@ def open_for_writing(path: Path, patience: float) -> Connection:
                 for statement in SCHEMA:
                     raw.execute(statement)
             _check(raw)
-        # A process that opens the file at the same moment may hold the lock that this takes; then it does it.
+        # Another process that is opening the file may hold the lock for this; then that process sets the mode.
         with suppress(sqlite3.OperationalError):
             raw.execute("PRAGMA journal_mode = WAL").fetchall()
         raw.execute("PRAGMA synchronous = NORMAL")

@@ -36,9 +36,9 @@ from cascade.exceptions import PolicyError
 
 __all__ = ["FORMAT", "DiskStore"]
 
-PATIENCE = 1.25  # seconds to wait for another process that writes; after a wait in vain none, until one is not
-READ_PATIENCE = 0.1  # and to read, which seldom has to wait
-TOUCHED = 64  # hits to remember before they are written down
+PATIENCE = 1.25  # seconds to wait for another writer; 0 after a timeout, until a write succeeds
+READ_PATIENCE = 0.1  # seconds to wait for a read, which is rarely blocked
+TOUCHED = 64  # hits in memory before their times of use are written
 
 T = TypeVar("T")
 
@@ -77,21 +77,21 @@ class DiskStore:
     def __init__(self, path: str | os.PathLike[str], max_entries: int = 100_000, *, max_bytes: int = 1 << 30) -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise PolicyError(f"path must be a path, got `{type(path).__name__}`")
-        # Absolute: the process may be somewhere else when the file is opened.
+        # Absolute: the working directory may change before the file is opened.
         self.path = Path(path).absolute()
         self._max_entries = check_bound(max_entries, "max_entries")
         self._max_bytes = check_bound(max_bytes, "max_bytes")
-        self._lock = threading.RLock()  # of who writes; a destructor that runs meanwhile may come back to this store
+        self._lock = threading.RLock()  # of the writer; a destructor may use this store again meanwhile
         self._writer: Connection | None = None
         self._writing = False
-        self._readers: list[Connection] = []  # those not in use
-        self._generation = 0  # of readers: those of an older one are closed
+        self._readers: list[Connection] = []  # idle connections
+        self._generation = 0  # of the readers; those of an older generation are closed
         self._process = os.getpid()
-        self._touched: dict[bytes, None] = {}  # keys of hits not yet written down, in their order
-        self._read_in_vain = False  # whether the last wait for a lock was
-        self._write_in_vain = False
+        self._touched: dict[bytes, None] = {}  # keys of hits whose time of use is not written yet, in order
+        self._read_timed_out = False  # whether the last wait for a lock timed out
+        self._write_timed_out = False
         self._unusable: set[Identity] = set()
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     def get(self, key: bytes, now: float) -> Hit | None:
         """Return the result of a key, or None if there is none or it has expired at ``now`` (seconds)."""
@@ -113,7 +113,7 @@ class DiskStore:
             return None
         try:
             hit = Hit(pickle.loads(data))
-        except (Exception, GeneratorExit, SystemExit) as error:  # whatever the classes of the value raise
+        except (Exception, GeneratorExit, SystemExit) as error:  # classes of the value may raise anything
             self._drop(key, f"cannot be unpickled: {describe(error)}")
             return None
         self._touch(key)
@@ -123,13 +123,15 @@ class DiskStore:
         """Store a value under a key until ``expires`` (seconds; None: without end)."""
         try:
             data = pickle.dumps(value, protocol=5)
-        except (Exception, GeneratorExit, SystemExit) as error:  # whatever the classes of the value raise
-            self._say("value", f"a `{type(value).__name__}` cannot be pickled and is not kept: {describe(error)}")
+        except (Exception, GeneratorExit, SystemExit) as error:  # classes of the value may raise anything
+            self._warn_once(
+                "value", f"a `{type(value).__name__}` cannot be pickled and is not stored: {describe(error)}"
+            )
             self.delete(key)
             return
         size = len(key) + len(data)
         if size > self._max_bytes:
-            self._say("size", f"a result of {size:,} bytes is not kept: there is room for {self._max_bytes:,}")
+            self._warn_once("size", f"a result of {size:,} bytes is not stored: max_bytes is {self._max_bytes:,}")
             self.delete(key)
             return
 
@@ -158,7 +160,7 @@ class DiskStore:
 
     def close(self) -> None:
         """Close the file. A later call opens it again."""
-        self._mind_fork()
+        self._reset_after_fork()
         self._close_readers()
         if self._lock.acquire(timeout=PATIENCE):
             try:
@@ -171,14 +173,14 @@ class DiskStore:
                 self._lock.release()
 
     def __len__(self) -> int:
-        """How many results it keeps, expired ones included."""
+        """The number of results, expired ones included."""
         return self._read(lambda connection: connection.totals()[0], 0)
 
     def __repr__(self) -> str:
         return f"DiskStore({str(self.path)!r})"
 
     def __del__(self) -> None:
-        # A connection that is only dropped warns. At the interpreter's end there may be nothing left to close it with.
+        # A connection that is not closed warns. At interpreter exit, its modules may be gone.
         with suppress(Exception):
             if self._process == os.getpid():
                 self._close_readers()
@@ -187,29 +189,29 @@ class DiskStore:
 
     # ------------------------------------------------------------------------------------------------- connections
 
-    def _read(self, work: Callable[[Connection], T], otherwise: T) -> T:
-        """Work with a connection that reads, which nobody else has; give `otherwise` if the file does not allow it."""
-        self._mind_fork()
+    def _read(self, work: Callable[[Connection], T], default: T) -> T:
+        """Call a function with a reading connection of its own; return `default` if the file cannot be read."""
+        self._reset_after_fork()
         connection: Connection | None = None
         try:
             identity = identify(self.path)
             if identity is None or identity in self._unusable:
-                return otherwise
+                return default
             generation = self._generation
             connection = self._reader(identity)
             if connection is None:
-                return otherwise
-            connection.wait_for_locks(0.0 if self._read_in_vain else READ_PATIENCE)
+                return default
+            connection.wait_for_locks(0.0 if self._read_timed_out else READ_PATIENCE)
             found = work(connection)
-            self._read_in_vain = False
+            self._read_timed_out = False
             if generation == self._generation:
                 self._readers.append(connection)
                 connection = None
             return found
         except Exception as error:
-            self._read_in_vain = _is_busy(error)
+            self._read_timed_out = _is_busy(error)
             self._fail(error)
-            return otherwise
+            return default
         finally:
             if connection is not None:
                 connection.close()
@@ -221,7 +223,7 @@ class DiskStore:
                 if connection.identity == identity:
                     return connection
                 connection.abandon(replaced=True)
-        return open_for_reading(self.path, 0.0 if self._read_in_vain else READ_PATIENCE)
+        return open_for_reading(self.path, 0.0 if self._read_timed_out else READ_PATIENCE)
 
     def _close_readers(self) -> None:
         self._generation += 1
@@ -230,27 +232,27 @@ class DiskStore:
                 self._readers.pop().close()
 
     def _write(self, work: Callable[[Connection], object], *, wait: bool = True) -> bool:
-        """Work with the connection that writes, one thread at a time; return whether the file allowed it.
+        """Call a function with the writing connection, in one thread at a time; return whether it succeeded.
 
         Args:
-            work: what to do.
-            wait: whether it is worth waiting for others who write.
+            work: the function.
+            wait: whether to wait for other writers.
         """
-        self._mind_fork()
-        patience = PATIENCE if wait and not self._write_in_vain else 0.0
+        self._reset_after_fork()
+        patience = PATIENCE if wait and not self._write_timed_out else 0.0
         begun = time.monotonic()
         if not self._lock.acquire(timeout=patience):
             return False
-        # Who has waited for another thread of ours need not find out again what that one did.
-        patience = 0.0 if self._write_in_vain else max(0.0, patience - (time.monotonic() - begun))
-        if self._writing:  # a destructor has come back here from the middle of it
+        # If another thread of this process has timed out meanwhile, this one does not wait, either.
+        patience = 0.0 if self._write_timed_out else max(0.0, patience - (time.monotonic() - begun))
+        if self._writing:  # a destructor has called the store during a write
             self._lock.release()
             return False
         self._writing = True
         try:
             identity = identify(self.path)
             if identity is None:
-                self._unusable.clear()  # a new file may get the number of one that is gone
+                self._unusable.clear()  # a new file may have the inode number of a deleted one
             elif identity in self._unusable:
                 return False
             if self._writer is not None and self._writer.identity != identity:
@@ -260,7 +262,7 @@ class DiskStore:
                 self._writer = open_for_writing(self.path, patience)
             self._writer.wait_for_locks(patience)
             work(self._writer)
-            self._write_in_vain = False
+            self._write_timed_out = False
             return True
         except Exception as error:
             failure = error
@@ -268,20 +270,20 @@ class DiskStore:
             self._writing = False
             self._lock.release()
         busy = _is_busy(failure)
-        self._write_in_vain |= busy and wait
+        self._write_timed_out |= busy and wait
         if wait or not busy:
             self._fail(failure)
         return False
 
     def _fail(self, error: Exception) -> None:
-        """The file did not allow what was to be done with it."""
-        if not is_damage(error):  # locked, full, not to be written: it may pass
-            self._say("access", f"{self.path} cannot be used at the moment: {error}")
+        """Handle an error of the file: warn, and after damage stop using it."""
+        if not is_damage(error):  # locked, disk full, read only: it may be temporary
+            self._warn_once("access", f"{self.path} cannot be used at the moment: {error}")
             return
         with suppress(OSError):
             self._unusable.add(identify(self.path))
         self._close_readers()
-        self._say("file", f"{self.path} cannot be used, and no results are kept in it: {error}")
+        self._warn_once("file", f"{self.path} cannot be used, and no results are stored in it: {error}")
         if self._lock.acquire(blocking=False):
             try:
                 writer, self._writer = self._writer, None
@@ -290,8 +292,8 @@ class DiskStore:
             if writer is not None:
                 writer.close()
 
-    def _mind_fork(self) -> None:
-        """A forked process must not use connections of its parent, nor a lock that a thread there may have held."""
+    def _reset_after_fork(self) -> None:
+        """Replace connections and lock in a forked process: a thread of the parent may have held the lock."""
         if self._process != os.getpid():
             self._lock = threading.RLock()
             self._writing = False
@@ -305,7 +307,7 @@ class DiskStore:
     # ------------------------------------------------------------------------------------------------ housekeeping
 
     def _touch(self, key: bytes) -> None:
-        """A result was used; that is written down now and then, when nobody else writes."""
+        """Note the use of a result. Uses are written in batches, when no other process is writing."""
         self._touched.pop(key, None)
         self._touched[key] = None
         if len(self._touched) >= TOUCHED and not self._write(self._write_down_touched, wait=False):
@@ -328,12 +330,12 @@ class DiskStore:
             connection.raw.execute(statement, values)
 
     def _delete_expired(self, key: bytes, now: float) -> None:
-        # Another process may have renewed it since.
+        # Another process may have renewed the entry.
         statement = "DELETE FROM entries WHERE key = ? AND (expires <= ? OR typeof(expires) <> 'real')"
         self._write(lambda connection: self._delete(connection, statement, key, now), wait=False)
 
     def _make_room(self, connection: Connection, now: float) -> None:
-        """Let go of what has expired, then of what was used least recently, until the rest is within the bounds."""
+        """Evict expired results, then the least recently used, until the rest is within the bounds."""
         if self._within_bounds(connection):
             return
         connection.raw.execute("DELETE FROM entries WHERE expires <= ?", (now,))
@@ -347,13 +349,13 @@ class DiskStore:
         return entries <= self._max_entries and size <= self._max_bytes
 
     def _drop(self, key: bytes, why: str) -> None:
-        self._say("entry", f"an entry of {self.path} {why}")
+        self._warn_once("entry", f"an entry of {self.path} {why}")
         statement = "DELETE FROM entries WHERE key = ?"
         self._write(lambda connection: self._delete(connection, statement, key), wait=False)
 
-    def _say(self, about: str, text: str) -> None:
-        if about not in self._said:
-            self._said.add(about)
+    def _warn_once(self, about: str, text: str) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
             _logger.warning("result cache: %s", text)
 
 

@@ -1,11 +1,13 @@
-"""The command line: `cascade` with its commands, and commands that are made of a target.
+"""The command line: `cascade` with its commands, and commands for the targets of programs.
 
-Most of it needs the extra `cli`; nothing of that is imported before a command line is read.
+Most of it needs the extra `cli`, whose packages are imported when a command line is read.
 
     app            the application `cascade`
     run, explain, visualize, templates, fireflies      its commands
-    program        `cascade.cli`: a command of a target's own, with an option for each param
-    target         finding what `module:name` says
+    program        `cascade.cli`: a command for one target, with an option for each param
+    target         the object that `module:name` names
     execution      running it, printing its value
-    status         how a command ends: exit statuses, errors on one line
+    status         exit statuses, and errors on one line
 """
+
+__all__: list[str] = []

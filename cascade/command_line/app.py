@@ -17,7 +17,7 @@ __all__ = ["build", "main", "read"]
 
 
 def build() -> App:
-    """The command line application.
+    """Return the command line application.
 
     Raises:
         MissingExtraError: the extra `cli` is not installed.
@@ -41,20 +41,24 @@ def build() -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Read a command line (default: of this process) and run it; gives the exit status.
+    """Run a command line, and return the exit status.
 
-    0: done; 1: it failed; 2: something asked for cannot be had, told on standard error; 130: stopped by Ctrl-C.
+    Args:
+        arguments: the arguments of the command; None: those of this process.
+
+    Returns:
+        0: done; 1: failed; 2: an argument is missing or wrong, with an error on standard error; 130: stopped by Ctrl-C.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     return finish(lambda: read(build(), given), "cascade")
 
 
 def read(app: App, arguments: list[str]) -> int:
-    """Have an application read a command line and run what it says."""
+    """Run the command that a command line names, and return its exit status."""
     from cyclopts import CycloptsError
 
     try:
         status = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:
-        return USAGE  # told already, with the usage
+        return USAGE  # already printed, with the usage
     return status if isinstance(status, int) else DONE

@@ -1,4 +1,4 @@
-"""Running a target for a command: its events and failures on standard error, its value on standard output."""
+"""Run a target for a command: events and failures on standard error, the value on standard output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, INTERRUPTED, UsageError, tell
+from cascade.command_line.status import DONE, FAILED, INTERRUPTED, UsageError, report
 from cascade.engine.engine import Engine
 from cascade.exceptions import InputError
 from cascade.expressions.inputs import resolve
@@ -38,19 +38,19 @@ def execute(
     """Run a target, print its value, and return the exit status.
 
     Args:
-        target: what to run.
-        params: values for its params, by name.
-        engine: to run it on.
-        program: the name that errors begin with.
-        log: what to write on standard error while it runs: nothing, lines for people, or events as JSON.
-        json: whether the value is printed as JSON instead of as Python writes it.
-        verbose: whether a failure is told with its traceback.
+        target: the target.
+        params: the values of its params, by name.
+        engine: the engine of the run.
+        program: the name at the beginning of errors.
+        log: what is written on standard error during the run: "none", "text" (lines for people) or "json" (events).
+        json: whether the value is printed as JSON instead of by `repr`.
+        verbose: whether a failure is printed with its traceback.
 
     Raises:
-        UsageError: values of params or variables are missing, unknown or do not convert. Nothing has started.
+        UsageError: the value of a param or variable is missing, unknown or does not convert. Nothing was started.
     """
     try:
-        resolve(inputs(target), params, os.environ)  # what a task of it may raise later is no wrong usage
+        resolve(inputs(target), params, os.environ)  # before the run: an InputError of a task is not an error of usage
     except InputError as error:
         raise UsageError(str(error)) from None
     try:
@@ -62,14 +62,14 @@ def execute(
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as error:
-        tell(error, program, verbose=verbose)
+        report(error, program, verbose=verbose)
         return FAILED
     print(text, flush=True)
     return DONE
 
 
 def _logged(engine: Engine, log: Log, verbose: bool) -> ExitStack:
-    """Have the events of an engine written on standard error, until the stack is left."""
+    """Write the events of an engine on standard error until the stack is closed."""
     stack = ExitStack()
     if log == "text":
         from cascade.events import EventConsole
@@ -83,7 +83,7 @@ def _logged(engine: Engine, log: Log, verbose: bool) -> ExitStack:
 
 
 def _close(events: EventLog) -> None:
-    with suppress(OSError):  # nobody reads standard error: no reason to lose the value
+    with suppress(OSError):  # standard error is closed: the value is still printed
         events.close()
 
 
@@ -99,4 +99,4 @@ def _no_json(value: Any) -> Any:
         return os.fspath(value)
     if value is cs.SKIPPED:
         return None
-    raise TypeError(f"expected a value that JSON can say, got `{type(value).__name__}`")
+    raise TypeError(f"value must have a form in JSON, got `{type(value).__name__}`: print it without --json")

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, UsageError, tell
+from cascade.command_line.status import DONE, FAILED, UsageError, report
 from cascade.command_line.target import find_target
 
 __all__ = ["explain"]
@@ -19,19 +19,19 @@ def explain(
     *,
     verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,
 ) -> int:
-    """Print the template of a target: its nodes, what they take, how urgent they are. Nothing is run.
+    """Print the template of a target: its nodes with operands and priorities. Nothing is run.
 
     Args:
         target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
-            current directory is looked into first.
-        verbose: Tell a failure with its traceback.
+            current directory is searched first.
+        verbose: Print a failure with its traceback.
     """
     try:
         text = cs.explain(find_target(target))
     except UsageError:
         raise
     except Exception as error:
-        tell(error, "cascade", verbose=verbose)
+        report(error, "cascade", verbose=verbose)
         return FAILED
     print(text.rstrip("\n"), flush=True)
     return DONE

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade.command_line.status import FAILED, INTERRUPTED, refuse
+from cascade.command_line.status import FAILED, INTERRUPTED, print_problems
 from cascade.demos.fireflies.plot import need_plots, write_png
 from cascade.demos.fireflies.sampler import View
 from cascade.demos.fireflies.settings import Settings
@@ -16,6 +16,8 @@ from cascade.demos.fireflies.view import LiveView, PlainView, fits
 
 if TYPE_CHECKING:
     from cascade.demos.fireflies.swarm import Swarm
+
+__all__ = ["fireflies"]
 
 
 def fireflies(
@@ -49,7 +51,7 @@ def fireflies(
     Args:
         model: How they sway one another: additive, mirollo-strogatz or cellular.
         topology: Who sees whom: torus8, torus4, ring, path, star, all-to-all or random:k, where all have k neighbours.
-        agents: How many fireflies; 900 if nothing is said.
+        agents: The number of fireflies; 900 by default.
         side: The same as a side of a square: side x side.
         period: Seconds from flash to flash of a firefly that is alone.
         refractory: Seconds after its own flash in which a firefly sees nothing (additive); a fifth of the period.
@@ -60,13 +62,13 @@ def fireflies(
         duration: Seconds that the show lasts. Ctrl-C ends it early, with a summary.
         jitter: Seconds by which each cycle is longer or shorter, at most (additive).
         seed: Makes the first phases, the jitter and a random topology the same again.
-        virtual: Have time pass as fast as it goes, and the same seed give the very same flashes.
-        speed: Have time pass so many times as fast as in the world.
-        trace: Tell a hash of all flashes.
+        virtual: Run in virtual time, as fast as possible; the same seed gives exactly the same flashes.
+        speed: Seconds of model time for one second of real time.
+        trace: Print a hash of all flashes.
         json: Write the summary to this file.
         plot: Draw R over time and the flashes, of 1,000 fireflies at most, to this file, as PNG (needs the extra
             `plots`).
-        templates: Start warm from this file of templates, if it is there, and add to it at the end.
+        templates: Start warm from this template file, if it exists, and add new templates to it at the end.
         quantum: Seconds for which one agent may keep the event loop; 0: yield at every step.
     """
     settings = Settings(**locals())  # each option is a field of its name
@@ -81,7 +83,7 @@ def fireflies(
 
 
 def _stage() -> Stage:
-    """The live view where somebody looks at a terminal that is large enough, lines elsewhere."""
+    """Return the live view for a terminal that is large enough, else a view of lines."""
     from rich.console import Console
 
     console = Console()
@@ -95,7 +97,7 @@ def _stage() -> Stage:
 
 
 def _write(outcome: Outcome, settings: Settings) -> bool:
-    """Write what was asked for, each whether or not the other could be; whether all of it could be written."""
+    """Write the files of the options, and return whether all could be written."""
     written = True
     for option, path, write in (
         ("json", settings.json, lambda path: path.write_bytes(outcome.summary.json())),
@@ -106,6 +108,6 @@ def _write(outcome: Outcome, settings: Settings) -> bool:
         try:
             write(path)
         except OSError as error:
-            refuse(f"--{option}: {error}")
+            print_problems(f"--{option}: {error}")
             written = False
     return written

@@ -1,4 +1,4 @@
-"""Programs: a command line of a target's own, with an option for each of its params."""
+"""Programs: the command line of one target, with an option for each of its params."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["cli"]
 _WORDS = {"int": "INTEGER", "float": "NUMBER", "bool": "BOOLEAN", "dict": "JSON", "object": "JSON", "class": "TEXT"}
 _LONGEST = 40
 _OWN = ("verbose", "json", "log")
-# Before the name of a param in the signature of the command: `class` is no name for an argument.
+# The prefix of a param's name in the signature of the command: a param may be called `class`.
 _MARK = "param_"
 
 
@@ -40,24 +40,23 @@ def cli(
     argv: Sequence[str] | None = None,
     engine: Engine | None = None,
 ) -> int:
-    """Make a command of a target, with an option for each of its params; read a command line, run it, print the value.
+    """Run a target as a command, with an option for each of its params, and print its value.
 
-    The options are those of the params of the target, all routes included, with their types, defaults and descriptions
-    in the text of ``--help``. Beside them there are ``--json``, ``--log`` and ``--verbose``, as `cascade run` has them,
-    unless a param has that name.
+    Each param of the target, all routes included, is an option; ``--help`` shows types, defaults and descriptions. The
+    options ``--json``, ``--log`` and ``--verbose`` are those of `cascade run`, unless a param has the name.
 
     Args:
         target: a lazy result, or a list or tuple of them.
-        name: of the command; None: that of the script.
+        name: the name of the command; None: that of the script.
         argv: the arguments of the command; None: those of this process.
-        engine: to run it on; None: a new one.
+        engine: the engine of the run; None: a new one.
 
     Returns:
-        The exit status: 0: done; 1: it failed; 2: an argument is missing or wrong; 130: stopped by Ctrl-C.
+        The exit status: 0: done; 1: failed; 2: an argument is missing or wrong; 130: stopped by Ctrl-C.
 
     Raises:
-        TargetError: ``target`` is nothing of the kind.
-        InputError: two of its params share a name and differ.
+        TargetError: ``target`` is not a target.
+        InputError: two params share a name and differ.
         ValueError: a param has the name "help", which is that of an option.
 
     >>> import cascade as cs
@@ -74,7 +73,7 @@ def cli(
     expression(target)
     specs = distinct(inputs(target))
     if any(spec.name == "help" for spec in specs if isinstance(spec, ParamSpec)):
-        raise ValueError("expected params by other names than that of the option --help, got param 'help'")
+        raise ValueError("param must not have the name 'help', which is that of the option --help: rename it")
     program = os.path.basename(sys.argv[0]) if name is None else name
     given = sys.argv[1:] if argv is None else list(argv)
     return finish(lambda: _read(target, specs, program, given, engine), program)
@@ -109,25 +108,25 @@ def _build(target: Any, specs: list[Spec], program: str, engine: Engine | None) 
 
 
 def _option(spec: ParamSpec, params: dict[str, ParamSpec]) -> inspect.Parameter:
-    """The option of a param. What it is given stays text, but for flags: it converts as it does everywhere."""
+    """Return the option of a param. Its value remains text, except for flags: the engine converts it."""
     from cyclopts import Parameter
 
     bare = spec.name.lstrip("_")
     option = f"--{spec.name[: len(spec.name) - len(bare)]}{bare.replace('_', '-')}"
     settings: dict[str, Any] = {"name": (option,), "show_default": False}
-    told = [spec.description] if spec.description else []
+    parts = [spec.description] if spec.description else []
     if spec.default is NOTHING:
-        told.append("[required]")
+        parts.append("[required]")
     else:
-        told.append(f"[default: {_written(spec.default)}]")
+        parts.append(f"[default: {_written(spec.default)}]")
     flag = kind_of(spec.type) == "bool"
     if flag:
         settings["negative"] = () if f"no_{spec.name}" in params else (f"--no-{option[2:]}",)
     elif "metavar" in inspect.signature(Parameter).parameters:  # not in the first versions of cyclopts 4
         settings["metavar"] = _word(spec.type)
     else:
-        told.insert(0, _word(spec.type))
-    settings["help"] = " ".join(told)
+        parts.insert(0, _word(spec.type))
+    settings["help"] = " ".join(parts)
     kind: Any = bool | None if flag else str | None
     annotation = Annotated[kind, Parameter(**settings)]
     return inspect.Parameter(_MARK + spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -143,13 +142,13 @@ def _own(name: str) -> inspect.Parameter:
     if name == "log":
         kind, default = Log, "none"
         parameter = Parameter(
-            help="Write what happens on standard error, for people (text) or programs (json).", show_default=False
+            help="Write events on standard error, for people (text) or programs (json).", show_default=False
         )
     elif name == "json":
         parameter = Parameter(help="Print the value as JSON.", negative=(), show_default=False)
     else:
         parameter = Parameter(
-            name=("--verbose", "-v"), help="Tell a failure with its traceback.", negative=(), show_default=False
+            name=("--verbose", "-v"), help="Print a failure with its traceback.", negative=(), show_default=False
         )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, parameter]
@@ -157,26 +156,26 @@ def _own(name: str) -> inspect.Parameter:
 
 
 def _help(target: Any, specs: list[Spec]) -> str:
-    """What stands above the options: what the task at the target is said to do, and which variables are read."""
+    """Return the text above the options: the first paragraph of the task's docstring, and the variables."""
     task = target.task if isinstance(target, LazyResult) else None
     document = inspect.getdoc(task.fn) if task is not None and inspect.isroutine(task.fn) else None
     what = "the targets" if task is None else task.name
-    told = [document.partition("\n\n")[0] if document else f"Run {what}."]
+    parts = [document.partition("\n\n")[0] if document else f"Run {what}."]
     variables = [spec for spec in specs if isinstance(spec, EnvSpec)]
     if variables:
         lines = [f"  {spec.name}  {_variable(spec)}" for spec in variables]
-        told.append("\n".join(["Environment variables:", *lines]))
-    return "\n\n".join(told)
+        parts.append("\n".join(["Environment variables:", *lines]))
+    return "\n\n".join(parts)
 
 
 def _variable(spec: EnvSpec) -> str:
-    told = [spec.description] if spec.description else []
-    told.append("[required]" if spec.default is NOTHING else f"[default: {_written(spec.default)}]")
-    return " ".join(told)
+    parts = [spec.description] if spec.description else []
+    parts.append("[required]" if spec.default is NOTHING else f"[default: {_written(spec.default)}]")
+    return " ".join(parts)
 
 
 def _written(value: Any) -> str:
-    """A default as one would write it on a command line."""
+    """Return a default as text for a command line."""
     if isinstance(value, str):
         return value if value.isprintable() and value.strip() == value and value and len(value) < 60 else shown(value)
     if isinstance(value, Enum):
@@ -185,7 +184,7 @@ def _written(value: Any) -> str:
 
 
 def _word(type: Any) -> str:
-    """What stands for a value of a type in the text of ``--help``."""
+    """Return the placeholder for a value of a type in the text of ``--help``."""
     kind = kind_of(type)
     if kind == "union":
         return "|".join(dict.fromkeys(_word(member) for member in get_args(type) if member is not NoneType))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from cascade.command_line.execution import Log, execute
-from cascade.command_line.status import FAILED, UsageError, tell
+from cascade.command_line.status import FAILED, UsageError, report
 from cascade.command_line.target import find, find_target
 from cascade.engine.engine import Engine
 
@@ -36,17 +36,17 @@ def run(
 
     Args:
         target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
-            current directory is looked into first.
-        param: NAME=VALUE, for each param of the target that has no default or is to have another value.
+            current directory is searched first.
+        param: NAME=VALUE, for each param of the target without a default, or with another value than its default.
         json: Print the value as JSON.
-        log: Write what happens on standard error: "text" for people, "json" for programs, an event a line.
-        verbose: Tell a failure with its traceback, and in the text log of every node.
-        engine: MODULE:NAME of an engine, or of a function that gives one, for resources and whatever else it has.
-        limit: NAME=AMOUNT, for each thing that calls may ask for as a constraint.
-        seed: Makes the jitter of retries the same again.
-        default_mode: Where sync tasks run that do not say.
-        max_threads: How many worker threads.
-        max_processes: How many worker processes.
+        log: Write events on standard error: "text" for people, "json" for programs, one event per line.
+        verbose: Print a failure with its traceback, and log every node (text).
+        engine: MODULE:NAME of an engine, or of a function that returns one, with its resources and settings.
+        limit: NAME=AMOUNT, for each limit that calls have as a constraint.
+        seed: The seed of the jitter of retries.
+        default_mode: Where sync tasks without a mode run.
+        max_threads: The maximum number of worker threads.
+        max_processes: The maximum number of worker processes.
         quantum: Seconds for which one run may keep the event loop; 0: yield at every step.
     """
     settings = {
@@ -60,14 +60,15 @@ def run(
     params = _pairs(param, "--param", "NAME=VALUE")
     given = {name: value for name, value in settings.items() if value is not None}
     if engine is not None and given:
-        raise UsageError(f"expected --engine or settings for a new one, got both: --{next(iter(given))}")
+        option = next(iter(given)).replace("_", "-")
+        raise UsageError(f"--engine cannot be combined with settings of a new engine, got --{option}")
     try:
         found = find_target(target)
         runs_on = _new(given) if engine is None else _find_engine(engine)
     except UsageError:
         raise
-    except Exception as error:  # of the user's own module
-        tell(error, "cascade", verbose=verbose)
+    except Exception as error:  # raised by the user's module
+        report(error, "cascade", verbose=verbose)
         return FAILED
     return execute(found, params, engine=runs_on, program="cascade", log=log, json=json, verbose=verbose)
 
@@ -78,9 +79,9 @@ def _pairs(texts: tuple[str, ...], option: str, form: str) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            problems.append(f"{option}: expected {form}, got {text!r}")
+            problems.append(f"{option} must be {form}, got {text!r}")
         elif name in pairs:
-            problems.append(f"{option}: expected {name!r} once, got it again as {text!r}")
+            problems.append(f"{option} must be given once for {name!r}, got it again as {text!r}")
         else:
             pairs[name] = value
     if problems:
@@ -95,7 +96,7 @@ def _amounts(texts: tuple[str, ...]) -> dict[str, float]:
         try:
             amounts[name] = int(text) if text.isdecimal() else float(text)
         except ValueError:
-            problems.append(f"--limit: expected a number for {name!r}, got {text!r}")
+            problems.append(f"--limit must be a number for {name!r}, got {text!r}")
     if problems:
         raise UsageError("\n".join(problems))
     return amounts
@@ -113,5 +114,5 @@ def _find_engine(text: str) -> Engine:
     if callable(found) and not isinstance(found, type):
         found = found()
     if not isinstance(found, Engine):
-        raise UsageError(f"expected {text} to be an engine, or a function that gives one, got `{type(found).__name__}`")
+        raise UsageError(f"{text} must be an engine or a function that returns one, got `{type(found).__name__}`")
     return found

@@ -1,4 +1,4 @@
-"""How a command ends: exit statuses, and errors as a person wants to read them, on one line."""
+"""The end of a command: exit statuses, and errors on one line."""
 
 from __future__ import annotations
 
@@ -13,59 +13,59 @@ from cascade.demos.fireflies.settings import SettingsError
 from cascade.exceptions import CascadeError
 from cascade.extras import MissingExtraError
 
-__all__ = ["DONE", "FAILED", "INTERRUPTED", "USAGE", "UsageError", "describe", "finish", "refuse", "tell"]
+__all__ = ["DONE", "FAILED", "INTERRUPTED", "USAGE", "UsageError", "describe", "finish", "print_problems", "report"]
 
 DONE: Final = 0
 FAILED: Final = 1
-"""What was asked for was tried, and did not succeed."""
+"""The exit status of a command that has started and failed."""
 USAGE: Final = 2
-"""What was asked for cannot be had; nothing was started."""
+"""The exit status for wrong arguments; nothing was started."""
 INTERRUPTED: Final = 130
-"""The exit status after Ctrl-C, as shells have it."""
+"""The exit status after Ctrl-C, as in shells."""
 
 _LONGEST = 2000
 _SHOWN = 5
 
 
 class UsageError(CascadeError, ValueError):
-    """What a command line asks for cannot be had; the message has a line for each thing that is wrong."""
+    """Arguments of a command line are wrong; the message has one line for each error."""
 
 
 def finish(command: Callable[[], int], program: str) -> int:
-    """Run a command and return its exit status, whatever happens short of `SystemExit`.
+    """Run a command, print its errors, and return its exit status.
 
     Args:
-        command: gives a status, or raises what is wrong with its usage.
-        program: the name that errors begin with.
+        command: returns an exit status, or raises an error of usage.
+        program: the name at the beginning of errors.
     """
     try:
         return command()
     except (UsageError, SettingsError, MissingExtraError) as error:
-        refuse(str(error), program)
+        print_problems(str(error), program)
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads on. What is still buffered must not fail once more when Python shuts down.
+        # The reader has closed the pipe. Flushing the rest must not fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
 
 
-def refuse(problems: str, program: str = "cascade") -> None:
+def print_problems(problems: str, program: str = "cascade") -> None:
     """Print a line on standard error for each line of `problems`."""
     for problem in problems.splitlines():
         print(f"{program}: {problem}", file=sys.stderr)
 
 
-def tell(error: BaseException, program: str, *, verbose: bool) -> None:
-    """Print a failure on standard error: one line, with ``verbose`` after the traceback."""
+def report(error: BaseException, program: str, *, verbose: bool) -> None:
+    """Print a failure on standard error: one line; if ``verbose``, after the traceback."""
     if verbose:
         traceback.print_exception(error)
-    refuse(describe(error), program)
+    print_problems(describe(error), program)
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception on one line: its type, its message, and its notes, which say where it was raised.
+    """Return an exception on one line: its type, its message, and its notes, which contain the place.
 
     >>> error = ZeroDivisionError("division by zero")
     >>> error.add_note("task jobs.divide at $, iteration 3 of run 1")
@@ -76,10 +76,10 @@ def describe(error: BaseException) -> str:
     """
     if failures.is_a(error, BaseExceptionGroup):
         single = list(failures.singles(error))
-        told = [describe(one) for one in single[:_SHOWN]]
+        shown = [describe(one) for one in single[:_SHOWN]]
         if len(single) > _SHOWN:
-            told.append(f"and {len(single) - _SHOWN} more")
-        return _plain(f"{error.message}{_notes(error)}: {'; '.join(told)}")
+            shown.append(f"and {len(single) - _SHOWN} more")
+        return _plain(f"{error.message}{_notes(error)}: {'; '.join(shown)}")
     message = failures.message(error)
     kind = type(error).__qualname__
     return _plain(f"{kind}: {message}{_notes(error)}" if message else f"{kind}{_notes(error)}")
@@ -92,7 +92,7 @@ def _notes(error: BaseException) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text on one line that does nothing to a terminal."""
+    """Return text on one line without control characters."""
     text = " ".join(text[: 2 * _LONGEST].split())
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -1,4 +1,4 @@
-"""Finding a target: what `module:name` says on a command line."""
+"""Targets on a command line: the object that `module:name` names."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from cascade._core.expr.task_spec import signature_of
 from cascade._support.failures import add_note
 from cascade.command_line.status import UsageError
 
-__all__ = ["Target", "find", "find_target", "is_target", "look_here"]
+__all__ = ["Target", "add_working_directory", "find", "find_target", "is_target"]
 
 Target: TypeAlias = "LazyResult | list[LazyResult] | tuple[LazyResult, ...]"
 
 
 def find_target(text: str) -> Any:
-    """Return the target that `text` names. The current directory is looked into first.
+    """Return the target that `text` names. The current directory is searched first.
 
     Args:
-        text: "module:name", where the name, dots in it included, is that of a lazy result, of a list of them, or of a
-            task or function that needs no arguments: it is called for the target.
+        text: "module:name". The name, which may contain dots, is that of a lazy result, of a list of them, or of a task
+            or function without required arguments, which is called for the target.
 
     Raises:
-        UsageError: there is no such module, no such name in it, or what is there is no target.
-        BaseException: what the module raised as it was imported, or the function as it was called; with a note.
+        UsageError: there is no such module, no such name in it, or the object is not a target.
+        BaseException: the exception of the module's import or of the function's call, with a note.
     """
     found = find(text)
     if is_target(found):
@@ -43,14 +43,14 @@ def find_target(text: str) -> Any:
             return found
         if inspect.iscoroutine(found):
             found.close()
-        raise UsageError(f"expected that {text}() gives a lazy result or a list of them, got {_kind(found)}")
+        raise UsageError(f"{text}() must return a lazy result or a list of them, got {_kind(found)}")
     raise UsageError(
-        f"expected {text} to be a lazy result, a list of them, or what gives one when it is called, got {_kind(found)}"
+        f"{text} must be a lazy result, a list of them, or a function that returns one, got {_kind(found)}"
     )
 
 
 def is_target(value: object) -> bool:
-    """Whether a value can be run: a lazy result, or a list or tuple of nothing else."""
+    """Whether a value is a target: a lazy result, or a list or tuple of lazy results."""
     if type(value) is list or type(value) is tuple:
         return all(type(item) is LazyResult for item in value)
     return type(value) is LazyResult
@@ -60,19 +60,19 @@ def find(text: str) -> Any:
     r"""Return the object that "module:name" names.
 
     Raises:
-        UsageError: there is none.
-        BaseException: what the module raised as it was imported, with a note that says where.
+        UsageError: there is no such object.
+        BaseException: the exception of the module's import, with a note that contains the place.
 
     >>> find("os:path.sep") in "/\\"
     True
     >>> find("os:path.sepp")
     Traceback (most recent call last):
         ...
-    cascade.command_line.status.UsageError: expected a name in os.path, got 'sepp' (did you mean ...
+    cascade.command_line.status.UsageError: os.path has no 'sepp' (did you mean ...
     """
     name, colon, attribute = text.partition(":")
     if not colon or not name or not attribute:
-        raise UsageError(f"expected MODULE:NAME, such as jobs:main, got {text!r}")
+        raise UsageError(f"name must be MODULE:NAME, such as jobs:main, got {text!r}")
     module = _import(name)
     parts = attribute.split(".")
     for count, part in enumerate(parts):
@@ -81,37 +81,37 @@ def find(text: str) -> Any:
             close = get_close_matches(part, dir(owner), n=3)
             hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
             where = ".".join([name, *parts[:count]])
-            raise UsageError(f"expected a name in {'' if count else 'module '}{where}, got {part!r}{hint}")
+            raise UsageError(f"{'' if count else 'module '}{where} has no {part!r}{hint}")
     return reduce(getattr, parts, module)
 
 
-def look_here() -> None:
-    """Have modules of the working directory importable, as `python -m` has them."""
+def add_working_directory() -> None:
+    """Make modules of the working directory importable, as `python -m` does."""
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
 
 
 def _import(name: str) -> ModuleType:
-    look_here()
+    add_working_directory()
     if not all(part.isidentifier() for part in name.split(".")):
-        raise UsageError(f"expected a module as `import` takes it, such as jobs.daily, got {name!r}")
+        raise UsageError(f"module must be named as in `import`, such as jobs.daily, got {name!r}")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
             here = f" in {os.getcwd()} nor installed"
-            hint = f" (say {name[:-3]}, without the .py)" if name.endswith(".py") else here
-            raise UsageError(f"expected a module that can be imported, got {name!r}: no {missing!r}{hint}") from None
-        add_note(error, _whence(error, name))
+            hint = f" (write {name[:-3]}, without the .py)" if name.endswith(".py") else here
+            raise UsageError(f"cannot import module {name!r}: no {missing!r}{hint}") from None
+        add_note(error, _import_place(error, name))
         raise
     except Exception as error:
-        add_note(error, _whence(error, name))
+        add_note(error, _import_place(error, name))
         raise
 
 
-def _whence(error: BaseException, name: str) -> str:
-    """Where a module was when it failed to be imported: not in the machinery of the import, and not in this file."""
+def _import_place(error: BaseException, name: str) -> str:
+    """Return where in a module its import failed, without frames of the import system and of this file."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename != __file__ and not frame.filename.startswith("<frozen importlib") and
@@ -124,7 +124,7 @@ def _whence(error: BaseException, name: str) -> str:
 def _call(found: Callable[..., Any], text: str) -> Any:
     try:
         signature = signature_of(found)
-    except (TypeError, ValueError):  # Python tells none of some built-in functions
+    except (TypeError, ValueError):  # some built-in functions have no signature
         signature = inspect.Signature()
     needed = [
         parameter.name for parameter in signature.parameters.values()
@@ -133,7 +133,7 @@ def _call(found: Callable[..., Any], text: str) -> Any:
     ]  # fmt: skip
     if needed:
         listed = ", ".join(map(repr, needed))
-        raise UsageError(f"expected {text} to need no arguments, got one that needs {listed}: use params (cs.Param)")
+        raise UsageError(f"{text} must need no arguments, but needs {listed}: use params (cs.Param)")
     try:
         return found()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""`cascade templates`: look at files of templates, put them together, cut them down, check them, make them."""
+"""`cascade templates`: inspect, merge, prune, verify and build template files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Annotated, Any, ParamSpec
 
 from cyclopts import App, Parameter
 
-from cascade.command_line.status import DONE, FAILED, UsageError, refuse, tell
-from cascade.command_line.target import find_target, look_here
+from cascade.command_line.status import DONE, FAILED, UsageError, print_problems, report
+from cascade.command_line.target import add_working_directory, find_target
 from cascade.exceptions import StructureError, TargetError, TemplateError
 from cascade.graph.model import CallSymbol, GraphTemplate, NodeRef
 from cascade.templates.codec import Stored, decode
@@ -21,7 +21,7 @@ from cascade.templates.writer import Encodings, rewrite
 
 __all__ = ["app"]
 
-app = App(name="templates", help="Files of templates: the shapes that one process has met, for the next one.")
+app = App(name="templates", help="Template files: the shapes that one process has built, for the next one.")
 
 _Given = ParamSpec("_Given")
 _Output = Annotated[Path, Parameter(name=["--output", "-o"])]
@@ -29,34 +29,34 @@ _Flag = Annotated[bool, Parameter(negative="")]
 _HEADER = ("digest", "root", "nodes", "edges", "bytes")
 
 
-def _told(command: Callable[_Given, int]) -> Callable[_Given, int]:
-    """A command that tells in one line why it failed; its status is then 1."""
+def _reports_errors(command: Callable[_Given, int]) -> Callable[_Given, int]:
+    """Return a command that prints its failure on one line; its exit status is then 1."""
 
     @wraps(command)
     def run(*arguments: _Given.args, **options: _Given.kwargs) -> int:
         try:
             return command(*arguments, **options)
-        except BrokenPipeError:  # of who reads what is printed, and no failure
+        except BrokenPipeError:  # the reader has closed the pipe: no failure
             raise
         except (OSError, TemplateError, TargetError, StructureError) as error:
-            refuse(str(error))
+            print_problems(str(error))
             return FAILED
 
     return run
 
 
 @app.command
-@_told
+@_reports_errors
 def inspect(file: Path, /, *, tree: str | None = None, explain: str | None = None) -> int:
-    """Show what is in a file.
+    """Show the templates in a file.
 
-    Each line is one template: the beginning of its digest, the task at its root, how many nodes and edges it has, and
-    how many bytes it takes.
+    Each line is one template: the beginning of its digest, the task at its root, the numbers of nodes and edges, and
+    the size in bytes.
 
     Args:
-        file: File of templates.
-        tree: Show this template alone, as a tree: the beginning of its digest.
-        explain: Show this template alone, node by node: the beginning of its digest.
+        file: Template file.
+        tree: Show only this template, as a tree: the beginning of its digest.
+        explain: Show only this template, node by node: the beginning of its digest.
     """
     opened = TemplateFile(file)
     wanted = tree if tree is not None else explain
@@ -67,9 +67,9 @@ def inspect(file: Path, /, *, tree: str | None = None, explain: str | None = Non
 
             print(drawn(stored.graph))
         else:
-            from cascade.inspect.table import explain as told
+            from cascade.inspect.table import explain as explain_graph
 
-            print(told(stored.graph, stored.plan))
+            print(explain_graph(stored.graph, stored.plan))
         return DONE
     rows = [_HEADER, *(_row(entry, read(opened, entry)) for entry in opened)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -82,8 +82,8 @@ def inspect(file: Path, /, *, tree: str | None = None, explain: str | None = Non
 
 
 def _held(file: TemplateFile) -> str:
-    """How much there is; of a file that is as good as empty, why."""
-    older = f" (format {file.format}, older than {FORMAT}: as good as empty)" if file.is_older else ""
+    """Return the number of templates; for an older format, with the reason why there are none."""
+    older = f" (format {file.format}, older than {FORMAT}: counts as empty)" if file.is_older else ""
     return _counted(len(file)) + older
 
 
@@ -101,7 +101,7 @@ def _row(entry: Entry, stored: Stored) -> tuple[str, str, str, str, str]:
 
 
 def _named(file: TemplateFile, beginning: str) -> Entry:
-    """The one template whose digest begins so."""
+    """Return the only template whose digest has this beginning."""
     found = [entry for entry in file if entry.digest.hex().startswith(beginning.lower())]
     if len(found) != 1:
         raise file.error(f"{len(found) or 'no'} templates with a digest that begins with {beginning!r}")
@@ -109,15 +109,15 @@ def _named(file: TemplateFile, beginning: str) -> Entry:
 
 
 @app.command
-@_told
+@_reports_errors
 def merge(*files: Path, output: _Output) -> int:
     """Put the templates of several files into one.
 
     Args:
-        files: Files of templates; all must be whole.
-        output: File to write; templates that it has already stay in it.
+        files: Template files; all must be undamaged.
+        output: File to write; templates that it contains are kept.
     """
-    _some(files, "file of templates")
+    _check_given(files, "file of templates")
     encodings: Encodings = {}
     for path in files:
         encodings.update(_encodings(TemplateFile(path)))
@@ -126,27 +126,27 @@ def merge(*files: Path, output: _Output) -> int:
 
 
 def _encodings(file: TemplateFile) -> Iterator[tuple[bytes, bytes]]:
-    """All templates of a file, oldest first, checked in full."""
+    """Yield all templates of a file, oldest first, checked in full."""
     examine(file)
     for entry in file.oldest_first():
         yield entry.digest, file.encoding(entry)
 
 
 @app.command
-@_told
+@_reports_errors
 def prune(file: Path, /, *, count: int | None = None, size: int | None = None, missing: _Flag = False) -> int:
-    """Cut a file down. What was added last stays.
+    """Drop the oldest templates of a file.
 
     Args:
-        file: File of templates.
-        count: How many templates to keep at most.
-        size: How many bytes the templates may take together.
+        file: Template file.
+        count: The maximum number of templates to keep.
+        size: The maximum size of all templates, in bytes.
         missing: Drop templates with tasks that can no longer be imported. This imports the modules that the file
-            names: only for files that you trust. Tasks of `__main__` are kept.
+            names: use it only for files that you trust. Tasks of `__main__` are kept.
     """
     if (count is not None and count < 0) or (size is not None and size < 0):
-        raise UsageError("expected --count and --size of 0 or more")
-    TemplateFile(file).close()  # told if it is not there, instead of made
+        raise UsageError(f"--count and --size must be >= 0, got {count} and {size}")
+    TemplateFile(file).close()  # raises if it does not exist; `rewrite` would make it
     before = 0
 
     def pruned(there: Encodings) -> Encodings:
@@ -166,7 +166,7 @@ def prune(file: Path, /, *, count: int | None = None, size: int | None = None, m
             kept.append((digest, encoding))
         return dict(reversed(kept))
 
-    look_here()
+    add_working_directory()
     after = rewrite(file, pruned)
     print(f"{after:,} of {_counted(before)} kept in {file}")
     return DONE
@@ -177,41 +177,41 @@ def _importable(graph: GraphTemplate) -> bool:
 
 
 def _is_there(call: CallSymbol) -> bool:
-    """Whether a task can still be found by its name, as far as can be told from outside."""
+    """Whether a task still exists under its name, as far as its module shows."""
     from cascade import Task
 
     if call.module in ("__main__", "cascade"):
         return True
     try:
         found: Any = importlib.import_module(call.module)
-    except (Exception, SystemExit):  # such as of a script that ends when it is done
+    except (Exception, SystemExit):  # a script may exit at its end
         return False
     everything = vars(found)
     for part in call.qualname.split(".<locals>")[0].split("."):
-        # What is defined inside a function is made when that runs: nobody can look there.
+        # A task inside a function exists only while that runs: its function is searched.
         found = getattr(found, part, None)
         if found is None:
-            # It may have been given its name.
+            # The task may have another name than its function.
             return any(isinstance(value, Task) and value.name == call.qualname for value in everything.values())
     return True
 
 
 @app.command
-@_told
+@_reports_errors
 def verify(*files: Path) -> int:
-    """Read and check every byte of files of templates. The status is 1 if something is wrong.
+    """Read and check every byte of template files. The exit status is 1 if a file is damaged.
 
     Args:
-        files: Files of templates.
+        files: Template files.
     """
-    _some(files, "file of templates")
+    _check_given(files, "file of templates")
     wrong = DONE
     for path in files:
         try:
             opened = TemplateFile(path)
             examine(opened)
         except (OSError, TemplateError) as error:
-            refuse(str(error))
+            print_problems(str(error))
             wrong = FAILED
         else:
             print(f"{path}: {_held(opened)}, all right")
@@ -219,29 +219,29 @@ def verify(*files: Path) -> int:
 
 
 @app.command
-@_told
+@_reports_errors
 def build(*targets: str, output: _Output) -> int:
     """Make templates ahead of time, such as for a container image.
 
-    No task is run: a shape that only a task's result has is not among them. To have those too, run the program once
+    No task is run, so shapes of expressions that tasks return are not included. To include them, run the program once
     with CASCADE_TEMPLATES set.
 
     Args:
         targets: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments and
-            gives one. The current directory is looked into first.
-        output: File to write; templates that it has already stay in it.
+            returns one. The current directory is searched first.
+        output: File to write; templates that it contains are kept.
     """
     from cascade.expressions.targets import expression
     from cascade.templates.cache import Templates
 
-    _some(targets, "target, such as jobs:main")
+    _check_given(targets, "target, such as jobs:main")
     templates = Templates(max_entries=max(1, len(targets)), max_bytes=1 << 62)
     try:
         found = [find_target(target) for target in targets]
     except UsageError:
         raise
-    except Exception as error:  # of the user's own module
-        tell(error, "cascade", verbose=False)
+    except Exception as error:  # raised by the user's module
+        report(error, "cascade", verbose=False)
         return FAILED
     for target in found:
         templates.lookup(expression(target))
@@ -249,6 +249,6 @@ def build(*targets: str, output: _Output) -> int:
     return DONE
 
 
-def _some(given: tuple[object, ...], what: str) -> None:
+def _check_given(given: tuple[object, ...], what: str) -> None:
     if not given:
-        raise UsageError(f"expected at least one {what}, got none")
+        raise UsageError(f"at least one {what} must be given, got none")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, UsageError, tell
+from cascade.command_line.status import DONE, FAILED, UsageError, report
 from cascade.command_line.target import find_target
 
 __all__ = ["visualize"]
@@ -26,10 +26,10 @@ def visualize(
 
     Args:
         target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
-            current directory is looked into first.
+            current directory is searched first.
         format: The language: "mermaid" (Markdown pages show it) or "dot" (Graphviz).
         output: Write the picture to this file instead.
-        verbose: Tell a failure with its traceback.
+        verbose: Print a failure with its traceback.
     """
     try:
         picture = cs.visualize(find_target(target))
@@ -40,7 +40,7 @@ def visualize(
     except UsageError:
         raise
     except Exception as error:
-        tell(error, "cascade", verbose=verbose)
+        report(error, "cascade", verbose=verbose)
         return FAILED
     print(text, flush=True)
     return DONE

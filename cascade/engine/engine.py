@@ -363,8 +363,8 @@ class Engine:
         interrupted, wrong = await driver.release()
         cancelled = cancelled if interrupted is None else interrupted
         driver.workers.close()
-        if len(self.templates.shelf):
-            await driver.call_in_thread(self.templates.shelf.flush)  # goes on to its end even if this is cancelled
+        if len(self.templates.files):
+            await driver.call_in_thread(self.templates.files.flush)  # goes on to its end even if this is cancelled
         driver.let_go()
         driver.raise_or_report(wrong, failure if cancelled is None else cancelled)
         if cancelled is not None:

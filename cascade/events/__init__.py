@@ -2,7 +2,7 @@
 
 event         the events: frozen structs
 bus           subscriptions, and the delivery of events
-observer      the base of the ready-made subscribers: attached to engines, and detached
+subscriber    the base class of subscribers that are attached to whole engines
 log           events as JSON lines in a file, and back; line_writer: the file with its buffer
 console       runs as lines for people; run_digest, line_limiter: which lines are left out
 logger        events as records of standard logging
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
     from cascade.events.console import EventConsole
     from cascade.events.log import EventLog
     from cascade.events.logger import EventLogger
-    from cascade.events.observer import Observer
+    from cascade.events.subscriber import Subscriber
 
 # Loaded at first use: an engine needs none of these.
 _LATER = {
     "EventConsole": "cascade.events.console",
     "EventLog": "cascade.events.log",
     "EventLogger": "cascade.events.logger",
-    "Observer": "cascade.events.observer",
+    "Subscriber": "cascade.events.subscriber",
 }
 
 
@@ -73,13 +73,13 @@ __all__ = [
     "NodeSkipped",
     "NodeStarted",
     "NodeUnblocked",
-    "Observer",
     "ResourceAcquired",
     "ResourceEvent",
     "ResourceReleased",
     "RunEvent",
     "RunFinished",
     "RunStarted",
+    "Subscriber",
     "Subscription",
     "TailCall",
     "TaskDemoted",

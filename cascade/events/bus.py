@@ -83,12 +83,12 @@ class Events:
 
     >>> from cascade.events import NodeEvent, NodeFinished, RunStarted
     >>> events = Events(lambda: None, lambda message, error: None)
-    >>> heard = []
-    >>> with events.subscribe(NodeEvent, lambda event: heard.append(event.task)):
+    >>> tasks = []
+    >>> with events.subscribe(NodeEvent, lambda event: tasks.append(event.task)):
     ...     events.wants(NodeFinished), events.wants(RunStarted)
     ...     events.emit(NodeFinished(time=0.0, run=1, task="jobs.add", path="$", iteration=0, node=0, seconds=0.0))
     (True, False)
-    >>> heard, events.wants(NodeFinished)
+    >>> tasks, events.wants(NodeFinished)
     (['jobs.add'], False)
     """
 

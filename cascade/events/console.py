@@ -23,8 +23,8 @@ from cascade.events.event import (
     TaskDemoted,
 )
 from cascade.events.line_limiter import LineLimiter
-from cascade.events.observer import Observer
 from cascade.events.run_digest import RunDigest
+from cascade.events.subscriber import Subscriber
 from cascade.events.text import owner, worded
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ _NARROW = 60
 
 
 @public
-class EventConsole(Observer):
+class EventConsole(Subscriber):
     """Prints the runs of engines as lines for people.
 
     It prints the start and the end of each run, with its duration and how many tail calls, retries, skipped nodes and
@@ -185,7 +185,7 @@ class EventConsole(Observer):
         try:
             # Soft wrap: lines for a terminal are folded above; lines of a file are for programs and must not be folded.
             console.print(line, soft_wrap=True, markup=False, emoji=False, highlight=False)
-        except SystemExit as error:  # rich ends the process at a broken pipe; an observer must not
+        except SystemExit as error:  # rich ends the process at a broken pipe; a subscriber must not
             raise BrokenPipeError("the output of the event console is no longer read") from error
 
 

@@ -13,7 +13,7 @@ from cascade._support.public import public
 from cascade.events.bus import Events, Subscription, event_types
 from cascade.events.event import EVENTS, Event, RunFinished
 from cascade.events.line_writer import LineWriter
-from cascade.events.observer import Observer, Source
+from cascade.events.subscriber import Source, Subscriber
 
 __all__ = ["EventLog"]
 
@@ -21,7 +21,7 @@ _encoder = msgspec.json.Encoder()
 
 
 @public
-class EventLog(Observer):
+class EventLog(Subscriber):
     r"""Writes the events of engines to a file, one JSON object a line, and reads them back.
 
     Lines are buffered. The buffer is written when it is full, when a run has ended, by `flush` and by `close`. If the

@@ -20,7 +20,7 @@ from cascade.events.event import (
     RunFinished,
     RunStarted,
 )
-from cascade.events.observer import Observer
+from cascade.events.subscriber import Subscriber
 from cascade.events.text import owner, worded
 
 __all__ = ["EventLogger"]
@@ -38,7 +38,7 @@ _LEVELS: dict[type[Event], int] = {
 
 
 @public
-class EventLogger(Observer):
+class EventLogger(Subscriber):
     """Logs the events of engines with a logger of the standard library.
 
     Each record has the attribute `event`, the name of the event's class, and the fields of the event as `event_time`,

@@ -1,1 +1,3 @@
-"""What users compose expressions with, beside tasks: gather, order, routers, inputs."""
+"""Functions that compose expressions from lazy results: gather, order, routers, inputs."""
+
+__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Conversion: what was given for a param or found in a variable, as the type that was asked for."""
+"""Conversion of the values of params and environment variables to the types that these declare."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ _SCALARS = (
     inspect.MemoryViewType, inspect.DateTimeType, inspect.DateType, inspect.TimeType, inspect.TimeDeltaType,
     inspect.UUIDType, inspect.DecimalType, inspect.NoneType,
 )  # fmt: skip
-# What a series of items becomes.
+# The container that is built, by the type.
 _SERIES: tuple[tuple[type, type], ...] = (
     (inspect.ListType, list), (inspect.SetType, set), (inspect.FrozenSetType, frozenset),
     (inspect.VarTupleType, tuple), (inspect.TupleType, tuple),
 )  # fmt: skip
-# Instances of subclasses of these are another thing: True is no number, and a datetime is no date.
+# An instance of a subclass is converted: True is not an int here, and a datetime is not a date.
 _EXACT = ("int", "float", "scalar")
 _Class = type
 
 
 class _Short(reprlib.Repr):
-    """`reprlib`, with one word for numbers that Python refuses to write: it has their address, or no text at all."""
+    """`reprlib` that writes "<int>" for a number with too many digits for Python, for which `reprlib` may raise."""
 
     def repr_int(self, x: int, level: int) -> str:
         try:
@@ -73,18 +73,21 @@ _short.maxlong = 40
 
 
 class ConversionError(ValueError):
-    """A value does not convert; the message says what was expected and what came, but not for whom."""
+    """A value does not convert. The message has the type and the value; the caller adds the place."""
 
 
 def convert(value: Any, type: Any) -> Any:
     """Return a value as a type.
 
-    What is of the type already is returned as it is. Text is read as the type: a number, a word such as "yes", the name
-    of an enum's member, items between commas, JSON. Text for any other class is given to the class.
+    A value of the type is returned unchanged. Text is parsed: as a number, a word such as "yes", the name of an enum's
+    member, items separated by commas, or JSON. Any other class is called with the text.
 
     Args:
-        value: anything.
-        type: a class, or any annotation that msgspec understands; None: whatever comes, as it is.
+        value: any value.
+        type: a class, or any annotation that msgspec understands; None: every value is returned unchanged.
+
+    Returns:
+        A value of the type.
 
     Raises:
         ConversionError: the value does not convert.
@@ -97,11 +100,11 @@ def convert(value: Any, type: Any) -> Any:
     >>> convert("three", int)
     Traceback (most recent call last):
         ...
-    cascade.expressions.conversion.ConversionError: expected `int`, got `str` 'three'
+    cascade.expressions.conversion.ConversionError: value must be `int`, got `str` 'three'
     """
     base = _base(type)
     kind = kind_of(type)
-    if kind == "any" or _is_one(value, base, kind):
+    if kind == "any" or _is_instance_exactly(value, base, kind):
         result = value
     elif kind == "union":
         result = _as_member(value, type, base)
@@ -118,48 +121,48 @@ def convert(value: Any, type: Any) -> Any:
     elif kind == "class":
         raise _mismatch(value, type)
     else:
-        result = _told(value, base)
+        result = _by_msgspec(value, base)
     return result if base is type else _constrained(result, type)
 
 
 def check_type(type: Any) -> None:
-    """Refuse what `convert` cannot use as a type.
+    """Check that `convert` can use a type.
 
     Raises:
-        TypeError: it is no type, or has a part that is none.
+        TypeError: it is not a type, or has a part that is not one.
 
     >>> check_type(list[int])
     >>> check_type("int")
     Traceback (most recent call last):
         ...
-    TypeError: expected a type, got 'int' - at `type`
+    TypeError: type must be a class or an annotation, got 'int'
     """
     try:
         kind_of(type)
     except (TypeError, NameError, AttributeError) as error:
-        said = str(error)
-        why = "" if said.startswith("Type '") and said.endswith("' is not supported") else f": {said}"
-        raise TypeError(f"expected a type, got {shown(type)}{why} - at `type`") from None
+        text = str(error)
+        why = "" if text.startswith("Type '") and text.endswith("' is not supported") else f": {text}"
+        raise TypeError(f"type must be a class or an annotation, got {shown(type)}{why}") from None
 
 
 def kind_of(type: Any) -> Kind:
-    """Return in which way a type is converted to.
+    """Return how `convert` makes values of a type.
 
     Raises:
-        TypeError: it is no type.
+        TypeError: it is not a type.
 
     >>> kind_of(int), kind_of(int | None), kind_of(tuple[int, ...]), kind_of(dict)
     ('int', 'union', 'items', 'dict')
     """
     try:
         hash(type)
-    except TypeError:  # an annotation with something in it that cannot be hashed
+    except TypeError:  # an annotation with an unhashable part
         return _find_kind(type)
     return _known_kind(type)
 
 
 def type_name(type: Any) -> str:
-    """Return how a type is written, without the module of a class.
+    """Return a type as text, without the module of a class.
 
     >>> type_name(int), type_name(list[int]), type_name(int | None)
     ('int', 'list[int]', 'int | None')
@@ -174,19 +177,19 @@ def type_name(type: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value as Python would write it, on one line, cut to some 60 characters.
+    """Return the `repr` of a value on one line, shortened to about 60 characters.
 
     >>> shown("x" * 1000)[:5], len(shown("x" * 1000))
     ("'xxxx", 60)
     """
     try:
         text = _short.repr(value)
-    except Exception:  # reprlib guards against most of what a `__repr__` may do, but not all
+    except Exception:  # `reprlib` handles most errors of a `__repr__`, but not all
         return f"<{type(value).__name__}>"
     return " ".join(text.split()) if "\n" in text else text
 
 
-# ------------------------------------------------------------------------------------------------ what a type is
+# ------------------------------------------------------------------------------------------------ kinds of types
 
 
 @lru_cache(1024)
@@ -228,7 +231,7 @@ def _structured_kind(base: Any, origin: Any) -> Kind:
         if origin is not None or not isinstance(base, _Class):
             raise TypeError(f"nothing can be made into a `{type_name(base)}`")
         return "class"
-    msgspec.json.Decoder(base, dec_hook=_part)  # knows of parts that are not supported
+    msgspec.json.Decoder(base, dec_hook=_part)  # raises for parts that are not supported
     if isinstance(info, inspect.AnyType):
         return "any"
     if isinstance(info, _SCALARS):
@@ -237,7 +240,7 @@ def _structured_kind(base: Any, origin: Any) -> Kind:
 
 
 def _series(base: Any) -> type | None:
-    """The class of container that a series of items becomes."""
+    """Return the class of the container that is built, or None."""
     origin = get_origin(base) or base
     if origin in (list, tuple, set, frozenset):
         return typing.cast(type, origin)
@@ -246,7 +249,7 @@ def _series(base: Any) -> type | None:
 
 
 def _base(type: Any) -> Any:
-    """A type without what is written around it: constraints, a `NewType`, an alias."""
+    """Return a type without constraints, `NewType` and alias around it."""
     while (inner := _unwrapped(type)) is not type:
         type = inner
     return type
@@ -260,8 +263,8 @@ def _unwrapped(type: Any) -> Any:
     return type.__value__ if _Class(type).__name__ == "TypeAliasType" else type
 
 
-def _is_one(value: Any, base: Any, kind: Kind) -> bool:
-    """Whether a value is of a class already."""
+def _is_instance_exactly(value: Any, base: Any, kind: Kind) -> bool:
+    """Whether a value needs no conversion to a class."""
     if not isinstance(base, _Class) or get_origin(base) is not None:
         return False
     if kind in _EXACT:
@@ -272,11 +275,11 @@ def _is_one(value: Any, base: Any, kind: Kind) -> bool:
         return False
 
 
-# ------------------------------------------------------------------------------------- what is made of a value
+# ------------------------------------------------------------------------------------- conversions
 
 
 def _as_member(value: Any, type: Any, base: Any) -> Any:
-    """The first member of a union that a value converts to: to `int | str`, "3" is a number; to `str | int`, text."""
+    """Convert to the first member of a union that takes the value: "3" is an int for `int | str`, not `str | int`."""
     members = get_args(base)
     if not isinstance(value, str) and _Class(value) in members:
         return value
@@ -289,8 +292,8 @@ def _as_member(value: Any, type: Any, base: Any) -> Any:
                 failures.append(str(error))
     if types.NoneType in members and _is_null(value):
         return None
-    if len(failures) == 1 and (": " in failures[0] or failures[0].startswith("expected one of")):
-        raise ConversionError(failures[0])  # says more than that it is not of the type
+    if len(failures) == 1 and (": " in failures[0] or failures[0].startswith("value must be one of")):
+        raise ConversionError(failures[0])  # more specific than the error about the union
     raise _mismatch(value, type)
 
 
@@ -299,7 +302,7 @@ def _is_null(value: Any) -> bool:
 
 
 def _as_option(value: Any, base: Any) -> Any:
-    """An option of a `Literal`, by its value and type, or by how it is written."""
+    """Return an option of a `Literal`, by its value and type, or by its text."""
     options = get_args(base)
     for option in options:
         if type(option) is type(value) and option == value:
@@ -308,7 +311,7 @@ def _as_option(value: Any, base: Any) -> Any:
         for option in options:
             if not isinstance(option, str) and _reads(value, option):
                 return option
-    raise _none_of(value, [shown(option) for option in options])
+    raise _not_an_option(value, [shown(option) for option in options])
 
 
 def _reads(text: str, option: Any) -> bool:
@@ -321,7 +324,7 @@ def _reads(text: str, option: Any) -> bool:
 
 
 def _as_enum(value: Any, base: type[Enum]) -> Enum:
-    """A member of an enum, by its value and type, by its name, or by how its value is written."""
+    """Return a member of an enum, by its value and type, by its name, or by the text of its value."""
     members = base.__members__
     for member in members.values():
         if type(member.value) is type(value) and member.value == value:
@@ -334,14 +337,16 @@ def _as_enum(value: Any, base: type[Enum]) -> Enum:
                 return member
     if not isinstance(value, bool):
         try:
-            return base(value)  # flags together, and what its `_missing_` knows
+            return base(value)  # combined flags, and what `_missing_` accepts
         except Exception:
             pass
-    raise _none_of(value, [shown(one.value) if isinstance(one.value, str) else name for name, one in members.items()])
+    raise _not_an_option(
+        value, [shown(one.value) if isinstance(one.value, str) else name for name, one in members.items()]
+    )
 
 
 def _as_series(value: Any, type: Any, base: Any) -> Any:
-    """A container of items, each converted."""
+    """Return a container of items, each converted."""
     given = value
     if isinstance(value, str):
         text = value.strip()
@@ -360,7 +365,7 @@ def _as_series(value: Any, type: Any, base: Any) -> Any:
     assert made is not None
     try:
         return made(_items(value, of))
-    except TypeError as error:  # what is no member of a set
+    except TypeError as error:  # an unhashable member of a set
         raise _mismatch(given, type, str(error)) from None
 
 
@@ -385,50 +390,50 @@ def _as_dict(value: Any, type: Any, base: Any) -> dict[Any, Any]:
             made[convert(key, of_key)] = convert(item, of_value)
         except ConversionError as error:
             raise ConversionError(f"{error} - at key {shown(key)}") from error
-        except TypeError as error:  # what is no key
+        except TypeError as error:  # an unhashable key
             raise _mismatch(given, type, str(error)) from None
     return made
 
 
 def _read(text: str, type: Any, base: Any, kind: Kind) -> Any:
-    """Text, as anything but text."""
+    """Parse text as a type other than text."""
     if kind == "class":
         try:
             return base(text)
         except Exception as error:
-            raise _mismatch(text, type, _said(error)) from error
+            raise _mismatch(text, type, _description(error)) from error
     if kind == "bytes":
         return text.encode("utf-8", "surrogateescape")
     if kind == "bool":
         word = text.strip().lower()
         if word not in _WORDS:
-            raise _mismatch(text, type, "say true or false, yes or no, on or off, 1 or 0")
+            raise _mismatch(text, type, "write true or false, yes or no, on or off, 1 or 0")
         return _WORDS[word]
     if kind == "object":
-        return _told(_decoded(text, type), base)
-    return _told(text.strip(), base, text)
+        return _by_msgspec(_decoded(text, type), base)
+    return _by_msgspec(text.strip(), base, text)
 
 
 def _decoded(text: str, type: Any) -> Any:
     try:
         return msgspec.json.decode(text)
     except Exception as error:
-        raise _mismatch(text, type, _said(error)) from error
+        raise _mismatch(text, type, _description(error)) from error
 
 
-def _told(value: Any, type: Any, given: Any = None) -> Any:
-    """A value as what msgspec makes of it."""
+def _by_msgspec(value: Any, type: Any, given: Any = None) -> Any:
+    """Convert a value by msgspec."""
     try:
         return msgspec.convert(value, type, strict=False, dec_hook=_part)
     except Exception as error:
-        said = _said(error)
-        # "Expected `int`, got `str`" is what the mismatch itself says.
-        plain = said.startswith("expected `") and said.endswith("`") and " - at " not in said
-        raise _mismatch(value if given is None else given, type, "" if plain else said) from error
+        text = _description(error)
+        # msgspec's "Expected `int`, got `str`" would only repeat what `_mismatch` says.
+        plain = text.startswith("expected `") and text.endswith("`") and " - at " not in text
+        raise _mismatch(value if given is None else given, type, "" if plain else text) from error
 
 
 def _constrained(value: Any, type: Any) -> Any:
-    """Hold a converted value against the constraints in its annotation, such as `msgspec.Meta(ge=0)`."""
+    """Check a converted value against the constraints of its annotation, such as `msgspec.Meta(ge=0)`."""
     while (inner := _unwrapped(type)) is not type:
         metas = [meta for meta in getattr(type, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
         if metas and value is not None:
@@ -438,35 +443,36 @@ def _constrained(value: Any, type: Any) -> Any:
             try:
                 msgspec.convert(value, constrained)
             except msgspec.ValidationError as error:
-                raise _mismatch(value, type, _said(error)) from error
+                raise _mismatch(value, type, _description(error)) from error
             except TypeError:
-                pass  # it constrains another member of a union
+                pass  # the constraint is for another member of a union
         type = inner
     return value
 
 
 def _part(type: Any, value: Any) -> Any:
-    """What msgspec asks for where a part is of a class that it does not know."""
+    """Convert a part of a class that msgspec does not know; msgspec calls it."""
     if isinstance(type, _Class):
         if isinstance(value, type):
             return value
         if isinstance(value, str):
             return type(value)
+    # In the words of msgspec, so that `_by_msgspec` recognizes it.
     raise ValueError(f"Expected `{type_name(type)}`, got `{_Class(value).__name__}`")
 
 
-def _said(error: Exception) -> str:
-    said = message(error)
-    if isinstance(error, msgspec.MsgspecError) or (said and _Class(error) is ValueError):
-        return said if said[1:2].isupper() else said[:1].lower() + said[1:]
-    return f"{_Class(error).__name__}: {said}" if said else _Class(error).__name__
+def _description(error: Exception) -> str:
+    text = message(error)
+    if isinstance(error, msgspec.MsgspecError) or (text and _Class(error) is ValueError):
+        return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+    return f"{_Class(error).__name__}: {text}" if text else _Class(error).__name__
 
 
 def _mismatch(value: Any, type: Any, why: str = "") -> ConversionError:
     came = "None" if value is None else f"`{_Class(value).__name__}` {shown(value)}"
-    return ConversionError(f"expected `{type_name(type)}`, got {came}{f': {why}' if why else ''}")
+    return ConversionError(f"value must be `{type_name(type)}`, got {came}{f': {why}' if why else ''}")
 
 
-def _none_of(value: Any, options: list[str]) -> ConversionError:
+def _not_an_option(value: Any, options: list[str]) -> ConversionError:
     listed = ", ".join(options[:20]) + (f" and {len(options) - 20} more" if len(options) > 20 else "")
-    return ConversionError(f"expected one of {listed}, got {shown(value)}")
+    return ConversionError(f"value must be one of {listed}, got {shown(value)}")

@@ -1,4 +1,4 @@
-"""Gathering: several values as one."""
+"""Gathering: one lazy result for the values of several."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["gather"]
 @task(name="gather", mode="inline")
 @public
 def gather(*values: Any) -> list[Any]:
-    """A lazy result that gives the list of the values of its arguments.
+    """Return a lazy result whose value is the list of the values of its arguments.
 
     Args:
-        values: lazy results, or anything else that a task takes as an argument.
+        values: lazy results, or any other arguments of a task.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")

@@ -1,7 +1,7 @@
-"""Inputs: the params of a target and the variables of the environment that it reads.
+"""Inputs: the params of a target, and the environment variables that it reads.
 
-`Param` and `Env` make the nodes that users write; a node holds a spec. Before any task of an expression starts, the
-engine has `resolve` find a value for each of its specs.
+`Param` and `Env` make lazy results that hold a spec. Before any task of an expression starts, the engine calls
+`resolve` for the values of its specs.
 """
 
 from __future__ import annotations
@@ -31,11 +31,20 @@ class Nothing(Enum):
 
 
 NOTHING: Final = Nothing.NOTHING
-"""The default of what has none: None is a value."""
+"""Stands for a missing default: None is a value."""
 
 
 class _Spec:
-    """What params and variables have in common."""
+    """The spec of an input. Frozen; equal to a spec of the same kind with equal name, default, type and description.
+
+    Attributes:
+        kind: the kind of the input, "param" or "env".
+        word: its noun in messages.
+        name: its name, under which ``params`` or the environment has its value.
+        default: its value if none is given, of its type; `NOTHING`: a value must be given.
+        type: the type to which values are converted; None: they are not converted.
+        description: a text for the users of the program, shown by ``--help``.
+    """
 
     __slots__ = ("default", "description", "name", "type")
 
@@ -50,13 +59,15 @@ class _Spec:
     def __init__(self, name: str, default: Any = NOTHING, type: Any = None, description: str | None = None) -> None:
         self._check_name(name)
         if description is not None and not isinstance(description, str):
-            raise TypeError(f"expected a description as `str`, got `{_kind(description)}` - at {self.word} {name!r}")
+            raise TypeError(
+                f"description must be a `str` or None, got `{_kind(description)}` - at {self.word} {name!r}"
+            )
         try:
             check_type(type)
         except TypeError as error:
-            raise TypeError(f"{error} of {self.word} {name!r}") from None
+            raise TypeError(f"{error} - at {self.word} {name!r}") from None
         if isinstance(default, LazyResult):
-            raise TypeError(f"expected a value, got a lazy result - at `default` of {self.word} {name!r}")
+            raise TypeError(f"default must be a value, got a lazy result - at {self.word} {name!r}")
         if default is not NOTHING:
             try:
                 default = convert(default, type)
@@ -94,28 +105,21 @@ class _Spec:
         return type(self), (self.name, self.default, self.type, self.description)
 
     def __repr__(self) -> str:
-        told = [repr(self.name)]
+        parts = [repr(self.name)]
         if self.default is not NOTHING:
-            told.append(f"default={shown(self.default)}")
+            parts.append(f"default={shown(self.default)}")
         if self.type is not None:
-            told.append(f"type={type_name(self.type)}")
+            parts.append(f"type={type_name(self.type)}")
         if self.description is not None:
-            told.append(f"description={shown(self.description)}")
-        return f"{self.kind.capitalize()}({', '.join(told)})"
+            parts.append(f"description={shown(self.description)}")
+        return f"{self.kind.capitalize()}({', '.join(parts)})"
 
 
 _FIELDS = ("name", "default", "type", "description")
 
 
 class ParamSpec(_Spec):
-    """What is known of a param. Frozen; equal to another one with the same name, default, type and description.
-
-    Attributes:
-        name: under which ``params`` has its value.
-        default: its value if none is given, of the param's type; `NOTHING`: one has to be given.
-        type: what values are converted to; None: they are taken as they are.
-        description: for people, such as those who read ``--help``.
-    """
+    """The spec of a param."""
 
     __slots__ = ()
 
@@ -125,20 +129,13 @@ class ParamSpec(_Spec):
     @classmethod
     def _check_name(cls, name: object) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"expected the name of a param as `str`, got `{_kind(name)}`")
+            raise TypeError(f"name of a param must be a `str`, got `{_kind(name)}`")
         if not name.isidentifier():
-            raise ValueError(f"expected the name of a param as an identifier (letters, digits, _), got {shown(name)}")
+            raise ValueError(f"name of a param must be an identifier (letters, digits, _), got {shown(name)}")
 
 
 class EnvSpec(_Spec):
-    """What is known of a variable of the environment. Frozen; equal as `ParamSpec` is.
-
-    Attributes:
-        name: of the variable.
-        default: its value if it is not set, of its type; `NOTHING`: it has to be set.
-        type: what its text is converted to; None: it stays text.
-        description: for people.
-    """
+    """The spec of an environment variable."""
 
     __slots__ = ()
 
@@ -148,9 +145,9 @@ class EnvSpec(_Spec):
     @classmethod
     def _check_name(cls, name: object) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"expected the name of an environment variable as `str`, got `{_kind(name)}`")
+            raise TypeError(f"name of an environment variable must be a `str`, got `{_kind(name)}`")
         if not name or re.search(r"[=\0]", name):
-            raise ValueError(f"expected the name of an environment variable (no = in it), got {shown(name)}")
+            raise ValueError(f"name of an environment variable must not be empty or contain =, got {shown(name)}")
 
 
 Spec: TypeAlias = ParamSpec | EnvSpec
@@ -158,21 +155,20 @@ Spec: TypeAlias = ParamSpec | EnvSpec
 
 @public
 def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:
-    """A lazy result whose value is given to the run: ``cs.run(target, params={name: value})``.
+    """Return a lazy result whose value is given to the run: ``cs.run(target, params={name: value})``.
 
     Args:
-        name: an identifier. The params of one target that share a name must be equal in everything else, too.
-        default: its value if none is given, converted as a given one is, but once and now. Without one, a value has to
-            be given.
-        type: what a value is converted to: a class, or an annotation such as ``list[int]`` or ``int | None``. None:
-            values are taken as they are.
-        description: for people, such as those who read ``--help``.
+        name: an identifier. The params of one target that share a name must have equal default, type and description.
+        default: its value if none is given, converted once, now. Without a default, a value must be given.
+        type: the type to which values are converted: a class, or an annotation such as ``list[int]`` or ``int | None``.
+            None: they are not converted.
+        description: a text for the users of the program, shown by ``--help``.
 
     Returns:
-        A `LazyResult`: an argument of tasks, like any other.
+        A `LazyResult`, to be used as an argument of tasks.
 
     Raises:
-        TypeError, ValueError: an argument is not what it should be.
+        TypeError, ValueError: an argument is not valid.
         InputError: the default does not convert to the type.
 
     >>> import cascade as cs
@@ -181,27 +177,27 @@ def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: s
     >>> cs.Param("n", default="three", type=int)
     Traceback (most recent call last):
         ...
-    cascade.InputError: expected `int`, got `str` 'three' - at `default` of param 'n'
+    cascade.InputError: value must be `int`, got `str` 'three' - at `default` of param 'n'
     """
     return input_call(ParamSpec(name, default, type, description))
 
 
 @public
 def Env(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:
-    """A lazy result whose value is that of an environment variable when the run starts.
+    """Return a lazy result whose value is that of an environment variable when the run starts.
 
     Args:
-        name: of the variable.
-        default: its value if it is not set, converted as its text is, but once and now. Without one, it has to be set.
-        type: what its text is converted to, as with `Param`; None: it stays text.
-        description: for people, such as those who read ``--help``.
+        name: the name of the variable.
+        default: its value if the variable is not set. Without a default, the variable must be set.
+        type: the type to which its text is converted; None: it remains text. Default, type and description are
+            otherwise as for `Param`.
+        description: a text for the users of the program, shown by ``--help``.
 
     Returns:
-        A `LazyResult`: an argument of tasks, like any other.
+        A `LazyResult`, to be used as an argument of tasks.
 
     Raises:
-        TypeError, ValueError: an argument is not what it should be.
-        InputError: the default does not convert to the type.
+        TypeError, ValueError, InputError: as for `Param`.
 
     >>> import cascade as cs
     >>> cs.Env("PORT", default=8080, type=int)
@@ -216,15 +212,14 @@ def resolve(
     """Return each spec with its value.
 
     Args:
-        specs: all that an expression has.
-        params: the values that were given, by name; None: none were.
+        specs: the specs of an expression.
+        params: the given values by name; None: there are none.
         environ: the environment.
-        complete: whether ``specs`` are those of a target: then a value that is given for none of them is an error.
-            Expressions that tasks return need not have all the params of their run.
+        complete: whether ``specs`` are those of a target: then a value for an unknown param is an error. Expressions
+            that tasks return need not have all params of their run.
 
     Returns:
-        A pair of each spec and its value, in the order of ``specs``. Equal specs have one value: what is made from text
-        is made once.
+        A pair of each spec and its value, in the order of ``specs``. Equal specs share one value, converted once.
 
     Raises:
         InputError: values are missing, unknown or do not convert; the message has a line for each.
@@ -249,7 +244,7 @@ def resolve(
 def examine(
     specs: Iterable[Spec], params: Mapping[str, Any] | None, environ: Mapping[str, str], *, complete: bool = True
 ) -> tuple[dict[Spec, Any], list[InputError]]:
-    """Return the values that there are, by spec, and what is wrong with the others; see `resolve`.
+    """Return the values by spec, and the errors of the specs without a value; see `resolve`.
 
     >>> n, home = ParamSpec("n", type=int), EnvSpec("HOME")
     >>> examine([n, home], {"n": "3"}, {})
@@ -286,10 +281,10 @@ def examine(
 
 
 def distinct(specs: Iterable[Spec]) -> list[Spec]:
-    """Return specs, each once.
+    """Return the specs without duplicates, in order.
 
     Raises:
-        InputError: params share a name and differ.
+        InputError: two params share a name and differ.
 
     >>> distinct([ParamSpec("n"), EnvSpec("n"), ParamSpec("n")])
     [Param('n'), Env('n')]
@@ -306,25 +301,25 @@ def _given(params: object) -> Mapping[Any, Any]:
     if params is None:
         return {}
     if not isinstance(params, Mapping):
-        raise InputError(f"expected params as a mapping from names to values, got `{_kind(params)}`")
+        raise InputError(f"params must be a mapping from names to values, got `{_kind(params)}`")
     return params
 
 
 def _unclear(specs: list[Spec], problems: list[InputError]) -> set[str]:
-    """The names of params that are said to be different things at different places."""
+    """Return the names of params with several specs, and add an error for each to `problems`."""
     first: dict[str, Spec] = {}
     unclear = set()
     for spec in specs:
         if spec.kind == "param" and first.setdefault(spec.name, spec) is not spec:
             meanings = f"{first[spec.name]} and {spec}"
-            problems.append(InputError(f"param {spec.name!r}: expected one meaning in a target, got {meanings}"))
+            problems.append(InputError(f"param {spec.name!r} must be the same everywhere in a target, got {meanings}"))
             unclear.add(spec.name)
     return unclear
 
 
 def _value(spec: Spec, value: Any) -> Any:
     if isinstance(value, LazyResult):
-        raise ConversionError("expected a value, got a lazy result")
+        raise ConversionError("value must not be a lazy result: evaluate it first")
     return convert(value, spec.type)
 
 
@@ -345,12 +340,12 @@ def _unknown(given: Mapping[Any, Any], names: list[str]) -> list[str]:
 
 
 def _same_type(one: Any, other: Any) -> bool:
-    # `int | str` equals `str | int`, but text is not read as the same.
+    # `int | str` equals `str | int`, but text converts differently.
     return one is other or (bool(one == other) and repr(one) == repr(other))
 
 
 def _same_value(one: Any, other: Any) -> bool:
-    """Whether two defaults are interchangeable; where that cannot be told, they are not."""
+    """Whether two defaults are interchangeable; where a comparison does not answer, they are not."""
     if one is other:
         return True
     if type(one) is not type(other):
@@ -362,7 +357,7 @@ def _same_value(one: Any, other: Any) -> bool:
     if type(one) is dict:
         return _same_value(list(one.items()), list(other.items()))
     try:
-        return (one == other) is True  # not an array of answers
+        return (one == other) is True  # not an array of comparisons
     except Exception:
         return False
 

@@ -1,4 +1,4 @@
-"""Order: expressions one after another."""
+"""Order: expressions that run one after another."""
 
 from __future__ import annotations
 
@@ -15,44 +15,47 @@ __all__ = ["pipeline", "sequence"]
 
 @public
 def sequence(steps: Iterable[LazyResult]) -> LazyResult:
-    """A lazy result that gives the list of the values of others, each started when the one before has ended.
+    """Return a lazy result that runs the steps one after another; its value is the list of their values.
 
-    Each step but the first is taken as ``step.after(the one before)``, which is a node of its own. What a step takes as
-    its arguments may run earlier. If a step is skipped, so are all that follow.
+    Each step but the first becomes ``step.after(previous)``, which is a node of its own. The arguments of a step may
+    run earlier. If a step is skipped, so are all following ones.
 
     Args:
         steps: lazy results.
 
+    Returns:
+        A `LazyResult`.
+
     Raises:
-        PolicyError: a step is no lazy result.
+        PolicyError: a step is not a lazy result.
 
     >>> import cascade as cs
-    >>> said = []
+    >>> words = []
     >>> @cs.task(mode="inline")
     ... def say(word):
-    ...     said.append(word)
+    ...     words.append(word)
     ...     return len(word)
-    >>> cs.run(cs.sequence([say("one"), say("three"), say("two")])), said
+    >>> cs.run(cs.sequence([say("one"), say("three"), say("two")])), words
     ([3, 5, 3], ['one', 'three', 'two'])
     """
     made: list[LazyResult] = []
     for index, step in enumerate(steps):
         if type(step) is not LazyResult:
-            raise PolicyError(f"expected a lazy result, got `{type(step).__name__}` - at `steps[{index}]`")
+            raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`")
         made.append(step.after(made[-1]) if made else step)
     return gather(*made)
 
 
 @public
 def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
-    """What comes of a value when one task after another is called with what the one before gave.
+    """Call each step with the result of the previous one, the first with a value.
 
     Args:
         value: a lazy result, or any value.
-        steps: tasks, or other callables that give lazy results, each taking one argument.
+        steps: tasks, or other callables that return lazy results, of one argument each.
 
     Returns:
-        The last step's `LazyResult`; ``value`` itself if there is no step.
+        The last step's `LazyResult`; ``value`` itself without steps.
 
     Raises:
         PolicyError: a step is not callable.
@@ -67,7 +70,9 @@ def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
     chosen = list(steps)
     for index, step in enumerate(chosen):
         if not callable(step):
-            raise PolicyError(f"expected a task, got `{type(step).__name__}` - at `steps[{index}]`")
+            raise PolicyError(
+                f"step must be a task or another callable, got `{type(step).__name__}` - at `steps[{index}]`"
+            )
     for step in chosen:
         value = step(value)
     return value

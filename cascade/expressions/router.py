@@ -1,4 +1,4 @@
-"""Routers: one of several expressions, as a value says which."""
+"""Routers: a value selects one of several expressions."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ _nothing: Any = object()
 
 @public
 def Router(selector: object, routes: Mapping[Any, object], *, default: object = _nothing) -> LazyResult:
-    """A lazy result that is one of several, as another value says which. The others, and all only they need, never run.
+    """Return a lazy result with the value of one of several routes, selected by a key. The other routes never run.
+
+    Nodes that only the other routes need do not run, either.
 
     Args:
-        selector: a lazy result, or any value: the key of the route to take.
-        routes: lazy results, or any values, by key. Keys of any hashable types, which a dict can tell apart.
-        default: what to take if no route has the selector's value as its key.
+        selector: a lazy result, or any value: the key of the route.
+        routes: lazy results, or any values, by key; keys of any hashable types.
+        default: the route for all other keys.
 
     Returns:
-        A `LazyResult`. Without a default, it fails with `RouteError` if there is no route for a key.
+        A `LazyResult`. Without a default, it fails with `RouteError` if there is no route for the key.
 
     Raises:
-        PolicyError: ``routes`` is no mapping, or empty.
+        PolicyError: ``routes`` is not a mapping, or is empty.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -41,7 +43,9 @@ def Router(selector: object, routes: Mapping[Any, object], *, default: object = 
     'now rest'
     """
     if not isinstance(routes, Mapping):
-        raise PolicyError(f"expected the routes of a router as a mapping, got `{type(routes).__name__}`")
+        raise PolicyError(
+            f"routes must be a mapping from keys to lazy results or values, got `{type(routes).__name__}`"
+        )
     if not routes:
-        raise PolicyError("expected at least one route of a router, got none")
+        raise PolicyError("routes must have at least one route, got none")
     return router_call(selector, dict(routes), *(() if default is _nothing else (default,)))

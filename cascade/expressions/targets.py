@@ -1,4 +1,4 @@
-"""Targets: what users give to be run."""
+"""Targets: the expressions of runs."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ __all__ = ["expression"]
 
 
 def expression(target: object, index: int | None = None) -> LazyResult:
-    """Return a target as one lazy result: itself, or what gives the list of their values.
+    """Return a target as one lazy result: itself or, for a list, one whose value is the list of the values.
 
     Args:
-        target: what a user gave.
-        index: its place among many targets; None: it is the only one.
+        target: the argument of a user.
+        index: its position among many targets; None: it is the only one.
+
+    Raises:
+        TargetError: ``target`` is neither a lazy result nor a list or tuple of them.
+
+    >>> import cascade as cs
+    >>> target = cs.gather(1, 2)
+    >>> expression(target) is target, cs.run(expression([target, target]))
+    (True, [[1, 2], [1, 2]])
     """
     if type(target) is LazyResult:
         return target
     if type(target) is not list and type(target) is not tuple:
         place = "" if index is None else f" - at `targets[{index}]`"
-        raise TargetError(f"expected a lazy result or a list of them, got `{type(target).__name__}`{place}")
+        raise TargetError(f"target must be a lazy result or a list of them, got `{type(target).__name__}`{place}")
     for number, item in enumerate(target):
         if type(item) is not LazyResult:
             where = "target" if index is None else f"targets[{index}]"
-            raise TargetError(f"expected a lazy result, got `{type(item).__name__}` - at `{where}[{number}]`")
+            raise TargetError(f"target must be a lazy result, got `{type(item).__name__}` - at `{where}[{number}]`")
     return targets_call(target)

@@ -1,4 +1,4 @@
-"""The builder: a structure key becomes a graph."""
+"""The builder: makes a graph of a structure key."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ from cascade.graph.model import (
     SlotRef,
 )
 
+__all__ = ["build"]
+
 _COLLECTIONS: dict[int, CollectionKind] = {LIST: "list", TUPLE_OF: "tuple", SET: "set", FROZENSET: "frozenset"}
 
-# A node whose operands are not all read yet: its op; the index of its symbol, or, if it has none, the number of dict
+# An open node, whose operands were not all read: its op; the index of its symbol or, without one, the number of dict
 # keys before its own; its slot, if it has one; the number of operands before its own, and with its own; its number in
 # prefix order.
-# Only integers: the collector lets go of such a tuple at once, and a million open nodes cost it nothing.
+# A tuple of integers only, not a NamedTuple: the collector untracks it, and a million open nodes cost it nothing.
 _Open = tuple[int, int, int, int, int, int]
 
 
@@ -49,7 +51,7 @@ def build(key: KeyBuffer, symbol: SymbolLookup) -> GraphTemplate:
 
     Args:
         key: native unsigned 32 bit tokens.
-        symbol: gives the shape of a symbol's id (`cascade._core.expr.symbol.symbol`).
+        symbol: returns the shape of a symbol's id (`cascade._core.expr.symbol.symbol`).
 
     Raises:
         TemplateError: the key is not the key of any expression; the message names the token.
@@ -116,7 +118,7 @@ def _back_reference(finished: list[int], number: int, at: int) -> NodeRef:
 
 
 def _close(top: _Open, operands: list[Ref], keys: list[Key | SlotRef], at: int) -> Node:
-    """Take the operands of the innermost open node, and return the node."""
+    """Return the innermost open node with its operands, which are removed from the stacks."""
     op, head, slot, base, _, _ = top
     own = tuple(operands[base:])
     del operands[base:]

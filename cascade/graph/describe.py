@@ -1,4 +1,4 @@
-"""Nodes in sentences: what a node is and where, for errors, logs and events."""
+"""Nodes in sentences, for errors, logs and events."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["describe", "describe_skip"]
 
 
 def describe(graph: GraphTemplate, number: int, exactly: bool = True) -> str:
-    """Return what a node is and where: "task shop.pay at $.args[0]".
+    """Return a node with its place: "task shop.pay at $.args[0]".
 
     Args:
         graph: a graph that was built or checked.
         number: index of the node into `graph.nodes`.
-        exactly: whether to say where it is as seen from the target. That takes time linear in the graph, too much for
-            each of very many failures; without it, the place is the number.
+        exactly: whether the place is the path from the target, which takes time linear in the graph: too much for each
+            of very many failures. If False, it is the number.
 
     >>> from cascade.graph.model import CallSymbol, SlotRef
     >>> inject = CallSymbol("cascade", "db", "inject", "inline", (), 0, ())
@@ -43,10 +43,10 @@ def describe(graph: GraphTemplate, number: int, exactly: bool = True) -> str:
 
 
 def describe_skip(skip: Skip) -> str:
-    """Return which node was skipped and which condition was false.
+    """Return the text about a skipped node and the condition that was false.
 
     Args:
-        skip: the value of the node, inside the engine.
+        skip: the internal value of the node.
 
     Returns:
         "task shop.pay at $ was skipped, as its condition was false: task shop.is_open at $.condition"; "a value" stands
@@ -54,5 +54,5 @@ def describe_skip(skip: Skip) -> str:
     """
     graph: GraphTemplate = skip.template.graph
     condition, node, *_ = graph.nodes[skip.number].operands
-    whose, what = (describe(graph, ref.index) if type(ref) is NodeRef else "a value" for ref in (node, condition))
-    return f"{whose} was skipped, as its condition was false: {what}"
+    skipped, reason = (describe(graph, ref.index) if type(ref) is NodeRef else "a value" for ref in (node, condition))
+    return f"{skipped} was skipped, as its condition was false: {reason}"

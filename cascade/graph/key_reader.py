@@ -1,8 +1,8 @@
-"""The structure key, read; and the digest that names a shape in every process.
+"""The structure key as items; and the digest of a shape, the same in every process.
 
 A key is a sequence of tokens, native unsigned 32 bit integers: `operand << 5 | op`. It lists the nodes of an expression
-in prefix order: a node, then its operands, left to right. Symbols in it are numbers that this process gave out; the
-builder and the digest replace them by what they stand for.
+in prefix order: a node, then its operands, left to right. Symbols in it are ids of this process; the builder and the
+digest replace an id by its symbol.
 """
 
 from __future__ import annotations
@@ -29,8 +29,33 @@ from cascade.graph.model import (
     StructSymbol,
 )
 
+__all__ = [
+    "CALL",
+    "DICT",
+    "FROZENSET",
+    "KEY",
+    "LIST",
+    "OPAQUE",
+    "REF",
+    "SET",
+    "SLOT",
+    "STRUCT",
+    "TUPLE_OF",
+    "CallShape",
+    "GraphSpelling",
+    "Item",
+    "KeyBuffer",
+    "Spelling",
+    "StructShape",
+    "SymbolLookup",
+    "Symbols",
+    "digest",
+    "items",
+    "literals",
+]
+
 SLOT, CALL, REF, LIST, TUPLE_OF, SET, FROZENSET, DICT, STRUCT, KEY = range(10)
-_REMEMBERED = 1 << 16  # symbols of one kind
+_REMEMBERED = 1 << 16  # the maximum number of cached symbols of one kind
 OPAQUE = 15  # the operand of a KEY token whose key is data: a slot
 
 KeyBuffer: TypeAlias = bytes | bytearray | memoryview
@@ -55,7 +80,7 @@ class CallShape(Protocol):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """What is given beside the arguments."""
+        """Roles of the operands beside the arguments."""
 
 
 class StructShape(Protocol):
@@ -117,7 +142,7 @@ def items(key: KeyBuffer) -> Iterator[Item]:
 def _tokens(key: KeyBuffer) -> memoryview[int]:
     view = memoryview(key).cast("B")
     if len(view) % 4:
-        raise TemplateError(f"a structure key is made of tokens of 4 bytes, got {len(view)} bytes")
+        raise TemplateError(f"structure key must be whole tokens of 4 bytes, got {len(view)} bytes")
     return view.cast("I")
 
 
@@ -136,7 +161,7 @@ def _literal(tokens: memoryview[int], at: int) -> tuple[int, bytes]:
             continue
         rest[-1] -= 1
         if at >= len(tokens) or tokens[at] & 31 != KEY or tokens[at] >> 5 > TUPLE:
-            raise TemplateError(f"Expected an item of a tuple that is a dict key - at token {at}")
+            raise TemplateError(f"item of a tuple that is a dict key must be a KEY token - at token {at}")
         kind = tokens[at] >> 5
         if kind != TUPLE:
             at, value = _scalar(tokens, at)
@@ -164,18 +189,18 @@ def _scalar(tokens: memoryview[int], at: int) -> tuple[int, bytes]:
     else:
         size, at = _count(tokens, at)
     words = tokens[at : at + (size + 3) // 4]
-    # Tokens are native; the value is little endian everywhere.
+    # Tokens are in native byte order; the value is always little endian.
     value = pack(f"<{len(words)}I", *words)
     if len(value) < size or any(value[size:]):
         raise TemplateError(f"dict key is cut off or damaged - at token {start}")
     value = value[:size]
-    # Digits with Python's prefix are as good as digits without.
+    # Digits with Python's prefix and digits without it are the same key.
     return at + len(words), value.replace(b"0x", b"", 1) if kind == INT else value
 
 
 def _count(tokens: memoryview[int], at: int) -> tuple[int, int]:
     if at >= len(tokens):
-        raise TemplateError(f"structure key ends where a count is expected - at token {at}")
+        raise TemplateError(f"structure key ends where a count must follow - at token {at}")
     return tokens[at], at + 1
 
 
@@ -183,7 +208,7 @@ class Symbols:
     """The symbols of one key, numbered in order of first use.
 
     Args:
-        lookup: gives the shape of a symbol's id, and raises LookupError for an id that it never gave out.
+        lookup: returns the shape of a symbol's id; raises LookupError for an unknown id.
     """
 
     __slots__ = ("_known", "_lookup", "calls", "structs")
@@ -201,7 +226,7 @@ class Symbols:
             return known
         shape = self._shape(number, at)
         if not hasattr(shape, "task"):
-            raise TemplateError(f"Expected the symbol of a call, got that of a struct - at token {at}")
+            raise TemplateError(f"symbol must be that of a call, got that of a struct - at token {at}")
         shape = cast("CallShape", shape)
         module, qualname, kind, mode, injected = shape.task
         names = tuple(shape.names)
@@ -226,11 +251,11 @@ class Symbols:
             return -known[0] - 1, known[1]
         shape = self._shape(number, at)
         if not hasattr(shape, "fields"):
-            raise TemplateError(f"Expected the symbol of a struct, got that of a call - at token {at}")
+            raise TemplateError(f"symbol must be that of a struct, got that of a call - at token {at}")
         shape = cast("StructShape", shape)
         symbol = StructSymbol(shape.module, shape.qualname, tuple(shape.fields))
         index = self.structs.setdefault(symbol, len(self.structs))
-        # Calls and structs share the ids; the sign tells them apart.
+        # Calls and structs share the ids; structs have the negative indexes here.
         self._known[number] = -index - 1, len(symbol.fields)
         return index, len(symbol.fields)
 
@@ -242,18 +267,18 @@ class Symbols:
 
 
 def digest(key: KeyBuffer, symbol: SymbolLookup) -> str:
-    """Return the name of a shape: 64 hexadecimal digits, the same in every process and on every Python and machine.
+    """Return the digest of a shape: 64 hexadecimal digits, the same in every process, on every Python and machine.
 
-    Hashed is an expansion of the key from which the shape could be read back: every item with its numbers in a fixed
-    width, every symbol as its number in order of first use, spelled out at its first use, and before every text its
-    length. So no two shapes have the same expansion, whatever characters their names contain.
+    It is the hash of an expansion of the key that determines the shape: every item with numbers of a fixed width, every
+    symbol as its number in order of first use, written out at its first use, and the length before every text. So no
+    two shapes have the same expansion, whatever characters their names contain.
 
     Args:
         key: native unsigned 32 bit tokens.
-        symbol: gives the shape of a symbol's id.
+        symbol: returns the shape of a symbol's id.
 
     Raises:
-        TemplateError: the key cannot be read.
+        TemplateError: the key is not valid.
 
     >>> from array import array
     >>> from types import SimpleNamespace
@@ -266,10 +291,10 @@ def digest(key: KeyBuffer, symbol: SymbolLookup) -> str:
 
 
 class Spelling:
-    """How the symbols of a process's keys are spelled; remembered, so that each symbol is spelled once.
+    """The expansions of the symbols of a process, cached.
 
     Args:
-        lookup: gives the shape of a symbol's id, and raises LookupError for an id that it never gave out.
+        lookup: returns the shape of a symbol's id; raises LookupError for an unknown id.
     """
 
     __slots__ = ("_calls", "_lookup", "_structs")
@@ -280,7 +305,7 @@ class Spelling:
         self._structs: dict[int, tuple[StructSymbol, int, bytes]] = {}
 
     def call(self, number: int, at: int) -> tuple[CallSymbol, int, bytes]:
-        """Return the symbol of the CALL token `number << 5 | CALL` at `at`, its number of operands, its spelling."""
+        """Return the symbol of the CALL token `number << 5 | CALL` at `at`, its number of operands, its expansion."""
         known = self._calls.get(number)
         if known is None:
             symbols = Symbols(self._lookup)
@@ -292,7 +317,7 @@ class Spelling:
         return known
 
     def struct(self, number: int, at: int) -> tuple[StructSymbol, int, bytes]:
-        """Return the symbol of the STRUCT token at `at`, its number of fields, its spelling."""
+        """Return the symbol of the STRUCT token at `at`, its number of fields, its expansion."""
         known = self._structs.get(number)
         if known is None:
             symbols = Symbols(self._lookup)
@@ -307,7 +332,7 @@ class Spelling:
         """Return the digest of a key, 32 bytes.
 
         Raises:
-            TemplateError: the key cannot be read.
+            TemplateError: the key is not valid.
         """
         tokens = key if type(key) is bytes and not len(key) % 4 else bytes(_tokens(key))
         hasher = blake2b(digest_size=32, person=b"cascade shape 1")
@@ -320,7 +345,7 @@ def _no_symbol(number: int) -> CallShape | StructShape:
 
 
 class GraphSpelling(Spelling):
-    """The same for the digest of a key that `unbuild.key_of` has made, its symbols counted through as in the graph."""
+    """The expansions for a key of `key_writer.key_of`, whose symbols are numbered as in its graph."""
 
     __slots__ = ()
 
@@ -333,10 +358,10 @@ class GraphSpelling(Spelling):
 
 
 def literals(key: KeyBuffer) -> Callable[[int], tuple[int, Key]]:
-    """Return what reads the literal that begins at a token of `key`: the number of the token after it, and the `Key`.
+    """Return a function that reads the literal at a token of `key`, as (next token, `Key`).
 
     Raises:
-        TemplateError: when called, a literal that is cut off or damaged.
+        TemplateError: by that function, for a literal that is cut off or damaged.
     """
     tokens = _tokens(key)
     known: dict[tuple[int, bytes], Key] = {}
@@ -359,7 +384,7 @@ def literals(key: KeyBuffer) -> Callable[[int], tuple[int, Key]]:
 
 def _spell_call(call: CallSymbol) -> bytes:
     task = _texts((call.module, call.qualname, call.kind, call.mode))
-    # Without roles as it was before there were any: a shape keeps its digest.
+    # Without roles, the expansion is that of the versions before roles: the digest stays the same.
     roles = b"\xff" + _texts(call.roles) if call.roles else b""
     return task + _texts(call.injected) + pack("<I", call.positional) + _texts(call.names) + roles
 

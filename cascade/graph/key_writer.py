@@ -1,4 +1,4 @@
-"""The inverse of the builder: a graph becomes the structure key that it was built from."""
+"""The inverse of the builder: makes the structure key of a graph."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ __all__ = ["key_of"]
 _OPS = {"list": LIST, "tuple": TUPLE_OF, "set": SET, "frozenset": FROZENSET}
 _LARGEST = (1 << 27) - 1  # an operand has 27 bits
 
-# What is still to be written: a reference, a dict key, or a token as it is.
+# An item that is still to be written: a reference, a dict key, or a token.
 _Rest = Ref | Key | int
 
 
 def key_of(graph: GraphTemplate, numbers: Sequence[int] | None = None) -> bytes:
-    """Return the structure key of a graph, in native tokens; `builder.build` makes the graph of it again.
+    """Return the structure key of a graph, in native tokens; the inverse of `builder.build`.
 
-    Time is linear in the nodes and operands, however deep the expression was.
+    Takes time linear in the nodes and operands, however deep the expression was.
 
     Args:
-        graph: one that `check_graph` has passed.
-        numbers: the ids of the symbols, first those of `graph.calls`, then those of `graph.structs`; None: the symbols
-            are counted through from 0, in that order, so that the key means the same in every process.
+        graph: a graph that was checked (`check_graph`).
+        numbers: the ids of the symbols, first those of `graph.calls`, then those of `graph.structs`; None: their
+            numbers in this order, from 0, so that the key is the same in every process.
 
     Raises:
-        TemplateError: there is no key of such a graph, as a number in it is too large.
+        TemplateError: a number in the graph is too large for a key.
 
     >>> from cascade.graph.model import CallSymbol
     >>> noop = CallSymbol("jobs", "noop", "sync", "default", (), 1, ())
@@ -83,7 +83,7 @@ def _token(operand: int, op: int) -> int:
 
 
 def _open(tokens: array[int], rest: list[_Rest], graph: GraphTemplate, index: int, numbers: Sequence[int]) -> None:
-    """Write the first token of a node, and put what follows it on top of `rest`."""
+    """Write the first token of a node, and push its operands to `rest`."""
     node = graph.nodes[index]
     if type(node) is Call:
         tokens.append(_token(numbers[node.symbol], CALL))
@@ -102,7 +102,7 @@ def _open(tokens: array[int], rest: list[_Rest], graph: GraphTemplate, index: in
 
 
 def _write_literal(tokens: array[int], key: Key) -> None:
-    """Write a dict key as extraction writes it."""
+    """Write a dict key as extraction does."""
     values: list[KeyValue] = [key.load()]
     while values:
         value = values.pop()
@@ -118,7 +118,7 @@ def _write_literal(tokens: array[int], key: Key) -> None:
             continue
         data = scalar.value
         if kind == INT:
-            # With Python's prefix, as `bin`, `oct` and `hex` have it: that is what the core writes.
+            # With Python's prefix "0x", as the core writes it.
             data = data.replace(b"-", b"-0x", 1) if data.startswith(b"-") else b"0x" + data
         if scalar.kind != "float":
             tokens.append(_token(len(data), 0) >> 5)

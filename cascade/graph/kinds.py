@@ -1,7 +1,7 @@
-"""The kinds of calls: what each may have as operands, what it is called, and how it is drawn. The one table of them.
+"""The table of the kinds of calls: the operands of each, its name in texts, and its shape in pictures.
 
-What the compiled core does with a kind is read from the core itself: `cascade._core.expr.task_spec`. The comment on its
-enum lists all places where a new kind needs an entry.
+The traits that the compiled core gives a kind are read from the core: `cascade._core.expr.task_spec`. The comment on
+its enum lists all places where a new kind needs an entry.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ BoxShape: TypeAlias = Literal["task", "map", "container", "router", "condition",
 EdgeStyle: TypeAlias = Literal["data", "route", "condition", "after", "tail"]
 
 CALL_POLICIES = frozenset({"retry", "timeout", "cache", "constraints"})
-"""The roles of the policies that every call of a task may have."""
+"""The roles of the policies of calls of tasks."""
 
 POLICIES = CALL_POLICIES | {"concurrency"}
-"""The roles of all policies: a map may have all of them."""
+"""The roles of all policies, which a map may have."""
 
 
 class Part(NamedTuple):
     """A positional operand that has a name.
 
     Attributes:
-        name: in tables and pictures.
-        step: what it adds to the path of a node; "": the operand has the path of its consumer.
-        style: of the arrow from the operand.
-        folds: whether a dict at this place is shown as a part of its consumer. An operand there that is a node must be
-            a dict.
+        name: its name in tables and pictures.
+        step: its step in the path of a node; "": the operand has the path of its consumer.
+        style: the style of the arrow from the operand.
+        folds: whether a dict at this position is shown as a part of its consumer. A node at this position must be a
+            dict.
     """
 
     name: str
@@ -43,18 +43,18 @@ class NodeKind(NamedTuple):
     """One kind of calls.
 
     Attributes:
-        core: what the compiled core does with nodes of this kind, and the name of the kind.
+        core: the traits of the kind in the compiled core, with its name.
         arguments: the least and the largest number of positional arguments; None: any number, and any keywords.
         keywords: where `arguments` is given: whether the call has keyword arguments. If so, it has at least one.
         policies: the roles of policies that such a call may have.
         constants: whether it may have roles "const NAME".
         bare: whether it has no roles at all, not even "after".
         parts: the positional operands that have names, from the first.
-        word: what the node is called; "": it is called by its task.
-        phrase: what it is called in a sentence, where the word will not do.
+        word: the noun for the node; "": the name of its task.
+        phrase: the noun in a sentence, if it differs from the word.
         named: whether the name of its task follows the word.
-        prefix: what stands before the name of its task, where there is no word.
-        shape: of its box in a picture.
+        prefix: the text before the name of its task, if there is no word.
+        shape: the shape of its box in a picture.
     """
 
     core: KindTraits
@@ -115,11 +115,11 @@ KINDS = {row.core.name: row for row in _ROWS}
 
 
 def named_part(kind: str, position: int) -> Part | None:
-    """Return what a positional operand of a call is called, or None if nothing but its position is to be said.
+    """Return the name and traits of a positional operand of a call, or None if it has a position only.
 
     Args:
-        kind: of the call.
-        position: of the operand, from 0.
+        kind: the kind of the call.
+        position: the position of the operand, >= 0.
 
     >>> named_part("router", 0).name, named_part("sync", 0)
     ('selector', None)

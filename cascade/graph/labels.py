@@ -1,9 +1,11 @@
-"""Names and dict keys, made fit to be printed: on one line, of bounded length, and never ambiguous."""
+"""Names, dict keys and nodes as printable text: on one line, of bounded length, and unambiguous."""
 
 from __future__ import annotations
 
 from cascade.graph.kinds import KINDS, named_part
 from cascade.graph.model import Call, GraphTemplate, Key, KeyValue, Mapping, Node, NodeRef, Record, Ref, SlotRef
+
+__all__ = ["beside", "heading", "kind", "literal", "name", "printable", "reference", "role", "shorten", "title"]
 
 WIDTH = 60
 
@@ -13,12 +15,12 @@ def printable(name: str, width: int = WIDTH) -> str:
 
     Args:
         name: any text, lone surrogates included.
-        width: longest result, in characters; what is longer loses its middle.
+        width: the maximum length of the result, in characters; of a longer text the middle is left out.
 
     >>> printable("a\nb\\"), printable("x" * 100, 9)
     ('a\\nb\\\\', 'xxxx…xxxx')
     """
-    # A name of a megabyte is not escaped as a whole, to be cut afterwards.
+    # Cut first: escaping a megabyte is slow.
     if len(name) > 4 * width:
         name = name[: 2 * width] + name[-2 * width :]
     text = "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in name)
@@ -38,7 +40,7 @@ def literal(key: Key | SlotRef, width: int = WIDTH) -> str:
 
     Args:
         key: a key of a `Mapping`.
-        width: longest result, in characters.
+        width: the maximum length of the result, in characters.
 
     >>> literal(Key.dump((1, "a"))), literal(SlotRef(4))
     ("(1, 'a')", 'slot 4')
@@ -59,7 +61,7 @@ def _value(value: KeyValue, depth: int) -> str:
         if len(value) > 8:
             shown.append("…")
         return f"({', '.join(shown)}{',' if len(value) == 1 else ''})"
-    # Decimal digits take quadratic time, and Python refuses to write very many of them.
+    # Not decimal: that takes quadratic time, and Python raises for very many digits.
     if type(value) is int and value.bit_length() > 128:
         return hex(value)
     if type(value) in (str, bytes):
@@ -73,7 +75,7 @@ def reference(ref: Ref) -> str:
 
 
 def title(graph: GraphTemplate, node: Node) -> str:
-    """Return what a node makes: "module.task", "module.Struct", "list", "dict"."""
+    """Return the name of a node's task, struct or container: "module.task", "module.Struct", "list"."""
     if type(node) is Call:
         call = graph.calls[node.symbol]
         return f"{printable(call.module)}.{printable(call.qualname)}"
@@ -84,7 +86,7 @@ def title(graph: GraphTemplate, node: Node) -> str:
 
 
 def kind(graph: GraphTemplate, node: Node) -> str:
-    """Return what kind of node it is: "async", "sync thread", "map", "router", "condition", "container", "struct"."""
+    """Return the kind of a node: "async", "sync thread", "map", "router", "condition", "container", "struct"."""
     if type(node) is not Call:
         return "struct" if type(node) is Record else "container"
     call = graph.calls[node.symbol]
@@ -103,7 +105,7 @@ def name(graph: GraphTemplate, node: Node) -> str:
 
 
 def heading(graph: GraphTemplate, node: Node) -> str:
-    """Return both in a few words: "module.task", "map of module.task", "router", "param 'n'", "dict"."""
+    """Return kind and name of a node, as "module.task", "map of module.task", "router", "param 'n'" or "dict"."""
     if type(node) is Call:
         call = graph.calls[node.symbol]
         own = KINDS[call.kind]
@@ -114,7 +116,7 @@ def heading(graph: GraphTemplate, node: Node) -> str:
 
 
 def beside(graph: GraphTemplate, node: Node, position: int) -> str:
-    """Return what an operand is that is no argument of its call: "after", "retry", "const NAME"; "" for all others."""
+    """Return the role of an operand beside the arguments: "after", "retry", "const NAME"; "" for all others."""
     if type(node) is not Call:
         return ""
     symbol = graph.calls[node.symbol]
@@ -123,7 +125,7 @@ def beside(graph: GraphTemplate, node: Node, position: int) -> str:
 
 
 def role(graph: GraphTemplate, node: Node, position: int) -> str:
-    """Return what an operand is to its node: an argument's name, a key, a field; "" if its position says all.
+    """Return the name of an operand in its node: of an argument, a key, a field; "" if it has a position only.
 
     Args:
         graph: the graph.

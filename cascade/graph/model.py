@@ -1,12 +1,11 @@
-"""Templates: the shape of an expression as frozen structs, ready for MessagePack.
+"""The structs of templates: the shape of an expression, in a form that MessagePack encodes.
 
-A graph lists its nodes in *post-order*: every node after the nodes that it takes its operands from, in the order of
-traversal. That is the order in which a plain loop would evaluate them; the last node is the target. Nodes refer to one
-another by number only, so a chain of a million nodes is a flat tuple: nothing here is ever as deep as the expression
-was.
+A graph lists its nodes in *post-order*: every node after its operands, in the order of traversal. That is the order in
+which a plain loop would evaluate them; the last node is the target. Nodes refer to one another by number only, so a
+chain of a million nodes is a flat tuple: nothing here is as deep as the expression.
 
-The structs are left out of garbage collection (`gc=False`): they are made of one another from the bottom up and frozen,
-so they cannot form a cycle, and a template of a million nodes costs the collector nothing.
+The structs are not tracked by the garbage collector (`gc=False`): they are frozen and built from the bottom up, so they
+cannot form a cycle, and a template of a million nodes costs the collector nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +17,40 @@ from msgspec import Struct
 
 from cascade.exceptions import TemplateError
 
-# The name of Cascade's own solver, beside the plans that it made. Here, so that reading a plan does not import it.
+__all__ = [
+    "BYTES",
+    "FALSE",
+    "FLOAT",
+    "INT",
+    "KEY_KINDS",
+    "MAX_KEY_DEPTH",
+    "NATIVE_SOLVER",
+    "NONE",
+    "STR",
+    "STRUCTS",
+    "TRUE",
+    "TUPLE",
+    "Call",
+    "CallKind",
+    "CallMode",
+    "CallSymbol",
+    "Collection",
+    "CollectionKind",
+    "GraphTemplate",
+    "Key",
+    "KeyKind",
+    "KeyValue",
+    "Mapping",
+    "Node",
+    "NodeRef",
+    "PlanTemplate",
+    "Record",
+    "Ref",
+    "SlotRef",
+    "StructSymbol",
+]
+
+# The name of the native solver, stored with its plans. Here, so that reading a plan does not import the solver.
 NATIVE_SOLVER = "cascade.protocols.NativeSolver"
 
 CallKind = Literal[
@@ -32,7 +64,7 @@ KeyKind = Literal["none", "false", "true", "int", "float", "str", "bytes", "tupl
 KEY_KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 NONE, FALSE, TRUE, INT, FLOAT, STR, BYTES, TUPLE = range(8)
 
-# Python itself hashes and compares tuples by C recursion: a dict key that is deeper can crash the process.
+# Python hashes and compares tuples by recursion in C: a deeper dict key could crash the process.
 MAX_KEY_DEPTH = 500
 
 KeyValue: TypeAlias = "bool | int | float | str | bytes | tuple[KeyValue, ...] | None"
@@ -56,9 +88,9 @@ Ref: TypeAlias = SlotRef | NodeRef
 class Key(Struct, frozen=True, gc=False, array_like=True, tag="k"):
     """A dict key that is part of the structure: its type and its value, exactly.
 
-    `value` holds the one encoding of the value, in bytes, so that two keys are equal if and only if their values are
-    equal *and* of equal type, all the way down; so that any value survives MessagePack (integers of any size, lone
-    surrogates, -0.0); and so that comparing, hashing or freeing a key never recurses.
+    `value` is the only encoding of the value, in bytes. So two keys are equal if and only if their values are equal
+    *and* of equal type, at every level; MessagePack preserves any value (integers of any size, lone surrogates, -0.0);
+    and comparing, hashing or freeing a key never recurses.
 
         none, false, true   nothing
         int                 hexadecimal digits in lower case, "-" first if negative
@@ -81,8 +113,8 @@ class Key(Struct, frozen=True, gc=False, array_like=True, tag="k"):
             value: None, bool, int, float, str, bytes, or a tuple of such; exact types, not subclasses.
 
         Raises:
-            TypeError: for a value of any other type, which has to be an opaque key: a slot.
-            ValueError: for NaN, which equals no key, and for tuples nested more than `MAX_KEY_DEPTH` deep.
+            TypeError: the value has another type; such a key must be data, in a slot.
+            ValueError: the value is NaN, which equals no key, or a tuple nested more than `MAX_KEY_DEPTH` deep.
 
         >>> Key.dump(True) == Key.dump(1), Key.dump(-255)
         (False, Key(kind='int', value=b'-ff'))
@@ -122,7 +154,7 @@ class Key(Struct, frozen=True, gc=False, array_like=True, tag="k"):
                 value = _load_tuple(self.value)
             else:
                 value = _load_scalar(KEY_KINDS.index(self.kind), self.value)
-            # One value has one encoding: two templates that differ in nothing but an encoding cannot both exist.
+            # One value has one encoding: no two templates differ in the encoding of a key only.
             if Key.dump(value) == self:
                 return value
         except (ValueError, OverflowError):
@@ -146,7 +178,7 @@ def _dump_scalar(value: KeyValue) -> tuple[int, bytes]:
         return FLOAT, pack("<d", value)
     if kind is bytes:
         return BYTES, value  # type: ignore[return-value]
-    raise TypeError(f"Expected a dict key that is part of a structure, got `{kind.__name__}`")
+    raise TypeError(f"dict key must be None, bool, int, float, str, bytes or a tuple of such, got `{kind.__name__}`")
 
 
 def _load_scalar(kind: int, data: bytes) -> KeyValue:
@@ -165,7 +197,7 @@ def _load_scalar(kind: int, data: bytes) -> KeyValue:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """Return the number written at `at` and the place after it; no number can exceed the bytes that are left."""
+    """Return the number at `at` and the offset after it; no number exceeds the bytes that remain."""
     end = at + 4
     number = int.from_bytes(data[at:end], "little")
     if end > len(data) or number > len(data) - end:
@@ -175,7 +207,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 def _load_tuple(data: bytes) -> tuple[KeyValue, ...]:
     count, at = _number(data, 0)
-    # The tuples that are open, outermost first, each with its items so far and the number of items it is to have.
+    # The open tuples, outermost first, each with its items so far and its number of items.
     opened: list[tuple[list[KeyValue], int]] = [([], count)]
     while True:
         items, count = opened[-1]
@@ -201,17 +233,17 @@ def _load_tuple(data: bytes) -> tuple[KeyValue, ...]:
 
 
 class CallSymbol(Struct, frozen=True, gc=False, array_like=True, tag="call"):
-    """What is structure in a call: the task's identity and how it is called.
+    """The structure of a call: the identity of its task, and the form of its arguments.
 
     Attributes:
-        module: module of the task.
-        qualname: qualified name of the task in it.
-        kind: how its value is obtained.
-        mode: where a sync task runs, as written at the task.
-        injected: names of the resources in its signature.
-        positional: number of positional arguments.
-        names: names of the keyword arguments, sorted.
-        roles: what is given beside the arguments: "after" (a predecessor), "retry", "timeout", "cache", "constraints"
+        module: the module of the task.
+        qualname: the qualified name of the task in it.
+        kind: the kind of the call, a name in `cascade.graph.kinds.KINDS`.
+        mode: where a sync task runs, as declared by the task.
+        injected: the names of the resources in its signature.
+        positional: the number of positional arguments.
+        names: the names of the keyword arguments, sorted.
+        roles: of the operands beside the arguments: "after" (a predecessor), "retry", "timeout", "cache", "constraints"
             (policies), "concurrency" and "const NAME" (of a map).
     """
 
@@ -226,12 +258,12 @@ class CallSymbol(Struct, frozen=True, gc=False, array_like=True, tag="call"):
 
     @property
     def arity(self) -> int:
-        """How many operands such a call has."""
+        """The number of operands of such a call."""
         return self.positional + len(self.names) + len(self.roles)
 
 
 class StructSymbol(Struct, frozen=True, gc=False, array_like=True, tag="struct"):
-    """What is structure in a frozen struct: the type's module and qualified name, and its fields as declared."""
+    """The structure of a frozen struct: module and qualified name of its type, and the fields in declared order."""
 
     module: str
     qualname: str
@@ -254,7 +286,7 @@ class Call(Struct, frozen=True, gc=False, array_like=True, tag="c", tag_field="n
 
     @property
     def operands(self) -> tuple[Ref, ...]:
-        """What the node is made from, in traversal order."""
+        """The operands of the node, in traversal order."""
         return self.args
 
 
@@ -266,7 +298,7 @@ class Collection(Struct, frozen=True, gc=False, array_like=True, tag="l", tag_fi
 
     @property
     def operands(self) -> tuple[Ref, ...]:
-        """What the node is made from, in traversal order."""
+        """The operands of the node, in traversal order."""
         return self.items
 
 
@@ -278,7 +310,7 @@ class Mapping(Struct, frozen=True, gc=False, array_like=True, tag="m", tag_field
 
     @property
     def operands(self) -> tuple[Ref, ...]:
-        """What the node is made from, in traversal order; without the keys."""
+        """The operands of the node, in traversal order: the values, without the keys."""
         return self.values
 
 
@@ -297,13 +329,13 @@ class Record(Struct, frozen=True, gc=False, array_like=True, tag="r", tag_field=
 
     @property
     def operands(self) -> tuple[Ref, ...]:
-        """What the node is made from, in traversal order."""
+        """The operands of the node, in traversal order."""
         return self.fields
 
 
 Node: TypeAlias = Call | Collection | Mapping | Record
 
-# The structs of nodes and references, in the order in which the compiled core takes them: it imports none of them.
+# The structs of nodes and references, in the order in which the compiled core takes them: it does not import them.
 STRUCTS: tuple[type[Struct], ...] = (Call, Collection, Mapping, Record, SlotRef, NodeRef)
 
 
@@ -314,7 +346,7 @@ class GraphTemplate(Struct, frozen=True, gc=False, array_like=True):
         calls: the distinct call symbols, in order of first use.
         structs: the distinct struct symbols, in order of first use.
         nodes: the nodes in post-order; the last one is the target.
-        slots: number of slots.
+        slots: the number of slots.
 
     >>> import msgspec
     >>> noop = CallSymbol("jobs", "noop", "sync", "default", (), 1, ())
@@ -330,12 +362,12 @@ class GraphTemplate(Struct, frozen=True, gc=False, array_like=True):
 
 
 class PlanTemplate(Struct, frozen=True, gc=False, array_like=True):
-    """What a solver has decided about a graph.
+    """The plan of a graph, made by a solver.
 
     Attributes:
         order: every node once, each after its operands: the order in which nodes that are ready together start.
-        priority: for each node, in the order of the graph, how urgent it is: with the native solver the number of
-            nodes on the longest path from the node to the target, both included (so the target has 1).
+        priority: the priority of each node, in the order of the graph, larger first. With the native solver it is the
+            number of nodes on the longest path from the node to the target, both included: that of the target is 1.
     """
 
     order: tuple[int, ...]

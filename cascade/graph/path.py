@@ -1,4 +1,4 @@
-"""Where a node is, as seen from the target."""
+"""Paths: the place of a node in its graph, from the target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from cascade.graph.kinds import KINDS, named_part
 from cascade.graph.labels import literal, printable
 from cascade.graph.model import Call, Collection, GraphTemplate, Mapping, NodeRef, Record
 
-# A longer path loses its middle: this many steps stay at each end.
+__all__ = ["consumer", "locate"]
+
+# Of a longer path the middle is left out: this many steps remain at each end.
 STEPS = 8
 
 
@@ -51,14 +53,14 @@ def locate(graph: GraphTemplate, node: int) -> str:
 
 
 def consumer(graph: GraphTemplate, node: int) -> str | None:
-    """Return the qualified name of the task that waits for a node: for its value, or to be called after it.
+    """Return the qualified name of the task that waits for a node: for its value, or for its end (`after`).
 
     Args:
         graph: a graph that was built or checked.
         node: index into `graph.nodes`.
 
     Returns:
-        The name, or None if there is no such task: the value of the graph is the node's, or a container of it.
+        The name; None if no task waits for it: the node is the target, or a container of the target holds its value.
 
     Raises:
         IndexError: the graph has no such node.
@@ -72,14 +74,14 @@ def consumer(graph: GraphTemplate, node: int) -> str | None:
 
 
 def _way(graph: GraphTemplate, node: int) -> Iterator[tuple[int, int]]:
-    """The nodes on the way from the target to a node, each with the position of the operand by which it goes on."""
+    """Yield the nodes on the path from the target to a node, each with the position of the next in its operands."""
     nodes = graph.nodes
     if not 0 <= node < len(nodes):
         raise IndexError(f"no such node: {node} of {len(nodes)}")
     at = len(nodes) - 1
     while at != node:
-        # Post-order: all that was first met below an operand has numbers up to the operand's own, and above those of
-        # the operands before it. So the first operand that does not come before the node is the way to it.
+        # Post-order: the nodes first reached through an operand have numbers up to its own, and above those of the
+        # operands before it. So the path continues with the first operand whose number is not below the node's.
         step, below = next(
             (
                 (position, ref.index)

@@ -1,4 +1,4 @@
-"""Solvers turn a graph into a plan; nothing is linked before `check` has passed it."""
+"""Solvers make plans of graphs; `check` verifies both before they are linked."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ __all__ = ["NativeSolver", "Solver", "check"]
 @public
 @runtime_checkable
 class Solver(Protocol):
-    """What an engine asks for a plan, once for every shape.
+    """Makes the plan of a graph; an engine calls it once for every shape.
 
     >>> isinstance(NativeSolver(), Solver)
     True
     """
 
     def resolve(self, graph: GraphTemplate) -> PlanTemplate:
-        """Return a plan of `graph`; the same graph must always give the same plan.
+        """Return a plan of `graph`; equal graphs must have equal plans.
 
         Args:
-            graph: with at least one node, and every node after its operands.
+            graph: a graph with at least one node, every node after its operands.
 
         Returns:
-            An order in which every node comes once and after its operands, and for each node a priority from 1 to
-            2**31 - 1.
+            A plan whose order has every node once and after its operands, and whose priorities are >= 1 and < 2**31.
         """
 
 
 @public_in("cascade.protocols")
 class NativeSolver:
-    """The solver that an engine uses of itself: traversal order, and the longest path to the target as priority."""
+    """The default solver: traversal order, and the longest path to the target as priority."""
 
     __slots__ = ()
 
@@ -43,7 +42,7 @@ class NativeSolver:
         """Return the plan of `graph`, in time linear in its nodes and edges.
 
         Args:
-            graph: with at least one node, and every node after its operands.
+            graph: a graph with at least one node, every node after its operands.
 
         >>> from cascade.graph.model import Call, CallSymbol, SlotRef
         >>> noop = CallSymbol("jobs", "noop", "sync", "default", (), 1, ())
@@ -64,17 +63,17 @@ class NativeSolver:
 
 
 def check(graph: GraphTemplate, plan: PlanTemplate) -> None:
-    """Return if `graph` and `plan` may be linked: every index, count and order in them is right.
+    """Check that `graph` and `plan` may be linked: every index, count and order in them is valid.
 
-    A graph passes if and only if it is one that the builder could have built, so that equal shapes have equal graphs
-    wherever they come from. Time is linear, whatever they contain.
+    A graph is valid if and only if the builder could have built it, so equal shapes have equal graphs from any source.
+    Takes time linear in the two, whatever they contain.
 
     Args:
         graph: from the builder or from a file.
         plan: from any solver or from a file.
 
     Raises:
-        TemplateError: anything is out of range, of the wrong type, missing, surplus, circular or out of order; the
+        TemplateError: a part is out of range, of the wrong type, missing, surplus, circular or out of order; the
             message names the place.
 
     >>> from cascade.graph.model import Call, CallSymbol, SlotRef
@@ -86,8 +85,8 @@ def check(graph: GraphTemplate, plan: PlanTemplate) -> None:
     cascade.TemplateError: node 0 does not come before its consumer - at `graph.nodes[0].args[0]`
     """
     if type(graph) is not GraphTemplate:
-        raise TemplateError(f"Expected `GraphTemplate`, got `{type(graph).__name__}` - at `graph`")
+        raise TemplateError(f"graph must be a `GraphTemplate`, got `{type(graph).__name__}`")
     if type(plan) is not PlanTemplate:
-        raise TemplateError(f"Expected `PlanTemplate`, got `{type(plan).__name__}` - at `plan`")
+        raise TemplateError(f"plan must be a `PlanTemplate`, got `{type(plan).__name__}`")
     check_graph(graph)
     check_plan(graph, plan)

@@ -1,7 +1,7 @@
-"""The check that stands between a template from anywhere and the compiled linker, which trusts every number.
+"""Verifies templates of any source before they are linked: the compiled linker trusts every number.
 
-Everything is looked at for its type too: a struct from a file has been typed by its decoder, one from a third party's
-solver has not.
+Types are verified, too: the decoder checks those of a struct from a file, but nothing checks those of a third party's
+solver.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from cascade.graph.model import (
     StructSymbol,
 )
 
+__all__ = ["check_graph", "check_plan"]
+
 LIMIT = 2**31 - 1  # the linker counts in signed 32 bit integers
 
 _MODES = frozenset(get_args(CallMode))
@@ -35,10 +37,10 @@ _COLLECTIONS = frozenset(get_args(CollectionKind))
 
 
 def check_graph(graph: GraphTemplate) -> None:
-    """Return if `graph` is one that the builder could have built.
+    """Check that the builder could have built `graph`.
 
     Raises:
-        TemplateError: naming the place.
+        TemplateError: it could not; the message names the place.
     """
     for name in ("calls", "structs", "nodes"):
         _expect(type(getattr(graph, name)) is tuple, "not a tuple", f"graph.{name}")
@@ -56,10 +58,10 @@ def check_graph(graph: GraphTemplate) -> None:
 
 
 def check_plan(graph: GraphTemplate, plan: PlanTemplate) -> None:
-    """Return if `plan` is a plan of `graph`, which has been checked.
+    """Check that `plan` is a plan of `graph`, which was checked before.
 
     Raises:
-        TemplateError: naming the place.
+        TemplateError: it is not; the message names the place.
     """
     count = len(graph.nodes)
     for name in ("order", "priority"):
@@ -78,7 +80,7 @@ def check_plan(graph: GraphTemplate, plan: PlanTemplate) -> None:
                 raise TemplateError(f"node {index} starts before its operand, node {ref.index} - at `plan.order[{at}]`")
     for at, priority in enumerate(plan.priority):
         if type(priority) is not int or not 1 <= priority <= LIMIT:
-            what = f"Expected an `int` from 1 to {LIMIT}, got {_shown(priority)}"
+            what = f"priority must be an `int` >= 1 and <= {LIMIT}, got {_shown(priority)}"
             raise TemplateError(f"{what} - at `plan.priority[{at}]`")
 
 
@@ -88,7 +90,7 @@ def _expect(condition: bool, message: str, place: str) -> None:
 
 
 def _shown(value: object) -> str:
-    # The value is a stranger's: its repr may be anything, or raise.
+    # Not by `repr`: the value may be of any class, whose `__repr__` may raise.
     if type(value) is not int:
         return f"`{type(value).__name__}`"
     return str(value) if value.bit_length() <= 64 else f"an `int` of {value.bit_length()} bits"
@@ -96,7 +98,7 @@ def _shown(value: object) -> str:
 
 def _number(value: object, most: int, place: str) -> None:
     if type(value) is not int or not 0 <= value <= most:
-        raise TemplateError(f"Expected an `int` from 0 to {most}, got {_shown(value)} - at `{place}`")
+        raise TemplateError(f"number must be an `int` >= 0 and <= {most}, got {_shown(value)} - at `{place}`")
 
 
 def _texts(texts: object, place: str) -> None:
@@ -114,14 +116,14 @@ def _check_call_symbol(call: CallSymbol, place: str) -> None:
     _texts(call.injected, f"{place}.injected")
     _number(call.positional, LIMIT, f"{place}.positional")
     _texts(call.names, f"{place}.names")
-    # A set of them would take more memory than all the rest.
+    # Not by a set: it would take more memory than the template.
     _expect(all(map(lt, call.names, call.names[1:])), "names not sorted, or one there twice", f"{place}.names")
     _texts(call.roles, f"{place}.roles")
     _check_roles(call, place)
 
 
 def _check_roles(call: CallSymbol, place: str) -> None:
-    """Look at what a call of its kind may have: how many arguments, and what beside them."""
+    """Check a call by its kind: the number of arguments, and the roles beside them."""
     roles = [role for role in call.roles if role != "after"]
     _expect(len(set(roles)) == len(roles), "one role is there twice", f"{place}.roles")
     kind = KINDS[call.kind]
@@ -144,7 +146,7 @@ def _check_struct_symbol(struct: StructSymbol, place: str) -> None:
 
 
 def _check_node(graph: GraphTemplate, index: int) -> None:
-    """Look at a node by itself: its symbol, the number of its operands, and that each comes before it."""
+    """Check a node by itself: its symbol, the number of its operands, and that each comes before it."""
     node = graph.nodes[index]
     count = -1  # any
     if type(node) is Call:
@@ -191,7 +193,7 @@ def _symbol(symbol: object, count: int, index: int) -> None:
 
 def _slot(ref: object, count: int, place: str) -> None:
     if type(ref) is not SlotRef:
-        raise TemplateError(f"Expected `SlotRef`, got `{type(ref).__name__}` - at `{place}`")
+        raise TemplateError(f"reference must be a `SlotRef`, got `{type(ref).__name__}` - at `{place}`")
     if type(ref.index) is not int or not 0 <= ref.index < count:
         raise TemplateError(f"no such slot: {_shown(ref.index)} of {count} - at `{place}`")
 
@@ -213,15 +215,15 @@ def _check_keys(node: Mapping, slots: int, place: str) -> int:
 
 
 def _check_traversal(graph: GraphTemplate) -> None:
-    """Walk from the target as the builder does, and meet everything in the order of its number.
+    """Traverse the graph from the target as the builder does, and check that all numbers come in order.
 
-    Slots, nodes and symbols must come up so, and all of them: then there is none that the target does not need. Each
-    node has passed alone, so it has a greater number than its operands: none is met again while it is open, and the
-    walk ends.
+    Slots, nodes and symbols must be reached in the order of their numbers, and all of them: then the target needs each.
+    Each node was checked by itself, so its number is greater than those of its operands: no node is reached again while
+    it is open, and the traversal ends.
     """
     nodes = graph.nodes
     slots = done = calls = structs = 0
-    # What is still to be visited, last first; a bare number closes that node.
+    # Still to be visited, the last one first; a number closes that node.
     rest: list[Ref | int] = [NodeRef(len(nodes) - 1)]
     while rest:
         item = rest.pop()
@@ -258,7 +260,7 @@ def _check_traversal(graph: GraphTemplate) -> None:
 
 
 def _first_use(symbol: int, known: int, index: int) -> int:
-    """Return how many symbols are known after the use of `symbol`."""
+    """Return the number of known symbols after the use of `symbol`."""
     if symbol > known:
         raise TemplateError(f"symbol {symbol} where symbol {known} is next - at `graph.nodes[{index}].symbol`")
     return max(known, symbol + 1)

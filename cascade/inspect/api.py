@@ -1,6 +1,6 @@
-"""What an expression looks like to the engine: its digest, its template as text, its picture.
+"""The public functions of inspection: digest, table, picture, JSON, and inputs of an expression.
 
-The modules of `cascade.graph` are imported when they are first needed: most programs never are looked at.
+The modules of `cascade.graph` are imported at the first use: most programs are never inspected.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from cascade.graph.model import GraphTemplate
     from cascade.inspect.json_document import Shape
 
-MOST = 24  # templates in one picture
+MOST = 24  # the maximum number of templates in a picture
 
 __all__ = ["Picture", "explain", "inputs", "structural_hash", "to_json", "visualize"]
 
 
 @public
 def structural_hash(target: Any) -> tuple[str, list[Any]]:
-    """Return the digest of an expression's shape and the data that flows through it.
+    """Return the digest of the shape of an expression, and its data.
 
     Args:
         target: a lazy result, or a list or tuple of them.
@@ -40,8 +40,8 @@ def structural_hash(target: Any) -> tuple[str, list[Any]]:
         callable holds its `Task`.
 
     Raises:
-        TargetError: ``target`` is nothing of the kind.
-        StructureError: the expression has no structure, as it holds itself.
+        TargetError: ``target`` is not a target.
+        StructureError: the expression has no structure: a container holds itself.
 
     >>> import cascade as cs
     >>> @cs.task
@@ -60,13 +60,23 @@ def structural_hash(target: Any) -> tuple[str, list[Any]]:
 
 @public
 def explain(target: Any) -> str:
-    """Return the template of an expression as text for people: its nodes, what they take, how urgent they are.
+    """Return the template of an expression as a table: its nodes with operands and priorities.
 
     Args:
-        target: a lazy result, or a list or tuple of them, of which nothing is run; or a `Shape`, from `from_json`.
+        target: a lazy result, or a list or tuple of them, which is not run; or a `Shape`, from `from_json`.
+
+    Returns:
+        The table, a line for each node; the last one is the target.
 
     Raises:
         TargetError, StructureError: as `structural_hash` does.
+
+    >>> import cascade as cs
+    >>> print(cs.explain(cs.gather(1, 2)))
+    1 node, 0 edges, 3 slots, longest path 1
+    <BLANKLINE>
+    node  start  priority  kind         makes                             slot  operands
+      #0      0         1  sync inline  cascade.expressions.gather.gather     0  slot 1, slot 2  <- target
     """
     from cascade.inspect.table import explain
 
@@ -78,12 +88,12 @@ def explain(target: Any) -> str:
 def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     """Return a picture of the template of an expression, as Mermaid and as DOT text.
 
-    Tail calls that were seen while the expression ran are drawn too: back to this template as an edge back, to others
-    as boxes of their own, round to this one again if that is where they led.
+    Tail calls that were observed in earlier runs are drawn, too: as an edge back to this template, or as edges to boxes
+    for other templates.
 
     Args:
-        target: a lazy result, or a list or tuple of them, of which nothing is run; or a `Shape`, from `from_json`.
-        engine: on which it ran, if it did; None: the one that `cascade.run` makes.
+        target: a lazy result, or a list or tuple of them, which is not run; or a `Shape`, from `from_json`.
+        engine: the engine of the earlier runs; None: the engines that `cascade.run` creates.
 
     Returns:
         A `Picture` with the texts ``mermaid`` and ``dot``.
@@ -107,7 +117,7 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     templates = default_templates if engine is None else engine.templates
     wanted = expression(target)
     template: Template = templates.lookup(wanted)
-    numbers = {template: ""}  # of the templates that tail calls were seen to lead to, this one first
+    numbers = {template: ""}  # of the templates reached by observed tail calls, this one first
     tails = []
     for source in (reached := [template]):
         for other in source.tail_calls:
@@ -122,36 +132,36 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
 
 
 def _settings(graph: GraphTemplate, slots: list[Any]) -> dict[int, str]:
-    """What the policies of an expression say, by slot."""
+    """Return the policies of an expression as text, by slot."""
     from cascade.graph.kinds import POLICIES
     from cascade.graph.labels import beside
     from cascade.graph.model import Call, Mapping, SlotRef
     from cascade.inspect.fold import part
-    from cascade.inspect.policy_text import amount, tell
+    from cascade.inspect.policy_text import amount, describe
 
-    told: dict[int, str] = {}
+    texts: dict[int, str] = {}
     for node in graph.nodes:
         for position, ref in enumerate(node.operands if type(node) is Call else ()):
             role = beside(graph, node, position)
             if role not in POLICIES:
                 continue
             if type(ref) is SlotRef:
-                told[ref.index] = tell(role, slots[ref.index])
+                texts[ref.index] = describe(role, slots[ref.index])
             elif part(graph, node, position):
                 amounts = graph.nodes[ref.index]
                 assert type(amounts) is Mapping
-                told |= {one.index: amount(slots[one.index]) for one in amounts.values if type(one) is SlotRef}
-    return told
+                texts |= {one.index: amount(slots[one.index]) for one in amounts.values if type(one) is SlotRef}
+    return texts
 
 
 @public
 def to_json(target: Any) -> str:
-    """Return the template of an expression as a JSON document, of which `from_json` makes the same template again.
+    """Return the template of an expression as a JSON document; the inverse of `from_json`.
 
-    It holds the shape alone: no code, and none of the data.
+    It contains the shape only: no code and no data.
 
     Args:
-        target: a lazy result, or a list or tuple of them, of which nothing is run; or a `Shape`, from `from_json`.
+        target: a lazy result, or a list or tuple of them, which is not run; or a `Shape`, from `from_json`.
 
     Raises:
         TargetError, StructureError: as `structural_hash` does.
@@ -170,7 +180,7 @@ def to_json(target: Any) -> str:
 
 
 def shape_of(target: Any) -> Shape:
-    """Return the template of an expression, as it is or looked up."""
+    """Return the template of an expression, of a `Template` or of a `Shape`."""
     from cascade.inspect.json_document import Shape
 
     if (shape := _as_shape(target)) is not None:
@@ -188,7 +198,7 @@ def _as_shape(target: Any) -> Shape | None:
 
 
 def inputs(target: Any) -> list[Any]:
-    """Return the specs of all params and variables in an expression, those of unselected routes too, as traversed.
+    """Return the specs of all params and variables in an expression, of all routes, in traversal order.
 
     Args:
         target: a lazy result, or a list or tuple of them.
@@ -204,7 +214,7 @@ def inputs(target: Any) -> list[Any]:
     from cascade.expressions.inputs import EnvSpec, ParamSpec
 
     _, slots = structure(expression(target))
-    # A spec that a user gives to a task of their own is data like any other.
+    # A spec among the arguments of a user's task is data.
     return [
         slot for before, slot in pairwise(slots)
         if isinstance(slot, ParamSpec | EnvSpec) and type(before) is Task and before.module == "cascade"

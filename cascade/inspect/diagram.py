@@ -1,4 +1,4 @@
-"""What there is to draw of a template: boxes and arrows, in no language yet."""
+"""The boxes and arrows of a picture of a template, for all languages."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from cascade.inspect.fold import folded, part
 
 __all__ = ["Box", "Edge", "box", "edges"]
 
-# Of more pieces of data that a node takes, only the first are written into its box.
+# The maximum number of slots of a node in its box.
 SLOTS = 4
 
 
 class Box(Struct, frozen=True, gc=False):
-    """A box: its name in the text, lines of plain text, and what it stands for."""
+    """A box.
+
+    Attributes:
+        name: its identifier in the source text.
+        lines: the lines of its label, as plain text.
+        shape: its shape.
+    """
 
     name: str
     lines: tuple[str, ...]
@@ -30,11 +36,11 @@ class Edge(Struct, frozen=True, gc=False):
     """An arrow between two boxes.
 
     Attributes:
-        source: name of a box.
-        target: name of another, or the same.
-        label: plain text.
-        style: "data"; "route": it is taken only if it is chosen; "condition": it says whether something is chosen;
-            "after": order without data; "tail": a tail call.
+        source: the name of a box.
+        target: the name of another box, or of the same.
+        label: its label, as plain text.
+        style: "data"; "route": from an operand that may be selected; "condition": from a condition; "after": order
+            without data; "tail": a tail call.
     """
 
     source: str
@@ -48,8 +54,8 @@ def box(graph: GraphTemplate, index: int, settings: Mapping[int, str]) -> Box:
 
     Args:
         graph: a graph that was built or checked.
-        index: of the node.
-        settings: by slot, what policies say.
+        index: the number of the node.
+        settings: the policies as text, by slot.
     """
     node = graph.nodes[index]
     lines = [heading(graph, node)]
@@ -69,7 +75,7 @@ def box(graph: GraphTemplate, index: int, settings: Mapping[int, str]) -> Box:
 
 
 def _data(graph: GraphTemplate, node: Node) -> Iterator[str]:
-    """What a node takes from slots, policies left out, each with what it is to the node."""
+    """Yield the slots among the operands of a node, without policies, each with its name in the node."""
     for position, ref in enumerate(node.operands):
         if part(graph, node, position) == "routes":
             routes = graph.nodes[ref.index]
@@ -83,7 +89,7 @@ def _data(graph: GraphTemplate, node: Node) -> Iterator[str]:
 
 
 def _policies(graph: GraphTemplate, node: Call, settings: Mapping[int, str]) -> Iterator[str]:
-    """What a call is given beside its arguments, each for a line of its own."""
+    """Yield the policies of a call, each for a line of its own."""
     for position, ref in enumerate(node.args):
         what = beside(graph, node, position)
         if what not in POLICIES:
@@ -93,8 +99,8 @@ def _policies(graph: GraphTemplate, node: Call, settings: Mapping[int, str]) -> 
         elif part(graph, node, position):
             amounts = graph.nodes[ref.index]
             assert type(amounts) is Dict
-            told = [_amount(key, value, settings) for key, value in zip(amounts.keys, amounts.values, strict=True)]
-            yield f"{what} {', '.join([*told[:SLOTS], '…'] if len(told) > SLOTS else told)}"
+            texts = [_amount(key, value, settings) for key, value in zip(amounts.keys, amounts.values, strict=True)]
+            yield f"{what} {', '.join([*texts[:SLOTS], '…'] if len(texts) > SLOTS else texts)}"
 
 
 def _amount(key: Key | SlotRef, value: NodeRef | SlotRef, settings: Mapping[int, str]) -> str:
@@ -103,7 +109,7 @@ def _amount(key: Key | SlotRef, value: NodeRef | SlotRef, settings: Mapping[int,
 
 
 def _plain(key: Key | SlotRef) -> str:
-    """The name of a limit."""
+    """Return the name of a limit as text."""
     if type(key) is Key and key.kind == "str":
         text = key.load()
         assert type(text) is str
@@ -112,7 +118,7 @@ def _plain(key: Key | SlotRef) -> str:
 
 
 def edges(graph: GraphTemplate) -> Iterator[Edge]:
-    """Return the arrows between the nodes of a graph, those of dicts that belong to a node from there to that node."""
+    """Yield the arrows between the nodes of a graph; a dict that is part of a node is passed through."""
     parts = folded(graph)
     for index, node in enumerate(graph.nodes):
         if index in parts:

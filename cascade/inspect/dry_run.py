@@ -1,4 +1,4 @@
-"""Dry runs: what would become of a target, as far as it can be told without running any of it."""
+"""Dry runs: the nodes, inputs, resources and limits of a target, without running it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from cascade.graph.model import Call, Key, SlotRef
 from cascade.graph.model import Mapping as Dict
 from cascade.graph.path import locate
 from cascade.inspect.fold import part
-from cascade.inspect.forecast import NEAR, Prospect, Runs, prospect
-from cascade.inspect.policy_text import amount, tell
+from cascade.inspect.forecast import NEAR, Forecast, Runs, forecast
+from cascade.inspect.policy_text import amount, describe
 from cascade.templates.cache import default_templates
 
 if TYPE_CHECKING:
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 
 __all__ = ["DryRun", "PlannedInput", "PlannedLimit", "PlannedNode", "PlannedResource", "dry_run"]
 
-LINES = 200  # a longer list of nodes loses its middle when it is printed
+LINES = 200  # of a longer list of nodes the middle is not printed
 
 
 class PlannedNode(Struct, frozen=True):
     """One node of a target that may start.
 
     Attributes:
-        number: of the node, as `cascade.explain` has it.
-        kind: as `cascade.explain` has it: "sync", "async inline", "map", "router", "condition", "container"...
-        name: of its task, param, variable or resource, or what it makes: "shop.pay", "n", "list"; "" if the kind says
-            all.
-        place: from the target: "$.args[0]"; in a target of more than 1,000 nodes its number, "#17".
+        number: its number, as in `cascade.explain`.
+        kind: its kind, as in `cascade.explain`: "sync", "async inline", "map", "router", "condition", "container"...
+        name: the name of its task, param, variable, resource, struct or container: "shop.pay", "n", "list"; "" for
+            routers and conditions.
+        place: its path from the target: "$.args[0]"; in a target of more than 1,000 nodes its number, "#17".
         runs: "surely", "perhaps" or "never".
-        reasons: on what it depends if it runs perhaps, and why it does not if never.
-        policies: what the call was given, by role: "retry" (`cascade._core.expr.policy.Retry`), "timeout", "cache",
-            "constraints" (a dict of amounts by name, None for one that a task has still to give), "concurrency".
+        reasons: the conditions on which it depends ("perhaps"), or the reasons why it does not start ("never").
+        policies: the policies of the call, by role: "retry" (`cascade._core.expr.policy.Retry`), "timeout", "cache",
+            "constraints" (a dict of amounts by name; None: a task computes the amount), "concurrency".
     """
 
     number: int
@@ -63,9 +63,9 @@ class PlannedInput(Struct, frozen=True):
 
     Attributes:
         kind: "param" or "env".
-        name: of it.
+        name: its name.
         known: whether it has a value.
-        value: that it would have; None if it has none.
+        value: its value, converted; None if it has none.
     """
 
     kind: str
@@ -78,9 +78,9 @@ class PlannedResource(Struct, frozen=True):
     """A resource that the target, or another resource, needs.
 
     Attributes:
-        name: of it.
-        scope: what it lasts for; None: not known without an engine, or not registered.
-        registered: whether it is, with all that it needs; None: there was no engine to ask.
+        name: its name.
+        scope: its scope; None: it is not registered, or no engine was given.
+        registered: whether it and all its needs are registered; None: no engine was given.
     """
 
     name: str
@@ -92,9 +92,9 @@ class PlannedLimit(Struct, frozen=True):
     """A limit that calls ask for.
 
     Attributes:
-        name: of it.
-        most: the largest amount that one call asks for; None: a task has still to give it.
-        capacity: how much there is; None: not known without an engine, or the engine has no such limit.
+        name: its name.
+        most: the largest amount that one call needs; None: a task computes it.
+        capacity: its capacity; None: no engine was given, or the engine has no such limit.
     """
 
     name: str
@@ -104,15 +104,15 @@ class PlannedLimit(Struct, frozen=True):
 
 @public
 class DryRun(Struct, frozen=True):
-    """What `cascade.dry_run` has found; as text, for people.
+    """The result of `cascade.dry_run`. `str` makes a report of it.
 
     Attributes:
-        nodes: those that may start, in the order in which they would if each were done at once and all routes that
-            are open were taken; then those that never start.
-        inputs: the params and variables, each once.
-        resources: those that are needed, each after what it needs.
-        limits: those that are asked for.
-        problems: what is wrong, so that a run would fail.
+        nodes: the nodes that may start, in the order in which they would if each ended at once and all possible routes
+            were taken; then those that never start.
+        inputs: the params and variables, without duplicates.
+        resources: the resources that are needed, each after its own needs.
+        limits: the limits that calls need.
+        problems: the errors for which a run would fail.
     """
 
     nodes: tuple[PlannedNode, ...]
@@ -123,7 +123,7 @@ class DryRun(Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is known to be wrong."""
+        """Whether there are no problems."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -132,19 +132,19 @@ class DryRun(Struct, frozen=True):
 
 @public
 def dry_run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Engine | None = None) -> DryRun:
-    """Return what a run of a target would do, as far as it is known before anything runs. Nothing does.
+    """Return what a run of a target would do, as far as this is known before it. Nothing is run.
 
     Args:
         target: a lazy result, or a list or tuple of them.
-        params: values for its params, as a run would be given them.
-        engine: on which it would run: resources and limits are looked up there. None: they are only listed.
+        params: the values of its params, as for `cascade.run`.
+        engine: the engine whose resources and limits are checked; None: they are only listed.
 
     Returns:
-        A `DryRun`. What is wrong is in its ``problems``, not raised.
+        A `DryRun`. Errors of a run are its ``problems``; they are not raised.
 
     Raises:
-        TargetError: ``target`` is nothing of the kind.
-        StructureError: the expression has no structure, as it holds itself.
+        TargetError: ``target`` is not a target.
+        StructureError: the expression has no structure: a container holds itself.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -168,11 +168,11 @@ def dry_run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Eng
     templates = default_templates if engine is None else engine.templates
     template: Template = templates.lookup(wanted)
     _, slots = structure(wanted)
-    return _Look(template, slots, params, engine).result()
+    return _DryRunner(template, slots, params, engine).result()
 
 
-class _Look:
-    """One look at a target, part by part; the problems gather."""
+class _DryRunner:
+    """One dry run; collects the problems."""
 
     def __init__(
         self, template: Template, slots: list[Any], params: Mapping[str, Any] | None, engine: Engine | None
@@ -183,25 +183,25 @@ class _Look:
         self.engine = engine
         self.problems: list[str] = []
         self.inputs, values = self._inputs(params)
-        self.prospect: Prospect = prospect(self.graph, template.plan, slots, values)
-        self.problems.extend(self.prospect.problems)
+        self.forecast: Forecast = forecast(self.graph, template.plan, slots, values)
+        self.problems.extend(self.forecast.problems)
 
     def result(self) -> DryRun:
-        """Put it together."""
+        """Return the dry run."""
         resources = self._resources()
-        started = self.prospect.order
-        never = [index for index, runs in enumerate(self.prospect.runs) if runs == "never" and self._counts(index)]
+        started = self.forecast.order
+        never = [index for index, runs in enumerate(self.forecast.runs) if runs == "never" and self._counts(index)]
         nodes = tuple([self._node(index) for index in (*started, *never)])
         limits = self._limits(nodes)
-        if self.prospect.lost:
-            self.problems.append(f"the target would be skipped: {'; '.join(self.prospect.lost)}")
+        if self.forecast.skip_reasons:
+            self.problems.append(f"the target would be skipped: {'; '.join(self.forecast.skip_reasons)}")
         return DryRun(nodes, self.inputs, resources, limits, tuple(self.problems))
 
     def _counts(self, index: int) -> bool:
-        return index not in self.prospect.parts
+        return index not in self.forecast.parts
 
     def _inputs(self, params: Mapping[str, Any] | None) -> tuple[tuple[PlannedInput, ...], dict[int, Any]]:
-        """The params and variables, and the values that nodes have because of them."""
+        """Return the params and variables, and the values of their nodes."""
         from cascade.expressions.inputs import examine
 
         specs: dict[int, Spec] = {}
@@ -211,11 +211,11 @@ class _Look:
             specs[index] = self.slots[node.args[0].index]
         values, problems = examine(specs.values(), params, os.environ)
         self.problems.extend(map(str, problems))
-        told = [
+        texts = [
             PlannedInput(spec.kind, spec.name, spec in values, values.get(spec))
             for spec in dict.fromkeys(specs[index] for index in sorted(specs))
         ]
-        return tuple(told), {index: values[spec] for index, spec in specs.items() if spec in values}
+        return tuple(texts), {index: values[spec] for index, spec in specs.items() if spec in values}
 
     def _resources(self) -> tuple[PlannedResource, ...]:
         if self.engine is None:
@@ -233,7 +233,7 @@ class _Look:
                 found.setdefault(member.name, PlannedResource(member.name, member.scope, True))
             if binding.scope == "call" and name in self.template.resources_outside_calls:
                 self.problems.append(
-                    f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
+                    f"resource {name!r} must be an argument of a call, as each call has its own; "
                     f"got it inside something else"
                 )
         return tuple(found.values())
@@ -252,12 +252,12 @@ class _Look:
                     policies[role] = self._amounts(ref.index)
         place = locate(self.graph, index) if len(self.graph.nodes) <= NEAR else f"#{index}"
         return PlannedNode(
-            index, text.kind(self.graph, node), text.name(self.graph, node), place, self.prospect.runs[index],
-            self.prospect.reasons[index], policies,
+            index, text.kind(self.graph, node), text.name(self.graph, node), place, self.forecast.runs[index],
+            self.forecast.reasons[index], policies,
         )  # fmt: skip
 
     def _amounts(self, index: int) -> dict[str, Any]:
-        """The constraints of a call some of which are lazy results."""
+        """Return the constraints of a call of which some are lazy results."""
         amounts: dict[str, Any] = {}
         node = self.graph.nodes[index]
         assert type(node) is Dict
@@ -266,11 +266,11 @@ class _Look:
             if type(ref) is SlotRef:
                 amounts[limit] = self.slots[ref.index]
             else:
-                amounts[limit] = self.prospect.values.get(ref.index)
+                amounts[limit] = self.forecast.values.get(ref.index)
         return amounts
 
     def _limits(self, nodes: tuple[PlannedNode, ...]) -> tuple[PlannedLimit, ...]:
-        """The limits that are asked for, and what cannot be had of them."""
+        """Return the limits that calls need; a request that cannot be met is a problem."""
         limits = None if self.engine is None else self.engine.limits
         asked: dict[str, list[Any]] = {}
         for planned in nodes:
@@ -290,7 +290,7 @@ class _Look:
 
 
 def _most(amounts: list[Any]) -> float | None:
-    """The largest amount; None if one is not known yet, or is none."""
+    """Return the largest amount; None if one is unknown or not a number."""
     if all(type(one) in (int, float) for one in amounts):
         largest: float = max(amounts)
         return largest
@@ -315,7 +315,7 @@ def _lines(run: DryRun) -> Iterator[str]:
         yield from ("", "resources:")
         for resource in run.resources:
             scope = f", scope {resource.scope}" if resource.scope is not None else ""
-            missing = ", not to be had" if resource.registered is False else ""
+            missing = ", not available" if resource.registered is False else ""
             yield f"  {text.printable(resource.name)}{scope}{missing}"
     if run.limits:
         yield from ("", "limits:")
@@ -332,9 +332,9 @@ def _table(nodes: tuple[PlannedNode, ...]) -> Iterator[str]:
     shown_nodes = nodes if len(nodes) <= LINES else (*nodes[: LINES // 2], *nodes[-LINES // 2 :])
     rows = [("node", "runs", "kind", "name", "place", "policies and reasons")]
     for node in shown_nodes:
-        told = [f"{role} {tell(role, setting)}" for role, setting in node.policies.items()]
-        told.extend(node.reasons)
-        rows.append((f"#{node.number}", node.runs, node.kind, node.name, node.place, "; ".join(told)))
+        texts = [f"{role} {describe(role, setting)}" for role, setting in node.policies.items()]
+        texts.extend(node.reasons)
+        rows.append((f"#{node.number}", node.runs, node.kind, node.name, node.place, "; ".join(texts)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for at, row in enumerate(rows):
         if len(shown_nodes) < len(nodes) and at == 1 + LINES // 2:

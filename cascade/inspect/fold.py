@@ -1,4 +1,4 @@
-"""Dicts that are a part of one node, a router's routes or a call's constraints: they are told with that node."""
+"""Dicts that are part of one node: the routes of a router, the constraints of a call. They are shown with that node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["folded", "part"]
 
 
 def part(graph: GraphTemplate, node: Node, position: int) -> str:
-    """Return what a dict at this place is a part of its node as: "routes", "constraints"; "" if it is data."""
+    """Return the name of a dict that is part of its consumer: "routes" or "constraints"; "" for any other operand."""
     if type(node) is not Call:
         return ""
     symbol = graph.calls[node.symbol]
@@ -26,7 +26,7 @@ def part(graph: GraphTemplate, node: Node, position: int) -> str:
 
 
 def folded(graph: GraphTemplate) -> dict[int, str]:
-    """Return the numbers of the dicts that nothing takes but as a part of itself, with what they are to it.
+    """Return the numbers of the dicts that are only parts of their consumers, with their names there.
 
     >>> from cascade.graph.model import CallSymbol, Key, SlotRef
     >>> router = CallSymbol("cascade", "router", "router", "inline", (), 2, ())

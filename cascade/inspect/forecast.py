@@ -1,7 +1,7 @@
-"""The prospect: which nodes of an expression would start, as far as it can be told before any of them has.
+"""Forecasts: which nodes of an expression would start, as far as this is known before the run.
 
-What is data from the start decides: a condition or a selector that is a plain value, or a param that has one. Of what
-a task will give nothing is known, so both ways are open. That no task fails is taken for granted.
+Conditions and selectors that are data, or params with a value, are decided. The results of tasks are unknown, so all
+routes that depend on them are possible. The forecast assumes that no task fails.
 """
 
 from __future__ import annotations
@@ -19,60 +19,72 @@ from cascade.graph.model import Mapping as Dict
 from cascade.graph.path import locate
 from cascade.inspect.fold import folded, part
 
-__all__ = ["Prospect", "Runs", "prospect"]
+__all__ = ["Forecast", "Runs", "forecast"]
 
 Runs: TypeAlias = Literal["surely", "perhaps", "never"]
 
-REASONS = 4  # of more things on which a node depends, only the first are told
-NEAR = 1000  # of a larger graph, it is too much to say of each node where it is
+REASONS = 4  # the maximum number of reasons of a node
+NEAR = 1000  # nodes of a graph up to which nodes have paths; in a larger one these take too long
 
-_EXACT = (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset)  # asking them runs no code
+_EXACT = (
+    type(None),
+    bool,
+    int,
+    float,
+    str,
+    bytes,
+    list,
+    tuple,
+    dict,
+    set,
+    frozenset,
+)  # comparing them runs no code of users
 
 
-class Prospect(Struct, frozen=True):
-    """What is known of the nodes of an expression before it runs.
+class Forecast(Struct, frozen=True):
+    """The facts about the nodes of an expression that are known before it runs.
 
     Attributes:
-        order: the nodes that may start, in the order in which they would, dicts that belong to another node left out.
-        runs: of each node of the graph, "surely", "perhaps" or "never".
-        reasons: of each node, on what it depends if it runs "perhaps", and why it does not if "never".
-        values: of nodes, what is known to be their values.
-        lost: why the target has no value, as it is surely skipped; empty: it may have one.
-        parts: the numbers of the dicts that belong to another node.
-        problems: routers that have no route for what is known to be their selector's value.
+        order: the nodes that may start, in order of start, without dicts that are part of another node.
+        runs: "surely", "perhaps" or "never" for each node of the graph.
+        reasons: for each node, the conditions on which it depends ("perhaps"), or why it does not start ("never").
+        values: the known values of nodes.
+        skip_reasons: why the target is surely skipped; empty: it may have a value.
+        parts: the numbers of the dicts that are part of another node.
+        problems: the routers without a route for the known value of their selector.
     """
 
     order: tuple[int, ...]
     runs: tuple[Runs, ...]
     reasons: tuple[tuple[str, ...], ...]
     values: dict[int, Any]
-    lost: tuple[str, ...]
+    skip_reasons: tuple[str, ...]
     parts: frozenset[int]
     problems: tuple[str, ...]
 
 
 class _Choice(Struct):
-    """A router or a condition: what it may want, each with what it depends on, and whether one of them is certain."""
+    """The possible operands of a router or a condition, each with its reason, and whether the only one is certain."""
 
     options: list[tuple[Ref | None, str]]
     decided: bool
-    data: bool = False  # it may also be a piece of data, which is there
+    data: bool = False  # whether it may also select data
 
 
-def prospect(graph: GraphTemplate, plan: PlanTemplate, slots: list[Any], values: Mapping[int, Any]) -> Prospect:
-    """Return what is known of the nodes of an expression.
+def forecast(graph: GraphTemplate, plan: PlanTemplate, slots: list[Any], values: Mapping[int, Any]) -> Forecast:
+    """Return the forecast of an expression.
 
     Args:
         graph: a graph that was built or checked.
         plan: its plan.
         slots: the data of the expression.
-        values: of nodes, what is known to be their values: those of params.
+        values: the known values of nodes: those of params.
     """
-    return _Search(graph, slots, dict(values)).result(plan)
+    return _Forecaster(graph, slots, dict(values)).result(plan)
 
 
-class _Search:
-    """One look at an expression: what may be skipped, upwards; then what is wanted, downwards from the target."""
+class _Forecaster:
+    """One forecast: first which nodes may be skipped, in post-order; then which are demanded, from the target."""
 
     def __init__(self, graph: GraphTemplate, slots: list[Any], values: dict[int, Any]) -> None:
         count = len(graph.nodes)
@@ -80,19 +92,19 @@ class _Search:
         self.slots = slots
         self.values = values
         self.choices: dict[int, _Choice] = {}
-        self.astray: dict[int, str] = {}  # routers without a route, and what to say of them
-        # Why a node's value may be missing, and why it must be; empty: it will not.
+        self.unrouted: dict[int, str] = {}  # routers without a route, with the error
+        # Why a node may be skipped, and why it surely is; empty: it is not.
         self.may_skip: list[tuple[str, ...]] = [()] * count
         self.must_skip: list[tuple[str, ...]] = [()] * count
-        # Of what a node waits for: the same.
+        # The same for the operands that a node waits for.
         self.may_lack: list[tuple[str, ...]] = [()] * count
         self.must_lack: list[tuple[str, ...]] = [()] * count
         for index in range(count):
-            self._look(index)
+            self._examine(index)
 
-    def result(self, plan: PlanTemplate) -> Prospect:
-        """Ask what is wanted, and put it together."""
-        wanted, gates = self._want()
+    def result(self, plan: PlanTemplate) -> Forecast:
+        """Return the forecast."""
+        wanted, gates = self._demand()
         runs: list[Runs] = []
         reasons: list[tuple[str, ...]] = []
         for index in range(len(self.graph.nodes)):
@@ -109,22 +121,28 @@ class _Search:
             reasons.append(why)
         parts = frozenset(folded(self.graph))
         order = tuple([index for index in self._order(plan) if index not in parts and runs[index] != "never"])
-        lost = self.must_skip[-1]
-        if not set(lost).isdisjoint(self.astray.values()):
-            lost = ()  # it may fail as well
-        return Prospect(
-            order, tuple(runs), tuple(reasons), self.values, lost, parts, tuple(dict.fromkeys(self._wrong(wanted)))
+        skip_reasons = self.must_skip[-1]
+        if not set(skip_reasons).isdisjoint(self.unrouted.values()):
+            skip_reasons = ()  # it fails instead
+        return Forecast(
+            order,
+            tuple(runs),
+            tuple(reasons),
+            self.values,
+            skip_reasons,
+            parts,
+            tuple(dict.fromkeys(self._certain_failures(wanted))),
         )
 
-    def _wrong(self, wanted: list[Runs]) -> Iterable[str]:
-        """What goes wrong for sure, in nodes that start for sure."""
-        for index, problem in self.astray.items():
+    def _certain_failures(self, wanted: list[Runs]) -> Iterable[str]:
+        """Yield the errors of nodes that surely start."""
+        for index, problem in self.unrouted.items():
             if wanted[index] == "surely" and not self.may_lack[index]:
                 yield problem
 
     # ------------------------------------------------------------------------------------------------- upwards
 
-    def _look(self, index: int) -> None:
+    def _examine(self, index: int) -> None:
         node = self.graph.nodes[index]
         symbol = self.graph.calls[node.symbol] if type(node) is Call else None
         if symbol is not None and KINDS[symbol.kind].core.accepts_skips:
@@ -140,7 +158,7 @@ class _Search:
             self._choose(index, choice)
 
     def waits_for(self, index: int) -> list[Ref]:
-        """What a node must have before it starts: of routers and conditions, what they may choose is not among it."""
+        """Return the operands that a node needs to start: without those that a router or condition may select."""
         node = self.graph.nodes[index]
         if type(node) is not Call or not KINDS[self.graph.calls[node.symbol].kind].core.chooses:
             return [*node.operands]
@@ -150,7 +168,7 @@ class _Search:
         return skips[ref.index] if type(ref) is NodeRef else ()
 
     def _choose(self, index: int, choice: _Choice) -> None:
-        """What follows for the value of a router or a condition from what its options are."""
+        """Derive whether a router or a condition may be skipped, and its value, from its options."""
         may = [self.may_lack[index]]
         must: list[tuple[str, ...]] = []
         for ref, why in choice.options:
@@ -206,19 +224,19 @@ class _Search:
         if not known or not _is_exact(value):
             return _Choice(options, False)
         for number, (key, _) in enumerate(routes.items()):
-            # Keys that are equal are one key, be they 1, 1.0 or True.
+            # Equal keys are one key: 1, 1.0 and True.
             if type(key) is Key and key.load() == value:
                 return _Choice([options[number]], True)
         if any(type(key) is not Key for key in routes):
             return _Choice(options, False)
         if default is not None:
             return _Choice([options[-1]], True)
-        return self._astray(index, where)
+        return self._unrouted(index, where)
 
-    def _astray(self, index: int, where: str) -> _Choice:
-        """A router without a route."""
+    def _unrouted(self, index: int, where: str) -> _Choice:
+        """Note that a router has no route, and return its choice."""
         problem = f"no route for its selector's value, and no default - at router {where.removeprefix('at ')}"
-        self.astray[index] = problem
+        self.unrouted[index] = problem
         return _Choice([(None, problem)], True)
 
     def _routes(self, node: Call) -> dict[Key | SlotRef, Ref]:
@@ -227,7 +245,7 @@ class _Search:
         return dict(zip(routes.keys, routes.values, strict=True))
 
     def _router_of_data(self, index: int, node: Call) -> _Choice:
-        """No route is an expression: they lie in a slot, and so do their keys. Only the default may be one."""
+        """Return the choice of a router whose routes are data, in one slot; only its default may be a node."""
         known, value = self._value(node.args[0])
         routes = self.slots[node.args[1].index]
         default = node.args[2] if self.graph.calls[node.symbol].positional > 2 else None
@@ -238,14 +256,14 @@ class _Search:
         if not known or not _is_exact(value) or type(routes) is not dict or not all(map(_is_exact, routes)):
             return _Choice(options, False, data=True)
         if value not in routes:
-            return _Choice(options, True) if options else self._astray(index, where)
+            return _Choice(options, True) if options else self._unrouted(index, where)
         if not self.may_lack[index]:
             self.values[index] = routes[value]
         return _Choice([], True)
 
     # ----------------------------------------------------------------------------------------------- downwards
 
-    def _want(self) -> tuple[list[Runs], list[tuple[str, ...]]]:
+    def _demand(self) -> tuple[list[Runs], list[tuple[str, ...]]]:
         count = len(self.graph.nodes)
         wanted: list[Runs] = ["never"] * count
         gates: list[tuple[str, ...]] = [()] * count
@@ -273,7 +291,7 @@ class _Search:
         return wanted, gates
 
     def _order(self, plan: PlanTemplate) -> list[int]:
-        """Play it through, each node done as soon as it has started, every choice that is open made."""
+        """Return the order of starts in a run whose nodes end at once and whose possible options are all taken."""
         nodes = self.graph.nodes
         place = [0] * len(nodes)
         for rank, index in enumerate(plan.order):
@@ -322,14 +340,14 @@ class _Search:
 
 
 def _raise(wanted: list[Runs], gates: list[tuple[str, ...]], index: int, runs: Runs, why: tuple[str, ...]) -> None:
-    """Somebody wants a node's value."""
+    """Raise the demand for a node to at least `runs`."""
     if wanted[index] != "surely":
         wanted[index] = runs
         gates[index] = _joined((gates[index], why))
 
 
 def _joined(reasons: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Reasons of several nodes, each once, and not too many."""
+    """Return the reasons of several nodes without duplicates, at most `REASONS`."""
     found: dict[str, None] = {}
     for several in reasons:
         for one in several:
@@ -340,7 +358,7 @@ def _joined(reasons: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _is_exact(value: Any) -> bool:
-    """Whether a value can be compared and hashed without any code of its own."""
+    """Whether comparing and hashing a value runs no code of users."""
     if type(value) is tuple:
         return len(value) < 16 and all(type(item) in _EXACT[:6] for item in value)
     return type(value) in _EXACT[:6]

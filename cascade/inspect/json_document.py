@@ -1,7 +1,7 @@
-"""Templates as JSON: for people, and for programs that are not Cascade.
+"""Templates as JSON, for people and for other programs.
 
-In a document every field has its name, but for references, which are many: ["n", 3] is a node, ["s", 3] a slot. Texts
-are escaped as in the files of templates (`cascade.templates.codec`), bytes of dict keys are in base64.
+All fields have names, except in references, which are many: ["n", 3] is a node, ["s", 3] a slot. Texts are escaped as
+in template files (`cascade.templates.codec`); bytes of dict keys are in base64.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ FORMAT: Final = 1
 
 @public
 class Shape(Struct, frozen=True, gc=False):
-    """A template apart from any engine: what `cascade.from_json` gives, and `cascade.explain` takes.
+    """A template without an engine: returned by `cascade.from_json`, accepted by `cascade.explain`.
 
     Attributes:
-        graph: a `cascade.graph.model.GraphTemplate`: which node takes its operands from where.
-        plan: a `cascade.graph.model.PlanTemplate`: in which order they start, with which priorities.
+        graph: the nodes and their operands, a `cascade.graph.model.GraphTemplate`.
+        plan: the order and the priorities of the nodes, a `cascade.graph.model.PlanTemplate`.
     """
 
     graph: GraphTemplate
     plan: PlanTemplate
 
 
-# The same structs once more, with names for their fields.
+# Copies of the structs of the model, with names for their fields in JSON.
 
 
 class _CallSymbol(Struct, forbid_unknown_fields=True):
@@ -129,7 +129,7 @@ _decoder = msgspec.json.Decoder(_Document)
 
 
 def dump(shape: Shape) -> str:
-    """Return a template as JSON; `from_json` makes the same template of it again.
+    """Return a template as JSON; the inverse of `from_json`.
 
     >>> graph = GraphTemplate((CallSymbol("m", "f", "sync", "auto", (), 0, ()),), (), (Call(0, SlotRef(0), ()),), 1)
     >>> shape = Shape(graph, PlanTemplate((0,), (1,)))
@@ -145,17 +145,17 @@ def dump(shape: Shape) -> str:
 
 @public
 def from_json(text: str | bytes) -> Shape:
-    """Return the template that a JSON document describes. It is checked in full, and holds neither code nor data.
+    """Return the template of a JSON document. It is checked in full, and contains neither code nor data.
 
     Args:
-        text: from `cascade.to_json`, or from anywhere.
+        text: a document of `cascade.to_json`, or of any other source.
 
     Returns:
         A `Shape`, which `cascade.explain`, `cascade.visualize` and `cascade.to_json` take.
 
     Raises:
-        TemplateError: it is no such document, it has a newer format, or the template in it is not whole; the message
-            names the place.
+        TemplateError: it is not such a document, has a newer format, or its template is not valid; the message names
+            the place.
 
     >>> import cascade as cs
     >>> cs.from_json('{"format": 1, "graph": {}}')
@@ -164,7 +164,7 @@ def from_json(text: str | bytes) -> Shape:
     cascade.TemplateError: Object missing required field `calls` - at `$.graph`
     """
     if not isinstance(text, (str, bytes)):
-        raise TemplateError(f"expected JSON as `str` or `bytes`, got `{type(text).__name__}`")
+        raise TemplateError(f"text must be JSON as `str` or `bytes`, got `{type(text).__name__}`")
     try:
         form = _beginning.decode(text).format
         if form > FORMAT:
@@ -172,7 +172,7 @@ def from_json(text: str | bytes) -> Shape:
                 f"format {_short(form)} is newer than format {FORMAT}, which is what this version reads - at `$.format`"
             )
         if form != FORMAT:
-            raise TemplateError(f"expected format {FORMAT}, got {_short(form)} - at `$.format`")
+            raise TemplateError(f"format must be {FORMAT}, got {_short(form)} - at `$.format`")
         document = _decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         place = "" if " - at `" in str(error) or "(byte " in str(error) else " - at `$`"
@@ -188,7 +188,7 @@ def from_json(text: str | bytes) -> Shape:
 
 
 def _changed(structs: tuple[Any, ...], kinds: dict[type[Struct], type[Struct]]) -> Any:
-    """The same structs, each of the kind that stands for its own."""
+    """Return copies of structs, each of the corresponding class."""
     return tuple([kinds[type(one)](*msgspec.structs.astuple(one)) for one in structs])
 
 

@@ -1,4 +1,4 @@
-"""Policies in words: what a call was given beside its arguments, told so that it fits into a line."""
+"""Policies as text: short enough for one line."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from cascade._core.expr.policy import Retry, Timeout
 from cascade.graph.labels import printable, shorten
 
-__all__ = ["amount", "tell"]
+__all__ = ["amount", "describe"]
 
 _LONGEST = 80
 
 
-def tell(role: str, setting: Any) -> str:
-    """Return what a policy says, in words.
+def describe(role: str, setting: Any) -> str:
+    """Return a policy as text.
 
     Args:
         role: "retry", "timeout", "cache", "constraints" or "concurrency".
-        setting: what the call was given for it.
+        setting: the policy of the call.
 
-    >>> tell("retry", Retry(3, delay=1, on=OSError)), tell("timeout", Timeout(2, total=10))
+    >>> describe("retry", Retry(3, delay=1, on=OSError)), describe("timeout", Timeout(2, total=10))
     ('3 attempts, delay 1 s, backoff 2, on OSError', '2 s an attempt, 10 s in total')
-    >>> tell("constraints", {"gpu": 1, "mem": 0.5}), tell("concurrency", 3)
+    >>> describe("constraints", {"gpu": 1, "mem": 0.5}), describe("concurrency", 3)
     ('gpu=1, mem=0.5', '3')
     """
     if type(setting) is Retry:
@@ -42,7 +42,7 @@ def tell(role: str, setting: Any) -> str:
 
 
 def amount(value: Any) -> str:
-    """Return an amount of a limit as text: "?" if nobody knows it before it is there.
+    """Return an amount of a limit as text; "?" if it is unknown.
 
     >>> amount(2), amount(0.5), amount(None), amount("much")
     ('2', '0.5', '?', '`str`')

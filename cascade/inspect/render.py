@@ -1,9 +1,8 @@
-"""A template as a picture, in the words of Mermaid and of Graphviz.
+"""Pictures of templates, in the languages of Mermaid and Graphviz.
 
-Data flows downwards: an arrow goes from a node to the node that takes it. The arrows of routes are dashed, and so are
-those of what stands under a condition; that of the condition itself is dotted; one that ends in a circle is order
-without data. What a name contains is escaped until
-neither language, nor the Markdown and HTML that they read inside a label, can see anything in it but text.
+Data flows downwards: an arrow goes from a node to its consumer. Arrows of routes, and of nodes under a condition, are
+dashed; that of the condition is dotted; one that ends in a circle is order without data. Names are escaped so that
+neither language, nor the Markdown and HTML in their labels, interprets any part of them.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from cascade.inspect.diagram import Box, Edge, box, edges
 from cascade.inspect.fold import folded
 from cascade.inspect.picture import Picture
 
-# Of more nodes that can start at once, only the first gets the back edge of a tail call.
+__all__ = ["picture"]
+
+# If more nodes can start at once, only the first has the back edge of a tail call.
 FIRST = 8
 
 _MERMAID: dict[BoxShape, tuple[str, str]] = {
@@ -31,7 +32,7 @@ _MERMAID: dict[BoxShape, tuple[str, str]] = {
     "elsewhere": ("[[", "]]"),
 }
 _ARROWS: dict[EdgeStyle, str] = {"data": "-->", "route": "-.->", "condition": "-.->", "after": "--o", "tail": "-.->"}
-# Mermaid has one kind of broken line: how long its strokes are tells dashed from dotted.
+# Mermaid has one kind of broken line: the lengths of its strokes make it dashed or dotted.
 _STROKES: dict[EdgeStyle, str] = {"route": "8 5", "condition": "2 4"}
 _DOT: dict[BoxShape, str] = {
     "task": "box",
@@ -63,17 +64,17 @@ def picture(
 ) -> Picture:
     """Return a picture of the template, with the tail calls that were observed as dashed edges.
 
-    A tail call back to this template goes from its target to the nodes that start first; any other goes to a box that
-    stands for the other template and names its target task.
+    A tail call back to this template is an arrow from its target to the nodes that start first; any other is an arrow
+    to a box with the target task of the other template.
 
     Args:
         graph: a graph that was built or checked.
         plan: its plan.
-        tails: `(source, target)` of each observed tail call: what identifies the two templates, such as their digests.
-        itself: what identifies this template in `tails`.
-        labels: for other templates, by what identifies them, the names of their target tasks; without one, what
-            identifies a template is its name.
-        settings: of an expression that has this template: by slot, what its policies say.
+        tails: `(source, target)` of each observed tail call: identifiers of the two templates, such as digests.
+        itself: the identifier of this template in `tails`.
+        labels: the target tasks of other templates, by identifier; a template without one is labelled by its
+            identifier.
+        settings: the policies of an expression with this template as text, by slot.
 
     >>> from cascade.graph.model import Call, CallSymbol, SlotRef
     >>> step = CallSymbol("jobs", "step", "sync", "default", (), 1, ())
@@ -127,7 +128,7 @@ def _mermaid_text(text: str) -> str:
     """Return `text` for a quoted Mermaid label: all but letters, digits and a few marks as character numbers."""
     out = []
     for at, c in enumerate(text):
-        # "1." begins a list, "    x" is code; Mermaid itself marks what it has decoded with the last two letters.
+        # "1." begins a list, "    x" is code; Mermaid uses the two letters below as marks of decoded text.
         plain = c.isalpha() or (at and (c in ".,=()" or c.isdecimal() or (c == " " and text[at - 1] != " ")))
         out.append(c if plain and c not in "ﬂß" else f"#{ord(c)};")
     return "".join(out)

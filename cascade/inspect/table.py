@@ -1,4 +1,4 @@
-"""A template as text, for people."""
+"""A template as a table, for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from cascade.graph.labels import kind, name, printable, reference, role
 from cascade.graph.model import Call, GraphTemplate, Mapping, Node, NodeRef, PlanTemplate, Record
 from cascade.inspect.fold import folded
 
-# A longer graph loses its middle, a longer list of operands its end.
+__all__ = ["explain"]
+
+# Of a longer graph the middle is left out, of a longer list of operands the end.
 NODES = 200
 OPERANDS = 8
 
@@ -17,10 +19,10 @@ _RIGHT = (True, True, True, False, False, True, False)
 def explain(graph: GraphTemplate, plan: PlanTemplate) -> str:
     """Return the template as a table, a line for each node, in post-order: the target is the last line.
 
-    The columns: the node's number; when it starts, if all were ready; its priority (larger is more urgent); its kind,
-    and the mode of a task that has one ("routes" and "constraints" are dicts that belong to a router or a call); what
-    it makes; the slot of its task or type; its operands, "#3" a node and "slot 3" a piece of data. Of more than 200
-    nodes the middle is left out, and a line says so.
+    The columns: the number of the node; its rank in the plan; its priority (larger first); its kind, and the mode of
+    its task, if it has one ("routes" and "constraints" are dicts that are part of a router or a call); its task, struct
+    or container; the slot of its task or type; its operands: "#3" is a node, "slot 3" data. Of more than 200 nodes the
+    middle is left out, and a line says so.
 
     Args:
         graph: a graph that was built or checked.

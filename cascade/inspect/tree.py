@@ -1,22 +1,24 @@
-"""A graph as a tree, for people: the target at the top, and below each node what it takes."""
+"""A graph as a tree, for people: the target at the top, and below each node its operands."""
 
 from __future__ import annotations
 
 from cascade.graph.labels import heading, printable, reference, role
 from cascade.graph.model import Call, GraphTemplate, Mapping, NodeRef
 
+__all__ = ["tree"]
+
 LINES = 200
-"""How many nodes are shown."""
+"""The maximum number of lines."""
 
 DEEP = 24
-"""How many levels are shown."""
+"""The maximum number of levels."""
 
 
 def tree(graph: GraphTemplate) -> str:
     """Return the graph as a tree, a line for each node.
 
-    A node that was shown before is only named, as "#3". What is beyond 200 lines or 24 levels is left out, and a line
-    says so.
+    A node that was shown before is a number only, "#3". Lines beyond 200, and levels beyond 24, are left out, with a
+    line that says so.
 
     Args:
         graph: a graph that was built or checked.
@@ -31,7 +33,7 @@ def tree(graph: GraphTemplate) -> str:
     lines: list[str] = []
     shown: set[int] = set()
     hidden = False
-    # Node, what it is to the node above, what stands before its line and before the lines of its operands.
+    # Node, its name in its consumer, and the prefixes of its line and of its operands' lines.
     rest: list[tuple[int, str, str, str]] = [(len(graph.nodes) - 1, "", "", "")]
     while rest:
         index, name, before, below = rest.pop()
@@ -57,7 +59,7 @@ def tree(graph: GraphTemplate) -> str:
 
 
 def _taken(graph: GraphTemplate, index: int) -> list[tuple[int, str]]:
-    """The nodes that a node takes, each with what it is to it; no more than could be shown."""
+    """Return the nodes among the operands of a node, each with its name there; at most one more than `LINES`."""
     node = graph.nodes[index]
     found = []
     for position, ref in enumerate(node.operands):
@@ -69,7 +71,7 @@ def _taken(graph: GraphTemplate, index: int) -> list[tuple[int, str]]:
 
 
 def _head(graph: GraphTemplate, index: int) -> str:
-    """What a node makes of what; "…" stands for a node below."""
+    """Return a node with its operands; "…" stands for a node below."""
     node = graph.nodes[index]
     parts = []
     for position, ref in enumerate(node.operands[:8]):

@@ -1,4 +1,4 @@
-"""The templates of an engine: looked up by structure key, built and solved when they are not there."""
+"""The table of templates: looked up by structure key, built and solved on a miss."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cascade._core.expr.symbol import symbol
 from cascade._core.shape.table import TemplateTable
 from cascade._support.public import public
 from cascade.graph.model import NATIVE_SOLVER, STRUCTS
-from cascade.templates.files import Shelf, common, name_of
+from cascade.templates.files import TemplateFiles, name_of, process_files
 from cascade.templates.listeners import Listener, Listeners, built, loaded
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ __all__ = ["TemplateStats", "Templates", "default_templates", "preload"]
 
 @public
 class TemplateStats(msgspec.Struct, frozen=True):
-    """Counters of a `Templates`, since it was made.
+    """Counters of a `Templates` since its creation.
 
     Attributes:
-        hits: look-ups that found their template.
-        misses: look-ups that did not.
-        builds: graphs built.
-        solves: plans solved.
-        evictions: templates let go because the bounds were reached.
-        loaded: templates that came from disk.
+        hits: the number of look-ups that found their template.
+        misses: the number of look-ups that did not.
+        builds: the number of graphs built.
+        solves: the number of plans solved.
+        evictions: the number of templates dropped because the table was full.
+        loaded: the number of templates loaded from files.
     """
 
     hits: int
@@ -46,15 +46,18 @@ class TemplateStats(msgspec.Struct, frozen=True):
 
 @public
 class Templates(TemplateTable):
-    """A bounded store of templates. Several engines may share one, also across threads.
+    """A bounded table of templates. Several engines, also of several threads, may share one.
 
     Args:
-        path: a file of templates: looked into for what is not in memory, and given what is new at the end, when an
-            engine that has these templates is closed and when the process ends. It need not exist. What cannot be
-            read or written is a warning, never an error. None: no file of its own.
-        max_entries: how many templates to keep in memory.
-        max_bytes: how much memory, about, they may take together.
-        solver: makes the plans; the native one by default.
+        path: a template file. Templates that are not in memory are looked up in it, and new ones are added to it when
+            an engine with these templates is closed and when the process ends. It need not exist. A file that cannot be
+            read or written is a warning, never an error. None: no file.
+        max_entries: the maximum number of templates in memory, >= 1.
+        max_bytes: the approximate maximum of their memory, in bytes, >= 1.
+        solver: makes the plans; None: the native solver.
+
+    Raises:
+        TypeError: ``solver`` has no method `resolve`.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -77,41 +80,41 @@ class Templates(TemplateTable):
     ) -> None:
         super().__init__(STRUCTS, max_entries=max_entries, max_bytes=max_bytes)
         if solver is not None and not callable(getattr(solver, "resolve", None)):
-            raise TypeError(f"expected a solver with a method `resolve`, got `{type(solver).__name__}`")
+            raise TypeError(f"solver must have a method `resolve`, got `{type(solver).__name__}`")
         self._solver = solver
         self._solver_name = NATIVE_SOLVER if solver is None else name_of(solver)
         self._builds = 0
         self._solves = 0
         self._loaded = 0
         self._listeners = Listeners()
-        self.shelf = Shelf()  # the files of these templates alone
+        self.files = TemplateFiles()  # the files of these templates alone
         if path is not None:
-            self.shelf.keep(path, self)
+            self.files.keep(path, self)
 
     def make(self, key: bytes) -> tuple[GraphTemplate, PlanTemplate, Callable[[], None] | None]:
         """Return the graph and plan of a structure key, and what calls the listeners. The table calls it on a miss."""
         listening = self._listeners.begin() if self._listeners else []
-        shelves = [shelf for shelf in (self.shelf, common()) if shelf.in_use]
-        if not shelves:
+        sources = [files for files in (self.files, process_files()) if files.in_use]
+        if not sources:
             graph, plan = self._build(key)
             return graph, plan, built(listening, graph)
         from cascade.templates.store import digest_of_key
 
         digest = digest_of_key(key)
-        for shelf in shelves:
-            stored = shelf.find(key, digest, self._largest)
+        for files in sources:
+            stored = files.find(key, digest, self._largest)
             if stored is not None:
                 self._loaded += 1
                 graph = stored.graph
                 plan = stored.plan if stored.solver == self._solver_name else self._solve(graph)
                 return graph, plan, loaded(listening, graph)
         graph, plan = self._build(key)
-        for shelf in shelves:
-            shelf.add(digest, graph, plan, self._solver_name)
+        for files in sources:
+            files.add(digest, graph, plan, self._solver_name)
         return graph, plan, built(listening, graph)
 
     def on_evict(self, templates: list[Template]) -> None:
-        """Call the listeners for templates that the table had no room for. The table calls it."""
+        """Call the listeners for templates that were evicted. The table calls it."""
         if self._listeners:
             for template in templates:
                 self._listeners.evicted(template.graph)
@@ -139,20 +142,20 @@ class Templates(TemplateTable):
         return plan
 
     def save(self, path: str | os.PathLike[str]) -> int:
-        """Write these templates to a file, with all that is in it already and in the files that were loaded.
+        """Write these templates to a file, with those that it contains and those of the loaded files.
 
-        Other processes may do the same at the same time: nothing of anybody's is lost. The file is replaced in one
-        step, so that nobody ever finds half of one.
+        Several processes may do so at the same time: the file then has the templates of all. It is replaced
+        atomically: no reader ever finds a partial file.
 
         Args:
             path: of the file; it need not exist.
 
         Returns:
-            How many templates the file has now.
+            The number of templates in the file.
 
         Raises:
             OSError: the file cannot be written.
-            TemplateError: there is a file that is no file of templates, or one with a newer format; it is left alone.
+            TemplateError: the file at this path is not a template file, or has a newer format; it is not changed.
 
         >>> import cascade as cs, tempfile
         >>> @cs.task(mode="inline")
@@ -172,68 +175,73 @@ class Templates(TemplateTable):
         from cascade.templates.store import adding, digest_of_key
         from cascade.templates.writer import Encodings, rewrite
 
-        encodings: Encodings = self.shelf.encodings()
+        encodings: Encodings = self.files.encodings()
         for template in self:
             encoding = encode(Stored(template.graph, template.plan, self._solver_name))
             encodings[digest_of_key(template.structure_key)] = encoding
         return rewrite(path, adding(encodings))
 
     def load(self, path: str | os.PathLike[str], *, strict: bool = False) -> int:
-        """Open a file of templates, to be looked into for what is not in memory.
+        """Open a template file: templates that are not in memory are looked up in it.
 
-        Only its index is read now. A template is read, checked and linked when its shape is first met.
+        Only its index is read now. A template is read, checked and linked when an expression first needs it.
 
         Args:
             path: of the file.
-            strict: read and check all of it now, and raise at the first thing that is wrong. Otherwise what is wrong
-                is a warning, now or when it is met, and the shape is built anew.
+            strict: whether to read and check all of it now, and raise at the first error. If False, an error is a
+                warning, now or at the look-up, and the template is built anew.
 
         Returns:
-            How many templates the file has; 0 if it cannot be used, or has an older format.
+            The number of templates in the file; 0 if it cannot be used, or has an older format.
 
         Raises:
             OSError: the file cannot be read; only if `strict`.
             TemplateError: it is damaged, or has a newer format; only if `strict`.
         """
-        return self.shelf.open(path, strict=strict, most=self._largest)
+        return self.files.open(path, strict=strict, most=self._largest)
 
     def flush(self) -> None:
-        """Write what is new to the file that these templates are kept in, and to that of `CASCADE_TEMPLATES`.
+        """Write new templates to the file of this table, and to that of `CASCADE_TEMPLATES`.
 
-        The first is done when an engine that has them is closed, and both when the process ends. Nothing is raised: if
-        a file cannot be written, it is a warning.
+        The engine writes to the first when it is closed, and the process writes to both when it ends. Nothing is
+        raised: a file that cannot be written is a warning.
         """
-        for shelf in (self.shelf, common()):
-            shelf.flush()
+        for files in (self.files, process_files()):
+            files.flush()
 
     @property
     def _largest(self) -> int:
-        """How many bytes the encoding of a template may have."""
+        """The maximum size of the encoding of one template, in bytes."""
         return self.max_bytes // 8
 
     @property
     def stats(self) -> TemplateStats:
-        """The counters as they stand now."""
+        """The current counters."""
         return TemplateStats(self.hits, self.misses, self._builds, self._solves, self.evictions, self._loaded)
 
 
 @public
 def preload(path: str | os.PathLike[str], *, strict: bool = False) -> int:
-    """Open a file of templates for all engines of this process, whether they are there already or not.
+    """Open a template file for all engines of this process, existing and future ones.
 
     Args:
         path: of the file.
         strict: as for `Templates.load`.
 
     Returns:
-        How many templates the file has; 0 if it cannot be used, or has an older format.
+        The number of templates in the file; 0 if it cannot be used, or has an older format.
 
     Raises:
         OSError: the file cannot be read; only if `strict`.
         TemplateError: it is damaged, or has a newer format; only if `strict`.
+
+    >>> import cascade as cs, tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     cs.Templates().save(f"{directory}/shapes"), cs.preload(f"{directory}/shapes", strict=True)
+    (0, 0)
     """
-    return common().open(path, strict=strict)
+    return process_files().open(path, strict=strict)
 
 
-# What engines share that `cascade.run` makes: the second run of a script is warm.
+# Shared by the engines that `cascade.run` creates: the second run of a script is warm.
 default_templates = Templates()

@@ -1,7 +1,7 @@
 """Templates as bytes: MessagePack of the structs, and of nothing else.
 
-One template has one encoding: `decode` takes no other, so that two files that differ hold different templates. What
-comes out of `decode` has the right types throughout; whether its numbers make sense is asked by `check`, or by `Proof`.
+One template has one encoding: `decode` accepts no other, so that two files that differ hold different templates. The
+result of `decode` has the right types throughout; `check`, or `Proof`, verifies its numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cascade.graph.model import CallSymbol, GraphTemplate, PlanTemplate, StructS
 __all__ = ["EXPANSION", "Stored", "decode", "encode", "escaped", "unescaped"]
 
 EXPANSION = 32
-"""A template in memory, decoded, takes at most so many times the bytes of its encoding, whatever these are."""
+"""The maximum ratio of a decoded template's memory to the size of its encoding, for any bytes."""
 
 _Symbol = TypeVar("_Symbol", CallSymbol, StructSymbol)
 # MessagePack's text is Unicode without surrogates. Python's names may have them.
@@ -34,7 +34,7 @@ class Stored(Struct, frozen=True, gc=False, array_like=True):
     Attributes:
         graph: as the builder has made it.
         plan: of that graph.
-        solver: who made the plan: module and qualified name of the solver's type.
+        solver: the module and qualified name of the type of the solver that made the plan.
     """
 
     graph: GraphTemplate
@@ -44,7 +44,7 @@ class Stored(Struct, frozen=True, gc=False, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Stored)
-_texts = msgspec.json.Encoder()  # writes NUL in no other way than this: \u0000
+_texts = msgspec.json.Encoder()  # encodes NUL only as \u0000
 
 
 def encode(stored: Stored) -> bytes:
@@ -64,9 +64,9 @@ def decode(data: bytes, *, exact: bool = True) -> Stored:
     """Return the template of an encoding; the inverse of `encode`.
 
     Args:
-        data: bytes from anywhere. Memory is bounded by `EXPANSION` times their number.
-        exact: whether to refuse what `encode` would write otherwise, such as a number that is longer than it need be.
-            Not needed where what comes out is compared with what it should be.
+        data: bytes from any source. Memory is bounded by `EXPANSION` times their number.
+        exact: whether to reject an encoding that `encode` would not produce, such as a number that is longer than it
+            need be. Not needed where the caller compares the result with what it must be.
 
     Raises:
         TemplateError: `data` is not the encoding of anything; the message names the place, counting the fields of
@@ -81,7 +81,7 @@ def decode(data: bytes, *, exact: bool = True) -> Stored:
         stored = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise TemplateError(f"{error}") from None
-    # Whatever is longer than it need be, or has more in it than was read, or numbers that are not integers.
+    # Differs for numbers that are longer than they need be or no integers, and for surplus fields.
     if exact and _encoder.encode(stored) != data:
         raise TemplateError("not the encoding that the template has")
     if _are_plain(stored.graph) and not _UNFIT.search(stored.solver):
@@ -90,15 +90,15 @@ def decode(data: bytes, *, exact: bool = True) -> Stored:
 
 
 def escaped(graph: GraphTemplate) -> GraphTemplate:
-    """Return the graph with names that any format can hold: NUL and lone surrogates are written otherwise."""
+    """Return the graph with names that any format can hold: NUL and lone surrogates are escaped."""
     return graph if _are_plain(graph) else _mapped(graph, _escaped)
 
 
 def unescaped(graph: GraphTemplate) -> GraphTemplate:
-    """Return the graph that was escaped so.
+    """Return the graph of an escaped one; the inverse of `escaped`.
 
     Raises:
-        TemplateError: none could have been.
+        TemplateError: `escaped` returns no such graph.
     """
     return graph if _are_plain(graph) else _mapped(graph, _unescaped)
 
@@ -106,7 +106,7 @@ def unescaped(graph: GraphTemplate) -> GraphTemplate:
 def _are_plain(graph: GraphTemplate) -> bool:
     """Whether MessagePack can hold all texts of the symbols as they are."""
     try:
-        # Cheaper than to ask each text; a backslash in a name may raise a false alarm.
+        # Cheaper than a search in each text; a backslash in a name may be a false positive.
         if b"\\u0000" not in _texts.encode((graph.calls, graph.structs)):
             return True
     except UnicodeEncodeError:
@@ -115,7 +115,7 @@ def _are_plain(graph: GraphTemplate) -> bool:
 
 
 def _mapped(graph: GraphTemplate, change: Callable[[str], str]) -> GraphTemplate:
-    """A graph with all texts of its symbols changed."""
+    """Return a graph with all texts of its symbols changed."""
 
     def mapped(symbol: _Symbol) -> _Symbol:
         values: list[Any] = []
@@ -130,7 +130,7 @@ def _mapped(graph: GraphTemplate, change: Callable[[str], str]) -> GraphTemplate
 
 
 def _escaped(text: str) -> str:
-    """Text that MessagePack can hold: NUL and surrogates become NUL and their four hexadecimal digits."""
+    """Return text that MessagePack can hold: NUL and surrogates become NUL and their four hexadecimal digits."""
     return _UNFIT.sub(lambda found: f"\0{ord(found[0]):04x}", text)
 
 

@@ -1,4 +1,4 @@
-"""Where templates are kept beyond the process: the files that are looked into, and the one that is added to."""
+"""The template files of one table, or of the process: those that are read, and the one to which new ones are added."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ if TYPE_CHECKING:
     from cascade.templates.store import Additions, Store
     from cascade.templates.writer import Encodings
 
-__all__ = ["VARIABLE", "Shelf", "common", "name_of"]
+__all__ = ["VARIABLE", "TemplateFiles", "name_of", "process_files"]
 
 VARIABLE = "CASCADE_TEMPLATES"
 """The environment variable that names a file of templates for all engines of a process."""
 
-"""The name under which the plans of the native solver are kept."""
 
-
-class Shelf:
-    """Files of templates, of one table or of a process. Nothing that reads files is imported before there are any."""
+class TemplateFiles:
+    """The template files of one table or of a process. The modules that read files are imported with the first file."""
 
     def __init__(self) -> None:
         self._store: Store | None = None
@@ -31,17 +29,17 @@ class Shelf:
 
     @property
     def in_use(self) -> bool:
-        """Whether there is any file."""
+        """Whether a file was opened."""
         return self._store is not None
 
     def __len__(self) -> int:
-        """How many templates are to be written."""
+        """The number of templates that are still to be written."""
         return 0 if self._additions is None else len(self._additions)
 
     def open(
         self, path: str | os.PathLike[str], *, strict: bool = False, missing: bool = False, most: int | None = None
     ) -> int:
-        """Open a file to be looked into; see `Store.open`."""
+        """Open a file for reading; see `Store.open`."""
         from cascade.templates.store import LARGEST, Store
 
         with _lock:
@@ -50,7 +48,7 @@ class Shelf:
         return self._store.open(path, strict=strict, missing=missing, most=LARGEST if most is None else most)
 
     def keep(self, path: str | os.PathLike[str], owner: object) -> None:
-        """Open a file to be looked into, and write what is new to it when its owner or the process ends."""
+        """Open a file, and add new templates to it when its owner is collected or the process ends."""
         from cascade.templates.store import Additions
 
         self.open(path, missing=True)
@@ -62,38 +60,38 @@ class Shelf:
         return None if self._store is None else self._store.find(key, digest, most)
 
     def add(self, digest: bytes, graph: GraphTemplate, plan: PlanTemplate, solver: str) -> None:
-        """Take note of a new template; see `Additions.add`."""
+        """Add a new template; see `Additions.add`."""
         if self._additions is not None:
             self._additions.add(digest, graph, plan, solver)
 
     def flush(self) -> None:
-        """Write what is new."""
+        """Write new templates to the file."""
         if self._additions is not None:
             self._additions.flush()
 
     def encodings(self) -> Encodings:
-        """Return what is in the files that were opened, but for what is damaged."""
+        """Return the encodings in the opened files, without damaged ones."""
         return {} if self._store is None else self._store.encodings()
 
 
-_common: Shelf | None = None
+_process_files: TemplateFiles | None = None
 _lock = new_lock()
 
 
-def common() -> Shelf:
-    """Return the files of all engines of this process; the first time, the one that the environment names is opened."""
-    global _common
-    if _common is None:
+def process_files() -> TemplateFiles:
+    """Return the files of all engines of this process. The first call opens the file that the environment names."""
+    global _process_files
+    if _process_files is None:
         with _lock:
-            if _common is None:
-                shelf = Shelf()
+            if _process_files is None:
+                files = TemplateFiles()
                 if path := os.environ.get(VARIABLE):
-                    shelf.keep(path, Shelf)  # the class lives as long as the process
-                _common = shelf
-    return _common
+                    files.keep(path, TemplateFiles)  # the class lives as long as the process
+                _process_files = files
+    return _process_files
 
 
 def name_of(solver: object) -> str:
-    """Return the name under which a solver's plans are kept."""
+    """Return the name that is stored with the plans of a solver."""
     kind = type(solver)
     return f"{kind.__module__}.{kind.__qualname__}"

@@ -1,4 +1,4 @@
-"""Listeners of templates: what is called when one is built, loaded or evicted."""
+"""Listeners of templates: called when a template is built, loaded or evicted."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ __all__ = ["Listener", "Listeners", "built", "loaded"]
 
 
 class Listener(Protocol):
-    """Hears of the templates of one `Templates`, in whatever thread: engines may share templates."""
+    """Called for the templates of one `Templates`, in any thread: engines may share templates."""
 
     def now(self) -> int:
-        """Nanoseconds on its clock."""
+        """Return the time of the listener's clock, in nanoseconds."""
 
     def template_built(self, graph: GraphTemplate, since: int) -> None:
-        """A template was built, which began at ``since`` on its clock."""
+        """Called after a build that began at ``since``, in nanoseconds on the listener's clock."""
 
     def template_loaded(self, graph: GraphTemplate) -> None:
-        """A template was read from a file."""
+        """Called after a template was read from a file."""
 
     def template_evicted(self, graph: GraphTemplate) -> None:
-        """A template was dropped, as the table had no room for it."""
+        """Called after a template was evicted, as the table was full."""
 
 
 class Listeners:
-    """The listeners of one `Templates`, in the order in which they came. It keeps none of them alive.
+    """The listeners of one `Templates`, in the order of `add`. It keeps none of them alive.
 
-    It is asked on a miss only, and is empty until an engine with these templates is asked for its events.
+    It is used on a miss only, and is empty until `engine.events` of an engine with these templates is first used.
     """
 
     __slots__ = ("_listening", "_lock")
@@ -52,11 +52,11 @@ class Listeners:
             self._listening = *(known for known in self._listening if known() is not None), weakref.ref(listener)
 
     def begin(self) -> list[tuple[Listener, int]]:
-        """Return the listeners of what begins now, each with the time on its clock."""
+        """Return the listeners at the beginning of a build, each with the time of its clock in nanoseconds."""
         return [(listener, listener.now()) for listener in self._present()]
 
     def evicted(self, graph: GraphTemplate) -> None:
-        """Call all of them for a template that was dropped."""
+        """Call all listeners for a template that was evicted."""
         for listener in self._present():
             listener.template_evicted(graph)
 
@@ -65,7 +65,7 @@ class Listeners:
 
 
 def built(listening: list[tuple[Listener, int]], graph: GraphTemplate) -> Callable[[], None] | None:
-    """Return what calls these listeners for a template that was built; None if there are none."""
+    """Return a callback that calls the listeners for a template that was built; None if there are none."""
 
     def call() -> None:
         for listener, since in listening:
@@ -75,7 +75,7 @@ def built(listening: list[tuple[Listener, int]], graph: GraphTemplate) -> Callab
 
 
 def loaded(listening: list[tuple[Listener, int]], graph: GraphTemplate) -> Callable[[], None] | None:
-    """Return what calls these listeners for a template that was loaded; None if there are none."""
+    """Return a callback that calls the listeners for a template that was loaded; None if there are none."""
 
     def call() -> None:
         for listener, _ in listening:

@@ -1,12 +1,12 @@
-"""A file of templates, read: its header, its index, and its templates one by one. `writer` writes it.
+"""Template files, read: the header, the index, and the templates one by one. `writer` writes them.
 
-    header      80 bytes: what it is, by whom, how much, and the checksum of header and index
-    index       64 bytes a template, ascending by digest: where its encoding is, how long, and its checksum
+    header      80 bytes: magic number, format, number of templates, size, version, checksum of header and index
+    index       64 bytes per template, ascending by digest: offset, size and checksum of the encoding
     encodings   of the templates (`cascade.templates.codec`), one after another, oldest first
 
-Opening a file reads the first two; that takes no time that one would feel, however many templates there are. A
-template is read when its digest is looked up. Every byte is covered by a checksum, which tells damage; what a hostile
-writer can forge is not trusted for it. `docs/internals/template-format.md` has it to the byte.
+Opening a file reads header and index only. A template is read when its digest is looked up. Every byte is covered by a
+checksum, which detects damage but not forgery: a checksum that matches is no reason to trust the content.
+`docs/internals/template-format.md` specifies every byte.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from cascade.exceptions import TemplateError
 
 __all__ = ["FORMAT", "MAGIC", "MOST", "Entry", "TemplateFile", "checksum", "header"]
 
-MAGIC = b"\x93CASCADE"  # no text file and no other kind of file begins like that
+MAGIC = b"\x93CASCADE"  # no text and no other known file begins with it
 FORMAT = 1
 MOST = 1 << 20
-"""How many templates a file may have: 64 MiB of index."""
+"""The maximum number of templates in a file: 64 MiB of index."""
 
 HEADER = Layout("<8sIIQ24s32s")  # magic, format, count, size of the file, version of Cascade, checksum
 ENTRY = Layout("<32s16sQQ")  # digest, checksum, offset, size
 _UNCHECKED = HEADER.size - 32  # bytes of the header before its checksum
-# On Windows, which has no `pread`, a file cannot be replaced while anybody has it open: there a file is read as a whole
-# when it is opened, and closed at once. To seek and read under a lock would do for the reading, not for the writers.
+# Windows has no `pread`, and an open file cannot be replaced there: a file is read as a whole when it is opened, and
+# closed at once. Seeking and reading under a lock would replace `pread`, but the open file would still block writers.
 _STAYS_OPEN = hasattr(os, "pread")
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Entry(NamedTuple):
-    """One line of the index: `size` bytes at `offset` are the encoding of the template with this `digest`."""
+    """One entry of the index: `size` bytes at `offset` are the encoding of the template with this `digest`."""
 
     digest: bytes
     checksum: bytes
@@ -52,7 +52,7 @@ def checksum(encoding: bytes) -> bytes:
 
 
 def header(count: int, size: int, version: str, index: bytes) -> bytes:
-    """Return the header of a file of `size` bytes, written by this version of Cascade, before this index."""
+    """Return the header of a file of `size` bytes with this index; `version` is that of the Cascade that writes it."""
     plain = HEADER.pack(MAGIC, FORMAT, count, size, version.encode("ascii", "replace")[:24], b"")[:_UNCHECKED]
     return plain + _index_checksum(plain, index)
 
@@ -64,17 +64,16 @@ def _index_checksum(plain: bytes, index: bytes) -> bytes:
 
 
 class TemplateFile:
-    """An open file of templates. What others write to its path afterwards does not reach it.
+    """An open template file. A later replacement of the file at its path does not change it.
 
-    Where the platform has no `os.pread`, as Windows, all of it is in memory, and the file itself is closed again.
+    Without `os.pread`, as on Windows, its content is in memory, and the file itself is closed.
 
     Args:
         path: of the file.
 
     Raises:
         OSError: it cannot be opened or read.
-        TemplateError: it is no file of templates, it is damaged, or it has a format of the future; the message says
-            which, and where.
+        TemplateError: it is not a template file, is damaged, or has a newer format; the message says which, and where.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -82,7 +81,7 @@ class TemplateFile:
         self.format = FORMAT
         self.version = ""
         self.count = 0
-        self.doubted = False  # a template in it was damaged; said once
+        self.doubted = False  # whether a damaged template was reported; only the first one is a warning
         descriptor = os.open(self.path, _FLAGS)
         self._descriptor = descriptor
         self.close = weakref.finalize(self, os.close, descriptor)
@@ -105,7 +104,7 @@ class TemplateFile:
 
     @property
     def is_older(self) -> bool:
-        """Whether it has a format of the past: it is as good as empty."""
+        """Whether it has an older format; such a file counts as empty."""
         return self.format < FORMAT
 
     def _read_index(self) -> bytes:
@@ -137,11 +136,11 @@ class TemplateFile:
         return index
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return the bytes of a place in the file.
+        """Return `size` bytes from `offset` on.
 
         Raises:
             OSError: they cannot be read.
-            TemplateError: the file ends before.
+            TemplateError: the file ends before them.
         """
         data = self._read_some(offset, size)
         while len(data) < size:
@@ -152,29 +151,29 @@ class TemplateFile:
         return data
 
     def _read_some(self, offset: int, size: int) -> bytes:
-        """At most so many bytes; none at the end of the file."""
+        """Return at most `size` bytes; none at the end of the file."""
         if self._content is not None:
             return self._content[offset : offset + size]
         return os.pread(self._descriptor, size, offset)
 
     def _read_all(self) -> bytes:
-        """All bytes; of what is no file of templates only as many as it takes to say so."""
+        """Return all bytes; of another kind of file, only the first ones: enough for the error."""
         with open(self._descriptor, "rb", closefd=False) as stream:
             begin = stream.read(min(self.size, HEADER.size))
             return begin + stream.read(self.size - len(begin)) if begin.startswith(MAGIC) else begin
 
     def __len__(self) -> int:
-        """How many templates it has."""
+        """The number of templates."""
         return self.count
 
     def __iter__(self) -> Iterator[Entry]:
-        """The index, in the order of the digests."""
+        """Iterate over the index, in the order of the digests."""
         return map(Entry._make, ENTRY.iter_unpack(self._index))
 
     def find(self, digest: bytes) -> Entry | None:
-        """Return the entry of a digest, None where there is none. It is found in a time that grows as log(count)."""
+        """Return the entry of a digest, or None if there is none; in logarithmic time."""
         index = self._index
-        # By hand: `bisect` with a key takes twice as long.
+        # Not `bisect`: with a key it takes twice as long.
         low, high = 0, self.count
         while low < high:
             middle = (low + high) >> 1
@@ -191,7 +190,7 @@ class TemplateFile:
 
         Args:
             entry: from the index.
-            most: how many bytes it may have; None: as many as it says that it has, and the file has.
+            most: the maximum size in bytes; None: the size in the index.
 
         Raises:
             OSError: it cannot be read.
@@ -207,10 +206,10 @@ class TemplateFile:
         return data
 
     def check(self) -> None:
-        """Return if the index is as it should be: in order, without gaps and overlaps. The templates are not read.
+        """Check the index: in order, without gaps and overlaps. The templates are not read.
 
         Raises:
-            TemplateError: it is not.
+            TemplateError: the index is wrong.
         """
         if not self.size or self.is_older:
             return
@@ -228,11 +227,10 @@ class TemplateFile:
             raise self.error(f"damaged: {self.size} bytes, of which {place} are in use")
 
     def oldest_first(self) -> list[Entry]:
-        """Return the index in the order of places: what one has to ask for before reading all templates.
+        """Return the index in the order of offsets, checked. Call it before reading all templates.
 
         Raises:
-            TemplateError: the index is not as it should be. Of templates that overlap, a small file could hold
-                terabytes.
+            TemplateError: the index is wrong. With overlapping templates, a small file could expand to terabytes.
         """
         self.check()
         return sorted(self, key=_by_place)

@@ -1,8 +1,7 @@
-"""The store: files of templates, looked into when the table has none; and what is new, on its way to such a file.
+"""Template files in use: those in which templates are looked up, and the new templates on their way to a file.
 
-Nothing from a file is believed. What is found under the digest of a key is decoded, and then compared with what the
-builder would make of that very key; it is linked only if it is exactly that. So a file can never make a process
-compute anything else than it would without it.
+Nothing in a file is trusted. The template under the digest of a key is decoded and compared with the graph that the
+builder would make of this key, and linked only if they are equal. So a file never changes what a process computes.
 """
 
 from __future__ import annotations
@@ -39,10 +38,10 @@ __all__ = [
 ]
 
 LARGEST = 1 << 25
-"""How many bytes the encoding of one template may have, where nothing else is said."""
+"""The default maximum size of the encoding of one template, in bytes."""
 
 ROOM = 1 << 26
-"""How many bytes of new templates a process keeps until it writes them."""
+"""The maximum size of the new templates that a process keeps until it writes them, in bytes."""
 
 _logger = logging.getLogger("cascade")
 
@@ -50,26 +49,26 @@ _spelling = Spelling(symbol)
 
 
 class Store:
-    """Files of templates that were opened to be looked into, the latest first."""
+    """Template files that were opened for look-ups, the latest first."""
 
     def __init__(self) -> None:
-        self.files: list[TemplateFile] = []  # another list each time: somebody may be in the middle of one
+        self.files: list[TemplateFile] = []  # replaced, never changed: another thread may be iterating over it
         self._lock = new_lock()
 
     def open(
         self, path: str | os.PathLike[str], *, strict: bool = False, missing: bool = False, most: int = LARGEST
     ) -> int:
-        """Open a file of templates, in the place of one that was opened from this path before.
+        """Open a template file; it replaces one that was opened from this path before.
 
         Args:
             path: of the file.
-            strict: read and check all of it now, and raise at the first thing that is wrong; else what is wrong is a
-                warning, and what is right is used.
+            strict: whether to read and check all of it now, and raise at the first error; if False, errors are
+                warnings, and the other templates are used.
             missing: whether the file may be missing, without a warning.
-            most: how many bytes the encoding of a template may have; asked for if `strict`.
+            most: the maximum size of the encoding of a template, in bytes; used if `strict`.
 
         Returns:
-            How many templates it has.
+            The number of templates in it.
 
         Raises:
             OSError, TemplateError: the file cannot be used; only if `strict`.
@@ -92,12 +91,12 @@ class Store:
         return len(file)
 
     def find(self, key: bytes, digest: bytes, most: int) -> Stored | None:
-        """Return the template of a key, None if no file has one that is right.
+        """Return the template of a key, or None if no file has a valid one.
 
         Args:
             key: as this process writes it.
             digest: of that key.
-            most: how many bytes its encoding may have.
+            most: the maximum size of its encoding, in bytes.
         """
         for file in self.files:
             entry = file.find(digest)
@@ -113,7 +112,7 @@ class Store:
         return None
 
     def encodings(self) -> Encodings:
-        """Return what is in the files, the latest file last, but for what is damaged."""
+        """Return the encodings in the files, those of the latest file last, without damaged ones."""
         found: Encodings = {}
         for file in reversed(self.files):
             try:
@@ -130,24 +129,24 @@ class Store:
 
 
 def _doubt(file: TemplateFile, entry: Entry, error: Exception) -> None:
-    """Say that something in a file is wrong: once for each file, as there may be very much of it."""
+    """Log a damaged template: the first one of a file as a warning, as there may be very many."""
     level = logging.DEBUG if file.doubted else logging.WARNING
     file.doubted = True
     _logger.log(level, "template %.16s of `%s` is not used: %s", entry.digest.hex(), file.path, error)
 
 
 def prove(key: bytes, stored: Stored) -> None:
-    """Return if a decoded template is one of this key: its graph the one that the builder makes, its plan a plan of it.
+    """Check that a decoded template belongs to a key: its graph is that of the builder, and its plan is valid.
 
-    A plan in the name of the native solver must be the very one that it makes: another would have tasks that are ready
-    together start in another order.
+    A plan that names the native solver must equal the plan that this solver makes: with another, tasks that are ready
+    together would start in another order.
 
     Args:
         key: as this process writes it.
         stored: from `decode`.
 
     Raises:
-        TemplateError: it is not; the message names the place.
+        TemplateError: it does not; the message names the place.
     """
     proof = Proof(key, STRUCTS)
     native = stored.solver == NATIVE_SOLVER
@@ -168,15 +167,15 @@ def _check_native(stored: Stored) -> None:
 
 
 def examine(file: TemplateFile, most: int = LARGEST) -> None:
-    """Return if all of a file is right: every byte, every template, checked in full though no key is there to compare.
+    """Check all of a file: every byte, and every template in full, as there is no key to compare it with.
 
     Args:
-        file: to be read from its first to its last byte, one template at a time.
-        most: how many bytes the encoding of a template may have.
+        file: an open file; it is read template by template.
+        most: the maximum size of the encoding of a template, in bytes.
 
     Raises:
         OSError: it cannot be read.
-        TemplateError: something is wrong; the message names the template and the place.
+        TemplateError: it is damaged; the message names the template and the place.
     """
     file.check()
     for entry in file:
@@ -189,11 +188,11 @@ def read(file: TemplateFile, entry: Entry, most: int = LARGEST) -> Stored:
     Args:
         file: an open file.
         entry: of its index.
-        most: how many bytes the encoding may have.
+        most: the maximum size of the encoding, in bytes.
 
     Raises:
         OSError: it cannot be read.
-        TemplateError: something is wrong; the message names the template and the place.
+        TemplateError: it is damaged; the message names the template and the place.
     """
     from cascade.graph.solver import check
 
@@ -209,12 +208,12 @@ def read(file: TemplateFile, entry: Entry, most: int = LARGEST) -> Stored:
 
 
 def digest_of_key(key: bytes) -> bytes:
-    """Return the digest of a key that this process wrote, 32 bytes."""
+    """Return the digest of a key of this process, 32 bytes."""
     return _spelling.digest(key)
 
 
 def digest_of(graph: GraphTemplate) -> bytes:
-    """Return the digest of a graph's shape, 32 bytes: that of its key, in whatever process.
+    """Return the digest of the shape of a graph, 32 bytes; equal to that of its key in every process.
 
     Args:
         graph: one that `check_graph` has passed.
@@ -225,7 +224,7 @@ def digest_of(graph: GraphTemplate) -> bytes:
 
 
 class Additions:
-    """Templates that are new and on their way to a file.
+    """New templates that are to be added to a file.
 
     Args:
         path: of the file; it need not exist.
@@ -239,11 +238,11 @@ class Additions:
         self._process = 0
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of new templates."""
         return len(self._encodings)
 
     def add(self, digest: bytes, graph: GraphTemplate, plan: PlanTemplate, solver: str) -> None:
-        """Take a new template, unless there are too many to keep."""
+        """Keep a new template, unless the new ones exceed `ROOM`."""
         if self._size <= ROOM:
             encoding = encode(Stored(graph, plan, solver))
             if self._process != os.getpid():
@@ -253,7 +252,7 @@ class Additions:
                 self._size += len(encoding)
 
     def _attend(self) -> None:
-        """Have `flush` called at the end of this process also if it is one of `multiprocessing`: most skip `atexit`."""
+        """Call `flush` at the end of a process of `multiprocessing`, too: most of these skip `atexit`."""
         self._process = os.getpid()
         if "multiprocessing.process" in sys.modules:
             from multiprocessing import parent_process, util
@@ -262,17 +261,17 @@ class Additions:
                 util.Finalize(None, self.flush, exitpriority=0)
 
     def flush(self) -> None:
-        """Add to the file what was taken so far. If that cannot be done, it is a warning, and they are lost."""
+        """Add the new templates to the file. If it cannot be written, they are dropped with a warning."""
         with self._lock:
             encodings, self._encodings, self._size = self._encodings, {}, 0
         if not encodings:
             return
-        # Most processes have nothing to write.
+        # Imported here: most processes have nothing to write.
         from cascade.templates.writer import NestedRewriteError, rewrite
 
         try:
             rewrite(self.path, adding(encodings))
-        except NestedRewriteError:  # their owner was collected as garbage just then; nobody else comes again
+        except NestedRewriteError:  # the owner was collected during another rewrite: try again at exit
             with self._lock:
                 self._encodings = {**encodings, **self._encodings}
             atexit.register(self.flush)
@@ -281,5 +280,5 @@ class Additions:
 
 
 def adding(encodings: Encodings) -> Callable[[Encodings], Encodings]:
-    """Return the change that puts these templates into a file, in their places or after those that are there."""
+    """Return a change, for `rewrite`, that adds templates to a file or replaces those of the same digest."""
     return lambda there: {**there, **encodings}

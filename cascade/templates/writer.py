@@ -1,9 +1,9 @@
-"""A file of templates, written: whole or not at all, and by one process at a time.
+"""Template files, written: atomically, and by one process at a time.
 
-The new file is written beside the old one, under the name with `.tmp` after it, and then takes its place in one step:
-whoever opens it finds the old or the new one, whole, wherever this process is killed. A lock, on the name with `.lock`
-after it, makes those who write take turns; each reads what is there, so that nothing is lost. The system lets go of the
-lock of a process that has ended in whatever way. Readers need no lock.
+The new file is written beside the old one, with the suffix `.tmp`, and then renamed: a reader finds the old or the new
+file, whole, even if this process is killed. A lock file, with the suffix `.lock`, serializes the writers; each
+one reads the current file first, so that no templates are lost. The system releases the lock of a process that has
+ended. Readers need no lock.
 """
 
 from __future__ import annotations
@@ -27,45 +27,46 @@ from cascade.templates.reader import ENTRY, FORMAT, HEADER, MAGIC, MOST, Templat
 __all__ = ["PATIENCE", "Encodings", "NestedRewriteError", "rewrite"]
 
 PATIENCE = 30.0
-"""Seconds to wait for others who write the same file."""
+"""Seconds to wait for other writers of the same file."""
 
 _POLL = 0.005  # seconds
 _SAFELY = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-"""How files are opened for writing, by what the platform has: not by children, through no link, bytes as they are."""
-_READING = 5.0  # seconds that others may take to read a file, where it cannot be replaced meanwhile
+"""Flags for writing, as far as the platform has them: not inherited, not through a link, no change of line ends."""
+_READING = 5.0  # seconds to wait for readers, where an open file cannot be replaced
 _logger = logging.getLogger("cascade")
 
 # Digest -> encoding, oldest first.
 Encodings = dict[bytes, bytes]
 
-# Process, thread and file of those who write or wait to. A process that was forked has those of the other, too.
+# Process, thread and file of each writer, waiting ones included. A forked process inherits those of its parent.
 _turns: set[tuple[int, int, str]] = set()
 
 
 class NestedRewriteError(TimeoutError):
-    """This thread is in the middle of writing the file: it would wait for itself."""
+    """This thread is already writing the file, and would wait for itself."""
 
 
 def rewrite(
     path: str | os.PathLike[str], change: Callable[[Encodings], Encodings], *, patience: float = PATIENCE
 ) -> int:
-    """Change what a file of templates holds, in one step and undisturbed by others who do the same.
+    """Change the templates of a file, atomically and one writer at a time.
 
-    Damaged templates in it are dropped, with a warning, and so is all of a file with an older format. Nothing is
-    written if nothing has changed.
+    Damaged templates in it are dropped with a warning, and so are all templates of an older format. Nothing is written
+    if nothing has changed.
 
     Args:
-        path: of the file; it need not exist. A link stays one.
-        change: is given the digests and encodings that are there, oldest first, and returns those that shall be.
-        patience: seconds to wait for others.
+        path: of the file; it need not exist. A symbolic link stays a link.
+        change: takes the digests and encodings of the file, oldest first, and returns the new ones.
+        patience: seconds to wait for other writers.
 
     Returns:
-        How many templates the file holds now.
+        The number of templates in the file.
 
     Raises:
-        OSError: the file or its directory cannot be read or written; `TimeoutError` when others do not come to an end.
-        TemplateError: there is another kind of file, or one with a newer format: they are left alone. Or there would
-            be too many templates.
+        OSError: the file or its directory cannot be read or written; `TimeoutError` if other writers take longer than
+            `patience`.
+        TemplateError: the file is of another kind or has a newer format, and is not changed; or there would be too many
+            templates.
     """
     place = os.path.realpath(path)
     turn = os.getpid(), threading.get_ident(), place
@@ -81,14 +82,14 @@ def rewrite(
             try:
                 _write(place, wanted)
             except OSError as error:
-                if error.filename2 is None:  # else it has the name
-                    error.filename = place  # which is what somebody asked for
+                if error.filename2 is None:  # else both names are in the error
+                    error.filename = place  # the file that the caller has named
                 raise
         return len(wanted)
 
 
 def _expect_file(place: str) -> None:
-    """Return if there is a file or nothing. Told before a lock is left beside it, and before a pipe is waited for."""
+    """Check that there is a regular file or none, before a lock file is created and before a pipe could block."""
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.stat(place).st_mode):
             raise TemplateError(f"not a regular file - at `{place}`")
@@ -104,11 +105,11 @@ def _noted(turn: tuple[int, int, str]) -> Iterator[None]:
 
 
 class _Lock:
-    """Held by one who writes the file at a time, among processes and threads.
+    """The lock of a file's writer, among processes and threads.
 
     Args:
         place: of the file.
-        patience: seconds to wait for others.
+        patience: seconds to wait for other writers.
     """
 
     def __init__(self, place: str, patience: float) -> None:
@@ -119,14 +120,14 @@ class _Lock:
 
     def __enter__(self) -> None:
         try:
-            # Not through a link, which somebody may have put there to have another file made or locked.
+            # Not through a link: it could make this process create or lock another file.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
             descriptor = os.open(self._place + ".lock", flags | _SAFELY, 0o666)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 error.strerror, error.filename = "the lock must be a file of its own, got a link", self._place + ".lock"
                 raise
-            error.filename = self._place  # which is what somebody asked for
+            error.filename = self._place  # the file that the caller has named
             raise
         self._descriptor = descriptor
         renew_in_children(self)
@@ -140,7 +141,7 @@ class _Lock:
         self._give_back()
 
     def _renew(self) -> None:
-        """This process is a child: the lock is its parent's, and would outlast the parent if it stayed open here."""
+        """Close the lock file in a child process: left open, it would keep the lock after the parent's end."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -153,18 +154,18 @@ class _Lock:
         try:
             while not lock.exclusive():
                 if time.monotonic() >= end:
-                    raise TimeoutError(f"others have been writing for {self._patience} s - at `{self._place}`")
+                    raise TimeoutError(f"other writers have held the lock for {self._patience} s - at `{self._place}`")
                 time.sleep(_POLL)
         except OSError as error:
             if error.errno is not None and error.filename is None:
-                error.filename = self._place  # which is what somebody asked for
+                error.filename = self._place  # the file that the caller has named
             raise
 
     def _give_back(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         lock, self._lock = self._lock, None
         if descriptor is not None:
-            # Closed is not enough: where children are not renewed, one has the open file too, and would keep the lock.
+            # Closing is not enough: a child that has inherited the open file would keep the lock.
             with suppress(OSError):
                 if lock is not None:
                     lock.release()
@@ -172,7 +173,7 @@ class _Lock:
 
 
 def _read(place: str) -> tuple[Encodings, bool]:
-    """What is there and intact; and whether that is all of a file of this format."""
+    """Return the intact templates, and whether these are all of a file of the current format."""
     try:
         file = TemplateFile(place)
         entries = file.oldest_first()
@@ -199,7 +200,7 @@ def _read(place: str) -> tuple[Encodings, bool]:
 
 
 def _is_damaged(place: str) -> bool:
-    """Whether what is there was a file of templates of this format or an older one."""
+    """Whether the file begins as a template file of the current or an older format."""
     with open(place, "rb") as stream:
         begin = stream.read(HEADER.size)
     return begin.startswith(MAGIC) and int.from_bytes(begin[8:12], "little") <= FORMAT
@@ -213,19 +214,19 @@ def _write(place: str, encodings: Encodings) -> None:
         offset += len(encoding)
     index = b"".join(sorted(entries))
     beside = place + ".tmp"
-    # Left by one that was killed. Whoever holds the lock may take it away.
+    # A leftover of a killed writer: the holder of the lock may remove it.
     with suppress(FileNotFoundError):
         os.unlink(beside)
     mode = 0o666
     with suppress(FileNotFoundError):
         mode = Path(place).stat().st_mode & 0o7777
-    # Never open to more users than the file that it replaces. What stands there by now is not opened, nor followed.
+    # Never readable by more users than the file that it replaces. `O_EXCL`: an existing file or link is not opened.
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, mode & 0o666)
     try:
         try:
             _fill(descriptor, place, header(len(entries), offset, __version__, index), index, encodings)
         finally:
-            os.close(descriptor)  # before it is renamed: Windows does that to no open file
+            os.close(descriptor)  # before the rename: Windows renames no open file
         _replace(beside, place)
     except BaseException:
         with suppress(OSError):
@@ -240,14 +241,14 @@ def _fill(descriptor: int, place: str, begin: bytes, index: bytes, encodings: En
         stream.write(index)
         for encoding in encodings.values():
             stream.write(encoding)
-    if hasattr(os, "fchmod"):  # else the platform has no modes to speak of
+    if hasattr(os, "fchmod"):  # else the platform has no file modes
         with suppress(FileNotFoundError):
             os.fchmod(descriptor, Path(place).stat().st_mode & 0o7777)
     os.fsync(descriptor)
 
 
 def _replace(beside: str, place: str) -> None:
-    """Put the new file in the place of the old one; on Windows once nobody is reading that."""
+    """Rename the new file over the old one; on Windows, once no reader has it open."""
     end = time.monotonic() + _READING
     while True:
         try:
@@ -260,7 +261,7 @@ def _replace(beside: str, place: str) -> None:
 
 
 def _settle(directory: str) -> None:
-    """Have the directory written down too, where the system can do that."""
+    """Flush the directory to disk, too, where the system can."""
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:

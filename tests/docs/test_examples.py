@@ -267,7 +267,7 @@ def test_game_of_life_as_a_program(capsys: pytest.CaptureFixture[str]) -> None:
 
 # --------------------------------------------------------------------------------------------------- tool loop
 
-QUESTION = tool_loop.Said("user", "How many legs?")
+QUESTION = tool_loop.Message("user", "How many legs?")
 TRANSCRIPT = [
     ("user", "How many legs are there in a show of fireflies?"),
     ("model", "search: fireflies in a show"),
@@ -348,7 +348,7 @@ def test_tool_loop_tells_the_model_of_a_tool_that_there_is_not() -> None:
     said, time = converse(says("fly: away", "done: sorry"), Script())
     assert said == [
         ("model", "fly: away"),
-        ("user", "no such tool: expected one of search, multiply, or done"),
+        ("user", "no such tool: tool must be one of search, multiply, or done"),
         ("model", "done: sorry"),
     ]
     assert time == 2

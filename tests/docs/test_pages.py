@@ -6,19 +6,32 @@ import doctest
 import importlib
 import inspect
 import linecache
+import os
 import pkgutil
 import re
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 import cascade as cs
+from support.paths import HOME
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LINKED = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")]
+LINKED = [*sorted(ROOT.glob("*.md")), ROOT / "benchmarks" / "README.md"]
+# Paths of files that stand for any file, and of a folder that a change would make.
+NOT_THERE = {"cascade/a/b.py", "tests/unit/a/test_b.py", "tests/unit/a/test_b_*.py", "cascade/control"}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def in_tree(page: Path) -> str:
+    """The path of a page from the root of the tree."""
+    return page.relative_to(ROOT).as_posix()
 
 
 class Finder(doctest.DocTestFinder):
@@ -36,7 +49,7 @@ def python_blocks(text: str) -> list[tuple[int, str]]:
     return [(text.count("\n", 0, block.start(1)), block.group(1)) for block in found]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=in_tree)
 def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
     module = ModuleType("page")
     for before, block in python_blocks(page.read_text()):
@@ -52,7 +65,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", [*PAGES, *LINKED], ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", sorted({*PAGES, *LINKED}), ids=in_tree)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
         found = page.parent / target if target else page
@@ -60,15 +73,24 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(found), f"{page.name} links to {target}#{anchor}"
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "internals").glob("*.md")), ids=lambda page: page.name)
-def test_internals_name_what_there_is(page: Path) -> None:
-    """A page on the inside of the package is read beside the code: files, classes and methods have the names there."""
+@pytest.mark.parametrize("page", sorted({*PAGES, *LINKED} - {ROOT / "CHANGELOG.md"}), ids=in_tree)
+def test_paths_that_a_page_names_exist(page: Path) -> None:
+    """Paths from the root of the tree. CHANGELOG.md may name a file that no longer exists."""
+    folders = r"\.ci|\.github|benchmarks|cascade|docs|examples|tests"
+    named = re.findall(rf"(?<![\w/.])((?:{folders})/[\w/.*-]+)", page.read_text())
+    paths = {path.rstrip("./") for path in named} - NOT_THERE
+    assert not [path for path in paths if not [*ROOT.glob(path), *ROOT.glob(f"{path}.py")]]
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "docs" / "contributing.md", *sorted((ROOT / "docs" / "internals").glob("*.md"))], ids=in_tree
+)
+def test_names_on_pages_for_contributors_exist(page: Path) -> None:
+    """A page on the inside of the package is read beside the code: classes and methods have the names there."""
     text = re.sub(r"^```python\n.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    for path in re.findall(r"`(cascade/[\w/.]+)`", text):
-        assert (ROOT / path).exists(), f"{page.name} names {path}"
     package = "\n".join(path.read_text() for path in (ROOT / "cascade").rglob("*.p[yx]*") if path.suffix != ".pyc")
     for owner, member in set(re.findall(r"\b([A-Z]\w+)\.([a-z_]\w*)\b", text)):
-        if owner != "CONTRIBUTING":
+        if member != "md":
             assert re.search(rf"^(cdef )?class {owner}\b", package, re.MULTILINE), f"{page.name} names {owner}"
             named = re.search(rf"\b(def|cdef)\b.*\b{member}\b|^    {member}:|self\.{member}\b", package, re.MULTILINE)
             assert named, f"{page.name} names {owner}.{member}"
@@ -112,3 +134,45 @@ def test_the_page_on_templates_shows_what_explain_prints() -> None:
     shown = re.search(r"\n((?:    2 nodes, .*\n)(?:(?:    .*)?\n)+)", page)
     assert shown is not None
     assert shown.group(1).split() == printed.split()
+
+
+def test_the_page_on_tools_shows_what_a_dry_run_prints() -> None:
+    page = (ROOT / "docs" / "guide" / "tools.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for _, block in python_blocks(page)[:2]:
+        exec(block, names)
+    printed = "".join(f"    {line}".rstrip() + "\n" for line in str(names["run"]).splitlines())
+    assert f"\n\n{printed}\n" in page
+
+
+def test_the_page_on_the_command_line_shows_what_commands_print(tmp_path: Path) -> None:
+    pytest.importorskip("cyclopts")
+    page = (ROOT / "docs" / "guide" / "command-line.md").read_text(encoding="utf-8")
+    (_, program), *_ = python_blocks(page)
+    (end,) = re.findall(r"^((?:    .*\n)*    +sys\.exit\(.*\n)", page, re.MULTILINE)
+    (tmp_path / "jobs.py").write_text(f"import sys\n{program}\n{textwrap.dedent(end)}", encoding="utf-8")
+    # A command, and the lines that are shown of its output, until "..." or the next paragraph that is not indented.
+    shown = re.findall(r"^    \$ (.*)\n((?:(?!    \$ |    \.\.\.)(?:    .*)?\n)*)", page, re.MULTILINE)
+    assert len(shown) >= 4
+    for command, lines in shown:
+        if "|" not in command:  # which needs Graphviz
+            printed = re.sub("[╭─╮│╰╯]", "", shell(command, tmp_path))
+            for line in lines.strip().splitlines():
+                assert line.strip() in [each.strip() for each in printed.splitlines()], f"$ {command}\n{printed}"
+
+
+def shell(command: str, directory: Path) -> str:
+    """What a command prints, `cascade ...` or `python ...`."""
+    program, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, *(["-m", "cascade"] if program == "cascade" else []), *arguments],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    return done.stdout

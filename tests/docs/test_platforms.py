@@ -152,7 +152,7 @@ def try_it():
     try:
         rewrite(path, dict, patience=0)
     except TimeoutError as error:
-        print("others have been writing" in str(error))
+        print("other writers have held the lock" in str(error))
 
 threads = [threading.Thread(target=add, args=(number,)) for number in range(1, 21)]
 for thread in threads: thread.start()

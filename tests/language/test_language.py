@@ -192,7 +192,7 @@ def test_policies_are_given_to_calls_alone(node: Node) -> None:
     if takes_policies(node):
         assert lazy.with_constraints(gpu=1).policies or lazy.task.name == "run_if"
     elif lazy.task.name != "gather":
-        with pytest.raises(cs.PolicyError, match="expected a call of a task"):
+        with pytest.raises(cs.PolicyError, match="must be given to a call of a task"):
             lazy.with_constraints(gpu=1)
 
 

@@ -31,7 +31,7 @@ ANY_EVENT: st.SearchStrategy[Event] = st.sampled_from(EVENTS).flatmap(events_of)
 
 
 class Stage:
-    """What an engine is to its observers: something with events. Keeps what is reported."""
+    """What an engine is to its subscribers: something with events. Keeps what is reported."""
 
     def __init__(self) -> None:
         self.reports: list[tuple[str, BaseException]] = []

@@ -1,8 +1,8 @@
-"""Nodes that the engine itself evaluates: what stands for them in an expression, and what they give."""
+"""Built-in nodes: those that the engine itself evaluates, and their values."""
 
 
 cdef class Skip:
-    cdef readonly object template  # in which the condition stands
+    cdef readonly object template  # that has the condition
     cdef readonly Py_ssize_t number  # of the condition, in the graph
 
 

@@ -1,4 +1,4 @@
-"""Nodes that the engine itself evaluates: what stands for them in an expression, and what they give."""
+"""Built-in nodes: those that the engine itself evaluates, and their values."""
 
 from weakref import WeakValueDictionary as _WeakValueDictionary
 
@@ -8,7 +8,7 @@ from cascade._core.expr.task cimport Task, builtin_task, lazy_call
 
 
 class _Skipped:
-    """What stands for a skipped member in the result of several targets or of a map."""
+    """The value of a skipped member in the result of several targets or of a map."""
 
     __slots__ = ()
 
@@ -27,11 +27,11 @@ SKIPPED = skipped_member
 
 
 cdef class Skip:
-    """The value of a node that was skipped, inside the engine: which condition was false."""
+    """The value of a skipped node, inside the engine: which condition was false."""
 
 
 cdef class Placeholder:
-    """The value of the node of a resource that is set up for each call which takes it: its name."""
+    """The value of the node of a resource of scope "call": its name. Each call that takes it sets it up."""
 
     def __init__(self, str name not None):
         self.name = name
@@ -54,43 +54,43 @@ cdef Task _task_of(Kind kind, str name):
 
 
 def router_call(selector, dict routes, *default):
-    """The node of a router: its selector, its routes, and a default if it has one."""
+    """Make the node of a router: its selector, its routes, and a default if there is one."""
     return lazy_call(_router, (selector, routes, *default))
 
 
 def input_call(spec):
-    """The node of a param or of a variable of the environment, whose ``kind`` and ``name`` the spec tells."""
+    """Make the node of a param or an environment variable, with the ``kind`` and ``name`` of ``spec``."""
     return lazy_call(_task_of(<Kind>kind_of(spec.kind), spec.name), (spec,))
 
 
 def inject(name):
-    """A lazy result that gives a resource of the engine.
+    """Ask for a resource of the engine, by name.
 
     Args:
-        name: of a resource that is registered with the engine when the run starts.
+        name: the name of a resource that is registered with the engine when the run starts.
 
     Returns:
-        A `LazyResult`: an argument of a task, or a default of a task's parameter.
+        A `LazyResult` whose value is the resource. Use it as an argument of a task, or as a default of a parameter.
 
     Raises:
-        TypeError: ``name`` is no `str`.
+        TypeError: ``name`` is not a non-empty str.
 
     >>> import cascade as cs
     >>> cs.inject("db")
     <LazyResult db()>
     """
     if type(name) is not str or not name:
-        raise TypeError(f"expected the name of a resource as a non-empty `str`, got {name!r}")
+        raise TypeError(f"name of a resource must be a non-empty str, got {name!r}")
     return lazy_call(_task_of(INJECT, name), ())
 
 
 def targets_call(targets):
-    """The node that gives the values of several targets as a list, with `SKIPPED` for those that were skipped."""
+    """Make the node whose value is the list of the values of several targets, `SKIPPED` for skipped ones."""
     return lazy_call(_targets, tuple(targets))
 
 
 def injected_name(value):
-    """The name of the resource that a lazy result asks for; None for anything else."""
+    """Return the name of the resource that a lazy result asks for; None for any other object."""
     cdef LazyResult lazy
     if type(value) is not LazyResult:
         return None

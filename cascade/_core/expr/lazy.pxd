@@ -16,14 +16,14 @@ cdef class LazyResult(Governable):
     cdef PyObject* shape  # an owned CallShape
     cdef PyObject** arguments  # owned: positional ones, keyword ones by sorted name, one for each role of the shape
     cdef Py_ssize_t count  # of all of them
-    cdef PyObject* near[NEAR]  # where the arguments are if they are few
+    cdef PyObject* near[NEAR]  # room for the arguments, if there are at most NEAR
     cdef uint64_t serial  # order of creation
     cdef PyObject* next_dead
-    # Marks of the last traversal that came by. A traversal holds the GIL from its first node to its last, and its
-    # number is given once: nobody else's marks can be taken for its own.
+    # Marks of the last traversal that has visited it. A traversal holds the GIL from its first node to its last, and
+    # its number is unique: so it cannot mistake another traversal's marks for its own.
     cdef uint64_t traversal
     cdef uint32_t node  # number in that traversal, in prefix order
-    cdef bint open  # it has begun but not ended
+    cdef bint open  # entered by that traversal and not left
     cdef bint tracked  # by the garbage collector
 
 
@@ -32,7 +32,7 @@ cdef object guard_task  # of conditions; expr/task.pyx supplies it
 cdef enum:
     SPARE = 256
 
-cdef PyObject* spare[SPARE]  # dead lazy results to be used again
+cdef PyObject* spare[SPARE]  # freed lazy results to be used again
 cdef Py_ssize_t spares
 cdef uint64_t serials  # lazy results made so far
 cdef PyObject* allocate(Py_ssize_t count) except NULL
@@ -46,7 +46,7 @@ cdef extern from "Python.h":
 
 
 cdef inline PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count) except NULL:
-    """A lazy result with room for so many arguments, which are to be filled in; not tracked by the collector yet."""
+    """Make a lazy result with room for `count` arguments. The caller fills them in, and has it tracked if needed."""
     global spares, serials
     cdef PyObject* made
     if spares and count <= NEAR:

@@ -1,6 +1,6 @@
 """Lazy results: the nodes of the expressions that users write.
 
-Their memory is managed by hand: most of what a heavy loop does is making and dropping them.
+Their memory is managed by hand, because a heavy loop spends most of its time making and dropping them.
 """
 
 cimport cython
@@ -51,9 +51,9 @@ cdef object guard_task = None
 cdef class LazyResult(Governable):
     """One call of a task that has not run: a node of an expression.
 
-    Made by calling a task, or from another one by a method of it, never directly. Give it to other tasks as an
-    argument, alone or inside lists, tuples, dicts, sets and frozen structs; return it from a task to go on with it; run
-    it with `cascade.run`.
+    Calling a task makes one; so do the methods of another lazy result. Pass it to other tasks as an argument, alone or
+    inside lists, tuples, dicts, sets and frozen structs; return it from a task to continue with it; evaluate it with
+    `cascade.run`.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -83,23 +83,23 @@ cdef class LazyResult(Governable):
 
     @property
     def policies(self):
-        """What the call is given beside its arguments, a dict by role. Predecessors are not among it."""
+        """The policies of the call, a dict by role, such as "retry". Predecessors are not included."""
         cdef CallShape shape = <CallShape>self.shape
         cdef Py_ssize_t i, first = self.count - len(shape.roles)
         return {role: <object>self.arguments[first + i] for i, role in enumerate(shape.roles) if role != "after"}
 
     def run_if(self, condition, *, otherwise=_nothing):
-        """This node under a condition, which is evaluated first.
+        """Put this node under a condition, which is evaluated first.
 
-        If it is false, the node and what only it needs never start. Then ``otherwise`` is the value, or, without it,
-        the node is skipped, and so is what takes its value.
+        If the condition is false, neither this node nor what only it needs is evaluated. The value is then that of
+        ``otherwise``; without it, the node is skipped, and so are the nodes that take its value.
 
         Args:
-            condition: a lazy result, or anything else that has a truth value.
-            otherwise: what to take instead: a value, or a lazy result, which is evaluated only if it is needed.
+            condition: a lazy result, or another object that has a truth value.
+            otherwise: the value if the condition is false: an object, or a lazy result, which is evaluated only then.
 
         Returns:
-            A new `LazyResult`: this node, if the condition holds.
+            A new `LazyResult`: this node under the condition.
 
         >>> import cascade as cs
         >>> @cs.task(mode="inline")
@@ -111,21 +111,31 @@ cdef class LazyResult(Governable):
         return _guarded([condition, self] if otherwise is _nothing else [condition, self, otherwise])
 
     def after(self, *predecessors):
-        """The same call, which starts when others have ended. It takes nothing of them; if one is skipped, so is it.
+        """Let this call start only after other nodes have ended. Their values are not used.
+
+        If one of them is skipped, this call is skipped, too.
 
         Args:
             predecessors: lazy results.
 
         Returns:
-            A new `LazyResult`: another node.
+            A new `LazyResult`: another node with the same call.
 
         Raises:
-            PolicyError: a predecessor is no lazy result.
+            PolicyError: a predecessor is not a lazy result.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def show(text):
+        ...     print(text)
+        >>> _ = cs.run(show("second").after(show("first")))
+        first
+        second
         """
         made = self
-        for predecessor in predecessors:
+        for index, predecessor in enumerate(predecessors):
             if type(predecessor) is not LazyResult:
-                raise PolicyError(f"expected lazy results to come after, got `{type(predecessor).__name__}`")
+                raise PolicyError(f"predecessors[{index}] must be a lazy result, got `{type(predecessor).__name__}`")
             made = with_role(made, "after", predecessor)
         return made
 
@@ -133,9 +143,9 @@ cdef class LazyResult(Governable):
         return with_role(self, role, operand)
 
     def _content(self):
-        """All that makes it the node that it is: the task, the shape of the call, and an operand for each of its parts.
+        """Return the task, the shape of the call, and all operands, those of policies included.
 
-        For what has to tell any two lazy results apart: what a call may be given in future is among it, too.
+        Two lazy results are the same node if and only if these are the same, now and with policies of later versions.
         """
         cdef CallShape shape = <CallShape>self.shape
         cdef Py_ssize_t i
@@ -147,7 +157,7 @@ cdef class LazyResult(Governable):
 
 
 cdef str _describe(object value, int depth):
-    """A short text for people, to a bounded depth and width."""
+    """A short text, of bounded depth and width."""
     if not isinstance(value, LazyResult):
         text = repr(value)
         return text if len(text) <= 40 else text[:37] + "..."
@@ -167,10 +177,10 @@ cdef str _describe(object value, int depth):
 
 
 cdef LazyResult with_role(LazyResult lazy, str role, object operand):
-    """The same call with one thing more beside its arguments, or with another one in place of that it has."""
+    """The same call with an operand for this role: one more, or in place of the one that it has."""
     cdef list conditions = []
     cdef Py_ssize_t i
-    while kind_of((<CallShape>lazy.shape).task[2]) == GUARD:  # the node under all conditions is meant: they come first
+    while kind_of((<CallShape>lazy.shape).task[2]) == GUARD:  # the role is for the node under all its conditions
         conditions.append([<object>lazy.arguments[i] for i in range(lazy.count)])
         lazy = <LazyResult>lazy.arguments[1]
     lazy = _with_role(lazy, role, operand)
@@ -182,13 +192,13 @@ cdef LazyResult with_role(LazyResult lazy, str role, object operand):
 
 
 cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
-    """The same for a node that is no condition."""
+    """The same for a node that is not a condition."""
     cdef CallShape shape = <CallShape>lazy.shape
     cdef str kind = shape.task[2]
     cdef Py_ssize_t i, place = lazy.count
     if role != "after":
         if not takes_policies(kind_of(kind)):
-            raise PolicyError(f"expected a call of a task to give a {role} policy to, got `{kind}`")
+            raise PolicyError(f"a {role} policy must be given to a call of a task, got a node of kind {kind!r}")
         if role == "cache":
             check_cached(operand, <object>lazy.task)
         elif role == "timeout":
@@ -223,7 +233,7 @@ cdef LazyResult _guarded(list arguments):
 
 
 cdef LazyResult of_shape(object task, CallShape shape, list arguments):
-    """A lazy result of any shape, with an argument for each of its operands."""
+    """Make a lazy result of any shape, with an argument for each of its operands."""
     cdef PyObject* made = new_lazy(<PyObject*>task, <PyObject*>shape, len(arguments))
     cdef Py_ssize_t i
     for i in range(len(arguments)):
@@ -238,14 +248,15 @@ cdef LazyResult of_shape(object task, CallShape shape, list arguments):
 
 # The memory of lazy results.
 #
-# A chain of a million of them is dropped like one: what dies while another is being taken apart joins a list instead of
-# the C stack. Each burial has a list of its own. One in which a destructor may run is announced, so that what this runs
-# into in the same thread joins its list, too; the destructor may take its time, fork, or wait for another thread that
-# drops lazy results.
+# A chain of a million lazy results is freed without recursion: one that dies while another is being freed joins a list
+# instead of the C stack. Such a list with the loop that empties it is called a burial. Each outermost death begins one.
+# Before a destructor may run in it, a burial is announced, so that lazy results that this destructor drops in the same
+# thread join its list as well. The destructor may take long, fork, or wait for another thread that drops lazy results:
+# so a list belongs to one thread, and no lock is held.
 #
-# The garbage collector need not know of most of them. One that takes only numbers, strings and such, or others like
-# itself, and whose task is a function of a module with no closure and no defaults, is not part of any cycle; only the
-# module's own globals could hold it as well as be held by it.
+# The garbage collector does not track most of them. A lazy result whose arguments are numbers, strings and the like, or
+# others such as itself, and whose task is a module's function without closure and defaults, cannot be part of a cycle,
+# except through the globals of that module, which live as long as it does.
 
 cdef extern from *:
     """
@@ -258,17 +269,17 @@ cdef enum:
     BURIALS = 64
 
 ctypedef struct Burial:
-    PyObject* dead  # a list of what is still to be taken apart
-    void* thread  # whose it is, NULL: nobody's
+    PyObject* dead  # a list, linked by `next_dead`, of lazy results that are still to be freed
+    void* thread  # that it belongs to; NULL: the entry is free
 
-cdef Burial _burials[BURIALS]  # those that are announced
-cdef int _announced = 0  # so many
+cdef Burial _burials[BURIALS]  # the announced ones
+cdef int _announced = 0  # how many are announced
 cdef Py_ssize_t spares = 0
 cdef uint64_t serials = 0
 
 
 cdef PyObject* allocate(Py_ssize_t count) except NULL:
-    """The memory of a lazy result with room for so many arguments."""
+    """The memory of a lazy result with room for ``count`` arguments."""
     global spares
     cdef PyObject* made
     cdef PyObject** room = NULL
@@ -289,7 +300,7 @@ cdef PyObject* allocate(Py_ssize_t count) except NULL:
 
 
 cdef void _bury(PyObject* object) noexcept:
-    """Take a lazy result apart, and all that dies with it, one after the other."""
+    """Free a lazy result, and all that die with it, one after the other."""
     global spares, _announced
     cdef Burial unannounced
     cdef Burial* burial = &unannounced if _announced == 0 else _of_this_thread()
@@ -325,7 +336,7 @@ cdef inline void _lay_out(PyObject* object, Burial* burial) noexcept:
 
 
 cdef inline Burial* _release(PyObject* object, Burial* burial, Burial* unannounced) noexcept:
-    """Let go of what it holds. What dies of it joins the burial, or runs code: then that is announced before."""
+    """Release what it holds. Lazy results that die join the burial; before a destructor may run, it is announced."""
     cdef PyObject** arguments = (<LazyResult>object).arguments
     cdef PyObject* argument
     cdef PyObject* kind
@@ -350,7 +361,7 @@ cdef inline Burial* _release(PyObject* object, Burial* burial, Burial* unannounc
 
 
 cdef Burial* _of_this_thread() noexcept:
-    """The burial that this thread has announced, NULL if there is none."""
+    """The burial that this thread has announced; NULL if there is none."""
     cdef void* thread = PyThreadState_Get()
     cdef int i
     for i in range(BURIALS):
@@ -360,7 +371,7 @@ cdef Burial* _of_this_thread() noexcept:
 
 
 cdef Burial* _announce(Burial* burial) noexcept:
-    """Go on with a burial where others of this thread find it: not on the C stack, which may be switched."""
+    """Move a burial to where others of this thread find it: not on the C stack, which greenlets may switch."""
     global _announced
     cdef int i
     for i in range(BURIALS):
@@ -369,11 +380,11 @@ cdef Burial* _announce(Burial* burial) noexcept:
             _burials[i].dead = burial.dead
             _announced += 1
             return &_burials[i]
-    return burial  # very many threads: this one does without
+    return burial  # too many threads: this burial stays unannounced, and may recurse
 
 
 def _forget_others():
-    """After a fork: the other threads of the parent will not go on."""
+    """In a child of a fork: forget the burials of the parent's other threads, which do not exist here."""
     global _announced
     cdef void* thread = PyThreadState_Get()
     cdef int i
@@ -389,7 +400,7 @@ _in_child(_forget_others)
 
 
 cdef int _clear(PyObject* object) noexcept:
-    """Break cycles. What makes it a lazy result stays: somebody may still hold it."""
+    """Break cycles, but keep a valid lazy result: other code may still refer to it."""
     cdef Py_ssize_t i, count = (<LazyResult>object).count
     cdef PyObject* argument
     for i in range(count):
@@ -411,7 +422,7 @@ cdef int _traverse(PyObject* object, visitproc visit, void* arg) noexcept:
 
 
 cdef int _complete_type() except -1:
-    """Say of the type what Cython has no words for: its memory is managed above, and calling it makes none."""
+    """Replace slots of the type that Cython cannot express: memory as above, and no instances by calling it."""
     cdef PyTypeObject* lazy_type = <PyTypeObject*>LazyResult
     lazy_type.tp_dealloc = _bury
     lazy_type.tp_traverse = _traverse

@@ -1,4 +1,4 @@
-"""Zipping: the inputs of a map, taken item by item."""
+"""Map inputs: the inputs of a map, taken item by item."""
 
 
 cdef class Const:
@@ -8,7 +8,7 @@ cdef class Const:
 cdef class Zipped:
     cdef tuple names
     cdef list iterators
-    cdef Py_ssize_t size  # of the inputs that tell, which is one; -1: none does
+    cdef Py_ssize_t size  # number of items, of the inputs that have a length; -1: none has
     cdef Py_ssize_t taken
 
     cdef list take(self)

@@ -1,4 +1,4 @@
-"""Zipping: the inputs of a map, taken item by item, so that none has to be held as a whole."""
+"""Map inputs: the inputs of a map, taken item by item, so that no input has to be in memory as a whole."""
 
 from types import GeneratorType as _GeneratorType
 
@@ -9,7 +9,7 @@ cdef object _end = object()
 
 
 cdef class Const:
-    """An input of a map that every item is given as it is. Made by `cascade.const`."""
+    """An input of a map that is the same for every item. Made by `cascade.const`."""
 
     def __init__(self, value):
         self.value = value
@@ -22,7 +22,7 @@ cdef class Zipped:
     """The inputs of a map, side by side.
 
     Args:
-        names: of the inputs.
+        names: names of the inputs.
         values: the inputs.
     """
 
@@ -33,12 +33,12 @@ cdef class Zipped:
         self.names = names
         for name, value in zip(names, values):
             if type(value) is _GeneratorType and value.gi_frame is None:
-                raise MapError(f"expected a generator with items to come, got one that is used up - at {name}=...")
+                raise MapError(f"input {name!r} of a map must have items, got an exhausted generator")
         self.size = next((size for size in map(_size, values) if size is not None), -1)
         self.iterators = [_iterator(name, value) for name, value in zip(names, values)]
 
     cdef list take(self):
-        """The next item of each input; None at the end of them all."""
+        """The next item of each input; None at the end."""
         cdef list items = []
         cdef bint ended = False
         for iterator in self.iterators:
@@ -54,7 +54,7 @@ cdef class Zipped:
         longer = [name for name, item in zip(self.names, items) if item is not _end]
         if longer:
             raise MapError(
-                f"expected inputs of one length, got {self.taken} items of {shorter[0]!r} and at least "
+                f"inputs of a map must have the same length, got {self.taken} items of {shorter[0]!r} and at least "
                 f"{self.taken + 1} of {longer[0]!r}"
             )
         if self.size >= 0 and self.taken != self.size:
@@ -62,20 +62,20 @@ cdef class Zipped:
         return None
 
     cdef int refuse_change(self) except -1:
-        raise MapError(f"expected {self.size} items of each input, as there were at first, got {self.taken}")
+        raise MapError(f"inputs of a map must not change during a run, got {self.taken} items instead of {self.size}")
 
 
 def _iterator(name, value):
     try:
         return iter(value)
-    except TypeError as error:  # a scalar whose class can be iterated, as those of numpy
+    except TypeError as error:  # a scalar whose class can be iterated, such as those of numpy
         raise _no_series(name, value) from error
 
 
 def _no_series(name, value):
     return MapError(
-        f"expected a series of items to map over, got `{type(value).__name__}` - at {name}=...: "
-        f"give every item the same value with {name}=cs.const(...), or wrap it as {name}=[...]"
+        f"input {name!r} of a map must be a series of items, got `{type(value).__name__}`: "
+        f"write {name}=cs.const(...) to give every item the same value, or {name}=[...] for a single item"
     )
 
 
@@ -87,7 +87,7 @@ def _size(value):
 
 
 cdef int check_zippable(str name, object value) except -1:
-    """Refuse an input that is no series of items."""
+    """Refuse an input that is not a series of items."""
     if isinstance(value, (str, bytes, bytearray, dict, set, frozenset)) or not _iterates(value):
         raise _no_series(name, value)
     return 0
@@ -108,7 +108,8 @@ cdef int check_sizes(tuple names, list values) except -1:
             first = (name, size)
         elif first[1] != size:
             raise MapError(
-                f"expected inputs of one length, got {first[1]} items of {first[0]!r} and {size} of {name!r}"
+                f"inputs of a map must have the same length, got {first[1]} items of {first[0]!r} and "
+                f"{size} of {name!r}"
             )
     return 0
 

@@ -4,6 +4,7 @@ from typing import Literal
 from typing_extensions import disjoint_base
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.operators import Operable
 
 _Exceptions = type[BaseException] | Sequence[type[BaseException]]
 

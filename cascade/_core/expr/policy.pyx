@@ -1,4 +1,4 @@
-"""Policies: how a call is made that is made with care. They are data: a template only knows that a call has one."""
+"""Policies: retry, timeout, cache, constraints. They are data: a template only has the role, not the policy."""
 
 from cascade._core.expr.operators cimport Operable
 from cascade._core.time.clock cimport nanoseconds
@@ -7,32 +7,32 @@ from cascade.exceptions import PolicyError
 
 
 cdef class Retry:
-    """How often a call is made again that has failed, and after what time. See `LazyResult.with_retry`."""
+    """How often a failed call is made again, and after which delay. See `LazyResult.with_retry`."""
 
     def __init__(
         self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=()
     ):
         if type(max_attempts) is not int or max_attempts < 1:
-            raise PolicyError(f"expected max_attempts as an int of at least 1, got {max_attempts!r}")
+            raise PolicyError(f"max_attempts must be an int >= 1, got {max_attempts!r}")
         self.max_attempts = min(max_attempts, 2**31)
         self.delay = _span(delay, "delay")
         if isinstance(backoff, bool) or not isinstance(backoff, (int, float)) or not 1 <= backoff < float("inf"):
-            raise PolicyError(f"expected backoff as a number of at least 1, got {backoff!r}")
+            raise PolicyError(f"backoff must be a number >= 1, got {backoff!r}")
         self.backoff = min(backoff, 1e9)
         self.max_delay = None if max_delay is None else _span(max_delay, "max_delay")
         if jitter is not None and (type(jitter) is not str or jitter != "full"):
-            raise PolicyError(f"expected jitter 'full' or None, got {jitter!r}")
+            raise PolicyError(f"jitter must be None or 'full', got {jitter!r}")
         self.jitter = jitter
         self.on = _exceptions(on, "on")
         self.give_up_on = _exceptions(give_up_on, "give_up_on")
 
     def wants(self, error):
-        """Whether a failure is worth another attempt. Cancellation never is, nor is what ends the process."""
-        kind = type(error)  # an exception may answer anything when it is asked for its class
+        """Return whether to retry after an error. Never after cancellation, nor after what ends the process."""
+        kind = type(error)  # not `isinstance`: an exception may have a `__class__` of its own
         return issubclass(kind, self.on) and issubclass(kind, Exception) and not issubclass(kind, self.give_up_on)
 
     def pause(self, attempt, random):
-        """Seconds to wait after so many attempts. ``random`` gives a number from 0 to 1, for the jitter."""
+        """Return the seconds to wait after attempt 1, 2, ... ``random`` returns a number from 0 to 1 (jitter)."""
         cdef double longest = float("inf") if self.max_delay is None else self.max_delay
         cdef double seconds = self.delay
         if seconds:
@@ -52,7 +52,7 @@ cdef class Timeout:
 
     def __init__(self, seconds=None, total=None):
         if seconds is None and total is None:
-            raise PolicyError("expected a timeout for an attempt, in total, or both; got neither")
+            raise PolicyError("timeout must have `seconds` (for one attempt), `total` (for all), or both, got neither")
         self.seconds = None if seconds is None else _span(seconds, "seconds")
         self.total = None if total is None else _span(total, "total")
 
@@ -61,27 +61,28 @@ cdef class Timeout:
 
 
 cdef class Governable(Operable):
-    """What can be given policies. Each method leaves this as it is and gives a new lazy result: another node."""
+    """The methods that give a call policies. Each returns a new lazy result, another node; this one is unchanged."""
 
     def with_retry(
         self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=()
     ):
-        """The same call, made again if it fails.
+        """Retry the call if it fails.
 
         Args:
-            max_attempts: how often it is made at most, the first time included.
+            max_attempts: number of attempts at most, the first one included; an int >= 1.
             delay: seconds before the second attempt.
-            backoff: by which the delay grows from attempt to attempt.
-            max_delay: seconds that it grows to at most; None: it grows on.
-            jitter: "full": wait for a random part of the delay, drawn from the engine's seeded source; None: for all.
-            on: exception types that are worth another attempt.
-            give_up_on: those of them that are not.
+            backoff: factor of the delay from attempt to attempt; a number >= 1.
+            max_delay: seconds that the delay is at most; None: no bound.
+            jitter: "full": wait for a random part of the delay, drawn from the engine's seeded source; None: for all
+                of it.
+            on: exception type or types after which to retry.
+            give_up_on: exception type or types after which not to retry, though they are among ``on``.
 
         Returns:
             A new `LazyResult`.
 
         Raises:
-            PolicyError: an argument is not what it should be, or this is no call of a task.
+            PolicyError: an argument has a wrong type or value, or this is not a call of a task.
 
         >>> import cascade as cs
         >>> attempts = []
@@ -97,23 +98,33 @@ cdef class Governable(Operable):
         return self._with("retry", Retry(max_attempts, delay, backoff, max_delay, jitter, on, give_up_on))
 
     def with_timeout(self, seconds=None, total=None):
-        """The same call, given up after some time.
+        """Bound the duration of the call.
 
         Args:
-            seconds: for one attempt.
-            total: for all attempts and what is between them; None: as long as it takes.
+            seconds: for one attempt; None: no bound.
+            total: seconds for all attempts and the delays between them; None: no bound.
 
         Returns:
-            A new `LazyResult`, which fails with `TaskTimeoutError` if the time is over.
+            A new `LazyResult`, which fails with `TaskTimeoutError` after that time.
 
         Raises:
-            PolicyError: an argument is not what it should be, this is no call of a task, or the task has the mode
-                "inline": such a call holds the event loop and cannot be given up.
+            PolicyError: an argument is not a duration, both are None, this is not a call of a task, or the task has
+                the mode "inline": it blocks the event loop, so it cannot be interrupted.
+
+        >>> import cascade as cs, asyncio
+        >>> @cs.task
+        ... async def nap():
+        ...     await asyncio.sleep(3600)
+        >>> try:
+        ...     cs.run(nap().with_timeout(0.01))
+        ... except cs.TaskTimeoutError:
+        ...     print("too slow")
+        too slow
         """
         return self._with("timeout", Timeout(seconds, total))
 
     def with_cache(self, policy):
-        """The same call, made only if its result is not known.
+        """Make the call only if its result is not cached.
 
         Args:
             policy: a `cascade.CachePolicy`, such as `cascade.ResultCache`.
@@ -122,28 +133,28 @@ cdef class Governable(Operable):
             A new `LazyResult`.
 
         Raises:
-            PolicyError: ``policy`` is none, or this is no call of a task.
-            CacheKeyError: the task closes over something that cannot be hashed soundly.
+            PolicyError: ``policy`` is not a cache policy, or this is not a call of a task.
+            CacheKeyError: the task closes over something that cannot be hashed reliably.
         """
         return self._with("cache", check_cache(policy))
 
     def with_constraints(self, **amounts):
-        """The same call, made when the engine's limits have so much to spare.
+        """Make the call when these amounts of the engine's capacities are free.
 
         Args:
-            amounts: of each limit, by name: a number or a lazy result giving one.
+            amounts: by the name of the capacity: a number >= 0, or a lazy result with that value.
 
         Returns:
             A new `LazyResult`.
 
         Raises:
-            PolicyError: an amount is no number from 0 on, or this is no call of a task.
+            PolicyError: an amount is not a number >= 0, or this is not a call of a task.
         """
         return self._with("constraints", check_constraints(amounts))
 
 
 def _span(seconds, what):
-    """Seconds given by a user, as a float."""
+    """A duration given by a user, as a float of seconds."""
     try:
         nanoseconds(seconds, what)
     except (TypeError, ValueError) as error:
@@ -157,32 +168,32 @@ def _exceptions(kinds, what):
     for kind in given:
         if not isinstance(kind, type) or not issubclass(kind, BaseException):
             shown = kind.__name__ if isinstance(kind, type) else repr(kind)
-            raise PolicyError(f"expected exception types in {what}, got {shown}")
+            raise PolicyError(f"{what} must be exception types, got {shown}")
     return tuple(given)
 
 
 cdef dict check_constraints(dict amounts):
-    """Refuse what cannot be an amount of a limit, as far as it is known now."""
+    """Refuse what cannot be an amount. A lazy result is checked when it has a value."""
     for name, amount in amounts.items():
         if isinstance(amount, bool) or (isinstance(amount, (int, float)) and not 0 <= amount < float("inf")):
-            raise PolicyError(f"expected an amount of {name!r} as a number from 0 on, got {amount!r}")
+            raise PolicyError(f"amount of {name!r} must be a number >= 0, got {amount!r}")
         if isinstance(amount, (str, bytes, list, tuple, dict, set)) or amount is None:
-            raise PolicyError(f"expected an amount of {name!r} as a number, got `{type(amount).__name__}`")
+            raise PolicyError(f"amount of {name!r} must be a number, got `{type(amount).__name__}`")
     return amounts
 
 
 cdef object check_cache(object policy):
     """Refuse what cannot be a cache policy."""
     if isinstance(policy, type):
-        raise PolicyError(f"expected a cache policy, got the class `{policy.__name__}`")
+        raise PolicyError(f"policy must be a cache policy, got the class `{policy.__name__}`: make an instance of it")
     for method in ("key", "load", "save"):
         if not callable(getattr(policy, method, None)):
-            raise PolicyError(f"expected a cache policy with a method `{method}`, got `{type(policy).__name__}`")
+            raise PolicyError(f"policy must be a cache policy with a method `{method}`, got `{type(policy).__name__}`")
     return policy
 
 
 cdef int check_cached(object policy, object task) except -1:
-    """Have a cache policy refuse a task whose calls it could never tell apart."""
+    """Let a cache policy refuse a task, such as one that it cannot make keys for."""
     check = getattr(policy, "check", None)
     if check is not None:
         check(task)
@@ -190,10 +201,10 @@ cdef int check_cached(object policy, object task) except -1:
 
 
 cdef int check_timed(object task) except -1:
-    """Refuse a timeout for a task that is to hold the event loop while it runs: nobody could give it up."""
+    """Refuse a timeout for a task that blocks the event loop while it runs: nothing could interrupt it."""
     if task.mode == "inline":
         raise PolicyError(
-            f"expected a task that can be given up for a timeout, got {task.name} of mode 'inline', which holds the "
-            f"event loop until it returns; give it another mode"
+            f"timeout needs an interruptible task: {task.name} has mode='inline' and blocks the event loop; use "
+            f"mode='thread', mode='process', or async def"
         )
     return 0

@@ -12,8 +12,8 @@ cdef class CallShape(Symbol):
     cdef readonly tuple task  # (module, qualified name, kind, mode, injected resources)
     cdef readonly Py_ssize_t positional  # number of positional arguments
     cdef readonly tuple names  # of the keyword arguments, sorted
-    cdef readonly tuple roles  # of what is given beside the arguments: "after", "retry", ...
-    cdef dict extended  # role -> the shape of the same call with one more of it
+    cdef readonly tuple roles  # of operands that are no arguments: "after", "retry", ...
+    cdef dict extended  # role -> the shape of the same call with that role added
 
 
 cdef class StructShape(Symbol):

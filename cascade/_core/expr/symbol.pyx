@@ -1,8 +1,8 @@
 """Symbols: the interned names of structure keys.
 
-A key is a sequence of integers. What in it has a name (how a task is called, which struct type holds a lazy result)
-is interned here, and the key holds the number. A number is never given twice in a process; a symbol that no task and
-no template refers to any more is forgotten, so a program that makes up names for ever does not grow for ever.
+A key is a sequence of integers. Names in it (of the task and the arguments of a call, of a struct type and its fields)
+are interned here, and the key has the number. A number is never used twice in a process. A symbol that no task and no
+template refers to is freed, so a program that makes new names for ever does not grow for ever.
 """
 
 from weakref import WeakValueDictionary as _WeakValueDictionary
@@ -26,7 +26,7 @@ cdef class Symbol:
 
 
 cdef class CallShape(Symbol):
-    """How a task is called: which task, how many positional arguments, which names, and what else is given with it."""
+    """How a task is called: the task, the number of positional arguments, the names of the others, and the roles."""
 
     def __repr__(self):
         return f"<CallShape {self.id}: {self.task[0]}.{self.task[1]}/{self.positional} {self.names} {self.roles}>"
@@ -40,10 +40,10 @@ cdef class StructShape(Symbol):
 
 
 cdef Symbol _intern(Symbol made, tuple identity):
-    """The symbol of an identity: the one that is known, else the one made for it."""
+    """The symbol of an identity: the one that exists, else the one that was made for it."""
     cdef Symbol known
     _lock.acquire()
-    try:  # not `with`: what Cython makes of it cannot do with an exception that found no memory for a traceback
+    try:  # not `with`: Cython's code for it fails if an exception has no traceback, for want of memory
         known = _interned.get(identity)
         if known is not None:
             return known
@@ -56,16 +56,16 @@ cdef Symbol _intern(Symbol made, tuple identity):
 cdef int _number(Symbol made, tuple identity) except -1:
     global _next
     if _next == _LIMIT:
-        raise StructureError(f"more than {_LIMIT} symbols in one process")
+        raise StructureError(f"number of task and struct shapes in one process must be <= {_LIMIT}")
     made.id = _next
     _next += 1
     _numbered[made.id] = made
-    _interned[identity] = made  # last: what is found by its name can be found by its number
+    _interned[identity] = made  # last: a symbol that is found by its name is found by its number, too
     return 0
 
 
 cpdef CallShape call_shape(tuple task, Py_ssize_t positional, tuple names, tuple roles=()):
-    """The symbol of calls of ``task`` with so many positional arguments, these names (sorted) and roles."""
+    """The symbol of calls of ``task`` with this number of positional arguments, these names (sorted) and roles."""
     cdef tuple identity = ("call", task, positional, names, roles)
     cdef CallShape made = _interned.get(identity)
     if made is not None:

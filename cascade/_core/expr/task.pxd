@@ -12,9 +12,9 @@ cdef class Task:
     cdef vectorcallfunc vectorcall  # where the interpreter finds how to call the instance
     cdef readonly object fn  # the callable itself: data, never structure
     cdef TaskSpec spec
-    cdef bint closed  # the callable is a function of a module that holds nothing of its own
-    cdef dict fills  # lazy results that stand as defaults, by the name of the parameter; None: there are none
-    cdef dict policies  # what every call is given beside its arguments, by role; None: nothing
+    cdef bint closed  # the callable is a module's function without closure, defaults and attributes
+    cdef dict fills  # defaults that are lazy results, by the name of the parameter; None: there are none
+    cdef dict policies  # policies of every call, by role; None: there are none
     cdef object __weakref__
 
 

@@ -1,7 +1,8 @@
 """Tasks: functions made declarative.
 
-Calling a task is the hottest thing that users do, once a node and iteration, so it keeps what the interpreter hands
-over (an array of arguments and the call site's own tuple of names) and checks a call site only the first time.
+Users call a task once for each node and iteration, so calling is the hottest code of all. It takes what the interpreter
+passes (an array of arguments, and the call site's own tuple of names) without another container, and checks a call site
+only the first time.
 """
 
 from functools import partial as _partial
@@ -61,7 +62,7 @@ cdef extern from "Python.h":
     void PyType_Modified(PyTypeObject*)
 
 cdef enum:
-    WRAPPERS = 1000  # around one function; an object may claim to wrap itself
+    WRAPPERS = 1000  # that are followed around one function: an object may claim to wrap itself
 
 cdef dict _modules = _sys_modules
 cdef PyObject* Lazy = <PyObject*>LazyResult
@@ -70,7 +71,7 @@ cdef PyObject* Lazy = <PyObject*>LazyResult
 @cython.final
 @cython.freelist(64)
 cdef class Task:
-    """A function made declarative: calling it runs nothing and gives a lazy result.
+    """A function made declarative: calling it runs nothing and returns a lazy result.
 
     Made by `cascade.task`. It binds to instances as functions do, so methods can be tasks.
 
@@ -123,37 +124,37 @@ cdef class Task:
 
     @property
     def __annotations__(self):
-        # As of a function: from Python 3.14 on evaluated here, when they are asked for, and only then.
+        # As those of a function: since Python 3.14 they are evaluated here, when they are read, and only then.
         return _annotated(self.fn).__annotations__
 
     @property
     def __annotate__(self):
-        # What `annotationlib` asks for annotations that cannot be evaluated, or need not be; from Python 3.14 on.
+        # For `annotationlib`, which reads annotations that cannot or need not be evaluated; since Python 3.14.
         return _annotated(self.fn).__annotate__
 
     @property
     def __type_params__(self):
-        # Of a generic function, from Python 3.12 on: `typing.get_type_hints` needs them where annotations are strings.
+        # Of a generic function, since Python 3.12: `typing.get_type_hints` needs them if annotations are strings.
         return _annotated(self.fn).__type_params__
 
     @property
     def _runs_inline(self):
-        """Whether the auto rule has it run in the event loop's thread."""
+        """Whether the auto rule lets calls run in the event loop's thread."""
         return self.spec.runs_inline
 
     def map(self, /, *, concurrency=None, **inputs):
-        """A lazy result that calls the task once for each item of its inputs, taken side by side.
+        """Call the task once for each item of its inputs, which are taken side by side.
 
         Args:
-            concurrency: how many items may be on their way at once; None: 1,024.
-            inputs: for each argument a series of items (a list, tuple, range, array, generator), or a lazy result
-                giving one; or `cascade.const` of what every item is given.
+            concurrency: number of items that are evaluated at once, at most; an int >= 1, or None: 1,024.
+            inputs: for each argument a series of items (a list, tuple, range, array, generator), or a lazy result with
+                such a value; or `cascade.const` with a value for all items.
 
         Returns:
-            A `LazyResult` giving the list of the results, in the order of the items.
+            A `LazyResult` whose value is the list of the results, in the order of the items.
 
         Raises:
-            MapError: an input is no series, or they are of different lengths.
+            MapError: an input is not a series of items, or two have different lengths.
             TaskArgumentError: the inputs do not fit the task's signature.
 
         >>> import cascade as cs
@@ -166,31 +167,31 @@ cdef class Task:
         return _map(self, concurrency, inputs)
 
     def with_retry(self, **settings):
-        """This task, each call of which is made again if it fails: see `LazyResult.with_retry`."""
+        """Return this task with a retry policy for each call: see `LazyResult.with_retry`."""
         return _governed(self, "retry", Retry(**settings))
 
     def with_timeout(self, seconds=None, total=None):
-        """This task, each call of which is given up after some time: see `LazyResult.with_timeout`."""
+        """Return this task with a timeout for each call: see `LazyResult.with_timeout`."""
         check_timed(self)
         return _governed(self, "timeout", Timeout(seconds, total))
 
     def with_cache(self, policy):
-        """This task, each call of which is made only if its result is not known: see `LazyResult.with_cache`."""
+        """Return this task with a cache policy for each call: see `LazyResult.with_cache`."""
         check_cached(check_cache(policy), self)
         return _governed(self, "cache", policy)
 
     def with_constraints(self, **amounts):
-        """This task, each call of which keeps to the engine's limits: see `LazyResult.with_constraints`."""
+        """Return this task with amounts of limits for each call: see `LazyResult.with_constraints`."""
         return _governed(self, "constraints", check_constraints(amounts))
 
     def _content(self):
-        """All that makes calls of it what they are, beside the callable: identity, lazy defaults, policies by role."""
+        """Return what determines its calls beside the callable: identity, lazy defaults, policies by role."""
         return self.spec.identity, self.fills, self.policies
 
     def _measured(self, ns):
-        """Take note of how many nanoseconds a call in a worker thread took, for the auto rule.
+        """Record for the auto rule that a call in a worker thread took ``ns`` nanoseconds.
 
-        Returns whether this settles that an inline call has held up the loop.
+        Returns whether this confirms that an inline call has blocked the loop.
         """
         return self.spec.measured(ns)
 
@@ -230,7 +231,7 @@ cdef class Task:
 
 
 cdef object _annotated(object fn):
-    """What has the annotations of a callable: the function that is called in the end."""
+    """The object that has the annotations of a callable: the function that is called in the end."""
     for _ in range(WRAPPERS):
         if PyFunction_Check(fn) or isinstance(fn, _MethodType):
             return fn
@@ -249,7 +250,7 @@ cdef dict _standard_tasks = {}  # by module and name
 
 
 def import_task(module, qualname):
-    """The task of that name, as `pickle` finds functions."""
+    """Return the task of this name, found as `pickle` finds functions."""
     if module == "operator" or module == "builtins":
         import cascade._core.expr.operator_tasks  # where these are made
         if (module, qualname) in _standard_tasks:
@@ -263,7 +264,7 @@ def import_task(module, qualname):
 
 
 cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames) except NULL:
-    """A lazy result of this call: no dict, no tuple of arguments but the one that it keeps."""
+    """Make a lazy result of a call, without any container for the arguments but the lazy result itself."""
     cdef Py_ssize_t positional = PyVectorcall_NARGS(flagged)
     cdef Py_ssize_t i
     cdef bint tracked
@@ -289,7 +290,7 @@ cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* 
 
 
 cdef PyObject* _call_governed(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames) except NULL:
-    """A lazy result of a task that has lazy defaults or policies of its own."""
+    """Make a lazy result of a call of a task that has lazy defaults or policies."""
     cdef Py_ssize_t positional = PyVectorcall_NARGS(flagged)
     cdef tuple given = () if kwnames is NULL else <tuple>kwnames
     cdef tuple names = given
@@ -338,7 +339,7 @@ cdef Task _governed(Task task, str role, object operand):
 
 
 cdef dict _lazy_defaults(object fn):
-    """The lazy results among a function's defaults, by the name of the parameter; None if there are none."""
+    """The defaults of a function that are lazy results, by the name of the parameter; None if there are none."""
     cdef PyFunctionObject* raw = <PyFunctionObject*>fn
     cdef Py_ssize_t i
     if raw.func_defaults is NULL and raw.func_kwdefaults is NULL:
@@ -351,8 +352,8 @@ cdef dict _lazy_defaults(object fn):
         if type(default) is LazyResult:
             if i < code.co_posonlyargcount:
                 raise TaskDefinitionError(
-                    f"expected a default that is a lazy result at a parameter that has a name, "
-                    f"got one at the positional-only {names[i]!r} of {fn.__qualname__}"
+                    f"default of the positional-only parameter {names[i]!r} of {fn.__qualname__} must not be a lazy "
+                    f"result: calls fill it in by name"
                 )
             found[names[i]] = default
     found.update({name: value for name, value in (fn.__kwdefaults__ or {}).items() if type(value) is LazyResult})
@@ -360,14 +361,14 @@ cdef dict _lazy_defaults(object fn):
 
 
 cdef LazyResult _map(Task task, object concurrency, dict inputs):
-    """The call of a map: its inputs by name, and beside them, by role, what all items share."""
+    """Make the call of a map: its operands are the inputs by name; constants and the concurrency are roles."""
     cdef CallShape shape
     cdef LazyResult made
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
-        raise MapError(f"expected concurrency as None or an int of at least 1, got {concurrency!r}")
+        raise MapError(f"concurrency must be None or an int >= 1, got {concurrency!r}")
     zipped = {name: inputs[name] for name in sorted(inputs) if type(inputs[name]) is not Const}
     if not zipped:
-        raise MapError(f"expected at least one input of {task.spec.qualname}.map() that is a series of items, got none")
+        raise MapError(f"{task.spec.qualname}.map() must have at least one input that is a series of items, got none")
     for name, value in zipped.items():
         if type(value) is not LazyResult:
             check_zippable(name, value)
@@ -376,7 +377,7 @@ cdef LazyResult _map(Task task, object concurrency, dict inputs):
     names = tuple(inputs)
     if task.fills is not None:
         names = task.spec.fill(task.fills, 0, names)
-    task.spec.new_site(0, names, <PyObject*>names)  # the arguments of an item are checked here, not in the run
+    task.spec.new_site(0, names, <PyObject*>names)  # checks the arguments of an item now, not during the run
     module, qualname, _, mode, injected = task.spec.identity
     shape = call_shape((module, qualname, KINDS[MAP], mode, injected), 0, tuple(zipped), ())
     made = of_shape(task, shape, list(zipped.values()))
@@ -387,7 +388,7 @@ cdef LazyResult _map(Task task, object concurrency, dict inputs):
 
 
 cdef bint _is_closed(object fn) except -1:
-    """Whether a function holds nothing of its own, and its globals are those of a module."""
+    """Whether a function has no closure, defaults or attributes, and its globals are those of a module."""
     cdef PyFunctionObject* raw = <PyFunctionObject*>fn
     cdef PyObject* module
     if (
@@ -402,23 +403,23 @@ cdef bint _is_closed(object fn) except -1:
 
 
 def task(fn=None, /, *, name=None, mode=None):
-    """Make a task of a function: calling it will run nothing and give a lazy result.
+    """Make a task of a function: calling it runs nothing and returns a lazy result.
 
     Use it bare (``@cs.task``) or with settings (``@cs.task(mode="thread")``), on functions, async functions, methods,
-    callables, at module level or inside a function. A task made inside a function costs about as much as the
-    function object itself.
+    callables, at module level or inside a function. Making a task costs about as much as making the function object
+    itself.
 
     Args:
         fn: the callable.
-        name: what to call it instead of its qualified name: part of its identity in templates.
+        name: a name in place of its qualified name; part of its identity in templates.
         mode: where a sync callable runs. "inline": in the event loop's thread; "thread", "process": in a worker;
-            "auto": in a thread until it has proved quick. Not given: as the engine's `default_mode` says.
+            "auto": in a thread until it has proved quick. None: the engine's ``default_mode``.
 
     Returns:
         The `Task`, or a decorator if ``fn`` is not given.
 
     Raises:
-        TaskDefinitionError: if ``fn`` is not callable or the settings do not fit it.
+        TaskDefinitionError: ``fn`` is not callable, or the settings do not fit it.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -428,10 +429,10 @@ def task(fn=None, /, *, name=None, mode=None):
     'lift-off'
     """
     if name is not None and (type(name) is not str or not name):
-        raise TaskDefinitionError(f"expected a non-empty `str` as name, got {name!r}")
+        raise TaskDefinitionError(f"name must be None or a non-empty str, got {name!r}")
     code = _MODES.get(mode) if mode is None or type(mode) is str else None
     if code is None:
-        raise TaskDefinitionError(f"expected mode 'auto', 'inline', 'thread' or 'process', got {mode!r}")
+        raise TaskDefinitionError(f"mode must be 'auto', 'inline', 'thread' or 'process', got {mode!r}")
     if fn is None:
         return _Decorator(name, code)
     return _make(fn, name, code)
@@ -442,7 +443,7 @@ cdef dict _MODES = {None: DEFAULT, "auto": AUTO, "inline": INLINE, "thread": THR
 
 @cython.internal
 cdef class _Decorator:
-    """What ``@cs.task(...)`` with settings gives: takes the function."""
+    """The decorator that ``@cs.task(...)`` with settings returns."""
 
     cdef object name
     cdef Mode mode
@@ -466,7 +467,7 @@ cdef Task _make(object fn, str name, Mode mode):
 
 
 cdef Task builtin_task(str qualname, Kind kind):
-    """A task that the engine itself evaluates."""
+    """Make the task of a kind of built-in nodes."""
     cdef TaskSpec spec = builtin_spec(qualname, kind)
     return _new(_not_called, spec)
 
@@ -480,11 +481,11 @@ cdef Task standard_task(object fn, str module):
 
 
 def _not_called(*arguments):
-    raise NotImplementedError  # the engine looks at the kind of the task
+    raise NotImplementedError  # the engine evaluates the node by the kind of its task
 
 
 cdef LazyResult lazy_call(Task task, tuple arguments):
-    """``task(*arguments)``, without the way through the interpreter."""
+    """``task(*arguments)``, called from C."""
     cdef PyObject* made = _call(task, <PyObject**>(<PyTupleObject*>arguments).ob_item, len(arguments), NULL)
     lazy = <LazyResult>made
     Py_DECREF(made)
@@ -492,7 +493,7 @@ cdef LazyResult lazy_call(Task task, tuple arguments):
 
 
 cdef int _complete_type() except -1:
-    """Say of the type what Cython has no words for: it has the vectorcall protocol, and calling it makes no task."""
+    """Replace slots of the type that Cython cannot express: the vectorcall protocol, and no instances by calling it."""
     cdef Task probe = Task.__new__(Task)
     cdef PyTypeObject* task_type = <PyTypeObject*>Task
     task_type.tp_vectorcall_offset = <char*>&probe.vectorcall - <char*><PyObject*>probe

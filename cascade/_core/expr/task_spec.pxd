@@ -1,4 +1,4 @@
-"""What all tasks made of one function's code share: identity, signature, and how its calls behaved so far."""
+"""Task specs: what all tasks made of one code object share: identity, signature, how its calls behaved so far."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t
@@ -13,25 +13,25 @@ cdef enum Kind:
     ASYNC
     WAIT  # by the engine: the clock
     RECV  # by the engine: a mailbox
-    ROUTER  # by the engine, as are the following: a selector, then the one of its routes that is wanted
-    GUARD  # a condition, then the node that it guards or what stands in for it
+    ROUTER  # by the engine, as are all that follow: a selector, then the route that it chooses
+    GUARD  # a condition, then the node under it or its alternative
     MAP  # each item a call of the task
     PARAM  # a value given to the run
     ENV  # a variable of the environment
     INJECT  # a resource
     TARGETS  # the list of several targets
-    SEND  # a message to a mailbox that may have no room
+    SEND  # a message to a mailbox that blocks
     SELECT  # the first message of several mailboxes
-    KIND_COUNT  # no kind: how many there are
+    KIND_COUNT  # not a kind: their number
 
 
 cdef enum Mode:  # where a sync task runs
-    DEFAULT  # as the engine says
+    DEFAULT  # the engine's default mode
     AUTO
     INLINE
     THREAD
     PROCESS
-    MODE_COUNT  # no mode: how many there are
+    MODE_COUNT  # not a mode: their number
 
 
 cdef tuple KINDS  # names of the kinds, by number
@@ -51,7 +51,7 @@ cdef inline bint takes_policies(int kind) noexcept:
 
 
 cdef inline bint waits(int kind) noexcept:
-    """Whether all that the node does is wait: for the clock, or for a mailbox."""
+    """Whether the node only waits, for the clock or for a mailbox."""
     return kind == WAIT or kind == RECV or kind == SEND or kind == SELECT
 
 
@@ -78,26 +78,26 @@ cdef class CallSite:
     cdef Py_ssize_t positional
     cdef Py_ssize_t count  # of all arguments
     cdef CallShape shape
-    cdef Py_ssize_t* order  # where argument i of the sorted form stands at the call site; NULL: it is sorted already
+    cdef Py_ssize_t* order  # index at the call site of argument i of the sorted form; NULL: the same
 
 
 cdef class TaskSpec:
     cdef readonly tuple identity  # (module, qualified name, kind, mode, injected resources): the structure of a task
     cdef readonly str module
     cdef readonly str qualname
-    cdef readonly object signature  # inspect.Signature without defaults and annotations, None where Python tells none
+    cdef readonly object signature  # inspect.Signature without annotations and values of defaults; None: it has none
     cdef Kind kind
     cdef Mode mode
     cdef bint binds  # the callable is a function, which an attribute look-up binds to its instance
     cdef TaskSpec method  # of the same code bound to an instance, made when first needed
-    cdef tuple variant  # what tells apart tasks of one code object
-    cdef str given_name  # to `cascade.task`, None where none was
+    cdef tuple variant  # what distinguishes tasks of one code object
+    cdef str given_name  # to `cascade.task`; None: none was given
     cdef Py_ssize_t defaults  # number of positional defaults
     cdef bint plain  # a function without keyword defaults: the fast comparison of variants holds
     # how it was called so far
     cdef CallSite last
     cdef list sites  # the call sites met last, by identity of their keyword tuples
-    cdef dict known  # what was found out for (number of positional arguments, names)
+    cdef dict known  # (number of positional arguments, names) -> a call site that was checked
     cdef dict filled  # (names of lazy defaults, number of positional arguments, names) -> names with those not given
     cdef Py_ssize_t oldest
     # the auto rule
@@ -105,7 +105,7 @@ cdef class TaskSpec:
     cdef readonly int64_t fastest  # nanoseconds
     cdef bint slow  # an inline call took too long: threads for the rest of the process
     cdef int64_t batch  # in which it was last called inline
-    cdef bint doubted  # an inline call may have taken too long: on trial again
+    cdef bint doubted  # an inline call may have taken too long: measured in threads again
     cdef readonly bint runs_inline  # what follows from them
 
     cdef CallSite site(self, Py_ssize_t positional, PyObject* kwnames)

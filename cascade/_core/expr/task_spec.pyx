@@ -1,8 +1,8 @@
-"""What all tasks made of one function's code share: identity, signature, and how its calls behaved so far.
+"""Task specs: what all tasks made of one code object share: identity, signature, and how its calls behaved so far.
 
-A task defined inside a function is made anew on every call of that function, so making one must cost next to nothing:
-everything that the *code* determines is found here once and looked up by the code object from then on. The closure,
-the defaults and the bound instance belong to the task, never to the spec.
+A task that is defined inside a function is made at each call of that function, so making one must cost next to nothing.
+All that the *code* determines is found once and then looked up by the code object. The closure, the defaults and the
+bound instance belong to the task, never to the spec.
 """
 
 import functools as _functools
@@ -29,9 +29,8 @@ cdef extern from "Python.h":
     Py_ssize_t PyTuple_GET_SIZE(PyObject*)
     Py_ssize_t PyDict_GET_SIZE "PyDict_Size"(PyObject*)
 
-# The names are structure: they stand in structure keys and in files of templates. Each is given to a member of its enum
-# and not to a place in a list, so that no order of the members can be a wrong one; a member without a name is an error
-# at import.
+# The names are part of structure keys and of template files. They belong to members of the enum, not to places in a
+# list, so that reordering the members changes nothing; a member without a name is an error at import.
 cdef dict _KIND_NAMES = {
     SYNC: "sync",
     ASYNC: "async",
@@ -52,8 +51,8 @@ cdef tuple KINDS = tuple([_KIND_NAMES[number] for number in range(KIND_COUNT)])
 cdef tuple MODES = tuple([_MODE_NAMES[number] for number in range(MODE_COUNT)])
 cdef dict _kind_numbers = {name: number for number, name in _KIND_NAMES.items()}
 cdef dict _mode_numbers = {name: number for number, name in _MODE_NAMES.items()}
-cdef int64_t FAST = 50_000  # ns: below it a call is worth no thread hop
-cdef int64_t SLOW = 1_000_000  # ns: above it a call must not hold up the loop
+cdef int64_t FAST = 50_000  # ns: a call that is faster is not worth a thread
+cdef int64_t SLOW = 1_000_000  # ns: a call that is slower blocks the loop
 cdef Py_ssize_t TRIALS = 3  # calls in threads before the auto rule decides
 cdef Py_ssize_t SITES = 8  # call sites remembered for each spec
 cdef Py_ssize_t VARIANTS = 64  # specs remembered for each code object, and sets of names for each spec
@@ -62,12 +61,12 @@ cdef dict _specs = {}  # id of a code object -> (weak reference to it, [TaskSpec
 
 
 cdef int kind_of(str name) except -1:
-    """The number of the kind of this name."""
+    """The number of the kind with this name."""
     return _kind_numbers[name]
 
 
 cdef int mode_of(str name) except -1:
-    """The number of the mode of this name."""
+    """The number of the mode with this name."""
     return _mode_numbers[name]
 
 
@@ -117,9 +116,9 @@ cdef class TaskSpec:
     """Identity, signature and statistics of the tasks made of one code object."""
 
     def measured(self, int64_t ns):
-        """Take note that a call in a worker thread took ``ns`` nanoseconds.
+        """Record that a call in a worker thread took ``ns`` nanoseconds.
 
-        Returns whether this shows that it was rightly doubted: it stays in threads, unless it proves quick after all.
+        Returns whether this confirms a doubt of the inline monitor. The task stays in threads until it proves quick.
         """
         self.calls += 1
         if ns < self.fastest or self.calls == 1:
@@ -131,13 +130,13 @@ cdef class TaskSpec:
         return False
 
     cdef int demote(self) except -1:
-        """An inline call took too long: threads for the rest of the process."""
+        """An inline call took too long: use threads for the rest of the process."""
         self.slow = True
         self.runs_inline = False
         return 0
 
     cdef int doubt(self) except -1:
-        """An inline call may have taken too long: on trial again."""
+        """An inline call may have taken too long: measure calls in threads again."""
         self.doubted = True
         self.calls = 0
         self.runs_inline = False
@@ -184,7 +183,7 @@ cdef class TaskSpec:
         return site
 
     cdef tuple fill(self, dict fills, Py_ssize_t positional, tuple kwnames):
-        """The names of a call's keyword arguments, followed by those lazy defaults that it leaves to be filled in."""
+        """The names of a call's keyword arguments, followed by those of lazy defaults that the call does not give."""
         cdef tuple place = (tuple(fills), positional, kwnames)
         cdef tuple names = None if self.filled is None else <tuple>self.filled.get(place)
         if names is None:
@@ -204,7 +203,7 @@ def _listed(names):
 
 
 cdef int _check_arguments(TaskSpec spec, Py_ssize_t positional, tuple kwnames) except -1:
-    """Raise what Python itself would raise on such a call, now instead of when the task runs."""
+    """Raise now what Python would raise when the task runs: the arguments do not fit the signature."""
     if spec.signature is None:
         return 0
     Parameter = _inspect.Parameter
@@ -245,8 +244,8 @@ cdef int _check_arguments(TaskSpec spec, Py_ssize_t positional, tuple kwnames) e
 
 # ------------------------------------------------------------------------------------------------ signatures
 
-# From Python 3.14 on annotations are evaluated when they are asked for, and `inspect.signature` asks: of names that
-# exist for type checkers only it then makes forward references, if told to.
+# Since Python 3.14 annotations are evaluated when they are first read, and `inspect.signature` reads them. With this
+# format, names that exist for type checkers only become forward references instead of errors.
 cdef bint _evaluated_late = _sys.version_info >= (3, 14)
 cdef dict _unevaluated = {}
 if _evaluated_late:
@@ -255,36 +254,36 @@ if _evaluated_late:
 
 
 def signature_of(fn, *, follow_wrapped=True, annotated=False):
-    """The signature of a callable, whatever its annotations are: none fails, or is evaluated without need.
+    """Return the signature of a callable; no annotation is evaluated without need, and none makes it fail.
 
     Args:
         fn: the callable.
-        follow_wrapped: whether that of what a decorator has wrapped is meant.
-        annotated: whether annotations are wanted; they are left out, all of them, if one cannot be evaluated. Without
-            it, those that have not been evaluated yet are left out.
+        follow_wrapped: whether to return the signature of the function that a decorator has wrapped.
+        annotated: whether annotations are wanted; all are omitted if one cannot be evaluated. If False, those that
+            have not been evaluated yet are omitted.
 
     Raises:
-        TypeError, ValueError: it has none, as some built-in callables.
+        TypeError, ValueError: it has none; this is so for some built-in callables.
     """
     if not _evaluated_late:
         return _inspect.signature(fn, follow_wrapped=follow_wrapped)
     if annotated:
         try:
             return _inspect.signature(fn, follow_wrapped=follow_wrapped, **_unevaluated)
-        except Exception:  # of an annotation; if it is the callable's, it comes again
+        except Exception:  # raised by an annotation; if the callable itself is wrong, it is raised again below
             pass
     return _inspect.signature(_bare(fn, follow_wrapped), follow_wrapped=follow_wrapped, **_unevaluated)
 
 
 def _bare(fn, follow_wrapped):
-    """The same callable without annotations, where they can be had away; for its signature only."""
+    """The same callable without annotations, where they can be removed; for its signature only."""
     if isinstance(fn, _types.MethodType):
         return _types.MethodType(_bare(fn.__func__, follow_wrapped), fn.__self__)
     if follow_wrapped:
         inner = _inspect.unwrap(fn, stop=_is_no_wrapper)
         if inner is not fn:
             return _bare(inner, follow_wrapped)
-    if getattr(fn, "__signature__", None) is not None:  # that tells all
+    if getattr(fn, "__signature__", None) is not None:  # which is complete
         return fn
     if isinstance(fn, _functools.partial):
         return _functools.partial(_bare(fn.func, follow_wrapped), *fn.args, **fn.keywords)
@@ -298,14 +297,14 @@ def _bare(fn, follow_wrapped):
 
 
 def _is_no_wrapper(fn):
-    """Whether `inspect.signature` looks no further into what was wrapped."""
+    """Whether `inspect.signature` does not look at what this callable wraps."""
     return hasattr(fn, "__signature__") or isinstance(fn, _types.MethodType)
 
 
 # ------------------------------------------------------------------------------------------------ finding a spec
 
 cdef tuple _variant(object fn, str name, Mode mode):
-    """What tells apart tasks of one code object, with the code object itself (None where there is none)."""
+    """The code object of a callable, and what distinguishes tasks of that code; None, None if there is no code."""
     extra = ()
     inner = fn
     if isinstance(inner, _functools.partial):
@@ -331,7 +330,7 @@ cdef tuple _variant(object fn, str name, Mode mode):
 
 
 def _names(fn):
-    """Module and qualified name by which a callable is known."""
+    """The module and the qualified name of a callable."""
     while isinstance(fn, _functools.partial):
         fn = fn.func
     if getattr(fn, "__qualname__", None) is None:
@@ -371,7 +370,7 @@ cdef TaskSpec _make(object fn, str name, Mode mode, Kind kind, tuple variant):
 
 
 class _Given:
-    """Stands for a default value, which is data: a spec outlives the functions that it was made for."""
+    """In place of a default value, which is data: a spec outlives the functions that it was made for."""
 
     def __repr__(self):
         return "..."
@@ -381,10 +380,10 @@ _given = _Given()
 
 
 def _outline(fn):
-    """The signature without what belongs to one function alone; None where there is none."""
+    """The signature without the values of defaults and annotations; None if there is none."""
     try:
         signature = signature_of(fn, follow_wrapped=False)
-    except (ValueError, TypeError):  # some built-in callables do not tell
+    except (ValueError, TypeError):  # some built-in callables have none
         return None
     empty = _inspect.Parameter.empty
     return signature.replace(return_annotation=empty, parameters=[
@@ -396,9 +395,9 @@ def _outline(fn):
 cdef int _check_definition(object fn, object name, object mode) except -1:
     if isinstance(fn, (classmethod, staticmethod)):
         kind = type(fn).__name__
-        raise TaskDefinitionError(f"expected a callable, got a `{kind}`: put @{kind} above @cs.task, not below it")
+        raise TaskDefinitionError(f"fn must be a callable, got a `{kind}`: write @{kind} above @cs.task, not below it")
     if not callable(fn):
-        raise TaskDefinitionError(f"expected a callable to make a task of, got `{type(fn).__name__}`")
+        raise TaskDefinitionError(f"fn must be a callable, got `{type(fn).__name__}`")
     if isinstance(fn, type):
         return 0
     if mode in ("thread", "process") and _is_async(fn):
@@ -412,8 +411,8 @@ cdef int _check_definition(object fn, object name, object mode) except -1:
 
 
 cdef TaskSpec builtin_spec(str qualname, Kind kind):
-    """The spec of a task that the engine itself evaluates."""
-    return _named("cascade", qualname, INLINE, kind)  # it has no callable, and any number of arguments
+    """The spec of a task of built-in nodes."""
+    return _named("cascade", qualname, INLINE, kind)  # it has no signature: any number of arguments
 
 
 cdef TaskSpec standard_spec(str module, str qualname):
@@ -461,7 +460,7 @@ cdef TaskSpec spec_of(object fn, str name, Mode mode):
 
 
 def _tells_its_own_signature(fn):
-    """Whether attributes of this very object, not its code, say how it may be called."""
+    """Whether attributes of this object, and not its code, determine how it may be called."""
     attributes = getattr(fn, "__dict__", None) or ()
     return "__signature__" in attributes or "_is_coroutine_mark" in attributes
 

@@ -1,4 +1,4 @@
-"""Control: nodes that decide which others are evaluated, and how often."""
+"""Branching: nodes that decide which others are evaluated, and how often."""
 
 from cpython.object cimport PyObject
 
@@ -14,19 +14,19 @@ cdef class MapState:
     cdef Zipped zipped
     cdef tuple names  # of an item's arguments: the zipped ones, then the constant ones
     cdef list constants
-    cdef list policies  # (role, operand) that every item is given
+    cdef list policies  # (role, operand) of the policies that every item has
     cdef list results
     cdef Py_ssize_t in_flight  # items that have started and not ended
     cdef Py_ssize_t concurrency  # how many may be in flight at once
     cdef bint exhausted  # no item is left to start
-    cdef bint queued  # the node stands among those that are ready
+    cdef bint queued  # the node stands in its frame's heap of ready nodes
 
 
-cdef PyObject* DEFERRED  # instead of a value: the node is looked at again when something has happened
+cdef PyObject* DEFERRED  # instead of a value: the node is executed again, once its chosen node or an item has one
 
 
 cdef class Branching(Waiting):
-    cdef Py_ssize_t item  # number, from 1 on, of the item that a map has just started
+    cdef Py_ssize_t item  # number (1, 2, ...) of the item that a map has just started
 
     cdef PyObject* execute_builtin(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* choose(self, Frame frame, Node* node, Py_ssize_t at) except NULL

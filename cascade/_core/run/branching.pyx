@@ -1,8 +1,8 @@
-"""Control: nodes that decide which others are evaluated, and how often.
+"""Branching: nodes that decide which others are evaluated, and how often.
 
-A router or condition runs twice: with its selector it wants one other node, with that node's value it has its own. A
-map is looked at once for each item, and starts it as an expression of its own. What is skipped has a `Skip` as its
-value, which goes on to all that take it.
+A router or condition is executed twice: once with its selector, to demand the node that it chooses, and once with the
+value of that node, which becomes its own. A map is executed once for each item, and starts a child frame for it. The
+value of a skipped node is a `Skip`, which is passed on to the nodes that take it.
 """
 
 from cpython.pyport cimport PY_SSIZE_T_MAX
@@ -28,8 +28,8 @@ cdef extern from "Python.h":
     PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
 
 cdef enum:
-    IN_FLIGHT = 1024  # items of a map on their way at once, if it does not say
-    SHOWN = 20  # routes that an error lists
+    IN_FLIGHT = 1024  # items of a map that are evaluated at once, by default
+    SHOWN = 20  # keys of routes in an error message
 
 cdef object _later = object()
 cdef PyObject* DEFERRED = <PyObject*>_later
@@ -37,14 +37,14 @@ cdef PyObject* SkipType = <PyObject*>Skip
 
 
 cdef class MapState:
-    """A map that has begun: what it has still to start, and what it has so far."""
+    """A map that has begun: the items that it has still to start, and its results so far."""
 
 
 cdef class Branching(Waiting):
-    """The part of a run that decides."""
+    """The part of a run that evaluates built-in nodes."""
 
     cdef PyObject* execute_builtin(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
-        """Evaluate a node of one of the engine's own kinds: its value, PENDING, or DEFERRED. A new reference."""
+        """Evaluate a built-in node: its value, PENDING or DEFERRED; a new reference in any case."""
         if node.kind == WAIT:
             return self.wait(frame, node, at)
         if node.kind == RECV:
@@ -69,7 +69,7 @@ cdef class Branching(Waiting):
         return <PyObject*>value
 
     cdef PyObject* inherited_skip(self, Frame frame, Node* node) noexcept:
-        """The skip that a node must pass on, as something that it needs was skipped; NULL if none was. Borrowed."""
+        """The skip that a node must pass on, because a node that it needs was skipped; NULL if none was. Borrowed."""
         cdef int32_t* needs = frame.template.needs + node.first_need
         cdef Py_ssize_t i
         if accepts_skips(node.kind):
@@ -82,7 +82,7 @@ cdef class Branching(Waiting):
     # ------------------------------------------------------------------------------------ routers and conditions
 
     cdef PyObject* choose(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
-        """The value of the operand that is wanted, if it is there; else see that it comes."""
+        """The value of the chosen operand; DEFERRED if it must be evaluated first: then it is demanded."""
         cdef Py_ssize_t wanted = frame.chosen[at]
         cdef PyObject* value = NULL
         if wanted < 0:
@@ -106,14 +106,14 @@ cdef class Branching(Waiting):
         return value
 
     cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2:
-        """Which of a frame's values a condition wants; -1: none, the node is skipped."""
+        """Choose for a condition: the index of a value of the frame; -1: there is none, and the node is skipped."""
         cdef int32_t* operands = frame.template.operands + node.first_operand
         if <object>frame.values[operands[0]]:
             return operands[1]
         return operands[2] if node.operands > 2 else -1
 
     cdef Py_ssize_t choose_route(self, Frame frame, Node* node, PyObject** value) except -2:
-        """Which of a frame's values a router wants; where no route is an expression, the value itself (borrowed)."""
+        """Choose for a router: the index of a value of the frame, or -1 and the value itself (borrowed)."""
         cdef Template template = frame.template
         cdef int32_t* operands = template.operands + node.first_operand
         cdef Node* routes
@@ -135,12 +135,15 @@ cdef class Branching(Waiting):
             return operands[2]
         keys = [repr(key) for key in list(places)[:SHOWN]]
         more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
-        raise RouteError(f"expected the key of a route, one of {', '.join(keys)}{more}; the selector gave {selector!r}")
+        raise RouteError(
+            f"selector of a router must give the key of a route ({', '.join(keys)}{more}), got {selector!r}: "
+            f"add that route, or a default"
+        )
 
     # ------------------------------------------------------------------------------------------------------ maps
 
     cdef PyObject* start_item(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
-        """The expression of the next item, DEFERRED if none may start now, or the results if none is left."""
+        """The expression of the next item; DEFERRED if no item may start now; the results if all items have ended."""
         cdef MapState state = None if frame.maps is None else <MapState>frame.maps.get(at)
         cdef list items = None
         cdef PyObject* made
@@ -212,7 +215,7 @@ cdef class Branching(Waiting):
         return <PyObject*>values
 
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
-        """A resource, if it is set up; else have it set up."""
+        """A resource that is set up, or PENDING while the engine sets it up."""
         cdef Waiter waiter = new_launched(self, frame, at)
         value = self.scheduler.callbacks.launch_resource(waiter, self, (<Task>frame.values[node.source]).spec.qualname)
         if value is waiter:
@@ -223,6 +226,6 @@ cdef class Branching(Waiting):
 
 
 cdef object _key(Frame frame, Node* routes, Py_ssize_t i):
-    """A key of a router's routes."""
+    """The key of a route, by its place among the routes."""
     cdef int32_t key = frame.template.operands[routes.first_operand + 2 * i]
     return (<tuple>routes.names)[~key] if key < 0 else <object>frame.values[key]

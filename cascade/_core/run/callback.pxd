@@ -1,4 +1,4 @@
-"""Callbacks: what waits in a mailbox's line and is not a run."""
+"""Callbacks: receivers and senders that are no runs."""
 
 from cascade._core.run.mailbox cimport Mailbox, Receiver
 

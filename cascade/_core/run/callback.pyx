@@ -1,14 +1,14 @@
-"""Callbacks: what waits in a mailbox's line and is not a run."""
+"""Callbacks: receivers and senders that are no runs."""
 
 from cascade._core.run.mailbox cimport Mailbox, Received, Receiver, next_delivery
 
 
 cdef class Callback(Receiver):
-    """One that waits for a message.
+    """A receiver that calls a function when it has a message.
 
     Args:
-        wake: called, in any thread, once there is something to `take`. It returns whether there is still something that
-            will do so; if not, the message is for another.
+        wake: called, in any thread, once there is a message to `take`. It returns False if nothing will take it any
+            longer: then the next receiver gets the message.
     """
 
     def __init__(self, wake):
@@ -24,14 +24,14 @@ cdef class Callback(Receiver):
         self.refused = True
 
     cdef bint notify(self) except -1:
-        if self.wake() or self.origin is None:  # taken already, from another thread; or it was only to be refused
+        if self.wake() or self.origin is None:  # taken already, in another thread; or refused
             return True
-        _message, _origin = self.message, self.origin  # to be let go of last
+        _message, _origin = self.message, self.origin  # released when this returns
         self.message = self.origin = None
         return False
 
     def try_or_join(self, Mailbox mailbox not None):
-        """Take the message that waits, and return whether there was one; else join the line."""
+        """Take a queued message, or join the line. Return whether it is done: it has a message, or was refused."""
         if mailbox.has_messages():
             message = mailbox.take()
             self.deliver(mailbox, message, None)
@@ -47,19 +47,19 @@ cdef class Callback(Receiver):
         return False
 
     def take(self):
-        """Wait no more. Return a tuple of the message that has come, or None if there is none."""
+        """Stop waiting. Return a tuple of the message that has come, or None if there is none."""
         cdef Mailbox origin = self.origin
         self.withdraw()
         if origin is None:
             return None
         taken = (self.message,)
-        if self.origin is None:  # the collector came by, and with it another that took it
+        if self.origin is None:  # making the tuple ran the collector, and with it code that took the message
             return None
         self.message = self.origin = None
         return taken
 
     def give_back(self):
-        """Wait no more. A message that has come is for another."""
+        """Stop waiting. A message that has come goes back to its mailbox."""
         cdef Mailbox origin = self.origin
         cdef object taken = self.take()
         if taken is not None:
@@ -73,11 +73,11 @@ cdef class Callback(Receiver):
 
 
 cdef class SendCallback(Callback):
-    """One that waits for room for its message.
+    """A sender that calls a function when its message is taken.
 
     Args:
         wake: called, in any thread, once the message is taken or the mailbox closed.
-        message: anything.
+        message: any object.
     """
 
     def __init__(self, wake, message):
@@ -92,7 +92,7 @@ cdef class SendCallback(Callback):
         return True
 
     def try_or_join(self, Mailbox mailbox not None):
-        """Send the message, and return whether there was room; else join the line."""
+        """Send the message, or join the line. Return whether it was sent."""
         if mailbox.offer(self.message):
             return True
         mailbox.sending = True

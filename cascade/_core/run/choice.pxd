@@ -7,7 +7,7 @@ from cascade._core.run.mailbox cimport Receiver
 
 @cython.no_gc
 cdef class Seat(Receiver):
-    cdef Receiver receiver  # for which it keeps a place; None: no more
+    cdef Receiver receiver  # that has this place; None: it has left
     cdef Choice choice
 
 

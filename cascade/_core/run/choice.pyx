@@ -11,7 +11,7 @@ from cascade._core.expr.task cimport Task, builtin_task, lazy_call
 
 @cython.no_gc
 cdef class Seat(Receiver):
-    """The place in one mailbox's line of a receiver that stands in several."""
+    """The place in one mailbox's line of a receiver that stands in several lines."""
 
     cdef Receiver owner(self):
         return self.receiver
@@ -22,17 +22,17 @@ cdef class Seat(Receiver):
 
 @cython.no_gc
 cdef class Choice:
-    """The places of a receiver that waits for the first message of several mailboxes."""
+    """The seats of a receiver that waits for the first message of several mailboxes."""
 
     cdef void join(self) noexcept:
-        """Stand in the line of each mailbox from which a message may come."""
+        """Join the line of each mailbox from which a message may come."""
         cdef Seat seat
         for seat in self.seats:
             if seat.mailbox.may_deliver():
                 seat.mailbox.join(seat)
 
     cdef void leave(self) noexcept:
-        """Leave all the lines, and hold on to nothing but the mailboxes."""
+        """Leave all lines, and refer to nothing but the mailboxes."""
         cdef Seat seat
         for seat in self.seats:
             seat.mailbox.leave(seat)
@@ -40,12 +40,12 @@ cdef class Choice:
             seat.choice = None
 
     cdef tuple mailboxes(self):
-        """Those in whose lines it stands."""
+        """The mailboxes in whose lines the receiver stands."""
         cdef Seat seat
         return tuple([seat.mailbox for seat in self.seats if seat.in_line()])
 
     cdef bint in_no_line(self) noexcept:
-        """Whether it stands in no line any more: all the mailboxes were closed meanwhile."""
+        """Whether the receiver stands in no line any longer, because all mailboxes were closed."""
         cdef Seat seat
         for seat in self.seats:
             if seat.in_line():
@@ -54,7 +54,7 @@ cdef class Choice:
 
 
 cdef Choice new_choice(Receiver receiver, tuple mailboxes):
-    """The places of a receiver in mailboxes, in no line yet."""
+    """Make the seats of a receiver, which stand in no line yet."""
     cdef Choice choice = Choice.__new__(Choice)
     cdef Mailbox mailbox
     cdef Seat seat
@@ -72,21 +72,23 @@ cdef Task _select = builtin_task("select", SELECT)
 
 
 def select(channels, *, timeout=None):
-    """A lazy result that gives the next message of any of several channels.
+    """Receive the next message of any of several channels, when the lazy result is evaluated.
 
-    Where several hold messages, the first of them in the list is taken from. A channel that is closed and empty is
-    passed over as long as another one is open.
+    If several channels have messages, the first of them in the list is taken. A channel that is closed and empty is
+    ignored as long as another one is open.
 
     Args:
-        channels: a list or tuple of channels, or of lazy results giving them, or a lazy result giving such a list.
-        timeout: seconds to wait at most; None: as long as it takes.
+        channels: a list or tuple of channels or of lazy results with channels as values, or a lazy result with such a
+            list as its value.
+        timeout: seconds to wait at most, or a lazy result with that value; None: no bound.
 
     Returns:
-        A `LazyResult` giving a `Received`, whose ``channel`` says where the message came from. It fails with
-        `ChannelClosedError` if all the channels are closed and empty.
+        A `LazyResult` whose value is a `Received`; its ``channel`` is the one that the message came from. It fails with
+        `ChannelClosedError` if all channels are closed and empty.
 
     Raises:
-        TypeError, ValueError: there is no channel, or something that is none; or ``timeout`` is no span of time.
+        TypeError, ValueError: ``channels`` is empty or has an item that is not a channel, or ``timeout`` is not a
+            duration.
 
     >>> import cascade as cs
     >>> orders, news = cs.Channel(), cs.Channel()
@@ -98,21 +100,21 @@ def select(channels, *, timeout=None):
     if timeout is not None and type(timeout) is not LazyResult:
         nanoseconds(timeout, "timeout")
     if type(channels) is list:
-        channels = tuple(channels)  # what the caller does to the list does not matter any more
+        channels = tuple(channels)  # the caller may change the list later
     if type(channels) is not LazyResult:
         check_channels(channels, True)
     return lazy_call(_select, (channels, timeout))
 
 
 cdef int check_channels(object channels, bint lazily) except -1:
-    """Raise if these are not channels, or lazy results where they may be."""
+    """Refuse what is not a list of channels; `lazily`: lazy results may stand for channels."""
     if type(channels) is not list and type(channels) is not tuple:
-        raise TypeError(f"expected a list of channels, got `{type(channels).__name__}`")
+        raise TypeError(f"channels must be a list or tuple of channels, got `{type(channels).__name__}`")
     if not channels:
-        raise ValueError("expected at least one channel to select from, got none")
+        raise ValueError("channels must have at least one channel, got none")
     for index, channel in enumerate(channels):
         if not isinstance(channel, Mailbox) and not (lazily and type(channel) is LazyResult):
-            raise TypeError(f"expected a channel, got `{type(channel).__name__}` - at `channels[{index}]`")
+            raise TypeError(f"channels[{index}] must be a channel, got `{type(channel).__name__}`")
     return 0
 
 

@@ -109,8 +109,8 @@ cdef class Evaluation(Ending):
         the run began to stop, as the engine has to cancel the handles; PARKED in later ones, as cancelling a task twice
         would interrupt its cleanup; but DECIDE if no waiter is left, as then the run has ended.
 
-        All errors come to the one `except`: of tasks, of extraction, of linking a template. `top` and `at` tell it
-        where: the frame that is being worked on stays on top, and `at` is set before anything that may raise.
+        All errors come to the one `except`: of tasks, of extraction, of linking a template. `top` and `at` are the
+        place of the error: the frame that is being worked on stays on top, and `at` is set before what may raise.
         """
         cdef int status = READY
         cdef bint was_active = self.phase == ACTIVE

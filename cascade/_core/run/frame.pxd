@@ -19,21 +19,21 @@ cdef class Frame:
     # Numbers of nodes have 32 bits here: of a million agents that are parked, each has a frame.
     cdef uint32_t count  # of values
     cdef uint32_t room
-    cdef int32_t next  # the first node not looked at, as long as nodes start in the order of the plan
+    cdef int32_t next  # the next node to execute, as long as nodes are executed in the order of the plan
     cdef int32_t awaited  # nodes that have started and not ended
     cdef int32_t parent_node  # the one in `parent`
-    cdef bint scattered  # nodes start as their inputs come
+    cdef bint scattered  # a node starts when it lacks no operand, not in the order of the plan
     cdef bint skipping  # a node was skipped
-    cdef bint stacked  # among those that can go on
+    cdef bint stacked  # it stands in its run's stack of frames that can go on
     cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNDEMANDED: nothing needs it
     cdef int32_t* ready  # when scattered: a heap of nodes that lack none, the first of the plan on top
     cdef int32_t ready_count
-    cdef uint32_t walk  # of the collector: the last one that came by
+    cdef uint32_t walk  # the last traversal of the garbage collector that has visited it
     cdef int32_t* chosen  # by need: of each router or condition, the node that it takes its value from; -1: none yet
     cdef dict maps  # by number of the node, the MapState of maps that have begun; None: none has
     cdef Frame parent  # whose node this frame's value is the value of; None: the run's
-    cdef Py_ssize_t item  # number of the item of the parent's map, from 1 on; 0: the parent's node is none
-    cdef object completion  # called with a waiter and this frame's value before the parent has it; None: nothing is
+    cdef Py_ssize_t item  # number of the item of the parent's map, 1 or higher; 0: the parent's node is not a map
+    cdef object completion  # called with a waiter and this frame's value before the parent gets it, or None
     cdef Frame below  # in the run's stack of frames that can go on
 
     cdef int hydrate(self, Template template, Extraction extraction) except -1

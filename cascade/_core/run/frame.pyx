@@ -1,9 +1,9 @@
 """Frames: one expression bound to its template.
 
 As long as nothing has to be awaited, nodes start in the order of the plan and a frame is an array and an index. Once
-something must be awaited while other nodes could go on, the frame is scattered: it counts what each node lacks, and
-nodes start as their inputs come. A frame with routers, conditions or maps is scattered from the beginning, and knows of
-each node whether anybody wants it: it begins with the target and what that must have.
+something must be awaited while other nodes could go on, the frame is scattered: it counts the operands that each node
+lacks, and a node starts when it lacks none. A frame with routers, conditions or maps is scattered from the beginning,
+and nodes start by need: at first only the target is demanded, and each demanded node demands what it needs to start.
 """
 
 cimport cython
@@ -30,7 +30,7 @@ cdef class Frame:
         cdef Frame above
         self.parent = None
         while parent is not None and Py_REFCNT(<PyObject*>parent) == 1:
-            above = parent  # it dies with this frame: a million of them one after the other, not inside one another
+            above = parent  # only this frame holds it: a million of them are freed in this loop, not by recursion
             parent = above.parent
             above.parent = None
         above = None
@@ -39,10 +39,10 @@ cdef class Frame:
         PyMem_Free(self.needs)
 
     cdef int hydrate(self, Template template, Extraction extraction) except -1:
-        """Bind a template to the slots of one expression, which leave the extraction."""
+        """Bind a template to the slots of one expression, and take the slots out of the extraction."""
         cdef Py_ssize_t count = template.node_count + template.slot_count
         if extraction.slot_count != template.slot_count:
-            raise AssertionError("the slots do not fit the template")
+            raise AssertionError("an expression has another number of slots than its template")
         self.clear()
         if count > <Py_ssize_t>self.room or <Py_ssize_t>self.room > 8 * count:
             PyMem_Free(self.values)
@@ -72,7 +72,7 @@ cdef class Frame:
         cdef PyObject** values = self.values
         cdef PyObject* old
         cdef Py_ssize_t i
-        extraction.slot_count = 0  # a destructor may run: what is here is the frame's by now
+        extraction.slot_count = 0  # first: a destructor may run, and the slots belong to the frame now
         for i in range(nodes):
             old = values[i]
             values[i] = NULL
@@ -92,14 +92,14 @@ cdef class Frame:
     cdef void clear(self) noexcept:
         cdef Py_ssize_t i = self.count
         cdef PyObject** values = self.values
-        self.count = 0  # a destructor may run: it must find the frame empty
+        self.count = 0  # first: a destructor may run, and must find the frame empty
         while i:
             i -= 1
             Py_XDECREF_(values[i])
         self.maps = None
 
     cdef int scatter(self) except -1:
-        """From now on nodes start as their inputs come."""
+        """From now on a node starts when it lacks no operand. Count what each of the rest lacks."""
         cdef Template template = self.template
         cdef Py_ssize_t i, j
         cdef int32_t* consumers
@@ -119,7 +119,7 @@ cdef class Frame:
         return 0
 
     cdef int allocate_arrays(self, Py_ssize_t arrays) except -1:
-        """Room for so many numbers a node, and an empty heap."""
+        """Allocate arrays of one number for each node: 2 (`needs`, `ready`), or 3 (and `chosen`). Empty the heap."""
         cdef Py_ssize_t count = self.template.node_count
         if self.needs is NULL:
             self.needs = <int32_t*>PyMem_Malloc(arrays * count * sizeof(int32_t))
@@ -131,9 +131,9 @@ cdef class Frame:
         return 0
 
     cdef int begin_by_need(self) except -1:
-        """Want the target, and nothing but what that must have."""
+        """Begin a frame whose nodes start by need: demand the target."""
         cdef Py_ssize_t i
-        cdef dict _maps = self.maps  # to be let go of last
+        cdef dict _maps = self.maps  # released when this returns
         self.maps = None
         self.allocate_arrays(3)
         for i in range(self.template.node_count):
@@ -144,9 +144,19 @@ cdef class Frame:
         return 0
 
     cdef void demand(self, int32_t node) noexcept:
-        """Somebody wants a node's value: so it wants all that it must have before it starts, and they in turn."""
+        """Demand the value of a node: it demands what it needs to start, and each of those nodes does the same.
+
+        Invariant: `needs` of a node is UNDEMANDED until the node is demanded, once; from then on it is the number of
+        operands that it still lacks. A node that lacks none is ready.
+
+        The nodes whose needs are not counted yet form a stack, so that a chain of a million nodes does not recurse. It
+        is a linked list threaded through `chosen`: `chosen` of a node on the stack is the node below it, -1 at the
+        bottom. The array is free for that: only a router or condition that has been executed has an entry of its own
+        there, nothing is executed before it is demanded, and each node comes off the stack, with -1 again in its entry,
+        before this returns. A stack of its own would have to be allocated, and so this could fail half-way.
+        """
         cdef Template template = self.template
-        cdef int32_t top = node  # of a stack that runs through `chosen`, which nobody uses before he has started
+        cdef int32_t top = node
         cdef int32_t* needs
         cdef Py_ssize_t i
         if self.needs[node] != UNDEMANDED:
@@ -169,7 +179,7 @@ cdef class Frame:
                 self.push_ready(node)
 
     cdef void resolve(self, Py_ssize_t node) noexcept:
-        """The result of a node is there: who lacks nothing more is ready."""
+        """A node has its value: count down what its consumers lack; one that lacks nothing more is ready."""
         cdef Node* resolved = &self.template.nodes[node]
         cdef int32_t* consumers
         cdef Py_ssize_t i

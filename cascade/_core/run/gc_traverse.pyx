@@ -1,8 +1,8 @@
-"""What the garbage collector sees of runs that wait.
+"""What the garbage collector sees of parked runs.
 
-A parked run is a waiter, a frame and its values, none of which the collector tracks: of a million agents it would walk
-them all in vain. Still they can be part of a cycle: an engine holds its runs, and a run holds the engine, or a task's
-argument does. So their owner shows the collector what they hold:
+A parked run is a waiter, a frame and its values. The collector tracks none of these, because it would visit those of a
+million agents in every collection for nothing. But they can be part of a cycle: an engine holds its runs, and an
+argument of a task may hold the engine. So their owner shows the collector what they hold:
 
 - A run shows what its waiters and its frames hold. A waiter that nothing holds but its run, a clock and mailboxes is
   the run's own: a clock and a mailbox only wake, they keep no run alive. Its engine does.
@@ -50,7 +50,7 @@ cdef int _traverse_run(PyObject* run, visitproc visit, void* arg) noexcept:
     global _walks
     cdef PyObject* each
     cdef PyObject* last = <PyObject*>(<Evaluation>run).last_landed
-    cdef int stop = _run.tp_traverse(run, visit, arg)  # all fields, so the first of each list, too
+    cdef int stop = _run.tp_traverse(run, visit, arg)  # visits all fields, so the first of each list as well
     _walks += 1
     each = <PyObject*>(<Evaluation>run).waiters
     while each != Nothing and not stop:
@@ -69,17 +69,17 @@ cdef int _traverse_run(PyObject* run, visitproc visit, void* arg) noexcept:
 
 
 cdef int _visit_waiter(PyObject* waiter, Py_ssize_t holders, visitproc visit, void* arg) noexcept:
-    """Show what a waiter in a list of its run holds, where it has so many references."""
+    """Visit what a waiter in a list of its run holds, if its only references are the `holders` known here."""
     cdef int stop = _visit_frames(<PyObject*>(<Waiter>waiter).frame, visit, arg)
     cdef PyObject* value = <PyObject*>(<Waiter>waiter).value
     cdef bint stands_in_many = Py_TYPE(value) == <PyObject*>Choice
-    if stop or Py_TYPE(waiter) == <PyObject*>Launched:  # the rest it shows itself
+    if stop or Py_TYPE(waiter) == <PyObject*>Launched:  # it is tracked, and visits its own fields
         return stop
     holders += (<Waiter>waiter).place != 0
     holders += (<Waiter>waiter).in_line()
     if stands_in_many:
         holders += _kept(value)
-    if Py_REFCNT(waiter) != holders:  # something is about to wake it, and holds the run by it
+    if Py_REFCNT(waiter) != holders:  # something outside holds it: that keeps the run alive
         return 0
     if stands_in_many:
         stop = _visit_seats(value, visit, arg)
@@ -104,7 +104,7 @@ cdef Py_ssize_t _seats(PyObject* choice) noexcept:
 
 
 cdef Py_ssize_t _kept(PyObject* choice) noexcept:
-    """How many seats are still kept for their receiver, and so refer to it."""
+    """How many seats still refer to their receiver."""
     cdef Py_ssize_t i, kept = 0
     for i in range(_seats(choice)):
         kept += <PyObject*>(<Seat>PyList_GET_ITEM(<PyObject*>(<Choice>choice).seats, i)).receiver != Nothing
@@ -122,7 +122,7 @@ cdef int _visit_seats(PyObject* choice, visitproc visit, void* arg) noexcept:
 
 
 cdef int _visit_frames(PyObject* frame, visitproc visit, void* arg) noexcept:
-    """Show what a frame and its parents hold, each of them once in a walk."""
+    """Visit what a frame and its parents hold, each of them once in a traversal."""
     cdef PyObject** values
     cdef PyObject** end
     cdef int stop
@@ -151,7 +151,7 @@ cdef inline int _visit(PyObject* object, visitproc visit, void* arg) noexcept:
 
 
 cdef int _clear_run(PyObject* run) noexcept:
-    """Take a run apart that only cycles hold, whether or not its engine has detached it before."""
+    """Clear a run that only cycles refer to, whether or not its engine has detached it before."""
     (<Evaluation>run).drop()
     return _run.tp_clear(run)
 
@@ -164,7 +164,7 @@ cdef int _traverse_launched(PyObject* waiter, visitproc visit, void* arg) noexce
 
 cdef int _clear_launched(PyObject* waiter) noexcept:
     cdef Waiter self = <Waiter>waiter
-    if self.run is not None and not self.landed:  # its run may be cleared after it: it must not find it in its list
+    if self.run is not None and not self.landed:  # its run may be cleared later, and must not find it in its list
         self.landed = True
         self.run.unlink(self)
     self.clear()
@@ -204,7 +204,7 @@ cdef int _traverse_clock(PyObject* clock, visitproc visit, void* arg) noexcept:
 # ---------------------------------------------------------------------------------------------------------------------
 
 cdef int _complete_types() except -1:
-    """Say of the types what Cython has no words for."""
+    """Replace the slots of types that Cython cannot express."""
     cdef PyTypeObject* kind
     global _run, _callback, _clock, _mailbox, _launched
     _run = (<PyTypeObject*>Evaluation)[0]

@@ -1,4 +1,4 @@
-"""The watch over inline calls: whether one held up the loop, and which."""
+"""The monitor of inline calls: whether one has blocked the event loop, and which."""
 
 from libc.stdint cimport int64_t
 
@@ -14,7 +14,7 @@ cdef class InlineMonitor:
     cdef int64_t number  # of this batch
     cdef int64_t base_time  # nanoseconds: when the next two were read
     cdef int64_t base_cpu  # nanoseconds of this thread
-    cdef int64_t base_switches  # times that this thread gave up the processor
+    cdef int64_t base_switches  # voluntary context switches of this thread
     cdef int64_t base_collecting  # nanoseconds spent in garbage collection
     cdef object callbacks
 

@@ -1,14 +1,14 @@
-"""The watch over inline calls: whether one held up the loop, and which.
+"""The monitor of inline calls: whether one has blocked the event loop, and which.
 
-Reading the clock at every call would cost as much as a quick call does, so it is read once a batch of calls. Only when
-a batch was late is the blame found out: a task that surely blocked or computed goes to worker threads for good; where
-several might have done it, or the machine was merely busy elsewhere, they go on trial again. As soon as calls are slow
-enough for the clock not to matter, a batch is one call.
+Reading the clock at every call would cost as much as a quick call does, so it is read once for a batch of calls. Only
+if a batch was late is the cause looked for. A task that has certainly blocked or computed runs in worker threads from
+then on. If several tasks may be the cause, or the machine was busy with something else, they are measured in threads
+again. When calls are slow enough for the cost of the clock not to matter, a batch is one call.
 
-That the machine was busy elsewhere is seen from two numbers of the thread: the processor time that it has used, and how
-many times it gave the processor up of itself. Windows counts the first in steps of 15.6 ms, too coarse to excuse or
-blame a call, and the second not at all; macOS lacks the second. What is not known excuses nobody and convicts nobody:
-the tasks go on trial again, which costs each a few calls in threads.
+Two numbers of the thread show that the machine was busy with something else: the processor time that it has used, and
+its voluntary context switches. Windows counts the first in steps of 15.6 ms, which is too coarse, and the second not at
+all; macOS lacks the second. A number that is not known neither excuses a task nor sends it to threads for good: the
+task is measured again, which costs a few calls in threads.
 """
 
 import gc as _gc
@@ -45,15 +45,15 @@ cdef extern from *:
 
 cdef enum:
     BATCH = 16  # calls between two readings of the clock
-    LONG_BATCH = 32  # of tasks that were said to be quick, and are
-    LATE = 1_000_000  # ns: what holds up the loop
-    UNHURRIED = 100_000  # ns: of a batch that takes longer, every call can have its own reading
-    QUICK = 250  # ns: a call that takes no time to speak of
-    FRESH = 500_000  # ns: how old the basis of a verdict may be
+    LONG_BATCH = 32  # for tasks that have proved quick
+    LATE = 1_000_000  # ns: a call that takes longer blocks the loop
+    UNHURRIED = 100_000  # ns: if a batch takes longer, the clock is read at every call
+    QUICK = 250  # ns: calls that are quicker make long batches
+    FRESH = 500_000  # ns: how old the base numbers of a comparison may be
 
 cdef int64_t _collecting = 0  # nanoseconds that this process has spent in garbage collection
 cdef int64_t _collection_start = 0
-cdef int64_t _batches = 0  # of all watches, so that a number means one batch of one of them
+cdef int64_t _batches = 0  # of all monitors, so that a number means one batch of one of them
 
 
 def _collection(phase, info):
@@ -97,7 +97,7 @@ cdef class InlineMonitor:
         return 0
 
     cdef int64_t read(self) except -1:
-        """Read the clock at the end of a batch, and look into it if it was late."""
+        """Read the clock at the end of a batch, and look for the cause if the batch was late."""
         cdef int64_t now = monotonic()
         cdef int64_t span = now - self.batch_start
         cdef Py_ssize_t calls
@@ -126,22 +126,22 @@ cdef class InlineMonitor:
         return 0
 
     cdef int blame(self, Py_ssize_t calls, int64_t span) except -1:
-        """A batch was late: send its task to worker threads if it surely was the cause, else have all tried again."""
+        """Find the cause of a late batch: send a task to threads for good if it is certain, else measure all again."""
         cdef TaskSpec spec
-        cdef int64_t before = self.batch_start - self.base_time  # of the batch, yet after the basis
+        cdef int64_t before = self.batch_start - self.base_time  # part of the batch before the base numbers were read
         cdef int64_t collected = _collecting - self.base_collecting
         cdef int64_t cpu = cascade_thread_cpu()
         cdef int64_t switches = cascade_thread_switches()
         cdef bint computed = cpu >= 0 and cpu - self.base_cpu - before - collected >= LATE
-        # Between turns the loop sleeps, so a basis from before this turn tells nothing about giving up the processor.
+        # Between turns the loop sleeps, so base numbers from before this turn say nothing about context switches.
         cdef bint counted = cpu >= 0 and switches >= 0
         cdef bint known = counted and self.base_time >= self.turn_start
         if not computed and known and switches == self.base_switches:
-            return 0  # the machine was busy elsewhere, or memory was being collected
+            return 0  # the machine was busy with something else, or garbage was being collected
         if not counted and span - collected < LATE:
-            return 0  # memory was being collected
+            return 0  # garbage was being collected
         if len(self.suspects) == 1 and (calls == 1 or span > calls * <int64_t>LATE) and (
-            computed or (known and self.callbacks.no_other_thread_runs())  # else it may have waited for the interpreter
+            computed or (known and self.callbacks.no_other_thread_runs())  # else it may have waited for the GIL
         ):
             spec = <TaskSpec>self.suspects[0]
             spec.demote()

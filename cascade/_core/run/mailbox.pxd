@@ -16,10 +16,10 @@ cdef class Received:
 
 @cython.no_gc
 cdef class Receiver(Timer):
-    cdef Mailbox mailbox  # in whose line it stands or has stood; None: it never stood in one, or was let go of
+    cdef Mailbox mailbox  # in whose line it stands or has stood; None: it has stood in none, or was cleared
     cdef Receiver behind
     cdef PyObject* ahead  # a borrowed Receiver; NULL: it is the first, or stands in no line
-    cdef int64_t since  # nanoseconds, when it began to wait; once a message has come, the number of its delivery
+    cdef int64_t since  # nanoseconds: when it began to wait; after a delivery, the number of the delivery
 
     cdef Receiver owner(self)
     cdef bint in_no_line(self) noexcept
@@ -42,11 +42,11 @@ cdef class Mailbox:
     cdef public str name
     cdef readonly bint closed
     cdef readonly Py_ssize_t dropped  # messages lost because there was no room
-    cdef bint blocks  # a sender waits for room
+    cdef bint blocks  # overflow is "block": a sender waits for room
     cdef bint sending  # those in line wait to send, not to receive
-    cdef bint without_senders  # nobody sends to it: who finds it empty does not wait
+    cdef bint without_senders  # for tests: a receiver that finds it empty does not wait
     cdef Py_ssize_t limit  # the capacity
-    cdef list queued  # the messages that wait, from `head` on; None: nothing waits, as may be so where it is empty
+    cdef list queued  # the queued messages, from `head` on; None: no message is queued (an empty list means the same)
     cdef Py_ssize_t head
     cdef Receiver first
     cdef PyObject* last
@@ -72,7 +72,7 @@ cdef class Mailbox:
         return self.queued is not None and len(self.queued) - self.head >= self.limit
 
     cdef inline bint may_deliver(self) noexcept:
-        """Whether it is of use to wait for a message."""
+        """Whether a message may still come."""
         return not (self.closed or self.without_senders)
 
 

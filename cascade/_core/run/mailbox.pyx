@@ -1,7 +1,7 @@
 """Mailboxes: messages that wait for a receiver, or receivers that wait for a message; never both.
 
-Where a mailbox blocks, senders may wait for room too: they stand in the same line, as nobody waits to receive from a
-mailbox that is full.
+If a mailbox blocks, senders may wait for room. They stand in the same line, because no receiver waits for a mailbox
+that is full.
 """
 
 cimport cython
@@ -19,21 +19,20 @@ from cascade.exceptions import ChannelClosedError, ChannelFullError
 @cython.final
 @cython.freelist(64)
 cdef class Received:
-    """What receiving from a channel came to.
+    """The outcome of receiving from a channel.
 
     Attributes:
-        message: what was sent; None if nothing came in time.
-        timed_out: whether nothing came in time.
-        elapsed: seconds that passed since it began to wait.
-        channel: from which the message came; None if nothing came in time. It does not travel: what was pickled or
-            copied has none.
+        message: the message; None if the timeout ended first.
+        timed_out: whether the timeout ended before a message came.
+        elapsed: seconds for which it waited.
+        channel: the channel that the message came from; None if the timeout ended first, and in pickles and copies.
     """
 
     __match_args__ = ("message", "timed_out", "elapsed")
 
     @staticmethod
     def make(message, timed_out, elapsed, channel):
-        """What a receiver outside the core has received."""
+        """Make one, for a receiver outside the core."""
         cdef Received made = Received.__new__(Received)
         made.message = message
         made.timed_out = timed_out
@@ -57,55 +56,55 @@ cdef Received received(object message, bint timed_out, int64_t elapsed, object c
     return made
 
 
-@cython.no_gc  # a waiter is known to the engine or to the event loop: nothing for the collector to find
+@cython.no_gc  # the engine or the event loop holds each waiter: the collector has nothing to find here
 cdef class Receiver(Timer):
-    """A place in a mailbox's line: of one that waits for a message, or for room for one.
+    """A place in a mailbox's line, of something that waits for a message or for room for one.
 
-    A mailbox serves it in steps, so that each of its own changes is whole before anything outside is called:
+    A mailbox serves it in three steps, so that the mailbox is consistent before anything outside it is called:
 
-        prepare, refusal    allocate what it will need. The collector may run, and with it any code: look again after it
-        deliver, refuse,    change pointers and nothing else: nothing is called, nothing fails, nothing is let go of
-        outgoing, sent      whose end might call something
-        notify              wake it, at last: may call anything, in any thread
+        prepare, refusal    allocate what is needed. The collector may run, and any code with it: check again afterwards
+        deliver, refuse,    change pointers and nothing else: nothing is called, nothing fails, and no reference is
+        outgoing, sent      released whose destructor might call something
+        notify              wake it, last of all: this may call anything, in any thread
     """
 
     cdef Receiver owner(self):
-        """The one that stands here: itself, or the one for which it keeps a place."""
+        """The receiver that is served: itself, or the one that has this place among several."""
         return self
 
     cdef bint in_no_line(self) noexcept:
-        """Whether, out of this line, it stands in no other."""
+        """Whether its owner stands in no line, once it has left this one."""
         return True
 
     cdef Received prepare(self):
-        """What it needs to take a message, if anything."""
+        """Allocate what `deliver` needs; None if it needs nothing."""
         return None
 
     cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept:
-        """Leave the line with a message."""
+        """Leave the line, and take a message."""
 
     cdef object refusal(self, Mailbox mailbox):
-        """What it needs to be told that the mailbox was closed, if anything."""
+        """Allocate what `refuse` needs; None if it needs nothing."""
         return None
 
     cdef void refuse(self, object error) noexcept:
-        """The mailbox was closed. It has left the line."""
+        """Take note that the mailbox was closed. It has left the line already."""
 
     cdef object outgoing(self):
-        """The message for which it wants room."""
+        """The message of a sender."""
         return None
 
     cdef void sent(self) noexcept:
-        """There was room for its message. It has left the line."""
+        """Take note that the mailbox has taken its message. It has left the line already."""
 
     cdef bint notify(self) except -1:
-        """Wake it; False: it cannot be woken, and gives back what was delivered."""
+        """Wake it. False: it cannot be woken, and has returned the message that was delivered."""
         return True
 
 
 @cython.final
 cdef class _Returned:
-    """A message that was delivered, and put back. Only the first ones in a queue are such."""
+    """A message that was delivered and put back. These come before all other messages in a queue."""
 
     cdef object message
     cdef int64_t delivery
@@ -115,7 +114,7 @@ cdef int64_t _deliveries = 0
 
 
 cdef int64_t next_delivery() noexcept:
-    """A number for a delivery, larger than that of any before."""
+    """A number for a delivery, higher than that of each earlier one."""
     global _deliveries
     _deliveries += 1
     return _deliveries
@@ -126,15 +125,15 @@ cdef class Mailbox:
 
     def __init__(self, capacity=None, overflow="error", *, name=None):
         if capacity is not None and type(capacity) is not int:
-            raise TypeError(f"expected capacity as an int or None, got `{type(capacity).__name__}`")
+            raise TypeError(f"capacity must be None or an int >= 1, got `{type(capacity).__name__}`")
         if capacity is not None and capacity < 1:
-            raise ValueError(f"expected a capacity of at least 1, got {capacity!r}")
+            raise ValueError(f"capacity must be None or an int >= 1, got {capacity!r}")
         if type(overflow) is not str:
-            raise TypeError(f"expected overflow as a str, got `{type(overflow).__name__}`")
+            raise TypeError(f"overflow must be a str, got `{type(overflow).__name__}`")
         if overflow not in ("error", "block", "drop_oldest", "drop_newest"):
-            raise ValueError(f"expected overflow 'error', 'block', 'drop_oldest' or 'drop_newest', got {overflow!r}")
+            raise ValueError(f"overflow must be 'error', 'block', 'drop_oldest' or 'drop_newest', got {overflow!r}")
         if name is not None and type(name) is not str:
-            raise TypeError(f"expected name as a str or None, got `{type(name).__name__}`")
+            raise TypeError(f"name must be None or a str, got `{type(name).__name__}`")
         self.capacity = capacity
         self.overflow = overflow
         self.name = name
@@ -142,27 +141,27 @@ cdef class Mailbox:
         self.limit = PY_SSIZE_T_MAX if capacity is None else min(capacity, PY_SSIZE_T_MAX)
 
     def __len__(self):
-        """How many messages wait."""
+        """The number of queued messages."""
         return 0 if self.queued is None else len(self.queued) - self.head
 
     def __bool__(self):
         return True
 
     def send(self, message):
-        """Hand a message to the receiver that waits longest, or keep it until one comes. Never waits.
+        """Send a message: to the receiver that has waited longest, or into the queue. Never waits.
 
-        Where ``overflow`` is "block" it is another thing, as there may be no room: then it sends nothing at once, but
-        gives a lazy result, which sends when it is evaluated, and waits for room first if it must.
+        On a channel with ``overflow="block"``, `send` returns a lazy result instead: it sends when it is evaluated, and
+        completes when there is room.
 
         Args:
-            message: anything; on a channel that blocks a lazy result is evaluated, and its value is sent.
+            message: any object. On a channel that blocks, a lazy result is evaluated first, and its value is sent.
 
         Returns:
-            None; on a channel that blocks, a `LazyResult` giving None.
+            None; on a channel that blocks, a `LazyResult` whose value is None.
 
         Raises:
-            ChannelClosedError: if the channel is closed.
-            ChannelFullError: if ``capacity`` messages wait already and ``overflow`` is "error".
+            ChannelClosedError: the channel is closed.
+            ChannelFullError: ``capacity`` messages are queued and ``overflow`` is "error".
 
         >>> import cascade as cs
         >>> channel = cs.Channel(capacity=1, overflow="block")
@@ -177,7 +176,7 @@ cdef class Mailbox:
         self.offer(message)
 
     cdef bint offer(self, object message) except -1:
-        """Take a message as the rule of overflow has it; False: there must be room first."""
+        """Take a message, by the rule of overflow. False: the mailbox blocks and is full, so the sender must wait."""
         cdef object _dropped
         while True:
             if self.closed:
@@ -199,11 +198,11 @@ cdef class Mailbox:
         self.queued.append(message)
         while self.queued is not None and len(self.queued) - self.head > self.limit:
             self.dropped += 1
-            _dropped = self.pop()  # its end may call anything: what waits is looked at anew
+            _dropped = self.pop()  # its destructor may call anything: so the condition is checked again
         return True
 
     cdef bint hand_out(self, object message) except -1:
-        """Give a message to the first in line that can take it; False: there is none."""
+        """Deliver a message to the first receiver in line that can take it. False: there is none."""
         cdef Receiver place, receiver
         cdef Received made
         while self.first is not None and not self.sending:
@@ -218,28 +217,35 @@ cdef class Mailbox:
         return False
 
     def recv(self, timeout=None):
-        """A lazy result that gives the next message.
+        """Receive the next message, when the lazy result is evaluated.
 
         Args:
-            timeout: seconds to wait at most; None: as long as it takes.
+            timeout: seconds to wait at most, or a lazy result with that value; None: no bound.
 
         Returns:
-            A `LazyResult` giving a `Received`. It fails with `ChannelClosedError` if the channel is closed and empty.
+            A `LazyResult` whose value is a `Received`. It fails with `ChannelClosedError` if the channel is closed and
+            empty.
 
         Raises:
-            TypeError, ValueError: ``timeout`` is no span of time.
+            TypeError, ValueError: ``timeout`` is not a duration.
+
+        >>> import cascade as cs
+        >>> channel = cs.Channel()
+        >>> channel.send("hello")
+        >>> cs.run(channel.recv(timeout=1.0)).message
+        'hello'
         """
         if timeout is not None and type(timeout) is not LazyResult:
             nanoseconds(timeout, "timeout")
         return lazy_call(_recv, (self, timeout))
 
     def unreceive(self, message):
-        """Put back a message that was received and is not used: it is the next to be received, before all others.
+        """Put a message back that was received and is not used: it becomes the next one to be received.
 
-        It finds room also where ``capacity`` messages wait already, or the channel is closed.
+        This works on a full and on a closed channel as well.
 
         Args:
-            message: anything.
+            message: any object.
 
         >>> import cascade as cs
         >>> channel = cs.Channel()
@@ -252,13 +258,13 @@ cdef class Mailbox:
         self.serve()
 
     def drain(self):
-        """Take all messages that wait: a list, the oldest first."""
+        """Take all queued messages. Returns a list, the oldest first."""
         cdef list messages = self.queued
         cdef Py_ssize_t i = 0
         if messages is None:
             return []
         del messages[:self.head]
-        self.queued = None  # first: what is called from here on finds that they are taken
+        self.queued = None  # first: code that is called from here on must not see these messages
         self.head = 0
         while i < len(messages) and type(messages[i]) is _Returned:
             messages[i] = (<_Returned>messages[i]).message
@@ -271,7 +277,7 @@ cdef class Mailbox:
         return messages
 
     cdef int restore(self, list messages) except -1:
-        """Put messages that were taken before those that have come since."""
+        """Put messages that were taken back, before those that have come since."""
         if self.queued is None:
             self.queued = messages
         else:
@@ -279,7 +285,10 @@ cdef class Mailbox:
         return 0
 
     def close(self):
-        """Take no more messages. Those that wait can be received; who waits in line gets `ChannelClosedError`."""
+        """Stop accepting messages.
+
+        Queued messages can still be received; waiting senders and receivers fail with `ChannelClosedError`.
+        """
         cdef Receiver place, receiver
         cdef object failure = None
         self.closed = True
@@ -294,13 +303,13 @@ cdef class Mailbox:
                 receiver.refuse(error)
                 try:
                     receiver.notify()
-                except BaseException as raised:  # the others must hear of it too
+                except BaseException as raised:  # the others must be notified, too
                     failure = raised if failure is None else failure
         if failure is not None:
             raise failure
 
     cdef Received poll(self):
-        """The oldest message as one that was received at once; None: nothing waits."""
+        """The oldest message, as a `Received`; None if no message is queued."""
         cdef Received made
         if not self.has_messages():
             return None
@@ -312,7 +321,7 @@ cdef class Mailbox:
         return made
 
     cdef object take(self):
-        """The oldest message. Only if one waits."""
+        """Take the oldest message, and let waiting senders in. Only if a message is queued."""
         message = self.pop()
         if self.sending:
             try:
@@ -323,7 +332,7 @@ cdef class Mailbox:
         return message
 
     cdef object pop(self):
-        """The oldest message, and nothing else changed. Only if one waits."""
+        """Take the oldest message, and change nothing else. Only if a message is queued."""
         cdef list queued = self.queued
         if self.head > 64 and 2 * self.head > len(queued):
             del queued[:self.head]
@@ -337,14 +346,14 @@ cdef class Mailbox:
         return (<_Returned>message).message if type(message) is _Returned else message
 
     cdef int make_queue(self) except -1:
-        """Have a queue. The collector may run: who calls this looks again at what it has found before."""
+        """Make a queue, if there is none. The collector may run: the caller must check its findings again."""
         queue = []
         if self.queued is None:
             self.queued = queue
         return 0
 
     cdef int admit_senders(self) except -1:
-        """There is room: take the messages of those that wait to send, as far as it goes."""
+        """Take messages of waiting senders as long as there is room, and notify those senders."""
         cdef Receiver sender, first = None, last = None
         try:
             while self.sending and not self.is_full():
@@ -358,14 +367,14 @@ cdef class Mailbox:
                 if last is None:
                     first = sender
                 else:
-                    last.behind = sender  # in no line any more: the link is free for this chain
+                    last.behind = sender  # it has left the line, so `behind` is free to link this chain
                 last = sender
         finally:
             notify_all(first)
         return 0
 
     cdef int put_back(self, object message, int64_t delivery) except -1:
-        """Undo a delivery: the message goes before all others but those of earlier deliveries. `serve` follows."""
+        """Undo a delivery: put the message before all but those of earlier deliveries. `serve` must follow."""
         cdef _Returned returned = _Returned.__new__(_Returned)
         cdef Py_ssize_t at
         returned.message = message
@@ -382,7 +391,7 @@ cdef class Mailbox:
         return 0
 
     cdef int serve(self) except -1:
-        """Messages were put back: they are for those in line, if anybody is."""
+        """Deliver messages that were put back to receivers in line."""
         cdef Receiver place, receiver
         cdef Received made
         while self.first is not None and not self.sending and self.has_messages():
@@ -410,7 +419,7 @@ cdef class Mailbox:
         self.last = <PyObject*>receiver
 
     cdef void leave(self, Receiver receiver) noexcept:
-        """Take a receiver out of the line, if it stands in it. It keeps its mailbox alive until it is let go of."""
+        """Take a receiver out of the line, if it stands in it. Its reference to the mailbox stays."""
         cdef Receiver behind = receiver.behind
         if receiver.ahead is not NULL:
             (<Receiver>receiver.ahead).behind = behind
@@ -429,7 +438,7 @@ cdef class Mailbox:
 
 
 cdef int notify_all(Receiver first) except -1:
-    """Notify a chain of those that have left the line. All are, whatever notifying one of them raises."""
+    """Notify a chain of receivers that have left the line: all of them, then the first error is raised."""
     cdef Receiver receiver
     cdef object failure = None
     while first is not None:
@@ -446,17 +455,16 @@ cdef int notify_all(Receiver first) except -1:
 
 
 def expect_nothing(Mailbox mailbox not None):
-    """Have nobody wait in a mailbox: what it holds is all that comes. For channels that stand in for others in tests.
+    """Mark a mailbox as one without senders, for fake channels in tests: its queued messages are all there will be.
 
     Args:
-        mailbox: one that nobody sends to. Who finds it empty is told at once that the time is over, or, without a
-            timeout, that there is nothing.
+        mailbox: receiving from it when it is empty times out at once, or, without a timeout, fails.
     """
     mailbox.without_senders = True
 
 
 cdef Received nothing(int64_t span):
-    """What comes at once of receiving where nobody waits: the span of time, in nanoseconds, seems to have passed."""
+    """The outcome of receiving from an empty mailbox without senders: a timeout of `span` nanoseconds, at once."""
     if span < 0:
         raise ChannelClosedError("received from a fake channel that has no message left, without a timeout")
     return received(None, True, span, None)
@@ -468,16 +476,16 @@ cdef Task _wait = builtin_task("wait", WAIT)
 
 
 def wait(seconds):
-    """A lazy result that comes true after some time. The run that waits for it costs nothing meanwhile.
+    """Complete after ``seconds``. A waiting run uses no thread and no asyncio task.
 
     Args:
-        seconds: how long, or a lazy result giving it.
+        seconds: how long to wait, or a lazy result with that value.
 
     Returns:
-        A `LazyResult` giving the seconds that really passed.
+        A `LazyResult` whose value is the seconds that have really passed, a float.
 
     Raises:
-        TypeError, ValueError: ``seconds`` is no span of time.
+        TypeError, ValueError: ``seconds`` is not a duration.
 
     >>> import cascade as cs
     >>> cs.run(cs.wait(0.01)) >= 0.01

@@ -14,7 +14,7 @@ cdef dict keywords(Frame frame, Node* node)
 
 
 cdef enum:
-    ARGUMENTS = 10  # of a call, that find room on the C stack
+    ARGUMENTS = 10  # of a call, for which there is room on the C stack
 
 cdef extern from "Python.h":
     ctypedef PyObject* (*vectorcallfunc)(PyObject*, PyObject**, size_t, PyObject*) except NULL

@@ -1,4 +1,4 @@
-"""From a frame's values to what a node makes of them: a call's arguments, or a container."""
+"""Operands: the arguments of a call, and containers built of values."""
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport Py_INCREF
@@ -14,7 +14,7 @@ cdef extern from "Python.h":
     void PyTuple_SET_ITEM_ "PyTuple_SET_ITEM"(PyObject*, Py_ssize_t, PyObject*) noexcept
 
 cdef PyObject* call_with_many(Frame frame, Node* node, PyObject* callable) except NULL:
-    """A call whose arguments do not fit on the C stack."""
+    """Call a callable with more than ARGUMENTS arguments."""
     cdef PyObject** arguments = <PyObject**>PyMem_Malloc((node.operands + 1) * sizeof(PyObject*))
     cdef int32_t* operands = frame.template.operands + node.first_operand
     cdef Py_ssize_t i
@@ -31,7 +31,7 @@ cdef PyObject* call_with_many(Frame frame, Node* node, PyObject* callable) excep
 
 
 cdef PyObject* build(Frame frame, Node* node) except NULL:
-    """The container or struct that a node is made from: a new reference."""
+    """Build the container or struct of a node: a new reference."""
     cdef int32_t* operands
     cdef PyObject* made
     cdef PyObject* value
@@ -79,14 +79,14 @@ cdef PyObject* build(Frame frame, Node* node) except NULL:
 
 
 cdef tuple positional(Frame frame, Node* node):
-    """The positional arguments of a call, for one who takes them in a tuple."""
+    """The positional arguments of a call, as a tuple."""
     cdef int32_t* operands = frame.template.operands + node.first_operand
     cdef Py_ssize_t i
     return tuple([<object>frame.values[operands[i]] for i in range(node.positional)])
 
 
 cdef dict keywords(Frame frame, Node* node):
-    """The keyword arguments of a call."""
+    """The keyword arguments of a call, as a dict."""
     cdef int32_t* operands = frame.template.operands + node.first_operand
     cdef Py_ssize_t i
     return {

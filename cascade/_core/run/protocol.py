@@ -15,16 +15,16 @@ __all__ = ["CoreCallbacks"]
 
 
 class CoreCallbacks(Protocol):
-    """What the core cannot do itself: start what leaves the loop's thread, ask the limits, tell what happens.
+    """What the core cannot do itself: start work outside the loop's thread, ask the limits, report events.
 
-    A run is the engine's own: the core knows its compiled part. A node is given by its template and its place in the
-    order of the plan, and by its frame: a number that no other frame of the run has while it lives.
+    A run is a `cascade.engine.run.Run`, of which the core knows the compiled part. A node is given by its template, by
+    its place in the order of the plan, and by its frame: a number that no other living frame of the run has.
     """
 
     def wake(self) -> None:
-        """A run has become ready while no turn was on its way. Called from any thread."""
+        """Schedule a turn: a run has become ready, and no turn is scheduled. Called in any thread."""
 
-    # --- starting: each returns the value if there is one at once, else the waiter, which lands later
+    # --- starting: each returns the value, or the waiter if there is no value yet: then it lands later
 
     def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Start a coroutine."""
@@ -50,7 +50,7 @@ class CoreCallbacks(Protocol):
         """Start a call with policies, limits or resources of its own."""
 
     def launch_resource(self, waiter: Waiter, run: Any, name: str) -> Any:
-        """Give a resource, or a `Placeholder` if each call has its own."""
+        """Return a resource, or a `Placeholder` if its scope is "call"."""
 
     # --- before anything starts
 
@@ -61,15 +61,15 @@ class CoreCallbacks(Protocol):
         """Return the value of a param or a variable of the environment."""
 
     def governs(self, run: Any, task: Task) -> bool:
-        """Whether a call must ask the limits."""
+        """Return whether a rule of the limits applies to a call."""
 
     def request_permit(self, waiter: Waiter, run: Any, template: Template, at: int, frame: int, task: Task) -> bool:
-        """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
+        """Return whether a built-in node may start. If not, `Waiter.release` is called when it may."""
 
     # --- what happens
 
     def annotate(self, error: BaseException, run: Any, template: Template | None, number: int) -> None:
-        """Note on an exception which task raised it, and where."""
+        """Add a note to an exception: which task raised it, and where."""
 
     def describe_skip(self, skip: Skip) -> str:
         """Return which condition was false."""
@@ -90,10 +90,10 @@ class CoreCallbacks(Protocol):
         """A call that was to run in a worker runs in the loop's thread, because the clock is virtual."""
 
     def stands_still(self, run: Any, steps: int) -> int:
-        """Virtual time has not moved for so many steps. Return at how many to ask again; 0: never."""
+        """Virtual time has not advanced for ``steps`` steps. Return the number at which to ask again; 0: never."""
 
     def no_other_thread_runs(self) -> bool:
-        """Whether surely no other thread is running Python code now."""
+        """Return whether certainly no other thread is executing Python code now."""
 
     def demoted(self, module: str, qualname: str, seconds: float) -> None:
-        """An inline call of a task under the auto rule has held up the loop."""
+        """An inline call of a task under the auto rule has blocked the loop for ``seconds``."""

@@ -1,4 +1,4 @@
-"""The scheduler: which runs can go on, and for how long they may."""
+"""The scheduler: which runs are ready, and how long each of their turns is."""
 
 cimport cython
 from libc.stdint cimport int64_t
@@ -43,16 +43,16 @@ cdef class Scheduler:
     cdef int64_t deadline  # nanoseconds: when the turn is over
     cdef bint yields  # at every tail call
     cdef readonly bint virtual  # its clock is: no task leaves the loop's thread, and real time decides nothing
-    cdef object loop_ready  # what the event loop is about to call; None under a real clock
-    cdef int64_t counted_at  # nanoseconds: the instant at which...
-    cdef Py_ssize_t counted  # ... so many runs were advanced
-    cdef Py_ssize_t standstill_at  # so many at one instant that `stands_still` is called; 0: never again
-    cdef readonly bint limits_active  # each call must ask the limits: there are rules, or a pause
-    cdef readonly bint notify_nodes  # of each that starts, ends or is skipped
-    cdef readonly bint observed  # one of the two
+    cdef object loop_ready  # the event loop's queue of callbacks that are due; None under a real clock
+    cdef int64_t counted_at  # nanoseconds: the instant of virtual time at which ...
+    cdef Py_ssize_t counted  # ... this number of steps was counted
+    cdef Py_ssize_t standstill_at  # steps at one instant after which `stands_still` is called; 0: never again
+    cdef readonly bint limits_active  # calls must ask the limits: there are rules, or a pause
+    cdef readonly bint notify_nodes  # callbacks are wanted for each node that starts, ends or is skipped
+    cdef readonly bint observed  # limits_active or notify_nodes
     cdef readonly bint notify_tail_calls
     cdef bint spent  # the turn is over
-    cdef bint awake  # a turn is being taken or is on its way
+    cdef bint awake  # a turn has begun, or is scheduled
     cdef bint advancing
     cdef Runnable first
     cdef Runnable last
@@ -65,7 +65,7 @@ cdef class Scheduler:
     cdef int read_clock(self) except -1
 
     cdef inline int burn(self, Py_ssize_t calls) except -1:
-        """Count calls, and now and then see whether the turn is over."""
+        """Count calls, and read the clock every now and then. Return whether the turn is over."""
         self.monitor.fuel -= calls
         if self.monitor.fuel <= 0:
             self.read_clock()

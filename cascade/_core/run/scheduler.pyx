@@ -1,4 +1,4 @@
-"""The scheduler: which runs can go on, and for how long they may."""
+"""The scheduler: which runs are ready, and how long each of their turns is."""
 
 cimport cython
 
@@ -11,14 +11,14 @@ from cascade._core.shape.template cimport Template
 from cascade.exceptions import InternalError
 
 cdef enum:
-    PATIENCE = 1_000_000  # ns: how long a frame may go on if the engine yields at every tail call
+    PATIENCE = 1_000_000  # ns: length of a turn within a frame, if the engine yields at every tail call
     PORTION = 4096  # steps in a turn under a virtual clock: a turn that real time ended would end elsewhere each time
-    STANDSTILL = 10_000_000  # steps at one instant of virtual time before somebody is asked
+    STANDSTILL = 10_000_000  # steps at one instant of virtual time before the engine is asked
 
 
 @cython.no_gc_clear  # the scheduler takes its queue apart, run by run: a chain of them would be freed recursively
 cdef class Runnable:
-    """What stands in the queue of the ready: a run."""
+    """What stands in the queue of ready runs."""
 
     cdef int advance(self) except -1:
         raise NotImplementedError
@@ -69,10 +69,10 @@ cdef class Scheduler:
         self.notify_nodes = notify_nodes
         self.observed = limits_active or notify_nodes
         self.notify_tail_calls = notify_tail_calls
-        self.monitor.fuel = min(self.monitor.fuel, 0)  # a frame that is being worked on looks up from it
+        self.monitor.fuel = min(self.monitor.fuel, 0)  # so that a frame that is being worked on reads them
 
     def begin_turn(self):
-        """Wake what is due, and let the quantum begin."""
+        """Fire due timers, and begin the quantum."""
         cdef int64_t now
         self.awake = True
         self.spent = False
@@ -88,7 +88,7 @@ cdef class Scheduler:
         self.left = self.ready
 
     def advance(self):
-        """Advance the runs that are ready, by turns. Return one that needs a decision, or None: the turn is over."""
+        """Advance ready runs in turn. Return one that needs a decision, or None if the turn is over."""
         cdef Runnable run
         cdef int status
         if self.advancing:
@@ -115,7 +115,7 @@ cdef class Scheduler:
                 if status == READY:
                     self.push(run)
                 elif status == DECIDE:
-                    self.burn(1)  # what is decided takes time, too: many that end at once must not hold up the loop
+                    self.burn(1)  # deciding takes time, too: many runs that end at once must not block the loop
                     return run
                 self.burn(1)
             return None
@@ -123,11 +123,11 @@ cdef class Scheduler:
             self.advancing = False
 
     def reset(self, loop_ready):
-        """Begin anew on another event loop: a turn that was on its way on the last one will not come.
+        """Begin on another event loop: a turn that was scheduled on the previous one will not come.
 
         Args:
-            loop_ready: what the event loop is about to call, as far as it has a length: virtual time stands still
-                meanwhile. None under a real clock.
+            loop_ready: the event loop's queue of callbacks that are due: virtual time does not advance while there are
+                any. None under a real clock.
         """
         self.loop_ready = loop_ready
         self.awake = False
@@ -135,31 +135,31 @@ cdef class Scheduler:
             self.ask_for_turn()
 
     def renewed(self):
-        """Another one for the same engine, with no run."""
+        """Make a scheduler with the same settings and no run."""
         return Scheduler(self.table, self.clock, self.callbacks, MODES[self.default_mode], self.quantum / 1e9)
 
     def cancel_turn(self):
-        """The turn that was to come will not: whatever becomes ready next asks for one again."""
+        """Take note that a turn that was scheduled will not come. The next run that becomes ready asks for one."""
         self.awake = False
 
     def end_turn(self):
-        """Whether another turn is due at once."""
+        """End a turn. Return whether another one is due at once."""
         if self.monitor.suspects:
             self.monitor.read()
         self.awake = self.first is not None
         return self.awake
 
     def rehearse(self, LazyResult target not None, int steps):
-        """Take the first steps of a run of ``target`` and drop what they give: to measure what each costs.
+        """Do the first steps of a run of ``target`` and drop the results, so that benchmarks can time each step.
 
         Args:
             target: a lazy result.
-            steps: 1: extraction; 2: and the look-up of the template; 3: and the hydration of a frame.
+            steps: 1: extraction; 2: also the look-up of the template; 3: also the hydration of a frame.
         """
         cdef Template template
         cdef Frame frame
         if self.advancing:
-            raise InternalError("a run is using the work space")
+            raise InternalError("rehearse() was called during a turn; please report this")
         self.extraction.run(target)
         if steps >= 2:
             template = self.table.get(self.extraction)
@@ -169,7 +169,7 @@ cdef class Scheduler:
         self.extraction.clear()
 
     cdef int push(self, Runnable run) except -1:
-        """Put a run at the end of the queue."""
+        """Put a run at the end of the queue, unless it stands in it, and see that a turn comes."""
         if not run.queued:
             run.queued = True
             if self.first is None:
@@ -183,23 +183,23 @@ cdef class Scheduler:
         return 0
 
     cdef int ask_for_turn(self) except -1:
-        """Have the engine give it a turn. Last of all in `push`: it calls out, and may raise."""
+        """Ask the engine for a turn. Callers do this last: it calls the event loop, and may raise."""
         self.awake = True
         try:
             self.callbacks.wake()
         except BaseException:
-            self.awake = False  # else nobody would ever ask again
+            self.awake = False  # else no other call would ask again
             raise
         return 0
 
     cdef bint advance_time(self) except -1:
-        """Nobody is ready. If time is virtual and the event loop idle, go to when somebody is, else return False."""
+        """With no ready run: move virtual time on until there is one. False: time is real, or the loop is not idle."""
         if not self.virtual:
             return False
         while self.first is None:
             if len(self.loop_ready) or not self.clock.leap():
                 return False
-        return not len(self.loop_ready)  # who waited in the event loop for that instant comes first
+        return not len(self.loop_ready)  # callbacks of the event loop for that instant come first
 
     cdef int read_clock(self) except -1:
         if self.virtual:

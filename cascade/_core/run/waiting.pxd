@@ -1,4 +1,4 @@
-"""Waiters: nodes that have started and not ended."""
+"""Waiting: nodes that have started and not ended."""
 
 cimport cython
 from cpython.object cimport PyObject
@@ -12,11 +12,11 @@ from cascade._core.shape.template cimport Node
 
 @cython.no_gc
 cdef class Waiter(Receiver):
-    cdef readonly Waiting run  # None once it has been looked at
+    cdef readonly Waiting run  # None once its outcome was taken
     cdef Frame frame
     cdef int32_t node  # in the order of the plan
     cdef uint8_t landed
-    cdef uint8_t permitted  # the node is to be looked at again instead of having a value
+    cdef uint8_t permitted  # it landed with a permit: the node is executed again, and has no value yet
     cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
     cdef object value  # until it lands: what it waits with, a message to send or the `Choice` of a select
     cdef object error
@@ -33,12 +33,12 @@ cdef class Waiter(Receiver):
     cdef object waited_mailboxes(self)
 
 
-@cython.no_gc  # by Cython, which knows too little of it: see `gc_traverse`
+@cython.no_gc  # no traversal made by Cython: `gc_traverse` has a complete one
 cdef class Launched(Waiter):
     pass
 
 
-cdef PyObject* PENDING  # instead of a value: it will come later. Compared by identity, never given to anybody
+cdef PyObject* PENDING  # instead of a value, which comes later. Compared by identity, never given to user code
 
 
 cdef class Waiting(Runnable):

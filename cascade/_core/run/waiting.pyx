@@ -1,4 +1,4 @@
-"""Waiters: nodes that have started and not ended, and the list that a run keeps of its own."""
+"""Waiting: nodes that have started and not ended, and the list that a run keeps of them."""
 
 cimport cython
 from cpython.ref cimport Py_INCREF
@@ -23,10 +23,10 @@ cdef inline PyObject* pending() noexcept:
 
 @cython.no_gc
 cdef class Waiter(Receiver):
-    """A node that has started and not ended: what a future, a timer or a mailbox wakes."""
+    """A node that has started and not ended. A future, a timer or a mailbox lets it land, and that wakes its run."""
 
     def follow(self, future):
-        """The node ends as a future did that is done."""
+        """Land with the outcome of a future that is done."""
         if future.cancelled():
             if self.run is not None and self.run.phase >= STOPPING:
                 self.land(None, None)
@@ -40,24 +40,24 @@ cdef class Waiter(Receiver):
             self.land(None if error is not None else future.result(), error)
 
     def release(self):
-        """The node may start: it is looked at again."""
+        """Land with a permit to start: the node is executed again."""
         self.permitted = True
         self.land(None, None)
 
     cdef int land(self, object value, object error) except -1:
-        """It has a value or has failed: its run is to look at it. Called in any thread, perhaps for nothing."""
+        """Land with a value or an error, and wake the run. May be called in any thread, and more than once."""
         if not self.landed and self.run is not None:
             self.arrive(value, error)
             self.notify()
         return 0
 
     cdef void arrive(self, object value, object error) noexcept:
-        """Go from the run's list of waiters to that of the landed, and wake nobody. Only if it has not landed."""
+        """Move from the run's list of waiters to that of the landed, and wake nothing. Only if it has not landed."""
         cdef Waiting run = self.run
-        cdef object _handle = self.handle  # what it holds by now is let go of once all is in its place
+        cdef object _handle = self.handle  # released when this returns: by then all pointers are in place
         cdef object _waited_with = self.value
         self.landed = True
-        self.handle = None  # a future may hold on to the waiter for ever
+        self.handle = None  # a future may hold the waiter for ever
         self.value = value
         self.error = error
         run.unlink(self)
@@ -74,8 +74,8 @@ cdef class Waiter(Receiver):
         return True
 
     cdef void clear(self) noexcept:
-        """It has been looked at, or never will be: whoever still holds it holds nothing else."""
-        self.run = None  # first: without a run it does nothing, whatever the end of the others calls
+        """Release everything the waiter holds: its run has taken its outcome, or never will."""
+        self.run = None  # first: without a run it does nothing, whatever the destructors of the others call
         self.frame = None
         self.handle = None
         self.mailbox = None
@@ -87,12 +87,12 @@ cdef class Waiter(Receiver):
     cdef int fire(self, int64_t now) except -1:
         cdef int64_t elapsed = now - self.since
         cdef Received made
-        if self.run is None:  # it is gone
+        if self.run is None:  # it was cleared
             return 0
         if self.frame.template.nodes[self.node].kind == WAIT:
             return self.land(elapsed / 1e9, None)
         made = received(None, True, elapsed, None)
-        if not self.landed and self.run is not None:  # a message may have come while room was made for its absence
+        if not self.landed and self.run is not None:  # allocating may have run code that let a message arrive
             self.withdraw()
             self.land(made, None)
         return 0
@@ -124,7 +124,7 @@ cdef class Waiter(Receiver):
         self.arrive(None, None)
 
     cdef void withdraw(self) noexcept:
-        """Wait for no deadline and no mailbox any more."""
+        """Leave the clock and the lines of mailboxes."""
         self.run.scheduler.clock.cancel(self)
         if self.mailbox is not None:
             self.mailbox.leave(self)
@@ -132,7 +132,7 @@ cdef class Waiter(Receiver):
             (<Choice>self.value).leave()
 
     cdef object waited_mailboxes(self):
-        """The mailboxes in whose lines it stands; None: it is something outside the engine that it waits for."""
+        """The mailboxes in whose lines it stands; None if it waits for something outside the engine."""
         if self.handle is not None:
             return None
         if self.mailbox is not None:
@@ -142,14 +142,14 @@ cdef class Waiter(Receiver):
 
 @cython.no_gc
 cdef class Launched(Waiter):
-    """A waiter that is handed out of the core: the collector tracks it, as anything may come to hold it.
+    """A waiter that is given to the engine. The garbage collector tracks it, because any object may refer to it.
 
-    The callback of a future holds it, or the traceback of what failed at once.
+    The callback of a future does, or the traceback of an exception.
     """
 
 
 cdef Waiter new_waiter(Waiting run, Frame frame, Py_ssize_t node):
-    """A waiter for a node, not in its run's list yet."""
+    """Make a waiter for a node, not in its run's list yet."""
     cdef Waiter waiter = Waiter.__new__(Waiter)
     waiter.run = run
     waiter.frame = frame
@@ -158,7 +158,7 @@ cdef Waiter new_waiter(Waiting run, Frame frame, Py_ssize_t node):
 
 
 cdef Launched new_launched(Waiting run, Frame frame, Py_ssize_t node):
-    """The same for one that the callbacks is given."""
+    """Make a waiter that is given to the engine's callbacks, not in its run's list yet."""
     cdef Launched waiter = Launched.__new__(Launched)
     waiter.run = run
     waiter.frame = frame
@@ -167,10 +167,10 @@ cdef Launched new_launched(Waiting run, Frame frame, Py_ssize_t node):
 
 
 cdef class Waiting(Runnable):
-    """The part of a run that waits."""
+    """The part of a run that waits: for time, for messages, for room in a channel."""
 
     def _handles(self):
-        """The futures that it waits for."""
+        """The futures and asyncio tasks that the run waits for, a list."""
         cdef Waiter waiter = self.waiters
         found = []
         while waiter is not None:
@@ -180,14 +180,14 @@ cdef class Waiting(Runnable):
         return found
 
     def _awaits(self):
-        """What it waits for, of each node: (template, number of the node in its graph, mailboxes or None).
+        """What the run waits for, of each node: (template, number of the node in its graph, mailboxes or None).
 
-        None: it waits for something outside the engine.
+        None: the node waits for something outside the engine.
         """
         cdef Waiter waiter = self.waiters
         cdef list found = []
         cdef list waiting = []
-        while waiter is not None:  # to the end at once: what is made of them may run the collector, and so land some
+        while waiter is not None:  # first all of them: making tuples may run the collector, and let some land
             waiting.append(waiter)
             waiter = waiter.next
         for waiter in waiting:
@@ -205,7 +205,7 @@ cdef class Waiting(Runnable):
         return pending()
 
     cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
-        """The message that waits in a node's mailbox, or park the node until one comes."""
+        """Receive a message from a node's mailbox, or park the node until one comes."""
         cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef Mailbox mailbox
         cdef Waiter waiter
@@ -231,7 +231,7 @@ cdef class Waiting(Runnable):
         return pending()
 
     cdef PyObject* select(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
-        """The first message that waits in one of a node's mailboxes, or park the node until one comes."""
+        """Receive the first message of several mailboxes, or park the node until one comes."""
         cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef Mailbox mailbox
         cdef Waiter waiter = None
@@ -243,7 +243,7 @@ cdef class Waiting(Runnable):
         channels = <object>frame.values[operands[0]]
         timeout = <object>frame.values[operands[1]]
         if type(channels) is list:
-            channels = tuple(channels)  # a list of the user's may change meanwhile
+            channels = tuple(channels)  # the user may change a list meanwhile
         check_channels(channels, False)
         if timeout is not None:
             span = nanoseconds(timeout, "timeout")
@@ -265,14 +265,14 @@ cdef class Waiting(Runnable):
             if choice is not None:
                 break
             waiter = new_waiter(self, frame, at)
-            choice = new_choice(waiter, <tuple>channels)  # the collector may run, and something come: look again
+            choice = new_choice(waiter, <tuple>channels)  # allocating may run code that sends: poll again
         waiter.value = choice
         self.park(waiter, span)
         choice.join()
         return pending()
 
     cdef int park(self, Waiter waiter, int64_t span) except -1:
-        """Have a waiter wait from now on, with a deadline if the span of time, in nanoseconds, is no less than 0."""
+        """Put a waiter into the run's list, and on the clock if `span` (nanoseconds) is >= 0; -1: no deadline."""
         waiter.since = self.scheduler.clock.now()
         if span >= 0:
             self.scheduler.clock.set(waiter, after(waiter.since, span))
@@ -280,7 +280,7 @@ cdef class Waiting(Runnable):
         return 0
 
     cdef Waiter park_node(self, Frame frame, Py_ssize_t at, int64_t span):
-        """A waiter of a node, parked as `park` has it."""
+        """Make a waiter for a node and park it."""
         cdef Waiter waiter = new_waiter(self, frame, at)
         self.park(waiter, span)
         return waiter
@@ -305,7 +305,7 @@ cdef class Waiting(Runnable):
         return pending()
 
     cdef void link(self, Waiter waiter) noexcept:
-        if waiter.landed:  # already, while it was being launched
+        if waiter.landed:  # it landed while it was being launched
             return
         waiter.next = self.waiters
         waiter.previous = NULL
@@ -324,7 +324,7 @@ cdef class Waiting(Runnable):
         waiter.previous = NULL
 
     cdef int return_messages(self) except -1:
-        """Give back what was delivered and will not be looked at: all of it, before anybody gets it."""
+        """Put delivered messages that the run will not take back: all of them, before any receiver is served."""
         cdef Waiter waiter = self.first_landed
         cdef Mailbox origin
         cdef list origins = None

@@ -1,8 +1,8 @@
-"""A structure key written out so that it means the same in every process.
+"""The canonical form of a structure key, which means the same in every process.
 
-What stands for a name in a key is a number that this process gave out. The expansion has the number of its first use
-instead, and spells the name there; `cascade.graph.key_reader.digest` hashes it. This runs once for every shape that a
-process meets while it has templates on disk, before a single byte of them is read.
+In a key, a number of this process stands for a name. The canonical form numbers names in the order of their first use,
+and spells each out at its first use; `cascade.graph.key_reader.digest` hashes it. This runs once for each shape that a
+process meets while it uses templates from files, before a file is read.
 """
 
 from libc.stdint cimport uint32_t
@@ -17,15 +17,15 @@ cdef enum:
 
 
 def expand(bytes key, object call, object struct, object literals, object update):
-    """Give the expansion of a key to ``update``, in pieces.
+    """Pass the canonical form of a key to ``update``, in pieces.
 
     Args:
         key: native unsigned 32 bit tokens.
-        call: gives, for the number of a call's symbol and the token's place, ``(symbol, operands, spelling)``.
+        call: called with the number of a call's symbol and the token's index, returns ``(symbol, operands, spelling)``.
         struct: the same for structs.
-        literals: gives for a key what reads its dict keys: given the token where one begins, it gives the number of the
-            token after it, and the `Key`. Asked for only if there are any.
-        update: takes the pieces.
+        literals: called with the key, returns a reader of its dict keys: called with the token at which one begins, the
+            reader returns the index of the token after it, and the `Key`. Called only if there are dict keys.
+        update: called with each piece, as bytes.
     """
     cdef const unsigned char* raw = <const unsigned char*>key
     cdef const uint32_t* tokens = <const uint32_t*>raw
@@ -75,7 +75,7 @@ def expand(bytes key, object call, object struct, object literals, object update
 
 
 cdef tuple _symbol(object number, Py_ssize_t at, dict met, dict numbers, object name):
-    """The number of a symbol in order of first use; and how it is spelled, if this is its first use."""
+    """The number of a symbol in the order of first use, and its spelling if this is the first use, else None."""
     found = met.get(number)
     if found is not None:
         return found, None

@@ -7,12 +7,12 @@ from cascade._core.shape.key cimport DICT, FROZENSET, LIST, SET, SLOT, STRUCT, T
 from cascade._core.shape.struct_layout cimport is_struct
 
 
-ctypedef struct Step:  # where a traversal or a search stands in one node
+ctypedef struct Step:  # how far a traversal or a search has come in one node
     PyObject* node  # borrowed: the expression holds it
     PyObject** items  # what it holds, for all but dicts; borrowed but for sets and structs
     Py_ssize_t cursor
     Py_ssize_t size
-    uint32_t number  # of the node, in prefix order
+    uint32_t number  # of the node, in prefix order; of a search: 1 if a lazy result was found
     int op
     bint owned  # items is a copy to be freed
 
@@ -35,7 +35,7 @@ cdef class ContainerSearch(KeyWriter):
     cdef Step* steps
     cdef Py_ssize_t depth
     cdef Py_ssize_t step_room
-    cdef int key_depth  # keys being looked through inside one another
+    cdef int key_depth  # dict keys that are being searched inside one another
     cdef Seen* seen  # containers by address, open addressing
     cdef Py_ssize_t seen_count
     cdef Py_ssize_t seen_room  # a power of two

@@ -1,8 +1,8 @@
 """Looking through containers for lazy results.
 
-A container without one inside is a literal and stays as it is; most are, so they are told at a glance. One that holds
-other containers is searched to the bottom, each container once, with a stack of its own. Only exact built-in
-containers and frozen structs are looked through, as memory: nothing of the user's is called.
+A container without one inside is a literal and stays as it is. Most hold no other containers, so one pass over their
+items decides. One that holds other containers is searched to the bottom, each container once, with a stack on the heap.
+Only exact built-in containers and frozen structs are searched, by reading their memory: no user code is called.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
@@ -30,15 +30,15 @@ cdef extern from "Python.h":
     bint PyDict_Next(PyObject*, Py_ssize_t*, PyObject**, PyObject**) noexcept
 
 cdef enum:
-    KEYS_IN_KEYS = 32  # as deep as C recursion goes here
-    MEMBERS = 10_000  # containers looked through for the oldest lazy result in a set's member
+    KEYS_IN_KEYS = 32  # dict keys inside dict keys: the one place here that recurses in C
+    MEMBERS = 10_000  # containers searched for the oldest lazy result in a member of a set
 
 cdef uint64_t NO_SERIAL = 0xFFFFFFFFFFFFFFFFu
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
 cdef class ContainerSearch(KeyWriter):
-    """What is known of the containers of an expression, and the stack with which they are searched and traversed."""
+    """What is known of the containers of an expression, and the stack for searching and traversing them."""
 
     def __dealloc__(self):
         ContainerSearch.clear(self)
@@ -47,7 +47,7 @@ cdef class ContainerSearch(KeyWriter):
 
     cdef void clear(self) noexcept:
         cdef Step* step
-        KeyWriter.clear(self)  # first: destructors may run, and this be used in them
+        KeyWriter.clear(self)  # first: it may run destructors, which may use this object
         while self.depth:
             self.depth -= 1
             step = &self.steps[self.depth]
@@ -59,7 +59,7 @@ cdef class ContainerSearch(KeyWriter):
             self.seen_count = 0
 
     cdef int holds_lazy(self, PyObject* container) except -1:
-        """Whether a lazy result is anywhere in a container: at once if it holds no other containers, else by search."""
+        """Whether a container holds a lazy result at any depth (1 or 0), or AGAIN. It searches only if it must."""
         cdef PyObject* kind = Py_TYPE(container)
         cdef PyObject* value
         cdef PyObject* key
@@ -90,7 +90,7 @@ cdef class ContainerSearch(KeyWriter):
         elif kind == Set or kind == FrozenSet:
             for i in range((<SetObject*>container).mask + 1):
                 entry = &(<SetObject*>container).table[i]
-                if entry.key is NULL or entry.hash == -1:  # never used, or used no more
+                if entry.key is NULL or entry.hash == -1:  # never used, or deleted
                     continue
                 if Py_TYPE(entry.key) == Lazy:
                     return 1
@@ -111,12 +111,29 @@ cdef class ContainerSearch(KeyWriter):
         return 0
 
     cdef int ask(self, PyObject* struct_type) except -1:
-        """Give up this traversal to learn the layout of a struct type."""
+        """End this traversal to learn the layout of a struct type, which runs user code. The traversal starts over."""
         learn(struct_type)
         return AGAIN
 
     cdef int search(self, PyObject* container) except -1:
-        """Look through a container and all in it, each once, and remember which of them hold a lazy result."""
+        """Search a container and all containers in it, and remember of each whether it holds a lazy result.
+
+        Returns 1 or 0, or AGAIN if the traversal must start over.
+
+        Invariant: the steps above `base` are the path from the container to where the search stands, each marked
+        SEARCHED (or CIRCULAR), with `number` 1 once a lazy result was found below it. A step that ends marks its
+        container HOLDS or LITERAL and passes its 1 to the step below. So each container is searched once in a
+        traversal, however often it is reached, and the work is linear in the size of the expression.
+
+        A container that holds itself is a literal as long as no lazy result is in it: a user may pass a cyclic list as
+        data. Only the end of its search can tell, so it is marked CIRCULAR when it is reached from itself, and is
+        refused at its end if it holds a lazy result.
+
+        Two things may happen behind the back of this loop. *Steps may move*: `open_search` and `check_key` push steps
+        and may reallocate the array, so `step` is fetched again after either. *The traversal may be over*: both return
+        AGAIN if they have run user code; then all that was read here (borrowed items, cursors in dicts) may be gone,
+        and returning at once is all that is safe. `clear` frees what the steps own.
+        """
         cdef Py_ssize_t base = self.depth
         cdef Step* step
         cdef PyObject* value
@@ -135,7 +152,7 @@ cdef class ContainerSearch(KeyWriter):
                         break
                     if self.check_key(key) == AGAIN:
                         return AGAIN
-                    step = &self.steps[self.depth - 1]  # a search may have moved them
+                    step = &self.steps[self.depth - 1]  # steps may move
                 elif step.cursor < step.size:
                     value = step.items[step.cursor]
                     step.cursor += 1
@@ -182,7 +199,7 @@ cdef class ContainerSearch(KeyWriter):
         return 0
 
     cdef int open_items(self, Step* step) except -1:
-        """Find the items of a container: in place where they lie in a row, else as a copy of the pointers."""
+        """Find the items of a container: in place if they are contiguous there, else as a copy of the pointers."""
         cdef PyObject* node = step.node
         cdef Layout layout
         cdef PyObject* value
@@ -214,15 +231,15 @@ cdef class ContainerSearch(KeyWriter):
             for i in range(layout.count):
                 value = (<PyObject**>(<char*>node + layout.offsets[i]))[0]
                 if value is NULL:
-                    return 0  # a field not set yet: nothing to look through
+                    return 0  # a field that is not set yet: the struct is taken as a literal
                 step.items[i] = value
             step.size = layout.count
         return 0
 
     cdef int order_members(self, Step* step) except -1:
-        """Put the members of a set in an order that no hash decides: what holds lazy results first, oldest first."""
+        """Sort the members of a set, independently of their hashes: those with the oldest lazy result come first."""
         cdef Py_ssize_t i, size = step.size
-        cdef PyObject** items = step.items  # the step itself may move
+        cdef PyObject** items = step.items  # steps may move
         cdef Member* members = <Member*>PyMem_Malloc(size * sizeof(Member))
         if members is NULL:
             raise MemoryError()
@@ -239,7 +256,7 @@ cdef class ContainerSearch(KeyWriter):
         return 0
 
     cdef uint64_t first_serial(self, PyObject* member) except 0:
-        """The serial number of the oldest lazy result in a set's member, the highest number if there is none."""
+        """The serial number of the oldest lazy result in a member of a set; NO_SERIAL if there is none."""
         cdef Py_ssize_t base = self.depth
         cdef Py_ssize_t looked = 0
         cdef uint64_t serial = NO_SERIAL
@@ -253,7 +270,7 @@ cdef class ContainerSearch(KeyWriter):
                 serial = min(serial, (<LazyResult>value).serial)
             else:
                 op = op_of(value, kind)
-                # A layout not learned yet ends this traversal anyway, as soon as the member is visited.
+                # A layout that is not known yet ends this traversal anyway, as soon as the member is visited.
                 if op != SLOT and op != DICT and looked < MEMBERS and not (op == STRUCT and layout_of(kind) is NULL):
                     looked += 1
                     self.open_items(self.push(value, op))
@@ -319,10 +336,10 @@ cdef class ContainerSearch(KeyWriter):
 
     cdef int refuse_cycle(self, PyObject* node) except -1:
         what = "an expression" if Py_TYPE(node) == Lazy else f"a {(<object>Py_TYPE(node)).__name__}"
-        raise StructureError(f"expected an expression that ends, got {what} that holds itself - at {self.path()}")
+        raise StructureError(f"expression must not contain itself, got {what} inside itself - at {self.path()}")
 
     cdef str path(self):
-        """Where the traversal stands, as seen from the target."""
+        """The path from the target to where the traversal stands, for messages."""
         cdef list parts = ["$"]
         cdef Py_ssize_t i, cursor
         cdef Step* step
@@ -348,16 +365,19 @@ cdef class ContainerSearch(KeyWriter):
         return "".join(parts)
 
     cdef int check_key(self, PyObject* key) except -1:
-        """Refuse a dict's key that is a lazy result or holds one: it has to be known before the dict is built."""
+        """Refuse a dict key that is a lazy result or holds one: the key must be known before the dict is built."""
         cdef int holds = Py_TYPE(key) == Lazy
         if not holds and op_of(key, Py_TYPE(key)) != SLOT:
             if self.key_depth == KEYS_IN_KEYS:
-                raise StructureError(f"expected dict keys without dicts in them, got {KEYS_IN_KEYS} in one another")
+                raise StructureError(f"dict keys must be nested at most {KEYS_IN_KEYS} deep - at {self.path()}")
             self.key_depth += 1
             holds = self.holds_lazy(key)
             self.key_depth -= 1
         if holds == 1:
-            raise StructureError(f"expected a dict key that is known now, got a lazy result - at {self.path()}")
+            raise StructureError(
+                f"dict key must be known when the dict is written, got a lazy result - at {self.path()}: make the dict "
+                f"in a task, which gets the key as an argument"
+            )
         return holds
 
 

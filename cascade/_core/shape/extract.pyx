@@ -1,9 +1,9 @@
 """Extraction: one traversal of an expression writes its structure key and collects its slots.
 
-The traversal holds the GIL from its first node to its last and runs nobody else's code: it compares nothing, hashes
-nothing and makes no object that the garbage collector tracks. So it may leave its marks in the lazy results
-themselves, and several threads may extract the same expression. What would need other code (the layout of a struct
-type met for the first time) ends the traversal, is done, and the traversal starts over.
+The traversal holds the GIL from its first node to its last and runs no user code: it compares nothing, hashes nothing
+and makes no object that the garbage collector tracks. So it may keep its marks in the lazy results themselves, although
+several threads may extract the same expression. If something needs user code (the layout of a struct type that is met
+for the first time), the traversal ends, that code runs, and the traversal starts over.
 """
 
 from cpython.mem cimport PyMem_Free
@@ -26,10 +26,10 @@ cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
 cdef class Extraction(ContainerSearch):
-    """The work space of traversals, one at a time."""
+    """The buffers and the stack of one traversal at a time."""
 
     cdef int run(self, LazyResult target) except -1:
-        """Write the key and the slots of an expression. After an error, `clear` lets go of what was collected."""
+        """Write the key and the slots of an expression. After an error, call `clear`."""
         while True:
             self.clear()
             self.nodes = 0
@@ -66,10 +66,10 @@ cdef class Extraction(ContainerSearch):
                     step.cursor = cursor
                     outcome = self.visit(value)
                     if outcome == WRITTEN:
-                        break  # the steps may have moved, and a new one may be on top
+                        break  # a step was pushed
                     if outcome == AGAIN:
                         return AGAIN
-                    step = &self.steps[self.depth - 1]  # a search may have moved them
+                    step = &self.steps[self.depth - 1]  # steps may move
                 self.write(0, SLOT)
                 self.keep(value)
             else:
@@ -81,7 +81,7 @@ cdef class Extraction(ContainerSearch):
         return 0
 
     cdef int walk_dict(self, Step* step) except -1:
-        """Go on in a dict: one pair."""
+        """Write the next pair of a dict."""
         cdef PyObject* key
         cdef PyObject* value
         cdef int outcome
@@ -99,7 +99,7 @@ cdef class Extraction(ContainerSearch):
         return outcome
 
     cdef int visit(self, PyObject* value) except -1:
-        """Write a lazy result or a container that holds one, or find that the value is a literal."""
+        """Write a lazy result, or begin a container that holds one. IS_LITERAL: the value is a literal."""
         cdef PyObject* kind = Py_TYPE(value)
         cdef uint32_t what
         cdef int op
@@ -145,7 +145,7 @@ cdef class Extraction(ContainerSearch):
         else:
             size = Py_SIZE(container)
         if size > LIMIT:
-            raise StructureError(f"expected at most {LIMIT} items beside a lazy result in one container, got {size}")
+            raise StructureError(f"container that holds a lazy result must have at most {LIMIT} items, got {size}")
         self.reserve(1, 0)
         self.write(<uint32_t>size, <uint32_t>op)
         self.remember(container, ENTERED | self.nodes)
@@ -171,22 +171,22 @@ cdef class Extraction(ContainerSearch):
         return 0
 
     cdef void leave(self, Step* step) noexcept:
-        """End a container."""
-        self.remember(step.node, step.number)  # it is in the table, which does not grow: no failure
+        """Take the step of a container off the stack."""
+        self.remember(step.node, step.number)  # cannot fail: it is in the table already
         if step.owned:
             PyMem_Free(step.items)
         self.depth -= 1
 
     cdef int refuse_size(self) except -1:
-        raise StructureError(f"expected an expression of at most {LIMIT} nodes, got more")
+        raise StructureError(f"expression must have at most {LIMIT} nodes, got more")
 
 
 def structure(target):
-    """The structure key of a lazy result, as bytes of native 32-bit tokens, and the list of its slots."""
+    """Return the structure key of a lazy result, as bytes of native 32-bit tokens, and the list of its slots."""
     cdef Extraction extraction = Extraction.__new__(Extraction)
     cdef Py_ssize_t i
     if type(target) is not LazyResult:
-        raise TypeError(f"expected a lazy result, got `{type(target).__name__}`")
+        raise TypeError(f"target must be a lazy result, got `{type(target).__name__}`")
     extraction.run(<LazyResult>target)
     slots = [<object>extraction.slots[i] for i in range(extraction.slot_count)]
     return (<char*>extraction.key)[:extraction.key_size * sizeof(uint32_t)], slots

@@ -1,4 +1,4 @@
-"""The structure key and the slots of an expression, as they are written."""
+"""Writing the structure key and the slots of an expression."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
@@ -7,12 +7,12 @@ from libc.stdint cimport uint32_t, uint64_t
 cdef enum Op:  # what a token says; its operand is in the upper 27 bits
     SLOT  # the next slot, a literal
     CALL  # a call of the shape with this number; its task is the next slot, its arguments follow
-    REF  # the node that began as number so-and-so, reached again
-    LIST  # so many items follow
+    REF  # the node with this number in prefix order, reached again
+    LIST  # this number of items follows; the same for the next three
     TUPLE
     SET
     FROZENSET
-    DICT  # so many pairs of a key and an item follow
+    DICT  # this number of pairs follows, each a KEY and an item
     STRUCT  # the shape with this number; its type is the next slot, its fields follow
     KEY  # a key of a dict, of this kind
 
@@ -37,7 +37,7 @@ cdef enum:
 cdef enum Outcome:  # of looking at a value
     IS_LITERAL
     WRITTEN
-    AGAIN  # other code must run first, or has run: start over
+    AGAIN  # user code must run first, or has run: the traversal starts over
 
 
 cdef class KeyWriter:

@@ -1,6 +1,6 @@
-"""The structure key and the slots of an expression, as they are written.
+"""Writing the structure key and the slots of an expression. docs/internals/key.md has the format.
 
-A token is an operation in its lower five bits and an operand in the others. Whatever is not in the key is a slot.
+A token is an operation in its lower five bits and an operand in the others. All that is not in the key is a slot.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
@@ -18,20 +18,20 @@ cdef extern from "Python.h":
     str PyNumber_ToBase(object, int)
 
 cdef enum:
-    KEY_DEPTH = 8  # tuples inside tuples as a dict's key; deeper ones are opaque
+    KEY_DEPTH = 8  # tuples inside tuples as a dict key; deeper ones become a slot
 
 cdef uint64_t _traversals = 0
 
 
 cdef uint64_t new_traversal() noexcept:
-    """A number that no traversal of this process had."""
+    """A number that no traversal of this process has had."""
     global _traversals
     _traversals += 1
     return _traversals
 
 
 cdef class KeyWriter:
-    """Buffers for a key and its slots, which are used again and again."""
+    """Buffers for a key and its slots, used for one expression after another."""
 
     def __dealloc__(self):
         KeyWriter.clear(self)
@@ -39,14 +39,14 @@ cdef class KeyWriter:
         PyMem_Free(self.slots)
 
     cdef void clear(self) noexcept:
-        self.traversal = 0  # one that this is in the middle of starts over
-        while self.slot_count:  # a destructor may run, and this be used in it: so the count comes first
+        self.traversal = 0  # a traversal that is going on starts over
+        while self.slot_count:  # the count comes first: a destructor may run, and use this object
             self.slot_count -= 1
             Py_DECREF_(self.slots[self.slot_count])
         self.key_size = 0
 
     cdef uint64_t hash(self) noexcept:
-        """Of the key. It finds the bucket; equality is decided on the key."""
+        """A hash of the key. It finds the bucket of a table, which then compares the keys."""
         cdef uint64_t hash = 0x9E3779B97F4A7C15u ^ <uint64_t>self.key_size
         cdef Py_ssize_t i
         for i in range(self.key_size):
@@ -55,11 +55,11 @@ cdef class KeyWriter:
         return hash
 
     cdef str path(self):
-        """Where the traversal stands, as seen from the target."""
+        """The path from the target to where the traversal stands, for messages."""
         return "$"
 
     cdef int write_dict_key(self, object value, int depth) except -1:
-        """Write the type and the value of a dict's key, or make it a slot if it is not of a plain type."""
+        """Write the type and the value of a dict key, or make the key a slot if it is not of a plain type."""
         cdef PyObject* raw = <PyObject*>value
         cdef Py_ssize_t size, i
         cdef const char* data
@@ -79,7 +79,7 @@ cdef class KeyWriter:
                 data = PyUnicode_AsUTF8AndSize(value, &size)
                 return self.write_bytes(KEY_STR, data, size)
             encoded = PyUnicode_AsEncodedString(value, "utf-8", "surrogatepass")
-            if self.traversal != _traversals:  # the error handler made an object, and a collection ran others' code
+            if self.traversal != _traversals:  # the error handler has allocated: the collector may have run user code
                 return AGAIN
             return self.write_bytes(KEY_STR, encoded, len(encoded))
         if kind is int:
@@ -88,7 +88,7 @@ cdef class KeyWriter:
             return self.write_bytes(KEY_INT, data, size)
         if kind is bytes:
             return self.write_bytes(KEY_BYTES, <bytes>value, len(<bytes>value))
-        if kind is float and value == value:  # a NaN is found by its identity alone
+        if kind is float and value == value:  # a dict finds a NaN by its identity only: it becomes a slot
             number = value
             memcpy(&bits, &number, 8)
             self.reserve(3, 0)
@@ -107,7 +107,7 @@ cdef class KeyWriter:
                 if outcome == AGAIN:
                     return AGAIN
                 if outcome == IS_LITERAL:
-                    self.key_size = key_size  # something in it is opaque: so is the whole
+                    self.key_size = key_size  # an item is not of a plain type: the whole tuple becomes a slot
                     break
             else:
                 return WRITTEN
@@ -121,7 +121,7 @@ cdef class KeyWriter:
     cdef int write_bytes(self, KeyKind kind, const char* data, Py_ssize_t size) except -1:
         cdef Py_ssize_t tokens = (size + 3) // 4
         if size > LIMIT:
-            raise StructureError(f"expected a dict key of at most {LIMIT} bytes, got {size} - at {self.path()}")
+            raise StructureError(f"dict key must have at most {LIMIT} bytes, got {size} - at {self.path()}")
         self.reserve(tokens + 2, 0)
         self.write(kind, KEY)
         self.key[self.key_size] = <uint32_t>size

@@ -1,8 +1,7 @@
-"""Where a frozen struct type keeps its fields.
+"""Struct layout: the offsets of the fields of frozen struct types.
 
-A struct given to a task may hold lazy results, and every struct given must be looked through for them. Asking for
-attributes would cost more than the traversal, and could run the user's code, so the offsets of a type's fields are
-read from its member descriptors once.
+Every struct that is passed to a task must be searched for lazy results. Reading its attributes would cost more than the
+traversal, and could run user code, so the offsets of a type's fields are read from its member descriptors, once.
 """
 
 import types as _types
@@ -50,7 +49,7 @@ cdef extern from "Python.h":
 
 
 cdef int learn(PyObject* struct_type) except -1:
-    """Read the layout of a type. This runs code of others: not to be called in the middle of a traversal."""
+    """Read the layout of a type. This may run user code, so no traversal may go on after it."""
     cdef Layout layout = Layout.__new__(Layout)
     struct = <object>struct_type
     number = id(struct)

@@ -1,4 +1,4 @@
-"""The template table: exact, bounded, counting."""
+"""The template table: templates by structure key."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -10,14 +10,14 @@ cdef class TemplateTable:
     cdef list buckets  # Template or None, each the head of a chain
     cdef Py_ssize_t mask
     cdef readonly Py_ssize_t entries
-    cdef readonly int64_t size  # bytes, about
+    cdef readonly int64_t size  # bytes, approximately
     cdef readonly Py_ssize_t max_entries
     cdef readonly int64_t max_bytes
     cdef uint64_t clock  # counts look-ups
     cdef readonly int64_t hits
     cdef readonly int64_t misses
     cdef readonly int64_t evictions
-    cdef tuple structs  # that the graphs which `make` gives are made of
+    cdef tuple structs  # types that the graphs of `make` are made of
 
     cdef Template get(self, Extraction extraction)
     cdef Template find(self, Extraction extraction, uint64_t hash)

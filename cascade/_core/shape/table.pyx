@@ -1,7 +1,7 @@
-"""The template table: exact, bounded, counting.
+"""The template table: templates by structure key, bounded in entries and bytes.
 
-A hash finds the bucket, the whole key decides. What was used longest ago goes first when the bounds are reached; a run
-that still uses it keeps it alive.
+A hash finds the bucket; the whole key is compared. When a bound is reached, the least recently used templates are
+evicted; a run that still uses one keeps it alive.
 """
 
 from libc.stdint cimport uint32_t
@@ -15,14 +15,14 @@ cdef class TemplateTable:
     """Templates by structure key.
 
     Args:
-        structs: those that `make` gives graphs of: Call, Collection, Mapping, Record, SlotRef, NodeRef.
-        max_entries: how many templates to keep.
-        max_bytes: how much memory, about, they may take together.
+        structs: the types that graphs are made of: Call, Collection, Mapping, Record, SlotRef, NodeRef.
+        max_entries: number of templates to keep at most.
+        max_bytes: bytes that they may take together, approximately.
     """
 
     def __init__(self, tuple structs not None, *, Py_ssize_t max_entries=4096, int64_t max_bytes=1 << 28):
         if max_entries < 1 or max_bytes < 1:
-            raise ValueError(f"expected bounds of at least 1, got max_entries={max_entries}, max_bytes={max_bytes}")
+            raise ValueError(f"max_entries and max_bytes must be >= 1, got {max_entries} and {max_bytes}")
         self.structs = structs
         self.max_entries = max_entries
         self.max_bytes = max_bytes
@@ -30,32 +30,34 @@ cdef class TemplateTable:
         self.mask = 63
 
     def make(self, bytes key):
-        """The graph and the plan for a key that is not in the table, and whom to call once they are. For subclasses.
+        """Make the graph and the plan of a key that is not in the table. For subclasses.
 
-        The last is a function without arguments, or None.
+        Returns:
+            ``(graph, plan, callback)``. The callback, a function without arguments or None, is called once the template
+            is in the table.
         """
         raise NotImplementedError
 
     def on_evict(self, list templates):
-        """What was let go of because the bounds were reached. For subclasses."""
+        """Take note of templates that were evicted. For subclasses."""
 
     def __len__(self):
         return self.entries
 
     def __iter__(self):
-        """The templates, the least recently used first."""
+        """The templates, least recently used first."""
         return iter(self.by_use())
 
     def lookup(self, target):
-        """The template of a lazy result, which is made if it is not there."""
+        """Return the template of a lazy result; make it if it is not in the table."""
         cdef Extraction extraction = Extraction.__new__(Extraction)
         if type(target) is not LazyResult:
-            raise TypeError(f"expected a lazy result, got `{type(target).__name__}`")
+            raise TypeError(f"target must be a lazy result, got `{type(target).__name__}`")
         extraction.run(<LazyResult>target)
         return self.get(extraction)
 
     cdef Template get(self, Extraction extraction):
-        """The template of what was extracted, which is made if it is not there."""
+        """The template of what was extracted; it is made if it is not in the table."""
         cdef uint64_t hash = extraction.hash()
         cdef Template template = self.find(extraction, hash)
         if template is not None:
@@ -63,11 +65,11 @@ cdef class TemplateTable:
             return template
         self.misses += 1
         key = (<char*>extraction.key)[:extraction.key_size * 4]
-        graph, plan, tell = self.make(key)
+        graph, plan, callback = self.make(key)
         template, gone = self.publish(link(key, hash, graph, plan, self.structs))
-        # Last: who is told may do anything, and finds the table as it is to be.
-        if tell is not None:
-            tell()
+        # Last of all: a callback may do anything, and must find the table in its final state.
+        if callback is not None:
+            callback()
         if gone is not None:
             self.on_evict(gone)
         return template
@@ -81,14 +83,14 @@ cdef class TemplateTable:
         return None
 
     cdef tuple publish(self, Template template):
-        """Take a template in, unless its shape is there: another thread, or collected garbage, may have been quicker.
+        """Add a template, unless its shape is there: another thread, or a destructor, may have been quicker.
 
-        Returns the one that is there now, and a list of those that had to go, or None.
+        Returns the template that is in the table now, and a list of evicted ones or None.
         """
         cdef Py_ssize_t at
         cdef Template known
         self.widen()
-        at = template.hash & self.mask  # from here on nothing is made that the collector knows: no other code runs
+        at = template.hash & self.mask  # from here on the collector cannot run: nothing it tracks is made
         known = <Template>self.buckets[at]
         while known is not None:
             if known.hash == template.hash and known.has(<char*>template.key, template.key_size * sizeof(uint32_t)):
@@ -105,7 +107,7 @@ cdef class TemplateTable:
         return template, None
 
     def by_use(self):
-        found = []  # making it may collect garbage; filling it does not
+        found = []  # making the list may run the collector; filling it does not
         for template in self.buckets:
             while template is not None:
                 found.append(template)
@@ -114,12 +116,12 @@ cdef class TemplateTable:
         return found
 
     cdef int widen(self) except -1:
-        """Have room for one more, in buckets that hold one each, more or less."""
+        """Make room for one more, in as many buckets as there are entries, about."""
         cdef Template template, next
         cdef Py_ssize_t i, at, mask
         while self.entries > self.mask:
             mask = 2 * self.mask + 1
-            buckets = [None] * (mask + 1)  # garbage may be collected here, and the table be used in that...
+            buckets = [None] * (mask + 1)  # the collector may run here, and code that uses the table...
             if mask != 2 * self.mask + 1:
                 continue
             for i in range(self.mask + 1):  # ...but not here
@@ -135,11 +137,9 @@ cdef class TemplateTable:
         return 0
 
     cdef list evict(self, Template wanted):
-        """Let go of what was used longest ago; an eighth more than must be, so that it is not done on every miss.
+        """Evict the least recently used templates, an eighth more than necessary, so that not every miss evicts.
 
-        Returns what that is.
-
-        What is wanted now stays, however large it is: a run would only build it again.
+        ``wanted`` stays, however large it is: a run needs it, and would make it again. Returns the evicted ones.
         """
         cdef Template template
         cdef list gone = []
@@ -153,7 +153,7 @@ cdef class TemplateTable:
         return gone
 
     cdef bint remove(self, Template template) noexcept:
-        """Take a template out; whether it was there."""
+        """Remove a template. Return whether it was in the table."""
         cdef Py_ssize_t at = template.hash & self.mask
         cdef Template before = None
         cdef Template each = <Template>self.buckets[at]

@@ -17,23 +17,23 @@ ctypedef struct Node:
     int32_t first_chooser  # in Template.choosers
     int32_t choosers
     int32_t first_need  # in Template.needs
-    int32_t needs  # how many distinct nodes must have a value before it starts
+    int32_t needs  # number of distinct nodes whose values it needs to start
     int32_t priority
     uint8_t op
     uint8_t kind  # of a call
     uint8_t mode  # of a call
-    uint8_t path  # of a call: whether it leaves the compiled path
+    uint8_t path  # of a call: a `Path`
     PyObject* names  # borrowed from Template.held: of a call's arguments, a dict's keys, a struct's fields; or NULL
 
 
-cdef enum Path:
+cdef enum Path:  # which of `Dispatching.execute` and `Dispatching.execute_slow` a call needs
     FAST
-    MAYBE_SLOW  # if a resource that it takes is set up for this call alone
+    MAYBE_SLOW  # the slow one if a resource that it takes has the scope "call"
     SLOW  # it has policies
 
 
 cdef enum:
-    TAILS = 16  # destinations of tail calls remembered for pictures
+    TAILS = 16  # destinations of tail calls that are kept for pictures
 
 
 cdef class Template:
@@ -45,27 +45,27 @@ cdef class Template:
     # Indices among a frame's values: first the results of the nodes, then the slots. Of a dict: key and value by turns,
     # a key that is part of the structure as ~(its index in the names).
     cdef int32_t* operands
-    cdef int32_t* needs  # of each node, those that must have a value before it starts
-    cdef int32_t* consumers  # of each node, those that it must have a value for before they start
-    cdef int32_t* choosers  # of each node, the routers and conditions that may want its value
-    cdef bint by_need  # there is a node that may not be wanted, or is evaluated bit by bit
+    cdef int32_t* needs  # of each node, the nodes whose values it needs to start
+    cdef int32_t* consumers  # of each node, the nodes that need its value to start
+    cdef int32_t* choosers  # of each node, the routers and conditions that may choose it
+    cdef bint by_need  # a router, condition or map is among the nodes: nodes are evaluated by need
     cdef bint serial  # every node needs the one before: nothing can start while one is awaited
-    cdef bint check_each  # a node may need more than to be executed
+    cdef bint check_each  # a node may need `execute_slow`
     cdef readonly tuple inputs  # numbers in the graph of the nodes that are params and variables of the environment
-    cdef readonly tuple resources  # names of the resources that it asks for
-    cdef readonly tuple resources_outside_calls  # of those of them that something else takes than a call of a task
+    cdef readonly tuple resources  # names of the resources that are injected
+    cdef readonly tuple resources_outside_calls  # of those, the ones that are not only arguments of calls
     cdef list roles  # of each node, the names of its roles; None: no node has any
     cdef list held  # what the arrays refer to: symbols, names
     cdef uint32_t* key
     cdef Py_ssize_t key_size  # tokens
     cdef uint64_t hash
-    cdef readonly int64_t size  # bytes, about, with graph and plan
-    cdef uint64_t used  # when last: a count of look-ups
+    cdef readonly int64_t size  # bytes, approximately, graph and plan included
+    cdef uint64_t used  # number of the last look-up that has found it
     cdef Template next  # in its bucket
     cdef bint recurs  # a tail call from this template to itself was seen
     cdef list tails  # weak references to other templates that tail calls from this one led to
-    cdef PyObject* tail_places[TAILS]  # their addresses, to know them again at once
-    cdef public dict places  # by number in the graph, what an event says of where it happened; None: none was told of
+    cdef PyObject* tail_places[TAILS]  # their addresses, for comparison
+    cdef public dict places  # by number in the graph: name and path in events; None: no event has needed one
     cdef object __weakref__
 
     cdef bint has(self, const char* key, Py_ssize_t size) noexcept

@@ -18,14 +18,14 @@ from cascade._core.expr.symbol cimport CallShape, call_shape, struct_shape
 cdef dict COLLECTIONS = {"list": LIST, "tuple": TUPLE, "set": SET, "frozenset": FROZENSET}
 
 cdef enum:
-    STRUCT_BYTES = 400  # what the frozen structs of one node take, about
+    STRUCT_BYTES = 400  # approximate size of the frozen structs of one node
 
 
 cdef class _Structs:
-    """The structs that graphs are made of.
+    """The struct types that graphs are made of.
 
-    Whoever has graphs to link hands them in: the core can import nothing of `cascade.graph`, and a struct that it knew
-    by the text of its name would be read as another one once it is renamed.
+    The owner of a `TemplateTable` passes them in, because the core must not import `cascade.graph`. Recognizing structs
+    by the text of their names would break silently when one is renamed.
     """
 
     cdef object Call, Collection, Mapping, Record, SlotRef, NodeRef
@@ -47,17 +47,17 @@ cdef class Template:
 
     @property
     def tail_calls(self):
-        """The templates that tail calls from this one were seen to lead to, itself included."""
+        """The templates that tail calls from this one have led to, perhaps itself among them."""
         others = [tail() for tail in self.tails or ()]
         return ([self] if self.recurs else []) + [other for other in others if other is not None]
 
     @property
     def structure_key(self):
-        """The key that it is found by, in native tokens."""
+        """The structure key, as bytes of native tokens."""
         return (<char*>self.key)[:self.key_size * <Py_ssize_t>sizeof(uint32_t)]
 
     cdef bint has(self, const char* key, Py_ssize_t size) noexcept:
-        """Whether it has this key, of so many bytes."""
+        """Whether its key is this one, of ``size`` bytes."""
         return self.key_size * <Py_ssize_t>sizeof(uint32_t) == size and memcmp(self.key, key, size) == 0
 
     cdef bint matches(self, Extraction extraction) noexcept:
@@ -79,7 +79,7 @@ cdef class Template:
                 return 0
         if count < TAILS:
             tail = _weakref.ref(to)
-            if len(self.tails) == count:  # no garbage that was collected has led on from here
+            if len(self.tails) == count:  # unless making the reference ran the collector, and this function inside it
                 self.tails.append(tail)
                 self.tail_places[count] = <PyObject*>to
         return 0
@@ -96,7 +96,7 @@ cdef void* _array(Py_ssize_t count, size_t width) except NULL:
 cdef Template link(bytes key, uint64_t hash, object graph, object plan, tuple structs):
     """Link a checked graph and plan under a structure key.
 
-    Structs: Call, Collection, Mapping, Record, SlotRef, NodeRef, as the graph has them.
+    ``structs``: the types Call, Collection, Mapping, Record, SlotRef, NodeRef of the graph.
     """
     cdef _Structs types = _Structs(structs)
     cdef Template template = Template.__new__(Template)
@@ -201,7 +201,7 @@ cdef Py_ssize_t _link_mapping(
 
 
 cdef int _link_call(Template template, Py_ssize_t at, CallShape shape) except -1:
-    """What a call's shape says of its node."""
+    """Fill in what the shape of a call determines."""
     cdef Node* made = &template.nodes[at]
     made.positional = <int32_t>shape.positional
     made.kind = <uint8_t>kind_of(shape.task[2])
@@ -222,17 +222,17 @@ cdef int _link_call(Template template, Py_ssize_t at, CallShape shape) except -1
 
 
 cdef Py_ssize_t _width(Node* node) noexcept:
-    """How many entries a node has among the operands."""
+    """The number of entries that a node has among the operands, those of its roles included."""
     return node.operands * (2 if node.op == DICT else 1) + node.roles
 
 
 cdef inline bint _waits_for(Node* node, Py_ssize_t entry) noexcept:
-    """Whether a node can only start when it has a value for this entry: routers and conditions begin with the first."""
+    """Whether a node cannot start without this entry: routers and conditions start with the first one alone."""
     return node.op != CALL or not chooses(node.kind) or entry == 0 or entry >= node.operands
 
 
 cdef int _link_consumers(Template template) except -1:
-    """Who waits for whom: every pair of a node and a consumer once, however often it takes it."""
+    """Fill in needs and consumers: each pair of a node and its consumer once, even if it takes the node twice."""
     cdef int32_t count = template.node_count
     cdef int32_t* latest = <int32_t*>_array(count, sizeof(int32_t))  # the last consumer counted of a node, plus one
     cdef Py_ssize_t i, j, edges = 0
@@ -303,7 +303,7 @@ cdef int _link_choosers(Template template) except -1:
 
 
 cdef list _choices(Template template, Node* node):
-    """The nodes that a router or a condition may want the value of, each once."""
+    """The nodes that a router or a condition may choose, each once."""
     cdef int32_t* operands = template.operands + node.first_operand
     cdef Node* routes
     cdef Py_ssize_t i, j
@@ -319,7 +319,7 @@ cdef list _choices(Template template, Node* node):
 
 
 cdef int _mark_paths(Template template) except -1:
-    """Which calls leave the compiled path."""
+    """Mark the calls that take the slow path, always or perhaps, and whether the template has such a call."""
     cdef Py_ssize_t i, j
     cdef int32_t operand
     cdef Node* node
@@ -345,7 +345,7 @@ cdef inline bint _is_resource(Node* node) noexcept:
 
 
 cdef tuple _resources_outside_calls(Template template):
-    """The names of the resources that something else takes than a call of a task: a container, a router, nobody."""
+    """The names of resources that are not only arguments of calls: something else takes them, or nothing does."""
     cdef Py_ssize_t i, j, taken
     cdef Node* node
     cdef Node* consumer

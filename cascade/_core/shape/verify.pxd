@@ -15,12 +15,12 @@ ctypedef struct Open:  # a node whose operands are not all read yet
 cdef class Proof:
     cdef bytes key
     cdef Py_ssize_t size  # tokens
-    cdef void* room  # what the arrays are parts of
+    cdef void* room  # the memory of all the arrays
     cdef int32_t* operands  # of all open nodes: a node by its number, a slot as ~number
     cdef int32_t* finished  # number in prefix order -> number in post-order, -1 while open
     cdef Open* opened
     cdef int32_t* needs  # nodes that are operands, of node after node
-    cdef int32_t* first_need  # of node so-and-so, in `needs`
+    cdef int32_t* first_need  # by number of a node: where its needs begin in `needs`
     cdef list keys  # of all open dicts: a `Key`, or the number of a slot
     cdef tuple nodes  # of the graph
     cdef list calls, structs  # the symbols, in order of first use

@@ -1,13 +1,13 @@
 # cython: boundscheck=True, wraparound=False
 """Whether a graph and a plan from a file are those of a key that this process has written.
 
-The key is this process's own, so it is right; the graph is a stranger's. The key is read as the builder reads it, and
-what the builder would have made is compared with what is there: a graph passes if and only if it equals the one that
-`cascade.graph.builder.build` makes of the key. So nothing in it needs to be trusted, every number is compared before
-anything is done with it, and the work is linear in the key, whatever the graph claims to be.
+The key was written by this process and is trusted; the graph comes from a file and is not. The key is read as the
+builder reads it, and what the builder would make is compared with the graph: a graph passes if and only if it equals
+the one that `cascade.graph.builder.build` makes of the key. Every number in it is compared before it is used, and the
+work is linear in the key, whatever is in the graph.
 
-This may not be fast because it is careless: lists and tuples are indexed with their bounds checked, and nothing of the
-graph ever becomes an index before it was found to be in range.
+Bounds are checked here wherever a list or a tuple is indexed, and no number of the graph becomes an index before it was
+found to be in range.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -32,11 +32,11 @@ cdef class Proof:
 
     def __init__(self, bytes key, tuple structs):
         if self.key is not None:
-            raise RuntimeError("a proof is made once")
+            raise RuntimeError("Proof.__init__() must be called once, got a second call")
         self.key = key
         self.size = len(key) // 4
         self.Call, self.Collection, self.Mapping, self.Record, self.SlotRef, self.NodeRef = structs
-        # One piece, cut up: each part has room for one entry a token and one more.
+        # One allocation for all arrays: each has room for one entry a token and one more.
         self.room = PyMem_Calloc(self.size + 1, sizeof(Open) + 4 * sizeof(int32_t) + 1)
         if self.room is NULL:
             raise MemoryError()
@@ -54,10 +54,11 @@ cdef class Proof:
         """Whether ``graph`` is what the builder makes of the key, and ``plan`` is a plan of it.
 
         Args:
-            call: gives, for the number of a call's symbol and the token's place, ``(symbol, operands, spelling)``.
+            call: called with the number of a call's symbol and the token's index, returns ``(symbol, operands,
+                spelling)``.
             struct: the same for structs.
-            literals: gives for a key what reads its dict keys: given the token where one begins, it gives the number of
-                the token after it, and the `Key`. Asked for only if there are any.
+            literals: called with the key, returns a reader of its dict keys: called with the token at which one begins,
+                the reader returns the index of the token after it, and the `Key`. Called only if there are dict keys.
             graph: a `GraphTemplate`, whose fields have the types that they should have.
             plan: a `PlanTemplate` of the same kind.
             native: whether the plan must be the one that the native solver makes; else any plan of the graph will do.
@@ -76,6 +77,21 @@ cdef class Proof:
             return False
 
     cdef bint same_graph(self, object call, object struct, object literals, object graph) except -1:
+        """Whether the graph is the one that the builder makes of the key.
+
+        This is the builder's loop without the building: one pass over the tokens with a stack of open nodes, in which a
+        node that has all its operands is compared with the next node of the graph, since both are in post-order.
+
+        Invariants, before each token: `opened[:depth]` are the nodes that have begun and not ended, outermost first;
+        `operands[:count]` are those of the open nodes that are read, node by node; `finished` maps the number of each
+        node in prefix order to its number in post-order, -1 while it is open, so that a REF to an open node (a cycle)
+        is refused; `done` nodes of the graph have been compared and are right. `end` of an open node is where its last
+        operand will stand, so `count == end` closes it, and its result becomes one operand of the node below.
+
+        Calling the builder and comparing two graphs would be simpler, but would cost what a template from a file is
+        there to save. The loop is not shared with the builder because the two do different things at each token, and a
+        shared one would have to call back for each of them.
+        """
         cdef const unsigned char* raw = <const unsigned char*>self.key
         cdef const uint32_t* tokens = <const uint32_t*>raw
         cdef Py_ssize_t at = 0
@@ -149,7 +165,7 @@ cdef class Proof:
         )
 
     cdef bint close(self, Open* top) except -1:
-        """All operands of the innermost open node are read: compare it with the graph's next one."""
+        """Compare the innermost open node, whose operands are all read, with the next node of the graph."""
         cdef int32_t i
         cdef Py_ssize_t head
         if self.done >= len(self.nodes):
@@ -220,7 +236,7 @@ cdef class Proof:
         return index == number
 
     cdef bint fits(self, object plan) except -1:
-        """Whether the plan has every node once and after its operands, with a priority that is one."""
+        """Whether the plan has every node once and after its operands, each with a valid priority."""
         cdef tuple order = plan.order, priorities = plan.priority
         cdef Py_ssize_t i, index, j, end, priority
         if len(order) != self.done or len(priorities) != self.done:
@@ -241,7 +257,7 @@ cdef class Proof:
     cdef bint is_native(self, object plan) except -1:
         """Whether a plan that fits is the native solver's: post-order, and the longest paths to the target."""
         cdef tuple order = plan.order, priorities = plan.priority
-        cdef int32_t* longest = self.operands  # of which all are read
+        cdef int32_t* longest = self.operands  # which is no longer needed
         cdef Py_ssize_t i, j, index, priority
         for i in range(self.done):
             longest[i] = 1
@@ -256,7 +272,7 @@ cdef class Proof:
 
 
 cdef tuple _symbol(object number, Py_ssize_t at, dict met, list symbols, object name):
-    """The number of a symbol in order of first use, and how many operands a node of it has."""
+    """The number of a symbol in the order of first use, and the number of operands of its nodes."""
     found = met.get(number)
     if found is None:
         symbol, operands, _ = name(number, at)

@@ -1,4 +1,4 @@
-"""The clock: what time it is, and who is to be woken when."""
+"""The clock: the engine's time, real or virtual, and its timers."""
 
 cimport cython
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 @cython.no_gc
 cdef class Timer:
     cdef int64_t deadline  # nanoseconds on its clock
-    cdef Py_ssize_t place  # in the heap plus one, 0: not in it
+    cdef Py_ssize_t place  # index in the heap plus one; 0: it is not set
 
     cdef int fire(self, int64_t now) except -1
 
@@ -17,9 +17,9 @@ cdef class Alarm(Timer):
     cdef object call  # None once it was called or cancelled
 
 
-ctypedef struct Entry:  # of the heap; the deadline stands here too, so that comparing touches no timer
+ctypedef struct Entry:  # of the heap; with a copy of the deadline, so that comparing reads no timer
     int64_t deadline
-    uint64_t order  # of setting: among equal deadlines, first set, first fired
+    uint64_t order  # of setting: among equal deadlines, the first one set fires first
     void* timer  # an owned Timer
 
 
@@ -32,11 +32,11 @@ cdef class Clock:
     cdef readonly bint is_virtual
     cdef readonly object seed
     cdef readonly double speed  # seconds for one of real time
-    cdef bint scaled  # not as fast as real time
-    cdef bint claimed  # an engine has it
-    cdef bint taken  # an event loop is running on it
-    cdef int64_t origin  # nanoseconds of real time, where a scaled clock shows the same
-    cdef int64_t instant  # nanoseconds: where virtual time stands
+    cdef bint scaled  # `speed` is not 1
+    cdef bint claimed  # an engine uses it
+    cdef bint taken  # an event loop advances it
+    cdef int64_t origin  # nanoseconds: the real time at which a scaled clock was made
+    cdef int64_t instant  # nanoseconds: the virtual time
 
     cdef int64_t now(self) noexcept
     cdef int set(self, Timer timer, int64_t deadline) except -1
@@ -51,5 +51,5 @@ cdef int64_t monotonic() noexcept
 
 
 cdef inline int64_t after(int64_t now, int64_t span) noexcept:
-    """A deadline; the end of time if it would lie beyond."""
+    """A deadline `span` after `now`, at most the largest number."""
     return now + span if span <= INT64_MAX - now else INT64_MAX

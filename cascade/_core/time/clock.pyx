@@ -1,10 +1,10 @@
-"""The clock: what time it is, and who is to be woken when.
+"""The clock: the engine's time, real or virtual, and its timers.
 
-Timers stand in a binary heap on (deadline, order of setting). A timer knows its place there, so one that is no longer
-needed leaves at once instead of lying in the heap until it would have fired.
+Timers stand in a binary heap on (deadline, order of setting). A timer knows its place there, so a cancelled one is
+removed at once instead of staying until its deadline.
 
-Real time passes by itself, virtual time only when it is moved: to the next deadline, once nobody has anything left to
-do at this one.
+Real time passes by itself. Virtual time is advanced: to the next deadline, once there is nothing left to do at this
+instant.
 """
 
 cimport cython
@@ -46,27 +46,27 @@ cdef int64_t monotonic() noexcept:
 
 
 def check_seconds(seconds, str what):
-    """Raise if a user's span of time is none: `TypeError` or `ValueError`."""
+    """Raise `TypeError` or `ValueError` unless ``seconds`` is a duration. ``what``: name of the argument."""
     nanoseconds(seconds, what)
 
 
 cdef int64_t nanoseconds(object seconds, str what) except -1:
-    """A span of seconds given by a user, in nanoseconds."""
+    """Convert a duration given by a user, in seconds, to nanoseconds. ``what``: name of the argument, for errors."""
     cdef double span
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"expected {what} as a number of seconds, got `{type(seconds).__name__}`")
+        raise TypeError(f"{what} must be a number of seconds, got `{type(seconds).__name__}`")
     try:
         span = seconds
     except OverflowError:
         span = float("inf")
     if not 0 <= span <= LONGEST:
-        raise ValueError(f"expected {what} from 0 to {LONGEST:.0e} seconds, got {seconds!r}")
-    return llround(span * 1e9)  # a sum in its place may be rounded once or twice, as the compiler likes
+        raise ValueError(f"{what} must be from 0 to {LONGEST:.0e} seconds, got {seconds!r}")
+    return llround(span * 1e9)  # not `+ 0.5`: how often that is rounded depends on the compiler
 
 
 @cython.no_gc
 cdef class Timer:
-    """What a clock fires at a deadline."""
+    """Something that a clock fires at a deadline."""
 
     cdef int fire(self, int64_t now) except -1:
         return 0
@@ -76,9 +76,9 @@ cdef class Alarm(Timer):
     """A timer that calls a function once, for code outside the core. It is set when it is made.
 
     Args:
-        clock: on which it is set.
-        deadline: when to call, in nanoseconds on the clock; the end of time if it lies beyond.
-        call: what to call, without arguments.
+        clock: the clock on which it is set.
+        deadline: when to call, in nanoseconds on the clock; capped at the largest that it can count.
+        call: function to call, without arguments.
     """
 
     def __cinit__(self, Clock clock not None, deadline, call):
@@ -88,15 +88,15 @@ cdef class Alarm(Timer):
         clock.alarms += 1
 
     def cancel(self):
-        """Have it not called."""
-        if self.clock is not None and self.place:  # None: the collector has taken it apart
+        """Do not call the function."""
+        if self.clock is not None and self.place:  # None: the collector has cleared it
             self.clock.alarms -= 1
             self.clock.cancel(self)
         self.call = None
 
     cdef int fire(self, int64_t now) except -1:
         cdef object call = self.call
-        self.call = None  # whoever has set it may hold it, and would be held by it
+        self.call = None  # the function may refer to this alarm: do not keep a cycle
         if self.clock is not None:
             self.clock.alarms -= 1
         if call is not None:
@@ -105,15 +105,15 @@ cdef class Alarm(Timer):
 
 
 cdef class Clock:
-    """The time of an engine: when what waits goes on.
+    """The time of an engine, real or virtual.
 
-    Made by `Clock.real` or `Clock.virtual`, and given to an `Engine`, which makes a real one for itself if it is given
-    none. A real clock belongs to one engine; engines on one event loop may share a virtual one.
+    Made by `Clock.real` or `Clock.virtual` and passed to `Engine`; without one, an engine makes a real clock. A real
+    clock belongs to one engine; engines on one event loop may share a virtual one.
 
     Attributes:
-        is_virtual: whether time jumps to the next deadline when everybody waits, instead of passing by itself.
-        seed: of `Engine.random`, under a virtual clock; None: another one each time.
-        speed: seconds on this clock for one of real time.
+        is_virtual: whether time jumps to the next deadline when all runs wait, instead of passing by itself.
+        seed: seed of `Engine.random` under a virtual clock; None under a real one, where each engine has another.
+        speed: seconds on this clock for one second of real time.
 
     >>> import cascade as cs
     >>> engine = cs.Engine(clock=cs.Clock.virtual())
@@ -127,26 +127,30 @@ cdef class Clock:
         self.speed = 1.0
 
     def __init__(self):
-        raise TypeError("a clock is made by Clock.real() or Clock.virtual()")
+        raise TypeError("Clock() cannot be called: use Clock.real() or Clock.virtual()")
 
     @staticmethod
     def real(*, speed=1.0):
-        """A clock on which time passes as it does in the world, or so many times as fast.
+        """Make a clock of real time, or of real time sped up or slowed down.
 
         Args:
-            speed: seconds on this clock for one of real time; above 0, at most 1e6.
+            speed: seconds on this clock for one second of real time: > 0 and <= 1e6.
 
         Returns:
             A new `Clock`. It begins at the seconds of the system's monotonic clock.
 
         Raises:
-            TypeError, ValueError: ``speed`` is no number, or out of its range.
+            TypeError, ValueError: ``speed`` is not a number, or out of its range.
+
+        >>> import cascade as cs
+        >>> cs.Clock.real(speed=60.0)
+        <Clock: real, 60 times as fast>
         """
         cdef Clock made = Clock.__new__(Clock)
         if isinstance(speed, bool) or not isinstance(speed, (int, float)):
-            raise TypeError(f"expected a speed as a number, got `{type(speed).__name__}`")
+            raise TypeError(f"speed must be a number, got `{type(speed).__name__}`")
         if not 0 < speed <= FASTEST:
-            raise ValueError(f"expected a speed above 0 and at most {FASTEST:.0e}, got {speed!r}")
+            raise ValueError(f"speed must be > 0 and <= {FASTEST:.0e}, got {speed!r}")
         made.speed = speed
         made.origin = monotonic()
         made.scaled = made.speed != 1.0
@@ -154,21 +158,25 @@ cdef class Clock:
 
     @staticmethod
     def virtual(*, seed=0, start=0.0):
-        """A clock on which no time passes but by waiting: it jumps to the next deadline when everybody waits.
+        """Make a clock of virtual time: it jumps to the next deadline when all runs wait, and never advances otherwise.
 
         Args:
-            seed: of `Engine.random`, an int.
-            start: seconds at which it begins, 0 or more.
+            seed: seed of `Engine.random`, an int.
+            start: seconds at which it begins, >= 0.
 
         Returns:
             A new `Clock`.
 
         Raises:
-            TypeError, ValueError: an argument is not what it should be.
+            TypeError, ValueError: ``seed`` is not an int, or ``start`` is not a number of seconds.
+
+        >>> import cascade as cs
+        >>> cs.Clock.virtual(start=10.0).time()
+        10.0
         """
         cdef Clock made = Clock.__new__(Clock)
         if type(seed) is not int:
-            raise TypeError(f"expected a seed as an int, got `{type(seed).__name__}`")
+            raise TypeError(f"seed must be an int, got `{type(seed).__name__}`")
         made.instant = nanoseconds(start, "start")
         made.is_virtual = True
         made.seed = seed
@@ -183,64 +191,67 @@ cdef class Clock:
         PyMem_Free(self.heap)
 
     def time(self):
-        """Seconds on this clock."""
+        """Return the seconds on this clock, a float."""
         return self.now() / 1e9
 
     def time_ns(self):
-        """Nanoseconds on this clock, an int: what it counts in."""
+        """Return the nanoseconds on this clock, an int. This is exact: the clock counts nanoseconds."""
         return self.now()
 
     def next_deadline(self):
-        """For the engine: when the first timer is due, in nanoseconds on this clock; None if there is none."""
+        """For the engine: return the deadline of the first timer, in nanoseconds on this clock; None: there is none."""
         return None if self.count == 0 else self.heap[0].deadline
 
     def __len__(self):
-        """How many timers are set."""
+        """The number of timers that are set."""
         return self.count
 
     def delay(self, int64_t deadline):
-        """For the engine: seconds of real time from now to a deadline, given in nanoseconds on this clock."""
+        """For the engine: return the seconds of real time until a deadline, given in nanoseconds on this clock."""
         return (deadline - self.now()) * 1e-9 / self.speed
 
     def claim(self):
-        """For the engine: be the clock of one more.
+        """For the engine: become its clock.
 
         Raises:
-            ValueError: it is real, and another engine's.
+            ValueError: the clock is real, and another engine uses it.
         """
         if self.claimed and not self.is_virtual:
-            raise ValueError("expected a clock of its own for each engine, got one that another engine has")
+            raise ValueError(
+                "clock must be used by one engine only, got a real clock that another engine uses: make one for each "
+                "engine, or share a virtual one"
+            )
         self.claimed = True
 
     def take(self):
-        """For the event loop: be moved by one, and by no other before `give_back`.
+        """For an event loop: become the one loop that advances this clock, until `give_back`.
 
         Raises:
-            EngineStateError: another one has it.
+            EngineStateError: another event loop is running on this clock.
         """
         if self.taken:
             raise EngineStateError("another event loop is running on this virtual clock: one clock, one loop at a time")
         self.taken = True
 
     def give_back(self):
-        """The opposite of `take`."""
+        """For an event loop: end what `take` began."""
         self.taken = False
 
     def jump(self):
-        """For the event loop: go to the next deadline of a virtual clock and fire what is due; whether there was one.
+        """For an event loop: advance to the next deadline, and fire what is due. Return whether there was a deadline.
 
         Raises:
             ValueError: the clock is real.
         """
         if not self.is_virtual:
-            raise ValueError("expected a virtual clock to move, got a real one, whose time passes by itself")
+            raise ValueError("clock must be virtual to be moved, got a real one")
         return self.leap()
 
     def forget(self):
-        """For the engine, in a child of `os.fork`: the timers and the loop that took the clock are its parent's."""
+        """For the engine, in a child of `os.fork`: forget all timers and the event loop, which are the parent's."""
         cdef Py_ssize_t i
         for i in range(self.count):
-            (<Timer>self.heap[i].timer).place = 0  # and not let go: to free them would run code of the parent's here
+            (<Timer>self.heap[i].timer).place = 0  # not released: that would run the parent's destructors here
         self.count = 0
         self.alarms = 0
         self.taken = False
@@ -289,7 +300,7 @@ cdef class Clock:
         return 0
 
     cdef void cancel(self, Timer timer) noexcept:
-        """Take a timer out; one that is not set is let be."""
+        """Remove a timer, if it is set."""
         cdef Py_ssize_t at = timer.place - 1
         cdef Entry last
         if at < 0:
@@ -305,7 +316,7 @@ cdef class Clock:
         Py_DECREF(timer)
 
     cdef int release(self, int64_t now) except -1:
-        """Fire what is due, in order."""
+        """Fire the timers that are due, in order."""
         cdef Timer timer
         while self.count and self.heap[0].deadline <= now:
             timer = <Timer>self.heap[0].timer

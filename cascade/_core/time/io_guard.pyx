@@ -1,7 +1,8 @@
-"""The border of virtual time: what a thread must not do while time stands still for it.
+"""The I/O guard: no real sockets, processes, threads and sleeps in a thread that runs under virtual time.
 
-A socket or a subprocess takes real time, and gives what no seed determines. Python tells its audit hooks before it
-opens one: the hook here refuses, in threads in which virtual time is kept. It is set when that is first so.
+These take real time, and their results depend on no seed. Python calls audit hooks before it opens a socket or starts a
+process: the hook here raises an error in threads whose event loop is virtual. It is installed at first use, because a
+hook cannot be removed and costs something at each audit event.
 """
 
 from cpython.object cimport PyObject
@@ -30,7 +31,7 @@ cdef int _audit(const char* event, PyObject* arguments, void* data) except -1:
     if not cascade_virtual:
         return 0
     if event[0] == b"s":
-        # Names of sockets are looked up, and datagrams sent, without a connection.
+        # "get..." and "send..." too: names are resolved, and datagrams sent, without a connection.
         if strncmp(event, "socket.", 7) == 0 and (
             strcmp(event + 7, "connect") == 0 or strcmp(event + 7, "bind") == 0
             or strncmp(event + 7, "send", 4) == 0 or strncmp(event + 7, "get", 3) == 0
@@ -45,13 +46,13 @@ cdef int _audit(const char* event, PyObject* arguments, void* data) except -1:
         raise VirtualTimeError(f"a process cannot be started under a virtual clock ({event.decode()})")
     elif event[0] == b"_" and strncmp(event, "_thread.start", 13) == 0:
         raise VirtualTimeError("a thread cannot be started under a virtual clock")
-    elif event[0] == b"t" and strcmp(event, "time.sleep") == 0:  # told from Python 3.13 on
+    elif event[0] == b"t" and strcmp(event, "time.sleep") == 0:  # an audit event since Python 3.13
         raise VirtualTimeError("time.sleep() makes no virtual time pass: wait with cascade.wait or asyncio.sleep")
     return 0
 
 
 def forbid_real_io():
-    """From now on, virtual time is kept in this thread. May be nested."""
+    """Forbid real I/O in this thread. Calls may be nested."""
     global cascade_virtual, _set
     if not _set:
         PySys_AddAuditHook(_audit, NULL)
@@ -60,6 +61,6 @@ def forbid_real_io():
 
 
 def allow_real_io():
-    """The opposite of `forbid_real_io`."""
+    """Undo one call of `forbid_real_io`."""
     global cascade_virtual
     cascade_virtual -= 1

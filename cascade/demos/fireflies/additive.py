@@ -54,9 +54,9 @@ def listen(me: AdditiveFirefly, rested: float) -> cs.LazyResult:
     """Continue after the refractory period."""
     swarm = me.swarm
     swarm.events += 1
-    heard = me.channel.drain()  # flashes in the refractory period are not seen...
-    if heard and swarm.now() > me.blind_until + GRAIN:  # ...but if the loop lags, later ones may be among them
-        for instant in reversed(heard):
+    instants = me.channel.drain()  # flashes in the refractory period are not seen...
+    if instants and swarm.now() > me.blind_until + GRAIN:  # ...but if the loop lags, later ones may be among them
+        for instant in reversed(instants):
             if instant > me.blind_until:
                 me.channel.unreceive(instant)
     return additive_agent(me, swarm.blind, me.blind_until)

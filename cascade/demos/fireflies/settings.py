@@ -130,9 +130,9 @@ def _is_some(value: Any) -> bool:
     return value is None or (_is_number(value) and value >= 0)
 
 
-def _wrong(option: str, holds: bool, expected: str, came: object) -> Iterator[str]:
+def _wrong(option: str, holds: bool, valid: str, got: object) -> Iterator[str]:
     if not holds:
-        yield f"--{option} must be {expected}, got {came!r}"
+        yield f"--{option} must be {valid}, got {got!r}"
 
 
 def _wrong_population(asked: Settings) -> Iterator[str]:
@@ -204,7 +204,7 @@ def _wrong_times(asked: Settings) -> Iterator[str]:
 def _wrong_files(asked: Settings) -> Iterator[str]:
     """Yield the problems of files."""
     taken: dict[str, str] = {}
-    for option, expected, reason_against in (
+    for option, valid, reason_against in (
         ("json", "a file that can be written", _unwritable),
         ("plot", "a file that can be written", _unwritable),
         ("templates", "a file of templates or no file", _unusable),
@@ -213,7 +213,7 @@ def _wrong_files(asked: Settings) -> Iterator[str]:
         if path is None:
             continue
         if reason := reason_against(path):
-            yield f"--{option} must be {expected}, got {str(path)!r}: {reason}"
+            yield f"--{option} must be {valid}, got {str(path)!r}: {reason}"
         other = taken.setdefault(os.path.realpath(path), option)
         yield from _wrong(option, other == option, f"another file than --{other}", str(path))
 

@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
-    "CROWD",
     "KINDS",
-    "SIGHTS",
+    "MOST_COMPLETE",
+    "MOST_NEIGHBOURS",
     "Topology",
     "all_to_all",
     "check_size",
@@ -27,9 +27,9 @@ __all__ = [
 
 KINDS = ("torus8", "torus4", "ring", "path", "star", "all-to-all", "random:k")
 """The names for `make_topology`; in `random:3` each place has 3 neighbours."""
-CROWD = 2000
+MOST_COMPLETE = 2000
 """The maximum number of places of `all-to-all`, as memory grows with its square."""
-SIGHTS = 10_000_000
+MOST_NEIGHBOURS = 10_000_000
 """The maximum number of neighbours of all places of `random:k` together, as they take memory."""
 _LINE = 60
 _TRIES = 1000
@@ -129,12 +129,14 @@ def check_size(name: str, size: int) -> None:
     if kind.startswith("torus") and side * side != size:
         near = f"{side * side} and {(side + 1) ** 2} are the nearest"
         raise ValueError(f"number of places must be a square for {name} ({near}), got {size}")
-    if kind == "all-to-all" and size > CROWD:
-        raise ValueError(f"number of places must be at most {CROWD} for {name}, got {size}")
+    if kind == "all-to-all" and size > MOST_COMPLETE:
+        raise ValueError(f"number of places must be at most {MOST_COMPLETE} for {name}, got {size}")
     if kind == "random" and degree >= size:
         raise ValueError(f"number of places must be > {degree} for {name}, got {size}")
-    if kind == "random" and degree * size > SIGHTS:
-        raise ValueError(f"number of neighbours must be at most {SIGHTS} in all for {name}, got {size} times {degree}")
+    if kind == "random" and degree * size > MOST_NEIGHBOURS:
+        raise ValueError(
+            f"number of neighbours must be at most {MOST_NEIGHBOURS} in all for {name}, got {size} times {degree}"
+        )
     if kind == "random" and degree * size % 2:
         raise ValueError(f"number of places must be even for {name}, as {degree} is odd, got {size}")
 
@@ -261,7 +263,7 @@ def all_to_all(size: int) -> Topology:
     """Return a complete graph: each place sees all others.
 
     Args:
-        size: the number of places; at most `CROWD`.
+        size: the number of places; at most `MOST_COMPLETE`.
 
     Raises:
         ValueError: ``size`` is out of range.
@@ -282,7 +284,8 @@ def regular(size: int, degree: int, seed: int | None = None) -> Topology:
 
     Args:
         size: the number of places.
-        degree: the number of neighbours of each: below ``size``, and one of the two is even; at most `SIGHTS` in all.
+        degree: the number of neighbours of each: below ``size``, and one of the two is even; in all at most
+            `MOST_NEIGHBOURS`.
         seed: of the graph; None: a random one.
 
     Raises:
@@ -301,8 +304,8 @@ def regular(size: int, degree: int, seed: int | None = None) -> Topology:
     apart = of_edges(size, _regular_edges(size, size - 1 - degree, source))
 
     def neighbours(place: int) -> tuple[int, ...]:
-        strangers = {place, *apart.neighbours(place)}
-        return tuple(other for other in range(size) if other not in strangers)
+        excluded = {place, *apart.neighbours(place)}
+        return tuple(other for other in range(size) if other not in excluded)
 
     return Topology(size, neighbours)
 

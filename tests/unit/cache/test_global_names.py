@@ -14,7 +14,7 @@ import pytest
 
 import cascade as cs
 from cascade.cache.fingerprint import fingerprint
-from cascade.cache.global_names import traffic
+from cascade.cache.global_names import accesses
 from cascade.cache.identity import identity
 from cascade.cache.policy import ResultCache
 
@@ -154,7 +154,7 @@ def test_reads_and_changes() -> None:
             stored.get(1)  # type: ignore[name-defined] # noqa: F821
         return lambda: held.got + called(x)  # type: ignore[name-defined] # noqa: F821
 
-    reads, changes, calls = traffic(f.__code__)
+    reads, changes, calls = accesses(f.__code__)
     assert {path[0] for path in reads} >= {"read", "held", "called", "attribute"}
     assert ("held", "got") in reads and ("stored",) not in reads and ("added", "append") in reads
     own = {("assigned",), ("stored",), ("deleted",), ("attribute", "a", "b"), ("sliced",)}

@@ -146,18 +146,18 @@ def test_what_no_call_could_have_a_key_for_is_refused_at_once() -> None:
 @pytest.mark.parametrize("wrong", [ResultCache, ResultCache().key, 3])
 def test_what_is_no_policy_is_refused_at_once(wrong: Any) -> None:
     for give in (add.with_cache, add(1, 2).with_cache):
-        with pytest.raises(cs.PolicyError, match="expected a cache policy"):
+        with pytest.raises(cs.PolicyError, match="policy must be a cache policy"):
             give(wrong)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"ttl": "1"}, "expected ttl as a number of seconds, got `str`"),
+        ({"ttl": "1"}, "ttl must be a number of seconds, got `str`"),
         ({"ttl": True}, "got `bool`"),
-        ({"ttl": -1}, "expected ttl from 0 to"),
+        ({"ttl": -1}, "ttl must be from 0 to"),
         ({"ttl": 0}, "ttl must be > 0 seconds"),
-        ({"ttl": float("nan")}, "expected ttl from 0 to"),
+        ({"ttl": float("nan")}, "ttl must be from 0 to"),
         ({"key": "id"}, "key must be a function, got `str`"),
         ({"key": add}, "key must be a plain function"),
         ({"store": {}}, "store must have get, set, delete, clear, close, got `dict`"),

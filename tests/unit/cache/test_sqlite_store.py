@@ -77,7 +77,7 @@ def test_bytes_are_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     assert store.get(b"9", 0.0) is store.get(b"10", 0.0) is None
     assert len(store) == 2
     (text,) = warnings_of(caplog)
-    assert "is not kept: there is room for 3,000" in text
+    assert "is not stored: max_bytes is 3,000" in text
     store.close()
 
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_pickled_is_not_kept(tmp_path: Path, caplog: pytest.LogCa
     else:
         assert store.get(b"k", 0.0) is store.get(b"l", 0.0) is None
         (text,) = warnings_of(caplog)
-        assert "cannot be pickled and is not kept" in text
+        assert "cannot be pickled and is not stored" in text
     store.close()
 
 
@@ -189,7 +189,7 @@ def test_a_file_that_is_no_database(tmp_path: Path, caplog: pytest.LogCaptureFix
     path.write_bytes(b"This is no database. " * 500)
     use(DiskStore(path))
     (text,) = warnings_of(caplog)
-    assert "results.db cannot be used, and no results are kept in it: file is not a database" in text
+    assert "results.db cannot be used, and no results are stored in it: file is not a database" in text
     assert path.read_bytes() == b"This is no database. " * 500
 
 

@@ -192,7 +192,7 @@ def test_it_says_on_which_channels_if_they_have_names(virtual: VirtualTime) -> N
     blue.close()
     assert repr(blue) == "<Channel 'blue': 1 messages wait, closed>"
     assert nameless.name is None
-    with pytest.raises(TypeError, match="expected name as a str or None, got `int`"):
+    with pytest.raises(TypeError, match="name must be None or a str, got `int`"):
         cs.Channel(name=1)  # type: ignore[arg-type]
 
 

@@ -91,7 +91,7 @@ def test_all_that_is_wrong_is_told(call: Call) -> None:
     assert call(target, "--a", "x") == (
         2,
         "",
-        "prog: param 'a': expected `int`, got `str` 'x'\n"
+        "prog: param 'a': value must be `int`, got `str` 'x'\n"
         "prog: param 'b': no value was given, and it has no default\n"
         "prog: environment variable 'CASCADE_NOT_SET': it is not set, and it has no default\n",
     )
@@ -179,7 +179,7 @@ def test_an_engine_of_ones_own(call: Call) -> None:
 def test_what_a_programmer_has_wrong_is_raised() -> None:
     with pytest.raises(cs.TargetError):
         cs.cli(3, argv=[])  # type: ignore[arg-type]
-    with pytest.raises(cs.InputError, match="one meaning"):
+    with pytest.raises(cs.InputError, match="must be the same everywhere in a target"):
         cs.cli([one(int), one(float)], argv=[])
     with pytest.raises(ValueError, match="--help"):
         cs.cli(show(x=cs.Param("help")), argv=[])
@@ -211,7 +211,7 @@ def test_a_script(tmp_path: Path, interpreter: Callable[..., str]) -> None:
             except SystemExit as end:
                 print(end.code)
     """)
-    assert told == "42\n0\nscript.py: param 'n': expected `int`, got `str` 'x'\n2\n"
+    assert told == "42\n0\nscript.py: param 'n': value must be `int`, got `str` 'x'\n2\n"
 
 
 def test_nothing_of_it_is_imported_before_it_is_asked_for(interpreter: Callable[..., str]) -> None:

@@ -155,7 +155,7 @@ def test_values_as_json(jobs: str, cascade: Cascade, name: str, printed: str) ->
 def test_a_value_that_json_cannot_say_is_a_failure(jobs: str, cascade: Cascade) -> None:
     status, out, err = cascade("run", f"{jobs}:no_json", "--json")
     assert (status, out) == (1, "")
-    assert err == "cascade: TypeError: expected a value that JSON can say, got `type`\n"
+    assert err == "cascade: TypeError: value must have a form in JSON, got `type`: print it without --json\n"
 
 
 # ------------------------------------------------------------------------------------------------------ wrong usage
@@ -164,21 +164,21 @@ def test_a_value_that_json_cannot_say_is_a_failure(jobs: str, cascade: Cascade) 
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("{}", "expected MODULE:NAME, such as jobs:main, got '{}'"),
-        ("{}:", "expected MODULE:NAME"),
-        (":main", "expected MODULE:NAME"),
-        ("..{}:main", "expected a module as `import` takes it"),
-        ("{}_not:main", "expected a module that can be imported, got '{}_not'"),
-        ("{}.inner:main", "expected a module that can be imported, got '{}.inner'"),
-        ("{}.py:main", "(say {}, without the .py)"),
-        ("{}:valeus", "expected a name in module {}, got 'valeus' (did you mean 'values'"),
-        ("{}:Namespace.tarjet", "expected a name in {}.Namespace, got 'tarjet' (did you mean 'target'"),
-        ("{}:number", "expected {}:number to be a lazy result, a list of them, or what gives one"),
-        ("{}:Namespace", "to be a lazy result"),
+        ("{}", "name must be MODULE:NAME, such as jobs:main, got '{}'"),
+        ("{}:", "name must be MODULE:NAME"),
+        (":main", "name must be MODULE:NAME"),
+        ("..{}:main", "module must be named as in `import`"),
+        ("{}_not:main", "cannot import module '{}_not'"),
+        ("{}.inner:main", "cannot import module '{}.inner'"),
+        ("{}.py:main", "(write {}, without the .py)"),
+        ("{}:valeus", "module {} has no 'valeus' (did you mean 'values'"),
+        ("{}:Namespace.tarjet", "{}.Namespace has no 'tarjet' (did you mean 'target'"),
+        ("{}:number", "{}:number must be a lazy result, a list of them, or a function that returns one"),
+        ("{}:Namespace", "must be a lazy result"),
         ("{}:mixed", "got `int` at item 1"),
-        ("{}:wrong", "expected that {}:wrong() gives a lazy result or a list of them, got `int`"),
+        ("{}:wrong", "{}:wrong() must return a lazy result or a list of them, got `int`"),
         ("{}:coroutine", "got `coroutine`"),
-        ("{}:needy", "expected {}:needy to need no arguments, got one that needs 'n'"),
+        ("{}:needy", "{}:needy must need no arguments, but needs 'n'"),
         ("{}:repeat", "needs 'word', 'times'"),
     ],
 )
@@ -194,7 +194,7 @@ def test_all_wrong_values_are_told_before_anything_runs(jobs: str, cascade: Casc
     status, out, err = cascade("run", f"{jobs}:main", "-p", "times=x", "-p", "wrod=y", "--log", "json")
     assert (status, out) == (2, "")
     assert err.splitlines() == [
-        "cascade: param 'times': expected `int`, got `str` 'x'",
+        "cascade: param 'times': value must be `int`, got `str` 'x'",
         "cascade: param 'wrod': the target has no such param (did you mean 'word'?)",
     ]
 
@@ -210,14 +210,17 @@ def test_a_missing_variable(jobs: str, cascade: Cascade, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["-p", "times"], "--param: expected NAME=VALUE, got 'times'"),
-        (["-p", "=3"], "--param: expected NAME=VALUE, got '=3'"),
-        (["-p", "times=1", "-p", "times=2"], "--param: expected 'times' once, got it again as 'times=2'"),
-        (["-p", "times=1", "--limit", "gpu=x"], "--limit: expected a number for 'gpu', got 'x'"),
-        (["-p", "times=1", "--max-threads", "0"], "expected max_threads"),
+        (["-p", "times"], "--param must be NAME=VALUE, got 'times'"),
+        (["-p", "=3"], "--param must be NAME=VALUE, got '=3'"),
+        (["-p", "times=1", "-p", "times=2"], "--param must be given once for 'times', got it again as 'times=2'"),
+        (["-p", "times=1", "--limit", "gpu=x"], "--limit must be a number for 'gpu', got 'x'"),
+        (["-p", "times=1", "--max-threads", "0"], "max_threads"),
         (["-p", "times=1", "--quantum=-1"], "quantum"),
-        (["-p", "times=1", "--engine", "{}:engine", "--seed", "1"], "expected --engine or settings for a new one"),
-        (["-p", "times=1", "--engine", "{}:number"], "expected {}:number to be an engine"),
+        (
+            ["-p", "times=1", "--engine", "{}:engine", "--seed", "1"],
+            "--engine cannot be combined with settings of a new engine, got --seed",
+        ),
+        (["-p", "times=1", "--engine", "{}:number"], "{}:number must be an engine"),
     ],
 )
 def test_wrong_options(jobs: str, cascade: Cascade, options: list[str], said: str) -> None:

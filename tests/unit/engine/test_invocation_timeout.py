@@ -120,7 +120,7 @@ async def test_a_task_under_the_auto_rule_runs_in_a_thread_if_it_has_a_timeout()
 
 
 def test_an_inline_task_is_refused() -> None:
-    message = "expected a task that can be given up for a timeout, got echo of mode 'inline'"
+    message = "timeout needs an interruptible task: echo has mode='inline'"
     with pytest.raises(cs.PolicyError, match=message):
         echo(1).with_timeout(1)
     with pytest.raises(cs.PolicyError, match=message):

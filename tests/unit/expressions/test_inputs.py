@@ -83,21 +83,23 @@ def test_a_default_is_converted_and_checked_when_it_is_made() -> None:
     assert ParamSpec("n", None, int | None).default is None
     shared: list[int] = []
     assert ParamSpec("n", shared, list).default is shared
-    with pytest.raises(cs.InputError, match="expected `int`, got None - at `default` of param 'n'"):
+    with pytest.raises(cs.InputError, match="value must be `int`, got None - at `default` of param 'n'"):
         cs.Param("n", default=None, type=int)
-    with pytest.raises(cs.InputError, match="expected `int`, got `str` 'x' - at `default` of environment variable 'N'"):
+    with pytest.raises(
+        cs.InputError, match="value must be `int`, got `str` 'x' - at `default` of environment variable 'N'"
+    ):
         cs.Env("N", default="x", type=int)
 
 
 @pytest.mark.parametrize("make", [cs.Param, cs.Env])
 def test_wrong_arguments_are_told_at_once(make: Any) -> None:
-    with pytest.raises(TypeError, match=r"expected the name of .* as `str`, got `int`"):
+    with pytest.raises(TypeError, match=r"name of .* must be a `str`, got `int`"):
         make(3)
-    with pytest.raises(TypeError, match=r"expected a type, got 'int' - at `type` of .* 'n'"):
+    with pytest.raises(TypeError, match=r"type must be a class or an annotation, got 'int' - at .* 'n'"):
         make("n", type="int")
-    with pytest.raises(TypeError, match=r"expected a description as `str`, got `int` - at .* 'n'"):
+    with pytest.raises(TypeError, match=r"description must be a `str` or None, got `int` - at .* 'n'"):
         make("n", description=3)
-    with pytest.raises(TypeError, match=r"got a lazy result - at `default` of .* 'n'"):
+    with pytest.raises(TypeError, match=r"default must be a value, got a lazy result - at .* 'n'"):
         make("n", default=cs.wait(0))
     with pytest.raises(TypeError):
         make("n", 3)
@@ -105,13 +107,13 @@ def test_wrong_arguments_are_told_at_once(make: Any) -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a-b", "1a", "a=b", "a.b"])
 def test_names_of_params(name: str) -> None:
-    with pytest.raises(ValueError, match="as an identifier"):
+    with pytest.raises(ValueError, match="must be an identifier"):
         cs.Param(name)
 
 
 @pytest.mark.parametrize("name", ["", "a=b", "a\0b"])
 def test_names_of_variables(name: str) -> None:
-    with pytest.raises(ValueError, match="the name of an environment variable"):
+    with pytest.raises(ValueError, match="name of an environment variable must"):
         cs.Env(name)
 
 
@@ -128,21 +130,21 @@ def test_given_values_come_before_defaults() -> None:
 def test_none_is_a_value() -> None:
     assert values([ParamSpec("n", 1)], {"n": None}) == [None]
     assert values([ParamSpec("n", None)]) == [None]
-    assert problems([ParamSpec("n", 1, int)], {"n": None}) == ["param 'n': expected `int`, got None"]
+    assert problems([ParamSpec("n", 1, int)], {"n": None}) == ["param 'n': value must be `int`, got None"]
 
 
 def test_a_variable_that_is_empty_is_set() -> None:
     assert values([EnvSpec("N", "x")], N="") == [""]
-    assert problems([EnvSpec("N", 1, int)], N="") == ["environment variable 'N': expected `int`, got `str` ''"]
+    assert problems([EnvSpec("N", 1, int)], N="") == ["environment variable 'N': value must be `int`, got `str` ''"]
 
 
 def test_all_problems_are_told_at_once() -> None:
     specs: list[Spec] = [ParamSpec("n", type=int), ParamSpec("name"), EnvSpec("HOME"), EnvSpec("PORT", type=int)]
     assert problems(specs, {"n": "x", "nam": 1, "zzz": 2}, PORT="y") == [
-        "param 'n': expected `int`, got `str` 'x'",
+        "param 'n': value must be `int`, got `str` 'x'",
         "param 'name': no value was given, and it has no default",
         "environment variable 'HOME': it is not set, and it has no default",
-        "environment variable 'PORT': expected `int`, got `str` 'y'",
+        "environment variable 'PORT': value must be `int`, got `str` 'y'",
         "param 'nam': the target has no such param (did you mean 'name'?)",
         "param 'zzz': the target has no such param (it has 'n', 'name')",
     ]
@@ -160,9 +162,9 @@ def test_unknown_params() -> None:
 def test_a_name_has_one_meaning_in_a_target() -> None:
     one, other = ParamSpec("n", type=int), ParamSpec("n", type=float)
     assert problems([one, other, one], {"n": "x"}) == [
-        "param 'n': expected one meaning in a target, got Param('n', type=int) and Param('n', type=float)"
+        "param 'n' must be the same everywhere in a target, got Param('n', type=int) and Param('n', type=float)"
     ]
-    with pytest.raises(cs.InputError, match="one meaning"):
+    with pytest.raises(cs.InputError, match="must be the same everywhere in a target"):
         distinct([one, other])
     assert values([EnvSpec("N", type=int), EnvSpec("N")], N="3") == [3, "3"]  # the text is one, whatever it is read as
 
@@ -180,8 +182,10 @@ def test_equal_specs_have_one_value_each_time_they_are_met() -> None:
 
 
 def test_what_params_may_be() -> None:
-    assert problems([ParamSpec("n", 1)], ["n"]) == ["expected params as a mapping from names to values, got `list`"]
-    assert problems([ParamSpec("n", 1)], {"n": cs.wait(0)}) == ["param 'n': expected a value, got a lazy result"]
+    assert problems([ParamSpec("n", 1)], ["n"]) == ["params must be a mapping from names to values, got `list`"]
+    assert problems([ParamSpec("n", 1)], {"n": cs.wait(0)}) == [
+        "param 'n': value must not be a lazy result: evaluate it first"
+    ]
 
 
 def test_the_cause_of_a_single_problem_is_kept() -> None:

@@ -120,7 +120,9 @@ async def test_a_key_that_is_not_equal_to_itself() -> None:
 @pytest.mark.parametrize("lazy", [True, False])
 async def test_no_route_lists_the_keys(log: Notes, lazy: bool) -> None:
     routes = {key: log.note("x") if lazy else "x" for key in ("a", 1, None)}
-    with pytest.raises(cs.RouteError, match="one of 'a', 1, None; the selector gave 'z'") as caught:
+    with pytest.raises(
+        cs.RouteError, match=r"key of a route \('a', 1, None\), got 'z': add that route, or a default"
+    ) as caught:
         await cs.Engine().run(take(cs.Router(log.note("z"), routes), log.note("later")))
     assert isinstance(caught.value, LookupError)
     assert log == ["z"]

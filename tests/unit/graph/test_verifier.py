@@ -103,7 +103,7 @@ def slots_up_to(count: int) -> tuple[SlotRef, ...]:
         (("nodes", 0, "symbol", True), "no such symbol: `bool` of 2"),
         (("nodes", 0, "task", SlotRef(3)), "no such slot: 3 of 3 - at `graph.nodes.0..task`"),
         (("nodes", 0, "task", SlotRef(-1)), "no such slot: -1"),
-        (("nodes", 0, "task", NodeRef(0)), "Expected `SlotRef`, got `NodeRef` - at `graph.nodes.0..task`"),
+        (("nodes", 0, "task", NodeRef(0)), "reference must be a `SlotRef`, got `NodeRef` - at `graph.nodes.0..task`"),
         (("nodes", 0, "task", SlotRef(0)), "slot 2 where slot 1 is next|slot 0 where slot 1 is next"),
         (("nodes", 0, "args", [SlotRef(1)]), "not a tuple - at `graph.nodes.0..args`"),
         (("nodes", 1, Collection("dict", (NodeRef(0),))), "unknown kind - at `graph.nodes.1..kind`"),
@@ -163,9 +163,9 @@ def test_a_bad_plan_is_refused_with_its_place(path: tuple[Any, ...], message: st
 
 @pytest.mark.parametrize("other", [None, (), object(), PLAN])
 def test_what_is_no_template_is_refused(other: Any) -> None:
-    with pytest.raises(TemplateError, match="Expected `GraphTemplate`"):
+    with pytest.raises(TemplateError, match="graph must be a `GraphTemplate`"):
         check(other, PLAN)
-    with pytest.raises(TemplateError, match="Expected `PlanTemplate`"):
+    with pytest.raises(TemplateError, match="plan must be a `PlanTemplate`"):
         check(GOOD, GOOD if other is PLAN else other)
 
 

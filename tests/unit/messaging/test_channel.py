@@ -58,14 +58,14 @@ def test_overflow_is_an_error_by_default() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
-        ({"overflow": "bend"}, ValueError, "expected overflow 'error', 'block', .* got 'bend'"),
-        ({"overflow": ""}, ValueError, "expected overflow 'error', 'block', .* got ''"),
-        ({"overflow": None}, TypeError, "expected overflow as a str, got `NoneType`"),
-        ({"capacity": -1}, ValueError, "expected a capacity of at least 1, got -1"),
-        ({"capacity": 0}, ValueError, "expected a capacity of at least 1, got 0"),
-        ({"capacity": "1"}, TypeError, "expected capacity as an int or None, got `str`"),
-        ({"capacity": 1.5}, TypeError, "expected capacity as an int or None, got `float`"),
-        ({"capacity": True}, TypeError, "expected capacity as an int or None, got `bool`"),
+        ({"overflow": "bend"}, ValueError, "overflow must be 'error', 'block', .* got 'bend'"),
+        ({"overflow": ""}, ValueError, "overflow must be 'error', 'block', .* got ''"),
+        ({"overflow": None}, TypeError, "overflow must be a str, got `NoneType`"),
+        ({"capacity": -1}, ValueError, "capacity must be None or an int >= 1, got -1"),
+        ({"capacity": 0}, ValueError, "capacity must be None or an int >= 1, got 0"),
+        ({"capacity": "1"}, TypeError, "capacity must be None or an int >= 1, got `str`"),
+        ({"capacity": 1.5}, TypeError, "capacity must be None or an int >= 1, got `float`"),
+        ({"capacity": True}, TypeError, "capacity must be None or an int >= 1, got `bool`"),
         ({"size": 1}, TypeError, "size"),
     ],
 )

@@ -104,7 +104,7 @@ async def test_a_full_queue(rule: Any, kept: list[bytes]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"capacity": 0}, "expected a capacity"),
+        ({"capacity": 0}, "capacity must be None or an int >= 1, got 0"),
         ({"capacity": None}, "expected a capacity"),
         ({"capacity": True}, "expected a capacity"),
         ({"overflow": "wait"}, "expected overflow 'error', 'drop_oldest' or 'drop_newest', got 'wait'"),

@@ -155,7 +155,7 @@ async def test_an_engine_keeps_its_templates_in_a_file(tmp_path: Path) -> None:
             assert engine.templates.stats.loaded == (turn + 1 if turn else 0)
             assert engine.templates.stats.builds == (1 if turn else 2)
         assert len(TemplateFile(path)) == turn + 2
-        assert len(engine.templates.shelf) == 0
+        assert len(engine.templates.files) == 0
 
 
 async def test_closing_writes_only_what_is_new(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_threads_that_load_at_once_lose_nothing(tmp_path: Path) -> None:
                 thread.start()
             for thread in threads:
                 thread.join()
-            assert {file.path for file in templates.shelf._store.files} == set(map(str, paths))
+            assert {file.path for file in templates.files._store.files} == set(map(str, paths))
     finally:
         sys.setswitchinterval(before)
 
@@ -270,7 +270,7 @@ def test_a_file_that_is_loaded_again_is_read_again(tmp_path: Path) -> None:
     assert engine.templates.stats.builds == 1  # what others write does not reach a file that is open
     assert engine.templates.load(tmp_path / "one") == 2
     engine.templates.load(os.path.relpath(tmp_path / "one"))
-    assert len(engine.templates.shelf._store.files) == 1
+    assert len(engine.templates.files._store.files) == 1
     other = engine_with(tmp_path / "one")
     cs.run(of_size(2), engine=other)
     assert other.templates.stats.loaded == 1

@@ -316,7 +316,7 @@ def test_others_are_not_waited_for_without_end(tmp_path: Path) -> None:
     save(path, 1)
 
     def other() -> None:
-        with pytest.raises(TimeoutError, match="others have been writing for 0 s"):
+        with pytest.raises(TimeoutError, match="other writers have held the lock for 0 s"):
             rewrite(path, adding(encodings(2)), patience=0)
         waited.append(True)
 

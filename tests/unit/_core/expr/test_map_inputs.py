@@ -59,7 +59,7 @@ async def test_a_scalar_whose_class_can_be_iterated_is_one_all_the_same() -> Non
             raise TypeError("iteration over a 0-d array")
 
     for given in (Scalar(), give(Scalar())):
-        with pytest.raises(cs.MapError, match=r"got `Scalar` - at x=.*cs\.const.*, or wrap it as x=\[") as caught:
+        with pytest.raises(cs.MapError, match=r"input 'x' .* got `Scalar`: .*cs\.const.*, or x=\[") as caught:
             await cs.Engine().run(pair.map(x=given))
         assert isinstance(caught.value.__cause__, TypeError)
 
@@ -70,7 +70,7 @@ async def test_a_bound_beyond_every_number_of_items_is_none() -> None:
 
 @pytest.mark.parametrize("concurrency", [0, -1, 1.0, True, "2"], ids=repr)
 def test_a_concurrency_that_makes_no_sense_is_refused_at_once(concurrency: object) -> None:
-    with pytest.raises(cs.MapError, match="expected concurrency"):
+    with pytest.raises(cs.MapError, match="concurrency must be None or an int >= 1"):
         pair.map(x=[1], concurrency=concurrency)
 
 

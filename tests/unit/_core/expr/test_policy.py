@@ -63,7 +63,7 @@ def test_a_task_hands_its_policies_to_each_call() -> None:
 @pytest.mark.parametrize("make", [lambda: cs.wait(0), lambda: cs.Router(1, {1: 2}), lambda: cs.Channel().recv()])
 def test_policies_are_for_calls_of_tasks(make: Any) -> None:
     for policy in ("with_retry", "with_constraints"):
-        with pytest.raises(cs.PolicyError, match="expected a call of a task"):
+        with pytest.raises(cs.PolicyError, match="must be given to a call of a task"):
             getattr(make(), policy)()
 
 
@@ -86,9 +86,9 @@ def test_policies_are_for_calls_of_tasks(make: Any) -> None:
     ],
 )
 def test_a_retry_that_makes_no_sense_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(cs.PolicyError, match="expected"):
+    with pytest.raises(cs.PolicyError, match="must be"):
         add(1).with_retry(**settings)
-    with pytest.raises(cs.PolicyError, match="expected"):
+    with pytest.raises(cs.PolicyError, match="must be"):
         add.with_retry(**settings)
 
 
@@ -100,5 +100,5 @@ def test_an_amount_that_makes_no_sense_is_refused(amount: Any) -> None:
 
 @pytest.mark.parametrize("policy", [None, 1, object(), dict])
 def test_what_is_no_cache_policy_is_refused(policy: Any) -> None:
-    with pytest.raises(cs.PolicyError, match="expected a cache policy"):
+    with pytest.raises(cs.PolicyError, match="policy must be a cache policy"):
         add(1).with_cache(policy)

@@ -147,9 +147,9 @@ def test_any_number_of_channels_is_one_shape() -> None:
 @pytest.mark.parametrize(
     ("given", "error", "match"),
     [
-        ([], ValueError, "expected at least one channel"),
-        (None, TypeError, "expected a list of channels, got `NoneType`"),
-        ([1], TypeError, r"expected a channel, got `int` - at `channels\[0\]`"),
+        ([], ValueError, "channels must have at least one channel"),
+        (None, TypeError, "channels must be a list or tuple of channels, got `NoneType`"),
+        ([1], TypeError, r"channels\[0\] must be a channel, got `int`"),
     ],
 )
 def test_what_are_no_channels(given: object, error: type[Exception], match: str) -> None:

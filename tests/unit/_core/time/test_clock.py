@@ -35,26 +35,26 @@ def look(n: int) -> int:
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf"), 1e7])
 def test_a_speed_that_is_none(speed: float) -> None:
-    with pytest.raises(ValueError, match="expected a speed above 0"):
+    with pytest.raises(ValueError, match="speed must be > 0"):
         cs.Clock.real(speed=speed)
 
 
 @pytest.mark.parametrize("speed", ["10", None, True])
 def test_a_speed_of_another_type(speed: object) -> None:
-    with pytest.raises(TypeError, match="expected a speed as a number"):
+    with pytest.raises(TypeError, match="speed must be a number"):
         cs.Clock.real(speed=speed)
 
 
 @pytest.mark.parametrize("start", [-1.0, float("nan"), 1e10])
 def test_a_start_that_is_none(start: float) -> None:
-    with pytest.raises(ValueError, match="expected start from 0"):
+    with pytest.raises(ValueError, match="start must be from 0"):
         cs.Clock.virtual(start=start)
 
 
 def test_arguments_of_another_type() -> None:
-    with pytest.raises(TypeError, match="expected a seed as an int, got `str`"):
+    with pytest.raises(TypeError, match="seed must be an int, got `str`"):
         cs.Clock.virtual(seed="a")
-    with pytest.raises(TypeError, match=r"made by Clock.real\(\) or Clock.virtual\(\)"):
+    with pytest.raises(TypeError, match=r"use Clock.real\(\) or Clock.virtual\(\)"):
         cs.Clock()
     with pytest.raises(TypeError, match="expected a clock as `Clock`, got `float`"):
         cs.Engine(clock=1.0)
@@ -67,7 +67,7 @@ def test_arguments_of_another_type() -> None:
 def test_a_real_clock_is_one_engines() -> None:
     clock = cs.Clock.real()
     cs.Engine(clock=clock)
-    with pytest.raises(ValueError, match="a clock of its own for each engine"):
+    with pytest.raises(ValueError, match="clock must be used by one engine only"):
         cs.Engine(clock=clock)
 
 
@@ -80,7 +80,7 @@ def test_an_engine_that_could_not_be_made_leaves_its_clock() -> None:
 
 def test_a_real_clock_is_not_moved() -> None:
     clock = cs.Clock.real()
-    with pytest.raises(ValueError, match="expected a virtual clock to move"):
+    with pytest.raises(ValueError, match="clock must be virtual to be moved"):
         clock.jump()
 
 

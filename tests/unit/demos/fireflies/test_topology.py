@@ -17,7 +17,7 @@ from cascade.demos.fireflies import (
     torus4,
     torus8,
 )
-from cascade.demos.fireflies.topology import CROWD, KINDS, check_size
+from cascade.demos.fireflies.topology import KINDS, MOST_COMPLETE, check_size
 
 
 def degrees(graph: Topology) -> list[int]:
@@ -164,9 +164,9 @@ def test_what_no_random_graph_can_be(size: int, degree: int, problem: str) -> No
 
 
 def test_everybody_sees_everybody_in_a_crowd_at_most() -> None:
-    assert len(all_to_all(CROWD).neighbours(0)) == CROWD - 1
+    assert len(all_to_all(MOST_COMPLETE).neighbours(0)) == MOST_COMPLETE - 1
     with pytest.raises(ValueError, match="number of places must be at most 2000 for all-to-all, got 2001"):
-        all_to_all(CROWD + 1)
+        all_to_all(MOST_COMPLETE + 1)
 
 
 @pytest.mark.parametrize("name", ["torus8", "torus4", "ring", "path", "star", "random:10"])

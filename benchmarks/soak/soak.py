@@ -1,10 +1,10 @@
-"""A long run on the real clock: `python -m benchmarks.soak --seconds 600 --agents 20000`.
+"""The soak, a long run on the real clock: `python -m benchmarks.soak --seconds 600 --agents 20000`.
 
-Agents exchange numbered messages (`benchmarks.exchange`) under a limit and a rule, short runs come and go beside them,
-and subscribers count what the engine tells. At the end it says whether every message came once and in turn, whether
-memory grew, and whether what was told adds up. All the while another soak goes on in a process of its own, which at
-the end is stopped by Ctrl-C, and must be gone within a second. The exit status is 1 if a verdict fails. Ctrl-C ends it
-early, with verdicts on the time that it had.
+Agents exchange numbered messages (`benchmarks.soak.exchange`) under a limit and a rule; short runs start and end beside
+them; subscribers count events. At the end the soak prints verdicts: whether every message arrived once and in order,
+whether memory grew, and whether the events add up. Meanwhile another soak runs in a second process; at the end it is
+stopped by Ctrl-C, and must exit within a second. The exit status is 1 if a verdict fails. Ctrl-C ends the soak early,
+with verdicts for the time until then.
 """
 
 from __future__ import annotations
@@ -16,46 +16,35 @@ import gc
 import signal
 import statistics
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 
 import cascade as cs
-from benchmarks.exchange import AUDIT, PERIOD, Society, visit
-from benchmarks.populations import percentile
-from benchmarks.report import quantity
-from benchmarks.subprocesses import resident
+from benchmarks.harness.report import quantity
+from benchmarks.harness.subprocesses import command, environment, resident
+from benchmarks.soak.exchange import AUDIT, PERIOD, Society, visit
+from benchmarks.soak.populations import TICK, percentile, tune
 from cascade.events import Event, NodeBlocked, NodeFinished, NodeUnblocked, RunFinished, RunStarted
 
-TICK = 0.02
-"""Seconds that the lag meter sleeps at a time, and from one short run to the next."""
-FEWEST = 8
-"""Samples of memory from which something may be said."""
+MIN_SAMPLES = 8
+"""Samples of memory without which there is no verdict on it."""
 WARM_UP = 1.5 * AUDIT * PERIOD
-"""Seconds at least in which memory may grow: all agents have done once what they do most seldom. And a quarter of the
-time, if that is more."""
-GROWTH = 0.02
-"""The most by which memory may grow from then on. In ten minutes with 20,000 agents that is half a byte a message."""
-STOP = 1.0
-"""The most seconds from Ctrl-C to the end of the process."""
+"""Seconds in which memory may grow, or a quarter of the soak if that is longer: after them every agent has called the
+clerk at least once."""
+MAX_GROWTH = 0.02
+"""The part by which memory may grow after the warm-up. In ten minutes with 20,000 agents: half a byte a message."""
+MAX_STOP = 1.0
+"""Seconds from Ctrl-C to the end of the process, at most."""
 READY = "all agents have started"
 UNDER_WAY = "messages are on their way"
-CODE = f"""
-import sys
-sys.path.append({str(Path(__file__).parent.parent)!r})
-from benchmarks.soak import main
-sys.exit(main())
-"""
-"""The same from wherever it is called, and with the same `cascade`."""
 
 
 @dataclass
 class Record:
-    """What was seen of one soak."""
+    """The observations of one soak."""
 
     agents: int
     society: Society | None = None
@@ -64,28 +53,28 @@ class Record:
     lasted: float = 0.0
     """Seconds from then on."""
     cpu: float = 0.0
-    """Seconds of the processor in that time."""
+    """Processor time in that period, in seconds."""
     memory: list[tuple[float, int]] = field(default_factory=list)
-    """Seconds since then, and bytes."""
+    """Samples: seconds since then, and bytes."""
     lags: list[float] = field(default_factory=list)
     visits: int = 0
-    """Short runs that came to their end."""
+    """Short runs that ended."""
     turns: int = 0
-    """Messages sent, as the values of the agents' runs have it that ended by themselves."""
+    """Messages sent, as the sum of the results of the agents."""
     interrupted: bool = False
     stop: float = 0.0
-    """Seconds from the decision to stop to the end of the last run."""
-    told: Counter[str] = field(default_factory=Counter)
-    """Events, by name."""
+    """Seconds from the request to stop to the end of the last run."""
+    events: Counter[str] = field(default_factory=Counter)
+    """Number of events, by type."""
     outcomes: Counter[str] = field(default_factory=Counter)
-    """How runs ended."""
+    """Number of ended runs, by outcome."""
 
     def growth(self) -> tuple[float, float] | None:
-        """Bytes a second by which memory grew after the warm-up, by the median of all pairs of samples; and the part of
-        it that came so. None if there were too few samples.
+        """The growth of memory after the warm-up, in bytes a second (the median over all pairs of samples), and as a
+        part of the memory then. None if there were too few samples.
         """
         rest = [sample for sample in self.memory if sample[0] >= max(WARM_UP, self.lasted / 4)]
-        if len(rest) < FEWEST:
+        if len(rest) < MIN_SAMPLES:
             return None
         slope = statistics.median((b - a) / (after - before) for (before, a), (after, b) in combinations(rest, 2))
         return slope, slope * (rest[-1][0] - rest[0][0]) / rest[0][1]
@@ -95,7 +84,7 @@ class Record:
 
 
 async def soak(record: Record, seconds: float) -> None:
-    """Have the agents live for a time, or until this is cancelled; they end by themselves, or are stopped."""
+    """Run the agents for `seconds`, after which they end by themselves, or until this coroutine is cancelled."""
     began = time.monotonic()
     audits = record.agents / PERIOD / AUDIT  # a second
     async with cs.Engine(limits={"clerks": 1 + record.agents // 2_000}) as engine:
@@ -109,10 +98,11 @@ async def soak(record: Record, seconds: float) -> None:
             while last.state == "ready":
                 await asyncio.sleep(0)
             record.started = time.monotonic() - began
-            settle_down()
-            # A stall, as machines have them: nearly everybody's message lies in a channel after it, and the memory for
-            # that is taken before any is measured.
-            time.sleep(min(PERIOD, seconds / 4))  # noqa: ASYNC251 - the loop is to stand still
+            gc.collect()
+            tune()
+            # A stall, as on a busy machine: after it nearly every agent has a message in its channel, so the memory for
+            # these messages is allocated before the first sample.
+            time.sleep(min(PERIOD, seconds / 4))  # noqa: ASYNC251 - stops the event loop on purpose
             print(READY, flush=True)
             await watch(engine, record, society, seconds)
             society.closing = True
@@ -125,22 +115,15 @@ async def soak(record: Record, seconds: float) -> None:
         stopped = time.monotonic()
     record.stop = time.monotonic() - stopped
     reader.cancel()
-    await asyncio.wait([reader])  # it puts back what it was about to read
+    await asyncio.wait([reader])  # its cancelled `receive` returns the message to the channel
     society.settle()
 
 
-def settle_down() -> None:
-    """What a process should do that has started very many agents: the collector need not walk them again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 100)
-
-
 def listen(engine: cs.Engine, record: Record) -> None:
-    """Count what the engine tells."""
+    """Count the events of the engine."""
 
     def count(event: Event) -> None:
-        record.told[type(event).__name__] += 1
+        record.events[type(event).__name__] += 1
 
     def ended(event: RunFinished) -> None:
         record.outcomes[event.outcome] += 1
@@ -150,7 +133,7 @@ def listen(engine: cs.Engine, record: Record) -> None:
 
 
 async def watch(engine: cs.Engine, record: Record, society: Society, seconds: float) -> None:
-    """Look on: sample memory, see how late the loop is, and let short runs come and go."""
+    """Sample memory and the lag of the event loop, and run short runs."""
     began, cpu = time.monotonic(), time.process_time()
     sample, under_way = 0.0, False
     try:
@@ -177,7 +160,7 @@ async def watch(engine: cs.Engine, record: Record, society: Society, seconds: fl
 class Verdict:
     name: str
     holds: bool | None
-    """None: there was too little time to tell."""
+    """None if the soak was too short for a verdict."""
     why: str
 
     def __str__(self) -> str:
@@ -189,54 +172,58 @@ def verdicts(record: Record) -> Iterator[Verdict]:
     assert society is not None
     account = society.account
     yield Verdict(
-        "every message came once, and in turn",
-        account.lost() == account.astray == 0 < sum(account.sent),
-        f"{sum(account.sent):,} sent, {account.lost():,} lost, {account.astray:,} out of turn",
+        "every message arrived once, and in order",
+        account.lost() == account.out_of_order == 0 < sum(account.sent),
+        f"{sum(account.sent):,} sent, {account.lost():,} lost, {account.out_of_order:,} out of order",
     )
     yield Verdict(
-        "so did every entry in the book",
+        "every entry of the book was read once",
         society.misread() == 0,
-        f"{sum(member.read for member in society.members):,} read, {society.misread():,} lost or doubled",
+        f"{sum(member.read for member in society.members):,} read, {society.misread():,} lost or duplicated",
     )
     ended = record.outcomes.total()
     cut = record.outcomes["cancelled"] if record.interrupted else 0
     yield Verdict(
-        "all runs ended, and were told of",
-        ended == record.told["RunStarted"] == cut + record.outcomes["done"] >= record.agents + record.visits,
+        "all runs ended, with one event each",
+        ended == record.events["RunStarted"] == cut + record.outcomes["done"] >= record.agents + record.visits,
         ", ".join(f"{number:,} {outcome}" for outcome, number in record.outcomes.items()),
     )
     if not record.interrupted:
-        yield Verdict("agents know what they have sent", record.turns == sum(account.sent), f"{record.turns:,}")
+        yield Verdict(
+            "the results of the agents are the messages sent", record.turns == sum(account.sent), f"{record.turns:,}"
+        )
     growth = record.growth()
     if growth is None:
-        yield Verdict("memory did not grow", None, "too little time to tell")
+        yield Verdict("memory did not grow", None, "the soak was too short")
     else:
         slope, part = growth
         words = f"{quantity(record.memory[-1][1], 'B')}, {slope:+,.0f} B/s, {part:+.2%} after the warm-up"
-        yield Verdict("memory did not grow", part <= GROWTH, words)
+        yield Verdict("memory did not grow", part <= MAX_GROWTH, words)
 
 
 def figures(record: Record) -> str:
-    """What is no matter of yes or no."""
-    told = ", ".join(f"{number:,} {name}" for name, number in record.told.items())
+    """The measurements without a verdict."""
+    events = ", ".join(f"{number:,} {name}" for name, number in record.events.items())
     middle, most = statistics.median(record.lags), max(record.lags)
     lag = f"{middle * 1e3:.2f} ms, {percentile(record.lags, 99) * 1e3:.1f} ms at 99 %, {most * 1e3:.0f} ms at most"
     ended = f"stopped {record.stop:.2f} s after Ctrl-C" if record.interrupted else "ended by itself"
     return (
         f"{record.agents:,} agents, started in {record.started:.2f} s, lived {record.lasted:.1f} s with "
-        f"{record.cpu / record.lasted:.0%} of a processor, {ended}\nlag of the loop: median {lag}\ntold: {told}"
+        f"{record.cpu / record.lasted:.0%} of a processor, {ended}\nlag of the loop: median {lag}\nevents: {events}"
     )
 
 
 class Other:
-    """A soak in a process of its own, which is to be stopped by Ctrl-C once this one has come to its end."""
+    """A soak in a second process, which is stopped by Ctrl-C once this one has ended."""
 
     def __init__(self, agents: int, seconds: float) -> None:
         size, longer = str(agents), str(2 * seconds + 600)
-        command = [sys.executable, "-P", "-c", CODE, "--agents", size, "--seconds", longer, "--alone"]
+        arguments = command("benchmarks.soak", "--agents", size, "--seconds", longer, "--alone")
         self.began = time.monotonic()
-        # In a session of its own: a terminal's Ctrl-C is for this one, which then has that one stopped.
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        # In a session of its own: a Ctrl-C of the terminal reaches this process only, which then stops the other.
+        self.process = subprocess.Popen(
+            arguments, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.read()
 
     def read(self) -> None:
@@ -246,7 +233,7 @@ class Other:
             pass
 
     def stop(self) -> Verdict:
-        time.sleep(1.5 * PERIOD)  # alone once more, with messages on their way
+        time.sleep(1.5 * PERIOD)  # it runs alone now, with messages in its channels
         if self.process.poll() is not None:
             return Verdict("Ctrl-C stops it cleanly", False, "it had ended before")
         lived, began = time.monotonic() - self.began, time.monotonic()
@@ -255,18 +242,20 @@ class Other:
         taken = time.monotonic() - began
         if self.process.returncode:
             return Verdict("Ctrl-C stops it cleanly", False, f"exit status {self.process.returncode}\n{rest}")
-        name = f"Ctrl-C stops it cleanly, within {STOP:g} s"
-        return Verdict(name, taken <= STOP, f"{taken:.2f} s to the end of a process that had lived {lived:.0f} s")
+        name = f"Ctrl-C stops it cleanly, within {MAX_STOP:g} s"
+        return Verdict(name, taken <= MAX_STOP, f"{taken:.2f} s to the end of a process that had lived {lived:.0f} s")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description="Run agents for a long time.")
-    parser.add_argument("--seconds", type=float, default=600.0, help="how long (default: 600)")
-    parser.add_argument("--agents", type=int, default=20_000, help="how many (default: 20000)")
-    parser.add_argument("--alone", action="store_true", help="without the other soak, which is stopped by Ctrl-C")
+    parser.add_argument("--seconds", type=float, default=600.0, help="duration (default: 600)")
+    parser.add_argument("--agents", type=int, default=20_000, help="number of agents (default: 20000)")
+    parser.add_argument("--alone", action="store_true", help="run without the other soak, which is stopped by Ctrl-C")
     options = parser.parse_args(arguments)
-    if options.agents < 1 or options.seconds <= 0:
-        parser.error("expected at least one agent, and a time above 0")
+    if options.agents < 1:
+        parser.error(f"--agents must be >= 1, got {options.agents}")
+    if not options.seconds > 0:
+        parser.error(f"--seconds must be > 0, got {options.seconds:g}")
     if options.alone:
         return judge(options, None)
     other = Other(options.agents, options.seconds)
@@ -277,12 +266,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def judge(options: argparse.Namespace, other: Other | None) -> int:
-    """Have a soak, and say what there is to be said."""
+    """Run a soak, and print its measurements and verdicts."""
     record = Record(options.agents)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(soak(record, options.seconds))
     if not record.lasted or not record.lags:
-        print("stopped before there was anything to see")
+        print("stopped before the first measurement")
         return 1
     found = list(verdicts(record))
     print(figures(record))
@@ -292,7 +281,3 @@ def judge(options: argparse.Namespace, other: Other | None) -> int:
         found.append(other.stop())
         print(found[-1])
     return int(any(verdict.holds is False for verdict in found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,28 +1,28 @@
-"""Memory: what tail calls leave behind, and what an agent that waits costs."""
+"""How much memory do tail calls accumulate, and how much does a parked agent take?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.row import Budget, Row, row_of_pairs
-from benchmarks.subprocesses import measured
-from benchmarks.timing import Effort
+from benchmarks.harness.row import Budget, Row, row_of_pairs
+from benchmarks.harness.subprocesses import measured
+from benchmarks.harness.timing import Effort
 
 
 @dataclass(frozen=True)
 class TailCalls:
-    """The same process after many tail calls and after few.
+    """Memory of a process after many tail calls, against one after few.
 
-    Two equal processes differ by half a percent, and some interpreters take a hundred kilobytes once that a thousand
-    calls do not need yet; one byte left behind by every tail call would be a third of the whole.
+    Two equal processes differ by half a percent, and some interpreters allocate a hundred kilobytes once, after more
+    than a thousand calls. One byte that each tail call did not free would be a third of the whole.
     """
 
     name: str = "memory after tail calls"
 
     def run(self, effort: Effort) -> Iterator[Row]:
-        many = 1_000_000 if effort.quick else 10_000_000
-        rounds = range(3 if effort.quick else 5)
+        many = effort.pick(10_000_000, 1_000_000, 2_000)
+        rounds = range(effort.pick(5, 3, 1))
         pairs = [(measured("tail_calls", many), measured("tail_calls", 1_000)) for _ in rounds]
         subject, baseline = ([pair[side]["total"] for pair in pairs] for side in (0, 1))
         yield row_of_pairs(
@@ -43,13 +43,13 @@ class TailCalls:
 
 @dataclass(frozen=True)
 class Parked:
-    """An agent in `recv(timeout=...)` against an asyncio task in `wait_for(queue.get(), ...)`."""
+    """An agent that waits in `recv(timeout=...)`, against an asyncio task in `wait_for(queue.get(), ...)`."""
 
     name: str = "memory of a parked agent"
 
     def run(self, effort: Effort) -> Iterator[Row]:
-        agents = 10_000 if effort.quick else 100_000
-        rounds = range(1 if effort.quick else 3)
+        agents = effort.pick(100_000, 10_000, 100)
+        rounds = range(effort.pick(3, 1, 1))
         pairs = [(measured("parked_runs", agents), measured("parked_asyncio_tasks", agents)) for _ in rounds]
 
         def row(name: str, key: str, unit: str, budget: Budget | None = None, scale: float = 1) -> Row:

@@ -1,9 +1,9 @@
-"""How anything here is timed: calibrated loops, interleaved rounds, set-up outside.
+"""Timing: calibrated loops, interleaved rounds, set-up outside the measured time.
 
-A *sample* runs `loops` iterations and says how many seconds they took and what came out. It does its own
-set-up before it starts its clock, so no row times its preparation. The samples that one row compares run in
-turn (A B A B ...) in one process, hence a slow moment of the machine hits both sides of a ratio, and the
-row reports the median of the ratios of each round, not the ratio of two medians.
+A *sample* runs `loops` iterations and returns the seconds that they took and the value that they computed. A sample
+does its own set-up before it starts its clock, so no row times its preparation. The samples that one row compares run
+in turn (A B A B ...) in one process. So a slow moment of the machine affects both sides of a ratio; the row reports the
+median of the ratios of each round, not the ratio of two medians.
 """
 
 from __future__ import annotations
@@ -16,34 +16,46 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
+
+import cascade as cs
 
 Timed: TypeAlias = tuple[float, object]
-"""Seconds taken, and the value computed."""
+"""Seconds, and the value computed."""
 
 Sample: TypeAlias = Callable[[int], Timed]
 
-MOST_LOOPS = 1 << 24
+MAX_LOOPS = 1 << 24
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much time one row gets."""
+    """How long one row is measured, and which sizes are measured at all."""
 
     rounds: int
     warm_up: int
-    """Rounds that run first and are thrown away."""
+    """Rounds that run first and are discarded."""
     seconds: float
-    """How long one sample should take: loops are calibrated to it."""
+    """Duration of one sample, to which its loops are calibrated."""
     quick: bool
+    once: bool = False
+    """Each function runs once, at the smallest sizes: the rows say nothing, but all code of a topic has run."""
+
+    def pick(self, full: _T, quick: _T, once: _T) -> _T:
+        """The size for this effort."""
+        return once if self.once else quick if self.quick else full
 
 
 FULL = Effort(rounds=31, warm_up=3, seconds=0.05, quick=False)
 QUICK = Effort(rounds=7, warm_up=1, seconds=0.02, quick=True)
+ONCE = Effort(rounds=1, warm_up=0, seconds=0.0, quick=True, once=True)
+"""For tests of the benchmarks."""
 
 
 class _Loop:
-    """One event loop for the whole process: a new one a sample would be a part of what is measured."""
+    """One event loop for the whole process: the cost of a new one in each sample would be measured too."""
 
     runner: asyncio.Runner | None = None
 
@@ -52,6 +64,16 @@ class _Loop:
         if cls.runner is None:
             cls.runner = asyncio.Runner(debug=False)
         return cls.runner.run(body)
+
+    @classmethod
+    def close(cls) -> None:
+        if cls.runner is not None:
+            cls.runner.close()
+            cls.runner = None
+
+
+close_loop = _Loop.close
+"""Close the event loop of all samples."""
 
 
 def awaiting(body: Callable[[int], Coroutine[Any, Any, object]]) -> Sample:
@@ -66,6 +88,15 @@ def awaiting(body: Callable[[int], Coroutine[Any, Any, object]]) -> Sample:
     return lambda loops: _Loop.run(timed(loops))
 
 
+def running(start: Callable[[int], Any], **options: Any) -> Sample:
+    """A sample that runs the target `start(loops)` on one engine with these options.
+
+    The engine and the first lazy result are made outside the measured time.
+    """
+    engine = cs.Engine(**options)
+    return awaiting(lambda loops: engine.run(start(loops)))
+
+
 def calling(body: Callable[[int], object]) -> Sample:
     """A sample that calls `body(loops)`."""
 
@@ -78,7 +109,7 @@ def calling(body: Callable[[int], object]) -> Sample:
 
 
 def repeating(body: Callable[[], object]) -> Sample:
-    """A sample that calls `body()` `loops` times; the loop round it costs about 10 ns a call."""
+    """A sample that calls `body()` `loops` times; the loop around it costs about 10 ns a call."""
 
     def timed(loops: int) -> Timed:
         turns = range(loops)
@@ -92,8 +123,8 @@ def repeating(body: Callable[[], object]) -> Sample:
 
 
 def applying(function: Callable[[Any], object], argument: object) -> Sample:
-    """A sample that calls `function(argument)` `loops` times, with no Python loop round it: 20 ns are
-    enough to blur what takes 300.
+    """A sample that calls `function(argument)` `loops` times without a Python loop: its 20 ns would blur a call that
+    takes 300.
     """
 
     def timed(loops: int) -> Timed:
@@ -107,20 +138,20 @@ def applying(function: Callable[[Any], object], argument: object) -> Sample:
 
 
 def calibrate(sample: Sample, seconds: float) -> int:
-    """How many loops make `sample` last `seconds`, found by doubling."""
+    """The number of loops with which `sample` takes `seconds`, found by doubling."""
     loops = 1
     while True:
         elapsed, _ = sample(loops)
-        if elapsed >= seconds / 4 or loops >= MOST_LOOPS:
-            return max(1, min(MOST_LOOPS, math.ceil(loops * seconds / max(elapsed, 1e-9))))
+        if elapsed >= seconds / 4 or loops >= MAX_LOOPS:
+            return max(1, min(MAX_LOOPS, math.ceil(loops * seconds / max(elapsed, 1e-9))))
         loops *= 2 if elapsed > seconds / 64 else 8
 
 
 def interleave(samples: Sequence[Sample], effort: Effort, *, loops: int | None = None) -> list[list[float]]:
-    """Seconds per loop of each sample, one list a sample, as long as there are rounds.
+    """Seconds a loop of each sample: one list a sample, with one entry a round.
 
-    The garbage collector is as the caller left it while a sample runs; what earlier samples left is collected
-    before each, outside the time.
+    The garbage collector stays on or off in samples as the caller has set it; the garbage of earlier samples is
+    collected before each, outside the measured time.
     """
     counts = [loops or calibrate(sample, effort.seconds) for sample in samples]
     seconds: list[list[float]] = [[] for _ in samples]
@@ -134,8 +165,8 @@ def interleave(samples: Sequence[Sample], effort: Effort, *, loops: int | None =
 
 
 def check_equal(samples: Sequence[Sample], name: str, *, loops: int) -> None:
-    """Both sides must compute the same: a ratio to other work says nothing."""
+    """Raise `AssertionError` unless all samples compute the same value: a ratio to other work says nothing."""
     values = [sample(loops)[1] for sample in samples]
     for value in values[1:]:
         if value != values[0]:
-            raise AssertionError(f"{name}: the two sides differ: {values[0]!r} and {value!r}")
+            raise AssertionError(f"{name}: the two sides must compute the same value, got {values[0]!r} and {value!r}")

@@ -1,6 +1,6 @@
-"""Async tasks: the same countdowns, and twenty at once against `asyncio.gather`.
+"""What do async tasks cost: the same countdowns, and twenty async tasks at once against `asyncio.gather`?
 
-No coroutine here suspends but for the yield of its loop, so what is measured is the way there and back.
+No coroutine suspends except in the yield of its loop, so the rows measure the start and the end of each call.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 import cascade as cs
-from benchmarks.countdown import Subject, both_quanta, running
-from benchmarks.row import Budget, Comparison
-from benchmarks.timing import awaiting
+from benchmarks.harness.row import Budget, Comparison
+from benchmarks.harness.timing import awaiting, running
+from benchmarks.topics.countdown import Subject, both_quanta
 
 WIDTH = 20
 
@@ -118,7 +118,7 @@ def heavy_async() -> Subject:
 
 
 class Fan:
-    """Each turn, 20 independent coroutines that do not suspend feed the step."""
+    """In each iteration, 20 independent coroutines that do not suspend feed the step."""
 
     def __init__(self) -> None:
         @cs.task

@@ -1,19 +1,19 @@
-"""Recursion in the middle of a graph: many small child frames, and one very deep stack of them."""
+"""What does recursion in the middle of a graph cost: many small child frames, and one very deep stack of them?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import cascade as cs
-from benchmarks.countdown import KINDS, Kind, running
-from benchmarks.row import Comparison
-from benchmarks.timing import Sample, awaiting, calling
+from benchmarks.harness.row import Comparison
+from benchmarks.harness.timing import Sample, awaiting, calling, running
+from benchmarks.topics.countdown import KINDS, Kind
 
 ARGUMENT = 14
 CALLS = 1_219
-"""Calls of `fib` in `fib(14)`; every second one calls `add` as well."""
+"""Calls of `fib` in `fib(14)`; every second one also calls `add`."""
 
 
 def add(left: Any, right: Any) -> Any:
@@ -50,15 +50,7 @@ async def with_async(loops: int) -> int:
     return value
 
 
-def fib_run(kind: Kind) -> Sample:
-    add_task = cs.task(mode=kind)(add)
-
-    @cs.task(mode=kind)
-    def fib(n: int) -> Any:
-        if n < 2:
-            return n
-        return add_task(fib(n - 1), fib(n - 2))
-
+def run_of(fib: Callable[[int], Any]) -> Sample:
     engine = cs.Engine()
 
     async def with_engine(loops: int) -> Any:
@@ -68,6 +60,18 @@ def fib_run(kind: Kind) -> Sample:
         return value
 
     return awaiting(with_engine)
+
+
+def fib_run(kind: Kind) -> Sample:
+    add_task = cs.task(mode=kind)(add)
+
+    @cs.task(mode=kind)
+    def fib(n: int) -> Any:
+        if n < 2:
+            return n
+        return add_task(fib(n - 1), fib(n - 2))
+
+    return run_of(fib)
 
 
 def async_fib_run() -> Sample:
@@ -79,15 +83,7 @@ def async_fib_run() -> Sample:
             return n
         return add_task(fib(n - 1), fib(n - 2))
 
-    engine = cs.Engine()
-
-    async def with_engine(loops: int) -> Any:
-        value: Any = None
-        for _ in range(loops):
-            value = await engine.run(fib(ARGUMENT))
-        return value
-
-    return awaiting(with_engine)
+    return run_of(fib)
 
 
 def deep(levels: int) -> Sample:

@@ -1,8 +1,8 @@
-"""Fireflies by hand: the demo's agents as asyncio tasks with queues, and as bare coroutines on a heap.
+"""Fireflies by hand: the agents of the demo as asyncio tasks with queues, and as bare coroutines on a heap.
 
-The arithmetic is that of `cascade.demos.fireflies.additive`, operation by operation, so that on the heap every flash
-comes at the same instant as under Cascade's virtual clock, to the last bit. What the two have in common is written out
-in each: a call for it would make them slower than people write them.
+The arithmetic is that of `cascade.demos.fireflies.additive`, operation by operation, so each flash on the heap has the
+same instant as under Cascade's virtual clock, to the last bit. `task` and `coroutine` repeat the same lines on purpose:
+a shared function would be one more call for each event, and the baseline slower than such code is usually written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Insect:
-    """What is known of one firefly."""
+    """The state of one firefly."""
 
     __slots__ = ("blind_until", "due", "flashed", "inbox", "listening", "neighbours", "send", "timer")
 
@@ -27,15 +27,15 @@ class Insect:
         self.inbox: Any = None
         self.neighbours: tuple[Callable[[float], object], ...] = ()
         self.listening = False
-        """Whether a message wakes it. On the heap only."""
+        """Whether a message resumes the coroutine. On the heap only."""
         self.timer = 0
-        """The number of its timer; another one in the heap is void. On the heap only."""
+        """The number of the current timer; an older timer in the heap is void. On the heap only."""
         self.send: Callable[[float | None], int]
-        """Resumes it with what woke it. On the heap only."""
+        """Resumes the coroutine with a message, or with None for its timer. On the heap only."""
 
 
 class Crowd:
-    """All of them, with the first phases of `cascade.demos.fireflies.Additive` at the same seed."""
+    """All fireflies, with the first phases of `cascade.demos.fireflies.Additive` at the same seed."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Crowd:
         self.fireflies = tuple(Insect(begin + (1.0 - draw()) * period) for _ in range(size))
 
     def meet(self, reach: Callable[[Insect], Callable[[float], object]]) -> None:
-        """Tell each who sees it, by the function that `reach` gives for each."""
+        """Connect each firefly to those that see it; `reach` makes the function that sends to a firefly."""
         reaches = [reach(insect) for insect in self.fireflies]
         for index, insect in enumerate(self.fireflies):
             insect.neighbours = tuple(reaches[other] for other in self.seen(index))
@@ -73,7 +73,7 @@ class Crowd:
             send(instant)
 
     def begin(self) -> Iterator[tuple[Insect, float, float]]:
-        """Each with its phase, and the instant at which it has it."""
+        """Each firefly with its phase, and the instant of that phase."""
         for insect in self.fireflies:
             at = self.now()
             yield insect, (1.0 - (insect.due - at) / self.period) % 1.0, at
@@ -83,14 +83,14 @@ class Crowd:
 
 
 def queues(crowd: Crowd) -> None:
-    """Give each a queue."""
+    """Make a queue for each firefly."""
     for insect in crowd.fireflies:
         insect.inbox = asyncio.Queue()
     crowd.meet(lambda insect: insect.inbox.put_nowait)
 
 
 async def task(crowd: Crowd, me: Insect, phase: float, at: float) -> None:
-    """A firefly as an asyncio task, as people write it."""
+    """A firefly as an asyncio task, as such code is usually written."""
     queue: asyncio.Queue[float] = me.inbox
     while True:
         due = me.due = at + (1.0 - phase) * crowd.period
@@ -126,16 +126,16 @@ async def task(crowd: Crowd, me: Insect, phase: float, at: float) -> None:
 
 
 class Heap:
-    """Time that jumps, and bare coroutines (in their oldest form, generators) that wait on it.
+    """Virtual time, and bare coroutines (as generators) that wait on it.
 
-    A coroutine yields the instant up to which it waits, in nanoseconds, and is sent the message that came, or None.
-    A timer that is not needed any more stays in the heap until it comes up: with `heapq` that is the cheapest way.
+    A coroutine yields its deadline in nanoseconds, and is sent the message that arrived, or None at the deadline. A
+    void timer stays in the heap until its time: with `heapq` that is the cheapest way.
     """
 
     def __init__(self) -> None:
         self.instant = 0
         self.now = 0.0
-        """The same in seconds."""
+        """The instant in seconds."""
         self.order = 0
         self.timers: list[tuple[int, int, Insect]] = []
         self.ready: deque[tuple[Insect, float | None]] = deque()
@@ -144,7 +144,7 @@ class Heap:
         return self.instant + int(left * 1e9 + 0.5) if left > 0.0 else self.instant
 
     def settle(self) -> None:
-        """Have them all go on until everybody waits."""
+        """Resume all ready coroutines until every coroutine waits."""
         ready, timers = self.ready, self.timers
         while ready:
             insect, message = ready.popleft()
@@ -154,7 +154,7 @@ class Heap:
             heappush(timers, (deadline, self.order, insect))
 
     def run(self, until: float) -> None:
-        """Let time pass up to an instant, in seconds."""
+        """Advance time to an instant, in seconds."""
         timers, ready, end = self.timers, self.ready, int(until * 1e9 + 0.5)
         while timers and timers[0][0] < end:
             instant = timers[0][0]
@@ -169,14 +169,14 @@ class Heap:
         self.instant, self.now = end, end / 1e9
 
     def start(self, crowd: Crowd) -> None:
-        """Begin all the coroutines of a crowd."""
+        """Start the coroutines of a crowd."""
         for insect, phase, at in crowd.begin():
             insect.send = coroutine(self, crowd, insect, phase, at).send
             self.ready.append((insect, None))
         self.settle()
 
     def reach(self, insect: Insect) -> Callable[[float], object]:
-        """How to send a message to one."""
+        """Make the function that sends a message to a firefly."""
         inbox = insect.inbox = []
         wake = self.ready.append
 

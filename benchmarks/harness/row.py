@@ -1,4 +1,4 @@
-"""What one line of the table says, and the benchmarks that yield such lines."""
+"""Rows of the table, and the benchmarks that yield them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from benchmarks.timing import Effort, Sample, check_equal, interleave
+from benchmarks.harness.subprocesses import timed_code
+from benchmarks.harness.timing import Effort, Sample, check_equal, interleave
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that a row may say, of its ratio or of its subject's own cost (in the row's unit)."""
+    """The limit of a row's ratio, or of its subject (in the row's unit)."""
 
     limit: float
     of: Literal["ratio", "subject"] = "ratio"
     least: bool = False
-    """It is the least instead."""
+    """Whether the limit is a minimum; else it is a maximum."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Row:
     subject: float
     baseline: float | None = None
     ratio: float | None = None
-    """The median of the rounds' ratios."""
+    """The median of the rounds' ratios; None if there is no baseline, or it was 0 in a round."""
     quartiles: tuple[float, float] | None = None
     """Of the ratio where there is one, else of the subject."""
     rounds: int = 1
@@ -68,12 +69,10 @@ def row_of_pairs(
     budget: Budget | None = None,
     note: str = "",
 ) -> Row:
-    """The row of measured values, already in the row's unit; `baseline[i]` is of the same round as
-    `subject[i]`.
-    """
-    if baseline is None:
-        middle = statistics.median(subject)
-        return Row(name, unit, middle, None, None, quartiles(subject), len(subject), budget, note)
+    """The row of measured values, which are in the row's unit; `baseline[i]` is of the same round as `subject[i]`."""
+    if baseline is None or not all(baseline):
+        middle = None if baseline is None else statistics.median(baseline)
+        return Row(name, unit, statistics.median(subject), middle, None, quartiles(subject), len(subject), budget, note)
     ratios = [one / other for one, other in zip(subject, baseline, strict=True)]
     return Row(
         name,
@@ -88,23 +87,31 @@ def row_of_pairs(
     )
 
 
+def row_of_codes(name: str, subject: str, baseline: str, effort: Effort, *, budget: Budget | None = None) -> Row:
+    """The row of two pieces of code, each run in fresh interpreters."""
+    warm_up = min(1, effort.warm_up)  # the first process may compile bytecode
+    turns = [(timed_code(subject) * 1e9, timed_code(baseline) * 1e9) for _ in range(warm_up + effort.rounds)]
+    one, other = zip(*turns[warm_up:], strict=True)
+    return row_of_pairs(name, one, other, budget=budget)
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """A subject against a baseline, or (without one) against nothing but its budget."""
+    """A subject, with or without a baseline."""
 
     name: str
     subject: Callable[[], Sample]
-    """Makes the sample: all set-up that lasts longer than one sample."""
+    """Makes the sample, and does all set-up that serves more than one sample."""
     baseline: Callable[[], Sample] | None = None
     budget: Budget | None = None
     per: float = 1
-    """Parts in one loop (nodes, calls): times are divided by it."""
+    """Parts of one iteration (nodes, calls): times are divided by it."""
     check: int = 5
-    """Loops with which both sides must give the same value; 0 where the values mean nothing."""
+    """Loops with which both sides must compute the same value; 0 if the values mean nothing."""
     rounds: int | None = None
-    """At most so many."""
+    """At most this many rounds."""
     slow: bool = False
-    """Left out of a quick run."""
+    """Whether a quick run omits it."""
     note: str = ""
 
     def run(self, effort: Effort) -> Iterator[Row]:

@@ -1,12 +1,12 @@
-"""Tail-calling loops against the hand-written loop that makes the same Python calls.
+"""What does a loop of tail calls cost against the hand-written loop that makes the same Python calls?
 
-Every function that a graph calls is called by the imperative loop too (`task.fn`), in the same order, with
-the same arguments. The one exception is the step itself: its last line either builds the next expression or
-hands the number back to a loop, so it exists twice, with the same comparison and subtraction a turn on both
-sides.
+The imperative loop calls the same functions as the graph (`task.fn`), in the same order, with the same arguments. The
+one exception is the step itself: its last line either builds the next expression or returns the number to a loop, so it
+exists twice, with the same comparison and subtraction an iteration on both sides. The loops look alike, and stay
+written out: a shared loop would call the step through one more function on the imperative side.
 
-"quantum 0" gives way to the event loop at every tail call; its baseline awaits `asyncio.sleep(0)` once a
-turn. The default quantum gives way once a millisecond; its baseline never does.
+At "quantum 0" the engine yields to the event loop at each tail call; the baseline awaits `asyncio.sleep(0)` once an
+iteration. At the default quantum the engine yields once a millisecond; the baseline never yields.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import cascade as cs
-from benchmarks.row import Budget, Comparison
-from benchmarks.timing import Sample, awaiting
+from benchmarks.harness.row import Budget, Comparison
+from benchmarks.harness.timing import awaiting, running
 
 Kind: TypeAlias = Literal["inline", "auto"]
 KINDS: tuple[Kind, ...] = ("inline", "auto")
@@ -26,7 +26,7 @@ Imperative: TypeAlias = Callable[[int], Coroutine[Any, Any, object]]
 
 
 class Subject(NamedTuple):
-    """One shape: the task to start with, and its two hand-written loops."""
+    """One shape: its target, and its two hand-written loops."""
 
     start: Callable[[int], Any]
     with_yield: Imperative
@@ -94,7 +94,7 @@ def complex_(kind: Kind) -> Subject:
 
 
 def heavy(kind: Kind) -> Subject:
-    """A chain of 11 no-op tasks, built anew each turn, feeds the step: 12 nodes, 11 edges."""
+    """A chain of 11 no-op tasks, built anew in each iteration, feeds the step: 12 nodes, 11 edges."""
 
     @cs.task(mode=kind)
     def noop(value: Any) -> Any:
@@ -131,9 +131,7 @@ def heavy(kind: Kind) -> Subject:
 
 
 def heavy_keywords(kind: Kind) -> Subject:
-    """The same chain with every argument given by name, as most people write calls of more than one
-    argument.
-    """
+    """The same chain with each argument passed by name, as calls with more than one argument are usually written."""
 
     @cs.task(mode=kind)
     def noop(value: Any) -> Any:
@@ -172,12 +170,6 @@ def heavy_keywords(kind: Kind) -> Subject:
     return Subject(lambda n: countdown(n=n, fed=None), with_yield, without, countdown)
 
 
-def running(start: Callable[[int], Any], **options: Any) -> Sample:
-    """Run `start(loops)` on an engine that is there already; making its first lazy result is set-up."""
-    engine = cs.Engine(**options)
-    return awaiting(lambda loops: engine.run(start(loops)))
-
-
 def both_quanta(
     name: str,
     make: Callable[[], Subject],
@@ -185,7 +177,7 @@ def both_quanta(
     zero: float | None = None,
     default: float | None = None,
 ) -> Iterator[Comparison]:
-    """One subject at quantum 0 and at the default one, each against its own loop; the budgets are ratios."""
+    """One subject at quantum 0 and at the default quantum, each against its own loop; the budgets are ratios."""
     yield Comparison(
         f"{name}, quantum 0",
         lambda: running(make().start, quantum=0),

@@ -1,8 +1,8 @@
-"""Agents that send one another numbered messages, and keep account of them at both ends.
+"""Agents that send each other numbered messages, which are counted at both ends.
 
-Each has two others to whom it sends in turn, and each such link numbers its messages from 1. Now and then an agent has
-a clerk look at its account, of whom there are few (a limit), and enter it into a book, which takes only so many entries
-a second (a rule); the book is a channel that makes its senders wait, read by plain asyncio code.
+Each agent sends to two others in turn, and each such link numbers its messages from 1. After some messages an agent
+calls an async task, the clerk, under a limit and a rate; then it sends an entry to the book, a channel that blocks its
+senders and is read by plain asyncio code.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ import cascade as cs
 PERIOD = 2.0
 """Seconds between two messages of an agent, on average."""
 AUDIT = 20
-"""An agent goes to a clerk each time that it has sent so many."""
+"""Messages of an agent between two calls of the clerk."""
 STRIDE = 7
-"""How far the second link reaches."""
+"""Distance of the second peer of an agent, in the order of the agents; the first peer is the next agent."""
 
 inline = cs.task(mode="inline")
 
 
 class Account:
-    """All messages of all links, counted at both ends."""
+    """The messages of all links, counted at both ends."""
 
     def __init__(self, links: int) -> None:
         self.sent = array("Q", [0]) * links
         self.received = array("Q", [0]) * links
-        """The number that came last, of each link."""
-        self.astray = 0
-        """Messages that came out of turn: lost ones, doubled ones, and ones that another overtook."""
+        """The last number received, of each link."""
+        self.out_of_order = 0
+        """Messages whose number was not the next: each loss, duplicate or reordering makes at least one."""
 
     def take(self, link: int, number: int) -> None:
-        self.astray += number != self.received[link] + 1
+        self.out_of_order += number != self.received[link] + 1
         self.received[link] = number
 
     def lost(self) -> int:
-        """Messages sent that have not come; less than 0: more have come than were sent."""
+        """Messages sent and not received; negative if more were received than sent."""
         return sum(self.sent) - sum(self.received)
 
 
 class Member:
-    """What one agent knows."""
+    """The state of one agent."""
 
     __slots__ = ("entered", "inbox", "index", "made", "next", "peers", "read", "society", "turns")
 
@@ -55,17 +55,17 @@ class Member:
         self.inbox = cs.Channel()
         self.peers: tuple[cs.Channel, ...] = ()
         self.next = 0.0
-        """When it will send."""
+        """Instant at which the agent sends its next message."""
         self.turns = 0
         self.made = 0
-        """Entries that it set out to make."""
+        """Entries for which the agent called `send`."""
         self.entered = 0
-        """Entries of which it knows that they were taken."""
+        """Entries whose `send` has completed."""
         self.read = 0
-        """Its entries that came out of the book."""
+        """Entries of the agent that were read from the book."""
 
     def send(self) -> None:
-        """Send the next message of the link whose turn it is."""
+        """Send one message; the two links take turns."""
         society, place = self.society, self.turns % len(self.peers)
         link = self.index * len(self.peers) + place
         society.account.sent[link] += 1
@@ -75,7 +75,7 @@ class Member:
 
 
 class Society:
-    """All agents, their account and their book."""
+    """All agents, the account of their messages, and the book."""
 
     def __init__(self, size: int, clock: cs.Clock) -> None:
         self.clock = clock
@@ -83,7 +83,7 @@ class Society:
         self.account = Account(2 * size)
         self.book = cs.Channel(capacity=64, overflow="block")
         self.closing = False
-        """Whether they should come to an end."""
+        """Whether the agents should end."""
         self.members = [Member(index, self) for index in range(size)]
         begin = clock.time()
         for member in self.members:
@@ -95,13 +95,13 @@ class Society:
             yield live(member)
 
     async def read(self) -> None:
-        """Read the book: plain asyncio code at the other end of a channel."""
+        """Read the book, as plain asyncio code."""
         while True:
             received = await self.book.receive()
             self.members[received.message].read += 1
 
     def settle(self) -> None:
-        """Everybody has stopped: take what lies in the channels still."""
+        """Count the messages that are still in channels, once all agents have ended."""
         for member in self.members:
             for link, number in member.inbox.drain():
                 self.account.take(link, number)
@@ -109,13 +109,13 @@ class Society:
             self.members[index].read += 1
 
     def misread(self) -> int:
-        """Entries that were lost or doubled. Of one that was on its way when its agent was stopped, nobody can tell."""
+        """Entries lost or duplicated. An entry that was being sent when its agent was cancelled counts as neither."""
         return sum(max(0, member.entered - member.read) + max(0, member.read - member.made) for member in self.members)
 
 
 @inline
 def live(me: Member) -> Any:
-    """Send when it is time, and receive in between; for ever, or until all are told to come to an end."""
+    """Send when it is time, and receive in between; until the society is closing."""
 
     @inline
     def act(seen: cs.Received) -> Any:

@@ -1,13 +1,12 @@
-"""How long a fresh process waits: the import, and the first result."""
+"""How long does a fresh process take to import Cascade, and to compute its first result?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.row import Budget, Row, row_of_pairs
-from benchmarks.subprocesses import timed_code
-from benchmarks.timing import Effort
+from benchmarks.harness.row import Budget, Row, row_of_codes
+from benchmarks.harness.timing import Effort
 
 FIRST_RESULT = """
 import cascade as cs
@@ -31,13 +30,7 @@ class Start:
     budget: Budget | None = None
 
     def run(self, effort: Effort) -> Iterator[Row]:
-        taken: list[tuple[float, float]] = []
-        for turn in range(1 + effort.rounds):
-            pair = timed_code(self.subject), timed_code(self.baseline)
-            if turn:  # The first may have compiled the bytecode.
-                taken.append((pair[0] * 1e9, pair[1] * 1e9))
-        subject, baseline = zip(*taken, strict=True)
-        yield row_of_pairs(self.name, subject, baseline, budget=self.budget)
+        yield row_of_codes(self.name, self.subject, self.baseline, effort, budget=self.budget)
 
 
 def benchmarks() -> Iterator[Start]:

@@ -1,8 +1,7 @@
-"""Where the time of one heavy iteration goes.
+"""Where does the time of one heavy iteration go?
 
-Nothing is instrumented: each part is a loop of its own or the difference of two loops, all of them
-interleaved. The shares are of the whole iteration at the default quantum with inline tasks; the last row is
-what quantum 0 adds.
+No code is instrumented: each part is one loop or the difference of two loops, all of them interleaved. The shares are
+of the whole iteration at the default quantum with inline tasks; the last row is the time that quantum 0 adds.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from benchmarks.countdown import heavy, running
-from benchmarks.probe import Extraction, Hydration, Lookup, Nothing
-from benchmarks.row import Row, row_of_pairs
-from benchmarks.timing import Effort, Sample, applying, awaiting, calling, interleave, repeating
+from benchmarks.harness.probe import Extraction, Hydration, Lookup, Nothing
+from benchmarks.harness.row import Row, row_of_pairs
+from benchmarks.harness.timing import Effort, Sample, applying, awaiting, calling, interleave, repeating, running
+from benchmarks.topics.countdown import heavy
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,9 @@ class Loops:
     """The samples, in the order in which they run."""
 
     call: Sample
-    """An empty Python function in a loop: the step's own, which construction contains."""
+    """An empty Python function in a loop: the cost of the step's own call, which `construction` contains."""
     apply: Sample
-    """Nothing at all, called as the three below are."""
+    """The cost of the call of `extraction`, `lookup` and `hydration`."""
     calls: Sample
     construction: Sample
     extraction: Sample
@@ -56,7 +55,7 @@ def _nothing() -> None:
 
 
 def build(step: Any, loops: int) -> object:
-    """Each call of the step builds the next expression and drops the one before: both belong to it."""
+    """Call the step repeatedly. Each call makes the next expression and frees the last one; both are construction."""
     value: object = None
     for _ in range(loops):
         value = step(1, None)
@@ -77,7 +76,7 @@ class Anatomy:
 
 
 def _parts(loop: dict[str, float]) -> dict[str, float]:
-    """Nanoseconds of each part in one round; all but the last two add up to the whole."""
+    """Nanoseconds of each part in one round; the sum of all but the last two is the whole."""
     calls = loop["calls"]
     construction = loop["construction"] - loop["call"]
     extraction = loop["extraction"] - loop["apply"]

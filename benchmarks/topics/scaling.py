@@ -1,15 +1,14 @@
-"""Whether a node of a large expression costs what a node of a small one does."""
+"""Does a node of a large expression cost more than a node of a small one?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from benchmarks.countdown import running
-from benchmarks.expressions import SHAPES
-from benchmarks.probe import Building, Extraction
-from benchmarks.row import Budget, Row, row_of_pairs
-from benchmarks.timing import Effort, Sample, applying, interleave, repeating
+from benchmarks.harness.expressions import SHAPES
+from benchmarks.harness.probe import Building, Extraction
+from benchmarks.harness.row import Budget, Row, row_of_pairs
+from benchmarks.harness.timing import Effort, Sample, applying, interleave, repeating, running
 
 SMALLEST = 1_000
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -25,7 +24,7 @@ def building(shape: str, nodes: int) -> Sample:
 
 
 def evaluating(shape: str, nodes: int) -> Sample:
-    """A whole run whose template is known; one loop runs one expression."""
+    """A whole run whose template is found; one loop runs one expression."""
     target = SHAPES[shape](nodes)
     once = running(lambda loops: target)
 
@@ -55,7 +54,7 @@ class Growth:
         make = STAGES[self.stage]
         smallest = make(self.shape, SMALLEST)
         few = replace(effort, rounds=min(effort.rounds, 7), warm_up=1)
-        for nodes in QUICK_SIZES if effort.quick else SIZES:
+        for nodes in effort.pick(SIZES, QUICK_SIZES, SIZES[:1]):
             taken = interleave([make(self.shape, nodes), smallest], few)
             yield row_of_pairs(
                 f"{self.name} of {nodes:,}",

@@ -1,4 +1,4 @@
-"""The table for people and the JSON for everything else."""
+"""The report: a table for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.row import Row
-from benchmarks.timing import Effort
+from benchmarks.harness.row import Row
+from benchmarks.harness.timing import Effort
 
 HEADINGS = ("benchmark", "subject", "baseline", "ratio", "quartiles", "budget", "met")
 LARGER = {"ns": ((1e9, "s"), (1e6, "ms"), (1e3, "us")), "B": ((1e6, "MB"), (1e3, "KB"))}
 
 
 def quantity(value: float, unit: str) -> str:
-    """Three digits and the unit that suits them."""
+    """A value with three digits, in the unit that suits it."""
     for size, name in LARGER.get(unit, ()):
         if abs(value) >= size:
             return f"{_digits(value / size)} {name}"
@@ -49,16 +49,8 @@ def cells(row: Row) -> tuple[str, ...]:
     return row.name, quantity(row.subject, row.unit), baseline, ratio, spread, budget, met
 
 
-def table(rows: Sequence[Row]) -> str:
-    lines = [HEADINGS, *(cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    return "\n".join(_line(line, widths) for line in lines)
-
-
 class Stream:
-    """Prints each row as it is measured: a full run takes minutes, and the first rows should not wait for
-    it.
-    """
+    """Prints each row as soon as it is measured, as a full run takes minutes."""
 
     WIDTHS = (62, 11, 11, 8, 17, 12, 3)
 
@@ -76,7 +68,7 @@ def _line(line: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def surroundings(effort: Effort) -> dict[str, Any]:
-    """What a reader must know to compare two files."""
+    """The facts without which two files cannot be compared."""
     import cascade
 
     return {
@@ -87,7 +79,7 @@ def surroundings(effort: Effort) -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cpus": os.cpu_count(),
-        "load_average": os.getloadavg(),
+        "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,  # Windows has none
         "gc_enabled": gc.isenabled(),
         "gc_threshold": gc.get_threshold(),
         "effort": asdict(effort),

@@ -1,21 +1,21 @@
-"""What it costs to know a shape again: extraction and lookup, a node."""
+"""What does it cost a node to recognise a shape: extraction and lookup?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.expressions import SHAPES
-from benchmarks.probe import Lookup, Nothing
-from benchmarks.row import Budget, Row, row_of_pairs
-from benchmarks.timing import Effort, applying, interleave
+from benchmarks.harness.expressions import SHAPES
+from benchmarks.harness.probe import Lookup, Nothing
+from benchmarks.harness.row import Budget, Row, row_of_pairs
+from benchmarks.harness.timing import Effort, applying, interleave
 
 SIZES = (12, 100, 1_000)
 
 
 @dataclass(frozen=True)
 class Known:
-    """One expression, extracted and looked up again and again, less the call that does it from Python."""
+    """One expression, extracted and looked up repeatedly, without the cost of the call from Python."""
 
     shape: str
     nodes: int

@@ -1,8 +1,9 @@
-"""What one fresh process measures of a population of fireflies: `python -m benchmarks.populations '{...}'`, a `Plan`
-as JSON, prints its figures as JSON.
+"""Measurements of a population of fireflies in a fresh process.
 
-Three ways to have them: `cascade`, the agents of `cascade.demos.fireflies`; `asyncio`, a task and a queue each; `heap`,
-bare coroutines and no event loop. Time is real, or virtual: it jumps when everybody waits.
+`python -m benchmarks.soak.populations '{...}'` takes a `Plan` as JSON and prints its figures as JSON. The population is
+made in one of three ways: `cascade`, the agents of `cascade.demos.fireflies`; `asyncio`, an asyncio task and a queue
+for each firefly; `heap`, bare coroutines without an event loop. Time is real, or virtual: it jumps when all fireflies
+wait.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import math
 import os
 import statistics
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +25,8 @@ from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import cascade as cs
-from benchmarks.crowd import Crowd, Heap, Insect, queues, task
-from benchmarks.subprocesses import resident
+from benchmarks.harness.subprocesses import resident, run_module
+from benchmarks.soak.crowd import Crowd, Heap, Insect, queues, task
 from cascade.demos.fireflies import Additive, Firefly, torus8
 from cascade.engine.population import Population  # loaded before any clock starts
 
@@ -35,52 +35,56 @@ Figures: TypeAlias = dict[str, Any]
 
 PERIOD, REFRACTORY, SEED = 5.0, 1.0, 1
 TICK = 0.02
-"""Seconds that the lag meter sleeps at a time."""
+"""Duration of each sleep of the lag meter, in seconds."""
 WATCHED = 1_000
-"""About so many fireflies say how late they flash."""
+"""Number of fireflies, about, whose lateness is measured."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be measured."""
+    """The plan of one measurement."""
 
     way: Way
     side: int
-    """Of the grid: there are side x side fireflies."""
+    """Side of the grid, which has side x side fireflies."""
     seconds: float
-    """Of the time in question."""
+    """Duration of the measurement, in seconds of real or virtual time."""
     virtual: bool
     nudge: float = 0.2
-    """How far a flash moves those on who see it, as a fraction of the period. 0.2: soon all flash at the same instants.
-    0: all see 8 others flash in a period, and go their own way for ever.
+    """How far a flash advances the fireflies that see it, as a fraction of the period. 0.2: soon all flash at the same
+    instants. 0: each sees 8 others flash in a period, and keeps its phase for ever.
     """
     tuned: bool = False
-    """Do what a process that lives long should: freeze what is there once all have started, and collect more seldom."""
+    """Whether `tune` is called once all fireflies have started."""
     traced: bool = False
-    """Keep each flash, and give the hash of all."""
+    """Whether a hash of all flashes is among the figures."""
     turn: int = 0
-    """Which of several measurements of the same it is."""
+    """Number of the measurement among several of the same plan."""
 
 
 @cache
 def measured(plan: Plan) -> Figures:
-    """The figures of a plan, from a process of its own; once for all rows that want them."""
-    command = [sys.executable, "-m", "benchmarks.populations", json.dumps(asdict(plan))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return dict(json.loads(done.stdout))
+    """The figures of a plan, from a fresh process; measured once for all rows that show them."""
+    return run_module("benchmarks.soak.populations", json.dumps(asdict(plan)))
 
 
-# ---------------------------------------------------------------------------------------------- the three swarms
+def tune() -> None:
+    """Apply the settings recommended for processes with very many agents: freeze objects, and collect less often."""
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
+
+
+# ---------------------------------------------------------------------------------------------- three ways
 
 
 def own(plan: Plan, now: Callable[[], float]) -> Additive:
-    """Cascade's own."""
+    """The population of Cascade's agents."""
     grid = torus8(plan.side)
     return Additive(grid, period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
 
 
 def by_hand(plan: Plan, now: Callable[[], float]) -> Crowd:
-    """The same by hand."""
+    """The same population by hand."""
     grid = torus8(plan.side)
     return Crowd(grid.neighbours, len(grid), period=PERIOD, refractory=REFRACTORY, nudge=plan.nudge, seed=SEED, now=now)
 
@@ -131,7 +135,7 @@ WAYS: dict[Way, Callable[[Plan, Meter], None]] = {"cascade": cascade, "asyncio":
 
 
 async def pass_time(plan: Plan, meter: Meter) -> None:
-    """All have started: measure for as long as the plan says, and be gone."""
+    """Measure for the duration of the plan, once all fireflies have started, and exit."""
     with meter.measuring():
         await (asyncio.sleep(plan.seconds) if plan.virtual else meter.watch(plan.seconds))
     meter.end()
@@ -141,7 +145,7 @@ async def pass_time(plan: Plan, meter: Meter) -> None:
 
 
 class Meter:
-    """Takes the figures of one population on its way."""
+    """Measures one population."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -152,13 +156,13 @@ class Meter:
         self.trace: list[tuple[float, int]] = []
 
     def begin(self) -> None:
-        """There is nothing yet but what was imported."""
+        """Note the memory of the process before the population is made."""
         gc.collect()
         gc.freeze()
         self.empty = resident()
 
     def made(self, population: Additive | Crowd) -> None:
-        """The population is there, and nobody has started."""
+        """Attach the meter to the population, before its fireflies start."""
         self.population = population
         fireflies: Sequence[Firefly[Additive] | Insect] = population.fireflies
         for index, firefly in enumerate(fireflies):
@@ -176,7 +180,7 @@ class Meter:
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """All wait. Measure what happens from now on."""
+        """Measure the body of the `with` block. All fireflies wait at its start."""
         figures, population = self.figures, self.population
         size = len(population.fireflies)
         figures["agents"] = size
@@ -185,8 +189,7 @@ class Meter:
         figures["memory"] = (resident() - self.empty) / size
         figures["walked"] = len(gc.get_objects()) / size
         if self.plan.tuned:
-            gc.freeze()
-            gc.set_threshold(10_000, 20, 100)
+            tune()
         collector = Collector()
         events, began, cpu = population.events, time.perf_counter(), time.process_time()
         with collector:
@@ -203,21 +206,24 @@ class Meter:
         figures["longest_collection"] = collector.longest
 
     async def watch(self, seconds: float) -> None:
-        """Let real time pass, and see how late a coroutine wakes up that sleeps a little at a time."""
+        """Let real time pass, and measure how late a coroutine wakes up that sleeps for short durations."""
         self.lateness.clear()
-        end = time.monotonic() + seconds
-        while (before := time.monotonic()) < end:
+        before = time.monotonic()
+        end = before + seconds
+        while before < end:
             await asyncio.sleep(TICK)
-            self.lags.append(time.monotonic() - before - TICK)
+            after = time.monotonic()
+            self.lags.append(after - before - TICK)
+            before = after
 
     def end(self) -> None:
-        """Tell the figures and be gone: to stop so many agents is no part of this."""
+        """Print the figures and exit at once: the cancellation of all agents is not measured."""
         figures, population = self.figures, self.population
         if self.plan.virtual:
             instant = population.now()
             figures["order"] = order([firefly.due for firefly in population.fireflies], instant)
             figures["state"] = state(population)
-        if self.plan.traced:  # who flashes at the same instant may do so in any order
+        if self.plan.traced:  # the order of flashes at one instant may differ
             figures["trace"] = digest([value for flash in sorted(self.trace) for value in flash])
         for name, values in (("lag", self.lags), ("late", self.lateness)):
             if values:
@@ -231,7 +237,7 @@ class Meter:
 
 
 class Collector:
-    """How much of the time Python's garbage collector takes."""
+    """Measures the processor time of Python's garbage collector."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -239,12 +245,12 @@ class Collector:
         self.collections = [0, 0, 0]
 
     def __enter__(self) -> None:
-        gc.callbacks.append(self._told)
+        gc.callbacks.append(self._measure)
 
     def __exit__(self, *error: object) -> None:
-        gc.callbacks.remove(self._told)
+        gc.callbacks.remove(self._measure)
 
-    def _told(self, phase: str, info: dict[str, int]) -> None:
+    def _measure(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":
             self.began = time.process_time()
             return
@@ -255,14 +261,14 @@ class Collector:
 
 
 def order(dues: Sequence[float], at: float) -> float:
-    """The order parameter, as `cascade.demos.fireflies.Swarm.order` has it."""
+    """The order parameter, as computed by `cascade.demos.fireflies.Swarm.order`."""
     turn = 2.0 * math.pi / PERIOD
     angles = [(at - due) * turn for due in dues]
     return math.hypot(math.fsum(map(math.cos, angles)), math.fsum(map(math.sin, angles))) / len(angles)
 
 
 def state(population: Additive | Crowd) -> str:
-    """A hash of the instants of each one's next and last flash: who differs once differs from then on."""
+    """A hash of the instants of the next and the last flash of each firefly: a difference never disappears from it."""
     return digest([value for firefly in population.fireflies for value in (firefly.due, firefly.flashed)])
 
 
@@ -271,13 +277,13 @@ def digest(values: Sequence[float]) -> str:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest that so many of the values do not exceed."""
+    """The smallest of the values that `percent` of them do not exceed."""
     ranked = sorted(values)
     return ranked[max(0, math.ceil(len(ranked) * percent / 100) - 1)]
 
 
 if __name__ == "__main__":
     plan = Plan(**json.loads(sys.argv[1]))
-    for clock in (cs.Clock.real(), cs.Clock.virtual()):  # what is loaded once by all that run is nobody's agents'
+    for clock in (cs.Clock.real(), cs.Clock.virtual()):  # so that no population pays for imports
         cs.run(cs.wait(0.001), engine=cs.Engine(clock=clock))
     WAYS[plan.way](plan, Meter(plan))

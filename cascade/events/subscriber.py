@@ -1,4 +1,4 @@
-"""The base of the ready-made subscribers: attached to engines, and detached."""
+"""The base class of subscribers that are attached to whole engines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from weakref import WeakKeyDictionary, ref
 from cascade._support.public import public_in
 from cascade.events.bus import Events, Subscription
 
-__all__ = ["Observer", "Source"]
+__all__ = ["Source", "Subscriber"]
 
 
 class Source(Protocol):
-    """An object that has events, such as a `cascade.Engine`: what an observer is attached to."""
+    """An object that has events, such as a `cascade.Engine`: what a subscriber is attached to."""
 
     @property
     def events(self) -> Events:
@@ -22,24 +22,24 @@ class Source(Protocol):
 
 
 @public_in("cascade.events")
-class Observer:
+class Subscriber:
     """A subscriber that is attached to whole engines: the base of `EventLog`, `EventConsole` and `EventLogger`.
 
     As a context manager it is closed at the end. A subclass makes its subscriptions in `subscriptions`.
     """
 
     def __init__(self) -> None:
-        # Weak: an observer that lives as long as the process must not keep finished engines alive.
+        # Weak: a subscriber that lives as long as the process must not keep finished engines alive.
         self._attached: WeakKeyDictionary[Events, tuple[ref[Subscription[Any]], ...]] = WeakKeyDictionary()
 
     def attach(self, engine: Source) -> Self:
-        """Subscribe to the events of an engine. Several engines may share an observer; attaching again does nothing.
+        """Subscribe to the events of an engine. Several engines may share a subscriber; attaching again does nothing.
 
         Args:
             engine: the engine.
 
         Returns:
-            The observer itself, for ``with EventLog(path).attach(engine):``.
+            The subscriber itself, for ``with EventLog(path).attach(engine):``.
 
         Raises:
             TypeError: ``engine`` has no events.

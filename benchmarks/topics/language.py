@@ -1,8 +1,8 @@
-"""What a node costs with one thing more: an event, a limit, a resource, a router, a retry...
+"""What does a node cost with one feature: an event, a limit, a resource, a router, a retry...?
 
-One loop is that of `heavy_complex_countdown`: a chain of 11 calls feeds the step. Beside it runs the same loop with
-bare calls, on an engine of its own. The subject is a node *with* the thing, the baseline is the bare node: a twelfth of
-the bare loop. What the loop with it takes longer is shared among the nodes that have it.
+The loop is that of `heavy_complex_countdown`: a chain of 11 calls feeds the step. It runs once with the feature and
+once with bare calls, on two engines. The subject is a node *with* the feature; the baseline is the bare node, a twelfth
+of the bare loop. The time that the loop takes longer with the feature is shared among the nodes that have it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import cascade as cs
-from benchmarks.countdown import running
-from benchmarks.row import Row, row_of_pairs
-from benchmarks.timing import Effort, awaiting, check_equal, interleave
+from benchmarks.harness.row import Row, row_of_pairs
+from benchmarks.harness.timing import Effort, awaiting, check_equal, interleave, running
 from cascade.events import NodeFinished, TailCall
 
 LENGTH = 11
@@ -23,7 +22,7 @@ LENGTH = 11
 RESOURCE = cs.Inject("resource")
 
 Chain = Callable[[int], Any]
-"""Makes what feeds the step."""
+"""Makes the expression that feeds the step."""
 
 
 @cs.task(mode="inline")
@@ -64,7 +63,7 @@ def one_after_another(call: Callable[[Any], Any]) -> Chain:
 
 
 def in_order(n: int) -> Any:
-    """As many calls, each after the one before, whose value it does not take."""
+    """As many calls, each after the one before without taking its value."""
     fed = same(n)
     for _ in range(LENGTH - 1):
         fed = same(n).after(fed)
@@ -76,7 +75,7 @@ def mapped(n: int) -> Any:
 
 
 def stepping(chain: Chain) -> Callable[[int], Any]:
-    """The loop: its target for a number of turns."""
+    """The loop: makes its target for a number of iterations."""
 
     @cs.task(mode="inline")
     def countdown(n: int, fed: Any) -> Any:
@@ -93,7 +92,7 @@ def plain() -> cs.Engine:
 
 
 def subscribed(kind: Any) -> Callable[[], cs.Engine]:
-    """Makes engines of which somebody hears."""
+    """Makes engines with a subscriber."""
 
     def make() -> cs.Engine:
         engine = cs.Engine()
@@ -119,7 +118,7 @@ def ruled(scope: str) -> Callable[[], cs.Engine]:
 
 
 def provided(scope: Any) -> Callable[[], cs.Engine]:
-    """Makes engines that know a resource."""
+    """Makes engines with a resource."""
 
     @cs.resource(scope=scope)
     def resource() -> Iterator[int]:
@@ -135,14 +134,14 @@ def provided(scope: Any) -> Callable[[], cs.Engine]:
 
 @dataclass(frozen=True)
 class Node:
-    """A node with one thing more against the bare node."""
+    """A node with one feature, against the bare node."""
 
     what: str
     chain: Callable[[], Chain]
     engine: Callable[[], cs.Engine] = plain
     bare: Callable[[Any], Any] = same
     nodes: int = LENGTH
-    """How many of an iteration's nodes have it."""
+    """Number of nodes of an iteration that have the feature."""
 
     @property
     def name(self) -> str:
@@ -166,7 +165,7 @@ def of_call(call: Callable[[Any], Any]) -> Callable[[], Chain]:
 
 
 def cached() -> Chain:
-    """Calls whose result is known from the first iteration on."""
+    """Calls whose result is cached in the first iteration."""
     call = same.with_cache(cs.ResultCache(store=cs.MemoryStore()))
     chain = one_after_another(call)
     return lambda n: chain(0)

@@ -23,7 +23,7 @@ def gathering(values: Any, settings: Any = None) -> int:
 
 
 def chain(nodes: int) -> Any:
-    """`noop(noop(...))`: every call holds the one before."""
+    """`noop(noop(...))`: each call is an argument of the next."""
     target = noop(0)
     for _ in range(nodes - 1):
         target = noop(target)
@@ -31,12 +31,12 @@ def chain(nodes: int) -> Any:
 
 
 def wide(nodes: int) -> Any:
-    """One call of which all others are arguments."""
+    """One call whose arguments are all the other calls."""
     return join(*[noop(item) for item in range(nodes - 1)])
 
 
 def with_containers(nodes: int) -> Any:
-    """Calls in a list, each with a dict and a list of literals, as configuration is handed on.
+    """Calls in a list, each with a dict and a list of literals, as configuration is passed on.
 
     A container without a lazy result inside is one slot whatever it holds; the one that holds the calls is
     a node.

@@ -1,7 +1,7 @@
-"""What one fresh process measures of itself: `python -m benchmarks.subprocesses NAME NUMBER` prints it as
-JSON.
+"""Measurements in fresh processes: memory and start-up are properties of a process, so each number needs a process that
+has done nothing else.
 
-Memory and start-up are properties of a process, so each number needs one that has done nothing else.
+`python -m benchmarks.harness.subprocesses NAME NUMBER` prints one of `MEASUREMENTS` as JSON.
 """
 
 from __future__ import annotations
@@ -10,33 +10,65 @@ import asyncio
 import gc
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 LONG = 86_400.0
+ROOT = Path(__file__).parents[2]
+"""The folder of the package `benchmarks`."""
 
 
-def measured(name: str, number: int) -> dict[str, float]:
-    """Run one of `PROBES` in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.subprocesses", name, str(number)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+def command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of the benchmarks, from every working directory.
+
+    `-P` and the end of the path: a `cascade` beside the benchmarks does not hide the one that `environment` names.
+    """
+    code = f"import runpy, sys; sys.path.append({str(ROOT)!r}); runpy.run_module({module!r}, run_name='__main__')"
+    return [sys.executable, "-P", "-c", code, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """The environment of a fresh process that imports the same `cascade` as this one."""
+    spec = find_spec("cascade")
+    assert spec is not None and spec.origin is not None
+    places = [str(Path(spec.origin).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+
+
+def run_module(module: str, *arguments: str) -> dict[str, Any]:
+    """What a module of the benchmarks prints as JSON in a fresh process."""
+    done = subprocess.run(
+        command(module, *arguments), env=environment(), check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
     return dict(json.loads(done.stdout))
 
 
+def measured(name: str, number: int) -> dict[str, float]:
+    """One of `MEASUREMENTS`, in a fresh process."""
+    return run_module("benchmarks.harness.subprocesses", name, str(number))
+
+
 def timed_code(code: str) -> float:
-    """Seconds that `code` takes in a fresh interpreter, without the interpreter's own start."""
+    """Seconds that `code` takes in a fresh interpreter, without the start of the interpreter."""
     script = f"import time\nstarted = time.perf_counter()\n{code}\nprint(time.perf_counter() - started)"
-    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    command = [sys.executable, "-P", "-c", script]
+    done = subprocess.run(command, env=environment(), check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory now (its peak where the system tells no more)."""
+    """Bytes of this process that are in memory now; where the system does not count these, the most that were.
+
+    Raises:
+        ImportError: the platform counts neither (Windows).
+    """
+    import resource
+
     pages = Path("/proc/self/statm")
     if pages.exists():
         return int(pages.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
@@ -54,7 +86,7 @@ def growth(before: dict[str, float], after: dict[str, float]) -> dict[str, float
 
 
 def tail_calls(number: int) -> dict[str, float]:
-    """What `number` tail calls of two nodes leave behind, in a process that has made a thousand before."""
+    """Memory after `number` tail calls of two nodes, beyond that after a thousand of them."""
     import cascade as cs
 
     @cs.task(mode="inline")
@@ -79,7 +111,7 @@ def tail_calls(number: int) -> dict[str, float]:
 
 
 def parked_runs(number: int) -> dict[str, float]:
-    """What an agent costs that waits for a message or the end of a day: with its channel, and beyond it."""
+    """Memory of an agent that waits for a message or the end of a day: with its channel, and beyond its channel."""
     import cascade as cs
 
     @cs.task(mode="inline")
@@ -106,7 +138,7 @@ def parked_runs(number: int) -> dict[str, float]:
 
 
 def parked_asyncio_tasks(number: int) -> dict[str, float]:
-    """The same agent as people write it: a task, a queue, `wait_for`."""
+    """The same agent as it is usually written for asyncio: an asyncio task, a queue, `wait_for`."""
 
     async def agent(queue: asyncio.Queue[object]) -> None:
         while True:
@@ -130,7 +162,10 @@ def parked_asyncio_tasks(number: int) -> dict[str, float]:
 
 
 def report(number: int, empty: dict[str, float], own: dict[str, float], alive: int) -> dict[str, float]:
-    """Print it and be gone: to cancel so many agents is no part of this. `alive` keeps them until here."""
+    """Print the measurement and exit at once: the cancellation of all agents is not measured.
+
+    `alive` is computed from the agents, so they live until here.
+    """
     after = now()
     started = time.perf_counter()
     gc.collect()
@@ -141,11 +176,11 @@ def report(number: int, empty: dict[str, float], own: dict[str, float], alive: i
     os._exit(0)
 
 
-PROBES: dict[str, Callable[[int], dict[str, float]]] = {
+MEASUREMENTS: dict[str, Callable[[int], dict[str, float]]] = {
     "tail_calls": tail_calls,
     "parked_runs": parked_runs,
     "parked_asyncio_tasks": parked_asyncio_tasks,
 }
 
 if __name__ == "__main__":
-    print(json.dumps(PROBES[sys.argv[1]](int(sys.argv[2]))))
+    print(json.dumps(MEASUREMENTS[sys.argv[1]](int(sys.argv[2]))))

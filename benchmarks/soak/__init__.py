@@ -1,0 +1,1 @@
+"""Populations that live for a long time: the soak (`python -m benchmarks.soak`), and the fireflies of `agents`."""
