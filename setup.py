@@ -15,6 +15,7 @@ from setuptools import Extension, setup
 MODULES = [
     "cascade._core.fork",
     "cascade._core.expr.builtin_nodes",
+    "cascade._core.expr.data",
     "cascade._core.expr.lazy",
     "cascade._core.expr.map_inputs",
     "cascade._core.expr.operator_tasks",
@@ -34,6 +35,7 @@ MODULES = [
     "cascade._core.run.inline_monitor",
     "cascade._core.run.mailbox",
     "cascade._core.run.operands",
+    "cascade._core.run.results",
     "cascade._core.run.scheduler",
     "cascade._core.run.waiting",
     "cascade._core.shape.canonical",

@@ -6,6 +6,7 @@ The public names, and the place of each:
     Router, SKIPPED             branching                              cascade/expressions/router.py
     sequence, pipeline          order                                  cascade/expressions/order.py
     const                       constants of maps                      cascade/_core/expr/map_inputs.pyx
+    attr, data                  attributes of values, values as data   cascade/_core/expr/
     Param, Env, cli             inputs from outside                    cascade/expressions/inputs.py
     resource, inject, Inject    resources                              cascade/resources/
     cached, ResultCache         cached results                         cascade/cache/
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 # First: it loads the compiled core, and explains an import error.
 import cascade._support.loading  # isort: split  # noqa: F401
 from cascade._core.expr.builtin_nodes import SKIPPED, inject
+from cascade._core.expr.data import data
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.map_inputs import Const as const
 from cascade._core.expr.task import Task, task
@@ -207,6 +209,7 @@ __all__ = [
     "cached",
     "cli",
     "const",
+    "data",
     "dry_run",
     "explain",
     "from_json",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.run.results import examined, final
 from cascade._support.failures import result_of
 from cascade.cache.protocol import Hit
 from cascade.cache.single_flight import SharedResult
@@ -161,7 +162,7 @@ class Invocation:
                 if self._lead is None:
                     return LATER
                 if (hit := cached_call.load(self._host, self._cache, self._key, self._run)) is not None:
-                    return self._found(hit).value
+                    return final(self._found(hit).value)
             if (grant := self._grant_at_once()) is None:
                 return LATER
             return self._call_at_once(grant)
@@ -184,7 +185,8 @@ class Invocation:
         grant.release()
         if self._lead is None:
             return value
-        return self._keep_later(value) if type(value) is LazyResult else self._keep(value)
+        is_expression, value = examined(value)
+        return self._keep_later(value) if is_expression else final(self._keep(value))
 
     # --------------------------------------------------------------------------------------- from the outside in
 
@@ -199,11 +201,11 @@ class Invocation:
             if self._cache is None:
                 return await self._in_total()
             if self._lead is None and (hit := await self._look_up(self._cache)) is not None:
-                return hit.value
+                return final(hit.value)
             assert self._lead is not None
             self._lead.pending = await cached_call.begin(self._host, self._cache, self._key)
-            value = await self._in_total()
-            return self._keep_later(value) if type(value) is LazyResult else await self._keep_blocking(value)
+            is_expression, value = examined(await self._in_total())
+            return self._keep_later(value) if is_expression else await self._keep_final(value)
         except BaseException:
             self._abandon_flight()
             raise
@@ -439,6 +441,10 @@ class Invocation:
         call = self._host, self._cache, self._key, value, self._run, self._lead
         return self._kept(value, await cached_call.save_later(*call))
 
+    async def _keep_final(self, value: Any) -> Any:
+        """Keep a value, and return it as one that is not to be examined again."""
+        return final(await self._keep_blocking(value))
+
     def _kept(self, value: Any, saved: Hit | None) -> Any:
         assert self._lead is not None
         if saved is not None:
@@ -462,8 +468,8 @@ class Invocation:
             self._lead.failed()
             return value
         if self._cache.blocking:
-            return start_async(self._host, waiter, self._keep_blocking(value))
-        return self._keep(value)
+            return start_async(self._host, waiter, self._keep_final(value))
+        return final(self._keep(value))
 
     def _abandon_flight(self) -> None:
         if self._lead is not None:

@@ -136,7 +136,10 @@ class Run(Evaluation):
         """Its value came too late for what awaited it, and nothing else can ask for it: its messages are for others."""
         if not self._finished or self._errors or self._interrupted:
             return
-        for each in reversed(self._value if type(self._value) is list else [self._value]):
+        value = self._value
+        if type(value) is dict:
+            value = [*value.values()]
+        for each in reversed(value if type(value) is list or type(value) is tuple else [value]):
             if type(each) is Received and each.channel is not None:
                 each.channel.unreceive(each.message)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cascade._core.expr.data import data
 from cascade._core.expr.task import task
 from cascade._support.public import public
 
@@ -25,4 +26,4 @@ def gather(*values: Any) -> list[Any]:
     >>> cs.run(cs.gather(double(1), double(2)))
     [2, 4]
     """
-    return list(values)
+    return data(list(values))  # type: ignore[no-any-return]  # values already: none of them is searched again

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.task import Task
 from cascade._support.public import public
 from cascade.exceptions import PolicyError
 from cascade.expressions.gather import gather
@@ -41,7 +42,8 @@ def sequence(steps: Iterable[LazyResult]) -> LazyResult:
     made: list[LazyResult] = []
     for index, step in enumerate(steps):
         if type(step) is not LazyResult:
-            raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`")
+            hint = f": write {step.__name__}(...)" if type(step) is Task else ""
+            raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`{hint}")
         made.append(step.after(made[-1]) if made else step)
     return gather(*made)
 

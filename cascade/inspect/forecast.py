@@ -99,6 +99,7 @@ class _Forecaster:
         # The same for the operands that a node waits for.
         self.may_lack: list[tuple[str, ...]] = [()] * count
         self.must_lack: list[tuple[str, ...]] = [()] * count
+        self.absorbing = _absorbing(graph)
         for index in range(count):
             self._examine(index)
 
@@ -121,7 +122,7 @@ class _Forecaster:
             reasons.append(why)
         parts = frozenset(folded(self.graph))
         order = tuple([index for index in self._order(plan) if index not in parts and runs[index] != "never"])
-        skip_reasons = self.must_skip[-1]
+        skip_reasons = self.must_lack[-1] if len(self.graph.nodes) - 1 in self.absorbing else self.must_skip[-1]
         if not set(skip_reasons).isdisjoint(self.unrouted.values()):
             skip_reasons = ()  # it fails instead
         return Forecast(
@@ -145,12 +146,12 @@ class _Forecaster:
     def _examine(self, index: int) -> None:
         node = self.graph.nodes[index]
         symbol = self.graph.calls[node.symbol] if type(node) is Call else None
-        if symbol is not None and KINDS[symbol.kind].core.accepts_skips:
-            return
         self.may_lack[index] = _joined(self._of(self.may_skip, ref) for ref in self.waits_for(index))
         self.must_lack[index] = _joined(self._of(self.must_skip, ref) for ref in self.waits_for(index))
         self.may_skip[index] = self.may_lack[index]
         self.must_skip[index] = self.must_lack[index]
+        if index in self.absorbing:  # it has a value all the same; but a call that takes it, too, has not
+            self.may_lack[index] = self.must_lack[index] = ()
         if symbol is not None and KINDS[symbol.kind].core.chooses:
             assert type(node) is Call
             choice = {"router": self._router, "guard": self._condition}[symbol.kind](index, node)
@@ -337,6 +338,19 @@ class _Forecaster:
                 if not lacks[consumer]:
                     heappush(ready, (place[consumer], consumer))
         return order
+
+
+def _absorbing(graph: GraphTemplate) -> set[int]:
+    """Return the containers that are the target, or a part of it that no call is between: `SKIPPED` may be in them."""
+    found: set[int] = set()
+    rest = [len(graph.nodes) - 1]
+    while rest:
+        index = rest.pop()
+        node = graph.nodes[index]
+        if type(node) is not Call and index not in found:
+            found.add(index)
+            rest.extend(ref.index for ref in node.operands if type(ref) is NodeRef)
+    return found
 
 
 def _raise(wanted: list[Runs], gates: list[tuple[str, ...]], index: int, runs: Runs, why: tuple[str, ...]) -> None:

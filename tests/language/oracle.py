@@ -7,6 +7,7 @@ inputs, what comes first in the traversal is next. Each node ends before the nex
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections import Counter
 from collections.abc import Generator
@@ -19,24 +20,33 @@ from language.descriptions import (
     RESOURCES,
     Box,
     Call,
+    Data,
     Flaky,
     Guard,
     Input,
     Literal,
     Map,
     Node,
+    Operator,
     Places,
     Resource,
     Router,
     TaskSpec,
+    as_node,
+    assemble,
+    call_order,
     drive,
-    is_lazy,
+    holds_lazy,
+    is_container,
     is_node,
+    map_inputs,
+    map_order,
     meant,
     params_of,
+    payload,
     strict,
 )
-from support.values import Point, canonical
+from support.values import canonical
 
 _FAILED = object()
 _SKIPPED = object()
@@ -91,9 +101,8 @@ def evaluate(target: Node, *, everything: bool = False, journal: Journal | None 
     as it may have been by tasks that run at the same time.
     """
     outcome = Outcome(journal=journal or Journal(), params=params_of(target))
-    several = isinstance(target, Box) and target.kind != "gather"
     try:
-        value = drive(_frame(target, 0, outcome, everything, several))
+        value = drive(_frame(target, 0, outcome, everything))
         if value is _SKIPPED:
             raise cs.TaskSkippedError("the target was skipped")
     except Exception as error:
@@ -104,12 +113,26 @@ def evaluate(target: Node, *, everything: bool = False, journal: Journal | None 
 
 
 def constant(node: Node) -> object:
-    """Give the value of a node without a lazy result in it: a container as it is, not as a list of targets."""
+    """Give the value of a node without a lazy result in it."""
     return drive(_frame(node, 0, Outcome(), False))
 
 
-def _frame(target: Node, path: int, outcome: Outcome, everything: bool, several: bool = False) -> Generator:
+def _absorbing(target: Node) -> set[Node]:
+    """Give the containers that are the target, or a part of it that no lazy result is between."""
+    found: set[Node] = set()
+    todo = [meant(target)]
+    while todo:
+        node = todo.pop()
+        if is_container(node) and node not in found:
+            found.add(node)
+            todo += strict(node)
+    return found
+
+
+def _frame(target: Node, path: int, outcome: Outcome, everything: bool) -> Generator:
     target = meant(target)
+    absorbing = _absorbing(target)
+    lacking: set[Node] = set()  # those of them that have something skipped inside
     places = Places(target, path)
     values: dict[Node, object] = {}
     chosen: dict[Node, Node] = {}  # what routers and conditions have decided for
@@ -134,10 +157,13 @@ def _frame(target: Node, path: int, outcome: Outcome, everything: bool, several:
         try:
             if any(value is _FAILED for value in given):
                 values[node] = _FAILED
-            elif several and node is target:
-                values[node] = [cs.SKIPPED if value is _SKIPPED else value for value in given]
-            elif any(value is _SKIPPED for value in given):
-                values[node] = _SKIPPED
+            elif any(values[one] is _SKIPPED or one in lacking for one in inputs(node)):
+                if node in absorbing:
+                    lacking.add(node)
+                    given = [cs.SKIPPED if value is _SKIPPED else value for value in given]
+                    values[node] = assemble(node, given)
+                else:
+                    values[node] = _SKIPPED
             elif isinstance(node, Router | Guard) and node not in chosen:
                 choice = _route(node, given[0]) if isinstance(node, Router) else _branch(node, given[0])
                 if choice is None:
@@ -180,6 +206,10 @@ def _value(node: Node, given: list[object], places: Places, outcome: Outcome, ev
             return RESOURCES[node.name]
         case Box():
             return assemble(node, given[: len(node.items)])
+        case Data():
+            return payload(node.node)
+        case Operator():
+            return operate(node.name, given[: len(node.operands)])
         case Call():
             args, kwargs = arguments(node, given)
             asked = _asked(node, given)
@@ -189,24 +219,21 @@ def _value(node: Node, given: list[object], places: Places, outcome: Outcome, ev
     raise AssertionError(node)
 
 
-def assemble(node: Box, items: list[object]) -> object:
-    """Make the container of a box."""
-    if node.kind == "dict":
-        return dict(zip(node.keys, items, strict=True))
-    if node.kind == "struct":
-        return Point(*items)
-    return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "gather": list}[node.kind](items)
+def operate(name: str, operands: list[object]) -> object:
+    """Apply an operator, or get an attribute, which has the name of the operator."""
+    return getattr(operator, name)(*operands) if hasattr(operator, name) else getattr(operands[0], name)
 
 
 def arguments(node: Call, items: list[object]) -> tuple[tuple[object, ...], dict[str, object]]:
     """Part what a call is given into positional and keyword arguments."""
     count = len(node.args)
-    names = sorted(node.kwargs)
+    names = call_order(node.task, node.kwargs)
     return tuple(items[:count]), dict(zip(names, items[count : count + len(names)], strict=True))
 
 
 def _items(node: Map, given: list[object], place: int, outcome: Outcome, everything: bool) -> Generator:
-    zipped, consts = sorted(node.zipped), sorted(node.consts)
+    inputs = list(map_inputs(node))
+    zipped, consts = inputs[: len(node.zipped)], inputs[len(node.zipped) :]
     columns = given[: len(zipped)]
     common = dict(zip(consts, given[len(zipped) :], strict=False))
     for name, column in zip(zipped, columns, strict=True):
@@ -218,7 +245,7 @@ def _items(node: Map, given: list[object], place: int, outcome: Outcome, everyth
     results: list[object] = []
     for items in zip(*rows, strict=True):
         kwargs = {**dict(zip(zipped, items, strict=True)), **common}
-        kwargs = {name: kwargs[name] for name in sorted(kwargs)}
+        kwargs = {name: kwargs[name] for name in map_order(node)}
         try:
             result = yield _call(node, place, (), kwargs, _asked(node, given), outcome, everything)
         except Exception as error:
@@ -258,8 +285,13 @@ def _call(
     if any(amount > LIMITS[name] for name, amount in asked.items()):
         raise cs.LimitError("more than there is")
     result = _attempts(node.task, place, args, kwargs, policies.get("retry", {"max_attempts": 1}), outcome.journal)
-    if is_lazy(result):
-        result = yield _frame(result, place, outcome, everything)
+    expression = as_node(result)
+    if isinstance(expression, Data):
+        result = payload(expression.node)
+    elif holds_lazy(expression):
+        result = yield _frame(expression, place, outcome, everything)
+    elif is_node(result):
+        result = constant(result)
     if "cache" in policies and result is not _FAILED and result is not _SKIPPED:
         kept[key] = (args, kwargs), result
     return result

@@ -3,7 +3,7 @@
 from weakref import WeakValueDictionary as _WeakValueDictionary
 
 from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.expr.task_spec cimport INJECT, ROUTER, TARGETS, Kind, kind_of
+from cascade._core.expr.task_spec cimport INJECT, ROUTER, Kind, kind_of
 from cascade._core.expr.task cimport Task, builtin_task, lazy_call
 
 
@@ -41,7 +41,6 @@ cdef class Placeholder:
 
 
 cdef Task _router = builtin_task("router", ROUTER)
-cdef Task _targets = builtin_task("targets", TARGETS)
 cdef object _named = _WeakValueDictionary()  # (kind, name) -> task: one for each resource, param and variable
 
 
@@ -82,11 +81,6 @@ def inject(name):
     if type(name) is not str or not name:
         raise TypeError(f"name of a resource must be a non-empty str, got {name!r}")
     return lazy_call(_task_of(INJECT, name), ())
-
-
-def targets_call(targets):
-    """Make the node whose value is the list of the values of several targets, `SKIPPED` for skipped ones."""
-    return lazy_call(_targets, tuple(targets))
 
 
 def injected_name(value):

@@ -29,6 +29,8 @@ cdef class LazyResult(Governable):
 
 cdef object guard_task  # of conditions; expr/task.pyx supplies it
 
+cdef PyObject* container_task  # of expressions that are containers; expr/builtin_nodes.pyx supplies it
+
 cdef enum:
     SPARE = 256
 

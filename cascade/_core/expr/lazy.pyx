@@ -45,6 +45,7 @@ cdef extern from "Python.h":
 
 cdef object _nothing = object()
 cdef object guard_task = None
+cdef PyObject* container_task = NULL
 
 
 @cython.final
@@ -101,6 +102,9 @@ cdef class LazyResult(Governable):
         Returns:
             A new `LazyResult`: this node under the condition.
 
+        Raises:
+            PolicyError: ``condition`` or ``otherwise`` is a task that was not called.
+
         >>> import cascade as cs
         >>> @cs.task(mode="inline")
         ... def half(n):
@@ -108,7 +112,11 @@ cdef class LazyResult(Governable):
         >>> cs.run([half(4).run_if(True), half(4).run_if(False, otherwise=0), half(4).run_if(False)])
         [2, 0, SKIPPED]
         """
-        return _guarded([condition, self] if otherwise is _nothing else [condition, self, otherwise])
+        refuse_task(condition, "condition")
+        if otherwise is _nothing:
+            return _guarded([condition, self])
+        refuse_task(otherwise, "otherwise")
+        return _guarded([condition, self, otherwise])
 
     def after(self, *predecessors):
         """Let this call start only after other nodes have ended. Their values are not used.
@@ -134,6 +142,7 @@ cdef class LazyResult(Governable):
         """
         made = self
         for index, predecessor in enumerate(predecessors):
+            refuse_task(predecessor, f"predecessors[{index}]")
             if type(predecessor) is not LazyResult:
                 raise PolicyError(f"predecessors[{index}] must be a lazy result, got `{type(predecessor).__name__}`")
             made = with_role(made, "after", predecessor)
@@ -154,6 +163,22 @@ cdef class LazyResult(Governable):
 
     def __repr__(self):
         return _describe(self, 3)
+
+
+cdef int refuse_task(object value, str what) except -1:
+    """Refuse a task where only its result can be meant: a task itself is always true, and a value like any other."""
+    if type(value) is type(guard_task):
+        name = value.__name__
+        raise PolicyError(
+            f"{what} must be a lazy result or a value, got {value!r}, which was not called: write {name}(...); or "
+            f"cs.data({name}) if the task itself is meant"
+        )
+    return 0
+
+
+def refuse_task_as(value, what):
+    """The same, for what is written in Python."""
+    refuse_task(value, what)
 
 
 cdef str _describe(object value, int depth):

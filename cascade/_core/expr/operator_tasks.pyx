@@ -8,7 +8,6 @@ import builtins as _builtins
 import operator as _operator
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
 
 from cascade._core.expr cimport operators as _operators
 from cascade._core.expr.lazy cimport LazyResult, new_lazy

@@ -41,4 +41,4 @@ cdef class Operable:  # what an operator can be applied to
 
 ctypedef object (*Operate)(Operator, PyObject**, Py_ssize_t)
 
-cdef Operate operate  # makes the call from so many operands; expr/operator_tasks.pyx supplies it when it is first needed
+cdef Operate operate  # makes the call of so many operands; expr/operator_tasks.pyx supplies it when it is needed

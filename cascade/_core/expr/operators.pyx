@@ -197,3 +197,24 @@ cdef object _refuse_number(object lazy, str function):
         lazy, "value", f"given to {function}()",
         f"call a task of it, cs.task({function})(x); for its value now, cs.run(x)"
     )
+
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        PyObject* tp_dict
+    void PyType_Modified(PyTypeObject*)
+
+
+cdef int _complete_type() except -1:
+    """Let `isinstance` tell that it is neither iterable nor sized nor a container, as `None` in a class body does.
+
+    The slots of the type stay, so `iter`, `len` and `in` raise the errors above.
+    """
+    cdef PyTypeObject* operable = <PyTypeObject*>Operable
+    for name in ("__iter__", "__len__", "__contains__"):
+        (<dict>operable.tp_dict)[name] = None
+    PyType_Modified(operable)
+    return 0
+
+
+_complete_type()

@@ -5,6 +5,7 @@ passes (an array of arguments, and the call site's own tuple of names) without a
 only the first time.
 """
 
+import builtins as _builtins
 from functools import partial as _partial
 from sys import modules as _sys_modules
 from types import MethodType as _MethodType
@@ -21,7 +22,8 @@ from cascade._core.expr.task_spec cimport (
     method_spec, spec_of, standard_spec,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape
-from cascade._core.expr.map_inputs cimport Const, check_sizes, check_zippable
+from cascade._core.expr.data cimport Data
+from cascade._core.expr.map_inputs cimport Const, MarkedSeries, check_sizes, check_zippable
 
 from cascade._core.expr.task_spec import signature_of as _signature_of
 from cascade.exceptions import MapError, TaskDefinitionError
@@ -65,6 +67,7 @@ cdef enum:
     WRAPPERS = 1000  # that are followed around one function: an object may claim to wrap itself
 
 cdef dict _modules = _sys_modules
+cdef object finds_lazy = None
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
@@ -252,7 +255,7 @@ cdef dict _standard_tasks = {}  # by module and name
 def import_task(module, qualname):
     """Return the task of this name, found as `pickle` finds functions."""
     if module == "operator" or module == "builtins":
-        import cascade._core.expr.operator_tasks  # where these are made
+        __import__("cascade._core.expr.operator_tasks")  # where these are made
         if (module, qualname) in _standard_tasks:
             return _standard_tasks[module, qualname]
     found = __import__(module, fromlist=["_"])
@@ -339,7 +342,7 @@ cdef Task _governed(Task task, str role, object operand):
 
 
 cdef dict _lazy_defaults(object fn):
-    """The defaults of a function that are lazy results, by the name of the parameter; None if there are none."""
+    """The defaults of a function that are or hold lazy results, by the name of the parameter; None: there are none."""
     cdef PyFunctionObject* raw = <PyFunctionObject*>fn
     cdef Py_ssize_t i
     if raw.func_defaults is NULL and raw.func_kwdefaults is NULL:
@@ -349,42 +352,100 @@ cdef dict _lazy_defaults(object fn):
     code = fn.__code__
     names = code.co_varnames[:code.co_argcount]
     for i, default in enumerate(defaults, len(names) - len(defaults)):
-        if type(default) is LazyResult:
+        if _is_filled_in(fn, names[i], default):
             if i < code.co_posonlyargcount:
                 raise TaskDefinitionError(
                     f"default of the positional-only parameter {names[i]!r} of {fn.__qualname__} must not be a lazy "
                     f"result: calls fill it in by name"
                 )
             found[names[i]] = default
-    found.update({name: value for name, value in (fn.__kwdefaults__ or {}).items() if type(value) is LazyResult})
+    for name, default in (fn.__kwdefaults__ or {}).items():
+        if _is_filled_in(fn, name, default):
+            found[name] = default
     return found or None
+
+
+cdef bint _is_filled_in(object fn, str name, object default) except -1:
+    """Whether a default is or holds a lazy result, or is marked as data: calls are given it as an argument."""
+    kind = type(default)
+    if kind is LazyResult or kind is Data:
+        return True
+    if kind is Task:
+        _check_task_as_default(fn, name, default)
+        return False
+    return PyObject_IS_GC(<PyObject*>default) and finds_lazy is not None and finds_lazy(default)
+
+
+cdef int _check_task_as_default(object fn, str name, Task default) except -1:
+    """Refuse a task that was not called as the default of a parameter which, by its annotation, cannot be a task."""
+    try:
+        annotation = _signature_of(fn, annotated=True).parameters[name].annotation
+    except (ValueError, TypeError):
+        return 0
+    if type(annotation) is str:  # from __future__ import annotations
+        annotation = vars(_builtins).get(annotation)
+    if type(annotation) is type and not isinstance(default, annotation):
+        raise TaskDefinitionError(
+            f"default of {name!r} of {fn.__qualname__} must be a `{annotation.__name__}`, got {default!r}, which was "
+            f"not called: write {name}={default.__name__}(...)"
+        )
+    return 0
 
 
 cdef LazyResult _map(Task task, object concurrency, dict inputs):
     """Make the call of a map: its operands are the inputs by name; constants and the concurrency are roles."""
     cdef CallShape shape
     cdef LazyResult made
+    if concurrency is not None and _is_for_parameter(task, "concurrency", concurrency, type(concurrency) is int):
+        inputs = {**inputs, "concurrency": concurrency}
+        concurrency = None
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
         raise MapError(f"concurrency must be None or an int >= 1, got {concurrency!r}")
-    zipped = {name: inputs[name] for name in sorted(inputs) if type(inputs[name]) is not Const}
+    # A task that takes any names is given them in the order of the call; for others it makes no difference.
+    order = list(inputs) if task.spec.keeps_order else sorted(inputs)
+    zipped = {name: inputs[name] for name in order if type(inputs[name]) is not Const}
     if not zipped:
         raise MapError(f"{task.spec.qualname}.map() must have at least one input that is a series of items, got none")
+    literal = {}
     for name, value in zipped.items():
-        if type(value) is not LazyResult:
-            check_zippable(name, value)
-    literal = [name for name, value in zipped.items() if type(value) is not LazyResult]
-    check_sizes(tuple(literal), [zipped[name] for name in literal])
-    names = tuple(inputs)
+        if type(value) is LazyResult:
+            continue
+        literal[name] = (<Data>value).value if type(value) is Data else value
+        check_zippable(name, literal[name])
+        if type(value) is Data:
+            zipped[name] = MarkedSeries(literal[name])
+        elif type(value) is not list and type(value) is not tuple:
+            zipped[name] = Data(value)  # its items are taken from it, one by one: it is not searched
+    check_sizes(tuple(literal), list(literal.values()))
+    names = tuple(order)
     if task.fills is not None:
         names = task.spec.fill(task.fills, 0, names)
     task.spec.new_site(0, names, <PyObject*>names)  # checks the arguments of an item now, not during the run
     module, qualname, _, mode, injected = task.spec.identity
     shape = call_shape((module, qualname, KINDS[MAP], mode, injected), 0, tuple(zipped), ())
     made = of_shape(task, shape, list(zipped.values()))
-    for name in sorted(inputs):
-        if type(inputs[name]) is Const:
-            made = with_role(made, "const " + name, (<Const>inputs[name]).value)
+    constant = [name for name in order if name not in zipped]
+    for name in constant:
+        made = with_role(made, "const " + name, (<Const>inputs[name]).value)
+    if task.spec.keeps_order and order != [*zipped, *constant]:
+        made = with_role(made, "order", tuple(order))
     return made if concurrency is None else with_role(made, "concurrency", concurrency)
+
+
+cdef bint _is_for_parameter(Task task, str name, object value, bint is_setting) except -1:
+    """Whether a keyword of `map` is meant for the parameter of this name. `is_setting`: it may be `map`'s own."""
+    signature = task.spec.signature
+    if signature is None or (name not in signature.parameters and not task.spec.keeps_order):
+        return False
+    if not is_setting:
+        return True
+    if name in signature.parameters:
+        raise MapError(
+            f"{name} must be clear, got {name}={value!r}, which may be the setting of map() or the parameter of "
+            f"{task.spec.qualname}: write {name}=cs.const({value!r}) for the parameter; for the setting, map a task "
+            f"whose parameter has another name"
+        )
+    return False
 
 
 cdef bint _is_closed(object fn) except -1:

@@ -19,7 +19,6 @@ cdef enum Kind:
     PARAM  # a value given to the run
     ENV  # a variable of the environment
     INJECT  # a resource
-    TARGETS  # the list of several targets
     SEND  # a message to a mailbox that blocks
     SELECT  # the first message of several mailboxes
     KIND_COUNT  # not a kind: their number
@@ -60,11 +59,6 @@ cdef inline bint chooses(int kind) noexcept:
     return kind == ROUTER or kind == GUARD
 
 
-cdef inline bint accepts_skips(int kind) noexcept:
-    """Whether the node has a value although one of its operands was skipped."""
-    return kind == TARGETS
-
-
 cdef inline bint reads_input(int kind) noexcept:
     """Whether the node's value is given to the run from outside."""
     return kind == PARAM or kind == ENV
@@ -93,6 +87,7 @@ cdef class TaskSpec:
     cdef tuple variant  # what distinguishes tasks of one code object
     cdef str given_name  # to `cascade.task`; None: none was given
     cdef Py_ssize_t defaults  # number of positional defaults
+    cdef bint keeps_order  # its calls keep the order of their keyword arguments: it may see it
     cdef bint plain  # a function without keyword defaults: the fast comparison of variants holds
     # how it was called so far
     cdef CallSite last

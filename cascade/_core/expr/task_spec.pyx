@@ -42,7 +42,6 @@ cdef dict _KIND_NAMES = {
     PARAM: "param",
     ENV: "env",
     INJECT: "inject",
-    TARGETS: "targets",
     SEND: "send",
     SELECT: "select",
 }
@@ -79,7 +78,6 @@ cdef class KindTraits:
     cdef readonly bint takes_policies
     cdef readonly bint waits
     cdef readonly bint chooses
-    cdef readonly bint accepts_skips
     cdef readonly bint reads_input
 
 
@@ -96,7 +94,6 @@ def kind_traits():
         traits.takes_policies = takes_policies(kind)
         traits.waits = waits(kind)
         traits.chooses = chooses(kind)
-        traits.accepts_skips = accepts_skips(kind)
         traits.reads_input = reads_input(kind)
         found.append(traits)
     return found
@@ -162,7 +159,8 @@ cdef class TaskSpec:
             site.shape = known.shape
         else:
             _check_arguments(self, positional, kwnames)
-            site.shape = call_shape(self.identity, positional, tuple(sorted(kwnames)))
+            names = kwnames if self.keeps_order else tuple(sorted(kwnames))
+            site.shape = call_shape(self.identity, positional, names)
             if len(self.known) >= VARIANTS:
                 self.known.clear()
             self.known[positional, kwnames] = site
@@ -344,6 +342,15 @@ def _is_async(fn):
     return _inspect.iscoroutinefunction(fn) or _inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))
 
 
+def _is_generator_function(fn):
+    while isinstance(fn, _functools.partial):
+        fn = fn.func
+    return any([
+        is_one(one) for is_one in (_inspect.isgeneratorfunction, _inspect.isasyncgenfunction)
+        for one in (fn, getattr(type(fn), "__call__", None))
+    ])
+
+
 cdef TaskSpec _named(str module, str qualname, Mode mode, Kind kind):
     cdef TaskSpec spec = TaskSpec.__new__(TaskSpec)
     spec.module = module
@@ -366,6 +373,9 @@ cdef TaskSpec _make(object fn, str name, Mode mode, Kind kind, tuple variant):
     spec.plain = variant is not None and PyFunction_Check(fn) and not variant[5]
     spec.defaults = variant[4] if variant is not None else 0
     spec.signature = _outline(fn)
+    spec.keeps_order = spec.signature is None or any(
+        [parameter.kind is parameter.VAR_KEYWORD for parameter in spec.signature.parameters.values()]
+    )
     return spec
 
 
@@ -400,6 +410,11 @@ cdef int _check_definition(object fn, object name, object mode) except -1:
         raise TaskDefinitionError(f"fn must be a callable, got `{type(fn).__name__}`")
     if isinstance(fn, type):
         return 0
+    if _is_generator_function(fn):
+        raise TaskDefinitionError(
+            f"fn must be a function that returns its value, got the generator function {_names(fn)[1]!r}: return a "
+            f"list, or map a task over what the function yields, `f.map(item=generate(...))`"
+        )
     if mode in ("thread", "process") and _is_async(fn):
         raise TaskDefinitionError(f"mode={mode!r} is for sync functions; {_names(fn)[1]!r} is async")
     if mode == "process" and ("<" in _names(fn)[1] or name is not None):

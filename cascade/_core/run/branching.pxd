@@ -12,8 +12,9 @@ from cascade._core.expr.map_inputs cimport Zipped
 cdef class MapState:
     cdef Task task
     cdef Zipped zipped
-    cdef tuple names  # of an item's arguments: the zipped ones, then the constant ones
+    cdef tuple names  # of an item's arguments: the zipped ones, then the constants, or in the order of the call
     cdef list constants
+    cdef list order  # where each argument by name stands among the zipped ones and the constants; None: in their order
     cdef list policies  # (role, operand) of the policies that every item has
     cdef list results
     cdef Py_ssize_t in_flight  # items that have started and not ended
@@ -34,6 +35,6 @@ cdef class Branching(Waiting):
     cdef Py_ssize_t choose_route(self, Frame frame, Node* node, PyObject** value) except -2
     cdef PyObject* start_item(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef MapState open_map(self, Frame frame, Node* node, Py_ssize_t at)
-    cdef PyObject* targets(self, Frame frame, Node* node) except NULL
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL
-    cdef PyObject* inherited_skip(self, Frame frame, Node* node) noexcept
+    cdef PyObject* inherited_skip(self, Frame frame, Node* node) except? NULL
+    cdef PyObject* build_skipping(self, Frame frame, Node* node, Py_ssize_t at, PyObject* skip) except NULL

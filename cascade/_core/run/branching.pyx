@@ -9,10 +9,13 @@ from cpython.pyport cimport PY_SSIZE_T_MAX
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
+from cascade._core.expr.data cimport new_data
 from cascade._core.expr.lazy cimport LazyResult, with_role
-from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
+from cascade._core.run.operands cimport build_with_skips
+from cascade._core.run.results cimport as_final
+from cascade._core.expr.builtin_nodes cimport Skip
 from cascade._core.expr.task_spec cimport (
-    GUARD, INJECT, KINDS, MAP, RECV, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses, reads_input,
+    GUARD, INJECT, KINDS, MAP, RECV, SELECT, SEND, WAIT, chooses, reads_input,
 )
 from cascade._core.shape.template cimport Template
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
@@ -26,6 +29,7 @@ cdef extern from "Python.h":
     ctypedef struct PyListObject:
         PyObject** ob_item
     PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
+    PyObject* PyDict_GetItemWithError(dict, object) except? NULL
 
 cdef enum:
     IN_FLIGHT = 1024  # items of a map that are evaluated at once, by default
@@ -34,6 +38,7 @@ cdef enum:
 cdef object _later = object()
 cdef PyObject* DEFERRED = <PyObject*>_later
 cdef PyObject* SkipType = <PyObject*>Skip
+cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
 cdef class MapState:
@@ -53,8 +58,6 @@ cdef class Branching(Waiting):
             return self.choose(frame, node, at)
         if node.kind == MAP:
             return self.start_item(frame, node, at)
-        if node.kind == TARGETS:
-            return self.targets(frame, node)
         if node.kind == INJECT:
             return self.resource(frame, node, at)
         if node.kind == SEND:
@@ -68,16 +71,30 @@ cdef class Branching(Waiting):
         Py_INCREF(value)
         return <PyObject*>value
 
-    cdef PyObject* inherited_skip(self, Frame frame, Node* node) noexcept:
-        """The skip that a node must pass on, because a node that it needs was skipped; NULL if none was. Borrowed."""
+    cdef PyObject* inherited_skip(self, Frame frame, Node* node) except? NULL:
+        """The skip that a node must pass on, because a node that it needs was skipped; NULL if none was. Borrowed.
+
+        A container of the target that has a skipped part has a value, with `SKIPPED` there. But what takes the same
+        container as an argument is skipped all the same.
+        """
         cdef int32_t* needs = frame.template.needs + node.first_need
+        cdef PyObject* absorbed
         cdef Py_ssize_t i
-        if accepts_skips(node.kind):
-            return NULL
         for i in range(node.needs):
             if Py_TYPE(frame.values[needs[i]]) == SkipType:
                 return frame.values[needs[i]]
+            if frame.template.nodes[needs[i]].absorbs and frame.maps is not None:
+                absorbed = PyDict_GetItemWithError(frame.maps, needs[i])
+                if absorbed is not NULL:
+                    return absorbed
         return NULL
+
+    cdef PyObject* build_skipping(self, Frame frame, Node* node, Py_ssize_t at, PyObject* skip) except NULL:
+        """The value of a container of the target in which something was skipped; and a note of it, for the others."""
+        if frame.maps is None:
+            frame.maps = {}
+        frame.maps[at] = <object>skip
+        return build_with_skips(frame, node)
 
     # ------------------------------------------------------------------------------------ routers and conditions
 
@@ -102,6 +119,8 @@ cdef class Branching(Waiting):
             value = DEFERRED
         elif Py_TYPE(value) == SkipType:
             frame.skipping = True
+        elif Py_TYPE(value) == Lazy:  # a value by now, as `cascade.data` said so
+            return new_data(value)
         Py_INCREF_(value)
         return value
 
@@ -159,7 +178,12 @@ cdef class Branching(Waiting):
                 return <PyObject*>state.results
             Py_INCREF_(DEFERRED)
             return DEFERRED
+        for i in range(len(items)):
+            if state.zipped.is_final[i]:
+                items[i] = as_final(items[i])
         items += state.constants
+        if state.order is not None:
+            items = [items[<Py_ssize_t>place] for place in state.order]
         made = PyObject_Vectorcall(<PyObject*>state.task, (<PyListObject*>items).ob_item, 0, <PyObject*>state.names)
         lazy = <LazyResult>made
         Py_DECREF_(made)
@@ -187,32 +211,28 @@ cdef class Branching(Waiting):
         state.results = []
         state.concurrency = IN_FLIGHT
         constant = []
+        order = None
         for i, role in enumerate(roles, node.operands):
             value = <object>frame.values[operands[i]]
             if role == "concurrency":
                 state.concurrency = min(value, PY_SSIZE_T_MAX)
             elif role.startswith("const "):
                 constant.append(role[6:])
-                state.constants.append(value)
+                state.constants.append(as_final(value))
+            elif role == "order":
+                order = value
             elif role != "after":
                 state.policies.append((role, value))
         state.names = zipped + tuple(constant)
+        if order is not None:
+            state.order = [state.names.index(name) for name in order]
+            state.names = order
         if frame.maps is None:
             frame.maps = {}
         frame.maps[at] = state
         return state
 
-    # ---------------------------------------------------------------------------------------- targets, resources
-
-    cdef PyObject* targets(self, Frame frame, Node* node) except NULL:
-        """The values of several targets."""
-        cdef int32_t* operands = frame.template.operands + node.first_operand
-        cdef Py_ssize_t i
-        values = [<object>frame.values[operands[i]] for i in range(node.operands)]
-        if frame.skipping:
-            values = [skipped_member if type(value) is Skip else value for value in values]
-        Py_INCREF(values)
-        return <PyObject*>values
+    # ------------------------------------------------------------------------------------------------ resources
 
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """A resource that is set up, or PENDING while the engine sets it up."""

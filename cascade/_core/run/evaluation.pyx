@@ -21,7 +21,10 @@ from cascade._core.run.branching cimport DEFERRED, MapState
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.run.scheduler cimport ACTIVE, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
+from cascade._core.expr.data cimport Data, unwrapped
 from cascade._core.expr.task_spec cimport SYNC
+from cascade._core.run.results cimport examine, gives_expressions
+from cascade._core.shape.containers cimport may_hold
 from cascade._core.shape.template cimport Node, Template
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
 
@@ -156,6 +159,8 @@ cdef class Evaluation(Ending):
             try:
                 if waiter.permitted:
                     self.make_ready(frame, waiter.node)
+                elif gives_expressions(&frame.template.nodes[waiter.node]):
+                    self.settle_returned(frame, waiter.node, value, completion)
                 else:
                     self.settle(frame, waiter.node, value, completion)
             except BaseException as failure:
@@ -206,13 +211,15 @@ cdef class Evaluation(Ending):
         cdef Py_ssize_t at
         cdef Node* node
         cdef PyObject* result
-        cdef PyObject* kind
         # Whether nodes take the slow path. `Scheduler.configure` may change `observed` meanwhile: it also uses up the
         # fuel, so that it is read again before the next node.
         cdef bint check_each = template.check_each or frame.skipping or self.scheduler.observed
         self.at = last
         if frame.values[last] is not NULL:
-            return HAS_TAIL if Py_TYPE(frame.values[last]) == Lazy else HAS_VALUE
+            if frame.tails:
+                frame.tails = False
+                return HAS_TAIL
+            return HAS_VALUE
         while True:
             if frame.scattered:
                 if frame.ready_count == 0:
@@ -239,14 +246,18 @@ cdef class Evaluation(Ending):
             if check_each and result == DEFERRED:
                 Py_DECREF_(result)
                 continue
-            kind = Py_TYPE(result)
-            if kind == Lazy:
-                if self.is_tail(frame, node, at) if check_each else at == last:
-                    frame.values[last] = result
-                    return HAS_TAIL
-                self.expansion = <LazyResult>result
-                Py_DECREF_(result)
-                return HAS_CHILD
+            if may_hold(Py_TYPE(result)):
+                if not check_each and Py_TYPE(result) != Lazy:
+                    result = examine(self.scheduler.extraction, node, result)
+                if Py_TYPE(result) == Lazy:
+                    if self.is_tail(frame, node, at) if check_each else at == last:
+                        frame.values[last] = result
+                        return HAS_TAIL
+                    self.expansion = <LazyResult>result
+                    Py_DECREF_(result)
+                    return HAS_CHILD
+                if Py_TYPE(result) == <PyObject*>Data:
+                    result = unwrapped(result)
             frame.values[at] = result
             if at == last:
                 return HAS_VALUE
@@ -349,8 +360,12 @@ cdef class Evaluation(Ending):
                 parent.awaited += 1
                 self.link(waiter)
                 return 0
+            if type(value) is Data:
+                value = (<Data>value).value
         if frame.item:
             return self.settle_item(parent, frame.parent_node, frame.item, value)
+        if type(value) is LazyResult:  # as data: it is the value of the frame
+            value = Data(value)
         return self.settle(parent, frame.parent_node, value, None)
 
     cdef int make_ready(self, Frame frame, Py_ssize_t node) except -1:
@@ -372,19 +387,29 @@ cdef class Evaluation(Ending):
             frame.push_ready(<int32_t>node)
         return 0
 
+    cdef int settle_returned(self, Frame frame, Py_ssize_t node, object value, object completion) except -1:
+        """Store what a function has returned that was awaited: perhaps a coroutine that a worker has made."""
+        cdef PyObject* result = <PyObject*>value
+        Py_INCREF(value)
+        if type(value) is _CoroutineType and frame.template.nodes[node].kind == SYNC:
+            Py_DECREF_(result)
+            self.at = node
+            self.push(frame)
+            result = self.call_async(frame, value)
+            if result == PENDING:
+                Py_DECREF_(result)
+                frame.awaited += 1
+                return 0
+        result = examine(self.scheduler.extraction, &frame.template.nodes[node], result)
+        value = <object>result
+        Py_DECREF_(result)
+        return self.settle(frame, node, value, completion)
+
     cdef int settle(self, Frame frame, Py_ssize_t node, object value, object completion) except -1:
-        """Store the value of a node that was awaited: perhaps an expression, or a coroutine that a worker has made."""
-        cdef PyObject* result
+        """Store what a node that was awaited has come to: an expression, a value, or a `Data` around one."""
         cdef Frame child
         self.at = node
         self.push(frame)
-        if type(value) is _CoroutineType and frame.template.nodes[node].kind == SYNC:
-            result = self.call_async(frame, value)
-            value = <object>result
-            Py_DECREF_(result)
-            if result == PENDING:
-                frame.awaited += 1
-                return 0
         if type(value) is LazyResult:
             self.completion = completion
             if self.is_tail(frame, &frame.template.nodes[node], node):
@@ -392,6 +417,7 @@ cdef class Evaluation(Ending):
                     self.notify_tail_finished(frame, node)
                 Py_INCREF(value)
                 frame.values[frame.template.node_count - 1] = <PyObject*>value
+                frame.tails = True
                 return 0
             else:
                 frame.awaited += 1
@@ -400,6 +426,8 @@ cdef class Evaluation(Ending):
                 child.completion = completion
                 self.push(child)
                 return 0
+        if type(value) is Data:
+            value = (<Data>value).value
         Py_INCREF(value)
         frame.values[node] = <PyObject*>value
         if self.scheduler.notify_nodes:

@@ -24,13 +24,14 @@ cdef class Frame:
     cdef int32_t parent_node  # the one in `parent`
     cdef bint scattered  # a node starts when it lacks no operand, not in the order of the plan
     cdef bint skipping  # a node was skipped
-    cdef bint stacked  # it stands in its run's stack of frames that can go on
+    cdef unsigned char stacked  # it stands in its run's stack of frames that can go on
+    cdef unsigned char tails  # the value of the target has landed, and is the next expression
     cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNDEMANDED: nothing needs it
     cdef int32_t* ready  # when scattered: a heap of nodes that lack none, the first of the plan on top
     cdef int32_t ready_count
     cdef uint32_t walk  # the last traversal of the garbage collector that has visited it
     cdef int32_t* chosen  # by need: of each router or condition, the node that it takes its value from; -1: none yet
-    cdef dict maps  # by number of the node, the MapState of maps that have begun; None: none has
+    cdef dict maps  # by number of the node: the MapState of a map that has begun, the Skip in a container; None: none
     cdef Frame parent  # whose node this frame's value is the value of; None: the run's
     cdef Py_ssize_t item  # number of the item of the parent's map, 1 or higher; 0: the parent's node is not a map
     cdef object completion  # called with a waiter and this frame's value before the parent gets it, or None
