@@ -34,3 +34,9 @@ class Made:
     @cs.task(mode="process")
     def make(cls, x: int = 0, *more: object) -> object:
         return (cls.__name__, x, more)
+
+
+@cs.task(mode="process")
+def named(**names: object) -> list[tuple[str, object]]:
+    """Give the arguments in their order."""
+    return [*names.items()]

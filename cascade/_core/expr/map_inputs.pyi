@@ -9,6 +9,9 @@ class Const:
     @property
     def value(self) -> Any: ...
 
+class MarkedSeries:
+    def __init__(self, value: object) -> None: ...
+
 @disjoint_base
 class Zipped:
     def __init__(self, names: tuple[str, ...], values: list[Iterable[Any]]) -> None: ...

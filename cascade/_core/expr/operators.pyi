@@ -1,10 +1,7 @@
 from typing import Any, NoReturn
 
-from typing_extensions import disjoint_base
-
 from cascade._core.expr.lazy import LazyResult
 
-@disjoint_base
 class Operable:
     __array_ufunc__: None
     __pandas_priority__: int

@@ -8,6 +8,7 @@ cimport cython
 from cpython.object cimport PyObject
 
 cdef Operate operate = NULL
+cdef str _SUPPLIER = "cascade._core.expr.operator_tasks"  # which needs this module: imported when an operator is used
 
 
 cdef object _call(Operator operator, object left, object right):
@@ -15,7 +16,7 @@ cdef object _call(Operator operator, object left, object right):
     operands[0] = <PyObject*>left
     operands[1] = <PyObject*>right
     if operate is NULL:
-        import cascade._core.expr.operator_tasks
+        __import__(_SUPPLIER)
     return operate(operator, operands, 2)
 
 
@@ -23,7 +24,7 @@ cdef object _call_unary(Operator operator, object operand):
     cdef PyObject* operands[1]
     operands[0] = <PyObject*>operand
     if operate is NULL:
-        import cascade._core.expr.operator_tasks
+        __import__(_SUPPLIER)
     return operate(operator, operands, 1)
 
 
@@ -33,7 +34,7 @@ cdef object _call_ternary(Operator operator, object first, object second, object
     operands[1] = <PyObject*>second
     operands[2] = <PyObject*>third
     if operate is NULL:
-        import cascade._core.expr.operator_tasks
+        __import__(_SUPPLIER)
     return operate(operator, operands, 3)
 
 

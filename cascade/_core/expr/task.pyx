@@ -222,6 +222,9 @@ cdef class Task:
         """By reference, as functions are: a task travels to worker processes as its name."""
         if isinstance(self.fn, _MethodType):
             return getattr, (self.fn.__self__, self.fn.__name__)
+        name = f"{self.spec.module}.{self.spec.qualname}"
+        if _standard_tasks.get(name) is self:
+            return Task._imported, (_STANDARD, name)
         return Task._imported, (self.spec.module, self.spec.qualname)
 
     @staticmethod
@@ -249,15 +252,15 @@ cdef object _annotated(object fn):
     raise AttributeError("__wrapped__ has no end")
 
 
-cdef dict _standard_tasks = {}  # by module and name
+cdef str _STANDARD = "cascade.standard"  # in pickles, instead of a module: users may have tasks of these functions, too
+cdef dict _standard_tasks = {}  # by the names of their modules and functions
 
 
 def import_task(module, qualname):
     """Return the task of this name, found as `pickle` finds functions."""
-    if module == "operator" or module == "builtins":
-        __import__("cascade._core.expr.operator_tasks")  # where these are made
-        if (module, qualname) in _standard_tasks:
-            return _standard_tasks[module, qualname]
+    if module == _STANDARD:
+        __import__("cascade._core.expr.operator_tasks")  # where most of them are made
+        return _standard_tasks[qualname]
     found = __import__(module, fromlist=["_"])
     for part in qualname.split("."):
         found = getattr(found, part)
@@ -379,9 +382,10 @@ cdef bint _is_filled_in(object fn, str name, object default) except -1:
 cdef int _check_task_as_default(object fn, str name, Task default) except -1:
     """Refuse a task that was not called as the default of a parameter which, by its annotation, cannot be a task."""
     try:
-        annotation = _signature_of(fn, annotated=True).parameters[name].annotation
+        parameter = _signature_of(fn, annotated=True).parameters[name]
     except (ValueError, TypeError):
         return 0
+    annotation = None if parameter.annotation is parameter.empty else parameter.annotation
     if type(annotation) is str:  # from __future__ import annotations
         annotation = vars(_builtins).get(annotation)
     if type(annotation) is type and not isinstance(default, annotation):
@@ -537,7 +541,7 @@ cdef Task standard_task(object fn, str module):
     """The inline task of a function of the standard library. Calls of it are not part of any reference cycle."""
     cdef Task made = _new(fn, standard_spec(module, fn.__name__))
     made.closed = True
-    _standard_tasks[module, made.spec.qualname] = made
+    _standard_tasks[f"{module}.{made.spec.qualname}"] = made
     return made
 
 

@@ -35,6 +35,8 @@ cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError_ "PyDict_GetItemWithError"(PyObject*, PyObject*) noexcept
     void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
     void PyErr_Clear() noexcept
+    unsigned long Py_TPFLAGS_LIST_SUBCLASS
+    unsigned long Py_TPFLAGS_TUPLE_SUBCLASS
     ctypedef int (*visitproc)(PyObject*, void*) noexcept
     ctypedef struct TraversedType "PyTypeObject":
         int (*tp_traverse)(PyObject*, visitproc, void*) noexcept
@@ -47,8 +49,10 @@ cdef enum:  # what a glance at a value shows
 cdef enum:
     KEYS_IN_KEYS = 32  # dict keys inside dict keys: the one place here that recurses in C
     MEMBERS = 10_000  # containers searched for the oldest lazy result in a member of a set
-    DEPTH = 3  # of a lazy result in a record: in its dict, in a container there
-    LOOKS = 64  # at objects in a record, or in one container in it
+    DEPTH = 4  # of a lazy result in a record: its dict, a container in a field, one in that
+    FIELDS = 64  # of a record that are looked at
+    ITEMS = 16  # of a container in a record that are looked at
+    LOOKS = 128  # at objects in a record, in all
 
 cdef uint64_t NO_SERIAL = 0xFFFFFFFFFFFFFFFFu
 cdef PyObject* Lazy = <PyObject*>LazyResult
@@ -64,7 +68,8 @@ ctypedef struct Held:  # what an object refers to
 ctypedef struct Hidden:  # a bounded search of a record
     PyObject* kind  # of the record
     PyObject* lazy  # that was found, NULL: none
-    Py_ssize_t left  # looks in the innermost container
+    Py_ssize_t left  # looks at what the innermost object holds
+    Py_ssize_t all_left  # looks in all
     int depth
 
 
@@ -91,26 +96,45 @@ cdef int collect(PyObject* value, void* held) noexcept:
 
 
 cdef int look(PyObject* value, void* hidden) noexcept:
-    """Look whether an object is a lazy result, or a built-in container of one. A `visitproc`."""
+    """Look whether an object is a lazy result, or a built-in container of one. A `visitproc`: 1 ends the search."""
     cdef Hidden* to = <Hidden*>hidden
     cdef PyObject* kind = Py_TYPE(value)
     cdef Py_ssize_t left
     if value == to.kind:
         return 0
     to.left -= 1
-    if to.left < 0:
+    to.all_left -= 1
+    if to.left < 0 or to.all_left < 0:
         return 1
     if kind == Lazy:
         to.lazy = value
         return 1
     if to.depth < DEPTH and (kind == List or kind == Tuple or kind == Dict or kind == Set or kind == FrozenSet):
         left = to.left
-        to.left = LOOKS
+        to.left = ITEMS
         to.depth += 1
-        (<TraversedType*>kind).tp_traverse(value, look, hidden)
+        look_through(value, to)
         to.depth -= 1
         to.left = left
     return to.lazy is not NULL
+
+
+cdef void look_through(PyObject* container, Hidden* to) noexcept:
+    """Look at what an object holds: the first items of a list or tuple, which would be traversed from the last one."""
+    cdef unsigned long flags = (<TypeObject*>Py_TYPE(container)).tp_flags
+    cdef PyObject** items = NULL
+    cdef Py_ssize_t i, left = to.left
+    if flags & Py_TPFLAGS_LIST_SUBCLASS:
+        items = (<PyListObject*>container).ob_item
+    elif flags & Py_TPFLAGS_TUPLE_SUBCLASS:
+        items = <PyObject**>(<PyTupleObject*>container).ob_item
+    if items is not NULL:
+        for i in range(Py_SIZE(container)):
+            if look(items[i], to):
+                break
+        to.left = left
+    if to.lazy is NULL and (items is NULL or to.depth == 1):
+        (<TraversedType*>Py_TYPE(container)).tp_traverse(container, look, to)
 
 
 cdef PyObject* hidden_lazy(PyObject* record) noexcept:
@@ -120,9 +144,10 @@ cdef PyObject* hidden_lazy(PyObject* record) noexcept:
         return NULL
     hidden.kind = Py_TYPE(record)
     hidden.lazy = NULL
-    hidden.left = LOOKS
+    hidden.left = FIELDS
+    hidden.all_left = LOOKS
     hidden.depth = 1
-    (<TraversedType*>hidden.kind).tp_traverse(record, look, &hidden)
+    look_through(record, &hidden)
     return hidden.lazy
 
 

@@ -14,9 +14,9 @@ import pytest
 import cascade as cs
 
 FUNCTIONS = {
-    "Env", "Inject", "Param", "Router", "cached", "cli", "const", "dry_run", "explain", "from_json", "gather", "inject",
-    "pipeline", "preload", "resource", "run", "select", "sequence", "structural_hash", "task", "to_json",
-    "visualize", "wait",
+    "Env", "Inject", "Param", "Router", "attr", "cached", "cli", "const", "data", "dry_run", "explain", "from_json",
+    "gather", "inject", "pipeline", "preload", "resource", "run", "select", "sequence", "structural_hash", "task",
+    "to_json", "visualize", "wait",
 }  # fmt: skip
 CLASSES = {
     "Channel", "Clock", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",

@@ -242,7 +242,7 @@ def test_wrong_command_lines(cascade: Cascade, arguments: list[str]) -> None:
 def test_a_failure_is_one_line_that_says_where(jobs: str, cascade: Cascade) -> None:
     status, out, err = cascade("run", f"{jobs}:several")
     assert (status, out) == (1, "")
-    assert err.startswith(f"cascade: ZeroDivisionError: division by zero (task {jobs}.divide at $.args[0], iteration 0")
+    assert err.startswith(f"cascade: ZeroDivisionError: division by zero (task {jobs}.divide at $[0], iteration 0")
     assert len(err.splitlines()) == 1
 
 
