@@ -9,6 +9,7 @@ class Const:
     @property
     def value(self) -> Any: ...
 
+@disjoint_base
 class MarkedSeries:
     def __init__(self, value: object) -> None: ...
 
