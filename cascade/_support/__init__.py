@@ -1,3 +1,3 @@
-"""What every folder may use, on top of the core alone: exceptions read safely, forks, lazy and public names."""
+"""Helpers for every folder, which import the core only: safe access to exceptions, forks, file locks, lazy names."""
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
-"""Failures: what is done to an exception of the user without running any of its code.
+"""Access to exceptions of the user without running code of their classes.
 
-An exception may be false, frozen, unhashable, equal to any other, or raise from each of its own methods. So its notes,
-cause and traceback are read and set where its class cannot interfere, and its text is read without trust in `__str__`.
+An exception may be falsy, frozen, unhashable, equal to any other, or raise from each of its methods. So its notes,
+cause and traceback are read and set through the descriptors of `BaseException`, and its `__str__` may fail.
 Never test an exception for truth or equality: compare with `is`.
 """
 
@@ -18,9 +18,9 @@ __all__ = [
 ]  # fmt: skip
 
 LONGEST = 2000
-"""Characters of a message that are kept; an exception may quote a whole array."""
-_MEMBERS = 3
-_NOTES = 5  # of one kind on one exception: it may be one object that is raised for ever
+"""Characters of a message that are kept: an exception may quote a whole array."""
+_MEMBERS = 3  # exceptions of a group that `describe` names
+_NOTES = 5  # of one kind on one exception: the same object may be raised again and again
 
 _logger = logging.getLogger("cascade")
 E = TypeVar("E", bound=BaseException)
@@ -32,7 +32,7 @@ _suppresses = BaseException.__dict__["__suppress_context__"]
 _traceback = BaseException.__dict__["__traceback__"]
 _members = BaseExceptionGroup.__dict__["exceptions"]
 _args = BaseException.__dict__["args"]
-# Of a class, whatever its metaclass answers.
+# Of `type`, as a metaclass may override them.
 _mro = type.__dict__["__mro__"]
 _namespace = type.__dict__["__dict__"]
 _module = type.__dict__["__module__"]
@@ -43,7 +43,7 @@ _qualname = type.__dict__["__qualname__"]
 
 
 def is_a(error: object, kind: type[E] | tuple[type[E], ...] | UnionType) -> TypeGuard[E]:
-    """Return what `isinstance` does, whatever the exception answers when it is asked for its class."""
+    """Return whether an exception is an instance of a class. Unlike `isinstance`, this ignores ``__class__``."""
     return issubclass(type(error), kind)
 
 
@@ -66,13 +66,13 @@ def traceback_of(error: BaseException) -> TracebackType | None:
 
 
 def fields(error: BaseException) -> dict[str, Any]:
-    """Return the attributes of an exception that are in no slot."""
+    """Return the `__dict__` of an exception."""
     found: dict[str, Any] = _dict.__get__(error)
     return found
 
 
 def slots(error: BaseException) -> Iterator[tuple[str, Any]]:
-    """Iterate over the attributes of an exception that its class keeps in slots."""
+    """Iterate over the names and values of an exception's slots."""
     for kind in bases(error):
         namespace = _namespace.__get__(kind)
         names = namespace.get("__slots__", ())
@@ -86,25 +86,25 @@ def slots(error: BaseException) -> Iterator[tuple[str, Any]]:
 
 
 def cause_of(error: BaseException) -> BaseException | None:
-    """Return what it was raised from."""
+    """Return the `__cause__` of an exception."""
     found: BaseException | None = _cause.__get__(error)
     return found
 
 
 def context_of(error: BaseException) -> BaseException | None:
-    """Return what was being handled when it was raised, unless that is not to be shown."""
+    """Return the `__context__` of an exception, unless it is suppressed."""
     found: BaseException | None = None if _suppresses.__get__(error) else _context.__get__(error)
     return found
 
 
 def members(error: BaseException) -> tuple[BaseException, ...]:
-    """Return the exceptions in a group; of any other exception, none."""
+    """Return the exceptions in a group; the empty tuple for any other exception."""
     found: tuple[BaseException, ...] = _members.__get__(error) if is_a(error, BaseExceptionGroup) else ()
     return found
 
 
 def singles(error: BaseException) -> Iterator[BaseException]:
-    """Iterate over an exception, or over those in a group and in the groups in it."""
+    """Iterate over an exception; of a group, over its exceptions, recursively."""
     pending = [error]
     for each in pending:
         if is_a(each, BaseExceptionGroup):
@@ -114,22 +114,22 @@ def singles(error: BaseException) -> Iterator[BaseException]:
 
 
 def set_cause(error: BaseException, cause: BaseException | None) -> None:
-    """Set what it was raised from."""
+    """Set the `__cause__` of an exception."""
     _cause.__set__(error, cause)
 
 
 def set_context(error: BaseException, context: BaseException | None) -> None:
-    """Set what was being handled when it was raised."""
+    """Set the `__context__` of an exception."""
     _context.__set__(error, context)
 
 
 def set_traceback(error: BaseException, traceback: TracebackType | None) -> None:
-    """Set where it came by."""
+    """Set the traceback of an exception."""
     _traceback.__set__(error, traceback)
 
 
 def exc_info(error: BaseException) -> tuple[type[BaseException], BaseException, TracebackType | None]:
-    """Return an exception as `logging` takes it: it would drop a false one."""
+    """Return an exception in the form for ``exc_info`` of `logging`, which would ignore a falsy exception itself."""
     return type(error), error, _traceback.__get__(error)
 
 
@@ -137,14 +137,14 @@ def exc_info(error: BaseException) -> tuple[type[BaseException], BaseException, 
 
 
 def add_note(error: BaseException, note: str, kind: str | None = None, owner: str = "") -> None:
-    """Add a note to an exception, whatever its class says to that.
+    """Add a note to an exception, even if its class refuses notes.
 
     Args:
         error: the exception.
         note: the note.
-        kind: how this note and others of its kind begin; one exception object may be raised again and again, so only
-            the last few of a kind are kept. None: it is kept beside any other.
-        owner: how the notes of one run end: a run has one note of a kind.
+        kind: the common beginning of notes of one kind. One exception object may be raised again and again, so only the
+            last few notes of a kind are kept. None: the note is kept beside any others.
+        owner: the common end of the notes of one run, which has one note of a kind.
     """
     if type(error).add_note is not BaseException.add_note:
         try:
@@ -152,10 +152,10 @@ def add_note(error: BaseException, note: str, kind: str | None = None, owner: st
             return
         except KeyboardInterrupt:
             raise
-        except BaseException:  # it refuses notes; it has them all the same
+        except BaseException:  # its class refuses notes: the note is added below
             _logger.debug("%s does not take notes: %s", name_of(type(error))[1], note)
     notes = fields(error).get("__notes__")
-    if not isinstance(notes, list):  # none yet, or something else that cannot take one
+    if not isinstance(notes, list):  # there is none, or not a list
         notes = fields(error)["__notes__"] = [*notes] if type(notes) is tuple else []
     if kind is not None:
         same = [index for index, known in enumerate(notes) if type(known) is str and known.startswith(kind)]
@@ -171,7 +171,7 @@ def add_note(error: BaseException, note: str, kind: str | None = None, owner: st
 
 
 def another(error: BaseException) -> BaseException:
-    """Return an exception for one more that is told of a failure: a copy with notes of its own, if one can be made."""
+    """Return a copy of an exception with notes of its own, for another awaiter; the same one if it cannot be copied."""
     kind = type(error)
     try:
         args = _args.__get__(error)
@@ -185,7 +185,7 @@ def another(error: BaseException) -> BaseException:
             object.__setattr__(made, name, value)
         if type(made) is not kind or message(made) != message(error):
             return error
-    except Exception:  # its class allows none
+    except Exception:  # its class cannot be copied
         return error
     _context.__set__(made, _context.__get__(error))
     _cause.__set__(made, cause_of(error))
@@ -198,9 +198,9 @@ def another(error: BaseException) -> BaseException:
 
 
 def result_of(future: Any) -> Any:
-    """Return what a `concurrent.futures.Future` has that is done, or raise what it has failed with.
+    """Return the result of a `concurrent.futures.Future` that is done, or raise its exception.
 
-    Its own `result` takes a false exception for none, before Python 3.13.4 and 3.14.
+    Before Python 3.13.4 and 3.14, `Future.result` ignores a falsy exception.
     """
     error = future.exception()
     if error is None:
@@ -208,17 +208,17 @@ def result_of(future: Any) -> Any:
     try:
         raise error
     finally:
-        del error, future  # the traceback leads to this frame
+        del error, future  # the traceback refers to this frame
 
 
 # ------------------------------------------------------------------------------------------------------------- text
 
 
 def describe(error: BaseException) -> str:
-    r"""Return an exception as "Type: message", without trust in its `__str__`.
+    r"""Return an exception as "Type: message", even if its `__str__` fails.
 
-    The type has its module unless it is a built-in one, as in a traceback. The message may have several lines. Of a
-    group, the first exceptions are told with it.
+    The type has its module unless it is a built-in one, as in a traceback. The message may have several lines. For
+    a group, its first exceptions follow.
 
     Args:
         error: any exception.
@@ -231,18 +231,18 @@ def describe(error: BaseException) -> str:
     text = _alone(error)
     inside = members(error)
     if inside:
-        told = "; ".join(_alone(member) for member in inside[:_MEMBERS])
-        text = f"{text}: {told}{'; ...' if len(inside) > _MEMBERS else ''}"
+        shown = "; ".join(_alone(member) for member in inside[:_MEMBERS])
+        text = f"{text}: {shown}{'; ...' if len(inside) > _MEMBERS else ''}"
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def message(error: BaseException, longest: int = LONGEST) -> str:
-    """Return the text of an exception, or what is wrong with it."""
+    """Return the message of an exception; if its `__str__` fails, a text that says so."""
     try:
         text = str.__getitem__(str(error), slice(longest))
     except KeyboardInterrupt:
         raise
-    except BaseException as second:  # the exception of a user, and its `__str__`
+    except BaseException as second:  # a `__str__` of the user may raise anything
         return f"<no message: its __str__ raised {name_of(type(second))[1]}>"
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 

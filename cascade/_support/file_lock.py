@@ -1,9 +1,9 @@
-"""Locks on open files, by what the platform has: `fcntl.flock`, or `msvcrt.locking` on Windows.
+"""Locks on open files: `fcntl.flock`, or `msvcrt.locking` on Windows.
 
-Both belong to the open file, so they hold among threads of one process too, and the system releases them when the file
-is closed or the process ends. Windows knows no shared lock through the standard library. There each holder of a shared
-lock locks one byte of a range, of its own choice, and an exclusive lock is one on the whole range: two that share have
-different bytes, and whoever wants the range for itself fails while anybody has a byte of it.
+Both belong to the open file, so they also exclude threads of one process from one another, and the system releases them
+when the file is closed or the process ends. On Windows the standard library has no shared locks. There the holder of a
+shared lock locks one random byte of a range, and the holder of an exclusive lock the whole range: shared locks are on
+different bytes, and an exclusive lock fails while any byte is locked.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 try:
     import msvcrt as _msvcrt
-except ImportError:  # all others
+except ImportError:  # not Windows
     _msvcrt = None  # type: ignore[assignment]
 
-msvcrt: Any = _msvcrt  # of which a type checker knows nothing on other platforms
+msvcrt: Any = _msvcrt  # type checkers do not know it on other platforms
 
 AVAILABLE = fcntl is not None or msvcrt is not None
-"""Whether the platform has locks on files."""
+"""Whether the platform has file locks."""
 
-_BEGIN = 0x40000000  # of the range: past all that is in the file, as locked bytes cannot be read on Windows
-_SLOTS = 1 << 16  # bytes in it
-_TRIES = 16  # to find a byte that nobody has
+_BEGIN = 0x40000000  # of the range: beyond the end of the file, as locked bytes cannot be read on Windows
+_SLOTS = 1 << 16  # bytes in the range
+_TRIES = 16  # attempts to find a byte that is not locked
 
 
 class FileLock:
-    """The lock of one open file. Nothing here waits: a lock is taken at once, or not at all.
+    """The lock of one open file. No method waits: a lock is acquired at once or not at all.
 
     Args:
-        descriptor: of the file, open for writing. To close it is up to the caller, and releases the lock.
+        descriptor: the file descriptor, open for writing. The caller closes it, which releases the lock.
     """
 
     __slots__ = ("_descriptor", "_held")
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._held: tuple[int, int] | None = None  # begin and length of what is locked; of msvcrt only
+        self._held: tuple[int, int] | None = None  # begin and length of the locked bytes; msvcrt only
 
     def exclusive(self) -> bool:
-        """Lock the file for this holder alone. Return whether that was possible; if not, it may hold no lock now.
+        """Acquire an exclusive lock. Return whether that succeeded; if not, a shared lock may have been released.
 
         Raises:
             OSError: the platform, or its file system, has no locks.
@@ -59,7 +59,7 @@ class FileLock:
         return self._lock(_BEGIN, _SLOTS)
 
     def shared(self) -> bool:
-        """Lock the file together with all who share it. Return whether that was possible.
+        """Acquire a shared lock. Return whether that succeeded.
 
         Raises:
             OSError: the platform, or its file system, has no locks.
@@ -70,7 +70,7 @@ class FileLock:
         return any(self._lock(_BEGIN + random.randrange(_SLOTS), 1) for _ in range(_TRIES))
 
     def release(self) -> None:
-        """Unlock the file. To close the file does so too, unless a forked process has it open as well."""
+        """Release the lock. Closing the file releases it too, unless a forked process has the file open as well."""
         if fcntl is not None:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         elif self._held is not None:
@@ -91,7 +91,7 @@ class FileLock:
         os.lseek(self._descriptor, begin, os.SEEK_SET)
         try:
             msvcrt.locking(self._descriptor, msvcrt.LK_NBLCK, length)
-        except PermissionError:  # EACCES: another one has it
+        except PermissionError:  # EACCES: the bytes are locked
             return False
         self._held = begin, length
         return True

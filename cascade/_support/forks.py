@@ -1,11 +1,11 @@
-"""Forks: what a child of `os.fork` must not take over from its parent.
+"""Forks: what a child of `os.fork` must not inherit from its parent.
 
-A child has one thread, and a copy of every lock. What another thread of the parent held at that moment is held in the
-child for ever. So what is guarded by a lock from here is changed in such an order that it is whole between any two
-steps of Python, and the child gets the lock anew.
+A child has one thread and a copy of every lock: a lock that another thread of the parent held at that moment is held in
+the child for ever. So the child gets new locks for those made by `new_lock`, and the data that they guard is changed in
+such an order that it is consistent between any two bytecode instructions.
 
-What is not whole all the same, or belongs to the parent alone (an event loop, a buffer that it will write), is renewed
-by its owner, before any other code runs in the child.
+An object that may be inconsistent all the same, or that refers to what the parent still uses (an event loop, a buffer
+that the parent will write), resets itself before any other code runs in the child: see `reset_in_children`.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from weakref import WeakSet
 
 from cascade._core.fork import in_child, new_lock
 
-__all__ = ["Renewed", "new_lock", "renew_in_children"]
+__all__ = ["ForkAware", "new_lock", "reset_in_children"]
 
 
-class Renewed(Protocol):
+class ForkAware(Protocol):
     """An object that cannot be used in a child as it was in the parent."""
 
-    def _renew(self) -> None:
-        """Be usable in this process, which is a child of the one before. Called once, with no other thread there."""
+    def _reset_after_fork(self) -> None:
+        """Make the object usable in this process, a forked child. Called once, before other threads exist."""
 
 
-_known: WeakSet[Renewed] = WeakSet()
+_known: WeakSet[ForkAware] = WeakSet()
 
 
-def renew_in_children(thing: Renewed) -> None:
-    """Have an object renewed in each child of this process. It is not kept alive.
+def reset_in_children(thing: ForkAware) -> None:
+    """Reset an object in each forked child of this process. The object is not kept alive.
 
     Args:
-        thing: can be referred to weakly, and equals itself only.
+        thing: an object that can be referred to weakly, and is compared by identity.
     """
     _known.add(thing)
 
 
-def _renew() -> None:
+def _reset_after_fork() -> None:
     failure = None
     for thing in list(_known):
         try:
-            thing._renew()  # noqa: SLF001 - what classes give for this, and for nobody else
-        except Exception as error:  # the others are to be renewed all the same
+            thing._reset_after_fork()  # noqa: SLF001 - the method exists for this call only
+        except Exception as error:  # the other objects must be reset all the same
             failure = error
     if failure is not None:
-        raise failure  # Python tells of it, and goes on
+        raise failure  # Python prints it to stderr, and the fork succeeds
 
 
-in_child(_renew)
+in_child(_reset_after_fork)

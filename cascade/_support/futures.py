@@ -1,4 +1,4 @@
-"""Futures of asyncio."""
+"""Helpers for asyncio futures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["settle"]
 
 
 def settle(future: asyncio.Future[None]) -> None:
-    """Have a future be done, unless it is; also if a signal comes that cancels the task that awaits it."""
+    """Complete a future unless it is done, also if a signal handler cancels it between the check and the call."""
     try:
         if not future.done():
             future.set_result(None)

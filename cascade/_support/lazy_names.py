@@ -1,4 +1,4 @@
-"""Names of a module that are imported when they are first asked for."""
+"""Names of a module that are imported on first access."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ def lazy_names(
 
     Args:
         module: its ``__name__``.
-        names: where each lazy name is defined, by the name of that module.
+        names: lazy name -> name of the module that defines it.
         public: all names that `dir` lists, lazy ones included.
+
+    Returns:
+        `__getattr__` and `__dir__`, to be assigned in the module.
     """
 
     def __getattr__(name: str) -> Any:

@@ -1,11 +1,11 @@
-"""Imported first: loads the compiled core, and explains import errors and the cost on free-threaded builds."""
+"""Loads the compiled core on import, with an explanation if that fails, or if it turns the interpreter lock on."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 
-__all__: list[str] = []
+__all__: list[str] = []  # imported for its effect
 
 _CORE = "cascade._core.expr.lazy"
 
@@ -28,7 +28,7 @@ def _load() -> None:
 
 
 def _why(error: ImportError) -> str | None:
-    """What is to be said of a failure; None if it says enough itself, such as that a dependency is missing."""
+    """Return the explanation of a failure; None: its own message suffices, such as that of a missing dependency."""
     if isinstance(error, ModuleNotFoundError):
         if error.name is None or not error.name.startswith("cascade._core"):
             return None
@@ -36,7 +36,7 @@ def _why(error: ImportError) -> str | None:
             f"the compiled core of Cascade is missing for Python {sys.version_info[0]}.{sys.version_info[1]}: "
             f"build it with `pip install .` in a checkout (or `make`)"
         )
-    if "interpreter" in str(error):  # Python's words and Cython's, if there are several of them
+    if "interpreter" in str(error):  # in the messages of Python and of Cython about subinterpreters
         return (
             f"Cascade can be used in one interpreter of a process, the main one, and no other (a subinterpreter, "
             f"InterpreterPoolExecutor): use threads or processes - {error}"
@@ -51,13 +51,14 @@ def _why(error: ImportError) -> str | None:
 
 
 def _lock_is_on() -> bool:
-    return getattr(sys, "_is_gil_enabled", lambda: True)()  # before Python 3.13 it always is
+    return getattr(sys, "_is_gil_enabled", lambda: True)()  # before Python 3.13 it is always on
 
 
 def _load_without_lock() -> None:
-    """Load it in a free-threaded Python, which turns its lock on for it, and say so once.
+    """Load the core in a free-threaded Python, which turns its lock on for it, and warn once.
 
-    That is in place of Python, which names one module of many and gives no reason. Worker processes do not repeat it.
+    Python's own warning is suppressed: it names one of many modules, and gives no reason. Worker processes do not warn
+    again.
     """
     import warnings
 
@@ -73,14 +74,14 @@ def _load_without_lock() -> None:
         )
     else:
         text = (
-            "the interpreter lock (GIL) stays off, as PYTHON_GIL=0 or -X gil=0 has it, although the compiled core of "
+            "the interpreter lock (GIL) stays off, as PYTHON_GIL=0 or -X gil=0 requests, although the compiled core of "
             "Cascade is not safe without it: several threads may crash the process or spoil results"
         )
     warnings.warn(text, RuntimeWarning, stacklevel=5)  # at the line that imports `cascade`
 
 
 def _is_worker() -> bool:
-    """Whether this is a process that `multiprocessing` has started: what is said here was said in its parent."""
+    """Whether `multiprocessing` has started this process: its parent has issued the warning."""
     processes = sys.modules.get("multiprocessing.process")
     return processes is not None and processes.parent_process() is not None
 

@@ -1,6 +1,6 @@
-"""Public names: where users find a class or function, whatever file it is written in.
+"""Public names: the module in which users find a class or function, whatever file defines it.
 
-A traceback, a pickle and `help` then say `cascade.Engine`, which stays when files move.
+Tracebacks, pickles and `help` then use a name such as `cascade.Engine`, which stays valid when files move.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ Thing = TypeVar("Thing")
 
 
 def public(thing: Thing) -> Thing:
-    """Mark a class or function as found in `cascade`. Used as a decorator, outermost."""
+    """Mark a class or function as public in `cascade`. Used as the outermost decorator."""
     return public_in("cascade")(thing)
 
 
 def public_in(module: str) -> Callable[[Thing], Thing]:
-    """Return a decorator like `public`, for what is found in another module.
+    """Return a decorator like `public`, for another public module.
 
     Args:
-        module: its name, such as "cascade.testing".
+        module: the name of the public module, such as "cascade.testing".
     """
 
     def mark(thing: Thing) -> Thing:
@@ -36,7 +36,7 @@ def public_in(module: str) -> Callable[[Thing], Thing]:
 
 
 def _resolve(struct: Any) -> None:
-    """Make types of the annotations of a struct: msgspec looks names up in its `__module__`, when it first decodes."""
-    with contextlib.suppress(NameError):  # names for type checkers only: it is never decoded
+    """Resolve the annotations of a struct: msgspec would look their names up in its `__module__`, which changes."""
+    with contextlib.suppress(NameError):  # imported for type checkers only: such a struct is never decoded
         hints = get_type_hints(struct, include_extras=True)
         struct.__annotations__ = {name: hints[name] for name in struct.__annotations__}

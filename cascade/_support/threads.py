@@ -1,4 +1,4 @@
-"""Threads of an executor, which outlive the run that happened to start them."""
+"""Calls in threads of an executor."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ def call_in_executor(
 ) -> asyncio.Future[T]:
     """Call a function in a thread of an executor, in a copy of the current context.
 
-    A thread that is started for the call begins with an empty context. With ``thread_inherit_context`` (Python 3.14) it
-    would have a copy of the current one otherwise, and keep all values in it alive until the executor is shut down.
+    A thread that is started for the call begins with an empty context. Otherwise, with ``thread_inherit_context``
+    (Python 3.14), it would hold a copy of the current one, and keep its values alive until the executor is shut down.
 
     Args:
-        loop: the one that is running in this thread.
-        executor: whose thread it is; None: the loop's own.
-        function: called with ``arguments``. It must return what it raises: not every exception fits into a future.
+        loop: the event loop that is running in this thread.
+        executor: the executor; None: the loop's default executor.
+        function: called with ``arguments``. It must catch exceptions and return them: a future does not take each one.
         arguments: its positional arguments.
+
+    Returns:
+        The future of the call.
     """
     call: Any = partial(copy_context().run, function, *arguments)
     started: asyncio.Future[T] = Context().run(lambda: loop.run_in_executor(executor, call))

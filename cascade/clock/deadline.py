@@ -1,4 +1,4 @@
-"""Deadlines: what asyncio's `timeout` is, on the engine's clock."""
+"""Deadlines: like `asyncio.timeout`, on the engine's clock."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ __all__ = ["Deadline", "pause"]
 
 
 class Deadline:
-    """A context in which the current asyncio task is cancelled when the time is over.
+    """An async context manager that cancels the current asyncio task when a duration has passed.
 
     Args:
-        timers: of the engine.
-        seconds: how long; None: for ever.
+        timers: the engine's timers.
+        seconds: the duration; None: no deadline.
 
     Attributes:
-        expired: whether the time was over before the context was left. A cancellation that came of it ends there, as
-            `TimeoutError`; one that came from elsewhere goes on.
+        expired: whether the duration passed before the block was left. Its own cancellation becomes a `TimeoutError`; a
+            cancellation from elsewhere is passed on.
+
+    Raises:
+        TimeoutError: at the end of the block, if the deadline has cancelled it.
     """
 
     __slots__ = ("_alarm", "_cancelling", "_seconds", "_task", "_timers", "expired")
@@ -47,18 +50,18 @@ class Deadline:
             self._alarm.cancel()
         if not self.expired or self._task is None:
             return
-        # As asyncio's own has it: only if nobody else has asked for the cancellation too.
+        # As in `asyncio.timeout`: only if the task was not cancelled from elsewhere, too.
         if self._task.uncancel() <= self._cancelling and kind is not None and issubclass(kind, asyncio.CancelledError):
             raise TimeoutError from error
 
     def _expire(self) -> None:
         self.expired = True
-        if self._task is not None and not self._task.get_loop().is_closed():  # else nothing awaits it any more
+        if self._task is not None and not self._task.get_loop().is_closed():  # else the task will not run again
             self._task.cancel()
 
 
 async def pause(timers: Timers, seconds: float) -> None:
-    """Wait on the engine's clock."""
+    """Wait for a duration in seconds on the engine's clock."""
     if seconds <= 0:
         await asyncio.sleep(0)
         return

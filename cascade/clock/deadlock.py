@@ -1,4 +1,4 @@
-"""Deadlocks: what each run waits for, when nothing will ever wake one."""
+"""The message of a deadlock: what each run waits for when nothing can wake one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Protocol
 
 __all__ = ["BusyLimit", "Waiting", "WaitingRun", "describe"]
 
-_SHOWN = 20  # of a kind
+_SHOWN = 20  # lines about runs, and about tasks
 
 
 class WaitingRun(Protocol):
-    """What is asked of a run."""
+    """A run, as the message describes it."""
 
     @property
     def id(self) -> int:
@@ -19,19 +19,19 @@ class WaitingRun(Protocol):
 
     @property
     def doing(self) -> str:
-        """What it waits for, in words."""
+        """What it waits for, as text."""
 
 
 class BusyLimit(Protocol):
-    """What is asked of the state of a limit."""
+    """The state of a limit, as the message describes it."""
 
     @property
     def kind(self) -> str:
-        """What it is, such as "rate"."""
+        """Its kind, such as "rate"."""
 
     @property
     def name(self) -> str:
-        """Its name, or what it holds for."""
+        """Its name; of a rule, its selector."""
 
     @property
     def waiting(self) -> int:
@@ -39,22 +39,22 @@ class BusyLimit(Protocol):
 
 
 class Waiting(Protocol):
-    """What is asked of an engine."""
+    """An engine, as the message describes it."""
 
     @property
     def runs(self) -> Sequence[WaitingRun]:
         """The runs that have not ended."""
 
     def waited_for(self) -> Iterable[BusyLimit]:
-        """The limits and pauses that calls wait for."""
+        """Return the limits and pauses for which calls wait."""
 
 
 def describe(engines: Sequence[Waiting], tasks: Iterable[str]) -> str:
-    """Return the message of a deadlock: a line for each run, the oldest first, each limit and each task that waits.
+    """Return the message of a deadlock: a line for each run, the oldest first, each limit and each asyncio task.
 
     Args:
-        engines: that have runs on the event loop.
-        tasks: plain asyncio code, by name.
+        engines: the engines with runs on the event loop.
+        tasks: the names of asyncio tasks that are not part of a run.
     """
     runs = sorted((run for engine in engines for run in engine.runs), key=lambda run: run.id)
     lines = [
@@ -66,12 +66,12 @@ def describe(engines: Sequence[Waiting], tasks: Iterable[str]) -> str:
 
 
 def _limits(engine: Waiting) -> Iterator[str]:
-    """What calls wait for that nobody gives back, or for the end of a pause."""
+    """Yield a line for each limit or pause for which calls wait."""
     for limit in engine.waited_for():
         yield f"{limit.kind} {limit.name!r}: waited for by {limit.waiting}"
 
 
 def _cut(lines: list[str], count: int | None = None) -> list[str]:
-    """As many as one reads, and how many more there are of so many in all."""
+    """Return at most 20 lines, and one with the number of the others. ``count``: of all; None: there are no others."""
     more = (len(lines) if count is None else count) - _SHOWN
     return [*lines[:_SHOWN], f"and {more} more"] if more > 0 else lines

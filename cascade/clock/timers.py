@@ -1,4 +1,4 @@
-"""Timers: the engine's clock, for all of the engine that is written in Python."""
+"""Timers on the engine's clock, for the parts of the engine that are written in Python."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ __all__ = ["ClockTimers", "Handle", "Timers"]
 
 
 class Handle(Protocol):
-    """A timer that was set."""
+    """A timer."""
 
     def cancel(self) -> None:
-        """Have the function not called."""
+        """Cancel the timer: its callback is not called."""
 
 
 class Timers(Protocol):
-    """What time it is, and who is to be called when."""
+    """A clock with timers."""
 
     def now(self) -> int:
-        """Nanoseconds on a clock that never goes back."""
+        """Return the time in nanoseconds on a clock that never goes back."""
 
     def call_at(self, deadline: int, callback: Callable[[], None]) -> Handle:
-        """Have a function called on the event loop's thread at a time, in nanoseconds on this clock."""
+        """Call a function in the event loop's thread at a time in nanoseconds, as `now` returns it."""
 
 
 class ClockTimers:
-    """Timers on an engine's clock.
+    """The `Timers` of a `Clock`.
 
     Args:
-        clock: the clock.
-        changed: called when a timer was set: it may be the first one that is due.
+        clock: the engine's clock.
+        changed: called when a timer was set, which may be the earliest one.
     """
 
     __slots__ = ("_changed", "_clock")
@@ -42,11 +42,11 @@ class ClockTimers:
         self._changed = changed
 
     def now(self) -> int:
-        """Nanoseconds on the clock."""
+        """Return the time in nanoseconds."""
         return self._clock.time_ns()
 
     def call_at(self, deadline: int, callback: Callable[[], None]) -> Alarm:
-        """Have a function called on the event loop's thread at a time, in nanoseconds on the clock."""
+        """Call a function in the event loop's thread at a time in nanoseconds, as `now` returns it."""
         alarm = Alarm(self._clock, deadline, callback)
         try:
             self._changed()

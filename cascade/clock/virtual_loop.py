@@ -1,7 +1,7 @@
-"""The event loop of virtual time: asyncio's own, but for its clock, and for all that takes real time.
+"""The event loop of virtual time: asyncio's own, with a virtual clock and without real input and output.
 
 Plain asyncio code runs on it beside an engine, and waits in the same virtual time: `asyncio.sleep` and
-`asyncio.timeout` set timers on the clock that the runs wait on.
+`asyncio.timeout` set timers on the clock on which runs wait.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = ["VirtualLoop"]
 _Ts = TypeVarTuple("_Ts")
 _logger = logging.getLogger("cascade")
 
-_BEYOND = 1e10  # seconds: past the end of any clock's time, and yet a number of nanoseconds, as infinity is not
-_STANDSTILL = 1_000_000  # rounds of the loop at one instant before somebody is asked
+_BEYOND = 1e10  # seconds: stands for infinity, which is not a number of nanoseconds; beyond the end of any clock
+_STANDSTILL = 1_000_000  # rounds of the loop at one instant before a warning
 
-# What opens something to the world, which keeps no virtual time.
+# Methods for real input and output, which do not follow virtual time.
 _REFUSED = (
     "add_reader", "add_signal_handler", "add_writer", "connect_accepted_socket", "connect_read_pipe",
     "connect_write_pipe", "create_connection", "create_datagram_endpoint", "create_server", "create_unix_connection",
@@ -43,7 +43,7 @@ _REFUSED = (
 
 
 class DrivenRun(Protocol):
-    """What the loop asks of a run."""
+    """A run, as the loop sees it."""
 
     @property
     def id(self) -> int:
@@ -51,50 +51,51 @@ class DrivenRun(Protocol):
 
     @property
     def doing(self) -> str:
-        """What it waits for, in words."""
+        """What it waits for, as text."""
 
     def _handles(self) -> Collection[asyncio.Task[Any]]:
-        """The asyncio tasks that it has started."""
+        """Return the asyncio tasks that it has started."""
 
 
 class Driven(Protocol):
-    """What the loop asks of an engine whose runs are on it."""
+    """An engine with runs on the loop, as the loop sees it."""
 
     @property
     def runs(self) -> Sequence[DrivenRun]:
         """The runs that have not ended."""
 
     def waited_for(self) -> Iterable[BusyLimit]:
-        """The limits and pauses that calls wait for."""
+        """Return the limits and pauses for which calls wait."""
 
     def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether it has runs on an event loop."""
+        """Whether the engine has runs on this event loop."""
 
     def awaits(self, task: asyncio.Task[Any]) -> bool:
-        """Whether an asyncio task awaits runs of it."""
+        """Whether an asyncio task awaits runs of this engine."""
 
     def take_turn(self) -> None:
-        """Have a turn, in which virtual time passes if no run is ready."""
+        """Schedule a turn, in which virtual time passes if no run is ready."""
 
-    def tell_deadlock(self, message: str) -> bool:
-        """Have the runs fail that nothing will ever wake. Return whether there were any."""
+    def fail_deadlocked(self, message: str) -> bool:
+        """Fail all runs with `DeadlockError`: nothing will ever wake them. Return whether any has failed."""
 
 
 @public
 class VirtualLoop(asyncio.BaseEventLoop):
-    """An event loop on which no time passes but by waiting.
+    """An event loop on virtual time: time passes only by waiting, and waiting takes no real time.
 
     `cascade.run` makes one for an engine with a virtual clock. With ``asyncio.Runner(loop_factory=engine.new_loop)``
     plain asyncio code runs on one too, beside the engine's runs.
 
-    What takes real time has no place on it: sockets, pipes and subprocesses raise `VirtualTimeError`, and what would
-    run in a thread (`asyncio.to_thread`) runs at once, in the loop's own, and the log says so.
+    Real input and output is refused: sockets, pipes and subprocesses raise `VirtualTimeError`. A function for a worker
+    thread (`asyncio.to_thread`) is called at once in the loop's own thread, with a warning in the log.
 
     Args:
-        clock: a virtual one.
+        clock: a virtual clock.
 
     Raises:
-        TypeError, ValueError: it is no clock, or a real one.
+        TypeError: ``clock`` is not a `Clock`.
+        ValueError: ``clock`` is a real clock.
 
     >>> import asyncio, cascade as cs
     >>> clock = cs.Clock.virtual()
@@ -110,32 +111,32 @@ class VirtualLoop(asyncio.BaseEventLoop):
     60.0
     """
 
-    _ready: deque[asyncio.Handle]  # asyncio's own: what is to be called
+    _ready: deque[asyncio.Handle]  # asyncio's own queue of callbacks
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
-        self._alarms: set[Alarm] = set()  # those that are set
+        self._alarms: set[Alarm] = set()  # the timers that are set
         if not isinstance(clock, Clock) or not clock.is_virtual:
             self.close()
             if isinstance(clock, Clock):
-                raise ValueError("expected a virtual clock, got a real one")
-            raise TypeError(f"expected a `Clock`, got `{type(clock).__name__}`")
-        self._selector = self  # asyncio's loop asks its selector what to do when there is nothing to be called
+                raise ValueError("clock must be virtual, got a real one; make it by `Clock.virtual()`")
+            raise TypeError(f"clock must be a virtual `Clock`, got `{type(clock).__name__}`")
+        self._selector = self  # asyncio calls `select` when there are no callbacks
         self.clock = clock
-        self.slow_callback_duration = math.inf  # asyncio's debug mode measures in this loop's time, which jumps
+        self.slow_callback_duration = math.inf  # debug mode measures callbacks on this clock, which jumps
         self._engines: list[weakref.ref[Driven]] = []
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._counted_at = -1
         self._rounds = 0
-        """How often it came round, at that instant."""
+        """How many rounds the loop has made at that instant."""
 
     @property
-    def outside(self) -> Sized:
-        """What is to be called, apart from an engine's turn that is being taken."""
+    def loop_ready(self) -> Sized:
+        """The callbacks that are due, apart from an engine's turn that is being taken."""
         return self._ready
 
     def join(self, engine: Driven) -> None:
-        """Have an engine move time, and be told when everybody waits for ever."""
+        """Add an engine, which moves the time while it has runs, and fails them in a deadlock."""
         if all(known() is not engine for known in self._engines):
             self._engines = [known for known in self._engines if known() is not None]
             self._engines.append(weakref.ref(engine))
@@ -143,14 +144,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # ------------------------------------------------------------------------------------- for asyncio: time
 
     def time(self) -> float:
-        """Seconds on the clock."""
+        """Return the time on the clock, in seconds."""
         return self.clock.time()
 
     def call_later(
         self, delay: float, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:  # fmt: skip
-        """Have a function called when so many seconds have passed on the clock."""
+        """Call a function after a delay in seconds on the clock."""
         now = self.clock.time_ns()
         return self._call_at(now + _nanoseconds(delay), now / 1e9 + delay, callback, args, context)
 
@@ -158,7 +159,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:  # fmt: skip
-        """Have a function called at a time, in seconds on the clock."""
+        """Call a function at a time in seconds on the clock."""
         return self._call_at(_nanoseconds(when), when, callback, args, context)
 
     def _call_at(
@@ -171,7 +172,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._check_callback(callback, "call_at")  # type: ignore[attr-defined]
         now = self.clock.time_ns()
         if deadline <= now and when > now / 1e9:
-            deadline = now + 1  # who waits for the least time, again and again, must get on
+            deadline = now + 1  # a loop of waits too short for a nanosecond must make time pass
         handle = _TimerHandle(when, callback, args, self, context)
         handle.alarm = Alarm(self.clock, deadline, partial(self._ring, handle))
         self._alarms.add(handle.alarm)
@@ -182,12 +183,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._ready.append(handle)
 
     def _timer_handle_cancelled(self, handle: _TimerHandle) -> None:
-        """It leaves the clock at once."""
+        """Remove the timer from the clock at once."""
         self._alarms.discard(handle.alarm)
         handle.alarm.cancel()
 
     def close(self) -> None:
-        """Be used no more. What is still to be called leaves the clock, on which time may go on."""
+        """Close the loop, and remove its timers from the clock, which may be used further."""
         super().close()
         while self._alarms:
             self._alarms.pop().cancel()
@@ -195,7 +196,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # ------------------------------------------------------------------------------- for asyncio: the selector
 
     def run_forever(self) -> None:
-        """Run until it is stopped, with nothing of real time within reach.
+        """Run until `stop` is called. Real waits in its thread raise `VirtualTimeError`.
 
         Raises:
             EngineStateError: another loop is running on the clock.
@@ -210,35 +211,35 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.clock.give_back()
 
     def select(self, timeout: float | None) -> list[Any]:
-        """There is nothing to be called (if no timeout is given): let time pass until there is."""
+        """Called by asyncio between rounds. Without a timeout there are no callbacks: let time pass until there are."""
         self._count_round()
         if timeout is None:
             self._let_time_pass()
         return []
 
     def _process_events(self, event_list: list[Any]) -> None:
-        """There are none."""
+        """Do nothing: there are no events."""
 
     def _write_to_self(self) -> None:
-        """It never sleeps, so it need not be woken."""
+        """Do nothing: the loop never sleeps, so it need not be woken."""
 
     def _count_round(self) -> None:
-        """Tell if virtual time seems not to move any more."""
+        """Log a warning if virtual time does not advance."""
         now = self.clock.time_ns()
         if now != self._counted_at:
             self._counted_at, self._rounds = now, 0
         self._rounds += 1
         if self._rounds == _STANDSTILL:
             _logger.warning(
-                "virtual time stands still at %.9g s: the event loop came round %s times at that instant; "
-                "does somebody wait for no time, again and again?", self.time(), f"{_STANDSTILL:,}"
+                "virtual time is not advancing (%s rounds of the event loop at t=%.9g s): is a task looping on a "
+                "zero-second wait?", f"{_STANDSTILL:,}", self.time()
             )  # fmt: skip
 
     def _let_time_pass(self) -> None:
         engines = [engine for known in self._engines if (engine := known()) is not None and engine.runs_on(self)]
         if self.clock:
             if engines:
-                engines[0].take_turn()  # which lets it pass if nobody is ready: in one place, so in one order
+                engines[0].take_turn()  # moves time if no run is ready: always there, so that the order is reproducible
             else:
                 self.clock.jump()
             return
@@ -247,8 +248,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         started = {handle for engine in engines for run in engine.runs for handle in run._handles()}  # noqa: SLF001
         plain = asyncio.all_tasks(self) - started
         message = describe(engines, [_name_of(task) for task in plain if not any(e.awaits(task) for e in engines)])
-        if not [engine for engine in engines if engine.tell_deadlock(message)]:
-            # Whoever goes on with the loop must not find them in line for messages. In order: a set has that of memory.
+        if not [engine for engine in engines if engine.fail_deadlocked(message)]:
+            # Cancelled, so that they take no messages if the loop is used further. Sorted: the order of a set depends
+            # on addresses.
             for task in sorted(plain, key=lambda task: (len(task.get_name()), task.get_name())):
                 task.cancel()
             raise DeadlockError(message)
@@ -258,14 +260,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: object, function: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """Call a function at once, in this thread: no virtual time passes in another one."""
+        """Call a function at once, in this thread: a worker thread would take real time."""
         self._check_closed()  # type: ignore[attr-defined]
         if self.get_debug():
             self._check_callback(function, "run_in_executor")  # type: ignore[attr-defined]
-        who = _current(self)
-        if who not in self._told:
-            self._told.add(who)
-            _logger.warning("%s asked for a worker thread: under a virtual clock the call runs inline", who)
+        caller = _current(self)
+        if caller not in self._warned:
+            self._warned.add(caller)
+            _logger.warning("%s asked for a worker thread: under a virtual clock the call runs inline", caller)
         future: asyncio.Future[Any] = self.create_future()
         try:
             future.set_result(function(*args))
@@ -277,7 +279,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 class _TimerHandle(asyncio.TimerHandle):
-    """What `VirtualLoop.call_at` gives: it knows its timer on the clock."""
+    """The handle that `VirtualLoop.call_at` returns, with its timer on the clock."""
 
     __slots__ = ("alarm",)
     alarm: Alarm
@@ -286,7 +288,7 @@ class _TimerHandle(asyncio.TimerHandle):
 def _refusing(name: str) -> Callable[..., Any]:
     def refuse(self: VirtualLoop, *args: object, **options: object) -> Any:
         raise VirtualTimeError(
-            f"{_current(self)} asked for real input or output, which keeps no virtual time: loop.{name}()"
+            f"{_current(self)} called loop.{name}(): real input or output is not possible under a virtual clock"
         )
 
     refuse.__name__ = name
@@ -298,14 +300,14 @@ for _name in _REFUSED:
 
 
 def _nanoseconds(seconds: float) -> int:
-    """A time or a span as asyncio allows it: what is past is now, and there may be no end to it."""
+    """Convert a time or duration in seconds, which may be negative or infinite, as asyncio allows."""
     if math.isnan(seconds):
-        raise ValueError("expected a time in seconds, got nan")
+        raise ValueError("a time must be a number of seconds, got nan")
     return round(max(0.0, min(seconds, _BEYOND)) * 1e9)
 
 
 def _current(loop: asyncio.AbstractEventLoop) -> str:
-    """Who is running, for people."""
+    """Describe the code that is running, for messages."""
     task = asyncio.current_task(loop)
     return "plain code in the event loop" if task is None else _name_of(task)
 

@@ -1,1 +1,1 @@
-"""The state of runs outside the engine: what a state backend is told at each tail call, and where it keeps it."""
+"""The state of runs outside the engine: state backends, which record each tail call."""

@@ -13,13 +13,13 @@ __all__ = ["Boundary"]
 
 @public_in("cascade.protocols")
 class Boundary(msgspec.Struct, frozen=True):
-    """A tail call of a run: between two iterations, its state is an expression, and this is it.
+    """The state of a run between two iterations: the expression that a tail call has returned.
 
     Attributes:
         run: the number of the run.
         iteration: the number of the iteration that begins here; the first tail call begins iteration 1.
-        digest: of the template, in hexadecimal: which shape the expression has.
-        slots: its data, in the order of the slots of the template.
+        digest: the digest of the expression's template, in hexadecimal: it identifies the shape.
+        slots: the data of the expression, in the order of the slots of the template.
     """
 
     run: int

@@ -16,13 +16,13 @@ __all__ = ["MemoryState"]
 class MemoryState:
     """A `StateBackend` that keeps the latest boundary of each run in memory.
 
-    It keeps the very objects that are in the slots. It may be shared by engines and threads.
+    It keeps the objects in the slots themselves, not copies. It may be shared by engines and threads.
 
     Args:
-        max_runs: how many runs to keep; the one whose boundary is the oldest is let go.
+        max_runs: the highest number of runs, >= 1; beyond it, the run whose boundary is the oldest is dropped.
 
     Raises:
-        ValueError: ``max_runs`` is not an int of at least 1.
+        ValueError: ``max_runs`` is not an int >= 1.
 
     >>> state = MemoryState()
     >>> state.boundary(7, 1, "5d41", [10])
@@ -36,9 +36,9 @@ class MemoryState:
 
     def __init__(self, max_runs: int = 100_000) -> None:
         if type(max_runs) is not int or max_runs < 1:
-            raise ValueError(f"expected max_runs as an int of at least 1, got {max_runs!r}")
+            raise ValueError(f"max_runs must be an int >= 1, got {max_runs!r}")
         self._max_runs = max_runs
-        self._latest: dict[int, Boundary] = {}  # the oldest first
+        self._latest: dict[int, Boundary] = {}  # by run; the oldest boundary first
         self._lock = new_lock()
 
     def boundary(self, run: int, iteration: int, digest: str, slots: Sequence[Any]) -> None:
@@ -46,19 +46,19 @@ class MemoryState:
 
         Args:
             run: the number of the run.
-            iteration: of the iteration that begins.
-            digest: of the template.
-            slots: the data; the sequence is copied.
+            iteration: the number of the iteration that begins.
+            digest: the digest of the template, in hexadecimal.
+            slots: the data of the slots; the sequence is copied.
         """
         kept = Boundary(run, iteration, digest, tuple(slots))
         with self._lock:
             before = self._latest.pop(run, None)
             self._latest[run] = kept
             surplus = self._latest.pop(next(iter(self._latest))) if len(self._latest) > self._max_runs else None
-        del before, surplus  # not under the lock: what is let go may run code of the user's
+        del before, surplus  # outside the lock: finalizers of the user's objects may run
 
     def clear(self, run: int, before: int) -> None:
-        """Let the boundary of a run go if it began an iteration before one.
+        """Delete the boundary of a run if it began an earlier iteration than ``before``.
 
         Args:
             run: the number of the run.
@@ -71,7 +71,7 @@ class MemoryState:
         del kept
 
     def forget(self, run: int) -> None:
-        """Let all of a run go.
+        """Delete all boundaries of a run.
 
         Args:
             run: the number of the run.
@@ -81,7 +81,7 @@ class MemoryState:
         del kept
 
     def latest(self, run: int) -> Boundary | None:
-        """Return the latest boundary of a run; None: it has made no tail call, or has ended.
+        """Return the latest boundary of a run; None: it has made no tail call, or was forgotten or dropped.
 
         Args:
             run: the number of the run.
@@ -89,7 +89,7 @@ class MemoryState:
         return self._latest.get(run)
 
     def __len__(self) -> int:
-        """How many runs it knows."""
+        """Return the number of runs with a boundary."""
         return len(self._latest)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""The protocol of state backends: what the engine tells of each tail call of a run."""
+"""The protocol of state backends, which record the tail calls of runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["StateBackend"]
 @public
 @runtime_checkable
 class StateBackend(Protocol):
-    """Sees each tail call of the runs of engines: between two iterations, a run is a template digest and slots.
+    """Records the tail calls of runs: between two iterations, the state of a run is a template digest and slots.
 
-    Its methods are called from the event loop's thread, which waits for them: a slow one should only take note.
-    Tail calls in the middle of a graph are none of its business; those of the target are.
+    Its methods are called in the event loop's thread and block it, so a slow backend should only enqueue the data. Only
+    tail calls of the target are recorded, not those in the middle of a graph.
 
     >>> from cascade.durable.memory import MemoryState
     >>> isinstance(MemoryState(), StateBackend)
@@ -25,35 +25,35 @@ class StateBackend(Protocol):
     """
 
     def boundary(self, run: int, iteration: int, digest: str, slots: Sequence[Any]) -> None:
-        """Take note of a tail call.
+        """Record a tail call.
 
         Args:
             run: the number of the run.
-            iteration: of the iteration that begins; greater than any before of this run.
-            digest: of the template of the next expression, in hexadecimal.
-            slots: its data. The sequence is the engine's own and changes after the call; what is to be kept is copied.
+            iteration: the number of the iteration that begins; greater than any earlier one of this run.
+            digest: the digest of the template of the next expression, in hexadecimal.
+            slots: its data. The engine changes the sequence after the call: copy what must be kept.
         """
         ...
 
     def clear(self, run: int, before: int) -> None:
-        """Let go of what a boundary has made dead: all iterations of the run before one.
+        """Delete boundaries that a later one has replaced: those of all iterations of a run before one.
 
         Args:
-            run: the number of the run; one that is not known is no error.
+            run: the number of the run; an unknown one is ignored.
             before: the number of the first iteration to keep.
         """
         ...
 
     def forget(self, run: int) -> None:
-        """Let go of all of a run: it has ended.
+        """Delete all boundaries of a run: it has ended.
 
         Args:
-            run: the number of the run; one that is not known is no error.
+            run: the number of the run; an unknown one is ignored.
         """
         ...
 
     def latest(self, run: int) -> Boundary | None:
-        """Return the latest boundary of a run that has not been let go of; None if there is none.
+        """Return the latest boundary of a run that was not deleted; None: there is none.
 
         Args:
             run: the number of the run.

@@ -1,1 +1,1 @@
-"""What runs expressions: engine, runs, populations, and what the compiled core calls."""
+"""The engine: evaluates expressions as runs and populations, and answers the callbacks of the compiled core."""

@@ -1,4 +1,4 @@
-"""Asking the limits whether a call may start, and waiting until it may."""
+"""Admission by the limits, for nodes and calls of one engine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["request_permit", "wait_for"]
 
 
 def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
-    """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
+    """Whether the limits admit a node that the core evaluates itself; if not, the waiter is released once they do."""
     limits = host.services.limits
     request = limits.request(f"{task.module}.{task.name}", task.name, run.id, None)
     if run._use_permit(frame, at) and not limits.paused(request):
-        return True  # it has waited for it
+        return True  # it was admitted after waiting
     grant = limits.try_acquire(request)
     if grant is not None:
         grant.release()
@@ -44,7 +44,7 @@ def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at:
 
 
 async def wait_for(host: Host, request: Request, run: Run, template: Template, at: int) -> Grant:
-    """Wait until the limits grant what a node requests, and return the grant; events tell of it."""
+    """Wait until the limits grant a request, and return the grant. Emits NodeBlocked and NodeUnblocked if it waits."""
     emitter, timers = host.services.emitter, host.timers
     start = timers.now()
     reasons = []

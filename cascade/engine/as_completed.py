@@ -23,7 +23,7 @@ __all__ = ["AsCompleted"]
 class AsCompleted:
     """An asynchronous iterator over runs in the order in which they end. Made by `Engine.as_completed`.
 
-    Once it is gone, or closed, the runs know nothing of it any more.
+    When it is closed or freed, its done callbacks are removed from the runs.
     """
 
     __slots__ = ("_host", "_population", "_queue", "_waited")
@@ -39,8 +39,8 @@ class AsCompleted:
                 raise EngineStateError("the population belongs to another engine")
             self._population = runs
             self._queue.ended.extend(run for run in runs.runs if run._announced)
-            self._queue.left = len(runs) - len(self._queue.ended)
-            runs._watch(self._queue)
+            self._queue.unfinished = len(runs) - len(self._queue.ended)
+            runs._add_done_callback(self._queue)
         else:
             callbacks = (self._queue,)
             for run in _check(runs, host):
@@ -49,7 +49,7 @@ class AsCompleted:
                 else:
                     self._queue.pending[run] = None
                     run._add_done_callback(callbacks)
-            self._queue.left = len(self._queue.pending)
+            self._queue.unfinished = len(self._queue.pending)
 
     def __aiter__(self) -> AsCompleted:
         return self
@@ -57,29 +57,29 @@ class AsCompleted:
     async def __anext__(self) -> Run:
         queue = self._queue
         while not queue.ended:
-            if not queue.left:
+            if not queue.unfinished:
                 raise StopAsyncIteration
             await self._wait()
         return queue.ended.popleft()
 
     async def aclose(self) -> None:
-        """Give no more runs, also not to who waits for one."""
-        _let_go(self._queue, self._population)
+        """End the iteration, also for tasks that await the next run."""
+        _unsubscribe(self._queue, self._population)
         self._queue.close()
 
     def __del__(self) -> None:
-        # Garbage is collected in any thread, and the runs belong to that of their event loop.
+        # The garbage collector runs in any thread, but runs may be used in that of their event loop only.
         queue, population = self._queue, self._population
-        self._host.call_in_loop(lambda: _let_go(queue, population))
+        self._host.call_in_loop(lambda: _unsubscribe(queue, population))
 
     def _unfinished(self) -> Sequence[Run]:
-        """The runs that must end before it is over."""
+        """The runs that have not ended."""
         return self._population._unfinished() if self._population is not None else list(self._queue.pending)
 
     async def _wait(self) -> None:
         future = self._host.running_loop().create_future()
         queue = self._queue
-        queue.waiting.append(future)
+        queue.waiters.append(future)
         try:
             with self._host.await_graph.record(self, again=self._waited):
                 self._waited = True
@@ -87,30 +87,29 @@ class AsCompleted:
                     queue.awaiting.add(current)
                 await future
         finally:
-            if future in queue.waiting:
-                queue.waiting.remove(future)
+            if future in queue.waiters:
+                queue.waiters.remove(future)
 
 
 class _Queue:
-    """Runs that have ended and were not yet given. It is what hangs on the runs, so that the iterator itself does not.
+    """Ended runs that were not yet yielded. The runs refer to this done callback, so the iterator itself can be freed.
 
     Attributes:
-        ended: the runs that have ended.
-        left: how many have not.
-        pending: which: of runs, not of a population, which has that on record itself.
-        waiting: futures of those who wait for the next one.
-        awaiting: the asyncio tasks that have waited for one. Until the iterator is gone they count as awaiting all
-            runs, also while they do something else: to note it for each run at each step would take a time that grows
-            as the square of the runs.
+        ended: the runs that have ended and were not yet yielded.
+        unfinished: how many runs have not ended.
+        pending: the runs that have not ended; unused for a population, which knows them itself.
+        waiters: futures of asyncio tasks that await the next run.
+        awaiting: the asyncio tasks that have awaited a run. Until the iterator is freed they are shown as awaiting all
+            runs, also while they do something else: to record that for each run at each step would take quadratic time.
     """
 
-    __slots__ = ("awaiting", "ended", "left", "pending", "waiting")
+    __slots__ = ("awaiting", "ended", "pending", "unfinished", "waiters")
 
     def __init__(self) -> None:
         self.ended: deque[Run] = deque()
-        self.left = 0
+        self.unfinished = 0
         self.pending: dict[Run, None] = {}
-        self.waiting: list[asyncio.Future[None]] = []
+        self.waiters: list[asyncio.Future[None]] = []
         self.awaiting: weakref.WeakSet[asyncio.Task[object]] = weakref.WeakSet()
 
     def _awaiters(self) -> Iterable[asyncio.Task[object]]:
@@ -118,47 +117,47 @@ class _Queue:
         return tuple(self.awaiting)
 
     def _run_ended(self, run: Run, /) -> None:
-        """A run has ended."""
+        """Done callback of a run."""
         self.pending.pop(run, None)
         self.ended.append(run)
-        self.left -= 1
+        self.unfinished -= 1
         self._wake()
 
     def close(self) -> None:
-        """Neither give nor expect any more."""
+        """Forget all runs, and wake the waiters."""
         self.ended.clear()
         self.pending.clear()
-        self.left = 0
+        self.unfinished = 0
         self._wake()
 
     def _wake(self) -> None:
-        waiting, self.waiting = self.waiting, []
-        for future in waiting:
+        waiters, self.waiters = self.waiters, []
+        for future in waiters:
             if not future.get_loop().is_closed():
                 settle(future)
 
 
-def _let_go(queue: _Queue, population: Population | None) -> None:
-    """Have nothing told any more."""
+def _unsubscribe(queue: _Queue, population: Population | None) -> None:
+    """Remove the done callbacks from the runs, and the edges from asyncio's call graph."""
     for task in queue.awaiting:
         for run in queue.pending if population is None else population._unfinished():
             unlink(run._handles(), task)
     if population is not None:
-        population._unwatch(queue)
+        population._remove_done_callback(queue)
     else:
         for run in tuple(queue.pending):
             run._remove_done_callback(queue)
 
 
 def _check(runs: object, host: Host) -> dict[Run, None]:
-    """Return runs, each once, in order."""
+    """Check that all are runs of this engine; return each once, in order."""
     found: dict[Run, None] = {}
     if isinstance(runs, Run) or not isinstance(runs, Iterable):
-        raise TypeError(f"expected a population or an iterable of runs, got `{type(runs).__name__}`")
+        raise TypeError(f"runs must be a population or an iterable of runs, got `{type(runs).__name__}`")
     for index, run in enumerate(runs):
         if not isinstance(run, Run):
-            raise TypeError(f"expected a run, got `{type(run).__name__}` - at `runs[{index}]`")
+            raise TypeError(f"runs[{index}] must be a run, got `{type(run).__name__}`")
         if run._host is not host:
-            raise EngineStateError(f"run {run.id} belongs to another engine - at `runs[{index}]`")
+            raise EngineStateError(f"runs[{index}] must be a run of this engine, got run {run.id} of another engine")
         found[run] = None
     return found

@@ -1,6 +1,7 @@
-"""What the engine asks of a cache policy. A cache that fails is none: the call is made, and its result is not kept.
+"""Calls of cache policies. If a policy fails, the cached call is made all the same, and its result is not kept.
 
-Policies that may block are called in threads of their own, so that no load waits behind a save.
+Policies that may block are called in thread pools of their own, one for loads and one for saves, so that no load waits
+behind a save.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["begin", "load", "load_later", "save", "save_later"]
 
-THREADS = 8  # for loads, and as many for saves
+THREADS = 8  # of each of the two pools
 
 _logger = logging.getLogger("cascade")
 _pools: dict[str, ThreadPoolExecutor] = {}
 _making_pool = threading.Lock()
-_told: set[tuple[type, str, type]] = set()
+_warned: set[tuple[type, str, type]] = set()
 
 
 def _forget_threads() -> None:
-    """A forked process has none of the threads."""
+    """Forget the pools in a forked process, which has none of their threads."""
     global _making_pool
     _making_pool = threading.Lock()
     _pools.clear()
@@ -50,61 +51,79 @@ in_child(_forget_threads)
 def load(host: Host, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
     """Look a result up.
 
+    Args:
+        host: the engine.
+        policy: the cache policy, which does not block.
+        key: of the call.
+        run: the run of the call. A result that depends on resources or inputs is valid only where the run has the same.
+
+    Returns:
+        The result as a `Hit`; None: it is not in the cache.
+
     Raises:
-        TypeError: the policy has given something else than a `Hit` or None.
+        TypeError: the policy has returned something other than a `Hit` or None.
     """
-    hit = _ask(policy, "load", key, host.services.wall_time())
+    hit = _call_policy(policy, "load", key, host.services.wall_time())
     if hit is not None and type(hit.value) is Needs:
         second = _second_key(host, policy, key, run, hit.value)
-        return None if second is None else _ask(policy, "load", second, host.services.wall_time())
+        return None if second is None else _call_policy(policy, "load", second, host.services.wall_time())
     return hit
 
 
 async def load_later(host: Host, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
-    """Look a result up, where that may take long."""
-    hit: Hit | None = await _aside(host, policy, "load", _ask, policy, "load", key, host.services.wall_time())
+    """Look a result up with a policy that may block; see `load`."""
+    hit: Hit | None = await _call_in_pool(
+        host, policy, "load", _call_policy, policy, "load", key, host.services.wall_time()
+    )
     if hit is not None and type(hit.value) is Needs:
         second = _second_key(host, policy, key, run, hit.value)
         if second is None:
             return None
-        hit = await _aside(host, policy, "load", _ask, policy, "load", second, host.services.wall_time())
+        hit = await _call_in_pool(host, policy, "load", _call_policy, policy, "load", second, host.services.wall_time())
     return hit
 
 
-def save(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Leader) -> Hit | None:
-    """Keep a result.
+def save(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, leader: Leader) -> Hit | None:
+    """Save a result.
+
+    Returns:
+        The result as the policy returns it from now on, as a `Hit`; None: unchanged.
 
     Raises:
-        NoResult: the policy finds that there is none.
-        TypeError: the policy has given something else than a `Hit` or None.
+        NoResult: the policy finds that there is no result to save.
+        TypeError: the policy has returned something other than a `Hit` or None.
     """
-    return _save(policy, _entries(host, policy, key, value, run, lead), host.services.wall_time(), lead.pending)
+    return _save(policy, _entries(host, policy, key, value, run, leader), host.services.wall_time(), leader.pending)
 
 
-async def save_later(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, lead: Leader) -> Hit | None:
-    """Keep a result, where that may take long."""
-    entries = _entries(host, policy, key, value, run, lead)
+async def save_later(host: Host, policy: CachePolicy, key: bytes, value: Any, run: Run, leader: Leader) -> Hit | None:
+    """Save a result with a policy that may block; see `save`."""
+    entries = _entries(host, policy, key, value, run, leader)
     now = host.services.wall_time()
-    hit: Hit | None = await _aside(host, policy, "save", _save, policy, entries, now, lead.pending)
+    hit: Hit | None = await _call_in_pool(host, policy, "save", _save, policy, entries, now, leader.pending)
     return hit
 
 
-def _entries(host: Host, policy: Any, key: bytes, value: Any, run: Run, lead: Leader) -> list[tuple[bytes, Any]]:
-    """What is to be kept for a result, under which keys: it comes first."""
-    if lead.needs is None or not getattr(policy, "depends", False):
+def _entries(host: Host, policy: Any, key: bytes, value: Any, run: Run, leader: Leader) -> list[tuple[bytes, Any]]:
+    """Return the entries to save for a result, as (key, value); the first one has the result itself.
+
+    If the result depends on resources or inputs, it is saved under a second key, which covers these, and what it
+    depends on is saved under the key of the call.
+    """
+    if leader.needs is None or not getattr(policy, "depends", False):
         return [(key, value)]
-    second = _second_key(host, policy, key, run, lead.needs)
-    return [] if second is None else [(second, value), (key, lead.needs)]
+    second = _second_key(host, policy, key, run, leader.needs)
+    return [] if second is None else [(second, value), (key, leader.needs)]
 
 
 def _second_key(host: Host, policy: Any, key: bytes, run: Run, needs: Needs) -> bytes | None:
-    """The key of a result in this run; None: there is none, and the log says why."""
+    """Return the key of a result that depends on resources and inputs of this run; None: it cannot be cached."""
     from cascade.cache.fingerprint import write
     from cascade.cache.resource_keys import ResourceKey
     from cascade.resources.scope import Scope
 
-    for lead in run._leads if run._extras is not None and run._extras.leads else ():
-        lead.ask(needs.resources, needs.inputs)  # what depends on this result depends on it, too
+    for leader in run._leaders if run._extras is not None and run._extras.leaders else ():
+        leader.ask(needs.resources, needs.inputs)  # an expression that uses this result depends on the same
     digest = blake2b(key, digest_size=32)
     try:
         if needs.resources:
@@ -117,59 +136,62 @@ def _second_key(host: Host, policy: Any, key: bytes, run: Run, needs: Needs) -> 
         for spec in needs.inputs:
             digest.update(write(f"{spec.kind} {spec.name}") + write(run._read_input(spec), spec.name))
     except (InputError, ResourceError):
-        return None  # this run has not what the former one had
+        return None  # this run lacks a resource or an input that the result depends on
     except CacheKeyError as error:
-        _tell(policy, "key", error, f"a result is not kept: {error}")
+        _warn_once(policy, "key", error, f"a result is not kept: {error}")
         return None
     return digest.digest()
 
 
 async def begin(host: Host, policy: Any, key: bytes) -> PendingResult | None:
-    """Tell a policy that wants to know that its result is about to be made.
+    """Call ``policy.begin``, if there is such a method: a call is about to make the result, such as a file.
+
+    Returns:
+        The pending result; None: the policy has no method `begin`.
 
     Raises:
-        Exception: what the policy raises: it cannot see to it that what is left half done is no result.
+        Exception: the exception of the policy, which could then not tell a partial result from a complete one.
     """
     if not hasattr(policy, "begin"):
         return None
-    return PendingResult(await _aside(host, policy, "save", policy.begin, key))
+    return PendingResult(await _call_in_pool(host, policy, "save", policy.begin, key))
 
 
 def _save(
     policy: CachePolicy, entries: list[tuple[bytes, Any]], now: float, pending: PendingResult | None
 ) -> Hit | None:
-    saved = [_ask(policy, "save", key, value, now) for key, value in entries]
+    saved = [_call_policy(policy, "save", key, value, now) for key, value in entries]
     if pending is not None:
         pending.done()
     return saved[0] if saved else None
 
 
-def _ask(policy: CachePolicy, method: str, *arguments: Any) -> Hit | None:
-    """Call a policy. Whatever it raises is told once, and is a miss; but for a mistake of who has written it."""
+def _call_policy(policy: CachePolicy, method: str, *arguments: Any) -> Hit | None:
+    """Call a method of a policy. An `Exception` that it raises is logged once and counts as a miss."""
     try:
         hit = getattr(policy, method)(*arguments)
     except NoResult:
         raise
     except Exception as error:
         kind = type(policy).__name__
-        _tell(policy, method, error, f"{kind}.{method} has failed, and its calls run uncached")
+        _warn_once(policy, method, error, f"{kind}.{method} has failed, and its calls run uncached")
         return None
     if hit is not None and not isinstance(hit, Hit):
         kind = type(policy).__name__
-        raise TypeError(f"expected `Hit` or None from {kind}.{method}, got `{type(hit).__name__}`")
+        raise TypeError(f"{kind}.{method} must return a `Hit` or None, got `{type(hit).__name__}`")
     return hit
 
 
-def _tell(policy: CachePolicy, method: str, error: Exception, text: str) -> None:
-    """Say what is wrong with a cache, once for each kind of error."""
+def _warn_once(policy: CachePolicy, method: str, error: Exception, text: str) -> None:
+    """Log what is wrong with a cache, once for each kind of policy, method and error."""
     what = type(policy), method, type(error)
-    if what not in _told:
-        _told.add(what)
+    if what not in _warned:
+        _warned.add(what)
         _logger.warning("result cache: %s", text, exc_info=None if is_a(error, CacheKeyError) else exc_info(error))
 
 
-async def _aside(host: Host, policy: Any, pool: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call what may block in a thread; under a virtual clock, which waits for no thread, at once."""
+async def _call_in_pool(host: Host, policy: Any, pool: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in the pool of that name; at once if the policy does not block, or the clock is virtual."""
     if host.clock.is_virtual or not policy.blocking:
         return function(*arguments)
     with _making_pool:
@@ -177,7 +199,7 @@ async def _aside(host: Host, policy: Any, pool: str, function: Callable[..., Any
         if threads is None:
             threads = _pools[pool] = ThreadPoolExecutor(THREADS, thread_name_prefix=f"cascade-cache-{pool}")
     loop = asyncio.get_running_loop()
-    # What was raised is a value on its way: asyncio does not put every exception into a future.
+    # An exception is passed on as a value: an asyncio future does not take every exception, such as StopIteration.
     value, error = await call_in_executor(loop, threads, _outcome, function, arguments)
     try:
         if error is not None:

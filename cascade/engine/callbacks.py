@@ -1,6 +1,7 @@
-"""What the compiled core calls in the engine: see `cascade._core.run.protocol.CoreCallbacks`.
+"""The callbacks that the compiled core makes into the engine; see `cascade._core.run.protocol.CoreCallbacks`.
 
-Starting what leaves the compiled path is in `dispatch` and `invocation`, asking the limits in `admission`.
+The core calls them where it needs asyncio, workers, resources, limits, events or texts. `dispatch` and `invocation`
+start calls, `admission` asks the limits.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = ["Callbacks"]
 
 _logger = logging.getLogger("cascade")
 
-_STEPS_AT_ONCE = 400  # of each run at one instant of virtual time, and nobody wonders
+_STEPS_AT_ONCE = 400  # for each run, at one instant of virtual time, without a warning
 
 
 class Callbacks:
@@ -39,24 +40,24 @@ class Callbacks:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._stayed: set[str] = set()  # tasks that were logged
+        self._logged: set[str] = set()  # names of tasks for which `stays` has logged
 
     # ---------------------------------------------------------------------------------------- starting, from any thread
 
     def wake(self) -> None:
-        """A run has become ready while no turn was on its way."""
+        """Schedule a turn: a run has become ready while none was scheduled. Called from any thread."""
         self._host.wake()
 
     # ------------------------------------------------------------------------------------------------- starting
 
     def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Start a coroutine: return its value if it has one at once, else the waiter, which will land."""
+        """Start a coroutine. Return its value if it ends at once, else the waiter, completed later."""
         return start_async(self._host, waiter, coroutine)
 
     def launch_worker(
         self, waiter: Waiter, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any], mode: str
     ) -> None:
-        """Have a worker call a sync task. The waiter lands from its thread."""
+        """Start a call of a sync task in a worker, which completes the waiter from its thread."""
         future = self._host.workers.call(mode, task, arguments, keywords)
         waiter.handle = future
         future.add_done_callback(waiter.follow)
@@ -74,19 +75,19 @@ class Callbacks:
         policies: dict[str, Any] | None,
         where: str,
     ) -> Any:
-        """Start a call with all that goes with it: return its value if it has one at once, else the waiter."""
+        """Start a call with policies, limits or resources. Return its value if it ends at once, else the waiter."""
         node = template, at, frame
         return self._start_invocation(self._host, run, waiter, node, task, arguments, keywords, policies, where)
 
     @cached_property
     def _start_invocation(self) -> Any:
-        """Imported when it is first needed: many programs never do."""
+        """`start_invocation`, imported on first use: many programs do without."""
         from cascade.engine.invocation import start_invocation
 
         return start_invocation
 
     def launch_resource(self, waiter: Waiter, run: Run, name: str) -> Any:
-        """A resource, if it is set up; the waiter, if it has to be; a `Placeholder`, if each call has its own."""
+        """Return a resource if it can be set up at once, else the waiter; for one of scope "call", a `Placeholder`."""
         kind = self._host.services.resources.scope_of(name)
         if kind == "call":
             return Placeholder(name)
@@ -97,15 +98,15 @@ class Callbacks:
     # ------------------------------------------------------------------------------------------- before it starts
 
     def admit(self, run: Run, template: Template, specs: list[Any]) -> None:
-        """Look at what an expression asks for, before any of it starts.
+        """Check the resources and inputs of an expression, before any of its nodes starts.
 
         Args:
-            run: of which the expression is a part.
-            template: of the expression.
-            specs: of its params and variables of the environment.
+            run: the run that evaluates the expression.
+            template: the template of the expression.
+            specs: its params and variables of the environment.
 
         Raises:
-            InputError, ResourceError: something is not to be had.
+            InputError, ResourceError: one of them is missing or not valid.
         """
         if template.resources:
             resources = self._host.services.resources
@@ -113,16 +114,16 @@ class Callbacks:
             for name in template.resources_outside_calls:
                 if resources.scope_of(name) == "call":
                     raise ResourceError(
-                        f"expected the resource {name!r}, which each call has for itself, as an argument of a call; "
-                        f"got it inside something else"
+                        f"resource {name!r} of scope 'call' must be an argument of a call, got it elsewhere; "
+                        f"pass it as an argument of its own, or give it the scope 'run'"
                     )
-        if run._extras is not None and run._extras.leads:
-            for lead in run._extras.leads:
-                lead.ask(template.resources, specs)
+        if run._extras is not None and run._extras.leaders:
+            for leader in run._extras.leaders:
+                leader.ask(template.resources, specs)
         run._resolve_inputs(specs)
 
     def read_input(self, run: Run, spec: Any) -> Any:
-        """The value of a param or a variable of the environment."""
+        """Return the value of a param or a variable of the environment."""
         return run._read_input(spec)
 
     def governs(self, run: Run, task: Task) -> bool:
@@ -130,7 +131,7 @@ class Callbacks:
         return self._host.services.limits.governs(f"{task.module}.{task.name}", task.name, run.id)
 
     def request_permit(self, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
-        """Whether a node that the engine evaluates itself may start; if not, the waiter is released when it may."""
+        """Whether the limits admit a node that the core evaluates; if not, the waiter is released once they do."""
         return request_permit(self._host, waiter, run, template, at, frame, task)
 
     # ----------------------------------------------------------------------------------------------- what happens
@@ -149,51 +150,51 @@ class Callbacks:
             self._host.services.emitter.failed(run, template, number, error)
 
     def describe_skip(self, skip: Skip) -> str:
-        """Which condition was false."""
+        """Return which condition was false, as text."""
         from cascade.graph.describe import describe_skip
 
         return describe_skip(skip)
 
     def node_started(self, run: Run, template: Template, at: int, frame: int) -> None:
-        """A node starts. ``frame`` tells its frame from all others that live."""
+        """Record that a node starts. ``frame``: the id of its frame, unique among living frames."""
         self._host.services.emitter.started(run, template, at, frame)
 
     def node_finished(self, run: Run, template: Template, at: int, frame: int) -> None:
-        """A node has its value."""
+        """Record that a node has its value."""
         self._host.services.emitter.finished(run, template, at, frame)
 
     def node_skipped(self, run: Run, template: Template, at: int, skip: Skip) -> None:
-        """A node is skipped."""
+        """Record that a node is skipped."""
         self._host.services.emitter.skipped(run, template, at, skip)
 
     def tail_call(self, run: Run, template: Template, slots: list[Any], outermost: bool) -> None:
-        """A frame of a run goes on with another expression. ``outermost``: it is the frame of the run's target."""
+        """Record a tail call. ``outermost``: it is in the frame of the run's target."""
         self._host.services.emitter.tail_call(run, template, slots, outermost)
 
     def kept_inline(self, task: Task, mode: str) -> None:
-        """A call that was to leave the loop's thread stays, as the clock is virtual."""
+        """Log once for each task that its calls run inline, despite their mode, because the clock is virtual."""
         name = f"{task.module}.{task.name}"
-        if name not in self._stayed:
-            self._stayed.add(name)
+        if name not in self._logged:
+            self._logged.add(name)
             _logger.warning("task %s (mode=%r) runs inline under a virtual clock", name, mode)
 
     def stands_still(self, run: Run, steps: int) -> int:
-        """Virtual time has not moved for so many steps. Return at how many to ask again; 0: never."""
-        enough = _STEPS_AT_ONCE * len(self._host.runs)  # of very many runs each may have something to do
+        """Log if virtual time does not advance. Return after how many steps to call this again; 0: never."""
+        enough = _STEPS_AT_ONCE * len(self._host.runs)  # a large population takes many steps at one instant
         if steps < enough:
             return enough
         _logger.warning(
-            "virtual time stands still at %.9g s: runs took %s steps at that instant, the last of them %r; "
-            "does somebody wait for no time, again and again?", self._host.clock.time(), f"{steps:,}", run
+            "virtual time is not advancing (%s steps at t=%.9g s, the last one of %r): is a task looping on a "
+            "zero-second wait?", f"{steps:,}", self._host.clock.time(), run
         )  # fmt: skip
         return 0
 
     def no_other_thread_runs(self) -> bool:
-        """Whether surely no other thread is running Python code now."""
-        return self._host.workers.alone()
+        """Whether certainly no other thread is running Python code now."""
+        return self._host.workers.is_only_thread()
 
     def demoted(self, module: str, qualname: str, seconds: float) -> None:
-        """An inline call of a task under the auto rule has held up the loop."""
+        """Log that the auto rule moves a task to worker threads: an inline call has blocked the event loop."""
         _logger.warning(
             "a call of task %s.%s that held up the event loop took %.1f ms: from now on it runs in worker threads",
             module,

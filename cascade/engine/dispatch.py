@@ -18,17 +18,20 @@ __all__ = ["start_async"]
 
 
 def start_async(host: Host, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Start a coroutine: return its value if it has one at once, else the waiter, which lands later.
+    """Start a coroutine as an asyncio task.
 
     Args:
         host: the engine.
-        waiter: lands with the outcome.
-        coroutine: or anything else that can be awaited.
+        waiter: completed with the outcome.
+        coroutine: a coroutine, or another awaitable.
+
+    Returns:
+        The value if the coroutine ends at once, else the waiter, completed later.
     """
     if type(coroutine) is not CoroutineType and not asyncio.iscoroutine(coroutine):
         coroutine = _await(coroutine)
     loop = host.loop
-    # Under a virtual clock coroutines begin in the order in which Python 3.11 has them begin: the same on all.
+    # Not eagerly under a virtual clock: coroutines then begin in the same order on all versions of Python.
     if sys.version_info >= (3, 12) and not host.clock.is_virtual:
         task = asyncio.Task(coroutine, loop=loop, eager_start=True)
     else:

@@ -1,4 +1,4 @@
-"""The event emitter: makes events of what happens, for what has subscribed to them."""
+"""The event emitter: makes events for subscribers, and calls the state backend."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = ["EventEmitter", "Loop", "ReportedRun"]
 
 
 class Loop(Protocol):
-    """What is asked of the engine's event loop."""
+    """The engine's loop driver, as the emitter sees it."""
 
     def call_in_loop(self, function: Callable[[], object]) -> None:
-        """Call a function in the event loop's thread: now, if this is it."""
+        """Call a function in the event loop's thread: at once, if this is that thread."""
 
     def report(self, message: str, error: BaseException) -> None:
-        """Hand an error that no caller gets to the event loop's exception handler, or the log."""
+        """Pass an error that no caller receives to the event loop's exception handler, or log it."""
 
 
 class ReportedRun(Protocol):
-    """What events tell of a run."""
+    """A run, as events describe it."""
 
     id: int
 
@@ -44,29 +44,29 @@ class ReportedRun(Protocol):
 
     @property
     def state(self) -> str:
-        """What has become of it, in a word."""
+        """Its state, as `Run.state`."""
 
     def _failure(self) -> BaseException | None:
-        """What ended it, other than its value."""
+        """Return the exception with which it has ended; None: it has a value."""
 
     def _ensure_extras(self) -> RunExtras:
-        """Its optional state."""
+        """Return its optional state, made on first use."""
 
 
 class EventEmitter:
-    """Emits one engine's events, and tells its state backend of tail calls. No event is made that nothing wants.
+    """Emits the events of one engine, and passes its tail calls to the state backend. Unwanted events are not made.
 
     Args:
-        loop: the engine's event loop.
-        timers: the engine's clock.
-        templates: the engine's.
-        refresh: called when what is wanted may have changed.
-        state: is told of each tail call; None: there is none.
+        loop: the engine's loop driver.
+        timers: timers on the engine's clock.
+        templates: the engine's templates.
+        refresh: called when subscribers were added or removed.
+        state: the state backend; None: none.
 
     Attributes:
-        listens: whether it must hear of runs.
-        wants_nodes: whether it must hear of nodes.
-        wants_tail_calls: whether it must hear of tail calls.
+        listens: whether `run_started` and `run_finished` must be called.
+        wants_nodes: whether `started`, `finished` and `skipped` must be called.
+        wants_tail_calls: whether `tail_call` must be called.
     """
 
     def __init__(
@@ -78,15 +78,15 @@ class EventEmitter:
         self._refresh = refresh
         self._state = state
         self._events: Events | None = None
-        # By run, by frame and place, of nodes that have not ended: nanoseconds at the start; None: it is not called.
+        # Start times of nodes that have not ended, in nanoseconds: run -> (frame, place) -> time; None: a cache hit.
         self._starts: dict[int, dict[tuple[int, int], int | None]] = {}
-        self._wanted: dict[str, Any] = {}  # the types of events that something wants, by name
+        self._wanted: dict[str, Any] = {}  # the types of events that have subscribers, by name
         self.listens = self.wants_tail_calls = state is not None
         self.wants_nodes = False
 
     @property
     def events(self) -> Events:
-        """Where to subscribe."""
+        """The event bus, made on first use."""
         if self._events is None:
             from cascade.events import Events
 
@@ -96,7 +96,7 @@ class EventEmitter:
         return self._events
 
     def refresh(self) -> None:
-        """Find out which events are wanted."""
+        """Update which events have subscribers."""
         if self._events is not None:
             from cascade import events
 
@@ -109,7 +109,7 @@ class EventEmitter:
         self._events.emit(event)
 
     def _node(self, run: ReportedRun, template: Template, number: int) -> dict[str, Any]:
-        """What all events of a node tell."""
+        """Return the attributes that all events of nodes have."""
         task, path = _place(template, number)
         return {
             "time": self._time(), "run": run.id, "task": task, "path": path, "iteration": run.iterations,
@@ -122,18 +122,18 @@ class EventEmitter:
     # ------------------------------------------------------------------------------------------------------ runs
 
     def run_started(self, run: ReportedRun, target: LazyResult) -> None:
-        """A run was started."""
+        """Record that a run was started."""
         run._ensure_extras().started_at = self._timers.now()
         if kind := self._wanted.get("RunStarted"):
             self._emit(kind(time=self._time(), run=run.id, target=target_name(target)))
 
     def run_finished(self, run: ReportedRun) -> None:
-        """A run has ended, and all that was its own is released."""
+        """Record that a run has ended and its resources are torn down."""
         self._starts.pop(run.id, None)
         if self._state is not None:
             try:
                 self._state.forget(run.id)
-            except Exception as fault:  # the run has its outcome
+            except Exception as fault:  # too late to fail the run
                 self._loop.report(f"the state backend failed at the end of run {run.id}", fault)
         if kind := self._wanted.get("RunFinished"):
             error = run._failure() if run.state in ("failed", "skipped") else None
@@ -150,7 +150,7 @@ class EventEmitter:
             )
 
     def tail_call(self, run: ReportedRun, template: Template, slots: list[Any], outermost: bool) -> None:
-        """A run goes on with another expression."""
+        """Record a tail call: the run goes on with another expression. ``outermost``: at its target."""
         if self._state is not None and outermost:
             from cascade.templates.store import digest_of_key
 
@@ -164,14 +164,14 @@ class EventEmitter:
     # ----------------------------------------------------------------------------------------------------- nodes
 
     def started(self, run: ReportedRun, template: Template, at: int, frame: int) -> None:
-        """A node starts."""
+        """Record that a node starts."""
         if "NodeFinished" in self._wanted:
             self._starts.setdefault(run.id, {})[frame, at] = self._timers.now()
         if kind := self._wanted.get("NodeStarted"):
             self._emit(kind(**self._node(run, template, template.plan.order[at])))
 
     def finished(self, run: ReportedRun, template: Template, at: int, frame: int) -> None:
-        """A node has its value."""
+        """Record that a node has its value."""
         now = self._timers.now()
         start = self._starts.get(run.id, {}).pop((frame, at), now)
         if start is not None and (kind := self._wanted.get("NodeFinished")):
@@ -179,66 +179,66 @@ class EventEmitter:
             self._emit(kind(**self._node(run, template, template.plan.order[at]), seconds=seconds))
 
     def skipped(self, run: ReportedRun, template: Template, at: int, skip: Skip) -> None:
-        """A node is skipped."""
+        """Record that a node is skipped."""
         if kind := self._wanted.get("NodeSkipped"):
             from cascade.graph.describe import describe_skip
 
             number = template.plan.order[at]
-            if template is skip.template and number == skip.number:  # the condition itself: told of what it is about
+            if template is skip.template and number == skip.number:  # the condition: name the node that it guards
                 number = getattr(template.graph.nodes[number].operands[1], "index", number)
             self._emit(kind(**self._node(run, template, number), reason=describe_skip(skip)))
 
     def failed(self, run: ReportedRun, template: Template, number: int, error: BaseException) -> None:
-        """A node has failed, for good."""
+        """Record that a node has failed and is not retried."""
         if kind := self._wanted.get("NodeFailed"):
             self._emit(kind(**self._node(run, template, number), error=text(error)))
 
     def retrying(
         self, run: ReportedRun, template: Template, at: int, attempt: int, delay: float, error: BaseException
     ) -> None:
-        """A call has failed, and will be made again."""
+        """Record that a call has failed and is retried after ``delay`` seconds."""
         if kind := self._wanted.get("NodeRetrying"):
             node = self._node(run, template, template.plan.order[at])
             self._emit(kind(**node, attempt=attempt, delay=delay, error=text(error)))
 
     def blocked(self, run: ReportedRun, template: Template, at: int, reason: str) -> None:
-        """A node must wait for the limits."""
+        """Record that a node waits for the limits."""
         if kind := self._wanted.get("NodeBlocked"):
             self._emit(kind(**self._node(run, template, template.plan.order[at]), reason=reason))
 
     def unblocked(self, run: ReportedRun, template: Template, at: int, reason: str, seconds: float) -> None:
-        """A node had to wait for the limits, and need not any more."""
+        """Record that a node no longer waits for the limits."""
         if kind := self._wanted.get("NodeUnblocked"):
             node = self._node(run, template, template.plan.order[at])
             self._emit(kind(**node, reason=reason, seconds=seconds))
 
     def cache_hit(self, run: ReportedRun, template: Template, at: int, frame: int, key: bytes) -> None:
-        """A call was not made, as its result is known: it does not start, nor will it end."""
+        """Record that the result of a call was cached: there is no NodeStarted and no NodeFinished for it."""
         if "NodeFinished" in self._wanted:
             self._starts.setdefault(run.id, {})[frame, at] = None
         if kind := self._wanted.get("CacheHit"):
             self._emit(kind(**self._node(run, template, template.plan.order[at]), key=key.hex()))
 
     def demoted(self, task: str, seconds: float) -> None:
-        """A task is not to run inline any more."""
+        """Record that a task no longer runs inline. Called from any thread."""
         if kind := self._wanted.get("TaskDemoted"):
             self._loop.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, task=task, seconds=seconds)))
 
     # ------------------------------------------------------------------------------------------------- resources
 
     def hooks(self, run: int) -> Hooks:
-        """What hears of the resources of a run, by its number; 0: of the engine."""
+        """Return the callbacks of a resource scope: that of the run with this number; 0: that of the engine."""
         from cascade.resources.scope import Hooks
 
         return Hooks(partial(self.acquired, run), partial(self.released, run), self._loop.report)
 
     def acquired(self, run: int, name: str, scope: str) -> None:
-        """A resource is set up."""
+        """Record that a resource is set up."""
         if kind := self._wanted.get("ResourceAcquired"):
             self._emit(kind(time=self._time(), run=run, name=name, scope=scope))
 
     def released(self, run: int, name: str, scope: str, error: BaseException | None) -> None:
-        """A resource is torn down."""
+        """Record that a resource is torn down."""
         if kind := self._wanted.get("ResourceReleased"):
             self._emit(
                 kind(time=self._time(), run=run, name=name, scope=scope, error=None if error is None else text(error))
@@ -251,19 +251,19 @@ class EventEmitter:
         return self._timers.now()
 
     def template_built(self, graph: GraphTemplate, since: int) -> None:
-        """A template was built, which began at ``since``."""
+        """Record that a template was built. ``since``: the time of the beginning, as `now` returns it."""
         self._template("TemplateBuilt", graph, seconds=(self.now() - since) * 1e-9)
 
     def template_loaded(self, graph: GraphTemplate) -> None:
-        """A template was read from a file."""
+        """Record that a template was read from a file."""
         self._template("TemplateLoaded", graph)
 
     def template_evicted(self, graph: GraphTemplate) -> None:
-        """A template was dropped, as there was no room for it."""
+        """Record that a template was evicted from the cache, which was full."""
         self._template("TemplateEvicted", graph)
 
     def _template(self, what: str, graph: GraphTemplate, **details: Any) -> None:
-        """Emit an event of a template, from whatever thread, as engines may share templates."""
+        """Emit an event of a template. Called from any thread, as engines may share templates."""
         if kind := self._wanted.get(what):
             from cascade.graph.labels import title
 
@@ -272,7 +272,7 @@ class EventEmitter:
 
 
 def _place(template: Template, number: int) -> tuple[str, str]:
-    """Return the name of a node's task, or what else it makes, and its path from the target."""
+    """Return the title of a node, such as the name of its task, and its path from the target."""
     places = template.places
     if places is None:
         places = template.places = {}
@@ -285,7 +285,7 @@ def _place(template: Template, number: int) -> tuple[str, str]:
 
 
 def text(error: BaseException) -> str:
-    """Return an error as the text of an event."""
+    """Return an exception as the text of an event."""
     from cascade._support.failures import describe
 
     return describe(error)

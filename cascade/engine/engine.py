@@ -1,4 +1,4 @@
-"""The engine: what users hold. It is composed of a loop driver and services, and shows neither.
+"""The engine: the object that users hold. It is composed of a loop driver and services, and exposes neither.
 
 How it takes an event loop is in `cascade.engine.loop_binding`, and how it gives runs their turns there in
 `cascade.engine.loop_driver`.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.scheduler import Scheduler
 from cascade._core.time.clock import Clock
-from cascade._support.forks import renew_in_children
+from cascade._support.forks import reset_in_children
 from cascade._support.public import public
 from cascade.engine.callbacks import Callbacks
 from cascade.engine.loop_driver import LoopDriver
@@ -53,31 +53,30 @@ class Engine:
     Use it inside an event loop, with or without ``async with``, for any number of runs at once, and again in a later
     loop; but in one loop at a time, and so in one thread. Leaving ``async with`` cancels and awaits what still runs.
     Without it, if the loop closes under runs that have not ended, they fail with `EngineStateError` the next time the
-    engine is used or closed. Hold the engine, or one of its runs, as long as they are to go on: an engine that nothing
-    holds is freed together with its runs, and reports so.
+    engine is used or closed. Keep a reference to the engine, or to one of its runs, while runs are pending: an
+    unreferenced engine is freed together with its runs, and logs that.
 
     Args:
-        quantum: seconds for which ready runs may keep the event loop to themselves; 0: a turn of the loop at every
-            tail call.
+        quantum: seconds for which ready runs may occupy the event loop before other callbacks get their turn; 0: the
+            loop gets a turn after every tail call.
         default_mode: the mode of sync tasks that name none: "auto", "inline", "thread" or "process".
-        max_threads: how many worker threads; None: as `concurrent.futures` has it.
-        max_processes: how many worker processes; None: one for each processor.
-        templates: where templates are kept: `Templates`, or the path of a file; None: a store of its own.
-        solver: makes the plans; None: the native one. Not together with ``templates``, which have theirs.
-        limits: how much there is of what calls may ask for with `LazyResult.with_constraints`, by name.
-        seed: of `random`; None: another one each time.
-        executors: what calls sync tasks in place of the engine's own workers: "thread", "process", or both.
-        state: sees each tail call's boundary; None: nothing does.
-        clock: in which time it waits, by `Clock.real` or `Clock.virtual`; None: a real one of its own.
+        max_threads: how many worker threads, >= 1; None: the default of `concurrent.futures.ThreadPoolExecutor`.
+        max_processes: how many worker processes, >= 1; None: one for each processor.
+        templates: the cache of templates: a `Templates`, or the path of a template file; None: a new one in memory.
+        solver: plans each graph; None: the native solver. Must be None if ``templates`` is given: they have a solver.
+        limits: the capacity of each limit that calls can request with `LazyResult.with_constraints`, by name.
+        seed: seeds `random`; None: the seed of a virtual clock, else an arbitrary one.
+        executors: replacements of the engine's own workers, by mode: "thread", "process", or both.
+        state: the state backend, which records each tail call; None: none.
+        clock: made by `Clock.real` or `Clock.virtual`; None: a new real clock.
 
     Attributes:
-        templates: the shapes that it knows.
-        clock: what time it is for its runs.
-        random: the source of the jitter of retries, from which users may draw too. Seeded by ``seed``, else by a
-            virtual clock.
+        templates: the cache of templates.
+        clock: the time in which its runs wait.
+        random: the random source of the jitter of retries; users may draw from it too.
 
     Raises:
-        ValueError, TypeError: an argument is not what it should be.
+        ValueError, TypeError: an argument has the wrong value or type; the message names it.
 
     >>> import asyncio, cascade as cs
     >>> @cs.task
@@ -107,15 +106,15 @@ class Engine:
         clock: Clock | None = None,
     ) -> None:
         if clock is not None and not isinstance(clock, Clock):
-            raise TypeError(f"expected a clock as `Clock`, got `{type(clock).__name__}`")
+            raise TypeError(f"clock must be a `Clock`, got `{type(clock).__name__}`")
         if default_mode not in _MODES:
-            raise ValueError(f"expected default_mode 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
+            raise ValueError(f"default_mode must be 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
         if templates is not None and solver is not None:
-            raise ValueError("expected templates or a solver, got both: the templates have their solver")
+            raise ValueError("solver must be None if templates are given: pass the solver to `Templates` instead")
         if isinstance(templates, (str, os.PathLike)):
             templates = Templates(templates)
         if templates is not None and not isinstance(templates, Templates):
-            raise TypeError(f"expected templates as `Templates`, got `{type(templates).__name__}`")
+            raise TypeError(f"templates must be a `Templates`, a path or None, got `{type(templates).__name__}`")
         check_state_backend(state)
         self.templates = Templates(solver=solver) if templates is None else templates
         self.clock = Clock.real() if clock is None else clock
@@ -125,10 +124,10 @@ class Engine:
         driver.workers = Workers(max_threads, max_processes, callbacks.demoted, executors)
         seed = self.clock.seed if seed is None else seed
         services = Services(driver, driver.configure, seed, state, limits)
-        self.clock.claim()  # last of what may fail: an engine that could not be made has no clock
+        self.clock.claim()  # the last step that may fail: a failed constructor must not keep the clock
         driver.services = services
         self._driver = driver
-        renew_in_children(driver)
+        reset_in_children(driver)
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -145,10 +144,21 @@ class Engine:
             The `Run`: await it for the value.
 
         Raises:
-            TargetError: ``target`` is nothing of the kind.
+            TargetError: ``target`` is not a target.
             EngineClosedError: the engine was closed.
-            EngineStateError: no event loop is running; another one holds the engine, as it is running or has runs of
-                it; or the engine is at the end of its `async with`, and ends its runs.
+            EngineStateError: no event loop is running; or the engine is in use on another event loop, which is running
+                or has runs that have not ended; or the engine is leaving its `async with` block.
+
+        >>> import asyncio, cascade as cs
+        >>> @cs.task
+        ... def add(a, b):
+        ...     return a + b
+        >>> async def main():
+        ...     async with cs.Engine() as engine:
+        ...         run = engine.start([add(1, 2), add(3, 4)])
+        ...         return run.done(), await run
+        >>> asyncio.run(main())
+        (False, [3, 7])
         """
         wanted = expression(target)
         self._driver.bind()
@@ -168,15 +178,15 @@ class Engine:
         Args:
             targets: each as `start` takes it.
             params: values for the `Param`s of all targets, by name.
-            on_failure: what becomes of the others when one fails. "leave": nothing; "stop": they are cancelled;
-                `Restart`: nothing, and the one that failed is started again.
+            on_failure: what happens when a member fails. "leave": the other members go on; "stop": they are cancelled;
+                `Restart`: they go on, and the failed member is started again.
 
         Returns:
             The `Population`: await it for the end of all.
 
         Raises:
-            TargetError: one of ``targets`` is no target; nothing was started.
-            PolicyError: ``on_failure`` is none of these.
+            TargetError: one of ``targets`` is not a target; nothing was started.
+            PolicyError: ``on_failure`` has another value.
             EngineClosedError, EngineStateError: as `start` does.
 
         >>> import asyncio, cascade as cs
@@ -197,14 +207,14 @@ class Engine:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
 
         Args:
-            runs: a population, of each of whose members the last run is given; or runs, each of which is given once.
+            runs: a population: of each member, the last run is yielded; or an iterable of runs: each is yielded once.
 
         Returns:
-            An asynchronous iterator: runs that have ended already come first, in the order in which they were given. To
-            leave it, or to cancel who waits for the next run, does nothing to the runs.
+            An asynchronous iterator of `Run`. Runs that have ended already come first, in the order of ``runs``.
+            Breaking off the iteration, or cancelling a task that awaits the next run, does not affect the runs.
 
         Raises:
-            TypeError: something in ``runs`` is no run.
+            TypeError: ``runs`` is neither, or one of its items is not a run.
             EngineStateError: a run, or the population, belongs to another engine.
 
         >>> import asyncio, cascade as cs
@@ -231,9 +241,12 @@ class Engine:
             target: a lazy result, or a list or tuple of them, whose value is the list of their values.
             params: values for the `Param`s of the target, by name.
 
+        Returns:
+            The value of the target.
+
         Raises:
-            BaseException: what a task raised, as itself, with a note that says which and where; an `ExceptionGroup`
-                if several failed at once. By then nothing of the run is running any more.
+            BaseException: the exception of a task, itself, with a note that names the task and its place; an
+                `ExceptionGroup` if several tasks failed at once. By then no task of the run is running.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
         started = self.start(target, params=params)
@@ -244,13 +257,13 @@ class Engine:
             raise
 
     async def aclose(self) -> None:
-        """Cancel and await what still runs, and stop the workers. Nothing can be started any more.
+        """Cancel and await the runs that have not ended, and stop the workers. No run can be started afterwards.
 
         Raises:
             EngineStateError: the engine is in use on another event loop; it stays open.
-            BaseException: what a resource of the engine raised in its teardown. By then all else has ended.
+            BaseException: the exception of a teardown of an engine resource. By then everything else has ended.
         """
-        self._driver.come()
+        self._driver.attach()
         self._driver.closed = True
         await self._stop(None)
 
@@ -263,12 +276,12 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._driver.come()
-        self._driver.leaving = True
+        self._driver.attach()
+        self._driver.refuses_restarts = True
         try:
             await self._stop(error)
         finally:
-            self._driver.leaving = False
+            self._driver.refuses_restarts = False
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -277,17 +290,17 @@ class Engine:
 
     @property
     def random(self) -> random.Random:
-        """The source of the jitter of retries; see ``seed``."""
+        """The random source of the jitter of retries, seeded by ``seed``."""
         return self._driver.services.random
 
     @property
     def events(self) -> Events:
-        """Where to subscribe to what happens."""
+        """The event bus, for subscribers."""
         return self._driver.services.emitter.events
 
     @property
     def limits(self) -> Limits:
-        """How much may run at once, and how often: rules and pauses, which can be changed at any time."""
+        """How many calls run at once, and how often they start: rules and pauses, which can be changed at any time."""
         return self._driver.services.limits
 
     @property
@@ -296,34 +309,47 @@ class Engine:
         return self._driver.services.resources
 
     def register(self, provider: Any, name: str | None = None) -> None:
-        """Make a resource known, which tasks get by its name.
+        """Register a resource, which tasks get by its name.
 
         Args:
-            provider: what `cascade.resource` made of a generator function; a `Connector`; or any value.
-            name: what to call it; None: as the function is called.
+            provider: a function decorated with `cascade.resource`; a `Connector`; or any other object, the value.
+            name: the name; None: that of the function.
 
         Raises:
-            TypeError: it has no name, or cannot be a resource.
+            TypeError: there is no name, or ``provider`` cannot be a resource.
+
+        >>> import cascade as cs
+        >>> engine = cs.Engine()
+        >>> engine.register("db.example", "host")
+        >>> @cs.task
+        ... def address(path, host=cs.Inject("host")):
+        ...     return f"https://{host}/{path}"
+        >>> cs.run(address("users"), engine=engine)
+        'https://db.example/users'
         """
         self.resources.register(provider, name)
 
     def override(self, name: str, provider: Any) -> AbstractContextManager[None]:
-        """Have another resource stand in for one, as long as the context lasts.
+        """Replace a resource while a `with` block lasts; see also `cascade.testing.override`.
 
         Args:
-            name: of a resource that is registered.
-            provider: as `register` takes it.
+            name: the name of a registered resource.
+            provider: the replacement, as `register` takes it.
+
+        Returns:
+            A context manager.
 
         Raises:
             ResourceError: no resource of that name is registered.
+            TypeError: ``provider`` cannot be a resource.
         """
         return self.resources.override(name, provider)
 
     def new_loop(self) -> asyncio.AbstractEventLoop:
-        """Make an event loop for its clock, on which plain asyncio code can run beside its runs.
+        """Make an event loop on the engine's clock, on which plain asyncio code can run beside its runs.
 
         Returns:
-            A `VirtualLoop` if the clock is virtual, else what asyncio makes.
+            A `VirtualLoop` if the clock is virtual, else the result of `asyncio.new_event_loop`.
 
         >>> import asyncio, cascade as cs
         >>> engine = cs.Engine(clock=cs.Clock.virtual())
@@ -342,10 +368,10 @@ class Engine:
         return VirtualLoop(self.clock)
 
     async def _stop(self, failure: BaseException | None) -> None:
-        """Cancel and await what still runs, and stop the workers; they start again when they are needed.
+        """Cancel and await the runs that have not ended, and stop the workers, which start again when needed.
 
         Args:
-            failure: what has ended the ``async with`` block.
+            failure: the exception that has ended the ``async with`` block; None: there is none.
         """
         driver = self._driver
         current = asyncio.current_task()
@@ -353,19 +379,20 @@ class Engine:
         if any(run._is_running or current in run._handles() for run in runs):
             for run in runs:
                 run.cancel()
-            return  # a task of this engine: whatever awaited all runs in it would await itself
-        cancelled = await driver.end_runs()  # a run that ends may start one to clean up...
-        driver.refusing = True
+            return  # called by a task of this engine: to await all runs here would be to await itself
+        cancelled = await driver.end_runs()  # a run may start another one for its cleanup...
+        driver.refuses_runs = True
         try:
-            cancelled = await driver.end_runs() or cancelled  # ...which ends too, and starts none
+            # ...which is cancelled too, and cannot start a third one: else this might never end.
+            cancelled = await driver.end_runs() or cancelled
         finally:
-            driver.refusing = False
+            driver.refuses_runs = False
         interrupted, wrong = await driver.release()
         cancelled = cancelled if interrupted is None else interrupted
         driver.workers.close()
         if len(self.templates.files):
-            await driver.call_in_thread(self.templates.files.flush)  # goes on to its end even if this is cancelled
-        driver.let_go()
+            await driver.call_in_thread(self.templates.files.flush)  # the thread finishes even if this is cancelled
+        driver.detach()
         driver.raise_or_report(wrong, failure if cancelled is None else cancelled)
         if cancelled is not None:
             raise cancelled

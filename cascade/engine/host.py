@@ -1,4 +1,4 @@
-"""What runs, populations and calls ask of the engine that they belong to."""
+"""The protocol through which runs, populations and calls use their engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Host"]
 
 
 class Host(Protocol):
-    """One engine, as seen from what belongs to it. `cascade.engine.loop_driver.LoopDriver` is it."""
+    """The engine, as its runs, populations and calls see it. Implemented by `cascade.engine.loop_driver.LoopDriver`."""
 
     @property
     def clock(self) -> Clock:
@@ -26,19 +26,19 @@ class Host(Protocol):
 
     @property
     def timers(self) -> Timers:
-        """The clock, for Python code."""
+        """Timers on the engine's clock."""
 
     @property
     def scheduler(self) -> Scheduler:
-        """The compiled part."""
+        """The compiled scheduler."""
 
     @property
     def services(self) -> Services:
-        """Events, limits, resources, cache."""
+        """Random source, events, limits, resources, cache."""
 
     @property
     def workers(self) -> Workers:
-        """Threads and processes."""
+        """Worker threads and processes."""
 
     @property
     def await_graph(self) -> AwaitGraph:
@@ -46,46 +46,52 @@ class Host(Protocol):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The event loop that held the engine last."""
+        """The event loop that the engine used last; None: it has used none."""
 
     @property
     def runs(self) -> tuple[Any, ...]:
         """The runs that have not ended."""
 
     def bind(self) -> None:
-        """Take the event loop that is running in this thread.
+        """Bind the engine to the event loop that is running in this thread.
 
         Raises:
-            EngineClosedError, EngineStateError: the engine cannot.
+            EngineClosedError: the engine is closed.
+            EngineStateError: no event loop is running, or the engine is in use on another one, or is shutting down.
         """
 
     def check_thread(self) -> None:
-        """Raise if the engine is in use in another thread."""
+        """Raise `EngineStateError` if the engine is in use in another thread."""
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
         """Return the engine's event loop, for code that runs on it.
 
         Raises:
-            EngineStateError: the code runs on another one.
+            EngineStateError: the code runs on another event loop.
         """
 
     def begin(self, run: Any, target: LazyResult) -> None:
-        """Start a run that was made for the engine."""
+        """Start a run that was made for this engine."""
 
-    def lives(self) -> bool:
-        """Whether a run that has failed may be started again: the engine is not about to end."""
+    def may_restart(self) -> bool:
+        """Whether a failed run may be started again: the engine is open and not shutting down."""
 
     def wake(self) -> None:
-        """A run has become ready while no turn was on its way. Called from any thread."""
+        """Schedule a turn: a run has become ready while none was scheduled. Called from any thread."""
 
     def report(self, message: str, error: BaseException) -> None:
-        """Hand an error that no caller gets to the event loop's exception handler, or the log."""
+        """Pass an error that no caller receives to the event loop's exception handler, or log it."""
 
     def call_in_loop(self, function: Callable[[], object]) -> None:
-        """Call a function in the event loop's thread: now, if this is it."""
+        """Call a function in the event loop's thread: at once, if this is that thread."""
 
     def call_in_thread(self, function: Callable[..., Any], *arguments: Any) -> Coroutine[Any, Any, Any]:
-        """Await a call that may block, made in a thread; under a virtual clock, made at once."""
+        """Make a call that may block in a thread; under a virtual clock, make it at once, in this thread."""
 
-    def look_after(self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> None:
-        """Run a coroutine beside the runs; the engine does not stop before it has ended."""
+    def run_in_background(self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> None:
+        """Run a coroutine as a background task, for whose end the engine waits before it stops.
+
+        Args:
+            work: makes the coroutine. Called again if the task is cancelled before it begins.
+            ended: called when the task has ended, in whatever way.
+        """

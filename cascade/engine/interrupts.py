@@ -1,4 +1,4 @@
-"""Interrupts: what Ctrl-C does to a program that waits in `cascade.run`."""
+"""Interrupts: Ctrl-C in a program that waits in `cascade.run`."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """A context in which the first SIGINT cancels a coroutine, and is raised once that has ended.
+    """A context manager: the first SIGINT cancels a coroutine, and `KeyboardInterrupt` is raised when that has ended.
 
-    Python raises `KeyboardInterrupt` between any two instructions, also in the middle of a teardown. Here the signal is
-    only noted, and the event loop cancels the coroutine in a call of its own; so nothing is left half done. A second
-    SIGINT is raised at once, and from then on all are. `asyncio.Runner` does nearly the same, but forgets a signal that
-    comes while it begins, and raises one that comes while it ends.
+    Python itself raises `KeyboardInterrupt` between any two instructions, also in the middle of a teardown. Here the
+    signal handler only records the signal, and the event loop cancels the coroutine in a callback, so no operation is
+    interrupted halfway. A second SIGINT raises at once, as do all that follow. `asyncio.Runner` does nearly the same,
+    but loses a signal that arrives while it starts, and raises at once for one that arrives while it ends.
 
-    Like `asyncio.Runner`, it leaves signals alone outside the main thread, and where the program has a handler of its
-    own.
+    Like `asyncio.Runner`, it changes nothing outside the main thread, or if the program has its own signal handler.
     """
 
     def __init__(self) -> None:
-        self._noted = False
+        self._received = False
         self._task: asyncio.Task[Any] | None = None
 
     def watch(self, coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
-        """Give a coroutine that awaits another one, which a SIGINT cancels, also one that came before."""
+        """Return a coroutine that awaits another one and that a SIGINT cancels, also one received before it begins."""
         watched: Any = self._watch(coroutine)
-        watched.__qualname__ = getattr(coroutine, "__qualname__", watched.__qualname__)  # as messages have it
+        watched.__qualname__ = getattr(coroutine, "__qualname__", watched.__qualname__)  # for messages of asyncio
         given: Coroutine[Any, Any, Any] = watched
         return given
 
     async def _watch(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         task = self._task = asyncio.current_task()
-        if self._noted and task is not None:
+        if self._received and task is not None:
             task.cancel()
         try:
             return await coroutine
@@ -47,26 +46,26 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._note)
+            signal.signal(signal.SIGINT, self._handle_signal)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if signal.getsignal(signal.SIGINT) == self._note:
+        if signal.getsignal(signal.SIGINT) == self._handle_signal:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._noted and (kind is None or issubclass(kind, (Exception, asyncio.CancelledError))):
-            # Of a run that was cancelled, and has failed all the same, the cause is that failure.
+        if self._received and (kind is None or issubclass(kind, (Exception, asyncio.CancelledError))):
+            # If a cancelled run has failed all the same, that failure is the cause.
             raise KeyboardInterrupt from (error.__cause__ if isinstance(error, asyncio.CancelledError) else error)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._noted:
+    def _handle_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._received:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt
-        self._noted = True
+        self._received = True
         task = self._task
         if task is not None:
-            task.get_loop().call_soon_threadsafe(self._cancel)  # not here: in the middle of whatever it is
+            task.get_loop().call_soon_threadsafe(self._cancel)  # not here: the handler interrupts arbitrary code
 
     def _cancel(self) -> None:
         if self._task is not None:

@@ -1,8 +1,9 @@
 """Invocations: calls with policies, limits or resources of their own.
 
-An invocation looks its result up in a cache; makes the call, again after a failure if it retries, each time when the
-limits have room for it, with resources of its own, and within its timeout; and keeps the result. The order is that of
-the methods of `Invocation`, from the outside in. What needs no waiting is done without a coroutine.
+An invocation looks its result up in a cache, makes the call, and saves the result. Each attempt of the call waits for
+admission by the limits, sets up its own resources, and has a timeout; a failed attempt may be retried. The methods of
+`Invocation` stand in this order, from the outermost to the innermost. Where nothing has to be awaited, no coroutine is
+made.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Invocation", "start_invocation"]
 
 LATER = object()
-"""What `Invocation.at_once` gives if something has to be awaited."""
+"""Returned by `Invocation.at_once` if something has to be awaited."""
 
 
 def start_invocation(
@@ -54,14 +55,14 @@ def start_invocation(
     policies: dict[str, Any] | None,
     where: str,
 ) -> Any:
-    """Make an `Invocation` and start it: return its value if it has one at once, else the waiter, which lands later."""
+    """Make an `Invocation` and start it. Return its value if it ends at once, else the waiter, completed later."""
     invocation = Invocation(host, run, waiter, node, task, arguments, keywords, policies, where)
     value = invocation.at_once()
     if value is not LATER:
         return value
     value = start_async(host, waiter, invocation.perform())
-    if value is waiter and not invocation.begun:  # it may be cancelled before it has begun, and never know
-        waiter.handle.add_done_callback(invocation.let_go)
+    if value is waiter and not invocation.begun:  # a task that is cancelled before it begins runs no `finally`
+        waiter.handle.add_done_callback(invocation.release_unstarted)
     return value
 
 
@@ -69,23 +70,24 @@ class Invocation:
     """One call with its policies, limits and resources.
 
     Args:
-        host: the engine on which it runs.
-        run: of which it is a node.
-        waiter: that lands with its value if it has to be awaited.
-        node: the template in which the call stands, its place in the plan, and what tells its frame from others.
-        task: which is called.
+        host: the engine.
+        run: the run of the call.
+        waiter: completed with the value if something has to be awaited.
+        node: the template of the call, the place of the call in its plan, and the id of its frame.
+        task: the called task.
         arguments: its positional arguments.
         keywords: its keyword arguments.
         policies: by role: "retry", "timeout", "cache", "constraints"; None: it has none.
         where: "inline", "thread", "process", or "async" for an async function.
 
     Attributes:
-        begun: whether `perform` has.
+        begun: whether `perform` has begun to run.
     """
 
     __slots__ = (
         "_arguments",
         "_attempt",
+        "_attempt_deadline",
         "_cache",
         "_constraints",
         "_coroutine",
@@ -94,13 +96,12 @@ class Invocation:
         "_host",
         "_key",
         "_keywords",
-        "_lead",
+        "_leader",
         "_node",
         "_retry",
         "_run",
         "_started",
         "_task",
-        "_time",
         "_timeout",
         "_waiter",
         "_where",
@@ -131,17 +132,20 @@ class Invocation:
         self._timeout: Timeout | None = policies.get("timeout")
         self._cache: CachePolicy | None = policies.get("cache")
         self._constraints: dict[str, Any] | None = policies.get("constraints")
-        # An inline call could not be given up: it is one by the engine's default, or by the auto rule.
+        # A timeout needs an interruptible call. Tasks with mode="inline" were refused; this one is inline by the
+        # engine's default mode or by the auto rule.
         self._where = "thread" if where == "inline" and self._timeout is not None else where
         self.begun = False
-        self._deadline: Deadline | None = None  # of all attempts
-        self._time: Deadline | None = None  # of this one
-        self._started = False  # whether the emitter knows of it
+        self._deadline: Deadline | None = None  # the total timeout
+        self._attempt_deadline: Deadline | None = None  # the timeout of the current attempt
+        self._started = False  # whether NodeStarted was emitted
         self._attempt = 1
-        self._error: Exception | None = None  # of the attempt before
-        self._key = b""  # of this call's result in the cache
-        self._lead: Leader | None = None  # of the flight for it
-        self._coroutine: tuple[CoroutineType[Any, Any, Any], Grant] | None = None  # begun without waiting
+        self._error: Exception | None = None  # the failure of the attempt before
+        self._key = b""  # of the result in the cache
+        self._leader: Leader | None = None  # if this call is the one of several equal calls that is made
+        self._coroutine: tuple[CoroutineType[Any, Any, Any], Grant] | None = (
+            None  # called by `at_once`, which turned out to be a coroutine function
+        )
 
     # ------------------------------------------------------------------------------------------ without waiting
 
@@ -149,7 +153,7 @@ class Invocation:
         """Return the value, or LATER if something has to be awaited.
 
         Raises:
-            BaseException: what the call raised, as itself.
+            BaseException: the exception of the call, itself.
         """
         if self._where != "inline" or self._placeholders():
             return LATER
@@ -158,8 +162,8 @@ class Invocation:
         try:
             if self._cache is not None:
                 self._key = self._find_key(self._cache)
-                self._lead = self._host.services.flights.try_join(self._cache, self._key)
-                if self._lead is None:
+                self._leader = self._host.services.single_flight.try_join(self._cache, self._key)
+                if self._leader is None:
                     return LATER
                 if (hit := cached_call.load(self._host, self._cache, self._key, self._run)) is not None:
                     return final(self._found(hit).value)
@@ -167,51 +171,51 @@ class Invocation:
                 return LATER
             return self._call_at_once(grant)
         except BaseException:
-            self._abandon_flight()
+            self._fail_leader()
             raise
 
     def _call_at_once(self, grant: Grant) -> Any:
-        self._tell_start()
+        self._report_start()
         try:
             value = self._task.fn(*self._arguments, **self._keywords)
         except BaseException as error:
             grant.release()
-            if self._again(error):
+            if self._will_retry(error):
                 return LATER
             raise
         if type(value) is CoroutineType:
             self._coroutine = value, grant
             return LATER
         grant.release()
-        if self._lead is None:
+        if self._leader is None:
             return value
         is_expression, value = examined(value)
-        return self._keep_later(value) if is_expression else final(self._keep(value))
+        return self._keep_when_evaluated(value) if is_expression else final(self._keep(value))
 
     # --------------------------------------------------------------------------------------- from the outside in
 
     async def perform(self) -> Any:
-        """Return the value, after whatever has to be awaited.
+        """Perform the call, and return its value.
 
         Raises:
-            BaseException: what the last attempt raised, as itself.
+            BaseException: the exception of the last attempt, itself.
         """
         self.begun = True
         try:
             if self._cache is None:
-                return await self._in_total()
-            if self._lead is None and (hit := await self._look_up(self._cache)) is not None:
+                return await self._with_total_timeout()
+            if self._leader is None and (hit := await self._look_up(self._cache)) is not None:
                 return final(hit.value)
-            assert self._lead is not None
-            self._lead.pending = await cached_call.begin(self._host, self._cache, self._key)
-            is_expression, value = examined(await self._in_total())
-            return self._keep_later(value) if is_expression else await self._keep_final(value)
+            assert self._leader is not None
+            self._leader.pending = await cached_call.begin(self._host, self._cache, self._key)
+            is_expression, value = examined(await self._with_total_timeout())
+            return self._keep_when_evaluated(value) if is_expression else await self._keep_final(value)
         except BaseException:
-            self._abandon_flight()
+            self._fail_leader()
             raise
 
-    async def _in_total(self) -> Any:
-        """All attempts, and the time for them."""
+    async def _with_total_timeout(self) -> Any:
+        """Make all attempts within the total timeout."""
         if self._timeout is None or self._timeout.total is None:
             return await self._attempts()
         deadline = self._deadline = Deadline(self._host.timers, self._timeout.total)
@@ -227,24 +231,24 @@ class Invocation:
         while True:
             if self._error is not None:
                 await self._pause(self._error)
-            grant = await self._room()
+            grant = await self._wait_for_grant()
             try:
                 with grant:
                     return await self._with_resources()
             except Exception as error:
-                if not self._again(error):
+                if not self._will_retry(error):
                     raise
 
     async def _pause(self, error: Exception) -> None:
-        """Wait before the next attempt; nothing is held meanwhile."""
+        """Wait before the next attempt. No grant and no resource is held meanwhile."""
         assert self._retry is not None
         self._error = None
         seconds = self._retry.pause(self._attempt - 1, self._host.services.random.random)
         self._host.services.emitter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error)
         await pause(self._host.timers, seconds)
 
-    async def _room(self) -> Grant:
-        """What the limits grant for an attempt, when they have room. What they never will is not tried again."""
+    async def _wait_for_grant(self) -> Grant:
+        """Wait until the limits admit an attempt. An amount beyond a capacity raises, and is not retried."""
         if self._coroutine is not None:
             return self._coroutine[1]
         if (grant := self._grant_at_once()) is not None:
@@ -252,23 +256,23 @@ class Invocation:
         return await wait_for(self._host, self._request(), self._run, *self._node[:2])
 
     async def _with_resources(self) -> Any:
-        """The call, with the resources that are set up for it alone."""
+        """Make one attempt, with the resources of scope "call" set up for it alone."""
         if self._coroutine is not None:
             coroutine, self._coroutine = self._coroutine[0], None
             return await coroutine
         if not self._placeholders():
-            return await self._in_time(self._arguments, self._keywords)
+            return await self._with_timeout(self._arguments, self._keywords)
         hooks = self._host.services.emitter.hooks(self._run.id)
         scope = Scope(self._host.services.resources, "call", self._run._scope(), hooks)
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]
             keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
-            value = await self._in_time(tuple(arguments), keywords)
+            value = await self._with_timeout(tuple(arguments), keywords)
         except BaseException as error:
             await scope.close(error)
             raise
         wrong = await scope.close(None)
-        if wrong is not None:  # what commits after its `yield` and fails is a failure of the call
+        if wrong is not None:  # such as a failed commit after the `yield`: the call fails with it
             try:
                 raise wrong
             finally:
@@ -278,12 +282,12 @@ class Invocation:
     async def _resource(self, scope: Scope, value: Any) -> Any:
         return await scope.get(value.name) if type(value) is Placeholder else value
 
-    async def _in_time(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        """The call, and the time for it."""
-        self._tell_start()
+    async def _with_timeout(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Make one attempt within its timeout."""
+        self._report_start()
         if self._timeout is None or self._timeout.seconds is None:
             return await self._call(arguments, keywords)
-        deadline = self._time = Deadline(self._host.timers, self._timeout.seconds)
+        deadline = self._attempt_deadline = Deadline(self._host.timers, self._timeout.seconds)
         try:
             async with deadline:
                 return await self._call(arguments, keywords)
@@ -299,13 +303,16 @@ class Invocation:
             value = self._task.fn(*arguments, **keywords)
         else:
             future = self._host.workers.call(self._where, self._task, arguments, keywords)
-            value = await self._result(future)
+            value = await self._await_worker(future)
         return await value if type(value) is CoroutineType else value
 
-    async def _result(self, future: Future[Any]) -> Any:
-        """What a worker gives. Who is cancelled waits for it, as nothing stops it; if the time is over, nobody does."""
+    async def _await_worker(self, future: Future[Any]) -> Any:
+        """Await a call in a worker, and return its value.
+
+        A cancelled call waits for its worker, which cannot be interrupted; a timed-out call abandons it.
+        """
         loop = asyncio.get_running_loop()
-        ended = asyncio.Event()  # no future of asyncio's: not every exception can be put into one
+        ended = asyncio.Event()  # not an asyncio future, which does not take every exception
 
         def end(_: Future[Any]) -> None:
             if not loop.is_closed():
@@ -317,26 +324,28 @@ class Invocation:
             try:
                 await ended.wait()
             except asyncio.CancelledError as error:
-                if any(deadline is not None and deadline.expired for deadline in (self._deadline, self._time)):
-                    future.add_done_callback(_drop)
-                    if self._lead is not None and self._lead.pending is not None:
-                        self._lead.pending.leave(future)
+                if any(
+                    deadline is not None and deadline.expired for deadline in (self._deadline, self._attempt_deadline)
+                ):
+                    future.add_done_callback(_discard)
+                    if self._leader is not None and self._leader.pending is not None:
+                        self._leader.pending.leave(future)
                     self._host.workers.abandon(self._where, future)
                     raise
-                future.cancel()  # if it has not begun
+                future.cancel()  # has an effect only if the worker has not begun
                 cancelled = error
         if cancelled is not None:
-            _drop(future)
+            _discard(future)
             raise cancelled
         try:
             return result_of(future)
-        except StopIteration as error:  # it could not leave a coroutine as itself, as PEP 479 has it
+        except StopIteration as error:  # a coroutine cannot raise it unchanged (PEP 479)
             raise RuntimeError("a task raised StopIteration") from error
 
     # ------------------------------------------------------------------------------------------------- the parts
 
-    def let_go(self, _: object) -> None:
-        """It was cancelled, perhaps before it began: then what it holds by then is given back."""
+    def release_unstarted(self, _: object) -> None:
+        """Done callback: if the asyncio task was cancelled before it began, release what the call holds by now."""
         if self.begun:
             return
         if self._coroutine is not None:
@@ -344,11 +353,11 @@ class Invocation:
             self._coroutine = None
             coroutine.close()
             grant.release()
-        self._abandon_flight()
+        self._fail_leader()
 
-    def _tell_start(self) -> None:
-        if self._lead is not None and self._lead.pending is not None:
-            self._lead.pending.attempt()
+    def _report_start(self) -> None:
+        if self._leader is not None and self._leader.pending is not None:
+            self._leader.pending.attempt()
         if not self._started:
             self._started = True
             if self._host.services.emitter.wants_nodes:
@@ -363,7 +372,7 @@ class Invocation:
         return f"task {self._task.module}.{self._task.name}"
 
     def _grant_at_once(self) -> Grant | None:
-        """What the limits grant, or None if it has to wait."""
+        """Return the grant of the limits; None: the call has to wait."""
         if self._constraints is None and not self._host.services.limits_active:
             return EMPTY_GRANT
         return self._host.services.limits.try_acquire(self._request())
@@ -372,11 +381,11 @@ class Invocation:
         name = f"{self._task.module}.{self._task.name}"
         return self._host.services.limits.request(name, self._task.name, self._run.id, self._constraints)
 
-    def _again(self, error: BaseException) -> bool:
-        """Whether a failure is followed by another attempt."""
+    def _will_retry(self, error: BaseException) -> bool:
+        """Whether a failed attempt is retried; if so, count the next one."""
         retry = self._retry
         if self._run._stopping or (self._deadline is not None and self._deadline.expired):
-            return False  # a call may fail while it is being cancelled
+            return False  # a call that is being cancelled may fail: that is not retried
         if retry is None or self._attempt >= retry.max_attempts or not retry.wants(error):
             return False
         assert isinstance(error, Exception)
@@ -387,7 +396,7 @@ class Invocation:
     # ------------------------------------------------------------------------------------------------- the cache
 
     def _find_key(self, cache: CachePolicy) -> bytes:
-        """The key of this call. Resources count by what provides them: what they are is new in each run."""
+        """Return the cache key of this call. A resource is keyed by its provider, as its value is new in each run."""
         template, at, _ = self._node
         if not template.resources:
             return cache.key(self._task, self._arguments, self._keywords)
@@ -408,13 +417,13 @@ class Invocation:
         return cache.key(self._task, tuple(arguments[:positional]), named)
 
     async def _look_up(self, cache: CachePolicy) -> Hit | None:
-        """The result, if it is known or somebody is about to find it; else this step is the one that does."""
+        """Return the result if it is cached or an equal call makes it; None: this call is the leader, and makes it."""
         if not self._key:
             self._key = self._find_key(cache)
-        joined = await self._host.services.flights.join(cache, self._key)
+        joined = await self._host.services.single_flight.join(cache, self._key)
         if isinstance(joined, SharedResult):
             return self._found(Hit(joined.value))
-        self._lead = joined
+        self._leader = joined
         if cache.blocking:
             hit = await cached_call.load_later(self._host, cache, self._key, self._run)
         else:
@@ -422,23 +431,24 @@ class Invocation:
         return None if hit is None else self._found(hit)
 
     def _found(self, hit: Hit) -> Hit:
-        if self._lead is not None:
-            self._lead.done(hit.value)
+        """Share a cached result with equal calls, and emit the event."""
+        if self._leader is not None:
+            self._leader.done(hit.value)
         self._host.services.emitter.cache_hit(self._run, *self._node, self._key)
         return hit
 
     def _keep(self, value: Any) -> Any:
-        """Keep a value, and let those have it who wait for it; return it as the cache gives it from now on."""
-        assert self._cache is not None and self._lead is not None
-        saved = cached_call.save(self._host, self._cache, self._key, value, self._run, self._lead)
+        """Save a value, and share it with equal calls that wait; return it as the cache returns it from now on."""
+        assert self._cache is not None and self._leader is not None
+        saved = cached_call.save(self._host, self._cache, self._key, value, self._run, self._leader)
         return self._kept(value, saved)
 
     async def _keep_blocking(self, value: Any) -> Any:
-        """The same, where it may take long."""
-        assert self._cache is not None and self._lead is not None
+        """Do the same with a policy that may block."""
+        assert self._cache is not None and self._leader is not None
         if not self._cache.blocking:
             return self._keep(value)
-        call = self._host, self._cache, self._key, value, self._run, self._lead
+        call = self._host, self._cache, self._key, value, self._run, self._leader
         return self._kept(value, await cached_call.save_later(*call))
 
     async def _keep_final(self, value: Any) -> Any:
@@ -446,37 +456,37 @@ class Invocation:
         return final(await self._keep_blocking(value))
 
     def _kept(self, value: Any, saved: Hit | None) -> Any:
-        assert self._lead is not None
+        assert self._leader is not None
         if saved is not None:
             value = saved.value
-        self._lead.done(value)
-        self._run._leads.pop(self._lead, None)
+        self._leader.done(value)
+        self._run._leaders.pop(self._leader, None)
         return value
 
-    def _keep_later(self, expression: LazyResult) -> LazyResult:
-        """The call gave an expression: its value is what is kept."""
-        assert self._lead is not None
-        self._run._leads[self._lead] = None
+    def _keep_when_evaluated(self, expression: LazyResult) -> LazyResult:
+        """The call has returned an expression: arrange that the value of that is saved."""
+        assert self._leader is not None
+        self._run._leaders[self._leader] = None
         self._waiter.completion = self._complete
         return expression
 
     def _complete(self, waiter: Waiter, value: Any) -> Any:
-        """The expression that the call gave has a value: return it, or the waiter if keeping it takes time."""
-        assert self._cache is not None and self._lead is not None
+        """Save the value of the returned expression; return it, or the waiter if saving has to be awaited."""
+        assert self._cache is not None and self._leader is not None
         if type(value) is Skip:
-            self._run._leads.pop(self._lead, None)
-            self._lead.failed()
+            self._run._leaders.pop(self._leader, None)
+            self._leader.failed()
             return value
         if self._cache.blocking:
             return start_async(self._host, waiter, self._keep_final(value))
         return final(self._keep(value))
 
-    def _abandon_flight(self) -> None:
-        if self._lead is not None:
-            self._lead.failed()
+    def _fail_leader(self) -> None:
+        if self._leader is not None:
+            self._leader.failed()
 
 
-def _drop(future: Future[Any] | asyncio.Future[Any]) -> None:
-    """Nobody looks at what a call in a worker gives: not even at a coroutine."""
+def _discard(future: Future[Any] | asyncio.Future[Any]) -> None:
+    """Discard the result of a call in a worker. A coroutine is closed: else Python warns that it was never awaited."""
     if not future.cancelled() and future.exception() is None and type(value := future.result()) is CoroutineType:
         value.close()

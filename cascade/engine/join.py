@@ -1,4 +1,4 @@
-"""Awaiting runs from asyncio code: the future of a run, of many, and which task awaits what."""
+"""Awaiting runs from asyncio code: futures of runs, and the graph of which task awaits which runs."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ __all__ = ["AllDone", "AwaitGraph", "Awaited", "AwaitedRun", "Cancellable", "Don
 
 
 class AwaitedRun(Protocol):
-    """What is asked of a run here."""
+    """A run, as far as awaiting it is concerned."""
 
     id: int
 
     @property
     def _is_running(self) -> bool:
-        """Whether one of its tasks is running in the loop's thread right now."""
+        """Whether one of its tasks is executing in the loop's thread at this moment."""
 
     def _handles(self) -> list[Any]:
-        """The asyncio tasks, and the like, that it has started."""
+        """The asyncio tasks and futures that it has started and waits for."""
 
     def _add_done_callback(self, callbacks: tuple[DoneCallback, ...]) -> None:
-        """Call these when it has ended."""
+        """Add callbacks for its end."""
 
     def _unfinished(self) -> Sequence[AwaitedRun]:
-        """Itself, unless it has ended."""
+        """Return it in a sequence, which is empty if it has ended."""
 
 
 class DoneCallback(Protocol):
-    """Is called when a run has ended. It raises nothing: others may have to be called after it."""
+    """A callback for the end of a run. It should not raise: other callbacks are called after it."""
 
     def _run_ended(self, run: Any, /) -> None:
-        """Called with the run."""
+        """Called with the run that has ended."""
 
     def _awaiters(self) -> Iterable[asyncio.Task[Any]]:
-        """The asyncio tasks that it wakes: what the run starts is shown under them."""
+        """The asyncio tasks that it wakes: in a call graph, the run's async tasks are shown under them."""
 
 
 class Awaited(Protocol):
-    """What is over when runs have ended."""
+    """A run, a population or an iteration: complete when some runs have ended."""
 
     def _unfinished(self) -> Sequence[AwaitedRun]:
-        """The runs that must end before it is over."""
+        """The runs that have not ended."""
 
 
 class Cancellable(Protocol):
-    """What can be stopped: a run, or many."""
+    """A run or a population."""
 
     def cancel(self) -> None:
-        """Have them stopped."""
+        """Request the cancellation."""
 
 
 def call_all(callbacks: Iterable[DoneCallback], run: AwaitedRun) -> None:
-    """Call all of them for a run that has ended, also if one raises (no memory, an interrupt)."""
+    """Call all callbacks of an ended run, also if one raises (`MemoryError`, an interrupt); raise the last error."""
     wrong = None
     for callback in callbacks:
         try:
@@ -70,7 +70,7 @@ def call_all(callbacks: Iterable[DoneCallback], run: AwaitedRun) -> None:
 
 
 class RunFuture(asyncio.Future[None]):
-    """What awaits an end. Cancelling it cancels what is awaited at once, but it is not done before that has ended."""
+    """A future for the end of a run or population. Cancelling it cancels those; it is done when they have ended."""
 
     def __init__(self, awaited: Cancellable, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
@@ -80,10 +80,10 @@ class RunFuture(asyncio.Future[None]):
         self._ended = False
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Cancel what is awaited."""
+        """Cancel the run or population. The future itself is cancelled when that has ended."""
         if self.done():
             return False
-        if self._ended:  # a signal came in the middle of `_run_ended`
+        if self._ended:  # a signal handler has interrupted `_run_ended`
             return super().cancel(msg)
         self._cancelled = True
         self._awaited.cancel()
@@ -94,8 +94,8 @@ class RunFuture(asyncio.Future[None]):
         return () if self._awaiter is None else (self._awaiter,)
 
     def _run_ended(self, run: AwaitedRun, /) -> None:
-        """What is awaited has ended, this run being the last of it."""
-        if self.get_loop().is_closed():  # together with whoever was waiting
+        """Complete the future: the awaited run, or the last one of the population, has ended."""
+        if self.get_loop().is_closed():  # and with it the task that was waiting
             return
         self._ended = True
         if self._cancelled:
@@ -103,21 +103,21 @@ class RunFuture(asyncio.Future[None]):
             return
         try:
             self.set_result(None)
-        except asyncio.InvalidStateError:  # a signal has just cancelled it
+        except asyncio.InvalidStateError:  # a signal handler has just cancelled it
             return
 
 
 class AllDone(asyncio.Future[None]):
-    """Done once all of some runs have ended.
+    """A future that is done when all of some runs have ended.
 
     Args:
-        runs: that have not.
-        loop: the one that they are on.
+        runs: runs that have not ended.
+        loop: their event loop.
     """
 
     def __init__(self, runs: Sequence[AwaitedRun], loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
-        self._left = len(runs)
+        self._unfinished_count = len(runs)
         self._awaiter = asyncio.current_task(loop)
         callbacks = (self,)
         for run in runs:
@@ -131,32 +131,32 @@ class AllDone(asyncio.Future[None]):
         return () if self._awaiter is None else (self._awaiter,)
 
     def _run_ended(self, run: AwaitedRun, /) -> None:
-        """One of them has ended."""
-        self._left -= 1
-        if not self._left and not self.get_loop().is_closed():
+        """Done callback of the runs."""
+        self._unfinished_count -= 1
+        if not self._unfinished_count and not self.get_loop().is_closed():
             settle(self)
 
 
 class AwaitGraph:
-    """Which asyncio tasks await what, so that no run comes to await its own end."""
+    """Records which asyncio tasks await which runs, to refuse a run that would await its own end."""
 
     def __init__(self) -> None:
         self._awaited: dict[asyncio.Task[Any], Awaited] = {}
 
     def has(self, task: asyncio.Task[Any]) -> bool:
-        """Whether a task awaits anything."""
+        """Whether an asyncio task awaits runs."""
         return task in self._awaited
 
     @contextmanager
     def record(self, awaited: Awaited, *, again: bool = False) -> Iterator[None]:
-        """Record, for the time of a `with` block, that the current asyncio task awaits something.
+        """Record, while a `with` block lasts, that the current asyncio task awaits runs.
 
         Args:
-            awaited: what it awaits.
-            again: it has done so before; there is no need to look at it all once more.
+            awaited: the run, population or iteration that it awaits.
+            again: the task has awaited the same before, so the check, which is linear in the runs, is skipped.
 
         Raises:
-            EngineStateError: that awaits the task in turn.
+            EngineStateError: one of the runs awaits this task in turn, so none could ever end.
         """
         current = asyncio.current_task()
         if current is None:
@@ -171,7 +171,10 @@ class AwaitGraph:
             self._awaited.pop(current, None)
 
     def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> list[Any]:
-        """Return what the runs themselves wait for that are awaited."""
+        """Check for a cycle; return the handles of the awaited runs themselves.
+
+        It follows the edges run -> handle (an asyncio task that the run has started) -> what that task awaits.
+        """
         runs = list(awaited._unfinished())
         count = len(runs)
         direct: list[Any] = []
@@ -180,7 +183,7 @@ class AwaitGraph:
             handles = run._handles()
             if number < count:
                 direct += handles
-            if current in handles or run._is_running:  # running: the coroutine has not got to its first suspension
+            if current in handles or run._is_running:  # running: called from a coroutine before its first suspension
                 raise EngineStateError(f"run {run.id} would await its own end")
             for handle in handles:
                 if (other := self._awaited.get(handle)) is not None:

@@ -1,4 +1,4 @@
-"""Which event loop holds an engine: the one that its runs are on, and that keeps its time."""
+"""The binding of an engine to one event loop at a time: the loop that its runs are on and that keeps its time."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["LoopBinding", "runs_here"]
 
 _logger = logging.getLogger("cascade")
-_inherited: list[object] = []  # of engines in the parent of this process
-_SHOWN = 3  # runs that were lost, in words
+_inherited: list[object] = []  # state of the parent process: kept, as freeing it could tear resources down
+_SHOWN = 3  # ids of lost runs in a message
 _id = attrgetter("id")
 
 
@@ -48,9 +48,9 @@ def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 class LoopBinding:
-    """What an engine has on its event loop: its runs, and what runs beside them. `LoopDriver` gives them turns.
+    """The state of an engine on its event loop: its runs and background tasks. `LoopDriver` gives the runs turns.
 
-    Of two, `_home` is the event loop that holds the engine, and `loop` the last one that did.
+    `_bound_loop` is the event loop to which the engine is bound now; `loop` is the last one, which may be closed.
 
     Args:
         clock: the engine's.
@@ -58,11 +58,11 @@ class LoopBinding:
 
     Attributes:
         timers: the clock, for Python code.
-        context: in which turns are taken, and resources of the engine set up.
+        context: the `contextvars.Context` of turns and of the engine's resources.
         await_graph: which asyncio tasks await which runs.
-        closed: whether the engine can start no run any more.
-        leaving: at the end of ``async with``, or of an event loop: no run is started again...
-        refusing: ...and no run is started at all.
+        closed: whether the engine was closed, so that no run can be started.
+        refuses_restarts: whether failed members of populations stay failed: the engine is shutting down.
+        refuses_runs: whether no run can be started: the engine awaits its last runs.
     """
 
     scheduler: Scheduler
@@ -76,16 +76,16 @@ class LoopBinding:
         self.context = Context()
         self.await_graph = AwaitGraph()
         self.closed = False
-        self.leaving = False
-        self.refusing = False
+        self.refuses_restarts = False
+        self.refuses_runs = False
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._lock = new_lock()  # for taking an event loop
-        self._home: asyncio.AbstractEventLoop | None = None
+        self._lock = new_lock()  # held while the event loop is changed
+        self._bound_loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
         self._runs: dict[Run, None] = {}  # in the order in which they were started
-        self._tended: set[asyncio.Task[None]] = set()  # what runs beside the runs
+        self._background_tasks: set[asyncio.Task[None]] = set()  # such as teardowns
         self._turn_due = False
-        self._turn_handle: asyncio.Handle | None = None  # of the last turn that was asked for in the loop's thread
+        self._turn_handle: asyncio.Handle | None = None  # of the last turn that was scheduled in the loop's thread
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0
 
@@ -94,23 +94,23 @@ class LoopBinding:
         self.scheduler.configure(limits_active, notify_nodes, notify_tail_calls)
 
     def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether it has runs on an event loop."""
+        """Whether the engine has runs on this event loop."""
         return self.loop is loop and bool(self._runs)
 
-    def tell_deadlock(self, message: str) -> bool:
-        """Nothing will ever wake the runs that are left: have them fail. Return whether there were any to tell."""
-        told = False
+    def fail_deadlocked(self, message: str) -> bool:
+        """Fail all runs with `DeadlockError`: nothing will ever wake them. Return whether any has failed."""
+        any_failed = False
         for run in self.runs:
-            told |= run._fail_from_outside(DeadlockError(message))
-        return told
+            any_failed |= run._fail_from_outside(DeadlockError(message))
+        return any_failed
 
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that have not ended."""
-        return tuple(self._runs.copy())  # in one step: other threads may ask, and end runs meanwhile
+        return tuple(self._runs.copy())  # `copy` is one step: other threads may read this while runs end
 
     def awaits(self, task: asyncio.Task[Any]) -> bool:
-        """Whether an asyncio task awaits runs of it."""
+        """Whether an asyncio task awaits runs of this engine."""
         return self.await_graph.has(task)
 
     def waited_for(self) -> list[LimitState]:
@@ -118,49 +118,50 @@ class LoopBinding:
         return self.services.waited_for()
 
     def bind(self) -> None:
-        """Have the event loop that is running in this thread be the engine's own."""
+        """Bind the engine to the event loop that is running in this thread. See `Host.bind`."""
         if self.closed:
             raise EngineClosedError("the engine is closed")
-        if self.refusing:  # it would never come to an end, if whoever ends could leave an heir
-            raise EngineStateError("the engine ends its runs, at the end of `async with`: nothing can be started now")
+        if self.refuses_runs:  # if each ending run could start another one, shutting down might never end
+            raise EngineStateError("cannot start a run: the engine is shutting down (leaving `async with`)")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise EngineStateError("no event loop is running: use cascade.run, or await engine.run") from None
-        if loop is not self._home:
+        if loop is not self._bound_loop:
             self._take(loop)
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have an event loop that is running in this thread be the engine's own, unless another one holds it.
+        """Bind the engine to the event loop that is running in this thread, unless it is in use on another one.
 
-        A loop holds it from here on: as long as it is running, or the engine has runs there, and until the engine is
-        left or closed. So nobody takes the engine away from code that runs on its loop, and that code needs no lock. Of
-        several threads that come at once, one gets the engine, and the others are told so.
+        It stays bound while the loop is running or the engine has runs there, until the engine is closed or its
+        ``async with`` block is left. So no other thread takes the engine away from code that runs on its loop, and
+        that code needs no lock. If several threads bind at once, one succeeds and the others get `EngineStateError`.
         """
-        outside = self._fit(loop)
+        loop_ready = self._join_clock(loop)
         with self._lock:
-            home = self._home
+            home = self._bound_loop
             if home is not None:
                 self._check_free(home)
-                # From here on, whatever begins to run there comes to this lock first. It may just have begun to.
-                self._home = None
-                self._silence()
+                # Code that begins to run on the old loop from here on finds the engine unbound, and waits for the
+                # lock. It may have begun just before: hence the second check.
+                self._bound_loop = None
+                self._cancel_callbacks()
                 try:
                     self._check_free(home)
                 except EngineStateError:
-                    self._home = home
+                    self._bound_loop = home
                     home.call_soon_threadsafe(self._turn_on, home)
                     raise
-            self._home = self.loop = loop
+            self._bound_loop = self.loop = loop
             self._thread = threading.get_ident()
-            self._silence()
-        left = self._leave_behind()
-        self.scheduler.reset(outside)
+            self._cancel_callbacks()
+        left = self._take_lost()
+        self.scheduler.reset(loop_ready)
         self.services.clear_limits()
         self._abandon(*left)
 
     def _check_free(self, home: asyncio.AbstractEventLoop) -> None:
-        """Raise if the engine is held by an event loop that is not the one that is running in this thread."""
+        """Raise `EngineStateError` if the engine is in use on ``home``, which is not the running event loop."""
         if home.is_closed():
             return
         if home.is_running():
@@ -176,34 +177,34 @@ class LoopBinding:
             )
 
     def check_thread(self) -> None:
-        """Raise if the engine is in use in another thread."""
-        home = self._home
+        """Raise `EngineStateError` if the engine is in use in another thread."""
+        home = self._bound_loop
         if home is not None and home.is_running() and home is not _get_running_loop():
             self._check_free(home)
 
-    def _silence(self) -> None:
-        """Have nothing called any more that the engine has asked its event loop for."""
+    def _cancel_callbacks(self) -> None:
+        """Cancel the turn and the alarm that the engine has scheduled on its event loop."""
         for handle in (self._turn_handle, self._alarm):
             if handle is not None:
                 handle.cancel()
         self._turn_handle = self._alarm = None
         self._turn_due = False
 
-    def _renew(self) -> None:
-        """This process is a child of `os.fork`: runs, resources and event loop are those of the parent.
+    def _reset_after_fork(self) -> None:
+        """Begin anew in a child of `os.fork`: runs, resources and event loop are those of the parent.
 
-        They are kept as they are: to let go of them might tear them down, which is for the parent to do.
+        The old state is kept in `_inherited`: freeing it might tear resources down that the parent still uses.
         """
-        _inherited.append((self._runs, self.await_graph, self._tended, self.loop, self.scheduler))
-        self._home = self.loop = self._turn_handle = self._alarm = None
-        self._turn_due = self.leaving = self.refusing = False
+        _inherited.append((self._runs, self.await_graph, self._background_tasks, self.loop, self.scheduler))
+        self._bound_loop = self.loop = self._turn_handle = self._alarm = None
+        self._turn_due = self.refuses_restarts = self.refuses_runs = False
         self._runs = {}
         self.await_graph = AwaitGraph()
-        self._tended = set()
-        self.context = Context()  # that of the parent may be in use, and will never be left here
+        self._background_tasks = set()
+        self.context = Context()  # that of the parent may be entered, and is never exited here
         self.clock.forget()
         self.scheduler = self.scheduler.renewed()
-        _inherited.append(self.services.renew())
+        _inherited.append(self.services.reset_after_fork())
 
     def _timer_set(self) -> None:
         raise NotImplementedError
@@ -212,19 +213,20 @@ class LoopBinding:
         raise NotImplementedError
 
     def __del__(self) -> None:
-        """Nothing holds it any more, so nothing will give its runs their turns: let go of what is theirs, and say so.
+        """Release the runs and resources of an unreferenced engine, which will take no more turns, and log that.
 
-        It may have been found by the collector: in any thread, and what awaits its runs is lost together with it.
-        Python calls this once: an engine that something holds again afterwards is closed.
+        The garbage collector may call this in any thread, and what awaits the runs is garbage too. Python calls it
+        once: an engine that is referenced again afterwards is closed.
         """
-        if not hasattr(self, "services"):  # it was never made. To ask for `__dict__` would make one, and keep it alive
+        # Not by `__dict__`: reading it would create it, and keep it alive.
+        if not hasattr(self, "services"):  # `__init__` has failed
             return
         runs = tuple(self._runs)
         self._runs = {}
         self.closed = True
         error = EngineStateError("the engine was dropped before the run had ended")
         scope = self.services.take_scope()
-        # The report comes last. Any of the rest may fail: at the end of a program, or near the limit of recursion.
+        # The report is made in any case: the rest may fail at interpreter exit, or near the recursion limit.
         try:
             detach_all(runs)
         finally:
@@ -238,12 +240,20 @@ class LoopBinding:
                     scope.abandon(EngineStateError("the engine was dropped before its resources were torn down"))
             finally:
                 if runs and not sys.is_finalizing():
-                    ids = ", ".join(map(str, map(_id, runs[:_SHOWN])))  # without a frame
+                    ids = ", ".join(map(str, map(_id, runs[:_SHOWN])))  # no Python frame: there may be no room
                     more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
                     self.report(f"an engine was dropped with pending runs ({ids}{more}): hold it while they run", error)
 
-    def _fit(self, loop: asyncio.AbstractEventLoop) -> Sized | None:
-        """See that an event loop keeps the engine's time. Return what it is about to call, if that matters."""
+    def _join_clock(self, loop: asyncio.AbstractEventLoop) -> Sized | None:
+        """Check that an event loop keeps the engine's time, and join it if it is virtual.
+
+        Returns:
+            The callbacks that a virtual loop is about to call, which the scheduler must let run before time moves on;
+            None: the clock is real.
+
+        Raises:
+            EngineStateError: the loop keeps another time.
+        """
         clock = getattr(loop, "clock", None)
         if not self.clock.is_virtual:
             if isinstance(clock, Clock):
@@ -255,44 +265,44 @@ class LoopBinding:
                 "engine=engine), or asyncio.Runner(loop_factory=engine.new_loop)"
             )
         loop.join(self)  # type: ignore[attr-defined]
-        outside: Sized = loop.outside  # type: ignore[attr-defined]
-        return outside
+        loop_ready: Sized = loop.loop_ready  # type: ignore[attr-defined]
+        return loop_ready
 
-    def _leave_behind(self) -> tuple[tuple[Run, ...], Scope | None]:
-        """Take away all at once what was on another event loop, and return it: runs, and the engine's resources."""
+    def _take_lost(self) -> tuple[tuple[Run, ...], Scope | None]:
+        """Remove the runs and the engine's resources that were on a closed event loop, all at once, and return them."""
         lost, self._runs = tuple(self._runs), {}
         scope = self.services.take_scope()
-        self._tended = set()
+        self._background_tasks = set()
         return lost, scope
 
     def _abandon(self, lost: tuple[Run, ...], scope: Scope | None) -> None:
-        """Tell runs, and the engine's resources, that their event loop was closed: no more can be done for them.
+        """Fail lost runs, and abandon the engine's resources: their event loop was closed.
 
-        The engine is whole, and may be used by what is called here.
+        The engine is consistent by now: callbacks that are called here may use it.
         """
-        leaving, self.leaving = self.leaving, True
+        before, self.refuses_restarts = self.refuses_restarts, True
         try:
             for run in lost:
                 error = EngineStateError("the event loop was closed before the run had ended")
                 run._kill(error)
                 run._close()
                 run._abandon_scope(error)
-                run._end_leads()
+                run._fail_leaders()
             for run in lost:
                 run._call_done_callbacks()
         finally:
-            self.leaving = leaving
+            self.refuses_restarts = before
         if scope is not None:
             scope.abandon(EngineStateError("the event loop was closed before the engine's resources were torn down"))
         for run in lost:
             self.services.emitter.run_finished(run)
 
-    def lives(self) -> bool:
-        """Whether what has ended may be started again: nobody is waiting for the engine to come to its end."""
-        return not (self.closed or self.leaving or self.loop is None or self.loop.is_closed())
+    def may_restart(self) -> bool:
+        """Whether a failed run may be started again: the engine is open and not shutting down."""
+        return not (self.closed or self.refuses_restarts or self.loop is None or self.loop.is_closed())
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
-        """The engine's loop, for code that runs on it."""
+        """Return the engine's event loop, for code that runs on it. See `Host.running_loop`."""
         loop = asyncio.get_running_loop()
         if loop is not self.loop:
             raise EngineStateError(
@@ -301,10 +311,10 @@ class LoopBinding:
             )
         return loop
 
-    # --------------------------------------------------------------------------- beside the runs
+    # --------------------------------------------------------------------------- background tasks and threads
 
     async def call_in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call what may block in a thread; under a virtual clock, which waits for no thread, at once."""
+        """Make a call that may block in a thread; under a virtual clock, which does not wait for threads, at once."""
         if self.clock.is_virtual:
             return function(*arguments)
         loop = asyncio.get_running_loop()
@@ -314,7 +324,7 @@ class LoopBinding:
         return value
 
     def call_in_loop(self, function: Callable[[], object]) -> None:
-        """Call a function in the event loop's thread: now, if this is it."""
+        """Call a function in the event loop's thread: at once, if this is that thread."""
         loop = self.loop
         if loop is None:
             return
@@ -324,13 +334,12 @@ class LoopBinding:
             with suppress(RuntimeError):  # closed meanwhile
                 loop.call_soon_threadsafe(function)
 
-    def look_after(self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> None:
-        """Run a coroutine beside the runs; the engine does not stop before it has ended.
+    def run_in_background(self, work: Callable[[], Coroutine[Any, Any, None]], ended: Callable[[], None]) -> None:
+        """Run a coroutine as a background task, for whose end the engine waits before it stops.
 
         Args:
-            work: makes the coroutine. What is cancelled before it has begun never knows: as it must be done, it is
-                begun once more then.
-            ended: called when it has ended, in whatever way.
+            work: makes the coroutine. Called again if the task is cancelled before it begins: the work must be done.
+            ended: called when the task has ended, in whatever way.
         """
         loop = asyncio.get_running_loop()
         begun = False
@@ -341,21 +350,21 @@ class LoopBinding:
             await work()
 
         def done(task: asyncio.Task[None]) -> None:
-            self._tended.discard(task)
+            self._background_tasks.discard(task)
             if not begun and not loop.is_closed():
-                self.look_after(work, ended)
+                self.run_in_background(work, ended)
             else:
                 ended()
 
         task = loop.create_task(begin())
-        self._tended.add(task)
+        self._background_tasks.add(task)
         task.add_done_callback(done)
 
     def report(self, message: str, error: BaseException) -> None:
-        """Hand an error that no caller gets to the event loop's exception handler, or the log.
+        """Pass an error that no caller receives to the event loop's exception handler, or log it.
 
-        Mostly a finalizer has found it, which the collector may call near the limit of recursion. If that leaves no
-        room for a log, the report is raised: from a finalizer it goes to `sys.unraisablehook`, which needs no room.
+        Mostly a finalizer calls this, perhaps near the recursion limit. If that leaves no room for logging, the report
+        is raised instead: from a finalizer it reaches `sys.unraisablehook`, which needs no Python frame.
         """
         try:
             if self.loop is not None and not self.loop.is_closed():
@@ -366,16 +375,16 @@ class LoopBinding:
             raise EngineStateError(message) from error
 
     async def release(self) -> tuple[asyncio.CancelledError | None, BaseException | None]:
-        """Wait for what runs beside the runs, and tear down what is set up for the engine as a whole.
+        """Wait for the background tasks, and tear down the engine's resources.
 
         Returns:
-            What cancelled this meanwhile, and what went wrong in a teardown.
+            The cancellation of this call, and the exception of a teardown; each None if there was none.
         """
         cancelled = None
-        while self._tended:
+        while self._background_tasks:
             try:
-                done, _ = await asyncio.wait(self._tended)
-                self._tended -= done  # whose callbacks may not have been called
+                done, _ = await asyncio.wait(self._background_tasks)
+                self._background_tasks -= done  # their done callbacks may not have been called yet
             except asyncio.CancelledError as error:
                 cancelled = error
         scope = self.services.take_scope()
@@ -388,7 +397,7 @@ class LoopBinding:
         return cancelled, wrong
 
     def raise_or_report(self, wrong: BaseException | None, failure: BaseException | None) -> None:
-        """Raise what went wrong in a teardown of the engine; report and note it where there is a failure already."""
+        """Raise the exception of an engine teardown; if there is a failure already, report it and note it there."""
         if wrong is None:
             return
         if failure is None:
@@ -398,7 +407,7 @@ class LoopBinding:
 
 
 def _attempt(function: Callable[..., Any], *arguments: Any) -> tuple[Any, BaseException | None]:
-    """What a call comes to, as a value: not every exception can be put into a future of asyncio's."""
+    """Return the value or the exception of a call as values: an asyncio future does not take every exception."""
     try:
         return function(*arguments), None
     except BaseException as error:

@@ -24,89 +24,89 @@ __all__ = ["LoopDriver"]
 
 
 class LoopDriver(LoopBinding):
-    """What an engine consists of on its event loop; all that belongs to the engine holds it, and not the `Engine`.
+    """Gives runs their turns. Runs, calls and services refer to it, and not to the `Engine`.
 
-    Whatever the event loop or a hook raises (no memory, an interrupt), a run that has ended is ended, and a turn that
-    is due is asked for: nobody waits for ever because of it.
+    Invariant: whatever the event loop or a callback raises (`MemoryError`, an interrupt), an ended run is announced to
+    its awaiters, and a turn that is due is scheduled. So no awaiter waits for ever.
     """
 
     def _turn(self) -> None:
-        """One turn: advance the runs that are ready until the quantum is over, then see when to come back."""
+        """One turn: advance the ready runs until the quantum is over, then schedule the next turn or set the alarm."""
         run: Any = None
         try:
             self._turn_due = False
             scheduler = self.scheduler
             scheduler.begin_turn()
             while (run := scheduler.advance()) is not None:
-                self._decide(run)
+                self._end_or_cancel(run)
         except Exception as error:
-            self._give_up(error, run)
+            self._fail_all(error, run)
         except BaseException as error:  # an interrupt from the keyboard
             if run is not None:
-                self._decide_again(run, error)
+                self._end_after_error(run, error)
             raise
-        finally:  # also then
+        finally:  # also after an interrupt
             if self.scheduler.end_turn():
                 try:
                     self._turn_handle = self.loop.call_soon(self._turn, context=self.context)  # type: ignore[union-attr]
                     self._turn_due = True
                 except BaseException as error:
-                    self._stumble(error)
+                    self._retry_turn(error)
             elif len(self.clock) and not self.clock.is_virtual:
                 self._set_alarm()
 
     def _turn_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Have a turn that another thread has asked for, unless the engine is on another event loop by now."""
-        if loop is self._home:
+        """Take a turn that another thread has requested, unless the engine has moved to another event loop since."""
+        if loop is self._bound_loop:
             self._turn()
 
-    def _decide(self, run: Any) -> None:
-        """A run has ended, or must stop what it has started before it can end."""
+    def _end_or_cancel(self, run: Any) -> None:
+        """End a run that has ended, its resources torn down first; of one that is stopping, cancel what it awaits."""
         if not run._ended:
             self._cancel_handles(run)
         elif run._extras is not None and run._holds_resources:
-            self.look_after(partial(self._tear_down, run), partial(self._see_ended, run))
+            self.run_in_background(partial(self._tear_down, run), partial(self._ensure_ended, run))
         else:
             self._end(run)
 
     def _cancel_handles(self, run: Run) -> None:
-        """Stop all that a run awaits: one that cannot be stopped, perhaps an executor's future, spares none of them."""
+        """Cancel everything that a run awaits, also if one cancellation fails (an executor's future may raise)."""
         for handle in run._handles():
             try:
                 handle.cancel()
             except Exception as error:
                 self.report(f"run {run.id} could not cancel something that it awaits", error)
 
-    def _decide_again(self, run: Run, error: BaseException) -> None:
-        """Something was raised in the middle of a decision, which is made all the same: somebody waits for it."""
+    def _end_after_error(self, run: Run, error: BaseException) -> None:
+        """End a run although an exception has interrupted that before: an awaiter may wait for its end."""
         try:
             if run in self._runs:
-                self._decide(run)
+                self._end_or_cancel(run)
             else:
                 run._finish()
         except BaseException as worse:
-            self.report(f"run {run.id} has ended, and not all could be told so", worse)
+            self.report(f"a done callback of run {run.id} failed", worse)
 
     async def _tear_down(self, run: Run) -> None:
-        """A run has ended that has resources of its own: it is not done before they are torn down."""
+        """Tear down the resources of an ended run, then end it: it is not done before."""
         try:
             await run._release()
         finally:
             self._end(run)
 
-    def _see_ended(self, run: Run) -> None:
-        """A run is torn down. An interrupt may have kept it from being ended, too."""
+    def _ensure_ended(self, run: Run) -> None:
+        """End a run after its teardown, unless that has happened: an interrupt may have prevented it."""
         if run in self._runs or not run._announced:
             self._end(run)
 
     def begin(self, run: Run, target: LazyResult) -> None:
-        """Start a run that was made for the engine. What this raises, its caller has instead of the run."""
+        """Start a run that was made for this engine. If this raises, the run counts as retrieved."""
         self._runs[run] = None
         try:
             if self.services.emitter.listens:
                 self.services.emitter.run_started(run, target)
             run._begin()
-        except BaseException as error:  # who starts it has this instead of the run
+        except BaseException as error:  # the caller receives it; the run must not report it again
             self._runs.pop(run, None)
             run._kill(error)
             run._close()
@@ -117,32 +117,32 @@ class LoopDriver(LoopBinding):
         self._runs.pop(run, None)
         run._finish()
 
-    def _give_up(self, error: Exception, deciding: Run | None) -> None:
-        """The core itself has failed: no run may hang because of it.
+    def _fail_all(self, error: Exception, ending: Run | None) -> None:
+        """Fail all runs: the compiled core itself has failed, and no run may hang because of that.
 
         Args:
-            error: what went wrong.
-            deciding: the run about which a decision was being made; None: about none.
+            error: the exception of the core.
+            ending: the run that was being ended or cancelled; None: none was.
         """
         failure = InternalError("the engine failed; this is a defect in Cascade: please report it")
         failure.__cause__ = error
         if not self._runs:
-            self.report("the engine failed when no run was left to be told so", failure)
-        if deciding is not None:
-            self._decide_again(deciding, failure)
+            self.report("the engine failed while it had no runs", failure)
+        if ending is not None:
+            self._end_after_error(ending, failure)
         for run in self.runs:
-            own = another(failure)  # its notes are about this run
+            own = another(failure)  # a copy for each run: notes name the run
             try:
                 self._cancel_handles(run)
                 run._kill(own)
             except Exception as worse:
-                self.report(f"run {run.id} could not be given up", worse)
-            self._decide_again(run, own)
+                self.report(f"run {run.id} could not be stopped after the engine failed", worse)
+            self._end_after_error(run, own)
 
     def _set_alarm(self) -> None:
-        """Come back when the first timer is due; the event loop of virtual time comes back by itself."""
+        """Schedule a turn for when the first timer is due. A virtual loop needs none: it moves the clock itself."""
         deadline = self.clock.next_deadline()
-        if deadline is None:  # by now: another thread may have taken the last one away
+        if deadline is None:  # another thread may have cancelled the last timer since
             return
         before = self._alarm
         if before is not None and self._alarm_at <= deadline:
@@ -156,10 +156,10 @@ class LoopDriver(LoopBinding):
             before.cancel()
 
     def _timer_set(self) -> None:
-        """A timer was set, perhaps outside a turn, at whose end somebody looks."""
+        """Set the alarm for a new timer, unless a turn is due, which sets it at its end."""
         if self._turn_due or self.clock.is_virtual or not len(self.clock):
             return
-        if self._home is not None and not self._home.is_closed():
+        if self._bound_loop is not None and not self._bound_loop.is_closed():
             self._set_alarm()
 
     def _ring(self) -> None:
@@ -168,12 +168,12 @@ class LoopDriver(LoopBinding):
             self._turn()
 
     def wake(self) -> None:
-        """A run has become ready while no turn was on its way. Called from any thread."""
+        """Schedule a turn: a run has become ready while none was scheduled. Called from any thread."""
         loop = self.loop
         if loop is None or loop.is_closed():
             return
         if not runs_here(loop):
-            self._turn_due = True  # before it is: it may be over before the call returns
+            self._turn_due = True  # before the call: the turn may be over before it returns
             try:
                 loop.call_soon_threadsafe(self._turn_on, loop, context=self.context)
             except BaseException as error:
@@ -185,13 +185,14 @@ class LoopDriver(LoopBinding):
                 self._turn_handle = loop.call_soon(self._turn, context=self.context)
                 self._turn_due = True
             except BaseException as error:
-                self._stumble(error)
+                self._retry_turn(error)
 
-    def _stumble(self, error: BaseException) -> None:
-        """The event loop could not be asked for a turn. Ask once more; if that fails too, whatever comes next will.
+    def _retry_turn(self, error: BaseException) -> None:
+        """Schedule a turn once more, after `call_soon` has raised. If it fails again, the next `wake` schedules one.
 
         Args:
-            error: what was raised, in the loop's thread; raised here, if it is no matter of memory that was short.
+            error: the exception of `call_soon`. It is raised again, unless the second attempt succeeds and it is an
+                `Exception` such as `MemoryError`: then nothing is lost. An interrupt is always raised.
         """
         loop = self.loop
         assert loop is not None
@@ -206,32 +207,42 @@ class LoopDriver(LoopBinding):
             raise error
 
     def take_turn(self) -> None:
-        """Have a turn, in which virtual time passes if nobody is ready."""
+        """Schedule a turn, in which virtual time passes if no run is ready."""
         if not self._turn_due:
             self.wake()
 
     # ------------------------------------------------------------------------------------------- the end
 
-    def come(self) -> None:
-        """Be on the event loop that is running in this thread, to end there; what was on one that is closed is lost."""
-        home = self._home
+    def attach(self) -> None:
+        """Move to the event loop that is running in this thread, to shut down there.
+
+        Runs on a loop that was closed fail.
+
+        Raises:
+            EngineStateError: the engine is in use on another event loop.
+        """
+        home = self._bound_loop
         if home is None or home is asyncio.get_running_loop():
             return
         with self._lock:
             self._check_free(home)
-            self._home = None
-            self._silence()
-        self._abandon(*self._leave_behind())
+            self._bound_loop = None
+            self._cancel_callbacks()
+        self._abandon(*self._take_lost())
 
     async def end_runs(self) -> asyncio.CancelledError | None:
-        """Cancel and await the runs that there are now. Return what cancelled this meanwhile: they must end first."""
+        """Cancel and await the runs that have not ended.
+
+        Returns:
+            The cancellation of this call, which is raised later: the runs must end first; None: there was none.
+        """
         cancelled: asyncio.CancelledError | None = None
         if self._runs:
             runs = self.runs
             ends = AllDone(runs, self.running_loop())
             for run in runs:
                 run.cancel()
-            if not self.clock.is_virtual:  # an interrupt may have come at the very beginning of the last turn
+            if not self.clock.is_virtual:  # an interrupt at the very beginning of the last turn may have lost it
                 self.running_loop().call_soon(self._turn, context=self.context)
             while not ends.done():
                 try:
@@ -240,15 +251,15 @@ class LoopDriver(LoopBinding):
                     cancelled = error
         return cancelled
 
-    def let_go(self) -> None:
-        """Be free for another event loop, also while this one goes on; unless a run was left behind."""
+    def detach(self) -> None:
+        """Release the event loop, so that the engine can be used on another one; not while it has runs."""
         if not self._runs:
-            self._home = None
-            self._silence()
+            self._bound_loop = None
+            self._cancel_callbacks()
 
 
 def _ring(known: weakref.ref[LoopDriver]) -> None:
-    """The alarm of an engine, which its event loop is not to keep alive: see `LoopBinding.__del__`."""
+    """Ring the alarm of an engine. By a weak reference: the loop must not keep it alive, see `LoopBinding.__del__`."""
     engine = known()
     if engine is not None:
         engine._ring()

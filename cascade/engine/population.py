@@ -1,4 +1,4 @@
-"""A population: many runs that were started together, seen as one."""
+"""A population: many runs that were started together, awaited and cancelled as one."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["Population", "PopulationCounts", "Restart", "start_many"]
 
 @public
 class Restart(msgspec.Struct, frozen=True):
-    """What to do when a member of a population fails: start it again. For `Engine.start_many`.
+    """Start a failed member of a population again, from its target. For `Engine.start_many`.
 
-    It begins anew from its target. Only an `Exception` is answered so: not what ends the process, and not a failure of
-    what had been cancelled.
+    Only a failure with an `Exception` is restarted: not `KeyboardInterrupt` or `SystemExit`, and not the failure of a
+    run that was cancelled.
 
     Attributes:
-        limit: how many times each member is started again; it counts as failed the next time.
+        limit: how many times each member is started again, >= 0; the next failure is final.
 
     Raises:
-        PolicyError: ``limit`` is no number of times.
+        PolicyError: ``limit`` is not an int >= 0.
 
     >>> import cascade as cs
     >>> cs.Restart(limit=5)
@@ -47,23 +47,23 @@ class Restart(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if type(self.limit) is not int or self.limit < 0:
-            raise PolicyError(f"expected limit as an int from 0 on, got {self.limit!r}")
+            raise PolicyError(f"limit must be an int >= 0, got {self.limit!r}")
 
 
 @public
 class PopulationCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How many members of a population are in which state. Made by `Population.counts`.
+    """The number of members of a population in each state. Made by `Population.counts`.
 
-    All but the last add up to the size of the population.
+    All attributes but `restarts` add up to the size of the population.
 
     Attributes:
-        ready: could go on, and will at their turn.
-        running: have a task that is running in the event loop's thread at this moment.
-        parked: wait: for time, a message, an asyncio task, a worker.
-        done: have a value.
-        failed: have failed for good.
-        skipped: ended without a value, as a condition was false.
-        cancelled: were cancelled.
+        ready: members that wait for their turn.
+        running: members of which a task is executing in the event loop's thread at this moment.
+        parked: members that wait for time, a message, an asyncio task or a worker.
+        done: members that have a value.
+        failed: members that have failed and are not started again.
+        skipped: members without a value because a condition was false.
+        cancelled: members that were cancelled.
         restarts: how many times members were started again.
     """
 
@@ -81,13 +81,14 @@ class PopulationCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Population:
     """Many runs that were started together. Made by `Engine.start_many`.
 
-    Await it for the end of all. They go on whether or not it is awaited; cancelling who awaits it cancels them all. To
-    await it gives its last `counts`; if it was started with ``on_failure="stop"`` and a member has failed, it raises
-    that failure as itself, or an `ExceptionGroup` of several. What ends the process, `KeyboardInterrupt` or
-    `SystemExit`, stops all of any population, and is raised to who awaits it.
+    Await it to wait until all members have ended. They go on whether or not it is awaited; cancelling an asyncio task
+    that awaits it cancels them all. Awaiting it returns the final `counts`. If it was started with
+    ``on_failure="stop"`` and members have failed, awaiting it raises their exception, or an `ExceptionGroup` of
+    several. `KeyboardInterrupt` or `SystemExit` in a member cancels all members of any population, and is raised to its
+    awaiter.
 
-    A failure that nobody has looked at is not lost: once the population and its runs are gone, all of them together are
-    reported in one line. To look at it is to read `failed`, or to await the run.
+    A failure counts as retrieved when `failed` is read or the run is awaited. Failures that were never retrieved are
+    logged together in one line, once the population and its runs are freed.
 
     >>> import asyncio, cascade as cs
     >>> @cs.task(mode="inline")
@@ -104,17 +105,17 @@ class Population:
 
     __slots__ = (
         "__weakref__",
+        "_callbacks",
         "_cancelled",
         "_failed",
+        "_futures",
         "_host",
-        "_joining",
-        "_left",
-        "_restarting",
+        "_restarter",
         "_restarts",
         "_runs",
-        "_stops",
+        "_stops_on_failure",
+        "_unfinished_count",
         "_unretrieved",
-        "_watching",
     )  # fmt: skip
 
     def __init__(
@@ -127,34 +128,34 @@ class Population:
         context = copy_context()
         self._host = host
         self._runs = [Run(host, target, context.copy(), params) for target in targets]
-        self._left = len(targets)
+        self._unfinished_count = len(targets)
         self._failed: list[Run] = []
         self._unretrieved = UnretrievedFailures(host.report, len(targets))
-        self._joining: list[RunFuture] = []
-        self._watching: list[DoneCallback] = []
-        self._stops = on_failure == "stop"
+        self._futures: list[RunFuture] = []
+        self._callbacks: list[DoneCallback] = []
+        self._stops_on_failure = on_failure == "stop"
         self._cancelled = False
         self._restarts = 0
-        self._restarting: _Restarting | None = None
+        self._restarter: _Restarter | None = None
         if isinstance(on_failure, Restart):
-            self._restarting = _Restarting(on_failure.limit, targets, params, context)
+            self._restarter = _Restarter(on_failure.limit, targets, params, context)
 
     # ------------------------------------------------------------------------------------------------ for users
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The members' runs, in the order of their targets; of one that was started again, the last."""
+        """The runs of the members, in the order of their targets; of a member that was started again, the last run."""
         return tuple(self._runs)
 
     @property
     def failed(self) -> tuple[Run, ...]:
-        """The runs of members that have failed for good, in the order in which they did. They count as looked at."""
+        """The runs of members that have failed for good, in the order of their failures. They count as retrieved."""
         for run in self._failed:
             run._retrieved = True
         return tuple(self._failed)
 
     def counts(self) -> PopulationCounts:
-        """Return how many members are in which state now. They are counted when this is called, at no other time."""
+        """Count the members in each state now. Takes time linear in the size: nothing is counted in advance."""
         states = Counter(run.state for run in self._runs)
         return PopulationCounts(
             **{name: states[name] for name in PopulationCounts.__struct_fields__ if name != "restarts"},
@@ -163,10 +164,10 @@ class Population:
 
     def done(self) -> bool:
         """Whether all members have ended."""
-        return not self._left
+        return not self._unfinished_count
 
     def cancel(self) -> None:
-        """Have all members stopped, and none started again. They have ended once all that they had started has."""
+        """Request the cancellation of all members; none is started again. Each ends once its calls have ended."""
         self._cancelled = True
         for run in self.runs:
             run.cancel()
@@ -180,12 +181,12 @@ class Population:
     def __repr__(self) -> str:
         counts = msgspec.structs.asdict(self.counts())
         shown = ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
-        return f"<Population of {len(self):,}: {shown or 'nobody'}>"
+        return f"<Population of {len(self):,}: {shown or 'no members'}>"
 
     async def _join(self) -> PopulationCounts:
-        if self._left:
+        if self._unfinished_count:
             join = RunFuture(self, self._host.running_loop())
-            self._joining.append(join)
+            self._futures.append(join)
             try:
                 with self._host.await_graph.record(self):
                     await join
@@ -197,8 +198,8 @@ class Population:
         return self.counts()
 
     def _failure(self) -> BaseException | None:
-        """What awaiting it raises."""
-        raised = [run for run in self._failed if _ends_process(run)] or (self._failed if self._stops else [])
+        """Return the exception that awaiting it raises; None: none."""
+        raised = [run for run in self._failed if _ends_process(run)] or (self._failed if self._stops_on_failure else [])
         errors = []
         for run in raised:
             run._retrieved = True
@@ -212,77 +213,78 @@ class Population:
 
     def _begin(self, targets: list[LazyResult]) -> None:
         """Start all members."""
-        callbacks = (self,)  # one for all, and not kept here: the population is no cycle, and freed with its last user
+        callbacks = (self,)  # shared by all runs, and not kept here: no reference cycle, so it is freed at once
         for run in self._runs:
             run._add_done_callback(callbacks)
         try:
             for run, target in zip(self.runs, targets, strict=True):
                 self._host.begin(run, target)
-        except BaseException:  # none is left to run for nobody
+        except BaseException:  # the caller gets no population: its members must not go on
             self.cancel()
             raise
 
     def _awaiters(self) -> Iterable[asyncio.Task[Any]]:
-        """The asyncio tasks that await it, or its members one by one."""
-        callbacks: list[DoneCallback] = [*self._joining, *self._watching]
+        """The asyncio tasks that await it, or that iterate over its members with `as_completed`."""
+        callbacks: list[DoneCallback] = [*self._futures, *self._callbacks]
         return [task for callback in callbacks for task in callback._awaiters()]
 
     def _run_ended(self, run: Run, /) -> None:
-        """A member's run has ended."""
+        """Done callback of the members' runs: restart, record or announce."""
         if run._errors:
             if run._skipped:
-                run._retrieved = True  # nothing went wrong
-            elif self._start_again(run):
+                run._retrieved = True  # a skipped run is not a failure
+            elif self._restart(run):
                 return
             else:
                 run._ensure_extras().unretrieved = self._unretrieved
                 self._failed.append(run)
-                if not self._cancelled and (self._stops or _ends_process(run)):
+                if not self._cancelled and (self._stops_on_failure or _ends_process(run)):
                     self.cancel()
-        self._left -= 1
-        callbacks: list[DoneCallback] = self._watching  # replaced as a whole
-        if not self._left:
-            self._restarting = None
-            joining, self._joining = self._joining, []
-            callbacks = [*callbacks, *joining]
+        self._unfinished_count -= 1
+        callbacks: list[DoneCallback] = self._callbacks  # never changed in place, so this list is safe to iterate over
+        if not self._unfinished_count:
+            self._restarter = None
+            futures, self._futures = self._futures, []
+            callbacks = [*callbacks, *futures]
         call_all(callbacks, run)
 
-    def _start_again(self, run: Run) -> bool:
-        if self._restarting is None or self._cancelled or run._interrupted or not self._host.lives():
+    def _restart(self, run: Run) -> bool:
+        """Start a failed member again, if its policy allows that; return whether it was."""
+        if self._restarter is None or self._cancelled or run._interrupted or not self._host.may_restart():
             return False
-        place = self._restarting.place(run, self._runs)
+        place = self._restarter.place(run, self._runs)
         if place is None:
             return False
-        run._retrieved = True  # it has been seen to
+        run._retrieved = True  # the restart has handled it
         self._restarts += 1
-        self._runs[place] = again = self._restarting.start(place, self._host)
+        self._runs[place] = again = self._restarter.start(place, self._host)
         again._add_done_callback((self,))
-        self._host.begin(again, self._restarting.targets[place])
-        if self._cancelled:  # by another thread, or by what was told that it began
+        self._host.begin(again, self._restarter.targets[place])
+        if self._cancelled:  # meanwhile, by another thread or a subscriber of `RunStarted`
             again.cancel()
         return True
 
-    def _watch(self, callback: DoneCallback) -> None:
-        """Call this for each member that has ended for good."""
-        self._watching = [*self._watching, callback]  # a new list: the old one may be in use
+    def _add_done_callback(self, callback: DoneCallback) -> None:
+        """Call this for each member that has ended and is not started again."""
+        self._callbacks = [*self._callbacks, callback]  # a new list: the old one may be in use
 
-    def _unwatch(self, callback: DoneCallback) -> None:
-        """Call this no longer."""
-        self._watching = [each for each in self._watching if each is not callback]
+    def _remove_done_callback(self, callback: DoneCallback) -> None:
+        """No longer call this callback."""
+        self._callbacks = [each for each in self._callbacks if each is not callback]
 
     def _unfinished(self) -> Sequence[Run]:
-        """The runs that must end before it is over."""
+        """The runs that have not ended."""
         return [run for run in self._runs if not run._finished]
 
 
-class _Restarting:
-    """What it takes to start members again.
+class _Restarter:
+    """Starts members again, at most so many times each.
 
     Args:
-        limit: how many times each.
-        targets: of all members.
-        params: of all members.
-        context: in which they were started.
+        limit: the highest number of restarts of each member.
+        targets: those of all members, by place.
+        params: the params, common to all members.
+        context: the context in which the population was started.
     """
 
     __slots__ = ("_context", "_limit", "_params", "_places", "_times", "targets")
@@ -295,10 +297,10 @@ class _Restarting:
         self._params = params
         self._context = context
         self._places: dict[Run, int] | None = None  # made when the first one fails
-        self._times: dict[int, int] = {}  # by place, of those that have failed
+        self._times: dict[int, int] = {}  # restarts by place
 
     def place(self, run: Run, runs: list[Run]) -> int | None:
-        """Return which member a run was that has failed, or None if it is not to be started again."""
+        """Return the place of the member whose run has failed; None: it must not be started again."""
         for error in run._errors or ():
             if not is_a(error, Exception) or is_a(error, InternalError):
                 return None
@@ -307,11 +309,11 @@ class _Restarting:
         place = self._places[run]
         if self._times.get(place, 0) >= self._limit:
             return None
-        del self._places[run]  # with its failure, and all that hangs on that
+        del self._places[run]  # frees the failure and what its traceback refers to
         return place
 
     def start(self, place: int, host: Host) -> Run:
-        """Return another run of a member."""
+        """Make another run of the member at a place."""
         assert self._places is not None
         run = Run(host, self.targets[place], self._context.copy(), self._params)
         self._times[place] = self._times.get(place, 0) + 1
@@ -322,11 +324,11 @@ class _Restarting:
 def start_many(host: Host, targets: Iterable[Any], params: Mapping[str, Any] | None, on_failure: Any) -> Population:
     """Start a population. See `Engine.start_many`."""
     if not isinstance(on_failure, Restart) and on_failure not in ("leave", "stop"):
-        raise PolicyError(f"expected on_failure 'leave', 'stop' or a `Restart`, got {on_failure!r}")
+        raise PolicyError(f"on_failure must be 'leave', 'stop' or a `Restart`, got {on_failure!r}")
     try:
         each = iter(targets)
     except TypeError:
-        raise TargetError(f"expected an iterable of targets, got `{type(targets).__name__}`") from None
+        raise TargetError(f"targets must be an iterable of targets, got `{type(targets).__name__}`") from None
     wanted = [expression(target, index) for index, target in enumerate(each)]
     host.bind()
     population = Population(host, wanted, params, on_failure)
@@ -335,6 +337,6 @@ def start_many(host: Host, targets: Iterable[Any], params: Mapping[str, Any] | N
 
 
 def _ends_process(run: Run) -> bool:
-    """Whether a run has failed with what is meant for the process, not for whoever awaits the run."""
+    """Whether a run has failed with `KeyboardInterrupt` or `SystemExit`, which concern the whole process."""
     found = (each for error in run._errors or () for each in singles(error))
     return any(is_a(each, (KeyboardInterrupt, SystemExit)) for each in found)

@@ -1,4 +1,4 @@
-"""A run: one evaluation of a target, from outside."""
+"""A run: one evaluation of a target, as users and the engine see it. The compiled part is `Evaluation`."""
 
 from __future__ import annotations
 
@@ -28,20 +28,31 @@ if TYPE_CHECKING:
 __all__ = ["Run"]
 
 _ids = itertools.count(1)
-_SHOWN = 3  # things that it waits for, in words
-MOST = 1000  # values of params and variables that a run remembers
+_SHOWN = 3  # things that a run waits for, in `Run.doing`
+MAX_INPUTS = 1000  # values of params and variables that a run remembers
 
 
 @public
 class Run(Evaluation):
     """One evaluation of a target on an engine. Made by `Engine.start`.
 
-    Await it for the value. It goes on whether or not it is awaited; cancelling who awaits it cancels the run, as it is
-    with asyncio's own tasks.
+    Await it for the value. It goes on whether or not it is awaited. Cancelling an asyncio task that awaits it cancels
+    the run, as with asyncio's own tasks.
 
     Attributes:
-        id: a number that no other run of the process has.
+        id: a number that is unique in the process.
         iterations: how many tail calls it has made.
+
+    >>> import asyncio, cascade as cs
+    >>> @cs.task(mode="inline")
+    ... def countdown(n):
+    ...     return countdown(n - 1) if n else "lift-off"
+    >>> async def main():
+    ...     async with cs.Engine() as engine:
+    ...         run = engine.start(countdown(3))
+    ...         return await run, run.state, run.iterations
+    >>> asyncio.run(main())
+    ('lift-off', 'done', 3)
     """
 
     _extras: RunExtras | None
@@ -58,20 +69,20 @@ class Run(Evaluation):
             self._ensure_extras().params = params
 
     def done(self) -> bool:
-        """Whether it has ended: with a value, by failure, or cancelled."""
+        """Whether it has ended: it has a value, has failed, was skipped or was cancelled."""
         return self._finished
 
     def cancel(self) -> None:
-        """Have it stopped. It has ended once all that it had started has: await it, or look at `done`."""
+        """Request its cancellation. It ends once all its calls have ended: await it, or check `done`."""
         self._request_cancel()
 
     def result(self) -> Any:
-        """Return its value.
+        """Return its value, once it has ended.
 
         Raises:
             EngineStateError: it has not ended.
             asyncio.CancelledError: it was cancelled.
-            BaseException: what its task raised, as itself; an `ExceptionGroup` if several failed at once.
+            BaseException: the exception of its task, itself; an `ExceptionGroup` if several tasks failed at once.
         """
         if not self._finished:
             raise EngineStateError(f"run {self.id} has not ended: await it")
@@ -95,7 +106,7 @@ class Run(Evaluation):
 
     @property
     def doing(self) -> str:
-        """What it is doing now, in words."""
+        """What it is doing now, as text: its state, or what it waits for."""
         if self._finished:
             return self.state
         if self._ended:
@@ -103,7 +114,7 @@ class Run(Evaluation):
         awaits = self._awaits()
         if not awaits:
             return self.state
-        waits = _listed([_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
+        waits = _listed([_describe_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
         return f"stopping: {waits}" if self._stopping else waits
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -133,7 +144,7 @@ class Run(Evaluation):
         return self.result()
 
     def _return_messages(self) -> None:
-        """Its value came too late for what awaited it, and nothing else can ask for it: its messages are for others."""
+        """Return received messages to their channels: the value came too late, and nothing else can retrieve it."""
         if not self._finished or self._errors or self._interrupted:
             return
         value = self._value
@@ -146,7 +157,7 @@ class Run(Evaluation):
     # ------------------------------------------------------------------------------------- callbacks at its end
 
     def _add_done_callback(self, callbacks: tuple[DoneCallback, ...]) -> None:
-        """Call these when it has ended. Runs may share a tuple of them."""
+        """Call these when it has ended. Many runs may share one tuple of callbacks."""
         if self._callbacks is None:
             self._callbacks = callbacks
         elif isinstance(self._callbacks, list):
@@ -155,7 +166,7 @@ class Run(Evaluation):
             self._callbacks = [*self._callbacks, *callbacks]
 
     def _remove_done_callback(self, callback: DoneCallback) -> None:
-        """Call this one no longer."""
+        """No longer call this callback."""
         self._callbacks = [each for each in self._callbacks or () if each is not callback] or None
 
     def _awaiters(self) -> list[asyncio.Task[Any]]:
@@ -163,7 +174,7 @@ class Run(Evaluation):
         return [task for callback in self._callbacks or () for task in callback._awaiters()]
 
     def _call_done_callbacks(self) -> None:
-        """Call what was to be called at its end."""
+        """Call the done callbacks, once."""
         if self._callbacks is not None:
             callbacks, self._callbacks = self._callbacks, None
             if len(callbacks) == 1:
@@ -189,30 +200,30 @@ class Run(Evaluation):
         return self._extras
 
     def _resolve_inputs(self, specs: list[Any]) -> None:
-        """Find the values of the params and variables of an expression, before any of it starts."""
+        """Resolve the params and variables of an expression, before any of its nodes starts."""
         from cascade.expressions.inputs import resolve
 
         extras = self._ensure_extras()
         first = extras.inputs is None
         if extras.inputs is None:
             extras.inputs = {}
-        if len(extras.inputs) > MOST:
-            extras.inputs.clear()  # who still needs one of them has it found again
+        if len(extras.inputs) > MAX_INPUTS:
+            extras.inputs.clear()  # a node that still needs one of them resolves it again
         for spec, value in resolve(specs, extras.params, os.environ, complete=first):
             extras.inputs[id(spec)] = spec, value
 
     def _read_input(self, spec: Any) -> Any:
-        """The value of a param or a variable."""
+        """Return the value of a param or a variable."""
         inputs = self._ensure_extras().inputs
         if inputs is None or id(spec) not in inputs:
             self._resolve_inputs([spec])
             inputs = self._ensure_extras().inputs
             assert inputs is not None
-            return inputs.pop(id(spec))[1]  # made anew in each iteration: not to be remembered
+            return inputs.pop(id(spec))[1]  # this spec is made anew in each iteration: caching it would leak
         return inputs[id(spec)][1]
 
     def _scope(self) -> Scope:
-        """The resources that are set up for it."""
+        """Return the scope of its resources, made on first use."""
         extras = self._ensure_extras()
         if extras.scope is None:
             from cascade.resources.scope import Scope
@@ -224,11 +235,11 @@ class Run(Evaluation):
 
     @property
     def _holds_resources(self) -> bool:
-        """Whether anything is set up for it."""
+        """Whether any resource is set up for it."""
         return self._extras is not None and self._extras.scope is not None and not self._extras.scope.empty
 
     async def _release(self) -> None:
-        """Tear down what is set up for it, now that nothing of it is running any more; it fails if that does."""
+        """Tear down its resources, now that none of its calls is running. It fails if a teardown fails."""
         if self._errors and len(self._errors) > 1:
             self._errors[:] = [self._error(self._errors)]  # one exception, which takes notes
         wrong = await self._scope().close(None if self._skipped else self._failure())
@@ -236,41 +247,41 @@ class Run(Evaluation):
             self._fail_ended(wrong)
 
     def _abandon_scope(self, error: BaseException) -> None:
-        """Its event loop was closed: what can be torn down without it is."""
+        """Tear down the resources that need no event loop: its event loop was closed."""
         if self._extras is not None and self._extras.scope is not None:
             self._extras.scope.abandon(error)
 
     @property
-    def _leads(self) -> dict[Leader, None]:
-        """The flights that it leads until expressions have their values."""
+    def _leaders(self) -> dict[Leader, None]:
+        """Cached calls that this run leads: their result is known once an expression of the run has its value."""
         extras = self._ensure_extras()
-        if extras.leads is None:
-            extras.leads = {}
-        return extras.leads
+        if extras.leaders is None:
+            extras.leaders = {}
+        return extras.leaders
 
-    def _end_leads(self) -> None:
-        """It has ended, and will not find out what its flights are to."""
-        if self._extras is not None and self._extras.leads is not None:
-            leads, self._extras.leads = self._extras.leads, None
-            for lead in leads:
-                lead.failed()
+    def _fail_leaders(self) -> None:
+        """Release the cached calls that it leads: it has ended without their results, so another call takes over."""
+        if self._extras is not None and self._extras.leaders is not None:
+            leaders, self._extras.leaders = self._extras.leaders, None
+            for leader in leaders:
+                leader.failed()
 
     def _grant_permit(self, frame: int, at: int) -> None:
-        """Note that a node has leave to start."""
+        """Record a permit: a node has been admitted by the limits, and may start once."""
         extras = self._ensure_extras()
         if extras.permits is None:
             extras.permits = set()
         extras.permits.add((frame, at))
 
     def _use_permit(self, frame: int, at: int) -> bool:
-        """Whether a node has leave to start, which is good for once."""
+        """Use up the permit of a node; return whether there was one."""
         if self._extras is None or not self._extras.permits or (frame, at) not in self._extras.permits:
             return False
         self._extras.permits.discard((frame, at))
         return True
 
     def _failure(self) -> BaseException | None:
-        """What ended it, other than its value."""
+        """Return the exception with which it has ended; None: it has a value."""
         if self._errors:
             return self._error(self._errors)
         return asyncio.CancelledError(f"run {self.id} was cancelled") if self._interrupted else None
@@ -281,11 +292,11 @@ class Run(Evaluation):
         return self._errors is not None and len(self._errors) == 1 and isinstance(self._errors[0], TaskSkippedError)
 
     def _finish(self) -> None:
-        """It has ended: tell who awaits it."""
+        """Finish an ended run: emit the event and call the done callbacks, which wake its awaiters."""
         self._close()
         try:
             if self._extras is not None:
-                self._end_leads()
+                self._fail_leaders()
             if self._host.services.emitter.listens:
                 self._host.services.emitter.run_finished(self)
         finally:
@@ -295,8 +306,8 @@ class Run(Evaluation):
         return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)
 
 
-def _wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None) -> str:
-    """What a run waits for at a node of a template, in words. Mailboxes: as `awaits` has them."""
+def _describe_wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None) -> str:
+    """Return what a run waits for at a node of a template, as text. ``mailboxes``: as in `Evaluation._awaits`."""
     from cascade.graph.kinds import KINDS
     from cascade.graph.model import Call
     from cascade.graph.path import consumer
@@ -305,7 +316,7 @@ def _wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None
     if not isinstance(node, Call):
         return f"running {type(node).__name__}"
     symbol = template.graph.calls[node.symbol]
-    if mailboxes is None:  # a recv and its like run nothing themselves: a rule or a pause holds them up
+    if mailboxes is None:  # a built-in node that waits, such as recv, has not started: a rule or a pause holds it up
         held = KINDS[symbol.kind].core.waits
         return f"waiting to start {symbol.qualname}" if held else f"running {symbol.qualname}"
     names = [repr(mailbox.name) for mailbox in mailboxes if mailbox.name is not None]
@@ -315,5 +326,5 @@ def _wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None
 
 
 def _listed(shown: list[str], count: int) -> str:
-    """Some of so many things."""
+    """Join some of ``count`` items, and say how many more there are."""
     return ", ".join(shown) + (f" and {count - len(shown)} more" if count > len(shown) else "")

@@ -15,25 +15,25 @@ __all__ = ["RunExtras"]
 
 
 class RunExtras:
-    """What a run has if it uses it.
+    """Optional state of one run. Each attribute is None until it is used.
 
     Attributes:
-        params: values for the target's params, by name; None: none were given.
-        inputs: id of the spec of a param or variable -> the spec and its value; None: none was read yet.
-        scope: the resources that are set up for the run.
-        leads: the cached calls whose result waits for an expression of this run; None: it has had none.
-        permits: (frame, place) of nodes that may start, and will at once; None: none had to ask the limits.
-        unretrieved: of the population in which the run has failed; None: it is in none, or has not failed.
-        started_at: nanoseconds, if an event needs it.
+        params: values for the target's params, by name.
+        inputs: resolved params and variables: id of the spec -> the spec, which keeps the id valid, and its value.
+        scope: the scope of the run's resources.
+        leaders: cached calls whose result is the value of an expression of this run, once that is evaluated.
+        permits: (frame, place) of nodes that the limits have admitted and that will start at once.
+        unretrieved: that of the population in which the run has failed.
+        started_at: nanoseconds on the engine's clock, if an event needs it.
     """
 
-    __slots__ = ("inputs", "leads", "params", "permits", "scope", "started_at", "unretrieved")
+    __slots__ = ("inputs", "leaders", "params", "permits", "scope", "started_at", "unretrieved")
 
     def __init__(self) -> None:
         self.params: Mapping[str, Any] | None = None
         self.inputs: dict[int, tuple[Any, Any]] | None = None
         self.scope: Scope | None = None
-        self.leads: dict[Leader, None] | None = None
+        self.leaders: dict[Leader, None] | None = None
         self.permits: set[tuple[int, int]] | None = None
         self.unretrieved: UnretrievedFailures | None = None
         self.started_at: int | None = None

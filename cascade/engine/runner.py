@@ -1,4 +1,4 @@
-"""`cascade.run`: a target in an event loop of its own."""
+"""`cascade.run`: evaluates a target in a new event loop."""
 
 from __future__ import annotations
 
@@ -24,21 +24,25 @@ def run(
     params: Mapping[str, Any] | None = None,
     engine: Engine | None = None,
 ) -> Any:
-    """Run a target in an event loop of its own and return its value.
+    """Run a target in a new event loop and return its value.
 
-    Ctrl-C, in the main thread, cancels the run, and is raised once all of it has ended; the second time, at once.
+    Ctrl-C in the main thread cancels the run, and `KeyboardInterrupt` is raised when it has ended; a second Ctrl-C
+    raises at once.
 
     Args:
         target: a lazy result, or a list or tuple of them, whose value is the list of their values.
         params: values for the `Param`s of the target, by name.
-        engine: the engine to use; None: one for this call, with templates that such calls share.
+        engine: the engine to use; None: a new one for this call, with templates that all such calls share.
+
+    Returns:
+        The value of the target.
 
     Raises:
-        BaseException: what a task raised, as itself, with a note that says which and where; an `ExceptionGroup` if
-            several failed at once.
-        TargetError: ``target`` is nothing of the kind.
-        EngineStateError: an event loop is running in this thread already: ``await engine.run(target)`` there. Or
-            another one holds the engine.
+        BaseException: the exception of a task, itself, with a note that names the task and its place; an
+            `ExceptionGroup` if several tasks failed at once.
+        TargetError: ``target`` is not a target.
+        EngineStateError: an event loop is running in this thread: use ``await engine.run(target)`` there; or the engine
+            is in use on another event loop.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -80,11 +84,11 @@ async def _run(
     value: list[Any],
     failure: list[BaseException],
 ) -> None:
-    # Neither becomes the asyncio task's own: at its end asyncio writes out what the task looks like, which may be
-    # large, or run the user's code.
+    # The outcome goes into these lists, not into the asyncio task: at its end asyncio formats the repr of the task with
+    # its result, which may be large, or run code of the user.
     try:
         value.append(await _evaluate(target, params, engine))
-    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):  # these are asyncio's to deal with
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):  # handled by asyncio
         raise
     except BaseException as error:
         failure.append(error)
@@ -100,7 +104,7 @@ async def _evaluate(target: LazyResult, params: Mapping[str, Any] | None, engine
     except BaseException as error:
         engine._driver.raise_or_report((await engine._driver.release())[1], error)
         raise
-    cancelled, wrong = await engine._driver.release()  # what is set up for the engine cannot outlive its event loop
+    cancelled, wrong = await engine._driver.release()  # engine resources cannot outlive their event loop
     engine._driver.raise_or_report(wrong, cancelled)
     if cancelled is not None:
         raise cancelled

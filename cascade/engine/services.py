@@ -1,6 +1,6 @@
 """Engine services other than the loop: random source, events, limits, resources, cache.
 
-Most programs do without most of them, so each is made when it is first asked for.
+Most programs use few of them, so each is made on first use.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["ServedLoop", "Services", "check_state_backend"]
 
 
 class ServedLoop(Loop, Protocol):
-    """What services ask of the engine's loop."""
+    """The engine's loop driver, as its services see it."""
 
     @property
     def clock(self) -> Clock:
@@ -36,7 +36,7 @@ class ServedLoop(Loop, Protocol):
 
     @property
     def timers(self) -> Timers:
-        """The clock, for Python code."""
+        """Timers on the engine's clock."""
 
     @property
     def templates(self) -> Templates:
@@ -44,33 +44,33 @@ class ServedLoop(Loop, Protocol):
 
     @property
     def context(self) -> Context:
-        """In which resources of the engine are set up."""
+        """The context in which the engine's resources are set up."""
 
     def check_thread(self) -> None:
-        """Raise if the engine is in use in another thread."""
+        """Raise `EngineStateError` if the engine is in use in another thread."""
 
 
 def check_state_backend(state: StateBackend | None) -> None:
-    """Raise unless it has the methods that the engine calls."""
+    """Raise `TypeError` unless it is None or has the methods that the engine calls."""
     for method in () if state is None else ("boundary", "clear", "forget"):
         if isinstance(state, type) or not callable(getattr(state, method, None)):
             got = f"the class `{state.__name__}`" if isinstance(state, type) else f"`{type(state).__name__}`"
-            raise TypeError(f"expected a state backend with a method `{method}`, got {got}")
+            raise TypeError(f"state must be a state backend with a method `{method}`, got {got}")
 
 
 class Services:
     """The services of one engine.
 
     Args:
-        loop: the engine's loop.
-        configure: sets which callbacks the core makes: limits active, nodes, tail calls.
-        seed: of the random source.
-        state: is told of each tail call.
+        loop: the engine's loop driver.
+        configure: called with three switches of the core: ask the limits, notify of nodes, notify of tail calls.
+        seed: seeds the random source; None: arbitrary.
+        state: the state backend; None: none.
         limits: capacities by name.
 
     Attributes:
-        random: the source of the jitter of retries.
-        emitter: makes events.
+        random: the random source of the jitter of retries.
+        emitter: emits events, and calls the state backend.
         limits_active: whether there are rules or pauses, so that every call must ask the limits.
     """
 
@@ -84,8 +84,8 @@ class Services:
     ) -> None:
         self._loop = loop
         self._configure = configure
-        self._lock = new_lock()  # for what is made once
-        self._refreshing: object = None  # the latest of those who find out which callbacks are needed
+        self._lock = new_lock()  # held while a service is made
+        self._refreshing: object = None  # identifies the latest call of `refresh`
         self.random = random.Random(seed)
         self.limits_active = False
         self.emitter = EventEmitter(loop, loop.timers, loop.templates, self.refresh, state)
@@ -93,9 +93,9 @@ class Services:
         self._limits: Limits | None = None
         self._resources: Registry | None = None
         self._scope: Scope | None = None
-        self._flights: SingleFlight | None = None
+        self._single_flight: SingleFlight | None = None
         if limits:
-            self.limits  # noqa: B018 - to refuse at once what is no capacity
+            self.limits  # noqa: B018 - to raise at once if a capacity is not valid
         if state is not None:
             self.refresh()
 
@@ -122,16 +122,16 @@ class Services:
         return self._resources
 
     @property
-    def flights(self) -> SingleFlight:
-        """The cached calls that are being made now."""
-        if self._flights is None:
+    def single_flight(self) -> SingleFlight:
+        """The cached calls that are being made now, so that equal calls share one result."""
+        if self._single_flight is None:
             from cascade.cache.single_flight import SingleFlight
 
-            self._flights = SingleFlight()
-        return self._flights
+            self._single_flight = SingleFlight()
+        return self._single_flight
 
     def scope(self) -> Scope:
-        """The resources that are set up for the engine as a whole."""
+        """Return the scope of the engine's resources, made on first use."""
         if self._scope is None:
             from cascade.resources.scope import Scope
 
@@ -139,7 +139,7 @@ class Services:
         return self._scope
 
     def take_scope(self) -> Scope | None:
-        """Return what was set up for the engine as a whole, which has nothing set up from here on."""
+        """Remove and return the scope of the engine's resources; None: nothing was set up."""
         scope, self._scope = self._scope, None
         return scope
 
@@ -148,23 +148,23 @@ class Services:
         return [] if self._limits is None else [limit for limit in self._limits.snapshot() if limit.waiting]
 
     def clear_limits(self) -> None:
-        """Forget what calls hold and wait for: they were on another event loop."""
+        """Forget all grants and waiting requests: their calls were on another event loop."""
         if self._limits is not None:
             self._limits.clear()
 
-    def renew(self) -> tuple[object, ...]:
-        """Let go of what belongs to the parent of this process, a child of `os.fork`, and return it, to be kept."""
-        inherited = self._scope, self._flights
-        self._scope = self._flights = None
+    def reset_after_fork(self) -> tuple[object, ...]:
+        """Begin anew in a child of `os.fork`. Return the state of the parent, which the caller must keep alive."""
+        inherited = self._scope, self._single_flight
+        self._scope = self._single_flight = None
         self.clear_limits()
         self.refresh()
         return inherited
 
     def refresh(self) -> None:
-        """Find out which callbacks the core must make: rules of limits, pauses and subscribers may have come or gone.
+        """Set which callbacks the core makes: rules, pauses or subscribers may have been added or removed.
 
-        It is called from any thread, perhaps under a lock, so it takes none: what was found out while another thread
-        came by may be old, and is found out again.
+        It is called from any thread, perhaps under a lock, so it takes none. If another thread has called it meanwhile,
+        the switches may be outdated, so it starts again.
         """
         while True:
             self._refreshing = mine = object()
@@ -175,6 +175,6 @@ class Services:
                 return
 
     def wall_time(self) -> float:
-        """Seconds, as the results in caches are dated."""
+        """Return the time by which cached results expire: seconds since the epoch; on a virtual clock, its time."""
         clock = self._loop.clock
         return clock.time() if clock.is_virtual else time.time()

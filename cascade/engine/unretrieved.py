@@ -1,4 +1,4 @@
-"""Failures of a population that were never retrieved: logged in one line, however many there are."""
+"""Logs failures of a population that were never retrieved: one line for all of them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ Report: TypeAlias = Callable[[str, BaseException], object]
 
 
 class UnretrievedFailures:
-    """What becomes of failures of a population that are never retrieved.
+    """Collects the failures of a population that were never retrieved.
 
-    The population refers to it, and so does each run that has failed: once it is gone, nothing can retrieve them.
+    The population and each of its failed runs refer to it. So when it is freed, no failure can be retrieved,
+    and the collected ones are reported.
 
     Args:
         report: called with a message and the first failure.
-        size: of the population.
+        size: the number of members of the population.
     """
 
     __slots__ = ("_report", "_sum", "size")
@@ -28,16 +29,16 @@ class UnretrievedFailures:
         self._sum: _Sum | None = None
 
     def add(self, run: int, error: BaseException) -> None:
-        """Count a run that had failed and is gone, and whose failure was never retrieved."""
-        # If all of it is garbage in a cycle, finalizers come in any order: after its own, a sum is worth nothing. One
-        # that is made now is no part of that garbage, and has its end with the next collection.
+        """Add the failure of a run that was freed before the failure was retrieved."""
+        # In a garbage cycle, finalizers run in any order, so the sum may have been finalized before this run. A new sum
+        # is not part of that garbage, and is finalized later.
         if self._sum is None or self._sum.reported:
             self._sum = _Sum(self._report, self.size)
         self._sum.add(run, error)
 
 
 class _Sum:
-    """So many failures; reported when it is freed."""
+    """A number of failures, reported when it is freed."""
 
     __slots__ = ("_count", "_first", "_report", "_size", "reported")
 
@@ -50,7 +51,7 @@ class _Sum:
 
     def add(self, run: int, error: BaseException) -> None:
         self._count += 1
-        if self._first is None or run < self._first[0]:  # lists are freed from behind
+        if self._first is None or run < self._first[0]:  # not the first one added: lists free their items from the end
             self._first = run, error
 
     def __del__(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import Task
 from cascade._core.expr.task_spec import signature_of
-from cascade._support.forks import new_lock, renew_in_children
+from cascade._support.forks import new_lock, reset_in_children
 from cascade._support.public import public_in
 from cascade.events.event import Event
 
@@ -115,9 +115,9 @@ class Events:
         self._queue: deque[tuple[Event, tuple[Subscription[Any], ...]]] = deque()
         self._delivering = False
         self._interrupt: BaseException | None = None
-        renew_in_children(self)
+        reset_in_children(self)
 
-    def _renew(self) -> None:
+    def _reset_after_fork(self) -> None:
         """Drop the queue in a child process: the parent delivers it."""
         self._queue.clear()
         self._delivering = False

@@ -9,7 +9,7 @@ import re
 from collections import deque
 from typing import IO, Any
 
-from cascade._support.forks import new_lock, renew_in_children
+from cascade._support.forks import new_lock, reset_in_children
 
 __all__ = ["LineWriter"]
 
@@ -61,9 +61,9 @@ class LineWriter:
         self.closed = False
         self.lost = 0
         """The number of lines for which there was no room while the file could not be written."""
-        renew_in_children(self)
+        reset_in_children(self)
 
-    def _renew(self) -> None:
+    def _reset_after_fork(self) -> None:
         """Drop the buffer in a child process: the parent writes it."""
         self._waiting.clear()
         self._buffer.clear()

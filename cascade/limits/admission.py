@@ -183,7 +183,7 @@ class AdmissionQueue:
         self._settle()
 
     def clear(self) -> None:
-        """Cancel all claims and forget all grants: no call runs any more."""
+        """Cancel all claims and forget all grants: no call is running."""
         self.stopped = True
         self.timetable.disarm()
         self.timetable.wakes.clear()

@@ -266,7 +266,7 @@ class Limits:
         return await self._admission.acquire(request, blocked)
 
     def clear(self) -> None:
-        """Cancel all waiting requests and forget all grants: no call runs any more. Limits, rules and pauses stay."""
+        """Cancel all waiting requests and forget all grants: no call is running. Limits, rules and pauses stay."""
         self._admission.clear()
         for pool in self._pools.values():
             pool.used = 0

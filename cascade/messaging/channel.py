@@ -1,4 +1,4 @@
-"""Channels: how agents send one another messages."""
+"""Channels: queues of messages between runs, and between runs and plain asyncio code."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ __all__ = ["Channel"]
 class Channel(Mailbox):
     """A queue of messages between tasks, or between tasks and plain asyncio code on the same loop.
 
-    Sending never waits, unless the channel blocks. A message goes to the receiver that waits longest, or waits for one;
-    each is received once.
+    Sending never waits, unless ``overflow`` is "block". A message goes to the receiver that has waited longest, or
+    waits in the channel. Each message is received once.
 
     Args:
-        capacity: how many messages may wait; None: as many as memory holds.
+        capacity: the highest number of messages that wait, >= 1; None: not limited.
         overflow: what happens to a message beyond the capacity. "error": `send` raises `ChannelFullError`;
-            "block": its sender waits for room; "drop_oldest": the oldest message is lost; "drop_newest": this one is.
-        name: what it is called where it is told who waits for what; None: nothing.
+            "block": its sender waits for room; "drop_oldest": the oldest waiting message is dropped; "drop_newest": the
+            sent message is dropped.
+        name: a name for `Run.doing` and messages of deadlocks; None: no name.
 
     Attributes:
-        closed: whether it takes no more messages.
-        dropped: how many messages were lost because there was no room.
+        closed: whether it was closed, so that it accepts no more messages.
+        dropped: how many messages were dropped because there was no room.
 
     Raises:
-        TypeError: ``capacity`` is no int, or ``overflow`` or ``name`` no str.
-        ValueError: ``capacity`` is less than 1, or ``overflow`` none of these.
+        TypeError: ``capacity`` is not an int, or ``overflow`` or ``name`` is not a str.
+        ValueError: ``capacity`` is less than 1, or ``overflow`` is none of these.
 
     >>> import cascade as cs
     >>> channel = cs.Channel()
@@ -54,14 +55,25 @@ class Channel(Mailbox):
         return f"<{type(self).__name__}{called}: {len(self)} messages wait{', closed' if self.closed else ''}>"
 
     async def receive(self, timeout: float | None = None) -> Received:
-        """Receive in plain asyncio code: what `recv` is in an expression.
+        """Receive a message in plain asyncio code, as `recv` does in an expression.
 
         Args:
-            timeout: seconds to wait at most; None: as long as it takes.
+            timeout: the longest wait, in seconds; None: not limited.
+
+        Returns:
+            A `Received` with the message; after a timeout, one with ``timed_out`` set and no message.
 
         Raises:
             ChannelClosedError: the channel is closed and empty.
-            TypeError, ValueError: ``timeout`` is no span of time.
+            TypeError, ValueError: ``timeout`` is not a number >= 0.
+
+        >>> import asyncio, cascade as cs
+        >>> async def main():
+        ...     channel = cs.Channel()
+        ...     channel.send("hello")
+        ...     return await channel.receive()
+        >>> asyncio.run(main())
+        Received(message='hello', timed_out=False, elapsed=0.0)
         """
         if timeout is not None:
             check_seconds(timeout, "timeout")
@@ -72,7 +84,7 @@ class Channel(Mailbox):
         at_once = receiver.try_or_join(self)
         try:
             await asyncio.wait((future,), timeout=timeout)
-        except BaseException:  # also where its event loop was closed and it will not go on
+        except BaseException:  # also GeneratorExit: the event loop was closed
             receiver.give_back()
             raise
         finally:
@@ -85,13 +97,13 @@ class Channel(Mailbox):
         return Received.make(None, True, loop.time() - start, None)
 
     async def put(self, message: Any) -> None:
-        """Send in plain asyncio code. Waits for room if the channel blocks and is full, else not at all.
+        """Send a message in plain asyncio code. It waits for room if ``overflow`` is "block", else not at all.
 
-        Cancelled while it waits, it has sent nothing, unless its message is taken before the cancellation gets to it:
-        both may come in the same turn of the event loop.
+        If it is cancelled while it waits, the message is not sent, unless it was received in the same turn of the event
+        loop.
 
         Args:
-            message: anything.
+            message: any object.
 
         Raises:
             ChannelClosedError: the channel is closed, or was closed before there was room.
@@ -121,7 +133,7 @@ class Channel(Mailbox):
 
 
 def _waking(future: asyncio.Future[None]) -> Callable[[], bool]:
-    """What wakes a coroutine that awaits a future, from any thread. It returns whether that can be."""
+    """Return a function that completes a future from any thread; it returns False if the event loop is closed."""
     loop = future.get_loop()
     thread = threading.get_ident()
 

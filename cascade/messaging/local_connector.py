@@ -1,4 +1,4 @@
-"""Connectors: messages between whoever shares one, by topic."""
+"""A connector inside one process, for programs without a message broker and for tests."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ __all__ = ["LocalConnector", "Subscription"]
 
 @public
 class LocalConnector:
-    """A `Connector` inside one process: who publishes and who subscribes share the object.
+    """A `Connector` inside one process: publishers and subscribers share the object.
 
-    A subscription hears all messages that are published to matching topics after it was made, in order. Each has a
-    queue of its own; a slow one holds up nobody.
+    A subscription receives all messages that are published to matching topics after it was made, in order. Each
+    subscription has its own queue, so a slow one does not delay others.
 
-    It is connected as long as somebody needs it: each `connect` is answered by one `close`, and the last one counts. So
-    runs and engines that end at different times may share one. It may be used from several threads and event loops.
+    It counts its users: each `connect` needs one `close`, and the last `close` disconnects. So runs and engines that
+    end at different times may share one. It may be used from several threads and event loops.
 
     Args:
-        capacity: how many messages may wait in the queue of a subscription.
+        capacity: the highest number of messages that wait in the queue of a subscription, >= 1.
         overflow: what happens to a message for which a queue has no room. "error": `publish` raises `ChannelFullError`
-            and nobody gets it; "drop_oldest": the oldest in that queue is lost; "drop_newest": this one is, there.
+            and no subscription receives it; "drop_oldest": the oldest message of that queue is dropped; "drop_newest":
+            the message is dropped for that queue.
 
     Raises:
-        ValueError: ``capacity`` is not an int of at least 1, or the rule is unknown.
+        ValueError: ``capacity`` is not an int >= 1, or ``overflow`` is none of these.
 
     >>> import asyncio
     >>> async def main():
@@ -49,16 +50,16 @@ class LocalConnector:
         self, capacity: int = 1024, overflow: Literal["error", "drop_oldest", "drop_newest"] = "error"
     ) -> None:
         if type(capacity) is not int:
-            raise ValueError(f"expected a capacity as an int of at least 1, got {capacity!r}")
-        if overflow not in ("error", "drop_oldest", "drop_newest"):  # "block" would let a slow one hold up the others
-            raise ValueError(f"expected overflow 'error', 'drop_oldest' or 'drop_newest', got {overflow!r}")
-        Channel(capacity, overflow)  # refuses what is no capacity
+            raise ValueError(f"capacity must be an int >= 1, got {capacity!r}")
+        if overflow not in ("error", "drop_oldest", "drop_newest"):  # "block" would let one delay the others
+            raise ValueError(f"overflow must be 'error', 'drop_oldest' or 'drop_newest', got {overflow!r}")
+        Channel(capacity, overflow)  # raises if the capacity is not valid
         self._capacity = capacity
         self._overflow = overflow
         self._connections = 0
-        # Weak: a subscription that nobody reads from any more must not fill its queue.
+        # Weak references: the queue of an unreferenced subscription must not fill up.
         self._subscriptions: dict[int, weakref.ref[Subscription]] = {}
-        self._awaited: list[Subscription] = []  # those that somebody reads from just now
+        self._awaited: list[Subscription] = []  # subscriptions whose next message is being awaited: kept alive
 
     @property
     def connected(self) -> bool:
@@ -66,28 +67,28 @@ class LocalConnector:
         return self._connections > 0
 
     async def connect(self) -> None:
-        """Make it ready. Each call needs a `close`."""
+        """Connect. Each call needs one `close`."""
         self._connections += 1
 
     async def close(self) -> None:
-        """Undo one `connect`. With the last, subscriptions give what they have and end. One too many does nothing."""
+        """Undo one `connect`. The last one ends subscriptions when their queues are empty. A surplus one is ignored."""
         if self._connections:
             self._connections -= 1
         if not self._connections:
             for subscription in self._take_subscriptions():
-                subscription._end()  # noqa: SLF001 - users cancel it, and only its connector ends it
+                subscription._end()  # noqa: SLF001 - only its connector ends it; users call `aclose`
 
     async def publish(self, topic: str, message: bytes) -> None:
         """Send a message to all subscriptions that match.
 
         Args:
-            topic: what it is about; any text.
+            topic: any text.
             message: the message.
 
         Raises:
-            TypeError: ``topic`` is no `str`, or ``message`` no `bytes`.
-            ConnectionError: it is not connected.
-            ChannelFullError: a queue is full, and the rule is "error".
+            TypeError: ``topic`` is not a `str`, or ``message`` is not `bytes`.
+            ConnectionError: the connector is not connected.
+            ChannelFullError: the queue of a subscription is full, and ``overflow`` is "error".
         """
         _check(topic, str, "topic")
         _check(message, bytes, "message")
@@ -104,18 +105,18 @@ class LocalConnector:
             heard._take(topic, message)  # noqa: SLF001
 
     def subscribe(self, topics: str) -> Subscription:
-        """Listen to topics, from now on.
+        """Subscribe to topics, from now on.
 
         Args:
-            topics: a glob that the topic must match as a whole: ``*`` is any text, ``?`` any character, ``[abc]`` one
-                of these. Case counts.
+            topics: a case-sensitive glob that must match the whole topic: ``*`` matches any text, ``?`` any character,
+                ``[abc]`` one of these characters.
 
         Returns:
-            An asynchronous iterator of topics and messages. It ends when the connector is closed.
+            An asynchronous iterator of (topic, message). It ends when the connector is closed.
 
         Raises:
-            TypeError: ``topics`` is no `str`.
-            ConnectionError: it is not connected.
+            TypeError: ``topics`` is not a `str`.
+            ConnectionError: the connector is not connected.
         """
         _check(topics, str, "topics")
         self._check_connected("subscribe")
@@ -126,7 +127,7 @@ class LocalConnector:
         return subscription
 
     def _listeners(self) -> list[Subscription]:
-        """The subscriptions that somebody can read from, in the order in which they were made."""
+        """Return the subscriptions that are referenced and have not ended, in the order in which they were made."""
         found = [reference() for reference in tuple(self._subscriptions.values())]
         return [one for one in found if one is not None and not one.ended]
 
@@ -137,7 +138,7 @@ class LocalConnector:
 
     def _check_connected(self, what: str) -> None:
         if not self._connections:
-            raise ConnectionError(f"expected a connector that is connected, got one that is not - at `{what}`")
+            raise ConnectionError(f"`{what}` needs a connected connector: call `connect` first")
 
     def __repr__(self) -> str:
         state = "connected" if self.connected else "not connected"
@@ -145,7 +146,7 @@ class LocalConnector:
 
 
 class Subscription:
-    """An asynchronous iterator of the messages that match, each with its topic. Made by `LocalConnector.subscribe`.
+    """An asynchronous iterator of (topic, message). Made by `LocalConnector.subscribe`.
 
     Attributes:
         topics: the glob.
@@ -159,12 +160,12 @@ class Subscription:
 
     @property
     def waiting(self) -> int:
-        """How many messages wait to be read."""
+        """How many messages wait in its queue."""
         return len(self._channel)
 
     @property
     def ended(self) -> bool:
-        """Whether no more messages will come than those that wait."""
+        """Whether it receives no more messages than those that wait."""
         return self._channel.closed
 
     def wants(self, topic: str) -> bool:
@@ -172,7 +173,7 @@ class Subscription:
         return self._matches(topic) is not None
 
     async def aclose(self) -> None:
-        """End it: messages that wait are dropped."""
+        """End the subscription, and drop the messages that wait."""
         self._channel.close()
         self._channel.drain()
 
@@ -180,7 +181,8 @@ class Subscription:
         return self
 
     async def __anext__(self) -> tuple[str, bytes]:
-        # Held by the connector meanwhile: the event loop would not hold who waits here and is held by nobody else.
+        # The connector keeps it alive meanwhile: event loops refer to waiting tasks weakly, so a task that only this
+        # subscription can wake could be freed together with it.
         self._awaited.append(self)
         try:
             received = await self._channel.receive()
@@ -204,4 +206,4 @@ class Subscription:
 
 def _check(given: Any, kind: type, name: str) -> None:
     if not isinstance(given, kind):
-        raise TypeError(f"expected {name} as `{kind.__name__}`, got `{type(given).__name__}`")
+        raise TypeError(f"{name} must be `{kind.__name__}`, got `{type(given).__name__}`")

@@ -13,10 +13,10 @@ __all__ = ["Connector"]
 @public
 @runtime_checkable
 class Connector(Protocol):
-    """Carries messages between whoever is connected to the same place, by topic.
+    """Carries messages, by topic, between programs or engines that are connected to the same message broker.
 
-    Registered with `Engine.register`, it is a resource of the engine: connected before the first task that it is
-    injected into, closed with the engine.
+    Registered with `Engine.register`, it is a resource of the engine: it is connected before the first task that uses
+    it starts, and closed with the engine.
 
     >>> from cascade.messaging.local_connector import LocalConnector
     >>> isinstance(LocalConnector(), Connector)
@@ -24,41 +24,42 @@ class Connector(Protocol):
     """
 
     async def connect(self) -> None:
-        """Make it ready. It may be called again, by another engine that shares it: each call is answered by a `close`.
+        """Connect. It may be called again, by another engine that shares the connector: each call needs one `close`.
 
         After the last `close`, it may be connected again.
         """
         ...
 
     async def close(self) -> None:
-        """Undo one `connect`. With the last, iterations of what `subscribe` gave end. One too many does nothing."""
+        """Undo one `connect`. The last one ends all subscriptions. A surplus call does nothing."""
         ...
 
     async def publish(self, topic: str, message: bytes) -> None:
-        """Send a message to every subscription whose glob matches the topic. Nobody listening is no error.
+        """Send a message to every subscription whose glob matches the topic; if there is none, do nothing.
 
         Args:
-            topic: what the message is about.
-            message: any bytes, also none.
+            topic: any text.
+            message: any bytes, perhaps empty.
 
         Raises:
-            Exception: it is not connected, or the message cannot be sent.
+            Exception: the connector is not connected, or the message cannot be sent.
         """
         ...
 
     def subscribe(self, topics: str, /) -> AsyncIterator[tuple[str, bytes]]:
-        """Listen to topics, at the latest from when the first message is awaited.
+        """Subscribe to topics. The subscription begins, at the latest, when its first message is awaited.
 
-        Of what one publisher publishes, each subscription gets all that matches, in order, whatever other subscriptions
-        there are.
+        Each subscription receives all matching messages of one publisher, in order, independently of other
+        subscriptions.
 
         Args:
-            topics: a glob: ``*`` is any text, ``?`` any character, ``[abc]`` one of these; nothing else is special.
+            topics: a glob that must match the whole topic: ``*`` matches any text, ``?`` any character, ``[abc]`` one
+                of these characters; no other character is special.
 
         Returns:
-            An asynchronous iterator of topics and messages, which ends when the connector is closed.
+            An asynchronous iterator of (topic, message), which ends when the connector is closed.
 
         Raises:
-            Exception: it is not connected; raised here or when the first message is awaited.
+            Exception: the connector is not connected; raised here or when the first message is awaited.
         """
         ...

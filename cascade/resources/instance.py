@@ -53,8 +53,8 @@ class Instance:
 
     Attributes:
         state: "opening"; "ready": `value` is known; "ending"; "gone": torn down, or its set-up failed.
-        error: the exception of the set-up; None if it was given up because no call needed it any more.
-        wrong: the exception of the teardown at the end of its scope.
+        error: the exception of the set-up; None if it was given up because no call needed it.
+        teardown_error: the exception of the teardown at the end of its scope.
     """
 
     __slots__ = (
@@ -70,8 +70,8 @@ class Instance:
         "binding",
         "error",
         "state",
+        "teardown_error",
         "value",
-        "wrong",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, binding: Binding, provider: Resource, context: Context) -> None:
@@ -79,7 +79,7 @@ class Instance:
         self.state: State = "opening"
         self.value: Any = None
         self.error: BaseException | None = None
-        self.wrong: BaseException | None = None
+        self.teardown_error: BaseException | None = None
         self._copies: list[BaseException] = []  # of the error: one for each waiting call, which adds its own notes
         self._owner = owner
         self._provider = provider
@@ -88,7 +88,7 @@ class Instance:
         self._keeper: asyncio.Task[Any] | None = None
         self._parked: asyncio.Future[BaseException | None] | None = None  # awaited by the keeper of an async generator
         self._waiting: list[asyncio.Future[None]] = []  # done at the next change of state
-        self._abandoned = False  # no call needed it any more while it was opening
+        self._abandoned = False  # no call needed it while it was opening
 
     # ---------------------------------------------------------------------------------------------------- set-up
 
@@ -222,10 +222,10 @@ class Instance:
                 self._waiting.remove(waiter)
             if self.state == "opening" and not self._waiting and not self._abandoned:
                 self.abandon()
-                await self.outlast("opening")
+                await self.wait_while("opening")
             raise
 
-    async def outlast(self, *states: State) -> CancelledError | None:
+    async def wait_while(self, *states: State) -> CancelledError | None:
         """Wait until it is in none of these states, even if cancelled; return the cancellation, if there was one."""
         cancelled = None
         while self.state in states:
@@ -239,7 +239,7 @@ class Instance:
         return cancelled
 
     def abandon(self) -> None:
-        """Cancel a set-up that no call needs any more. Not twice: that would interrupt its cleanup."""
+        """Cancel a set-up that no call needs any longer. Not twice: that would interrupt its cleanup."""
         if not self._abandoned and self._keeper is not None:
             self._abandoned = True
             self._keeper.cancel()
@@ -264,7 +264,7 @@ class Instance:
         if self._generator is not None:
             self.state = "ending"
             wrong = self._context.run(end, self._generator, failure, self.binding.name)
-        self._gone(wrong)
+        self._torn_down(wrong)
         return True
 
     def end_later(self, failure: BaseException | None) -> None:
@@ -272,14 +272,14 @@ class Instance:
         if self._parked is not None and not self._parked.done():
             self._parked.set_result(failure)
 
-    def lose(self, error: BaseException) -> None:
+    def abandon_teardown(self, error: BaseException) -> None:
         """Give up: the event loop was closed before the teardown, which has to be awaited."""
         self._waiting.clear()
         if self.state == "opening":
             self.state = "gone"
             self._owner.forget(self)
         else:
-            self._gone(error)
+            self._torn_down(error)
 
     async def _park(self, parked: asyncio.Future[BaseException | None]) -> None:
         early = None
@@ -289,11 +289,11 @@ class Instance:
             failure = early = cancelled
         self.state = "ending"
         wrong = await end_async(self._generator, failure, self.binding.name)
-        self._gone(wrong, early=early is not None)
+        self._torn_down(wrong, early=early is not None)
         if is_a(wrong, URGENT):
             raise wrong
 
-    def _gone(self, wrong: BaseException | None, *, early: bool = False) -> None:
+    def _torn_down(self, wrong: BaseException | None, *, early: bool = False) -> None:
         if self.state == "gone":
             return
         self.state = "gone"

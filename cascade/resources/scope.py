@@ -236,7 +236,7 @@ class Scope:
     # -------------------------------------------------------------------------------------------------- teardown
 
     async def close(self, error: BaseException | None) -> BaseException | None:
-        """Tear down all instances of this scope, the last one first. None of them may be in use any more.
+        """Tear down all instances of this scope, the last one first. None of them may still be in use.
 
         All teardowns are done, even if some fail. The first failure in a scope that has none becomes the failure of the
         scope, and is raised in the generators that follow; any other is reported, and added to that failure as a note.
@@ -259,24 +259,24 @@ class Scope:
         for instance in opening:
             instance.abandon()
         for instance in opening:
-            cancelled = await instance.outlast("opening") or cancelled
+            cancelled = await instance.wait_while("opening") or cancelled
         first: Instance | None = None  # the instance whose teardown is the failure of the scope
         failure = error
         while self._order:
             instance = self._order[-1]
             if not instance.end_now(failure):
                 instance.end_later(failure)
-                cancelled = await instance.outlast("ready", "ending") or cancelled
-            if instance.wrong is None:
+                cancelled = await instance.wait_while("ready", "ending") or cancelled
+            if instance.teardown_error is None:
                 continue
-            if isinstance(instance.wrong, URGENT):
-                urgent.append(instance.wrong)
+            if isinstance(instance.teardown_error, URGENT):
+                urgent.append(instance.teardown_error)
             elif failure is None:
-                first, failure = instance, instance.wrong
+                first, failure = instance, instance.teardown_error
             else:
                 self._report(instance)
                 name = instance.binding.name
-                add_note(failure, f"resource `{name}` failed in its teardown: {describe(instance.wrong)}")
+                add_note(failure, f"resource `{name}` failed in its teardown: {describe(instance.teardown_error)}")
         self._has_closed()
         if first is not None and (urgent or cancelled is not None):
             self._report(first)
@@ -284,22 +284,22 @@ class Scope:
             raise urgent[0]
         if cancelled is not None:
             raise cancelled
-        return None if first is None else first.wrong
+        return None if first is None else first.teardown_error
 
     def abandon(self, error: BaseException) -> None:
         """End a scope whose event loop was closed: tear down what awaits nothing, report the rest as lost."""
         self._closing = True
         for instance in [*self._order[::-1], *self._instances.values()]:
             if instance.state != "ready" or not instance.end_now(error):
-                instance.lose(error)
-            if instance.wrong is not None:
+                instance.abandon_teardown(error)
+            if instance.teardown_error is not None:
                 self._report(instance)
-                instance.wrong = None
+                instance.teardown_error = None
         self._closed = None
 
     def _report(self, instance: Instance) -> None:
-        assert instance.wrong is not None
-        self.hooks.report(f"resource `{instance.binding.name}` failed in its teardown", instance.wrong)
+        assert instance.teardown_error is not None
+        self.hooks.report(f"resource `{instance.binding.name}` failed in its teardown", instance.teardown_error)
 
     def closed(self, instance: Instance, wrong: BaseException | None, *, early: bool) -> None:
         """Note that an instance is torn down.
@@ -314,7 +314,7 @@ class Scope:
         if instance in self._order:
             self._order.remove(instance)
         if not early:
-            instance.wrong = wrong
+            instance.teardown_error = wrong
         elif wrong is not None and not isinstance(wrong, URGENT):
             self.hooks.report(f"resource `{name}` ended before its {self.kind} did", wrong)
         self.hooks.released(name, self.kind, wrong)

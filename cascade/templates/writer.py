@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cascade._support.file_lock import FileLock
-from cascade._support.forks import renew_in_children
+from cascade._support.forks import reset_in_children
 from cascade._version import __version__
 from cascade.exceptions import TemplateError
 from cascade.templates.reader import ENTRY, FORMAT, HEADER, MAGIC, MOST, TemplateFile, checksum, header
@@ -130,7 +130,7 @@ class _Lock:
             error.filename = self._place  # the file that the caller has named
             raise
         self._descriptor = descriptor
-        renew_in_children(self)
+        reset_in_children(self)
         try:
             self._wait(descriptor, FileLock(descriptor))
         except BaseException:
@@ -140,8 +140,8 @@ class _Lock:
     def __exit__(self, *exc: object) -> None:
         self._give_back()
 
-    def _renew(self) -> None:
-        """Close the lock file in a child process: left open, it would keep the lock after the parent's end."""
+    def _reset_after_fork(self) -> None:
+        """This process is a child: the lock is its parent's, and would outlast the parent if it stayed open here."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

@@ -1,13 +1,13 @@
-"""What tests of programs need that use Cascade.
+"""Tools for tests of programs that use Cascade.
 
     spy             collects the events of an engine                     spy.py
-    override        has resources stand in for others                    override.py
-    FakeChannel     a channel that never waits and keeps what was sent   channel.py
+    override        replaces resources                                   override.py
+    FakeChannel     a channel that never waits and records messages      channel.py
     VirtualTime     an engine on which hours of waiting take no time     virtual.py
-    fixtures        the same as a fixture of pytest, `virtual`           fixtures.py
+    fixtures        the pytest fixture `virtual`: a `VirtualTime`        fixtures.py
     conformance     checks of implementations of the protocols           conformance/
 
-Not loaded by ``import cascade``: `cascade.testing` is, when it is first asked for.
+``import cascade`` does not load it: the first access to `cascade.testing` does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A fake channel: for tests of tasks that receive and send."""
+"""A fake channel, for tests of tasks that receive and send."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ __all__ = ["FakeChannel"]
 
 @public_in("cascade.testing")
 class FakeChannel(Channel):
-    """A `cascade.Channel` with the messages that a test has put into it, in which nobody waits.
+    """A `cascade.Channel` with messages that the test has prepared. No operation on it waits.
 
-    It gives its messages one after another. When there are none left, who has a timeout is told at once that it is
-    over, and who would wait for ever gets `ChannelClosedError`. What is sent to it is kept in `sent` and received by
-    nobody. `cascade.select` passes over one that has no message left, as long as a real channel among them is open.
+    Its messages are received one after another. When none is left, receiving with a timeout times out at once, and
+    receiving without a timeout raises `ChannelClosedError`. Messages that are sent to it are recorded in `sent`, and
+    are not received. `cascade.select` ignores a fake channel without messages while a real channel among the others is
+    open.
 
     Args:
-        messages: what is received from it, in this order.
+        messages: the messages to be received, in this order.
 
     Attributes:
-        sent: what was sent to it, in order.
+        sent: the messages that were sent to it, in order.
 
     >>> import cascade as cs
     >>> from cascade.testing import FakeChannel
@@ -52,10 +53,10 @@ class FakeChannel(Channel):
         self.preload(*messages)
 
     def preload(self, *messages: object) -> None:
-        """Put more messages behind those that are to be received.
+        """Append messages to those to be received.
 
         Args:
-            messages: what is received, in this order.
+            messages: the messages, in this order.
 
         Raises:
             ChannelClosedError: the channel is closed.
@@ -64,10 +65,10 @@ class FakeChannel(Channel):
             super().send(message)
 
     def send(self, message: object) -> None:
-        """Keep a message in `sent`.
+        """Record a message in `sent`.
 
         Args:
-            message: anything.
+            message: any object.
 
         Raises:
             ChannelClosedError: the channel is closed.
@@ -77,10 +78,10 @@ class FakeChannel(Channel):
         self.sent.append(message)
 
     async def put(self, message: object) -> None:
-        """Send in plain asyncio code: what `send` is elsewhere.
+        """Record a message in `sent`, in plain asyncio code.
 
         Args:
-            message: anything.
+            message: any object.
 
         Raises:
             ChannelClosedError: the channel is closed.
@@ -88,14 +89,17 @@ class FakeChannel(Channel):
         self.send(message)
 
     async def receive(self, timeout: float | None = None) -> Received:
-        """Receive in plain asyncio code: what `recv` is in an expression. It lets others run, and does not wait.
+        """Receive a message in plain asyncio code, as `recv` does in an expression. It yields once, and does not wait.
 
         Args:
-            timeout: seconds that seem to have passed if there is no message; None: there must be one.
+            timeout: seconds, reported as elapsed if there is no message; None: there must be a message.
+
+        Returns:
+            A `Received` with the message; if there is none, one with ``timed_out`` set.
 
         Raises:
             ChannelClosedError: there is no message and no timeout, or the channel is closed and empty.
-            TypeError, ValueError: ``timeout`` is no span of time.
+            TypeError, ValueError: ``timeout`` is not a number >= 0.
         """
         if timeout is not None:
             check_seconds(timeout, "timeout")

@@ -1,4 +1,4 @@
-"""Fixtures for pytest. A ``conftest.py`` makes them known: ``pytest_plugins = ["cascade.testing.fixtures"]``."""
+"""Fixtures for pytest. Enable them in ``conftest.py``: ``pytest_plugins = ["cascade.testing.fixtures"]``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["virtual"]
 
 @pytest.fixture
 def virtual() -> Iterator[VirtualTime]:
-    """Virtual time: a test of an hour's waiting takes a millisecond.
+    """A `VirtualTime`, closed after the test: a test that waits for an hour takes a millisecond.
 
     >>> def test_an_hour(virtual):
     ...     assert virtual.run(cs.wait(3600)) == 3600

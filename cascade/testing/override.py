@@ -1,4 +1,4 @@
-"""Overrides: resources that stand in for others in a test."""
+"""Overrides: replacements of resources in a test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["override"]
 
 
 class _Overrides(AbstractContextManager[None]):
-    """A class: a generator of `contextlib` would set attributes of exceptions, and some refuse that."""
+    """The context manager of `override`.
+
+    Not a generator with `contextlib`: that sets attributes of exceptions, and some exceptions refuse it.
+    """
 
     def __init__(self, engine: Engine, providers: dict[str, Any]) -> None:
         self._engine = engine
@@ -33,16 +36,27 @@ class _Overrides(AbstractContextManager[None]):
 
 @public_in("cascade.testing")
 def override(engine: Engine, /, **providers: Any) -> AbstractContextManager[None]:
-    """Have resources stand in for others while the context lasts: `Engine.override` for several at once.
+    """Replace resources while a `with` block lasts: `Engine.override` for several at once.
 
     Args:
-        engine: whose resources.
-        providers: by name, what `Engine.register` takes: a resource, a connector or any value.
+        engine: the engine with the resources.
+        providers: the replacements by name, each as `Engine.register` takes it: a resource, a connector or any value.
 
     Returns:
         A context manager.
 
     Raises:
-        ResourceError: no resource of such a name is registered; then none is overridden.
+        ResourceError: one of the names is not registered. Then none is replaced. Raised when the block is entered.
+
+    >>> import cascade as cs
+    >>> from cascade.testing import override
+    >>> engine = cs.Engine()
+    >>> engine.register("db.example", "host")
+    >>> @cs.task
+    ... def address(host=cs.Inject("host")):
+    ...     return f"https://{host}"
+    >>> with override(engine, host="localhost"):
+    ...     cs.run(address(), engine=engine)
+    'https://localhost'
     """
     return _Overrides(engine, providers)

@@ -14,7 +14,10 @@ __all__ = ["spy"]
 
 
 class _Spy(AbstractContextManager[list[Any]]):
-    """A class: a generator of `contextlib` would set attributes of exceptions, and some refuse that."""
+    """The context manager of `spy`.
+
+    Not a generator with `contextlib`: that sets attributes of exceptions, and some exceptions refuse it.
+    """
 
     def __init__(self, engine: Engine, types: tuple[type[Any], ...]) -> None:
         self._engine = engine
@@ -34,18 +37,18 @@ class _Spy(AbstractContextManager[list[Any]]):
 
 @public_in("cascade.testing")
 def spy(engine: Engine, *types: type[Any]) -> AbstractContextManager[list[Any]]:
-    """Collect the events of an engine while the context lasts.
+    """Collect the events of an engine while a `with` block lasts.
 
     Args:
-        engine: whose events.
-        types: which ones, with all below them, such as `cascade.events.NodeEvent`; none given: all.
+        engine: the engine.
+        types: classes of events, subclasses included, such as `cascade.events.NodeEvent`; none: all events.
 
     Returns:
-        A context manager that gives a list, to which events are added in the order in which they are emitted. An event
-        comes once, also if several of the types fit.
+        A context manager whose value is a list. Events are appended in the order in which they are emitted, each once,
+        also if it is an instance of several of the types.
 
     Raises:
-        TypeError: one of ``types`` is no class of events.
+        TypeError: one of ``types`` is not a class of events. Raised when the block is entered.
 
     >>> import asyncio, cascade as cs
     >>> from cascade.events import TailCall

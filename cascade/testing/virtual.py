@@ -1,4 +1,4 @@
-"""Virtual time for tests: an engine, its clock and its event loop, with nothing of real time in them."""
+"""Virtual time for tests: an engine with its clock and its event loop."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["VirtualTime"]
 
 @public_in("cascade.testing")
 class VirtualTime:
-    """An engine with a virtual clock, and what runs on it.
+    """An engine with a virtual clock and an event loop on that clock.
 
     Args:
-        seed: of `random`.
-        start: seconds at which the clock begins.
-        engine: further arguments of `Engine`, but for its clock.
+        seed: seeds `random`.
+        start: the first time on the clock, in seconds.
+        engine: other arguments of `Engine`, except ``clock``.
 
     Attributes:
         engine: the engine. Its ``random`` is seeded.
@@ -47,7 +47,9 @@ class VirtualTime:
 
     def __init__(self, *, seed: int = 0, start: float = 0.0, **engine: Any) -> None:
         if "clock" in engine:
-            raise TypeError("expected no clock: VirtualTime makes a virtual one, see `seed` and `start`")
+            raise TypeError(
+                "clock must not be given: `VirtualTime` makes a virtual one; set `seed` and `start` instead"
+            )
         self.clock = Clock.virtual(seed=seed, start=start)
         self.engine = Engine(clock=self.clock, **engine)
         self._runner: asyncio.Runner | None = None
@@ -55,12 +57,12 @@ class VirtualTime:
 
     @property
     def time(self) -> float:
-        """Seconds on the clock."""
+        """The time on the clock, in seconds."""
         return self.clock.time()
 
     @property
     def random(self) -> Random:
-        """The engine's source of chance."""
+        """The engine's random source."""
         return self.engine.random
 
     def run(
@@ -71,16 +73,19 @@ class VirtualTime:
     ) -> Any:
         """Run a target on the engine, or a coroutine on the event loop of its clock, and return its value.
 
-        What is started and not awaited goes on with the next call.
+        Runs and asyncio tasks that have not ended go on in the next call.
 
         Args:
-            target: a lazy result, a list or tuple of them, or a coroutine, in which `engine` can be used.
-            params: values for the `Param`s of the target, by name. A coroutine has none.
+            target: a lazy result, a list or tuple of them, or a coroutine, which may use `engine`.
+            params: values for the `Param`s of the target, by name; None for a coroutine.
+
+        Returns:
+            The value of the target, or the result of the coroutine.
 
         Raises:
-            BaseException: what the target raised.
-            DeadlockError: everybody waits, and for ever.
-            TargetError: ``target`` is nothing of the kind.
+            BaseException: the exception of the target.
+            DeadlockError: every run and task waits, and nothing can wake one.
+            TargetError: ``target`` is none of these.
             TypeError: ``params`` were given for a coroutine.
             EngineClosedError: it was closed.
             EngineStateError: an event loop is running in this thread already.
@@ -92,16 +97,16 @@ class VirtualTime:
                 return runner.run(interrupts.watch(self.engine.run(wanted, params=params)))
         try:
             if params is not None:
-                raise TypeError("expected no params for a coroutine: they are for the targets that it runs")
+                raise TypeError("params must be None for a coroutine: pass them to `engine.run` inside it")
             runner = self._open()
         except BaseException:
-            target.close()  # it will not run, and Python need not tell of that, too
+            target.close()  # else Python would warn that it was never awaited
             raise
         with Interrupts() as interrupts:
             return runner.run(interrupts.watch(target))
 
     def close(self) -> None:
-        """Cancel what still runs, and close the engine and the event loop. Nothing can be run any more.
+        """Cancel the runs that have not ended, and close the engine and the event loop. It cannot be used afterwards.
 
         Raises:
             EngineStateError: an event loop is running in this thread.
@@ -116,11 +121,13 @@ class VirtualTime:
             runner.close()
 
     def _open(self) -> asyncio.Runner:
-        """What runs coroutines on the event loop of the clock, if it may be used."""
+        """Return the runner of the event loop, made on first use."""
         if self._closed:
-            raise EngineClosedError("the virtual time is closed")
+            raise EngineClosedError("cannot run: the `VirtualTime` is closed")
         if in_event_loop():
-            raise EngineStateError("an event loop is running in this thread: virtual time has one of its own")
+            raise EngineStateError(
+                "an event loop is running in this thread: use `VirtualTime` in a function that is not async"
+            )
         if self._runner is None:
             self._runner = asyncio.Runner(loop_factory=self.engine.new_loop)
         return self._runner

@@ -1,1 +1,1 @@
-"""Threads and processes that call sync tasks off the event loop."""
+"""Worker threads and processes, which call sync tasks outside the event loop's thread."""

@@ -1,4 +1,4 @@
-"""Executors: where sync tasks are called that must not hold up the event loop."""
+"""The executors of an engine: sync tasks in threads and in processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.task import Task, import_task
 from cascade._support.failures import describe, name_of
-from cascade._support.forks import renew_in_children
+from cascade._support.forks import reset_in_children
 from cascade._support.public import public_in
 from cascade.exceptions import TaskDefinitionError, WorkerError
 
@@ -25,21 +25,22 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessExecutor", "ThreadExecutor", "check_count"]
 
-_SHOWN = 5  # arguments of a call, in words
+_SHOWN = 5  # arguments in the description of a call
 
 
 @public_in("cascade.protocols")
 class ThreadExecutor:
-    """Calls tasks in threads, each in a copy of the context of the moment.
+    """An `Executor` that calls tasks in threads, each call in a copy of the context in which it was submitted.
 
-    An abandoned call goes on in its thread, which is replaced. Its threads are daemons.
+    An abandoned call goes on in its thread, which is replaced. The threads are daemon threads.
 
     Args:
-        max_threads: how many threads at once; None: as many as `concurrent.futures` would have.
-        demoted: told the module and name of a task that is not to run inline again, and how many seconds a call took.
+        max_threads: how many threads, >= 1; None: the default of `concurrent.futures.ThreadPoolExecutor`.
+        demoted: called with the module and the name of a task that no longer runs inline, and the seconds that a call
+            took; None: not called.
 
     Raises:
-        ValueError: ``max_threads`` is not an int of at least 1.
+        ValueError: ``max_threads`` is neither None nor an int >= 1.
 
     >>> import cascade as cs
     >>> @cs.task
@@ -58,12 +59,12 @@ class ThreadExecutor:
         self._max_threads = max_threads
         self._demoted = demoted
         self._pool: ThreadPool | None = None
-        self._renew()
-        renew_in_children(self)
+        self._reset_after_fork()
+        reset_in_children(self)
 
-    def _renew(self) -> None:
-        """Forked, it has no call at work; its pool sees to itself."""
-        self._calling: set[int] = set()  # threads with a call at work, abandoned ones included
+    def _reset_after_fork(self) -> None:
+        """Forget the running calls: a forked process has none. The pool resets itself."""
+        self._calling: set[int] = set()  # ids of threads with a running call, abandoned calls included
 
     def submit(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
         """Have a thread call a task's callable.
@@ -84,23 +85,23 @@ class ThreadExecutor:
         return pool.submit(contextvars.copy_context().run, self._call, task, arguments, keywords)
 
     def abandon(self, future: Future[Any]) -> None:
-        """Give up a call: drop it if it has not begun, else let it go on, and have another thread in its place.
+        """Abandon a call: cancel it if it has not begun, else let it go on, and replace its thread.
 
         Args:
-            future: of the call.
+            future: the future of the call.
         """
         if self._pool is not None:
             self._pool.abandon(future)
 
     @property
     def idle(self) -> int | None:
-        """How many threads wait for a call; None if a call is at work, also an abandoned one."""
+        """How many threads wait for a call; None: a call is running, perhaps an abandoned one."""
         if self._calling:
             return None
         return 0 if self._pool is None else self._pool.idle
 
     def close(self) -> None:
-        """Drop the calls that have not begun and wait for the others. A later `submit` starts threads anew."""
+        """Cancel the calls that have not begun, wait for the others. A later `submit` starts new threads."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
@@ -114,7 +115,7 @@ class ThreadExecutor:
             return function(*arguments, **keywords)
         finally:
             took = time.perf_counter_ns() - start
-            demoted = task._measured(took)  # noqa: SLF001 - the rule of mode="auto" lies in the core
+            demoted = task._measured(took)  # noqa: SLF001 - the core implements mode="auto"
             if demoted and self._demoted is not None:
                 self._demoted(task.module, task.name, took * 1e-9)
             self._calling.discard(me)
@@ -122,16 +123,16 @@ class ThreadExecutor:
 
 @public_in("cascade.protocols")
 class ProcessExecutor:
-    """Calls tasks in processes. They find a task by its name; everything else is pickled.
+    """An `Executor` that calls tasks in processes. A task is imported by its name; arguments and results are pickled.
 
-    An abandoned call is killed with its process, but not before the calls at work in the processes beside it have
-    ended: see `cascade.workers.process_pool.ProcessPool`. Until then there may be more than ``max_processes``.
+    An abandoned call is killed with its process, but only when the other running calls of its generation of processes
+    have ended: see `cascade.workers.process_pool.ProcessPool`. Until then there may be more than ``max_processes``.
 
     Args:
-        max_processes: how many processes; None: one for each processor.
+        max_processes: how many processes, >= 1; None: one for each processor.
 
     Raises:
-        ValueError: ``max_processes`` is not an int of at least 1.
+        ValueError: ``max_processes`` is neither None nor an int >= 1.
     """
 
     def __init__(self, max_processes: int | None = None) -> None:
@@ -152,17 +153,17 @@ class ProcessExecutor:
 
         Raises:
             TaskDefinitionError: the task's name does not lead to it.
-            WorkerError: to pickle an argument raises what is no `Exception`, such as an exit.
+            WorkerError: pickling an argument raises something other than an `Exception`, such as `SystemExit`.
             Exception: an argument cannot be pickled.
         """
         _check_name(task)
         shown = _described(task, arguments, keywords)
-        # Pickled here, for an error at once, and unpickled by the call itself: see `cascade.worker_result`.
+        # Pickled here, so that errors are raised at once; unpickled by `make_call`, so that errors fail this call only.
         try:
             call = pickle.dumps((task, arguments, keywords))
         except (Exception, KeyboardInterrupt):
             raise
-        except BaseException as error:  # of an argument: it is not to end the program, nor to cancel what called it
+        except BaseException as error:  # raised by an argument: it must neither end the program nor cancel the run
             wrong = WorkerError(
                 f"arguments of task {shown} must be picklable to go to a worker process, got an error instead: "
                 f"{describe(error)}"
@@ -175,29 +176,29 @@ class ProcessExecutor:
         return self._pool.submit(call, shown)
 
     def abandon(self, future: Future[Any]) -> None:
-        """Give up a call: drop it if it has not begun, else its result; other processes take later calls.
+        """Abandon a call: cancel it if it has not begun, else drop its result; other processes take later calls.
 
         Args:
-            future: of the call.
+            future: the future of the call.
         """
         if self._pool is not None:
             self._pool.abandon(future)
 
     def close(self) -> None:
-        """Drop the calls that have not begun, wait for those at work that are not abandoned, and end the processes."""
+        """Cancel the calls that have not begun, wait for running ones, save abandoned ones, and end the processes."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
 
 
 def check_count(count: object, name: str) -> None:
-    """Raise `ValueError` if a number of workers is none."""
+    """Raise `ValueError` unless a number of workers is None or an int >= 1."""
     if count is not None and (type(count) is not int or count < 1):
-        raise ValueError(f"expected {name} as None or an int of at least 1, got {count!r}")
+        raise ValueError(f"{name} must be None or an int >= 1, got {count!r}")
 
 
 def _described(task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-    """A call in words: the task, and of what kinds its arguments are. None of their code is run."""
+    """Describe a call for messages: the task and the types of its arguments. No code of the arguments is run."""
     kinds = [name_of(type(value))[1] for value in arguments[:_SHOWN]]
     kinds += [f"{name}={name_of(type(value))[1]}" for name, value in islice(keywords.items(), _SHOWN - len(kinds))]
     more = ", ..." if len(arguments) + len(keywords) > len(kinds) else ""
@@ -205,8 +206,8 @@ def _described(task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any])
 
 
 def _check_name(task: Task) -> None:
-    """Raise if a worker process could not find a task by its name."""
-    if isinstance(task.fn, MethodType):  # found through its instance, which is pickled
+    """Raise `TaskDefinitionError` if a worker process could not import a task by its name."""
+    if isinstance(task.fn, MethodType):  # a bound method is pickled with its instance
         return
     try:
         found = import_task(task.module, task.name)
@@ -215,5 +216,5 @@ def _check_name(task: Task) -> None:
     if found is not task and found is not task.fn and getattr(found, "fn", None) is not task.fn:
         raise TaskDefinitionError(
             f"a task that runs in a worker process must be importable by its name; "
-            f"`{task.module}.{task.name}` does not lead to it"
+            f"`{task.module}.{task.name}` does not lead to it: define it at the top of a module, or use mode='thread'"
         )

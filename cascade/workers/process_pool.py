@@ -1,4 +1,4 @@
-"""Processes: a pool of them in which a call can be given up."""
+"""A pool of worker processes in which a call can be abandoned."""
 
 from __future__ import annotations
 
@@ -18,55 +18,58 @@ from multiprocessing.util import Finalize
 from typing import Any
 
 from cascade._support.failures import another, set_cause
-from cascade._support.forks import renew_in_children
+from cascade._support.forks import reset_in_children
 from cascade.exceptions import WorkerError
 from cascade.workers.worker_result import make_call, unpack
 
 __all__ = ["ProcessPool", "WorkerDiedError"]
 
-_SHOWN = 5  # calls at work, in words
+_SHOWN = 5  # running calls that a message names
 
 
 class WorkerDiedError(WorkerError, BrokenProcessPool):
-    """A worker process died while a call was at work in it, or in another one of its team."""
+    """A worker process died while the call ran in it, or in another process of the same generation."""
 
 
 class ProcessPool:
-    """Processes that make calls, in the order in which they were submitted.
+    """A pool of processes that make calls, in the order in which they were submitted.
 
-    What `concurrent.futures.ProcessPoolExecutor` is, but that a call at work can be abandoned, and that the death of a
-    process fails only the calls that were at work. The processes of such an executor cannot be had one by one, so a
-    call that is abandoned takes its *team* with it: the others of the team finish the calls at work and take no more, a
-    new team takes the calls that wait, and when all that is at work in the old one is abandoned, it is killed.
-    In a process that was forked, it begins anew, without processes and calls.
+    It differs from `concurrent.futures.ProcessPoolExecutor` in two ways: a running call can be abandoned, and the death
+    of a process fails only the calls that were running, not those that wait. A single process of such an executor
+    cannot be replaced. So the pool uses one executor after another, each a *generation* of processes: when a call is
+    abandoned, its generation retires. It takes no more calls, and is killed when it runs only abandoned ones; a new
+    generation takes the calls that wait.
+
+    In a forked process, the pool begins anew, without processes and calls.
 
     Args:
-        max_processes: how many processes in a team; None: one for each processor.
+        max_processes: how many processes in a generation, >= 1; None: one for each processor.
     """
 
     def __init__(self, max_processes: int | None = None) -> None:
         self._max_processes = default_processes() if max_processes is None else max_processes
         self._inherited: list[object] = []
         self._make()
-        renew_in_children(self)
+        reset_in_children(self)
 
-    def _renew(self) -> None:
-        # Kept until the executors of the parent were found: freed, they would leave their processes to this one's end.
-        self._inherited += [self._team, *self._retired]
+    def _reset_after_fork(self) -> None:
+        # Kept alive until `_at_exit` has found the executors of the parent: if they were freed first, this process
+        # would wait at its exit for processes that are not its children.
+        self._inherited += [self._current, *self._retired]
         self._make()
 
     def _make(self) -> None:
         self._waiting: deque[tuple[Future[Any], bytes, str]] = deque()
-        self._team: _Team | None = None
-        self._retired: set[_Team] = set()
-        self._lock = threading.RLock()  # a call may fail as it is handed over, and who hears of it submit another
+        self._current: _Generation | None = None
+        self._retired: set[_Generation] = set()
+        self._lock = threading.RLock()  # reentrant: a done callback of a call that fails here may submit another
 
     def submit(self, call: bytes, task: str) -> Future[Any]:
-        """Have a process make a call.
+        """Submit a call.
 
         Args:
-            call: as `cascade.worker_result.make_call` takes it.
-            task: the call in words, for messages.
+            call: pickled, as `cascade.workers.worker_result.make_call` takes it.
+            task: a description of the call, for messages.
 
         Returns:
             The `concurrent.futures.Future` of the call.
@@ -78,48 +81,48 @@ class ProcessPool:
         return future
 
     def abandon(self, future: Future[Any]) -> None:
-        """Give a call up. If it has not begun, it is cancelled. If it is at work, another team takes its team's place.
+        """Abandon a call. If it has not begun, it is cancelled; if it runs, its generation retires.
 
         Args:
-            future: of a call of this pool. If it has ended, nothing happens.
+            future: the future of a call of this pool. If the call has ended, nothing happens.
         """
         if future.cancel():
             return
         with self._lock:
-            for team in (self._team, *self._retired):
-                if team is not None and team.give_up(future):
-                    self._retire(team)
+            for generation in (self._current, *self._retired):
+                if generation is not None and generation.abandon(future):
+                    self._retire(generation)
         self._feed()
 
     def close(self) -> None:
-        """Cancel the calls that have not begun, wait for those at work that are not abandoned, and end all processes.
+        """Cancel the calls that have not begun, wait for the running ones, save abandoned ones, and end all processes.
 
-        A later `submit` starts processes anew.
+        A later `submit` starts new processes.
         """
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
-            if self._team is not None:
-                self._retire(self._team)
-            teams, self._retired = self._retired, set()
+            if self._current is not None:
+                self._retire(self._current)
+            generations, self._retired = self._retired, set()
         for future, *_ in waiting:
             if future.cancel():
-                future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would wait on
-        for team in teams:
-            team.join()
+                future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would not return
+        for generation in generations:
+            generation.join()
 
-    def _retire(self, team: _Team) -> None:
-        team.retire()
-        self._retired = {other for other in self._retired if not other.gone} | {team}
-        if team is self._team:
-            self._team = None
+    def _retire(self, generation: _Generation) -> None:
+        generation.retire()
+        self._retired = {other for other in self._retired if not other.gone} | {generation}
+        if generation is self._current:
+            self._current = None
 
     def _feed(self) -> None:
-        """Hand over as many calls as there are processes.
+        """Submit as many calls to the current generation as it has processes.
 
-        Calls wait here, not in the executor, which would mark as running one that waits behind a call that never ends.
+        Other calls wait here, not in the executor, which would mark a call as running that waits behind another one.
         """
         with self._lock:
-            while self._waiting and (self._team is None or len(self._team.calls) < self._max_processes):
+            while self._waiting and (self._current is None or len(self._current.calls) < self._max_processes):
                 future, call, task = self._waiting.popleft()
                 if future.set_running_or_notify_cancel():
                     try:
@@ -128,38 +131,39 @@ class ProcessPool:
                         future.set_exception(error)
 
     def _hand_over(self, future: Future[Any], call: bytes, task: str) -> None:
-        if self._team is not None:
+        if self._current is not None:
             try:
-                self._team.call(future, call, task)
+                self._current.call(future, call, task)
                 return
             except BrokenExecutor:  # a process died
-                self._retire(self._team)
-        team = _Team(self._max_processes, self._feed)
-        team.call(future, call, task)
-        self._team = team
+                self._retire(self._current)
+        generation = _Generation(self._max_processes, self._feed)
+        generation.call(future, call, task)
+        self._current = generation
 
 
 def default_processes() -> int:
-    """Return how many processes a pool has that was not told: one for each processor."""
+    """Return the default number of processes: one for each processor."""
     processors = int(getattr(os, "process_cpu_count", os.cpu_count)() or 1)
-    return min(61, processors) if sys.platform == "win32" else processors  # Windows cannot wait for more
+    return min(61, processors) if sys.platform == "win32" else processors  # Windows cannot wait for more handles
 
 
-class _Exit:
-    """The end of this process: its executors end before.
+class _AtExit:
+    """Shuts the executors down at the exit of this process.
 
-    A process that multiprocessing has made waits at its end for its own processes, but does not tell them to end.
+    Without this, a process that `multiprocessing` has started would wait at its exit for its own worker processes,
+    which nothing tells to exit.
     """
 
     def __init__(self) -> None:
         self._inherited: list[object] = []
         self._executors: weakref.WeakSet[ProcessPoolExecutor] = weakref.WeakSet()
-        self._renew()
-        renew_in_children(self)
+        self._reset_after_fork()
+        reset_in_children(self)
 
-    def _renew(self) -> None:
-        # Those of the process that this one was forked from are kept: freed here, they would take locks that may be
-        # held for ever. Their processes are no children of this one.
+    def _reset_after_fork(self) -> None:
+        # Executors of the parent process are kept alive: freeing them here would acquire locks that may be held for
+        # ever. Their processes are not children of this one.
         for executor in self._executors:
             self._inherited.append(executor)
             for process in tuple((getattr(executor, "_processes", None) or {}).values()):
@@ -168,7 +172,7 @@ class _Exit:
         self._finalizer: Finalize | None = None
 
     def add(self, executor: ProcessPoolExecutor) -> None:
-        """Have an executor end, too."""
+        """Shut an executor down at exit, too."""
         self._executors.add(executor)
         if self._finalizer is None or not self._finalizer.still_active():
             # The higher the priority, the earlier; the queues of an executor have 10.
@@ -179,38 +183,40 @@ class _Exit:
             executor.shutdown()
 
 
-_exit = _Exit()
+_at_exit = _AtExit()
 
 
-class _Team:
-    """Some processes, and the calls at work in them.
+class _Generation:
+    """One executor with its processes and running calls. Retired as a whole; see `ProcessPool`.
 
     Args:
         size: how many processes.
-        freed: called when one has ended its call.
+        freed: called when a call has ended, so that a process is free.
 
     Attributes:
-        calls: the futures of the calls at work, abandoned ones included, and the calls in words.
+        calls: the futures of the running calls, abandoned ones included, with descriptions of the calls.
     """
 
     def __init__(self, size: int, freed: Callable[[], None]) -> None:
         self.calls: dict[Future[Any], str] = {}
-        self._lost: list[str] | None = None  # the calls that were at work when a process died
+        self._at_work_at_death: list[str] | None = (
+            None  # descriptions of the calls that ran when a process died; None: none died
+        )
         self._abandoned: set[Future[Any]] = set()
         self._retired = False
         self._ended = False
         self._freed = freed
         self._executor = ProcessPoolExecutor(size, multiprocessing.get_context("spawn"))
-        # Not public, and forgotten when it is shut down; without them abandoned calls run on, which harms nobody else.
+        # A private attribute, which `shutdown` clears. Without it abandoned calls are not killed: no other harm.
         self._processes: dict[int, Any] = getattr(self._executor, "_processes", None) or {}
         self._manager: threading.Thread | None = None
         self._lock = threading.RLock()
-        _exit.add(self._executor)
+        _at_exit.add(self._executor)
 
     def call(self, future: Future[Any], call: bytes, task: str) -> None:
-        """Make a call. ``task``: it in words."""
+        """Submit a call to the executor. ``task``: a description of the call."""
         before = len(self._processes)
-        # It may start threads, which keep their context.
+        # In an empty context: the executor may start threads, which keep the context alive.
         inner = Context().run(self._executor.submit, make_call, call, task)
         self._processes = getattr(self._executor, "_processes", None) or self._processes
         self._manager = getattr(self._executor, "_executor_manager_thread", None) or self._manager
@@ -221,7 +227,7 @@ class _Team:
         inner.add_done_callback(partial(self._end, future))
 
     def _watch_all(self) -> None:
-        """Have the executor see its new process die: it may have looked which it has before that was among them."""
+        """Wake the executor's thread, so that it watches a new process too: it may have listed its processes before."""
         lock, wakeup = (
             getattr(self._executor, name, None) for name in ("_shutdown_lock", "_executor_manager_thread_wakeup")
         )
@@ -229,8 +235,8 @@ class _Team:
             with lock:
                 wakeup.wakeup()
 
-    def give_up(self, future: Future[Any]) -> bool:
-        """Return whether a call was at work here, which is abandoned now."""
+    def abandon(self, future: Future[Any]) -> bool:
+        """Mark a running call of this generation as abandoned; return whether it was one."""
         with self._lock:
             if future not in self.calls:
                 return False
@@ -238,32 +244,32 @@ class _Team:
             return True
 
     def retire(self) -> None:
-        """End when nothing is at work any more but what is abandoned."""
+        """Shut down as soon as all running calls are abandoned."""
         with self._lock:
             self._retired = True
-            ends = self._ends()
+            ends = self._take_end()
         if ends:
             self._shut_down()
 
     @property
     def gone(self) -> bool:
-        """Whether it has ended, and its processes with it."""
+        """Whether it is shut down and its processes have exited."""
         return self._ended and (self._manager is None or not self._manager.is_alive())
 
     def join(self) -> None:
-        """Wait until the processes have ended. Only after `retire`."""
+        """Wait until the processes have exited. Only after `retire`."""
         if self._manager is not None and self._manager is not threading.current_thread():
             self._manager.join()
 
     def _end(self, future: Future[Any], inner: Future[Any]) -> None:
-        """A call has ended. The executor's own thread tells it, so nothing here may wait for a lock of the executor."""
+        """Done callback of a call, in the executor's own thread: nothing here may wait for a lock of the executor."""
         error = inner.exception()
         with self._lock:
-            if isinstance(error, BrokenExecutor) and self._lost is None:
-                self._lost = list(self.calls.values())
+            if isinstance(error, BrokenExecutor) and self._at_work_at_death is None:
+                self._at_work_at_death = list(self.calls.values())
             task = self.calls.pop(future)
             self._abandoned.discard(future)
-            ends = self._ends()
+            ends = self._take_end()
         value, failure = None, None
         if error is None:
             value, failure = unpack(inner.result())
@@ -275,36 +281,36 @@ class _Team:
             future.set_result(value)
         else:
             future.set_exception(failure)
-        if isinstance(error, BrokenExecutor):  # it holds its lock while it tells of it
-            thread = threading.Thread(target=self._go_on, args=(ends,), name="cascade-team", daemon=True)
+        if isinstance(error, BrokenExecutor):  # the executor holds its lock during this callback
+            thread = threading.Thread(target=self._after_call, args=(ends,), name="cascade-process-pool", daemon=True)
             Context().run(thread.start)
         else:
-            self._go_on(ends)
+            self._after_call(ends)
 
     def _death(self, task: str, error: BrokenExecutor) -> WorkerDiedError:
-        """What a call fails with whose team has lost a process. Which call that was at, nothing can tell."""
-        others = list(self._lost or ())
+        """Return the error of a call that ran when a process died. Which call that process ran is not known."""
+        others = list(self._at_work_at_death or ())
         if task in others:
             others.remove(task)
         code = ""
-        with suppress(ValueError):  # they are closed by now; and one that has just died may not know its code
+        with suppress(ValueError):  # closed processes have no exit code; nor may one that has just died
             codes = [process.exitcode for process in tuple(self._processes.values())]
             code = next((f" with exit code {code}" for code in codes if code), "")
-        beside = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
+        named = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
         made = WorkerDiedError(
-            f"a worker process died{code} while task {task} was at work; "
-            + (f"so were {beside}, and it may have been at any of these" if others else "no other one was")
+            f"a worker process died{code} while task {task} was running; "
+            + (f"so were {named}, and it may have run any of these" if others else "no other task was")
         )
         set_cause(made, error)
         return made
 
-    def _go_on(self, ends: bool) -> None:
+    def _after_call(self, ends: bool) -> None:
         if ends:
             self._shut_down()
         self._freed()
 
-    def _ends(self) -> bool:
-        """Whether it is to be shut down now: nothing is wanted of it any more. Says so once."""
+    def _take_end(self) -> bool:
+        """Return True, once, when it must be shut down: it is retired and all running calls are abandoned."""
         if not self._retired or self._ended or not self.calls.keys() <= self._abandoned:
             return False
         self._ended = True

@@ -1,4 +1,4 @@
-"""The protocol of executors: what the engine asks of whatever calls sync tasks off the event loop."""
+"""The protocol of executors, which call sync tasks outside the event loop's thread."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Executor"]
 @public
 @runtime_checkable
 class Executor(Protocol):
-    """Calls sync tasks somewhere else than in the event loop's thread. It belongs to one engine.
+    """Calls sync tasks outside the event loop's thread, for one engine.
 
-    The engine calls it from its event loop's thread; futures may end in any thread. An executor whose calls are made in
-    this process should make each in a copy of the context in which it was submitted.
+    The engine uses it in its event loop's thread; futures may complete in any thread. An executor whose calls are made
+    in this process should make each in a copy of the `contextvars` context in which it was submitted.
 
     >>> from cascade.workers.executors import ThreadExecutor
     >>> isinstance(ThreadExecutor(), Executor)
@@ -31,12 +31,13 @@ class Executor(Protocol):
         """Have ``task.fn(*arguments, **keywords)`` called once, and return without waiting for it.
 
         Args:
-            task: whose callable is to be called. ``task.module`` and ``task.name`` say what it is called.
+            task: the task. ``task.module`` and ``task.name`` are the names under which it can be imported.
             arguments: its positional arguments.
             keywords: its keyword arguments.
 
         Returns:
-            A future that ends with what the call returns or raises. Cancelled before the call begins, it is never made.
+            A future, completed with the result or the exception of the call. If it is cancelled before the call begins,
+            the call is never made.
 
         Raises:
             Exception: the call cannot be made; the task fails with it.
@@ -44,19 +45,20 @@ class Executor(Protocol):
         ...
 
     def abandon(self, future: Future[Any]) -> None:
-        """Give up a call whose time is over: nobody looks at its future any more.
+        """Abandon a call that has timed out: its result is no longer needed.
 
-        If it has not begun, its future is cancelled and it is never made. If it is at work, it no longer keeps other
-        calls from being made, nor `close` from returning. If it has ended, nothing happens.
+        If the call has not begun, its future is cancelled and it is never made. If it is running, it must no longer
+        delay other calls, nor `close`. If it has ended, nothing happens.
 
         Args:
-            future: what `submit` has returned for it.
+            future: the future that `submit` has returned for it.
         """
         ...
 
     def close(self) -> None:
-        """Cancel the calls that have not begun, wait for those at work, save abandoned ones, and let go of workers.
+        """Cancel the calls that have not begun, wait for the running ones, save abandoned ones, and stop the workers.
 
-        Called when the engine is left or closed. A later `submit` begins anew: an engine can be used again.
+        Called when the engine is closed or its ``async with`` block is left. A later `submit` must work again: an
+        engine can be used again.
         """
         ...

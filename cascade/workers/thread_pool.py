@@ -1,4 +1,4 @@
-"""Threads: a pool of them in which a call can be given up."""
+"""A pool of worker threads in which a call can be abandoned."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextvars import Context
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from cascade._support.forks import renew_in_children
+from cascade._support.forks import reset_in_children
 
 __all__ = ["ThreadPool"]
 
@@ -19,23 +19,23 @@ T = TypeVar("T")
 
 
 class ThreadPool:
-    """Threads that make calls, in the order in which they were submitted.
+    """A pool of threads that make calls, in the order in which they were submitted.
 
-    What `concurrent.futures.ThreadPoolExecutor` is, but that a call at work can be abandoned: its thread, which nothing
-    can stop, counts no more and ends when the call does, and another takes its place. So its threads are daemons: what
-    is at work when the interpreter exits is cut off there, and neither an abandoned call nor a pool that was forgotten
-    keeps a program from ending.
+    It differs from `concurrent.futures.ThreadPoolExecutor` in that a running call can be abandoned: its thread, which
+    cannot be interrupted, no longer counts and ends with the call, and another thread takes its place. Hence the
+    threads are daemon threads: a call that runs when the interpreter exits is cut off, and neither an abandoned call
+    nor an unreferenced pool delays the exit.
 
-    A thread is started when a call comes and none is idle. A pool that is forgotten makes the calls that it has and
-    lets its threads go. In a process that was forked, it begins anew, without threads and calls.
+    A thread is started when a call is submitted and no thread is idle. A pool that is freed completes the submitted
+    calls, and its threads end. In a forked process, the pool begins anew, without threads and calls.
 
     Args:
-        max_threads: how many threads at once, those of abandoned calls not counted; None: as many as
-            `ThreadPoolExecutor` would have.
-        name: how the names of its threads begin.
+        max_threads: the highest number of threads, those of abandoned calls not counted; None: the default of
+            `concurrent.futures.ThreadPoolExecutor`.
+        name: the prefix of the names of its threads.
 
     Raises:
-        ValueError: ``max_threads`` is not an int of at least 1.
+        ValueError: ``max_threads`` is neither None nor an int >= 1.
 
     >>> pool = ThreadPool(max_threads=2)
     >>> pool.submit(max, 1, 2).result()
@@ -45,14 +45,14 @@ class ThreadPool:
 
     def __init__(self, max_threads: int | None = None, name: str = "cascade") -> None:
         if max_threads is not None and (type(max_threads) is not int or max_threads < 1):
-            raise ValueError(f"expected max_threads as None or an int of at least 1, got {max_threads!r}")
+            raise ValueError(f"max_threads must be None or an int >= 1, got {max_threads!r}")
         self._max_threads = default_threads() if max_threads is None else max_threads
         self._name = name
-        self._renew()
-        renew_in_children(self)
+        self._reset_after_fork()
+        reset_in_children(self)
 
-    def _renew(self) -> None:
-        self._line = _Line(self, self._max_threads, self._name)  # what it shares with its threads
+    def _reset_after_fork(self) -> None:
+        self._shared = _SharedState(self, self._max_threads, self._name)  # not the pool: threads would keep it alive
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Have a thread call a function.
@@ -69,44 +69,44 @@ class ThreadPool:
             RuntimeError: the pool is closed, or there is no thread and none can be started.
         """
         future: Future[T] = Future()
-        self._line.add(_Call(future, fn, args, kwargs))
+        self._shared.add(_Call(future, fn, args, kwargs))
         return future
 
     def abandon(self, future: Future[Any]) -> None:
-        """Give a call up. If it has not begun, it is cancelled. If it is at work, its thread is replaced.
+        """Abandon a call. If it has not begun, it is cancelled. If it is running, its thread is replaced.
 
-        What it does in that thread, it goes on doing. Its future ends when the call does; nobody needs to look.
+        An abandoned call goes on in its thread, and its future is completed when it ends.
 
         Args:
-            future: of a call of this pool. If it has ended, nothing happens.
+            future: the future of a call of this pool. If the call has ended, nothing happens.
         """
         if not future.cancel():
-            self._line.give_up(future)
+            self._shared.abandon(future)
 
     def close(self, wait: bool = True) -> None:
-        """Take no more calls, and cancel those that have not begun.
+        """Accept no more calls, and cancel those that have not begun.
 
         Args:
-            wait: whether to wait for the calls at work, save those that are abandoned before or meanwhile.
+            wait: whether to wait for running calls, save those that are abandoned before or meanwhile.
         """
-        self._line.close(wait)
+        self._shared.close(wait)
 
     @property
     def threads(self) -> int:
         """How many threads it has, those of abandoned calls not counted."""
-        return len(self._line.threads)
+        return len(self._shared.threads)
 
     @property
     def idle(self) -> int:
         """How many of them wait for a call."""
-        return self._line.idle_and_alive()
+        return self._shared.idle_and_alive()
 
     def __repr__(self) -> str:
         return f"<ThreadPool {self._name}: {self.threads} of {self._max_threads} threads, {self.idle} idle>"
 
 
 def default_threads() -> int:
-    """Return how many threads a pool has that was not told: as many as `concurrent.futures` would."""
+    """Return the default number of threads: that of `concurrent.futures.ThreadPoolExecutor`."""
     processors = getattr(os, "process_cpu_count", os.cpu_count)() or 1
     return int(min(32, processors + 4))
 
@@ -123,57 +123,58 @@ class _Call:
         self.kwargs = kwargs
 
     def make(self) -> None:
-        """Make the call. Afterwards nothing of it is held here but by its future."""
+        """Make the call. Afterwards only its future refers to the result, and nothing to the arguments."""
         future = self.future
         try:
             value = self.fn(*self.args, **self.kwargs)
         except BaseException as error:
             del self.fn, self.args, self.kwargs
             future.set_exception(error)
-            # The traceback leads to this frame: it must not lead back to the future, and so to itself.
+            # The traceback refers to this frame. A reference from here to the future would close a cycle.
             del self, future
         else:
             del self.fn, self.args, self.kwargs
             future.set_result(value)
 
 
-class _Line:
-    """What a pool and its threads share: the calls that wait, and who is there to make them.
+class _SharedState:
+    """The state that a pool shares with its threads: waiting calls and threads.
 
-    It outlives a pool that is forgotten, to which it has no reference but a weak one.
+    It refers to the pool weakly, so that an unreferenced pool is freed while its threads are alive.
     """
 
     def __init__(self, pool: ThreadPool, max_threads: int, name: str) -> None:
-        queue: SimpleQueue[_Call | None] = SimpleQueue()  # None: see whether it is time to end
+        queue: SimpleQueue[_Call | None] = SimpleQueue()  # None: a thread must check whether to end
         self.queue = queue
-        # Called wherever memory is freed, perhaps by a thread that holds the lock: it may only use the queue.
+        # The callback runs wherever the pool is freed, perhaps in a thread that holds the lock: it may use the queue
+        # only.
         self.pool = weakref.ref(pool, lambda _: queue.put(None))
         self.max_threads = max_threads
         self.name = name
         self.closed = False
-        self.threads: set[_Thread] = set()  # without those of abandoned calls
-        self._started = 0  # ever
+        self.threads: set[_Thread] = set()  # those of abandoned calls not included
+        self._started = 0  # threads in total, for their names
         self._starting = 0
-        self._idle = 0  # threads in `threads` that have no call, those that are being started included
+        self._idle = 0  # threads in `threads` without a call, those that are being started included
         self._queued = 0  # calls in the queue, cancelled ones included
         self._working: dict[Future[Any], _Thread] = {}
-        self._lock = threading.RLock()  # memory freed under it may run code of the user's that submits
+        self._lock = threading.RLock()  # reentrant: finalizers that run under it may submit calls
 
     # ------------------------------------------------------------------------------------------- called by the pool
 
     def add(self, call: _Call) -> None:
-        """Put a call at the end of the line, and start a thread if it would have to wait for one."""
+        """Enqueue a call, and start a thread if no thread is idle."""
         with self._lock:
             if self.closed:
-                raise RuntimeError("expected a pool that is open, got one that was closed")
+                raise RuntimeError("cannot submit a call: the thread pool is closed")
             self.queue.put(call)
             self._queued += 1
             failure = self._grow()
         if failure is not None and call.future.cancel():
             raise failure
 
-    def give_up(self, future: Future[Any]) -> None:
-        """Have the thread that is making a call, if it still is, count no more."""
+    def abandon(self, future: Future[Any]) -> None:
+        """Exclude the thread of a running call from the pool, and start another one for calls that wait."""
         with self._lock:
             thread = self._working.pop(future, None)
             if thread is None:
@@ -188,7 +189,7 @@ class _Line:
                 call.future.set_exception(failure)
 
     def close(self, wait: bool) -> None:
-        """Cancel what waits, have the threads end, and wait for them."""
+        """Cancel the calls that wait, let the threads end, and wait for them."""
         with self._lock:
             self.closed = True
             unwanted = self._drain()
@@ -196,24 +197,24 @@ class _Line:
             self.queue.put(None)
         for call in unwanted:
             if call.future.cancel():
-                call.future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would wait on
+                call.future.set_running_or_notify_cancel()  # else `concurrent.futures.wait` would not return
         if not wait:
             return
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.over.wait()
                 if not thread.abandoned:
-                    thread.join()  # the rest of it takes no time, and then it is really gone
+                    thread.join()  # it only has to return
 
     def idle_and_alive(self) -> int:
-        """How many threads wait for a call; none of them is still to be started or has ended."""
+        """How many threads wait for a call; threads that are being started are not counted."""
         with self._lock:
             return self._idle - self._starting
 
     # ---------------------------------------------------------------------------------------- called by its threads
 
     def begin(self, call: _Call, thread: _Thread) -> bool:
-        """A thread has taken a call: return whether it is to be made."""
+        """Called by a thread that has taken a call; return whether to make it: it may have been cancelled."""
         with self._lock:
             self._queued -= 1
             wanted = call.future.set_running_or_notify_cancel()
@@ -223,34 +224,34 @@ class _Line:
             return wanted
 
     def end(self, future: Future[Any], thread: _Thread) -> bool:
-        """A thread has made a call: return whether it stays."""
+        """Called by a thread that has made a call; return whether it stays in the pool: it may have been abandoned."""
         with self._lock:
             if self._working.pop(future, None) is None:  # it was abandoned
                 return False
             self._idle += 1
             return True
 
-    def leave(self, thread: _Thread) -> bool:
-        """A thread asks whether it is time to end; if it is, it is gone as far as the pool is concerned."""
+    def end_if_unwanted(self, thread: _Thread) -> bool:
+        """Called by a thread that has taken None; return whether it must end, and remove it from the pool if so."""
         with self._lock:
             if not self.closed and self.pool() is not None:
                 return False
             self.threads.discard(thread)
             self._idle -= 1
-            self.queue.put(None)  # for the next one
+            self.queue.put(None)  # for the next thread
             return True
 
-    def lose(self, thread: _Thread) -> None:
-        """A thread is ending, expected or not."""
+    def thread_ended(self, thread: _Thread) -> None:
+        """Called by a thread that ends, in whatever way."""
         with self._lock:
-            if thread in self.threads:  # something but its call has failed, such as a callback of the future
+            if thread in self.threads:  # something other than the call has failed, such as a done callback
                 self.threads.discard(thread)
                 self._working = {future: other for future, other in self._working.items() if other is not thread}
 
     # -------------------------------------------------------------------------------------------- under the lock
 
     def _grow(self) -> RuntimeError | None:
-        """Start a thread if there are more calls than idle threads. Return why not, if then there is no thread."""
+        """Start a thread if there are more calls than idle threads. Return the error if the pool has no thread then."""
         if self._queued <= self._idle or len(self.threads) >= self.max_threads:
             return None
         thread = _Thread(self, f"{self.name}_{self._started}")
@@ -259,8 +260,8 @@ class _Line:
         self._starting += 1
         self.threads.add(thread)
         try:
-            Context().run(thread.start)  # it keeps nothing alive that happens to be in the context of this call
-        except RuntimeError as error:  # the system has no more of them, or the interpreter is about to exit
+            Context().run(thread.start)  # an empty context: the thread must not keep the current one alive
+        except RuntimeError as error:  # too many threads, or the interpreter is exiting
             self._idle -= 1
             self.threads.discard(thread)
             return None if self.threads else error
@@ -284,31 +285,31 @@ class _Thread(threading.Thread):
     """One thread of a pool.
 
     Attributes:
-        abandoned: whether the call that it makes was given up, so that it ends after it.
-        over: set when there is nothing to wait for any more: it is about to end, or was abandoned.
+        abandoned: whether its call was abandoned, so that it ends with the call.
+        over: set when `close` need not wait for it: it is about to end, or was abandoned.
     """
 
-    def __init__(self, line: _Line, name: str) -> None:
+    def __init__(self, shared: _SharedState, name: str) -> None:
         super().__init__(name=name, daemon=True)
         self.abandoned = False
         self.over = threading.Event()
-        self._line = line
+        self._shared = shared
 
     def run(self) -> None:
-        line = self._line
+        shared = self._shared
         try:
             while True:
-                call = line.queue.get()
+                call = shared.queue.get()
                 if call is None:
-                    if line.leave(self):
+                    if shared.end_if_unwanted(self):
                         return
-                elif line.begin(call, self):
+                elif shared.begin(call, self):
                     future = call.future
                     call.make()
-                    if not line.end(future, self):
+                    if not shared.end(future, self):
                         return
                     del future
                 del call  # an idle thread keeps nothing alive
         finally:
-            line.lose(self)
+            shared.thread_ended(self)
             self.over.set()

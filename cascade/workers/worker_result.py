@@ -1,7 +1,7 @@
-"""Results of workers: what a call in a worker process has come to, packed there and unpacked here.
+"""Results of worker processes: packed in the worker, unpacked in the process of the engine.
 
-The pool that carries one sees nothing of the user's in it, only bytes and text. So a result or an exception that
-cannot be pickled, or not be unpickled, fails its own call and no other.
+The process pool transports only bytes and text, no objects of the user. So a result or an exception that cannot be
+pickled or unpickled fails its own call and no other.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from cascade.exceptions import WorkerError
 
 __all__ = ["RemoteTraceback", "WorkerResult", "make_call", "unpack"]
 
-_MOST = 100  # exceptions in one failure: its causes, contexts and members, and theirs
+_MOST = 100  # exceptions that are packed of one failure: causes, contexts and members of groups, recursively
 _LONGEST = 50_000  # characters of a traceback
-_HEAP_TYPE = 1 << 9  # in `type.__flags__`: it was made by Python code
+_HEAP_TYPE = 1 << 9  # in `type.__flags__`: the class was made by Python code
 _args = BaseException.__dict__["args"]
 
 
 class PackedError(NamedTuple):
-    """One exception, as plain data. Others are given by their numbers in the result.
+    """One exception as plain data. It refers to other exceptions by their index in `WorkerResult.faults`.
 
     Attributes:
-        whole: the pickled exception; None: that would not give it back.
+        whole: the pickled exception; None: unpickling that would not restore it.
         kinds: module and qualified name of its class, then those of its bases, nearest first.
-        args: what the built-in class that it is made of takes, each pickled; as text if that cannot be.
-        fields: its attributes that can be pickled.
-        slots: the same, of those that are in slots, and of those that the built-in class has.
+        args: the arguments of its built-in base class, each pickled, as text if it cannot be.
+        fields: those items of its ``__dict__`` that can be pickled.
+        slots: those attributes that can be pickled and lie in slots or belong to the built-in base class.
         text: its message.
-        cause: what it was raised from.
-        context: what was being handled.
-        members: of a group, its message and members.
+        cause: index of its ``__cause__``.
+        context: index of its ``__context__``.
+        members: of a group, its message and the indices of its members.
     """
 
     whole: bytes | None
@@ -56,13 +56,13 @@ class PackedError(NamedTuple):
 
 
 class WorkerResult(NamedTuple):
-    """What a call has come to.
+    """The outcome of a call in a worker process.
 
     Attributes:
-        task: which was called, and the kinds of its arguments.
-        value: the pickled result; None: it has failed.
-        faults: what it has failed with, the first, and all that hangs on that.
-        trace: the traceback in the worker.
+        task: a description of the call: the task and the types of its arguments.
+        value: the pickled result; None: the call has failed.
+        faults: the exception of the call, then its causes, contexts and members.
+        trace: the formatted traceback of the worker.
     """
 
     task: str
@@ -72,7 +72,7 @@ class WorkerResult(NamedTuple):
 
 
 class RemoteTraceback(Exception):
-    """The traceback of a failure in its worker process: the cause of that failure, or of what it was caused by."""
+    """The formatted traceback of a worker process. It becomes the ``__cause__`` at the end of the failure's chain."""
 
     def __init__(self, trace: str) -> None:
         super().__init__(trace)
@@ -86,31 +86,33 @@ class RemoteTraceback(Exception):
 
 
 def make_call(call: bytes, task: str) -> WorkerResult:
-    """Make a call that was pickled, and pack what it comes to. Raises nothing.
+    """Make a pickled call, and pack its outcome. Raises nothing.
 
     Args:
-        call: the task, its positional and its keyword arguments, pickled.
-        task: the call in words, for messages.
+        call: pickled: the task, its positional and its keyword arguments.
+        task: a description of the call, for messages.
     """
     try:
         found, arguments, keywords = pickle.loads(call)
     except Exception as error:
         return _pack(task, error)
-    except BaseException as error:  # of an argument, or of a module: no exit of the program, no cancellation of the run
-        return _pack(task, _wrong(f"arguments of task {task} must be unpicklable in its worker process", error))
+    except BaseException as error:  # raised by an argument or a module: it must not end the program or cancel the run
+        return _pack(
+            task, _pickling_error(f"arguments of task {task} must be unpicklable in its worker process", error)
+        )
     try:
-        # The name leads to the task if it was made with the decorator, else to the function that it was made of.
+        # Its name leads to the task if `@cs.task` decorates the function, else to the function itself.
         value = (found.fn if isinstance(found, Task) else found)(*arguments, **keywords)
     except BaseException as error:
         return _pack(task, error)
     try:
         buffer = BytesIO()
-        ForkingPickler(buffer).dump(value)  # which knows more than `pickle`: connections, sockets, what others register
+        ForkingPickler(buffer).dump(value)  # unlike `pickle`, it knows connections, sockets and registered types
         return WorkerResult(task, buffer.getvalue(), [], "")
     except BaseException as error:
         kind = failures.name_of(type(value))[1]
         if type(value) is CoroutineType:
-            with suppress(BaseException):  # it may have begun, and have something to say to that
+            with suppress(BaseException):  # a coroutine that has begun may raise on `close`
                 value.close()
         wrong = WorkerError(
             f"result of task {task} must be picklable to leave its worker process, got `{kind}` "
@@ -120,15 +122,15 @@ def make_call(call: bytes, task: str) -> WorkerResult:
         return _pack(task, wrong)
 
 
-def _wrong(rule: str, error: BaseException) -> WorkerError:
-    """What a call fails with when a rule of pickling is broken."""
+def _pickling_error(rule: str, error: BaseException) -> WorkerError:
+    """Return the error of a call that breaks a rule of pickling."""
     wrong = WorkerError(f"{rule}, got an error instead: {_described(error)}")
     failures.set_cause(wrong, error)
     return wrong
 
 
 def _described(error: BaseException) -> str:
-    """An exception in words, whatever its text raises: what is raised here would reach the user without them."""
+    """Describe an exception, also if its ``__str__`` raises: an exception here would replace the message."""
     try:
         return failures.describe(error)
     except KeyboardInterrupt:
@@ -136,7 +138,7 @@ def _described(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """The text of an exception, whatever it raises."""
+    """Return the message of an exception, also if its ``__str__`` raises."""
     try:
         return failures.message(error, _LONGEST)
     except KeyboardInterrupt:
@@ -146,14 +148,14 @@ def _text(error: BaseException) -> str:
 def _pack(task: str, error: BaseException) -> WorkerResult:
     trace = _trace(error)
     try:
-        return WorkerResult(task, None, _faults(error), trace)
-    except BaseException:  # memory, or a class that nothing can be asked about
+        return WorkerResult(task, None, _pack_errors(error), trace)
+    except BaseException:  # `MemoryError`, or a class whose attributes raise
         fault = PackedError(None, [failures.name_of(type(error))], [], {}, {}, "", None, None, None)
         return WorkerResult(task, None, [fault], trace)
 
 
-def _faults(error: BaseException) -> list[PackedError]:
-    """An exception, and those that hang on it, as data."""
+def _pack_errors(error: BaseException) -> list[PackedError]:
+    """Pack an exception with its causes, contexts and members."""
     pending = [error]
     places = {id(error): 0}
 
@@ -173,52 +175,52 @@ def _faults(error: BaseException) -> list[PackedError]:
         if failures.is_a(each, BaseExceptionGroup):
             inside = [place(member) for member in failures.members(each)]
             members = str(each.message), [number for number in inside if number is not None]
-        args, known = _parts(each)
+        args, known = _builtin_parts(each)
         fault = PackedError(
             whole=None,
             kinds=[failures.name_of(kind) for kind in failures.bases(each)[:-1]],
             args=[] if members else _packed_args(args),
-            fields={str(name): data for name, value in _copied(failures.fields(each))
-                    if (data := _tried(value)) is not None},
+            fields={str(name): data for name, value in _items(failures.fields(each))
+                    if (data := _dumped_if_loadable(value)) is not None},
             slots={name: data for name, value in (*failures.slots(each), *known)
-                   if (data := _tried(value)) is not None},
+                   if (data := _dumped_if_loadable(value)) is not None},
             text=_text(each),
             cause=place(failures.cause_of(each)),
             context=place(failures.context_of(each)),
             members=members,
         )  # fmt: skip
-        faults.append(fault if members else fault._replace(whole=_whole(each, fault)))
+        faults.append(fault if members else fault._replace(whole=_pickled_whole(each, fault)))
     return faults
 
 
-def _copied(fields: dict[str, Any]) -> list[tuple[str, Any]]:
-    return list(fields.items())  # to pickle a value may change them
+def _items(fields: dict[str, Any]) -> list[tuple[str, Any]]:
+    return list(fields.items())  # a copy: pickling a value may change the dict
 
 
-def _whole(error: BaseException, fault: PackedError) -> bytes | None:
-    """An exception pickled, if that gives it back; at least its class, and its text unless nothing does."""
+def _pickled_whole(error: BaseException, fault: PackedError) -> bytes | None:
+    """Return an exception pickled, if unpickling restores it: its class, and its message if any way restores that."""
     data = _dumped(error)
     found = None if data is None else _loaded(data)
     if found is None or type(found[0]) is not type(error):
         return None
     if _text(found[0]) == fault.text:
         return data
-    made = _made(fault, [])
+    made = _rebuilt(fault, [])
     return None if made is not None and _text(made) == fault.text else data
 
 
-def _parts(error: BaseException) -> tuple[tuple[Any, ...], list[tuple[str, Any]]]:
-    """What the built-in class of an exception is made of: arguments, and attributes outside its ``__dict__``."""
+def _builtin_parts(error: BaseException) -> tuple[tuple[Any, ...], list[tuple[str, Any]]]:
+    """Return the arguments of the built-in base class of an exception, and its attributes outside ``__dict__``."""
     _, args, *state = _builtin(type(error)).__reduce__(error)
     own = failures.fields(error)
     return args, [(name, value) for name, value in (state[0] if state else {}).items() if name not in own]
 
 
 def _packed_args(args: tuple[Any, ...]) -> list[bytes]:
-    show: Callable[[Any], str] = str if len(args) == 1 else repr  # as they stand in the text of the exception
+    show: Callable[[Any], str] = str if len(args) == 1 else repr  # as the message of the exception shows them
     packed = []
     for value in args:
-        data = _tried(value)
+        data = _dumped_if_loadable(value)
         if data is None:
             try:
                 data = pickle.dumps(str.__str__(show(value)))
@@ -231,12 +233,12 @@ def _packed_args(args: tuple[Any, ...]) -> list[bytes]:
 def _dumped(value: Any) -> bytes | None:
     try:
         return pickle.dumps(value)
-    except BaseException:  # whatever the classes in it raise
+    except BaseException:  # classes of the user may raise anything
         return None
 
 
-def _tried(value: Any) -> bytes | None:
-    """A part of an exception pickled, if it can be unpickled: if that ends a process, it is not that of the run."""
+def _dumped_if_loadable(value: Any) -> bytes | None:
+    """Return a part of an exception pickled, if it can be unpickled. Tried here: a crash hits the worker only."""
     data = _dumped(value)
     return None if data is None or _loaded(data) is None else data
 
@@ -247,7 +249,7 @@ def _trace(error: BaseException) -> str:
         raised = raised.tb_next  # without `make_call`
     try:
         text = "".join(traceback.format_exception(type(error), error, raised))
-    except BaseException:  # its class may answer anything
+    except BaseException:  # the class of the exception may return anything
         text = "".join(traceback.format_tb(raised)) + _described(error) + "\n"
     if len(text) <= _LONGEST:
         return text
@@ -258,17 +260,17 @@ def _trace(error: BaseException) -> str:
 
 
 def unpack(packed: WorkerResult) -> tuple[Any, BaseException | None]:
-    """Return the result of a call and None, or None and what it has failed with. Raises nothing."""
+    """Return the result of a call and None, or None and its exception. Raises nothing."""
     if packed.value is None:
-        return None, _failure(packed)
+        return None, _unpack_failure(packed)
     try:
         return pickle.loads(packed.value), None
-    except BaseException as error:  # whatever the classes in it raise, an exit among it
-        return None, _wrong(f"result of task {packed.task} must be unpicklable where its run is", error)
+    except BaseException as error:  # classes of the user may raise anything, `SystemExit` included
+        return None, _pickling_error(f"result of task {packed.task} must be unpicklable where its run is", error)
 
 
-def _failure(packed: WorkerResult) -> BaseException:
-    """An exception with all that hangs on it."""
+def _unpack_failure(packed: WorkerResult) -> BaseException:
+    """Restore the exception of a call with its causes, contexts and members."""
     found: dict[int, BaseException] = {}
     for number in range(len(packed.faults)):
         _restore(packed.faults, number, found)
@@ -278,12 +280,12 @@ def _failure(packed: WorkerResult) -> BaseException:
         elif fault.context is not None:
             failures.set_context(found[number], found[fault.context])
     if packed.trace:
-        failures.set_cause(_first(found[0]), RemoteTraceback(packed.trace))
+        failures.set_cause(_root_cause(found[0]), RemoteTraceback(packed.trace))
     return found[0]
 
 
-def _first(error: BaseException) -> BaseException:
-    """What an exception has come of in the first place."""
+def _root_cause(error: BaseException) -> BaseException:
+    """Return the last exception in the chain of causes and contexts."""
     seen = {id(error)}
     while True:
         before = failures.cause_of(error)
@@ -296,25 +298,25 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _restore(faults: list[PackedError], number: int, found: dict[int, BaseException]) -> BaseException:
-    """The exception itself; what can be made of its parts; or what stands for it. Of a group, its members first."""
+    """Restore an exception: unpickle it, rebuild it from its parts, or make a stand-in. Members of a group first."""
     if number in found:
         return found[number]
     fault = faults[number]
     inside = [_restore(faults, member, found) for member in fault.members[1]] if fault.members else []
     loaded = None if fault.whole is None else _loaded(fault.whole)
     error: BaseException | None
-    if loaded is not None and type(loaded[0]) is _found(*fault.kinds[0]):
+    if loaded is not None and type(loaded[0]) is _imported(*fault.kinds[0]):
         error = loaded[0]
         _set_slots(error, fault)
     else:
-        error = _made(fault, inside)
+        error = _rebuilt(fault, inside)
     found[number] = _stand_in(fault) if error is None else error
     return found[number]
 
 
-def _made(fault: PackedError, inside: list[BaseException]) -> BaseException | None:
-    """An exception made of its parts, without a call of what its class has written for that."""
-    kind = _found(*fault.kinds[0])
+def _rebuilt(fault: PackedError, inside: list[BaseException]) -> BaseException | None:
+    """Rebuild an exception from its parts, without calling ``__init__`` or ``__new__`` of its own class."""
+    kind = _imported(*fault.kinds[0])
     args = [_loaded(data) for data in fault.args]
     if kind is None or any(found is None for found in args):
         return None
@@ -322,7 +324,7 @@ def _made(fault: PackedError, inside: list[BaseException]) -> BaseException | No
         if fault.members is not None:
             error: BaseException = _builtin(kind).__new__(kind, fault.members[0], inside)
         else:
-            error = _new(kind, tuple(value for found in args if found is not None for value in found))
+            error = _instantiate(kind, tuple(value for found in args if found is not None for value in found))
     except BaseException:
         return None
     _set_fields(error, fault)
@@ -331,40 +333,40 @@ def _made(fault: PackedError, inside: list[BaseException]) -> BaseException | No
 
 
 def _builtin(kind: type[BaseException]) -> Any:
-    """The class of exceptions in C that a class is made of, whose instances are like those of no other."""
+    """Return the nearest base class that is implemented in C: it determines the layout of the instances."""
     found: Any = kind
     while found.__flags__ & _HEAP_TYPE:
         found = found.__base__
     return found
 
 
-def _new(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+def _instantiate(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
     base = _builtin(kind)
     try:
         error: BaseException = base.__new__(kind, *args)
         base.__init__(error, *args)
-    except Exception:  # these are not what the built-in class takes
+    except Exception:  # the built-in class does not accept these arguments
         error = base.__new__(kind)
         _args.__set__(error, args)
     return error
 
 
 def _stand_in(fault: PackedError) -> BaseException:
-    """An error of ours for an exception whose class is not to be had: of the nearest of its bases, too."""
+    """Return a `WorkerError` for an exception whose class cannot be imported. It inherits from its base, too."""
     module, name = fault.kinds[0]
     text = f"a worker process raised `{module}.{name}`, which cannot be made here: {fault.text}"
     error = None
     for place in fault.kinds[1:]:
-        base = _found(*place)
+        base = _imported(*place)
         if base is None or base in (Exception, BaseException) or issubclass(WorkerError, base):
             continue
         try:
             parts = (base,) if issubclass(base, WorkerError) else (WorkerError, base)
             body = {"__module__": module, "__qualname__": name, "__str__": BaseException.__str__}
             kind = type(name.rpartition(".")[2], parts, body)
-            error = _new(kind, (text,))
+            error = _instantiate(kind, (text,))
             break
-        except BaseException:  # a base that is not to be inherited from
+        except BaseException:  # a base that cannot be inherited from
             continue
     error = WorkerError(text) if error is None else error
     _set_fields(error, fault)
@@ -378,7 +380,7 @@ def _set_fields(error: BaseException, fault: PackedError) -> None:
 
 def _set_slots(error: BaseException, fault: PackedError) -> None:
     for name, data in fault.slots.items():
-        with suppress(BaseException):  # it is another class of the same name, and may do anything
+        with suppress(BaseException):  # another class of the same name may reject it
             object.__setattr__(error, name, _loaded(data)[0])  # type: ignore[index]
 
 
@@ -386,11 +388,11 @@ def _loaded(data: bytes) -> tuple[Any] | None:
     """What was pickled, or None if it cannot be had."""
     try:
         return (pickle.loads(data),)
-    except BaseException:  # whatever the classes in it raise, an exit among it
+    except BaseException:  # classes of the user may raise anything, `SystemExit` included
         return None
 
 
-def _found(module: str, name: str) -> type[BaseException] | None:
+def _imported(module: str, name: str) -> type[BaseException] | None:
     """A class of exceptions by its name."""
     try:
         found: Any = sys.modules.get(module) or import_module(module)

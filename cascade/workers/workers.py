@@ -1,4 +1,4 @@
-"""Workers: the threads and processes in which sync tasks run that must not hold up the loop."""
+"""Workers: the executors of one engine, by mode."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ _METHODS = ("submit", "abandon", "close")
 
 
 class Workers:
-    """The worker threads and processes of one engine; none is started before it is needed.
+    """The worker threads and processes of one engine. None is started before it is needed.
 
     Args:
-        max_threads: how many threads; None: as `concurrent.futures.ThreadPoolExecutor` has it.
-        max_processes: how many processes; None: one for each processor.
-        demoted: told the module and name of a task that is not to run inline again, and how many seconds a call took.
-        executors: what calls tasks in place of the engine's own: "thread", "process", or both.
+        max_threads: how many threads, >= 1; None: the default of `concurrent.futures.ThreadPoolExecutor`.
+        max_processes: how many processes, >= 1; None: one for each processor.
+        demoted: called with the module and the name of a task that no longer runs inline, and the seconds that a call
+            took.
+        executors: replacements of the engine's own executors, by mode: "thread", "process", or both.
 
     Raises:
-        ValueError: a number is not an int of at least 1, or there is nothing to be replaced by such a name.
-        TypeError: an executor is none.
+        ValueError: a number is neither None nor an int >= 1, or a key of ``executors`` is another one.
+        TypeError: a value of ``executors`` lacks a method of `Executor`.
     """
 
     def __init__(
@@ -47,52 +48,56 @@ class Workers:
         self._executors: dict[str, Executor] = {"thread": self._threads, "process": ProcessExecutor(max_processes)}
         for name, executor in (executors or {}).items():
             if name not in self._executors:
-                raise ValueError(f"expected 'thread' or 'process', got {name!r} - at `executors`")
+                raise ValueError(f"a key of executors must be 'thread' or 'process', got {name!r}")
             self._executors[name] = _check_executor(executor, f"executors[{name!r}]")
 
     def call(self, mode: str, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
         """Have a worker call a task's callable.
 
         Args:
-            mode: which kind of worker: "thread" or "process".
-            task: whose callable.
+            mode: "thread" or "process".
+            task: the task whose callable is called.
             arguments: its positional arguments.
             keywords: its keyword arguments.
 
         Returns:
             The future of the call.
+
+        Raises:
+            TypeError: the executor has returned something other than a future.
+            Exception: the executor cannot make the call.
         """
         future = self._executors[mode].submit(task, arguments, keywords)
         if not callable(getattr(future, "add_done_callback", None)):
             kind = type(self._executors[mode]).__name__
-            raise TypeError(f"expected a future from {kind}.submit, got `{type(future).__name__}`")
+            raise TypeError(f"{kind}.submit must return a `concurrent.futures.Future`, got `{type(future).__name__}`")
         return future
 
     def call_in_thread(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
-        """Have a thread call a task's callable, in a copy of the context of this moment."""
+        """Have a worker thread call a task's callable, in a copy of the current context."""
         return self.call("thread", task, arguments, keywords)
 
     def call_in_process(self, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Future[Any]:
-        """Have a process call a task's callable; it finds the task by its name, everything else is pickled."""
+        """Have a worker process call a task's callable: the task is imported by its name, arguments are pickled."""
         return self.call("process", task, arguments, keywords)
 
     def abandon(self, mode: str, future: Future[Any]) -> None:
-        """Give up a call that takes too long: its result is dropped, and its worker replaced.
+        """Abandon a call that has timed out: its result is dropped, and its worker replaced.
 
         Args:
-            mode: of the worker: "thread" or "process".
-            future: of the call.
+            mode: "thread" or "process".
+            future: the future of the call.
         """
         self._executors[mode].abandon(future)
 
-    def alone(self) -> bool:
-        """Whether surely no other thread is running Python code now."""
+    def is_only_thread(self) -> bool:
+        """Whether certainly no other thread is running Python code now."""
         idle = self._threads.idle
         return idle is not None and threading.active_count() - idle <= 1
 
     def close(self) -> None:
-        """Stop the workers. Those at work finish first, unless they are abandoned; what has not begun is dropped."""
-        with ExitStack() as closing:  # all, also if one raises
+        """Stop the workers. Running calls end first, save abandoned ones; calls that have not begun are cancelled."""
+        with ExitStack() as closing:  # closes all executors, also if one raises
             for executor in reversed(self._executors.values()):
                 closing.callback(executor.close)
 
@@ -101,6 +106,6 @@ def _check_executor(executor: Any, where: str) -> Executor:
     kind = executor if isinstance(executor, type) else type(executor)
     if isinstance(executor, type) or not all(callable(getattr(executor, method, None)) for method in _METHODS):
         got = f"the class `{kind.__name__}`" if isinstance(executor, type) else f"`{kind.__name__}`"
-        raise TypeError(f"expected an executor with {', '.join(_METHODS)}, got {got} - at `{where}`")
+        raise TypeError(f"{where} must be an executor with the methods {', '.join(_METHODS)}, got {got}")
     found: Executor = executor
     return found

@@ -1,14 +1,14 @@
-"""Checks that implementations of the protocols in `cascade.protocols` can be given to.
+"""Conformance checks for implementations of the protocols in `cascade.protocols`.
 
     check_solver           solver.py
     check_executor         executor.py
     check_connector        connector.py
     check_state_backend    state.py
-    check_cache_store      cascade/testing/conformance/cache.py
-    check_cache_policy     the same
+    check_cache_store      cache.py
+    check_cache_policy     cache.py
 
-Each is a function that returns if all is well, and raises an `AssertionError` that begins with the sentence of the
-protocol that is broken. They need no test framework.
+Each is a function that returns None if the implementation conforms, and otherwise raises an `AssertionError` whose
+message begins with the violated requirement. They need no test framework.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cascade.testing.conformance.solver import check_solver
     from cascade.testing.conformance.state import check_state_backend
 
-# Each needs the part of Cascade that it is about, and no more.
+# Imported on first access: each check needs only the part of Cascade that it is about.
 _LATER = {
     "check_cache_policy": "cascade.testing.conformance.cache",
     "check_cache_store": "cascade.testing.conformance.cache",

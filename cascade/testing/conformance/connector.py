@@ -9,7 +9,7 @@ from typing import Any
 
 from cascade._support.public import public_in
 from cascade.messaging.protocol import Connector
-from cascade.testing.conformance.sentence import Sentence, complete, shown
+from cascade.testing.conformance.requirement import Requirement, check_methods, shown
 
 __all__ = ["check_connector"]
 
@@ -18,21 +18,21 @@ _numbers = itertools.count()
 
 @public_in("cascade.testing.conformance")
 def check_connector(make: Callable[[], Connector], *, patience: float = 30) -> None:
-    """Check that a connector does what its protocol says, in event loops of its own.
+    """Check that a connector fulfils its protocol, in new event loops.
 
-    Topics begin with ``conformance/``, in case others are connected to the same place.
+    All topics begin with ``conformance/``, in case other programs use the same message broker.
 
     Args:
-        make: gives a connector that is not connected.
-        patience: seconds after which what has not happened is taken never to happen.
+        make: makes a connector that is not connected.
+        patience: seconds after which an expected event counts as missing.
 
     Raises:
-        AssertionError: it does not; the message begins with the sentence that it breaks.
+        AssertionError: it does not; the message begins with the violated requirement.
 
     >>> from cascade.messaging.local_connector import LocalConnector
     >>> check_connector(LocalConnector)
     """
-    complete(make(), Connector)
+    check_methods(make(), Connector)
     checks = (_refuses, _delivers, _matches, _is_independent, _ends, _counts)
     for check in checks:
         asyncio.run(_limited(check(make(), patience), patience))
@@ -42,15 +42,15 @@ def check_connector(make: Callable[[], Connector], *, patience: float = 30) -> N
 
 
 async def _limited(check: Coroutine[Any, Any, None], patience: float) -> None:
-    with Sentence("`connect`, `publish` and `close` come to an end, and without an exception") as sentence:
+    with Requirement("`connect`, `publish` and `close` end without an exception") as requirement:
         try:
             await asyncio.wait_for(check, 4 * patience)
         except TimeoutError as error:
-            sentence.broken(f"they had not after {4 * patience:g} s", error)
+            requirement.violated(f"they had not ended after {4 * patience:g} s", error)
 
 
 class _Listener:
-    """A subscription that is read from, with what has been heard."""
+    """A subscription that is iterated over by an asyncio task, with a queue of its messages."""
 
     def __init__(self, connector: Connector, topics: str, patience: float) -> None:
         self._connector = connector
@@ -64,21 +64,21 @@ class _Listener:
             self._queue.put_nowait(message)
 
     async def ready(self, topic: str) -> None:
-        """Wait until the subscription has begun: until it hears what is published."""
-        with Sentence("a subscription has begun, at the latest, when its first message is awaited") as sentence:
+        """Wait until the subscription has begun: until it receives a published message."""
+        with Requirement("a subscription has begun, at the latest, when its first message is awaited") as requirement:
             mark = b"ready %d" % next(_numbers)
             loop = asyncio.get_running_loop()
             end = loop.time() + self._patience
             while self._queue.empty():
-                sentence.expect(loop.time() < end, f"it has heard nothing of {topic!r} for {self._patience:g} s")
+                requirement.expect(loop.time() < end, f"no message on {topic!r} has arrived for {self._patience:g} s")
                 await self._connector.publish(topic, mark)
                 await asyncio.sleep(0.001)
             await self._connector.publish(topic, mark + b" now")
-            while (await self.next(sentence))[1] != mark + b" now":
+            while (await self.next(requirement))[1] != mark + b" now":
                 pass
 
-    async def next(self, sentence: Sentence) -> tuple[str, bytes]:
-        """The next message."""
+    async def next(self, requirement: Requirement) -> tuple[str, bytes]:
+        """Return the next message."""
         get = asyncio.ensure_future(self._queue.get())
         await asyncio.wait((get, self._reading), timeout=self._patience, return_when=asyncio.FIRST_COMPLETED)
         if get.done():
@@ -86,22 +86,22 @@ class _Listener:
         get.cancel()
         if self._reading.done():
             self._reading.result()
-            sentence.broken("expected a message, but the iteration has ended")
-        sentence.broken(f"expected a message, got none in {self._patience:g} s")
+            requirement.violated("the iteration has ended, although a message was published")
+        requirement.violated(f"no message has arrived within {self._patience:g} s")
 
-    async def expect(self, sentence: Sentence, *expected: tuple[str, bytes]) -> None:
-        """Wait for these messages, and no others before them."""
+    async def expect(self, requirement: Requirement, *expected: tuple[str, bytes]) -> None:
+        """Check that exactly these messages come next."""
         for message in expected:
-            found = await self.next(sentence)
-            sentence.expect(found == message, f"expected {message!r}, got {shown(found)}")
+            found = await self.next(requirement)
+            requirement.expect(found == message, f"the next message must be {message!r}, got {shown(found)}")
 
     async def end(self) -> None:
-        """Wait for the end of the iteration. Only when the connector was closed."""
-        with Sentence("the iteration of a subscription ends when the connector is closed") as sentence:
+        """Check that the iteration ends. Called when the connector was closed."""
+        with Requirement("the iteration of a subscription ends when the connector is closed") as requirement:
             await asyncio.wait((self._reading,), timeout=self._patience)
             if not self._reading.done():
                 await self.drop()
-                sentence.broken(f"it had not ended after {self._patience:g} s")
+                requirement.violated(f"it had not ended after {self._patience:g} s")
             self._reading.result()
 
     async def drop(self) -> None:
@@ -116,10 +116,10 @@ async def _refuses(connector: Connector, patience: float) -> None:
             break
 
     for when in ("before `connect`", "after `close`"):
-        with Sentence(f"publishing and subscribing {when} raises an exception") as sentence:
-            with sentence.raises():
+        with Requirement(f"publishing and subscribing {when} raises an exception") as requirement:
+            with requirement.raises():
                 await connector.publish("conformance/topic", b"")
-            with sentence.raises():
+            with requirement.raises():
                 listening = asyncio.ensure_future(first())
                 await asyncio.wait((listening,), timeout=patience)
                 if listening.done():
@@ -128,7 +128,7 @@ async def _refuses(connector: Connector, patience: float) -> None:
                     listening.cancel()
         await connector.connect()
         await connector.close()
-    with Sentence("one `close` too many does nothing"):
+    with Requirement("a surplus `close` does nothing"):
         await connector.close()
 
 
@@ -136,11 +136,11 @@ async def _delivers(connector: Connector, patience: float) -> None:
     await connector.connect()
     listener = _Listener(connector, "conformance/order", patience)
     await listener.ready("conformance/order")
-    with Sentence("a subscription gets all messages that match, whole and in order") as sentence:
+    with Requirement("a subscription receives all messages that match, complete and in order") as requirement:
         messages = [b"", b"\x00\xff" * 5000, *(b"%d" % number for number in range(100))]
         for message in messages:
             await connector.publish("conformance/order", message)
-        await listener.expect(sentence, *(("conformance/order", message) for message in messages))
+        await listener.expect(requirement, *(("conformance/order", message) for message in messages))
     await connector.close()
     await listener.end()
 
@@ -158,20 +158,20 @@ async def _matches(connector: Connector, patience: float) -> None:
     listeners = {glob: _Listener(connector, glob, patience) for glob in globs}
     for glob, listener in listeners.items():
         await listener.ready(globs[glob][0])
-    # They have all begun. What made sure of it may still be on its way to some: these come after it.
-    with Sentence("a subscription hears the topics that its glob matches as a whole, and no others") as sentence:
+    # All subscriptions have begun. Messages of `ready` may still be on their way to some of them, before these.
+    with Requirement("a subscription receives exactly the topics that its glob matches as a whole") as requirement:
         for topic in topics:
             await connector.publish(topic, b"match")
         for glob, listener in listeners.items():
             heard: list[str] = []
             await connector.publish(globs[glob][0], b"end of " + glob.encode())
             while True:
-                topic, message = await listener.next(sentence)
+                topic, message = await listener.next(requirement)
                 if message == b"end of " + glob.encode():
                     break
                 if message == b"match":
                     heard.append(topic)
-            sentence.expect(heard == globs[glob], f"{glob!r} should hear {globs[glob]}, but heard {heard}")
+            requirement.expect(heard == globs[glob], f"the topics for {glob!r} must be {globs[glob]}, got {heard}")
     await connector.close()
     for listener in listeners.values():
         await listener.end()
@@ -179,19 +179,19 @@ async def _matches(connector: Connector, patience: float) -> None:
 
 async def _is_independent(connector: Connector, patience: float) -> None:
     await connector.connect()
-    with Sentence("nobody listening is no error"):
-        await connector.publish("conformance/nobody", b"")
+    with Requirement("publishing without a subscription does nothing"):
+        await connector.publish("conformance/unheard", b"")
     first, second = (_Listener(connector, "conformance/both", patience) for _ in range(2))
     await first.ready("conformance/both")
     await second.ready("conformance/both")
-    with Sentence("each subscription gets every message, whatever other subscriptions there are") as sentence:
+    with Requirement("each subscription receives every message, independently of other subscriptions") as requirement:
         await connector.publish("conformance/both", b"one")
         for listener in (first, second):
-            while (await listener.next(sentence))[1] != b"one":
+            while (await listener.next(requirement))[1] != b"one":
                 pass
         await first.drop()
         await connector.publish("conformance/both", b"two")
-        await second.expect(sentence, ("conformance/both", b"two"))
+        await second.expect(requirement, ("conformance/both", b"two"))
     await connector.close()
     await second.end()
 
@@ -202,7 +202,7 @@ async def _ends(connector: Connector, patience: float) -> None:
     await listener.ready("conformance/end")
     await connector.close()
     await listener.end()
-    with Sentence("after the last `close`, it may be connected again"):
+    with Requirement("after the last `close`, it may be connected again"):
         await connector.connect()
         listener = _Listener(connector, "conformance/end", patience)
         await listener.ready("conformance/end")
@@ -215,9 +215,9 @@ async def _counts(connector: Connector, patience: float) -> None:
     await connector.connect()
     listener = _Listener(connector, "conformance/shared", patience)
     await listener.ready("conformance/shared")
-    with Sentence("each `connect` is answered by one `close`: the last one counts") as sentence:
+    with Requirement("each `connect` needs one `close`: the last one disconnects") as requirement:
         await connector.close()
         await connector.publish("conformance/shared", b"still here")
-        await listener.expect(sentence, ("conformance/shared", b"still here"))
+        await listener.expect(requirement, ("conformance/shared", b"still here"))
         await connector.close()
         await listener.end()

@@ -14,34 +14,34 @@ from typing import Any
 
 from cascade._core.expr.task import task
 from cascade._support.public import public_in
-from cascade.testing.conformance.sentence import Sentence, complete, shown
+from cascade.testing.conformance.requirement import Requirement, check_methods, shown
 from cascade.workers.protocol import Executor
 
 __all__ = ["check_executor"]
 
 _GLANCE = 0.2
-"""Seconds that a `close` is given to return when it should not. One that is slower in its fault is not found out."""
+"""Seconds in which a `close` that must wait is observed not to return. A fault that shows later is not detected."""
 
 
 @public_in("cascade.testing.conformance")
 def check_executor(make: Callable[[], Executor], *, patience: float = 60) -> None:
-    """Check that an executor does what its protocol says.
+    """Check that an executor fulfils its protocol.
 
-    The tasks that it is given can be found by their names, and their arguments be pickled. They meet the check in files
-    of a temporary directory, so they may be called in other processes of this machine.
+    The tasks that it is given can be imported by their names, and their arguments can be pickled. They communicate with
+    the check through files in a temporary directory, so they may be called in other processes of this machine.
 
     Args:
-        make: gives an executor. Best with one worker: that calls are made although a worker is stuck can be seen only
-            where they would have to wait for it.
-        patience: seconds after which what has not happened is taken never to happen.
+        make: makes an executor. Best with one worker: the check that calls do not wait for an abandoned call has no
+            effect if another worker is idle.
+        patience: seconds after which an expected event counts as missing.
 
     Raises:
-        AssertionError: it does not; the message begins with the sentence that it breaks.
+        AssertionError: it does not; the message begins with the violated requirement.
 
     >>> from cascade.workers.executors import ThreadExecutor
     >>> check_executor(lambda: ThreadExecutor(max_threads=1))
     """
-    complete(make(), Executor)
+    check_methods(make(), Executor)
     for check in (_calls, _drops, _waits, _abandons, _abandons_in_line):
         with _Stage(make(), patience) as stage:
             check(stage)
@@ -73,7 +73,7 @@ def mark(path: str) -> None:
 
 @task
 def hold(begun: str, gate: str) -> str:
-    """Make a file, and return once there is another one, or no directory for it."""
+    """Make the file ``begun``, and return when the file ``gate`` exists, or its directory was deleted."""
     Path(begun).touch()
     while not Path(gate).exists() and Path(gate).parent.exists():
         time.sleep(0.002)
@@ -81,7 +81,7 @@ def hold(begun: str, gate: str) -> str:
 
 
 class _Stage:
-    """An executor, a directory in which it meets the check, and what it keeps busy."""
+    """An executor under test, with a temporary directory for its calls."""
 
     def __init__(self, executor: Executor, patience: float) -> None:
         self.executor = executor
@@ -93,8 +93,8 @@ class _Stage:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        while self._place.exists():  # a call that begins meanwhile may leave a mark in it
-            shutil.rmtree(self._place, ignore_errors=True)  # this opens all gates
+        while self._place.exists():  # again if a call has made a file meanwhile
+            shutil.rmtree(self._place, ignore_errors=True)  # ends all held calls: see `hold`
         closing = threading.Thread(target=self.executor.close, daemon=True)
         closing.start()
         closing.join(self.patience)
@@ -105,29 +105,29 @@ class _Stage:
     def submit(self, task: Any, *arguments: Any, **keywords: Any) -> Future[Any]:
         return self.executor.submit(task, arguments, keywords)
 
-    def hold(self, sentence: Sentence) -> tuple[Future[Any], Path]:
-        """A call that is at work until its gate, a file, is made."""
+    def hold(self, requirement: Requirement) -> tuple[Future[Any], Path]:
+        """Start a call that runs until a file, its gate, is made; return its future and the gate."""
         self._held += 1
         begun, gate = self.path(f"begun {self._held}"), self.path(f"gate {self._held}")
         future = self.submit(hold, str(begun), gate=str(gate))
         end = time.monotonic() + self.patience
         while not begun.exists():
-            sentence.expect(time.monotonic() < end, f"a call had not begun after {self.patience:g} s")
-            sentence.expect(not future.done(), "a call has ended that cannot have")
+            requirement.expect(time.monotonic() < end, f"a call had not begun after {self.patience:g} s")
+            requirement.expect(not future.done(), "a call has ended that must still be running")
             time.sleep(0.002)
         return future, gate
 
-    def result(self, sentence: Sentence, future: Future[Any]) -> Any:
+    def result(self, requirement: Requirement, future: Future[Any]) -> Any:
         try:
             return future.result(self.patience)
         except TimeoutError as error:
-            sentence.broken(f"a call had not ended after {self.patience:g} s", error)
+            requirement.violated(f"a call had not ended after {self.patience:g} s", error)
         except CancelledError as error:
-            sentence.broken("a call was cancelled", error)
+            requirement.violated("a call was cancelled", error)
 
     @contextmanager
-    def closing(self, sentence: Sentence) -> Iterator[threading.Thread]:
-        """A context in which the executor is being closed by a thread, which must have ended after it."""
+    def closing(self, requirement: Requirement) -> Iterator[threading.Thread]:
+        """Return a context manager: a thread closes the executor, and must have ended soon after the block."""
         failures: list[BaseException] = []
 
         def close() -> None:
@@ -140,91 +140,95 @@ class _Stage:
         thread.start()
         yield thread
         thread.join(self.patience)
-        sentence.expect(not thread.is_alive(), f"`close` had not returned after {self.patience:g} s")
+        requirement.expect(not thread.is_alive(), f"`close` had not returned after {self.patience:g} s")
         if failures:
-            sentence.broken(f"`close` raised {type(failures[0]).__name__}: {failures[0]}", failures[0])
+            requirement.violated(f"`close` raised {type(failures[0]).__name__}: {failures[0]}", failures[0])
 
 
 def _calls(stage: _Stage) -> None:
-    with Sentence("`submit` returns a future that ends with what the call returns") as sentence:
+    with Requirement("`submit` returns a future that ends with what the call returns") as requirement:
         future = stage.submit(add, 1, b=2)
-        sentence.expect(isinstance(future, Future), f"expected a `Future`, got `{type(future).__name__}`")
+        requirement.expect(
+            isinstance(future, Future), f"`submit` must return a `Future`, got `{type(future).__name__}`"
+        )
         futures = [(stage.submit(add, number, b=1), number + 1) for number in range(20)]
         for submitted, expected in [(future, 3), (stage.submit(give, None), None), *futures]:
-            found = stage.result(sentence, submitted)
-            sentence.expect(found == expected, f"expected {expected!r}, got {shown(found)}")
-    with Sentence("`submit` returns a future that ends with what the call raises") as sentence:
+            found = stage.result(requirement, submitted)
+            requirement.expect(found == expected, f"the result must be {expected!r}, got {shown(found)}")
+    with Requirement("`submit` returns a future that ends with what the call raises") as requirement:
         error = stage.submit(fail, "why").exception(stage.patience)
         expected_error = isinstance(error, LookupError) and error.args == ("why",)
-        sentence.expect(expected_error, f"expected LookupError('why'), got {shown(error)}")
-        found = stage.result(sentence, stage.submit(give, "after a failure"))
-        sentence.expect(found == "after a failure", f"expected a later call to succeed, got {shown(found)}")
+        requirement.expect(expected_error, f"the exception must be LookupError('why'), got {shown(error)}")
+        found = stage.result(requirement, stage.submit(give, "after a failure"))
+        requirement.expect(
+            found == "after a failure", f"the result of a later call must be 'after a failure', got {shown(found)}"
+        )
 
 
 def _drops(stage: _Stage) -> None:
-    with Sentence("a call that is cancelled before it begins is never made") as sentence:
-        _, gate = stage.hold(sentence)
+    with Requirement("a call that is cancelled before it begins is never made") as requirement:
+        _, gate = stage.hold(requirement)
         marks = [stage.path(f"mark {number}") for number in range(8)]
         futures = [stage.submit(mark, str(path)) for path in marks]
         dropped = [future.cancel() for future in futures]
         gate.touch()
-        with stage.closing(sentence):
+        with stage.closing(requirement):
             pass
         made = [path.name for path, gone in zip(marks, dropped, strict=True) if gone and path.exists()]
-        sentence.expect(not made, f"{len(made)} of them were made")
+        requirement.expect(not made, f"{len(made)} of them were made")
 
 
 def _waits(stage: _Stage) -> None:
-    with Sentence("`close` waits for the calls at work") as sentence:
-        future, gate = stage.hold(sentence)
-        with stage.closing(sentence) as closing:
+    with Requirement("`close` waits for the running calls") as requirement:
+        future, gate = stage.hold(requirement)
+        with stage.closing(requirement) as closing:
             closing.join(_GLANCE)
-            sentence.expect(closing.is_alive() or future.done(), "it returned while one was at work")
+            requirement.expect(closing.is_alive() or future.done(), "it returned while one was running")
             gate.touch()
-        sentence.expect(stage.result(sentence, future) == "held", "the call was cut off")
-    with Sentence("after `close`, `submit` begins anew") as sentence:
-        found = stage.result(sentence, stage.submit(add, 1, 1))
-        sentence.expect(found == 2, f"expected 2, got {shown(found)}")
-    with Sentence("`close` cancels the calls that have not begun, so that each future ends") as sentence:
-        _, gate = stage.hold(sentence)
+        requirement.expect(stage.result(requirement, future) == "held", "the result of the call was lost")
+    with Requirement("after `close`, `submit` begins anew") as requirement:
+        found = stage.result(requirement, stage.submit(add, 1, 1))
+        requirement.expect(found == 2, f"the result must be 2, got {shown(found)}")
+    with Requirement("`close` cancels the calls that have not begun, so that each future ends") as requirement:
+        _, gate = stage.hold(requirement)
         futures = [stage.submit(give, number) for number in range(8)]
-        with stage.closing(sentence) as closing:
+        with stage.closing(requirement) as closing:
             closing.join(_GLANCE)
             gate.touch()
         open_ends = sum(not future.done() for future in futures)
-        sentence.expect(not open_ends, f"{open_ends} of {len(futures)} had not ended after it")
+        requirement.expect(not open_ends, f"{open_ends} of {len(futures)} had not ended after it")
 
 
 def _abandons(stage: _Stage) -> None:
-    with Sentence("abandoning a call that has ended does nothing") as sentence:
+    with Requirement("abandoning a call that has ended does nothing") as requirement:
         future = stage.submit(give, 1)
-        stage.result(sentence, future)
+        stage.result(requirement, future)
         stage.executor.abandon(future)
-        sentence.expect(stage.result(sentence, future) == 1, "its result is gone")
-    with Sentence("an abandoned call at work no longer keeps other calls from being made") as sentence:
+        requirement.expect(stage.result(requirement, future) == 1, "its result is gone")
+    with Requirement("an abandoned call that runs no longer delays other calls") as requirement:
         for _ in range(3):
-            future, _ = stage.hold(sentence)
+            future, _ = stage.hold(requirement)
             stage.executor.abandon(future)
-        found = stage.result(sentence, stage.submit(add, 1, 1))
-        sentence.expect(found == 2, f"expected 2, got {shown(found)}")
-    with Sentence("an abandoned call at work does not keep `close` from returning") as sentence:
-        with stage.closing(sentence):
+        found = stage.result(requirement, stage.submit(add, 1, 1))
+        requirement.expect(found == 2, f"the result of another call must be 2, got {shown(found)}")
+    with Requirement("an abandoned call that runs does not delay `close`") as requirement:
+        with stage.closing(requirement):
             pass
-        found = stage.result(sentence, stage.submit(add, 1, 2))
-        sentence.expect(found == 3, f"expected a later call to give 3, got {shown(found)}")
+        found = stage.result(requirement, stage.submit(add, 1, 2))
+        requirement.expect(found == 3, f"the result of a later call must be 3, got {shown(found)}")
 
 
 def _abandons_in_line(stage: _Stage) -> None:
-    with Sentence("a call that is abandoned before it begins is cancelled and never made") as sentence:
-        _, gate = stage.hold(sentence)
+    with Requirement("a call that is abandoned before it begins is cancelled and never made") as requirement:
+        _, gate = stage.hold(requirement)
         path = stage.path("mark")
         future = stage.submit(mark, str(path))
         begun = future.running() or future.done()
         stage.executor.abandon(future)
-        if begun or path.exists():  # there was another worker
+        if begun or path.exists():  # another worker was idle
             return
-        sentence.expect(future.cancelled(), "its future is not cancelled")
+        requirement.expect(future.cancelled(), "its future is not cancelled")
         gate.touch()
-        with stage.closing(sentence):
+        with stage.closing(requirement):
             pass
-        sentence.expect(not path.exists(), "it was made")
+        requirement.expect(not path.exists(), "it was made")

@@ -14,7 +14,7 @@ from cascade.exceptions import TemplateError
 from cascade.expressions.gather import gather
 from cascade.graph.model import GraphTemplate, PlanTemplate
 from cascade.graph.solver import Solver, check
-from cascade.testing.conformance.sentence import Sentence, complete, shown
+from cascade.testing.conformance.requirement import Requirement, check_methods, shown
 
 __all__ = ["check_solver"]
 
@@ -23,48 +23,50 @@ _DEPTH = 20_000
 
 @public_in("cascade.testing.conformance")
 def check_solver(make: Callable[[], Solver]) -> None:
-    """Check that a solver does what its protocol says, on graphs of all forms, a deep and a wide one among them.
+    """Check that a solver fulfils its protocol, on graphs of all forms, among them a deep and a wide one.
 
     Args:
-        make: gives a solver.
+        make: makes a solver.
 
     Raises:
-        AssertionError: it does not; the message begins with the sentence that it breaks.
+        AssertionError: it does not; the message begins with the violated requirement.
 
     >>> from cascade.graph.solver import NativeSolver
     >>> check_solver(NativeSolver)
     """
     solver = make()
-    complete(solver, Solver)
+    check_methods(solver, Solver)
     for target, value in _targets():
         observer = _Observer(solver, make())
-        with Sentence("an engine gives the same value with any solver") as sentence:
+        with Requirement("an engine gives the same value with any solver") as requirement:
             found = run(target(), engine=Engine(solver=observer, default_mode="inline"))
-            sentence.expect(found == value, f"expected {shown(value)}, got {shown(found)}")
+            requirement.expect(found == value, f"the value must be {shown(value)}, got {shown(found)}")
 
 
 class _Observer:
-    """A solver that asks another and looks at what it gives."""
+    """A solver that calls the solver under test, and checks its plans."""
 
     def __init__(self, solver: Solver, other: Solver) -> None:
         self._solver = solver
         self._other = other
 
     def resolve(self, graph: GraphTemplate) -> PlanTemplate:
-        with Sentence("`resolve` returns a plan of any graph") as sentence:
+        with Requirement("`resolve` returns a plan of any graph") as requirement:
             plan = self._solver.resolve(graph)
-            sentence.expect(type(plan) is PlanTemplate, f"expected `PlanTemplate`, got `{type(plan).__name__}`")
-        with Sentence(
+            requirement.expect(
+                type(plan) is PlanTemplate, f"the plan must be a `PlanTemplate`, got `{type(plan).__name__}`"
+            )
+        with Requirement(
             "every node comes once and after its operands, and has a priority from 1 to 2**31 - 1"
-        ) as sentence:
+        ) as requirement:
             try:
                 check(graph, plan)
             except TemplateError as error:
-                sentence.broken(str(error), error)
-        with Sentence("the same graph always gives the same plan") as sentence:
+                requirement.violated(str(error), error)
+        with Requirement("the same graph always gives the same plan") as requirement:
             for solver in (self._solver, self._other):
                 again = solver.resolve(graph)
-                sentence.expect(again == plan, f"got {shown(plan)} and then {shown(again)}")
+                requirement.expect(again == plan, f"got {shown(plan)} and then {shown(again)}")
         return plan
 
 

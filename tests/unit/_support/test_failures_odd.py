@@ -200,11 +200,11 @@ async def test_a_worker_that_dies_names_the_calls_that_were_at_work(tmp_path: Pa
             with pytest.raises(cs.WorkerError, match="a worker process died") as caught:
                 await run
             assert isinstance(caught.value, BrokenProcessPool)
-            assert f"while task support.odd_exceptions.{its} was at work" in str(caught.value)
+            assert f"while task support.odd_exceptions.{its} was running" in str(caught.value)
             assert f"so were support.odd_exceptions.{others}" in str(caught.value)
         assert await engine.run(take(1)) == 1
         for how in ("whole", "part"):  # and never the process that the run is in
-            with pytest.raises(cs.WorkerError, match="no other one was"):
+            with pytest.raises(cs.WorkerError, match="no other task was"):
                 await engine.run(leave(how))
 
 

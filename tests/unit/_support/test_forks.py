@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import cascade as cs
-from cascade._support.forks import renew_in_children
+from cascade._support.forks import reset_in_children
 from cascade.durable.memory import MemoryState
 from cascade.events import EventLog, Events, RunFinished
 from cascade.events.line_writer import LineWriter
@@ -79,12 +79,12 @@ def test_renewed_once_and_not_kept_alive() -> None:
     class Thing:
         renewed = 0
 
-        def _renew(self) -> None:
+        def _reset_after_fork(self) -> None:
             self.renewed += 1
 
     thing = Thing()
-    renew_in_children(thing)
-    renew_in_children(thing)
+    reset_in_children(thing)
+    reset_in_children(thing)
 
     known = weakref.ref(thing)
 

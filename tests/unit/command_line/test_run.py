@@ -214,7 +214,7 @@ def test_a_missing_variable(jobs: str, cascade: Cascade, monkeypatch: pytest.Mon
         (["-p", "=3"], "--param must be NAME=VALUE, got '=3'"),
         (["-p", "times=1", "-p", "times=2"], "--param must be given once for 'times', got it again as 'times=2'"),
         (["-p", "times=1", "--limit", "gpu=x"], "--limit must be a number for 'gpu', got 'x'"),
-        (["-p", "times=1", "--max-threads", "0"], "max_threads"),
+        (["-p", "times=1", "--max-threads", "0"], "max_threads must be None or an int >= 1"),
         (["-p", "times=1", "--quantum=-1"], "quantum"),
         (
             ["-p", "times=1", "--engine", "{}:engine", "--seed", "1"],

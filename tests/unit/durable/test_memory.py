@@ -86,11 +86,11 @@ def test_it_holds_the_objects_and_nothing_dead() -> None:
 
 @pytest.mark.parametrize("max_runs", [0, -1, 1.0, True, None])
 def test_what_is_no_number_of_runs_is_refused(max_runs: Any) -> None:
-    with pytest.raises(ValueError, match="expected max_runs as an int of at least 1, got"):
+    with pytest.raises(ValueError, match="max_runs must be an int >= 1, got"):
         MemoryState(max_runs)
 
 
 @pytest.mark.parametrize(("wrong", "got"), [(3, "`int`"), (MemoryState, "the class `Mem"), (cs.MemoryStore(), "`Mem")])
 def test_what_is_no_backend_is_refused_by_an_engine(wrong: Any, got: str) -> None:
-    with pytest.raises(TypeError, match=f"expected a state backend with a method `boundary`, got {got}"):
+    with pytest.raises(TypeError, match=f"state must be a state backend with a method `boundary`, got {got}"):
         cs.Engine(state=wrong)

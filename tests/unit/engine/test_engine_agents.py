@@ -199,7 +199,7 @@ async def test_a_supervisor_does_not_keep_the_engine_from_its_end(caplog: pytest
         await engine.run(cs.wait(0))
         assert len(started) == 1
     assert [run.state for run in started] == ["cancelled", "cancelled"]
-    assert "nothing can be started now" in caplog.text
+    assert "cannot start a run: the engine is shutting down" in caplog.text
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01])

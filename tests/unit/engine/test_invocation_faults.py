@@ -150,9 +150,9 @@ class Odd:
 
 
 def test_a_cache_policy_that_gives_no_hit() -> None:
-    with pytest.raises(TypeError, match=r"expected `Hit` or None from Odd\.load, got `int`"):
+    with pytest.raises(TypeError, match=r"Odd\.load must return a `Hit` or None, got `int`"):
         cs.run(same(1).with_cache(Odd(7, None)))
-    with pytest.raises(TypeError, match=r"expected `Hit` or None from Odd\.save, got `str`"):
+    with pytest.raises(TypeError, match=r"Odd\.save must return a `Hit` or None, got `str`"):
         cs.run(same(1).with_cache(Odd(None, "x")))
     assert cs.run(same(1).with_cache(Odd(None, cs.Hit(2)))) == 2
 
@@ -169,5 +169,5 @@ def test_an_executor_that_gives_no_future() -> None:
     def work() -> None: ...
 
     engine = cs.Engine(executors={"thread": Idle()})  # type: ignore[dict-item]
-    with pytest.raises(TypeError, match=r"expected a future from Idle\.submit, got `NoneType`"):
+    with pytest.raises(TypeError, match=r"Idle\.submit must return a `concurrent\.futures\.Future`, got `NoneType`"):
         cs.run(work(), engine=engine)

@@ -49,7 +49,7 @@ async def test_nobody() -> None:
     assert population.done()
     assert sum(msgspec.structs.astuple(await population)) == len(population) == 0
     assert [run async for run in engine.as_completed(population)] == []
-    assert "nobody" in repr(population)
+    assert "no members" in repr(population)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ async def test_what_is_no_target_is_told_before_anything_starts(targets: object,
 @pytest.mark.parametrize("on_failure", ["restart", None, 3, cs.Restart, ["leave"]])
 async def test_what_is_no_policy_is_told_at_once(on_failure: object) -> None:
     engine = cs.Engine()
-    with pytest.raises(cs.PolicyError, match="on_failure 'leave', 'stop' or a `Restart`"):
+    with pytest.raises(cs.PolicyError, match="on_failure must be 'leave', 'stop' or a `Restart`"):
         engine.start_many([give(1)], on_failure=on_failure)  # type: ignore[arg-type]
     assert engine.runs == ()
 

@@ -68,14 +68,14 @@ def test_nothing_runs_once_it_is_closed(ran: bool) -> None:
     if ran:
         time.run(tick(1))
     time.close()
-    with pytest.raises(cs.EngineClosedError, match="the virtual time is closed"):
+    with pytest.raises(cs.EngineClosedError, match="the `VirtualTime` is closed"):
         time.run(tick(1))
-    with pytest.raises(cs.EngineClosedError, match="the virtual time is closed"):
+    with pytest.raises(cs.EngineClosedError, match="the `VirtualTime` is closed"):
         time.run(asyncio.sleep(1))
 
 
 def test_a_coroutine_has_no_params(virtual: VirtualTime) -> None:
-    with pytest.raises(TypeError, match="expected no params for a coroutine"):
+    with pytest.raises(TypeError, match="params must be None for a coroutine"):
         virtual.run(asyncio.sleep(1), params={"n": 3})
 
 
@@ -88,7 +88,7 @@ async def test_inside_an_event_loop_nothing_is_begun() -> None:
 
 
 def test_it_has_a_clock_of_its_own() -> None:
-    with pytest.raises(TypeError, match="expected no clock: VirtualTime makes a virtual one"):
+    with pytest.raises(TypeError, match="clock must not be given: `VirtualTime` makes a virtual one"):
         VirtualTime(clock=cs.Clock.virtual())
 
 

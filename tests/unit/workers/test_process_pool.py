@@ -217,7 +217,7 @@ def test_a_process_that_is_killed_while_idle() -> None:
 
 @pytest.mark.parametrize("max_processes", [0, -1, 2.0, True])
 def test_what_is_no_number_of_processes_is_refused(max_processes: Any) -> None:
-    with pytest.raises(ValueError, match="expected max_processes as None or an int of at least 1"):
+    with pytest.raises(ValueError, match="max_processes must be None or an int >= 1"):
         ProcessExecutor(max_processes)
 
 
@@ -238,7 +238,7 @@ FORKS = """
         task = tasks[{where!r}]
         print("parent:", cs.run(task(1), engine=engine), flush=True)
         executor = engine._driver.workers._executors[{where!r}]
-        for lock in [executor._pool._lock] if {where!r} == "process" else [executor._pool._line._lock]:
+        for lock in [executor._pool._lock] if {where!r} == "process" else [executor._pool._shared._lock]:
             held, over = threading.Event(), threading.Event()
 
             def hold():  # what any thread may do at the moment of the fork

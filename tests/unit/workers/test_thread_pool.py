@@ -87,7 +87,7 @@ def raises(error: BaseException) -> None:
 
 @pytest.mark.parametrize("max_threads", [0, -1, 1.5, True, "2"])
 def test_what_is_no_number_of_threads_is_refused(max_threads: Any) -> None:
-    with pytest.raises(ValueError, match="expected max_threads as None or an int of at least 1"):
+    with pytest.raises(ValueError, match="max_threads must be None or an int >= 1"):
         ThreadPool(max_threads)
 
 

@@ -64,13 +64,16 @@ def test_one_may_be_replaced_alone() -> None:
     made.close()
 
 
+METHODS = "must be an executor with the methods submit, abandon, close"
+
+
 @pytest.mark.parametrize(
     ("executors", "kind", "message"),
     [
-        ({"inline": Direct()}, ValueError, "expected 'thread' or 'process', got 'inline' - at `executors`"),
-        ({"thread": 3}, TypeError, "expected an executor with submit, abandon, close, got `int` - at `executors['thr"),
-        ({"thread": Direct}, TypeError, "got the class `Direct` - at `executors['thread']`"),
-        ({"process": None}, TypeError, "got `NoneType` - at `executors['process']`"),
+        ({"inline": Direct()}, ValueError, "a key of executors must be 'thread' or 'process', got 'inline'"),
+        ({"thread": 3}, TypeError, f"executors['thread'] {METHODS}, got `int`"),
+        ({"thread": Direct}, TypeError, f"executors['thread'] {METHODS}, got the class `Direct`"),
+        ({"process": None}, TypeError, f"executors['process'] {METHODS}, got `NoneType`"),
     ],
 )
 def test_what_is_no_executor_is_refused(executors: Any, kind: type[Exception], message: str) -> None:
@@ -81,7 +84,7 @@ def test_what_is_no_executor_is_refused(executors: Any, kind: type[Exception], m
 
 @pytest.mark.parametrize(("threads", "processes"), [(0, None), (None, 0), (True, None), (None, 1.0), ("1", None)])
 def test_what_is_no_number_of_workers_is_refused(threads: Any, processes: Any) -> None:
-    with pytest.raises(ValueError, match=r"expected max_(threads|processes) as None or an int of at least 1, got"):
+    with pytest.raises(ValueError, match=r"max_(threads|processes) must be None or an int >= 1, got"):
         Workers(threads, processes, lambda *told: None)
 
 
@@ -110,30 +113,30 @@ def test_who_is_alone(interpreter: Callable[..., str], check: str) -> None:
 
 def alone_when_all_threads_are_idle() -> None:
     held, made = Held(), workers()
-    until(made.alone)
+    until(made.is_only_thread)
     task = cs.task(held.call, name="held")
     stuck = made.call_in_thread(task, (0,), {})
     held.wait(1)
-    assert not made.alone()
+    assert not made.is_only_thread()
     made.abandon("thread", stuck)
     made.call_in_thread(double, (1,), {}).result(PATIENCE)
-    assert not made.alone()  # it is still at work
+    assert not made.is_only_thread()  # it is still at work
     held.gate(0).set()
     stuck.result(PATIENCE)
-    until(made.alone)
+    until(made.is_only_thread)
     made.close()
-    until(made.alone)
+    until(made.is_only_thread)
 
 
 def not_alone_beside_a_thread_of_others() -> None:
     made, gate = workers(), threading.Event()
-    until(made.alone)
+    until(made.is_only_thread)
     other = threading.Thread(target=gate.wait, args=(PATIENCE,))
     other.start()
-    assert not made.alone()
+    assert not made.is_only_thread()
     gate.set()
     other.join()
-    assert made.alone()
+    assert made.is_only_thread()
 
 
 def test_they_start_again_after_closing() -> None:

@@ -56,11 +56,11 @@ def test_arguments_of_another_type() -> None:
         cs.Clock.virtual(seed="a")
     with pytest.raises(TypeError, match=r"use Clock.real\(\) or Clock.virtual\(\)"):
         cs.Clock()
-    with pytest.raises(TypeError, match="expected a clock as `Clock`, got `float`"):
+    with pytest.raises(TypeError, match="clock must be a `Clock`, got `float`"):
         cs.Engine(clock=1.0)
-    with pytest.raises(ValueError, match="expected a virtual clock, got a real one"):
+    with pytest.raises(ValueError, match="clock must be virtual, got a real one"):
         cs.VirtualLoop(cs.Clock.real())
-    with pytest.raises(TypeError, match="expected a `Clock`"):
+    with pytest.raises(TypeError, match="clock must be a virtual `Clock`"):
         cs.VirtualLoop(None)
 
 

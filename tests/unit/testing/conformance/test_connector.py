@@ -120,23 +120,23 @@ def test_connectors(make: Callable[[], Connector]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "sentence"),
+    ("way", "requirement"),
     [
-        ("publish", "publishing and subscribing before `connect` raises an exception: expected an exception, got"),
-        ("subscribe", "publishing and subscribing before `connect` raises an exception: expected an exception, got"),
-        ("one too many", "one `close` too many does nothing: it raised OSError"),
-        ("first close", "each `connect` is answered by one `close`: the last one counts: "),
+        ("publish", "publishing and subscribing before `connect` raises an exception: the call must raise"),
+        ("subscribe", "publishing and subscribing before `connect` raises an exception: the call must raise"),
+        ("one too many", "a surplus `close` does nothing: it raised OSError"),
+        ("first close", "each `connect` needs one `close`: the last one disconnects: "),
         ("never ends", "the iteration of a subscription ends when the connector is closed: "),
-        ("hangs", "`connect`, `publish` and `close` come to an end, and without an exception: they had not"),
+        ("hangs", "`connect`, `publish` and `close` end without an exception: they had not"),
         ("once", "after the last `close`, it may be connected again: it raised OSError: it was connected before"),
-        ("swaps", "a subscription gets all messages that match, whole and in order: expected ('conformance/order'"),
-        ("drops", "a subscription gets all messages that match, whole and in order: "),
-        ("silent", "a subscription has begun, at the latest, when its first message is awaited: it has heard nothing"),
-        ("needs one", "nobody listening is no error: it raised OSError: nobody listens"),
+        ("swaps", "a subscription receives all messages that match, complete and in order: the next message must be ("),
+        ("drops", "a subscription receives all messages that match, complete and in order: "),
+        ("silent", "a subscription has begun, at the latest, when its first message is awaited: no message on"),
+        ("needs one", "publishing without a subscription does nothing: it raised OSError: nobody listens"),
         ("first only", "a subscription has begun, at the latest"),
-        ("prefix", "a subscription hears the topics that its glob matches as a whole, and no others: "),
-        ("case", "a subscription hears the topics that its glob matches as a whole, and no others: "),
+        ("prefix", "a subscription receives exactly the topics that its glob matches as a whole: "),
+        ("case", "a subscription receives exactly the topics that its glob matches as a whole: "),
     ],
 )
-def test_wrong_connectors(way: str, sentence: str) -> None:
-    broken(check_connector, lambda: Wrong(way), sentence, patience=0.5)
+def test_wrong_connectors(way: str, requirement: str) -> None:
+    broken(check_connector, lambda: Wrong(way), requirement, patience=0.5)

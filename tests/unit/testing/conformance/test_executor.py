@@ -88,20 +88,23 @@ def test_executors(make: Callable[[], Executor]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "sentence"),
+    ("way", "requirement"),
     [
         ("forgets keywords", "`submit` returns a future that ends with what the call returns: it raised TypeError"),
-        ("gives the value", "`submit` returns a future that ends with what the call returns: expected a `Future`, got"),
-        ("deaf", "`submit` returns a future that ends with what the call raises: expected LookupError('why'), got"),
-        ("does not wait", "`close` waits for the calls at work: it returned while one was at work"),
+        (
+            "gives the value",
+            "`submit` returns a future that ends with what the call returns: `submit` must return a `Future`",
+        ),
+        ("deaf", "`submit` returns a future that ends with what the call raises: the exception must be LookupError("),
+        ("does not wait", "`close` waits for the running calls: it returned while one was running"),
         ("stays closed", "after `close`, `submit` begins anew: it raised RuntimeError: closed"),
-        ("only cancels", "an abandoned call at work no longer keeps other calls from being made: a call had not begun"),
+        ("only cancels", "an abandoned call that runs no longer delays other calls: a call had not begun"),
         ("only gives up", "a call that is abandoned before it begins is cancelled and never made: its future is not"),
     ],
 )
-def test_wrong_executors(way: str, sentence: str) -> None:
-    broken(check_executor, lambda: WrongThreads(way), sentence, patience=2)
+def test_wrong_executors(way: str, requirement: str) -> None:
+    broken(check_executor, lambda: WrongThreads(way), requirement, patience=2)
 
 
 def test_what_an_executor_of_concurrent_futures_lacks() -> None:
-    broken(check_executor, Plain, "an abandoned call at work no longer keeps other calls from being made", patience=2)
+    broken(check_executor, Plain, "an abandoned call that runs no longer delays other calls", patience=2)

@@ -65,9 +65,9 @@ def test_solvers(make: Callable[[], Solver]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "sentence"),
+    ("way", "requirement"),
     [
-        ("none", "`resolve` returns a plan of any graph: expected `PlanTemplate`, got `NoneType`"),
+        ("none", "`resolve` returns a plan of any graph: the plan must be a `PlanTemplate`, got `NoneType`"),
         ("raises", "`resolve` returns a plan of any graph: it raised LookupError: why"),
         ("deep", "`resolve` returns a plan of any graph: it raised RecursionError"),
         ("order", "every node comes once and after its operands, and has a priority from 1 to 2**31 - 1: "),
@@ -76,5 +76,5 @@ def test_solvers(make: Callable[[], Solver]) -> None:
         ("moody", "the same graph always gives the same plan: got PlanTemplate(order=(0,), priority=(1,)) and then"),
     ],
 )
-def test_wrong_solvers(way: str, sentence: str) -> None:
-    broken(check_solver, lambda: Faulty(way), sentence)
+def test_wrong_solvers(way: str, requirement: str) -> None:
+    broken(check_solver, lambda: Faulty(way), requirement)

@@ -71,18 +71,21 @@ def test_state_backends(make: Callable[[], StateBackend]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "sentence"),
+    ("way", "requirement"),
     [
-        ("invents", "`latest` gives None for a run that has made no tail call: expected None for run 1, got Boundary("),
-        ("strict", "a run that is not known is no error for `clear` and `forget`: it raised KeyError"),
-        ("first", "`latest` gives the latest boundary, as `boundary` was told it: expected `iteration` 2, got 1"),
-        ("loses", "`latest` gives the latest boundary, as `boundary` was told it: expected `digest` '0000"),
-        ("does not copy", "the sequence of slots changes after the call; what is to be kept is copied: expected slots"),
-        ("keeps", "`clear` lets go of all iterations before one, and keeps that one: expected None for run 1, got"),
-        ("one too many", "`clear` lets go of all iterations before one, and keeps that one: expected iteration 2 of"),
-        ("remembers", "`forget` lets go of all of a run: expected None for run 1, got Boundary"),
-        ("all runs", "runs do not touch one another: expected iteration 2 of run 2, got None"),
+        ("invents", "`latest` returns None for a run that has made no tail call: `latest(1)` must be None, got"),
+        ("strict", "`clear` and `forget` do nothing for an unknown run: it raised KeyError"),
+        ("first", "`latest` returns the latest boundary, as it was passed to `boundary`: `iteration` must be 2, got 1"),
+        ("loses", "`latest` returns the latest boundary, as it was passed to `boundary`: `digest` must be '0"),
+        ("does not copy", "`boundary` copies the slots: the sequence changes after the call: `slots` must be"),
+        ("keeps", "`clear` deletes all iterations before the given one, and keeps that one: `latest(1)` must be None"),
+        (
+            "one too many",
+            "`clear` deletes all iterations before the given one, and keeps that one: `latest(1)` must be the",
+        ),
+        ("remembers", "`forget` deletes all boundaries of a run: `latest(1)` must be None, got Boundary"),
+        ("all runs", "runs are independent of one another: `latest(2)` must be the boundary of iteration 2, got None"),
     ],
 )
-def test_wrong_state_backends(way: str, sentence: str) -> None:
-    broken(check_state_backend, lambda: Unreliable(way), sentence)
+def test_wrong_state_backends(way: str, requirement: str) -> None:
+    broken(check_state_backend, lambda: Unreliable(way), requirement)

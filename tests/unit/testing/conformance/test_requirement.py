@@ -29,7 +29,7 @@ def test_checks_hold_without_assert_statements() -> None:
             print(error)
     """
     done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, check=True)
-    assert "`latest` gives the latest boundary" in done.stdout
+    assert "`latest` returns the latest boundary" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,6 @@ def test_checks_hold_without_assert_statements() -> None:
     ],
 )
 def test_methods_that_are_not_there(check: Callable[..., None], name: str) -> None:
-    sentence = "`make` gives an object with the methods of `" + name.replace("` :", "`:")
-    broken(check, object, sentence)
-    broken(check, lambda: MemoryState if check is check_state_backend else NativeSolver, sentence)
+    requirement = "`make` returns an object with the methods of `" + name.replace("` :", "`:")
+    broken(check, object, requirement)
+    broken(check, lambda: MemoryState if check is check_state_backend else NativeSolver, requirement)
