@@ -44,7 +44,7 @@ cdef class ContainerSearch(KeyWriter):
 
     cdef int holds_lazy(self, PyObject* container) except -1
     cdef int search(self, PyObject* container) except -1
-    cdef int open_search(self, PyObject* container) except -1
+    cdef int open_search(self, PyObject* container, int op) except -1
     cdef int open_items(self, Step* step) except -1
     cdef int open_fields(self, Step* step, Layout layout) except -1
     cdef int order_members(self, Step* step) except -1

@@ -35,6 +35,7 @@ cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError_ "PyDict_GetItemWithError"(PyObject*, PyObject*) noexcept
     void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
     void PyErr_Clear() noexcept
+    bint PyType_Check(PyObject*) noexcept
     unsigned long Py_TPFLAGS_LIST_SUBCLASS
     unsigned long Py_TPFLAGS_TUPLE_SUBCLASS
     ctypedef int (*visitproc)(PyObject*, void*) noexcept
@@ -50,6 +51,7 @@ cdef enum:
     KEYS_IN_KEYS = 32  # dict keys inside dict keys: the one place here that recurses in C
     MEMBERS = 10_000  # containers searched for the oldest lazy result in a member of a set
     DEPTH = 4  # of a lazy result in a record: its dict, a container in a field, one in that
+    SMALL = 8  # items of a container that is searched at a glance
     FIELDS = 64  # of a record that are looked at
     ITEMS = 16  # of a container in a record that are looked at
     LOOKS = 128  # at objects in a record, in all
@@ -155,14 +157,81 @@ cdef inline int glance(PyObject* value) noexcept:
     """What a value may be, told without a search."""
     cdef PyObject* kind = Py_TYPE(value)
     cdef int op
+    if not may_hold(kind):
+        return NOTHING
     if kind == Lazy:
         return IS_HELD
     op = op_of(value, kind)
-    if op == SLOT:
-        return NOTHING
-    if op == RECORD:
+    return NOTHING if op == SLOT else skim(value, kind, op)
+
+
+cdef int skim(PyObject* value, PyObject* kind, int op) noexcept:
+    """The same for what may hold a lazy result: a small container of plain values needs no search."""
+    cdef PyObject** items = NULL
+    cdef Py_ssize_t i, size = 0, cursor = 0
+    cdef PyObject* key
+    cdef PyObject* item
+    cdef Layout layout
+    cdef int found = NOTHING
+    if op == LIST or op == TUPLE:
+        items = (<PyListObject*>value).ob_item if op == LIST else <PyObject**>(<PyTupleObject*>value).ob_item
+        size = Py_SIZE(value)
+    elif op == DICT:
+        if PyDict_Size(value) > SMALL:
+            return TO_BE_SEARCHED
+        while PyDict_Next(value, &cursor, &key, &item):
+            if may_hold(Py_TYPE(key)):
+                return TO_BE_SEARCHED
+            if may_hold(Py_TYPE(item)):
+                found = max(found, skim_item(item))
+        return found
+    elif op == STRUCT:
+        layout = <Layout>layout_of(kind)
+        if layout.offsets is NULL:
+            if may_be_traversed(value):
+                (<TraversedType*>kind).tp_traverse(value, skim_field, &found)
+            return found
+        if layout.is_tuple:
+            items = <PyObject**>(<PyTupleObject*>value).ob_item
+            size = Py_SIZE(value)
+            if size != layout.count:
+                return NOTHING
+        else:
+            for i in range(layout.count):
+                item = (<PyObject**>(<char*>value + layout.offsets[i]))[0]
+                if item is NULL:
+                    return NOTHING  # a field that is not set yet: the struct is taken as a literal
+                if may_hold(Py_TYPE(item)):
+                    found = max(found, skim_item(item))
+            return found
+    elif op == RECORD:
         return NOTHING if hidden_lazy(value) is NULL else TO_BE_SEARCHED
-    return IS_HELD if op == DATA else TO_BE_SEARCHED
+    else:
+        return IS_HELD if op == DATA else TO_BE_SEARCHED
+    if size > SMALL:
+        return TO_BE_SEARCHED
+    for i in range(size):
+        if may_hold(Py_TYPE(items[i])):
+            found = max(found, skim_item(items[i]))
+    return found
+
+
+cdef int skim_item(PyObject* item) noexcept:
+    """What an item of a small container may be."""
+    cdef PyObject* kind = Py_TYPE(item)
+    cdef int op
+    if kind == Lazy:
+        return IS_HELD
+    op = op_of(item, kind)
+    return NOTHING if op == SLOT else IS_HELD if op == DATA else TO_BE_SEARCHED
+
+
+cdef int skim_field(PyObject* value, void* found) noexcept:
+    """The same for what a dataclass refers to, its type and its dict among it. A `visitproc`."""
+    cdef int* to = <int*>found
+    if may_hold(Py_TYPE(value)) and not PyType_Check(value):
+        to[0] = max(to[0], skim_item(value))
+    return to[0] == TO_BE_SEARCHED
 
 
 cdef class ContainerSearch(KeyWriter):
@@ -306,7 +375,7 @@ cdef class ContainerSearch(KeyWriter):
         cdef int seen, op
         cdef bint found = False
         cdef bint ended
-        self.open_search(container)
+        self.open_search(container, op_of(container, Py_TYPE(container)))
         while self.depth > base:
             step = &self.steps[self.depth - 1]
             ended = True
@@ -335,7 +404,7 @@ cdef class ContainerSearch(KeyWriter):
                     self.refuse_hidden(value, hidden_lazy(value))
                 what = self.recall(value)
                 if what == UNKNOWN:
-                    self.open_search(value)
+                    self.open_search(value, op)
                     ended = False
                     break
                 elif what == SEARCHED:
@@ -355,10 +424,10 @@ cdef class ContainerSearch(KeyWriter):
                 self.steps[self.depth - 1].number = 1
         return found
 
-    cdef int open_search(self, PyObject* container) except -1:
+    cdef int open_search(self, PyObject* container, int op) except -1:
         cdef Step* step
         self.remember(container, SEARCHED)
-        step = self.push(container, op_of(container, Py_TYPE(container)))
+        step = self.push(container, op)
         step.number = 0  # of a search: whether it has found a lazy result
         self.open_items(step)
         return 0
