@@ -52,9 +52,9 @@ cdef PyObject* container_task = NULL
 cdef class LazyResult(Governable):
     """One call of a task that has not run: a node of an expression.
 
-    Calling a task makes one; so do the methods of another lazy result. Pass it to other tasks as an argument, alone or
-    inside lists, tuples, dicts, sets and frozen structs; return it from a task to continue with it; evaluate it with
-    `cascade.run`.
+    Calling a task makes one; so do the methods of another lazy result, and operators and items: ``x + 1``, ``x["key"]``;
+    `cascade.attr` for attributes. It stands for its value: pass it to other tasks, return it from a task, evaluate it
+    with `cascade.run`, alone or inside lists, tuples, dicts, sets, named tuples, frozen dataclasses and frozen structs.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -77,7 +77,7 @@ cdef class LazyResult(Governable):
 
     @property
     def kwargs(self):
-        """The keyword arguments, a dict by sorted name."""
+        """The keyword arguments, a dict: by sorted name, or in the order of the call if the task takes any names."""
         cdef Py_ssize_t i
         cdef CallShape shape = <CallShape>self.shape
         return {name: <object>self.arguments[shape.positional + i] for i, name in enumerate(shape.names)}

@@ -108,7 +108,7 @@ cdef int look(PyObject* value, void* hidden) noexcept:
     to.all_left -= 1
     if to.left < 0 or to.all_left < 0:
         return 1
-    if kind == Lazy:
+    if kind == Lazy or kind == <PyObject*>Data:  # the mark would stay
         to.lazy = value
         return 1
     if to.depth < DEPTH and (kind == List or kind == Tuple or kind == Dict or kind == Set or kind == FrozenSet):

@@ -168,6 +168,8 @@ def test_a_container_is_the_root_of_its_graph(cold: cs.Engine) -> None:
     assert found.ok and [node.runs for node in found.nodes].count("never") == 1
     assert cs.explain(cs.from_json(cs.to_json([[leaf(1)], leaf(2)]))) == cs.explain([[leaf(3)], leaf(4)])
     assert cs.visualize([leaf(1), 2]).dot
+    inner = [leaf(1).run_if(False), 2]
+    assert [(node.place, node.runs) for node in cs.dry_run([inner, give(inner)]).nodes][-1] == ("$[1]", "never")
     for number in range(3):
         assert cs.run([leaf(number), number], engine=cold) == [number, number]
     assert cold.templates.stats.builds == 1

@@ -105,6 +105,7 @@ USES: list[tuple[Callable[[Any], object], str]] = [
     (len, r"cs.task\(len\)"),
     (list, r"x\[0\], x\[1\]"),
     (lambda x: [*x], r"x\[0\], x\[1\]"),
+    (lambda x: [a + b for a, b in [x]], r"x\[0\], x\[1\]"),
     (lambda x: (lambda a, b: 0)(*x), r"x\[0\], x\[1\]"),
     (sum, r"x\[0\], x\[1\]"),
     (lambda x: 1 in x, "operator.contains"),

@@ -239,6 +239,13 @@ def test_a_record_refuses_a_lazy_result(make: Any, wrap: Any) -> None:
     assert seen[0] is given
 
 
+def test_a_record_refuses_a_marked_value() -> None:
+    for given in (Mutable(cs.data(1)), Series([cs.data(leaf())])):
+        with pytest.raises(cs.StructureError, match="must not hold a lazy result, got data"):
+            cs.run(give(given))
+    assert cs.run(give(Frozen(cs.data([1])))) == Frozen([1])
+
+
 def test_an_untracked_record_is_data() -> None:
     """It says of itself that it holds nothing that the collector should know: nothing can be found in it."""
     given = Untracked(leaf())
