@@ -52,9 +52,10 @@ cdef PyObject* container_task = NULL
 cdef class LazyResult(Governable):
     """One call of a task that has not run: a node of an expression.
 
-    Calling a task makes one; so do the methods of another lazy result, and operators and items: ``x + 1``, ``x["key"]``;
-    `cascade.attr` for attributes. It stands for its value: pass it to other tasks, return it from a task, evaluate it
-    with `cascade.run`, alone or inside lists, tuples, dicts, sets, named tuples, frozen dataclasses and frozen structs.
+    Calling a task makes one; so do the methods of another lazy result, and operators and items, as in ``x + 1`` and
+    ``x["key"]``; `cascade.attr` is for attributes. It stands for its value: pass it to other tasks, return it from a
+    task, evaluate it with `cascade.run`, alone or inside lists, tuples, dicts, sets, named tuples, frozen dataclasses
+    and frozen structs.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")

@@ -104,7 +104,7 @@ async def test_runs_at_once_have_each_their_own_values() -> None:
 def test_a_param_is_never_a_lazy_result_and_holds_none() -> None:
     target = same(cs.Param("n"))
     for value in (same(1), [same(1)], {"a": (same(1),)}):
-        with pytest.raises(cs.InputError, match="param 'n': value must not .* a lazy result: evaluate it first"):
+        with pytest.raises(cs.InputError, match=r"param 'n': value must not .* a lazy result: evaluate it first"):
             cs.run(target, params={"n": value})
         with pytest.raises(TypeError, match="default must be a value"):
             cs.Param("n", default=value)
