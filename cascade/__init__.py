@@ -8,6 +8,7 @@ The public names, and the place of each:
     sequence, pipeline          order                                  cascade/expressions/order.py
     recover, fallback, race ... failures as values                     cascade/expressions/recovery.py
     const                       constants of maps                      cascade/_core/expr/map_inputs.pyx
+    attr, data                  attributes of values, values as data   cascade/_core/expr/
     Param, Env, cli             inputs from outside                    cascade/expressions/inputs.py
     resource, inject, Inject    resources                              cascade/resources/
     cached, ResultCache         cached results                         cascade/cache/
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 # First: it loads the compiled core, and explains an import error.
 import cascade._support.loading  # isort: split  # noqa: F401
 from cascade._core.expr.builtin_nodes import SKIPPED, inject
+from cascade._core.expr.data import data
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.map_inputs import Const as const
 from cascade._core.expr.outcome import Outcome
@@ -73,6 +75,7 @@ from cascade.expressions.recovery import fallback, outcome, race, recover, scope
 from cascade.expressions.router import Router
 
 if TYPE_CHECKING:
+    from cascade._core.expr.operator_tasks import attr
     from cascade.cache.file_exists import FileExists
     from cascade.cache.memory_store import MemoryStore
     from cascade.cache.policy import ResultCache, cached
@@ -134,6 +137,7 @@ _LATER = {
     "TemplateStats": "cascade.templates.cache",
     "Templates": "cascade.templates.cache",
     "VirtualLoop": "cascade.clock.virtual_loop",
+    "attr": "cascade._core.expr.operator_tasks",
     "cached": "cascade.cache.policy",
     "cli": "cascade.command_line.program",
     "current": "cascade.engine.current",
@@ -218,10 +222,12 @@ __all__ = [
     "VirtualLoop",
     "VirtualTimeError",
     "WorkerError",
+    "attr",
     "cached",
     "cli",
     "const",
     "current",
+    "data",
     "dry_run",
     "explain",
     "fallback",

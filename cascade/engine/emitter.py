@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cascade._core.expr.builtin_nodes import Skip
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.run.results import target_name
 from cascade._core.shape.template import Template
 from cascade.engine.places import path_of, title_of
 
@@ -119,8 +120,7 @@ class EventEmitter:
         """Record that a run was started."""
         run._ensure_extras().started_at = self._timers.now()
         if kind := self._wanted.get("RunStarted"):
-            name = f"{target.task.module}.{target.task.name}"
-            self._emit(kind(time=self._time(), run=run.id, target=name))
+            self._emit(kind(time=self._time(), run=run.id, target=target_name(target)))
 
     def run_finished(self, run: ReportedRun) -> None:
         """Record that a run has ended and its resources are torn down."""

@@ -17,6 +17,7 @@ from cascade._core.expr.builtin_nodes import Placeholder, Skip
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.policy import ScopeCache
 from cascade._core.run.current import CALL, Attempt
+from cascade._core.run.results import examined, final
 from cascade._support.failures import result_of
 from cascade.cache.protocol import Hit
 from cascade.cache.single_flight import SharedResult
@@ -177,7 +178,7 @@ class Invocation:
                 if self._leader is None:
                     return LATER
                 if (hit := cached_call.load(self._host, self._cache, self._key, self._run)) is not None:
-                    return self._found(hit).value
+                    return final(self._found(hit).value)
             if (grant := self._grant_at_once()) is None:
                 return LATER
             return self._call_at_once(grant)
@@ -200,7 +201,8 @@ class Invocation:
         grant.release()
         if self._leader is None:
             return value
-        return self._keep_when_evaluated(value) if type(value) is LazyResult else self._keep(value)
+        is_expression, value = examined(value)
+        return self._keep_when_evaluated(value) if is_expression else final(self._keep(value))
 
     # --------------------------------------------------------------------------------------- from the outside in
 
@@ -215,16 +217,16 @@ class Invocation:
             if self._cache is None:
                 return await self._with_total_timeout()
             if self._leader is None and (hit := await self._look_up(self._cache)) is not None:
-                return hit.value
+                return final(hit.value)
             assert self._leader is not None
             self._leader.pending = await cached_call.begin(self._host, self._cache, self._key)
             if self._where == "scope":
                 self._leader.ask(*inputs_of(self._arguments[0]))
-            value = await self._with_total_timeout()
+            is_expression, value = examined(await self._with_total_timeout())
             if type(value) is Skip:
                 self._fail_leader()
                 return value
-            return self._keep_when_evaluated(value) if type(value) is LazyResult else await self._keep_blocking(value)
+            return self._keep_when_evaluated(value) if is_expression else await self._keep_final(value)
         except BaseException:
             self._fail_leader()
             raise
@@ -318,7 +320,7 @@ class Invocation:
         if self._where == "async":
             return await self._task.fn(*arguments, **keywords)
         if self._where == "scope":
-            return await evaluate(self._run, self._waiter)
+            return final(await evaluate(self._run, self._waiter))
         if self._where == "inline":
             value = self._task.fn(*arguments, **keywords)
         else:
@@ -477,6 +479,10 @@ class Invocation:
         call = self._host, self._cache, self._key, value, self._run, self._leader
         return self._kept(value, await cached_call.save_later(*call))
 
+    async def _keep_final(self, value: Any) -> Any:
+        """Keep a value, and return it as one that is not to be examined again."""
+        return final(await self._keep_blocking(value))
+
     def _kept(self, value: Any, saved: Hit | None) -> Any:
         assert self._leader is not None
         if saved is not None:
@@ -500,8 +506,8 @@ class Invocation:
             self._leader.failed()
             return value
         if self._cache.blocking:
-            return start_async(self._host, waiter, self._keep_blocking(value))
-        return self._keep(value)
+            return start_async(self._host, waiter, self._keep_final(value))
+        return final(self._keep(value))
 
     def abandon_expression(self) -> None:
         """Give up the expression that the call returned: it was stopped, and has no value to be kept."""

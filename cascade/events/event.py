@@ -82,7 +82,8 @@ class RunStarted(RunEvent, frozen=True, kw_only=True):
     """A run was started.
 
     Attributes:
-        target: the task that was called to make the target, as "module.name"; "list" for a list of targets.
+        target: the task that was called to make the target, as "module.name"; of a container or a value, the name of
+            its type, such as "list".
     """
 
     target: str
@@ -112,7 +113,7 @@ class TailCall(RunEvent, frozen=True, kw_only=True):
 
     Attributes:
         iteration: the number of tail calls of the run, this one included.
-        target: the task at the root of the next expression, as "module.name".
+        target: the task at the root of the next expression, as "module.name"; of a container, the name of its type.
     """
 
     iteration: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from cascade._core.expr.builtin_nodes import or_failure
+from cascade._core.expr.data import data
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import task
 from cascade._support.public import public
@@ -70,8 +71,8 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
 
 @task(name="gather", mode="inline")
 @public
-def _gather(*values: Any) -> tuple[Any, ...]:
-    return values
+def _gather(*values: Any) -> Any:
+    return data(values)  # values already: none of them is searched again
 
 
 vars(gather)["__cascade_task__"] = _gather  # as which a pickled call finds it

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias, TypeVar, 
 
 from cascade._core.expr.builtin_nodes import input_call
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.shape.extract import finds_lazy
 from cascade._support.public import public
 from cascade.exceptions import InputError
 from cascade.expressions.conversion import ConversionError, check_type, convert, shown, type_name
@@ -68,6 +69,8 @@ class _Spec:
             raise TypeError(f"{error} - at {self.word} {name!r}") from None
         if isinstance(default, LazyResult):
             raise TypeError(f"default must be a value, got a lazy result - at {self.word} {name!r}")
+        if finds_lazy(default):
+            raise TypeError(f"default must be a value, got one that holds a lazy result - at {self.word} {name!r}")
         if default is not NOTHING:
             try:
                 default = convert(default, type)
@@ -336,6 +339,8 @@ def _unclear(specs: list[Spec], problems: list[InputError]) -> set[str]:
 def _value(spec: Spec, value: Any) -> Any:
     if isinstance(value, LazyResult):
         raise ConversionError("value must not be a lazy result: evaluate it first")
+    if finds_lazy(value):
+        raise ConversionError("value must not hold a lazy result: evaluate it first")
     return convert(value, spec.type)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
+from cascade._core.expr.data import data
 from cascade._core.expr.lazy import LazyResult
-from cascade._core.expr.task import task
+from cascade._core.expr.task import Task, task
 from cascade._support.public import public
 from cascade.exceptions import PolicyError
 
@@ -16,8 +17,8 @@ R = TypeVar("R")
 
 
 @task(name="sequence", mode="inline")
-def _sequence(*values: Any) -> list[Any]:
-    return list(values)
+def _sequence(*values: Any) -> Any:
+    return data([*values])  # values already: none of them is searched again
 
 
 @overload
@@ -52,7 +53,8 @@ def sequence(steps: Iterable[Any]) -> Any:
     made: list[Any] = []
     for index, step in enumerate(_listed(steps, "lazy results")):
         if type(step) is not LazyResult:
-            raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`")
+            hint = f": write {step.__name__}(...)" if type(step) is Task else ""
+            raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`{hint}")
         made.append(step.after(made[-1]) if made else step)
     return _sequence(*made)
 

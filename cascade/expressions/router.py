@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import router_call
-from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.lazy import LazyResult, refuse_task_as
 from cascade._support.public import public
 from cascade.exceptions import PolicyError
 
@@ -45,7 +45,8 @@ def Router(selector: object, routes: Mapping[Any, Any], *, default: Any = _nothi
         A `LazyResult`. Without a default, it fails with `RouteError` if there is no route for the key.
 
     Raises:
-        PolicyError: ``routes`` is not a mapping, or is empty.
+        PolicyError: ``routes`` is not a mapping, or is empty; or a task that was not called is a route, the default or
+            the selector.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -63,4 +64,8 @@ def Router(selector: object, routes: Mapping[Any, Any], *, default: Any = _nothi
         )
     if not routes:
         raise PolicyError("routes must have at least one route, got none")
+    refuse_task_as(selector, "selector")
+    for key, route in routes.items():
+        refuse_task_as(route, f"route {key!r}")
+    refuse_task_as(default, "default")
     return router_call(selector, dict(routes), *(() if default is _nothing else (default,)))

@@ -50,7 +50,7 @@ class NodeKind(NamedTuple):
         arguments: the least and the largest number of positional arguments; None: any number, and any keywords.
         keywords: where `arguments` is given: whether the call has keyword arguments. If so, it has at least one.
         policies: the roles of policies that such a call may have.
-        constants: whether it may have roles "const NAME".
+        constants: whether it may have roles "const NAME", and "order": the names of all arguments in their order.
         bare: whether it has no roles at all, not even "after".
         parts: the positional operands that have names, from the first.
         word: the noun for the node; "": the name of its task.
@@ -110,7 +110,6 @@ _ROWS = (
     NodeKind(_core["param"], (1, 1), word="param", named=True, shape="input"),
     NodeKind(_core["env"], (1, 1), word="variable", named=True, shape="input"),
     NodeKind(_core["inject"], (0, 0), word="resource", named=True, shape="resource"),
-    NodeKind(_core["targets"], word="targets", phrase="the list of targets", shape="container"),
     NodeKind(_core["send"], (2, 2)),
     NodeKind(_core["select"], (2, 2)),
     NodeKind(

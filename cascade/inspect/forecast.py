@@ -101,6 +101,7 @@ class _Forecaster:
         # The same for the operands that a node waits for.
         self.may_lack: list[tuple[str, ...]] = [()] * count
         self.must_lack: list[tuple[str, ...]] = [()] * count
+        self.absorbing = _absorbing(graph)
         for index in range(count):
             self._examine(index)
 
@@ -123,7 +124,7 @@ class _Forecaster:
             reasons.append(why)
         parts = frozenset(folded(self.graph))
         order = tuple([index for index in self._order(plan) if index not in parts and runs[index] != "never"])
-        skip_reasons = self.must_skip[-1]
+        skip_reasons = self.must_lack[-1] if len(self.graph.nodes) - 1 in self.absorbing else self.must_skip[-1]
         if not set(skip_reasons).isdisjoint(self.unrouted.values()):
             skip_reasons = ()  # it fails instead
         return Forecast(
@@ -179,6 +180,8 @@ class _Forecaster:
                 lacks[index] = tuple([why for why in lacks[index] if why not in self.unrouted.values()])
         self.may_skip[index] = self.may_lack[index]
         self.must_skip[index] = self.must_lack[index]
+        if index in self.absorbing:  # it has a value all the same; but a call that takes it, too, has not
+            self.may_lack[index] = self.must_lack[index] = ()
         if symbol is not None and KINDS[symbol.kind].core.chooses:
             assert type(node) is Call
             examine = {
@@ -403,6 +406,19 @@ class _Forecaster:
                 if not lacks[consumer]:
                     heappush(ready, (place[consumer], consumer))
         return order
+
+
+def _absorbing(graph: GraphTemplate) -> set[int]:
+    """Return the containers that are the target, or a part of it that no call is between: `SKIPPED` may be in them."""
+    found: set[int] = set()
+    rest = [len(graph.nodes) - 1]
+    while rest:
+        index = rest.pop()
+        node = graph.nodes[index]
+        if type(node) is not Call and index not in found:
+            found.add(index)
+            rest.extend(ref.index for ref in node.operands if type(ref) is NodeRef)
+    return found
 
 
 def _raise(wanted: list[Runs], gates: list[tuple[str, ...]], index: int, runs: Runs, why: tuple[str, ...]) -> None:

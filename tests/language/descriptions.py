@@ -8,9 +8,11 @@ them on a list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+from support.values import Card, Pair, Point
 
 KINDS = ("inline", "thread", "auto", "async", "suspending", "coroutine")
 
@@ -18,6 +20,7 @@ PARAMS = {"n": 3, "word": "given", "flag": True}
 """What runs are given for the params that their target has; all others have a default."""
 
 DEFAULT = "by default"
+RECORDS = {"struct": Point, "pair": Pair, "card": Card}
 RESOURCES = {"db": "the database", "bus": "the bus"}
 LIMITS = {"gpu": 1, "mem": 3, "hall": 1000}
 
@@ -28,6 +31,12 @@ class Literal:
 
     value: object
 
+    @cached_property
+    def meaning(self) -> Node:
+        """What it is if a lazy result is in it, which a task was given as data and passes on: not a literal."""
+        node = as_node(self.value)
+        return self if isinstance(node, Literal) else node
+
 
 @dataclass(frozen=True, eq=False)
 class TaskSpec:
@@ -35,7 +44,8 @@ class TaskSpec:
 
     `fresh` tasks are functions made anew at each call, with what they record to in a closure cell; the others are
     made once and find it in a context variable. The calls of tasks of one `group` are recorded as if they were those of
-    one node: for those that share results, where it does not matter which of them runs.
+    one node: for those that share results, where it does not matter which of them runs. `fixed` tasks have a parameter
+    for each of these names; all others take any names, and are given them in the order of the call.
     """
 
     name: str
@@ -43,6 +53,7 @@ class TaskSpec:
     kind: str = "inline"
     fresh: bool = True
     group: int | None = None
+    fixed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +98,7 @@ CALLED = ("gather", "sequence")  # containers that a task makes
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """A container: list, tuple, set, frozenset, dict, struct; or gather or sequence, which are lazy results too."""
+    """A container: list, tuple, set, frozenset, dict, struct, pair, card; or gather or sequence, lazy results too."""
 
     kind: str
     items: tuple[Node, ...]
@@ -120,14 +131,35 @@ class Guard:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """A call for each item. Extras of a map that has no base are given to the task."""
+    """A call for each item. Extras of a map that has no base are given to the task.
+
+    `order` are the names of all inputs in the order of the call, if that is not the zipped ones and then the constants.
+    """
 
     task: TaskSpec
     zipped: dict[str, Node]
     consts: dict[str, Node] = field(default_factory=dict)
     concurrency: int | None = None
+    order: tuple[str, ...] = ()
     extras: tuple[Extra, ...] = ()
     base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """An operator on one or two operands, at least one of which is a lazy result; or an attribute of a lazy result."""
+
+    name: str
+    operands: tuple[Node, ...]
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A node that is marked as data."""
+
+    node: Node
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,6 +281,8 @@ Node = (
     | Router
     | Guard
     | Map
+    | Operator
+    | Data
     | Input
     | Resource
     | Recover
@@ -268,14 +302,63 @@ def is_node(value: object) -> bool:
 
 def meant(node: Node) -> Node:
     """Give the node that a node is short for, or itself."""
-    while isinstance(node, Sequence | Pipeline):
+    while isinstance(node, Literal | Sequence | Pipeline) and node.meaning is not node:
         node = node.meaning
     return node
 
 
 def is_lazy(node: object) -> bool:
-    """Tell whether the node is a lazy result, which a task can return as the next expression."""
-    return is_node(node) and not isinstance(node, Literal) and not (isinstance(node, Box) and node.kind not in CALLED)
+    """Tell whether the node is a lazy result."""
+    return is_node(node) and not isinstance(node, Literal | Data) and not is_container(node)
+
+
+def is_container(node: object) -> bool:
+    """Tell whether the node is a container that Python builds, whatever is in it."""
+    return isinstance(node, Box) and node.kind not in CALLED
+
+
+def holds_lazy(node: Node) -> bool:
+    """Tell whether a lazy result is inside, at any depth, or what is marked as data: then it is no literal."""
+    todo, seen = [meant(node)], set()
+    while todo:
+        node = todo.pop()
+        if is_lazy(node) or isinstance(node, Data):
+            return True
+        if node not in seen:
+            seen.add(node)
+            todo.extend(children(node))
+    return False
+
+
+def as_node(value: object) -> Node:
+    """Give the node that a value is: a lazy result, a container of one, or a literal."""
+    if is_node(value):
+        return value
+    kind = type(value)
+    parts = list(value.values()) if kind is dict else list(value) if kind in (list, tuple, set, frozenset, Pair) else []
+    if kind in (Point, Card):
+        parts = [value.x, value.y]
+    nodes = tuple(map(as_node, parts))
+    if not any(map(holds_lazy, nodes)):
+        return Literal(value)
+    name = next((name for name, record in RECORDS.items() if record is kind), kind.__name__)
+    return Box(name, nodes, tuple(value) if kind is dict else ())
+
+
+def call_order(task: TaskSpec, names: Iterable[str]) -> list[str]:
+    """Give names of arguments in the order in which a task is given them."""
+    return list(names) if task.fixed is None else sorted(names)
+
+
+def map_order(node: Map) -> list[str]:
+    """Give the names of the arguments of an item in the order in which the task is given them."""
+    return call_order(node.task, node.order or (*node.zipped, *node.consts))
+
+
+def map_inputs(node: Map) -> dict[str, Node]:
+    """Give the inputs of a map in the order of traversal: those that are zipped come first."""
+    order = map_order(node)
+    return {name: inputs[name] for inputs in (node.zipped, node.consts) for name in order if name in inputs}
 
 
 def under_conditions(node: Node) -> Node:
@@ -334,7 +417,7 @@ def strict(node: Node) -> list[Node]:
     extras = [extra.operand for extra in getattr(node, "extras", ()) if is_node(extra.operand)]
     match node:
         case Call():
-            found = [*node.args, *(node.kwargs[name] for name in sorted(node.kwargs))]
+            found = [*node.args, *(node.kwargs[name] for name in call_order(node.task, node.kwargs))]
         case Box():
             found = list(node.items)
         case Router():
@@ -342,7 +425,9 @@ def strict(node: Node) -> list[Node]:
         case Guard():
             found = [node.condition]
         case Map():
-            found = [inputs[name] for inputs in (node.zipped, node.consts) for name in sorted(inputs)]
+            found = list(map_inputs(node).values())
+        case Operator():
+            found = list(node.operands)
         case Recover() | Fallback() | Outcome():
             found = [node.value]
         case _:  # races and scopes begin before what they take
@@ -366,17 +451,21 @@ def children(node: Node) -> list[Node]:
     return found
 
 
-def holds_lazy(node: Node) -> bool:
-    """Tell whether a lazy result is inside, at any depth."""
-    todo, seen = [node], set()
-    while todo:
-        node = todo.pop()
-        if is_lazy(node):
-            return True
-        if node not in seen:
-            seen.add(node)
-            todo.extend(children(node))
-    return False
+def payload(node: Node) -> object:
+    """Give the value of a node that is marked as data: lazy results in it stay what they are."""
+    if isinstance(node, Literal):
+        return node.value
+    return assemble(node, [payload(item) for item in node.items]) if is_container(node) else node
+
+
+def assemble(node: Box, items: list[object]) -> object:
+    """Make the container of a box."""
+    if node.kind == "dict":
+        return dict(zip(node.keys, items, strict=True))
+    if node.kind in RECORDS:
+        return RECORDS[node.kind](*items)
+    made_by = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "gather": tuple, "sequence": list}
+    return made_by[node.kind](items)
 
 
 def drive(generator: Generator) -> object:
@@ -432,6 +521,8 @@ class Places:
         self._path = path
         self._origins: dict[Node, int] = {}
         for node in self.numbers:
+            if not isinstance(node, Call | Map) or node.task.group is not None:
+                continue  # only these are asked for
             self._origins.setdefault(origin(node), len(self._origins))
 
     def of(self, node: Call | Map | Recover) -> int:

@@ -7,6 +7,7 @@ has its inputs, what comes first in the traversal is next. Each node ends before
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections import Counter
 from collections.abc import Generator
@@ -15,12 +16,12 @@ from dataclasses import dataclass, field
 import cascade as cs
 from language.acts import Awaited
 from language.descriptions import (
-    CALLED,
     DEFAULT,
     LIMITS,
     RESOURCES,
     Box,
     Call,
+    Data,
     Fallback,
     Flaky,
     Guard,
@@ -28,6 +29,7 @@ from language.descriptions import (
     Literal,
     Map,
     Node,
+    Operator,
     Places,
     Race,
     Recover,
@@ -35,17 +37,23 @@ from language.descriptions import (
     Router,
     Scope,
     TaskSpec,
+    as_node,
+    assemble,
+    call_order,
     children,
     drive,
     holds_lazy,
-    is_lazy,
+    is_container,
     is_node,
+    map_inputs,
+    map_order,
     meant,
     params_of,
+    payload,
     strict,
 )
 from language.descriptions import Outcome as Outcome_
-from support.values import Point, canonical, failure
+from support.values import canonical, failure
 
 _FAILED = object()
 _SKIPPED = object()
@@ -100,9 +108,8 @@ def evaluate(target: Node, *, everything: bool = False, journal: Journal | None 
     as it may have been by tasks that run at the same time.
     """
     outcome = Outcome(journal=journal or Journal(), params=params_of(target))
-    several = isinstance(target, Box) and target.kind not in CALLED
     try:
-        value = drive(_frame(target, 0, outcome, everything, several))
+        value = drive(_frame(target, 0, outcome, everything))
         if value is _SKIPPED:
             raise cs.TaskSkippedError("the target was skipped")
     except Exception as error:
@@ -113,12 +120,24 @@ def evaluate(target: Node, *, everything: bool = False, journal: Journal | None 
 
 
 def constant(node: Node) -> object:
-    """Give the value of a node without a lazy result in it: a container as it is, not as a list of targets."""
+    """Give the value of a node without a lazy result in it."""
     return node.value if isinstance(node, Literal) else assemble(node, [constant(item) for item in node.items])
 
 
-def _frame(target: Node, path: int, outcome: Outcome, everything: bool, several: bool = False) -> Generator:
-    frame = Frame(meant(target), path, outcome, everything, several)
+def _absorbing(target: Node) -> set[Node]:
+    """Give the containers that are the target, or a part of it that no lazy result is between."""
+    found: set[Node] = set()
+    todo = [meant(target)]
+    while todo:
+        node = todo.pop()
+        if is_container(node) and node not in found:
+            found.add(node)
+            todo += strict(node)
+    return found
+
+
+def _frame(target: Node, path: int, outcome: Outcome, everything: bool) -> Generator:
+    frame = Frame(meant(target), path, outcome, everything)
     while frame.target not in frame.values:
         node = frame.next()
         try:
@@ -146,17 +165,17 @@ class Frame:
         path: the place of the call that gave it.
         outcome: of the run.
         everything: whether a failure that nothing catches leaves the rest to be evaluated.
-        several: whether it is the list of several targets.
     """
 
-    def __init__(self, target: Node, path: int, outcome: Outcome, everything: bool, several: bool) -> None:
+    def __init__(self, target: Node, path: int, outcome: Outcome, everything: bool) -> None:
         self.target = target
         self._places = Places(target, path)
         literals = [node for node in self._places.numbers if not holds_lazy(node)]
         self.values: dict[Node, object] = {node: constant(node) for node in literals}
         self._outcome = outcome
         self._everything = everything
-        self._several = several
+        self._absorbing = _absorbing(target)
+        self._lacking: set[Node] = set()  # those of them that have something skipped inside
         self._chosen: dict[Node, Node] = {}  # what routers, conditions and fallbacks have decided for
         self._opened: dict[Node, int] = {}  # races and scopes that demand what they take, and which attempt it is
 
@@ -192,9 +211,10 @@ class Frame:
         if passed_on is not None:
             if isinstance(passed_on, Failure):
                 raise passed_on.error
+            if passed_on is _SKIPPED and node in self._absorbing:
+                self._lacking.add(node)
+                passed_on = assemble(node, [cs.SKIPPED if value is _SKIPPED else value for value in given])
             self.values[node] = passed_on
-        elif self._several and node is self.target:
-            self.values[node] = [cs.SKIPPED if value is _SKIPPED else value for value in given]
         elif isinstance(node, Race):
             self._race(node)
         elif isinstance(node, Scope) and node.governed:
@@ -202,9 +222,9 @@ class Frame:
         elif isinstance(node, Router | Guard | Fallback | Scope) and node not in self._chosen:
             self._choose(node, given)
         elif isinstance(node, Router | Guard | Fallback | Scope):
-            self.values[node] = self._unwrap(self.values[self._chosen[node]])
+            self.values[node] = self._unwrap(self._seen(self._chosen[node]))
         elif isinstance(node, Outcome_):
-            value = self.values[meant(node.value)]
+            value = self._seen(meant(node.value))
             error = value.error if isinstance(value, Failure) else None
             skipped = value is _SKIPPED
             self.values[node] = cs.Outcome(None if error is not None or skipped else value, error, skipped)
@@ -218,15 +238,20 @@ class Frame:
 
     def _passed_on(self, node: Node) -> object:
         """The first skip or failure among what a node needs that it must pass on; None: there is none."""
+        if any(self.values[one] is _FAILED for one in strict(node)):
+            return _FAILED
         for one in strict(node):
-            value = self.values[one]
+            value = self._seen(one)
             caught = isinstance(node, Recover | Fallback | Outcome_) and one not in _beside(node)
-            if value is _FAILED or (isinstance(value, Failure) and not caught):
+            if isinstance(value, Failure) and not caught:
                 return value
-            accepted = (self._several and node is self.target) or isinstance(node, Outcome_)
-            if value is _SKIPPED and (one in _beside(node) or not accepted):
+            if value is _SKIPPED and (one in _beside(node) or not isinstance(node, Outcome_)):
                 return value
         return None
+
+    def _seen(self, node: Node) -> object:
+        """The value of a node as another one sees it: a container with something skipped inside is skipped."""
+        return _SKIPPED if node in self._lacking else self.values[node]
 
     def _unwrap(self, value: object) -> object:
         if isinstance(value, Failure):
@@ -255,7 +280,7 @@ class Frame:
     def _winner(self, node: Race) -> Node | None:
         """The first arm that has a value, by number."""
         for arm in map(meant, node.arms):
-            value = self.values.get(arm, _SKIPPED)
+            value = self._seen(arm) if arm in self.values else _SKIPPED
             if value is not _SKIPPED and not isinstance(value, Failure):
                 return arm
         return None
@@ -267,7 +292,7 @@ class Frame:
         if winner is not None:
             self.values[node] = self.values[winner]
         elif all(arm in self.values for arm in map(meant, node.arms)):
-            values = [self.values[meant(arm)] for arm in node.arms]
+            values = [self._seen(meant(arm)) for arm in node.arms]
             errors = [value.error for value in values if isinstance(value, Failure)]
             if len(errors) > 1:
                 raise ExceptionGroup("all failed", errors)
@@ -287,7 +312,7 @@ class Frame:
                 raise cs.LimitError("more than there is")
             self._open(node, 1)
             return
-        result = self.values[value]
+        result = self._seen(value)
         if isinstance(result, Failure):
             if self._is_retried(node, result.error):
                 self._open(node, self._opened[node] + 1)
@@ -316,7 +341,7 @@ class Frame:
             raise error
         place, given = self._places.of(node), (failure(error),)
         result = _attempts(node.task, place, given, {}, {"max_attempts": 1}, self._outcome.journal)
-        return (yield _frame(result, place, self._outcome, self._everything)) if is_lazy(result) else result
+        return (yield _come_to(result, place, self._outcome, self._everything))
 
     def fail(self, node: Node, error: BaseException) -> None:
         """A node has failed: so do those that need it, up to those that catch it. If the target is among them, all.
@@ -403,6 +428,10 @@ def _value(node: Node, given: list[object], places: Places, outcome: Outcome, ev
             return RESOURCES[node.name]
         case Box():
             return assemble(node, given[: len(node.items)])
+        case Data():
+            return payload(node.node)
+        case Operator():
+            return operate(node.name, given[: len(node.operands)])
         case Call():
             args, kwargs = arguments(node, given)
             asked = _asked(node, given)
@@ -412,25 +441,21 @@ def _value(node: Node, given: list[object], places: Places, outcome: Outcome, ev
     raise AssertionError(node)
 
 
-def assemble(node: Box, items: list[object]) -> object:
-    """Make the container of a box."""
-    if node.kind == "dict":
-        return dict(zip(node.keys, items, strict=True))
-    if node.kind == "struct":
-        return Point(*items)
-    made_by = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "gather": tuple, "sequence": list}
-    return made_by[node.kind](items)
+def operate(name: str, operands: list[object]) -> object:
+    """Apply an operator, or get an attribute, which has the name of the operator."""
+    return getattr(operator, name)(*operands) if hasattr(operator, name) else getattr(operands[0], name)
 
 
 def arguments(node: Call, items: list[object]) -> tuple[tuple[object, ...], dict[str, object]]:
     """Part what a call is given into positional and keyword arguments."""
     count = len(node.args)
-    names = sorted(node.kwargs)
+    names = call_order(node.task, node.kwargs)
     return tuple(items[:count]), dict(zip(names, items[count : count + len(names)], strict=True))
 
 
 def _items(node: Map, given: list[object], place: int, outcome: Outcome, everything: bool) -> Generator:
-    zipped, consts = sorted(node.zipped), sorted(node.consts)
+    inputs = list(map_inputs(node))
+    zipped, consts = inputs[: len(node.zipped)], inputs[len(node.zipped) :]
     columns = given[: len(zipped)]
     common = dict(zip(consts, given[len(zipped) :], strict=False))
     for name, column in zip(zipped, columns, strict=True):
@@ -442,7 +467,7 @@ def _items(node: Map, given: list[object], place: int, outcome: Outcome, everyth
     results: list[object] = []
     for items in zip(*rows, strict=True):
         kwargs = {**dict(zip(zipped, items, strict=True)), **common}
-        kwargs = {name: kwargs[name] for name in sorted(kwargs)}
+        kwargs = {name: kwargs[name] for name in map_order(node)}
         try:
             result = yield _call(node, place, (), kwargs, _asked(node, given), outcome, everything)
         except Exception as error:
@@ -484,11 +509,20 @@ def _call(
     result = _attempts(node.task, place, args, kwargs, policies.get("retry", {"max_attempts": 1}), outcome.journal)
     if isinstance(result, Awaited):
         result = yield _awaited(result, place, outcome, everything)
-    if is_lazy(result):
-        result = yield _frame(result, place, outcome, everything)
+    result = yield _come_to(result, place, outcome, everything)
     if "cache" in policies and result is not _FAILED and result is not _SKIPPED:
         kept[key] = (args, kwargs), result
     return result
+
+
+def _come_to(result: object, place: int, outcome: Outcome, everything: bool) -> Generator:
+    """What comes of the result of a task: the value of an expression, or of a container of expressions, or itself."""
+    expression = as_node(result)
+    if isinstance(expression, Data):
+        return payload(expression.node)
+    if holds_lazy(expression):
+        return (yield _frame(expression, place, outcome, everything))
+    return constant(result) if is_node(result) else result
 
 
 def _awaited(awaited: Awaited, place: int, outcome: Outcome, everything: bool) -> Generator:

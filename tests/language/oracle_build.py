@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
+import operator
 import weakref
 from collections.abc import Callable, Generator
 
@@ -16,6 +18,7 @@ from language.descriptions import (
     RESOURCES,
     Box,
     Call,
+    Data,
     Extra,
     Fallback,
     Guard,
@@ -23,6 +26,7 @@ from language.descriptions import (
     Literal,
     Map,
     Node,
+    Operator,
     Outcome,
     Pipeline,
     Places,
@@ -33,11 +37,14 @@ from language.descriptions import (
     Scope,
     Sequence,
     TaskSpec,
+    assemble,
+    call_order,
     drive,
-    is_lazy,
     is_node,
+    map_inputs,
+    map_order,
 )
-from language.oracle import Journal, arguments, assemble, cache_key, entry, perform, scope_key
+from language.oracle import Journal, arguments, cache_key, entry, operate, perform, scope_key
 from support.values import failure
 
 JOURNAL: contextvars.ContextVar[Journal] = contextvars.ContextVar("JOURNAL")
@@ -113,13 +120,17 @@ def _parts(node: Node) -> list[Node]:
     """What it is built of, in the order of traversal."""
     match node:
         case Call():
-            return [*node.args, *(node.kwargs[name] for name in sorted(node.kwargs))]
+            return [*node.args, *(node.kwargs[name] for name in call_order(node.task, node.kwargs))]
         case Router():
             return [node.selector, *node.routes, *([] if node.default is None else [node.default])]
         case Guard():
             return [node.condition, node.node, *([] if node.otherwise is None else [node.otherwise])]
         case Map():
-            return [inputs[name] for inputs in (node.zipped, node.consts) for name in sorted(inputs)]
+            return list(map_inputs(node).values())
+        case Operator():
+            return list(node.operands)
+        case Data():
+            return [node.node]
         case Pipeline() | Recover() | Outcome() | Scope():
             return [node.value]
         case Fallback():
@@ -141,6 +152,10 @@ def _made(node: Node, made: list[object]) -> object:
         case Guard():
             given = {} if node.otherwise is None else {"otherwise": made.pop()}
             return made[1].run_if(made[0], **given)
+        case Operator():
+            return operate(node.name, made) if hasattr(operator, node.name) else cs.attr(made[0], node.name)
+        case Data():
+            return cs.data(made[0])
         case Input():
             return cs.Param(node.name, default=DEFAULT)
         case Resource():
@@ -162,7 +177,8 @@ def _called(node: Call | Map, task: cs.Task, made: list[object]) -> cs.LazyResul
     if isinstance(node, Call):
         args, kwargs = arguments(node, made)
         return task(*args, **kwargs)
-    inputs = dict(zip([*sorted(node.zipped), *sorted(node.consts)], made, strict=True))
+    inputs = dict(zip(map_inputs(node), made, strict=True))
+    inputs = {name: inputs[name] for name in map_order(node)}
     return task.map(
         concurrency=node.concurrency,
         **{name: cs.const(value) if name in node.consts else value for name, value in inputs.items()},
@@ -218,7 +234,7 @@ def _task(spec: TaskSpec, place: int, journals: Callable[[], Journal], handles: 
         if handles:
             args = (failure(args[0]),)
         result = perform(spec, journal.record(entry(place, spec, args, kwargs)), args, kwargs)
-        return build(result, journal, place) if is_lazy(result) else result
+        return build(result, journal, place) if is_node(result) else result
 
     async def suspending(*args: object, **kwargs: object) -> object:
         await asyncio.sleep(0)
@@ -244,6 +260,12 @@ def _task(spec: TaskSpec, place: int, journals: Callable[[], Journal], handles: 
     def plain(*args: object, **kwargs: object) -> object:
         return answer(args, kwargs)
 
+    if spec.fixed is not None:
+        parameter = inspect.Parameter
+        parameters = [parameter("args", parameter.VAR_POSITIONAL)]
+        parameters += [parameter(each, parameter.KEYWORD_ONLY) for each in spec.fixed]
+        for function in (suspending, returning, plain, finishing):
+            function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body = {"suspending": suspending, "async": finishing, "coroutine": returning}.get(kind, plain)
     mode = {"thread": "thread", "auto": "auto"}.get(kind, "inline")
     if kind in ("async", "suspending"):

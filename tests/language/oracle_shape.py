@@ -7,21 +7,26 @@ from collections.abc import Generator
 from language.descriptions import (
     Box,
     Call,
+    Data,
     Fallback,
     Guard,
     Input,
     Map,
     Node,
+    Operator,
     Outcome,
     Race,
     Recover,
     Resource,
     Router,
     Scope,
+    call_order,
     children,
     drive,
     holds_lazy,
     is_node,
+    map_inputs,
+    map_order,
     meant,
 )
 from language.oracle import constant
@@ -33,7 +38,7 @@ def shape(target: Node) -> object:
 
 
 def _shape(node: Node, numbers: dict[Node, int]) -> Generator:
-    if not holds_lazy(node):
+    if isinstance(node, Data) or not holds_lazy(node):
         return "slot"
     if node in numbers:
         return ("ref", numbers[node])
@@ -66,9 +71,14 @@ def _symbol(node: Node) -> tuple[object, ...]:
             # What a body does is no structure: whether it suspends, or gives a coroutine.
             kind = {"coroutine": "inline", "suspending": "async"}.get(spec.kind, spec.kind)
             if isinstance(node, Call):
-                return "call", spec.name, kind, len(node.args), tuple(sorted(node.kwargs)), _roles(node)
+                names = tuple(call_order(spec, node.kwargs))
+                return "call", spec.name, kind, len(node.args), names, _roles(node)
             bounded = node.concurrency is not None
-            return "map", spec.name, kind, tuple(sorted(node.zipped)), tuple(sorted(node.consts)), bounded, _roles(node)
+            names = tuple(map_inputs(node))
+            ordered = tuple(map_order(node)) != names  # which order it is, is data
+            return "map", spec.name, kind, names, len(node.consts), ordered, bounded, _roles(node)
+        case Operator():
+            return "operator", node.name, len(node.operands), _roles(node)
         case Guard():
             return ("guard", node.otherwise is not None)
         case Recover() | Fallback() | Outcome() | Scope():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import math
+import operator
 from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
@@ -10,9 +12,11 @@ from hypothesis import strategies as st
 from language.acts import Again, Awaits, Boom, Digest, Either, Fail, Give, Pick, Recurse
 from language.descriptions import (
     PARAMS,
+    RECORDS,
     RESOURCES,
     Box,
     Call,
+    Data,
     Extra,
     Fallback,
     Flaky,
@@ -21,6 +25,7 @@ from language.descriptions import (
     Literal,
     Map,
     Node,
+    Operator,
     Outcome,
     Pipeline,
     Race,
@@ -112,7 +117,7 @@ def acts(draw: st.DrawFn, pool: Pool, spec: tuple[str, str], rules: Rules) -> ob
     """One thing for a task to do."""
     choices = ["digest", "digest", "pick", "give", "recurse"]
     choices += ["fail"] if rules.failing else []
-    choices += ["next"] if pool.lazies else []
+    choices += ["next", "container"] if pool.lazies else []
     if not rules.plain:
         choices += ["again", "either"] if pool.lazies else ["again"]
     elif pool.lazies and not rules.exact and spec[1] in ("async", "suspending", "coroutine"):
@@ -135,10 +140,13 @@ def acts(draw: st.DrawFn, pool: Pool, spec: tuple[str, str], rules: Rules) -> ob
             return Recurse(*spec, draw(st.integers(1, 6)), draw(st.booleans()), last)
         case "next":
             return Give(draw(st.sampled_from(pool.lazies)))
+        case "container":
+            return Give(draw(boxes(pool.nodes, rules.exact)))
         case "either":
             lazies = draw(st.lists(st.sampled_from(pool.lazies), min_size=1, max_size=3))
             skipped = Guard(Literal(0), lazies[0])
-            return Either((*lazies, "a value", skipped))
+            several = Box("list", (lazies[0], Box("dict", (skipped,), ("a",))))
+            return Either((*lazies, "a value", skipped, several))
     return Digest()
 
 
@@ -149,6 +157,10 @@ def specs(draw: st.DrawFn, pool: Pool, rules: Rules) -> TaskSpec:
     return TaskSpec(name, draw(acts(pool, (name, kind), rules)), kind, draw(st.booleans()))
 
 
+def _is_parameter(name: str) -> bool:
+    return name.isidentifier() and not keyword.iskeyword(name) and name != "args"
+
+
 # -- expressions -----------------------------------------------------------------------------------------------
 
 
@@ -156,7 +168,11 @@ def specs(draw: st.DrawFn, pool: Pool, rules: Rules) -> TaskSpec:
 def calls(draw: st.DrawFn, pool: Pool, rules: Rules) -> Call:
     """A call whose arguments are literals and nodes made before."""
     args = draw(st.lists(pool.children(), max_size=3))
-    return Call(draw(specs(pool, rules)), tuple(args), draw(st.dictionaries(names, pool.children(), max_size=2)))
+    kwargs = draw(st.dictionaries(names, pool.children(), max_size=2))
+    spec = draw(specs(pool, rules))
+    if all(map(_is_parameter, kwargs)) and draw(st.booleans()):
+        spec = replace(spec, fixed=tuple(kwargs))
+    return Call(spec, tuple(args), kwargs)
 
 
 def _hashable(node: Node) -> bool:
@@ -167,16 +183,16 @@ def _hashable(node: Node) -> bool:
             return False
         return True
     if isinstance(node, Box) and node.kind not in ("gather", "frozenset"):
-        return node.kind in ("tuple", "struct") and all(map(_hashable, node.items))
-    return True
+        return node.kind in ("tuple", *RECORDS) and all(map(_hashable, node.items))
+    return not isinstance(node, Data) or _hashable(node.node)
 
 
 @st.composite
 def boxes(draw: st.DrawFn, pool: list[Node], ordered: bool) -> Box:
     """A container of nodes made before and literals. In a set of several lazy results none comes first."""
-    kind = draw(st.sampled_from(["list", "tuple", "dict", "struct", "set", "frozenset", "gather"]))
+    kind = draw(st.sampled_from(["list", "tuple", "dict", *RECORDS, "set", "frozenset", "gather"]))
     children = st.one_of(st.builds(Literal, literal_values), *([st.sampled_from(pool)] * 3 if pool else []))
-    if kind == "struct":
+    if kind in RECORDS:
         return Box(kind, (draw(children), draw(children)))
     items = draw(st.lists(children, max_size=3))
     if kind == "dict":
@@ -196,6 +212,56 @@ def _giving(draw: st.DrawFn, pool: Pool, rules: Rules, value: object) -> Node:
         return Literal(value)
     needs = draw(st.lists(st.sampled_from(pool.nodes), max_size=1)) if pool.nodes else []
     return Call(TaskSpec("tell", Give(value), draw(st.sampled_from(rules.kinds))), tuple(needs))
+
+
+@st.composite
+def operators(draw: st.DrawFn, pool: Pool, rules: Rules) -> Operator:
+    """An operator on a lazy result, which has a value unless failures are wanted."""
+    if rules.failing and pool.lazies and draw(st.integers(0, 3)) == 0:
+        lazy, other = draw(st.sampled_from(pool.lazies)), draw(pool.children())
+        name = draw(st.sampled_from(["add", "sub", "getitem", "eq", "lt", "neg", "imag", "name"]))
+        return Operator(name, (lazy, other) if hasattr(operator, name) and name != "neg" else (lazy,))
+    needs = draw(st.lists(st.sampled_from(pool.nodes), max_size=1)) if pool.nodes else []
+    kind = draw(st.sampled_from(rules.kinds))
+
+    def giving(value: object) -> Call:
+        return Call(TaskSpec("tell", Give(value), kind), tuple(needs))
+
+    match draw(st.sampled_from(["binary", "reflected", "unary", "item", "slice", "attribute"])):
+        case "binary":
+            name = draw(
+                st.sampled_from(["add", "sub", "mul", "eq", "ne", "lt", "le", "gt", "ge", "and_", "or_", "xor"])
+            )
+            return Operator(name, (giving(draw(st.integers(-3, 3))), _giving(draw, pool, rules, 2)))
+        case "reflected":
+            name = draw(st.sampled_from(["add", "sub", "mul", "and_", "or_", "xor", "lshift"]))
+            return Operator(name, (Literal(draw(st.integers(0, 3))), giving(draw(st.integers(0, 3)))))
+        case "unary":
+            return Operator(draw(st.sampled_from(["neg", "pos", "invert", "abs"])), (giving(draw(st.integers(-3, 3))),))
+        case "item":
+            return Operator("getitem", (giving({"a": [1, 2], 0: "b"}), _giving(draw, pool, rules, "a")))
+        case "slice":
+            return Operator("getitem", (giving([1, 2, 3]), Literal(slice(1, None))))
+    return Operator(draw(st.sampled_from(["real", "imag"])), (giving(draw(st.integers(0, 3))),))
+
+
+@st.composite
+def marked(draw: st.DrawFn) -> Data:
+    """Something that is marked as data: a literal, or lazy results, which are handed over as they are.
+
+    What a task does with such a lazy result may well be to return it: then it is evaluated, wherever that is. So it is
+    recorded as a call of a group of its own.
+    """
+    if draw(st.booleans()):
+        return Data(Literal(draw(literal_values)))
+    spec = TaskSpec("kept", Give(draw(hashables)), "inline", group=10**6 + draw(st.integers(0, 10**6)))
+    lazy = Call(spec)
+    match draw(st.sampled_from(["bare", "list", "dict"])):
+        case "bare":
+            return Data(lazy)
+        case "list":
+            return Data(Box("list", (Literal(1), lazy)))
+    return Data(Box("dict", (Box("tuple", (lazy,)),), ("a",)))
 
 
 @st.composite
@@ -245,7 +311,11 @@ def maps(draw: st.DrawFn, pool: Pool, rules: Rules) -> Map:
         wrong = draw(st.sampled_from(["text", 3, None, b"", {"a": 1}, [1, 2, 3, 4], (1,)]))
         zipped[used[0]] = Call(TaskSpec("items", Give(wrong), draw(st.sampled_from(rules.kinds))))
     consts = {name: draw(pool.children()) for name in used[2:]}
-    return Map(draw(specs(pool, rules)), zipped, consts, draw(st.sampled_from([None, None, 1, 2])))
+    spec = draw(specs(pool, rules))
+    order = tuple(draw(st.permutations([*zipped, *consts])))
+    if all(map(_is_parameter, order)) and draw(st.booleans()):
+        spec = replace(spec, fixed=order)
+    return Map(spec, zipped, consts, draw(st.sampled_from([None, None, 1, 2])), order)
 
 
 @st.composite
@@ -468,7 +538,7 @@ def _words(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
     if rules.plain:
         return draw(calls(pool, rules)) if draw(st.integers(0, 2)) else draw(boxes(pool.nodes, rules.exact))
     words = ["call", "call", "router", "map", "sequence", "pipeline", "cached", "governed", "input", "box"]
-    words += ["catching", "catching", "race", "scope"]
+    words += ["operator", "data", "catching", "catching", "race", "scope"]
     words += ["guard", "guard", "derived", "derived"] if pool.lazies else []
     words += [] if rules.exact else ["flaky", "resource"]
     word = draw(st.sampled_from(words))
@@ -479,6 +549,8 @@ def _words(draw: st.DrawFn, pool: Pool, rules: Rules) -> Node:
             return Input(draw(st.sampled_from([*PARAMS, "unknown"])))
         case "resource":
             return Resource(draw(st.sampled_from([*RESOURCES])))
+        case "data":
+            return draw(marked())
     return draw(boxes(pool.nodes, rules.exact))
 
 
@@ -493,6 +565,7 @@ _WORDS = {
     "governed": governed,
     "flaky": flaky,
     "derived": derived,
+    "operator": operators,
     "catching": catching,
     "race": races,
     "scope": scopes,

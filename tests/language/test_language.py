@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cascade as cs
-from language.descriptions import Box, Guard, Node, is_call
+from language.descriptions import Guard, Literal, Node, is_call
 from language.oracle import Journal, evaluate
 from language.oracle_build import JOURNAL, build
 from language.oracle_shape import shape
-from language.programs import KINDS, Rules, programs, towers
+from language.programs import KINDS, Rules, boxes, programs, towers
 from support.observation import (
     Observation,
     assert_exact,
@@ -165,10 +165,13 @@ def test_the_same_every_time(node: Node) -> None:
     asyncio.run(main())
 
 
-@given(st.lists(programs(EXACT, 5) | programs(PLAIN), max_size=3), st.sampled_from(["list", "tuple"]))
-def test_several_targets_keep_those_that_are_not_skipped(nodes: list[Node], kind: str) -> None:
-    several = Box(kind, tuple(nodes))
-    expected = evaluate(Box("list", tuple(nodes)))
+@given(st.data(), st.lists(programs(EXACT, 5) | programs(PLAIN), max_size=3))
+def test_targets_that_are_containers_keep_what_is_not_skipped(data: st.DataObject, nodes: list[Node]) -> None:
+    pool = [*nodes, *(Guard(Literal(0), node) for node in nodes)]
+    for _ in range(data.draw(st.integers(0, 2))):
+        pool.append(data.draw(boxes(pool, ordered=True)))
+    several = data.draw(boxes(pool, ordered=True))
+    expected = evaluate(several)
 
     async def main() -> None:
         for _ in range(2):

@@ -50,3 +50,9 @@ def here(value: object, fails: int = 0) -> object:
         except (cs.EngineStateError, AttributeError) as error:
             refused.append(str(error))
     return place, *refused
+
+
+@cs.task(mode="process")
+def named(**names: object) -> list[tuple[str, object]]:
+    """Give the arguments in their order."""
+    return [*names.items()]

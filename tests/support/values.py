@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -56,6 +58,21 @@ class Point(msgspec.Struct, frozen=True):
     y: object
 
 
+class Pair(NamedTuple):
+    """A named tuple, which lazy results nest in."""
+
+    x: object
+    y: object
+
+
+@dataclass(frozen=True)
+class Card:
+    """A frozen dataclass, which lazy results nest in."""
+
+    x: object
+    y: object
+
+
 class Spot(msgspec.Struct, frozen=True, kw_only=True):
     """Like `Point`, with keyword-only fields and a default."""
 
@@ -85,6 +102,10 @@ def canonical(value: object, *, loose: bool = False) -> object:
     if kind in (Point, Spot):
         fields = (getattr(value, name) for name in kind.__struct_fields__)  # type: ignore[attr-defined]
         return (kind.__name__, tuple(canonical(item, loose=loose) for item in fields))
+    if kind in (Pair, Card):
+        return (kind.__name__, canonical(value.x, loose=loose), canonical(value.y, loose=loose))  # type: ignore[attr-defined]
+    if kind is cs.LazyResult or kind.__module__ == "language.descriptions":
+        return ("LazyResult",)  # as data: what it would be evaluated to is the oracle's to say
     if isinstance(value, BaseException):
         return failure(value)
     if kind is cs.Outcome:

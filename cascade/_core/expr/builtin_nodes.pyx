@@ -5,9 +5,9 @@ from types import FunctionType as _FunctionType
 from weakref import WeakValueDictionary as _WeakValueDictionary
 
 from cascade._core.expr cimport lazy as _lazy
-from cascade._core.expr.lazy cimport LazyResult, scope_call
+from cascade._core.expr.lazy cimport LazyResult, refuse_task, scope_call
 from cascade._core.expr.task_spec cimport (
-    FALLBACK, INJECT, OUTCOME, RACE, RECOVER, ROUTER, TARGETS, Kind, kind_of,
+    FALLBACK, INJECT, OUTCOME, RACE, RECOVER, ROUTER, Kind, kind_of,
 )
 from cascade._core.expr.task cimport Task, builtin_task, check_takes_one, lazy_call
 
@@ -64,7 +64,6 @@ cdef class Placeholder:
 
 
 cdef Task _router = builtin_task("router", ROUTER)
-cdef Task _targets = builtin_task("targets", TARGETS)
 cdef Task _recover = builtin_task("recover", RECOVER)
 cdef Task _fallback = builtin_task("fallback", FALLBACK)
 cdef Task _outcome = builtin_task("outcome", OUTCOME)
@@ -111,11 +110,6 @@ def inject(name):
     return lazy_call(_task_of(INJECT, name), ())
 
 
-def targets_call(targets):
-    """Make the node whose value is the list of the values of several targets, `SKIPPED` for skipped ones."""
-    return lazy_call(_targets, tuple(targets))
-
-
 # ------------------------------------------------------------------------------------------------ failures as values
 
 cdef tuple _any_failure = (Exception,)
@@ -123,27 +117,27 @@ cdef tuple _any_failure = (Exception,)
 
 def recover_call(value, handler, on):
     """Make the node that calls a handler with the failure of a value."""
-    _check_expression(value, "value")
+    refuse_task(value, "value")
     _check_handler(handler)
     return lazy_call(_recover, (value, handler, _checked(on)))
 
 
 def fallback_call(value, other, on):
     """Make the node that takes another value in place of a failure."""
-    _check_expression(value, "value")
-    _check_expression(other, "other")
+    refuse_task(value, "value")
+    refuse_task(other, "other")
     return lazy_call(_fallback, (value, other, _checked(on)))
 
 
 def outcome_call(value):
     """Make the node whose value is the `Outcome` of a value."""
-    _check_expression(value, "value")
+    refuse_task(value, "value")
     return lazy_call(_outcome, (value,))
 
 
 def scope_of(value):
     """Make the node of an expression as one unit."""
-    _check_expression(value, "value")
+    refuse_task(value, "value")
     return scope_call(value)
 
 
@@ -152,7 +146,7 @@ def race_call(tuple values not None):
     if not values:
         raise PolicyError("race() must be given at least one value, got none")
     for i, value in enumerate(values):
-        _check_expression(value, f"values[{i}]")
+        refuse_task(value, f"values[{i}]")
     return lazy_call(_race, values)
 
 
@@ -167,13 +161,6 @@ def or_failure(value):
 
 
 _lazy.catching_calls = recover_call, fallback_call, outcome_call
-
-
-cdef int _check_expression(object value, str name) except -1:
-    """Refuse a task that was not called: it would be a value like any other."""
-    if type(value) is Task:
-        raise PolicyError(f"{name} must not be a task that was not called, got {value!r}: write {value.name}(...)")
-    return 0
 
 
 cdef int _check_handler(object handler) except -1:

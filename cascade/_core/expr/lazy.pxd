@@ -32,6 +32,8 @@ cdef object scope_task  # of scopes, likewise
 cdef tuple catching_calls  # what makes nodes that catch; expr/builtin_nodes.pyx supplies it
 cdef object guard_task  # of conditions; expr/task.pyx supplies it
 
+cdef PyObject* container_task  # of expressions that are containers; expr/builtin_nodes.pyx supplies it
+
 cdef enum:
     SPARE = 256
 
@@ -74,6 +76,7 @@ cdef inline PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count
     Py_INCREF_(shape)
     return made
 
+cdef int refuse_task(object value, str what) except -1
 cdef LazyResult of_shape(object task, CallShape shape, list arguments)
 cdef LazyResult scope_call(object value)
 cdef LazyResult with_policy(LazyResult lazy, str role, object operand)

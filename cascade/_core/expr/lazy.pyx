@@ -58,15 +58,17 @@ cdef object _awaiting = None  # supplied by the engine
 cdef object guard_task = None
 cdef object scope_task = None
 cdef tuple catching_calls = None
+cdef PyObject* container_task = NULL
 
 
 @cython.final
 cdef class LazyResult(Governable):
     """One call of a task that has not run: a node of an expression.
 
-    Calling a task makes one; so do the methods of another lazy result. Pass it to other tasks as an argument, alone or
-    inside lists, tuples, dicts, sets and frozen structs; return it from a task to continue with it; ``await`` it in an
-    async task; evaluate it with `cascade.run`.
+    Calling a task makes one; so do the methods of another lazy result, and operators and items, as in ``x + 1`` and
+    ``x["key"]``; `cascade.attr` is for attributes. It stands for its value: pass it to other tasks, return it from a
+    task, ``await`` it in an async task, evaluate it with `cascade.run`, alone or inside lists, tuples, dicts, sets,
+    named tuples, frozen dataclasses and frozen structs.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -89,7 +91,7 @@ cdef class LazyResult(Governable):
 
     @property
     def kwargs(self):
-        """The keyword arguments, a dict by sorted name."""
+        """The keyword arguments, a dict: by sorted name, or in the order of the call if the task takes any names."""
         cdef Py_ssize_t i
         cdef CallShape shape = <CallShape>self.shape
         return {name: <object>self.arguments[shape.positional + i] for i, name in enumerate(shape.names)}
@@ -117,6 +119,9 @@ cdef class LazyResult(Governable):
         Returns:
             A new `LazyResult`: this node under the condition.
 
+        Raises:
+            PolicyError: ``condition`` or ``otherwise`` is a task that was not called.
+
         >>> import cascade as cs
         >>> @cs.task(mode="inline")
         ... def half(n):
@@ -124,7 +129,11 @@ cdef class LazyResult(Governable):
         >>> cs.run([half(4).run_if(True), half(4).run_if(False, otherwise=0), half(4).run_if(False)])
         [2, 0, SKIPPED]
         """
-        return _guarded([condition, self] if otherwise is _nothing else [condition, self, otherwise])
+        refuse_task(condition, "condition")
+        if otherwise is _nothing:
+            return _guarded([condition, self])
+        refuse_task(otherwise, "otherwise")
+        return _guarded([condition, self, otherwise])
 
     def after(self, *predecessors):
         """Let this call start only after other nodes have ended. Their values are not used.
@@ -150,6 +159,7 @@ cdef class LazyResult(Governable):
         """
         made = self
         for index, predecessor in enumerate(predecessors):
+            refuse_task(predecessor, f"predecessors[{index}]")
             if type(predecessor) is not LazyResult:
                 raise PolicyError(f"predecessors[{index}] must be a lazy result, got `{type(predecessor).__name__}`")
             made = with_role(made, "after", predecessor)
@@ -253,10 +263,6 @@ cdef class LazyResult(Governable):
         """Return the policy that was pickled."""
         return (Retry if kind == "retry" else Timeout)(*arguments)
 
-    def __bool__(self):
-        name = (<CallShape>self.shape).task[1]
-        raise TypeError(f"a lazy result has no truth value before it has run; {name}(...) was used as a condition")
-
     def __repr__(self):
         return _describe(self, 3)
 
@@ -265,6 +271,22 @@ def awaited_by(function):
     """Have ``function`` make the iterator with which a lazy result is awaited: the core knows no asyncio."""
     global _awaiting
     _awaiting = function
+
+
+cdef int refuse_task(object value, str what) except -1:
+    """Refuse a task where only its result can be meant: a task itself is always true, and a value like any other."""
+    if type(value) is type(guard_task):
+        name = value.__name__
+        raise PolicyError(
+            f"{what} must be a lazy result or a value, got {value!r}, which was not called: write {name}(...); or "
+            f"cs.data({name}) if the task itself is meant"
+        )
+    return 0
+
+
+def refuse_task_as(value, what):
+    """The same, for what is written in Python."""
+    refuse_task(value, what)
 
 
 cdef str _describe(object value, int depth):
@@ -310,7 +332,7 @@ cdef LazyResult _under_conditions(LazyResult lazy, str role, object operand, bin
         conditions.append([<object>lazy.arguments[i] for i in range(lazy.count)])
         lazy = <LazyResult>lazy.arguments[1]
         kind = kind_of((<CallShape>lazy.shape).task[2])
-    if as_unit and kind != SCOPE and (not calls_function(kind) or _gathers(lazy)):
+    if as_unit and kind != SCOPE and (not calls_function(kind) or _only_combines(lazy)):
         lazy = scope_call(lazy)
     lazy = _with_role(lazy, role, operand)
     while conditions:
@@ -320,10 +342,12 @@ cdef LazyResult _under_conditions(LazyResult lazy, str role, object operand, bin
     return lazy
 
 
-cdef inline bint _gathers(LazyResult lazy) except -1:
-    """Whether a call only makes a list of values: there is nothing to repeat or to give up about it."""
+cdef bint _only_combines(LazyResult lazy) except -1:
+    """Whether a call only makes a value of values, such as an operator: there is nothing in it to repeat or give up."""
     cdef tuple identity = (<CallShape>lazy.shape).task
-    return identity[1] == "gather" and identity[0] == "cascade"
+    if identity[0] == "cascade":
+        return identity[1] in ("gather", "sequence")
+    return (<object>lazy.task)._standard_name is not None
 
 
 cdef LazyResult scope_call(object value):

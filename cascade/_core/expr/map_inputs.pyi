@@ -10,5 +10,9 @@ class Const:
     def value(self) -> Any: ...
 
 @disjoint_base
+class MarkedSeries:
+    def __init__(self, value: object) -> None: ...
+
+@disjoint_base
 class Zipped:
     def __init__(self, names: tuple[str, ...], values: list[Iterable[Any]]) -> None: ...

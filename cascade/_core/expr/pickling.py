@@ -19,13 +19,13 @@ from typing import Any
 
 from cascade._core.expr.lazy import LazyResult, restored_node, with_policies_of
 from cascade._core.expr.policy import ScopeCache
-from cascade._core.expr.task import Task, call_plain, governed, import_task, restored_builtin, task
+from cascade._core.expr.task import Task, call_plain, governed, import_task, restored_builtin, standard_task_named, task
 
 __all__ = ["ARITIES", "STEPS", "reduce_lazy", "reduce_task", "restore_lazy", "restore_task"]
 
 ARITIES = {
     "wait": (1, 1), "recv": (2, 2), "router": (2, 3), "guard": (2, 3), "param": (1, 1), "env": (1, 1), "inject": (0, 0),
-    "targets": (0, None), "send": (2, 2), "select": (2, 2), "recover": (3, 3), "fallback": (3, 3), "outcome": (1, 1),
+    "send": (2, 2), "select": (2, 2), "recover": (3, 3), "fallback": (3, 3), "outcome": (1, 1),
     "scope": (1, 1), "race": (1, None),
 }  # fmt: skip
 """Of each kind of nodes that no function of the user is called for: the least and the largest number of operands."""
@@ -40,7 +40,7 @@ STEPS = {
 }
 """The steps of paths to positional operands that have names."""
 
-_ROLES = frozenset({"after", "retry", "timeout", "cache", "constraints", "concurrency", "return_exceptions"})
+_ROLES = frozenset({"after", "retry", "timeout", "cache", "constraints", "concurrency", "return_exceptions", "order"})
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray, range, type(...), LazyResult})
 _NAMED: tuple[type, ...] = FunctionType, BuiltinFunctionType, type
 
@@ -58,6 +58,8 @@ def reduce_task(task: Task) -> tuple[Any, ...]:
     policies = task._content()[2]
     if kind is not None:
         return Task._unpickled, ("builtin", kind, task.name)
+    if (standard := task._standard_name) is not None:
+        return Task._unpickled, ("standard", standard)
     if isinstance(fn, MethodType):
         owner = fn.__self__
         of_owner = getattr(owner, fn.__name__, None)
@@ -93,6 +95,8 @@ def restore_task(how: str, *parts: Any) -> Task:
         if kind not in ARITIES:
             raise pickle.UnpicklingError(f"kind of a built-in node must be one of {', '.join(ARITIES)}, got {kind!r}")
         return restored_builtin(kind, name)
+    if how == "standard":
+        return standard_task_named(*parts)
     if how == "method":
         owner, name, policies = parts
         return governed(getattr(owner, name), policies)

@@ -1,5 +1,7 @@
 """Policies: retry, timeout, cache, constraints."""
 
+from cascade._core.expr.operators cimport Operable
+
 
 cdef class Retry:
     cdef readonly long max_attempts  # the first one included
@@ -22,7 +24,7 @@ cdef class ScopeCache:
     cdef readonly object expression  # a lazy result, for the key: as data, not as a part of the structure
 
 
-cdef class Governable:  # has the methods that give a call policies
+cdef class Governable(Operable):  # has the methods that give a call policies
     pass
 
 

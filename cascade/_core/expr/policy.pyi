@@ -4,6 +4,7 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, overload
 from typing_extensions import TypeVar, disjoint_base
 
 from cascade._core.expr.lazy import LazyResult, _LazyValue
+from cascade._core.expr.operators import Operable
 
 _Exceptions: TypeAlias = type[BaseException] | Sequence[type[BaseException]]
 _R_co = TypeVar("_R_co", covariant=True, default=Any)
@@ -75,7 +76,7 @@ class ScopeCache:
     @property
     def expression(self) -> Any: ...
 
-class Governable(Generic[_R_co]):
+class Governable(Operable, Generic[_R_co]):
     def with_retry(
         self,
         max_attempts: int = 3,

@@ -3,6 +3,7 @@
 from importlib import import_module as _import_module
 from inspect import iscoroutinefunction as _iscoroutinefunction
 
+from cascade._core.expr.operators cimport Operable
 from cascade._core.time.clock cimport nanoseconds
 
 from cascade.exceptions import PolicyError
@@ -103,7 +104,7 @@ cdef object _lazy_result():
     return _import_module("cascade").LazyResult
 
 
-cdef class Governable:
+cdef class Governable(Operable):
     """The methods that give a call policies. Each returns a new lazy result, another node; this one is unchanged."""
 
     def with_retry(

@@ -19,6 +19,9 @@ cdef class Task:
     cdef object __weakref__
 
 
+cdef object finds_lazy  # whether a value is or holds a lazy result; shape/extract.pyx supplies it
+
 cdef LazyResult lazy_call(Task task, tuple arguments)
 cdef Task builtin_task(str qualname, Kind kind)
 cdef int check_takes_one(Task task) except -1
+cdef Task standard_task(object fn, str module)

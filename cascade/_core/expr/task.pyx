@@ -5,6 +5,7 @@ passes (an array of arguments, and the call site's own tuple of names) without a
 only the first time.
 """
 
+import builtins as _builtins
 import inspect as _inspect
 from functools import partial as _partial
 from importlib import import_module as _import_module
@@ -21,10 +22,11 @@ from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached
 from cascade._core.expr.task_spec cimport (
     ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, MODES, PROCESS, SCOPE, THREAD, CallSite, Kind, Mode, TaskSpec,
     builtin_spec, kind_of as _kind_of,
-    method_spec, spec_of,
+    method_spec, spec_of, standard_spec,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape
-from cascade._core.expr.map_inputs cimport Const, check_sizes, check_zippable
+from cascade._core.expr.data cimport Data
+from cascade._core.expr.map_inputs cimport Const, MarkedSeries, check_sizes, check_zippable
 
 from cascade._core.expr.task_spec import signature_of as _signature_of
 from cascade.exceptions import MapError, TaskDefinitionError
@@ -69,6 +71,7 @@ cdef enum:
 
 cdef dict _modules = _sys_modules
 cdef object _coroutine_mark = getattr(_inspect, "_is_coroutine_mark", None)  # None: before Python 3.12
+cdef object finds_lazy = None
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
@@ -203,9 +206,14 @@ cdef class Task:
         >>> cs.run(power.map(base=range(4), exponent=cs.const(2)))
         [0, 1, 4, 9]
         """
-        if return_exceptions is not False and _takes_setting(self, "return_exceptions", return_exceptions):
+        is_setting = type(return_exceptions) is bool
+        if return_exceptions is not False and _is_for_parameter(
+            self, "return_exceptions", return_exceptions, is_setting
+        ):
             inputs["return_exceptions"] = return_exceptions
             return_exceptions = False
+        elif not is_setting:
+            raise MapError(f"return_exceptions must be a bool, got {return_exceptions!r}")
         made = _map(self, concurrency, inputs)
         return with_role(made, "return_exceptions", True) if return_exceptions else made
 
@@ -287,6 +295,12 @@ cdef class Task:
         """The task without policies and lazy defaults: what a worker process needs of it."""
         return self if self.policies is None and self.fills is None else _new(self.fn, self.spec)
 
+    @property
+    def _standard_name(self):
+        """The name of its function with its module, if the library has made it of that; None: it is of a user."""
+        name = f"{self.spec.module}.{self.spec.qualname}"
+        return name if _standard_tasks.get(name) is self else None
+
     def _definition(self):
         """Return the kind of its node, if no function is called for it, its given name, and its mode."""
         cdef object kind = None if self.fn is not _not_called else KINDS[self.spec.kind]
@@ -336,6 +350,15 @@ cdef class _CallSchema:
         if schema.get("type") == "call":
             schema["function"] = self.task
         return schema
+
+
+cdef dict _standard_tasks = {}  # by the names of their modules and functions; users may have tasks of these, too
+
+
+def standard_task_named(name):
+    """Return the task that the library has made of the function of this name: an operator, for example."""
+    _import_module("cascade._core.expr.operator_tasks")  # where most of them are made
+    return _standard_tasks[name]
 
 
 def import_task(module, qualname):
@@ -465,7 +488,7 @@ def restored_builtin(str kind not None, str name not None):
 
 
 cdef dict _lazy_defaults(object fn):
-    """The defaults of a function that are lazy results, by the name of the parameter; None if there are none."""
+    """The defaults of a function that are or hold lazy results, by the name of the parameter; None: there are none."""
     cdef PyFunctionObject* raw = <PyFunctionObject*>fn
     cdef Py_ssize_t i
     if raw.func_defaults is NULL and raw.func_kwdefaults is NULL:
@@ -475,57 +498,100 @@ cdef dict _lazy_defaults(object fn):
     code = fn.__code__
     names = code.co_varnames[:code.co_argcount]
     for i, default in enumerate(defaults, len(names) - len(defaults)):
-        if type(default) is LazyResult:
+        if _is_filled_in(fn, names[i], default):
             if i < code.co_posonlyargcount:
                 raise TaskDefinitionError(
                     f"default of the positional-only parameter {names[i]!r} of {fn.__qualname__} must not be a lazy "
                     f"result: calls fill it in by name"
                 )
             found[names[i]] = default
-    found.update({name: value for name, value in (fn.__kwdefaults__ or {}).items() if type(value) is LazyResult})
+    for name, default in (fn.__kwdefaults__ or {}).items():
+        if _is_filled_in(fn, name, default):
+            found[name] = default
     return found or None
+
+
+cdef bint _is_filled_in(object fn, str name, object default) except -1:
+    """Whether a default is or holds a lazy result, or is marked as data: calls are given it as an argument."""
+    kind = type(default)
+    if kind is LazyResult or kind is Data:
+        return True
+    if kind is Task:
+        _check_task_as_default(fn, name, default)
+        return False
+    return PyObject_IS_GC(<PyObject*>default) and finds_lazy is not None and finds_lazy(default)
+
+
+cdef int _check_task_as_default(object fn, str name, Task default) except -1:
+    """Refuse a task that was not called as the default of a parameter which, by its annotation, cannot be a task."""
+    try:
+        parameter = _signature_of(fn, annotated=True).parameters[name]
+    except (ValueError, TypeError):
+        return 0
+    annotation = None if parameter.annotation is parameter.empty else parameter.annotation
+    if type(annotation) is str:  # from __future__ import annotations
+        annotation = vars(_builtins).get(annotation)
+    if type(annotation) is type and not isinstance(default, annotation):
+        raise TaskDefinitionError(
+            f"default of {name!r} of {fn.__qualname__} must be a `{annotation.__name__}`, got {default!r}, which was "
+            f"not called: write {name}={default.__name__}(...)"
+        )
+    return 0
 
 
 cdef LazyResult _map(Task task, object concurrency, dict inputs):
     """Make the call of a map: its operands are the inputs by name; constants and the concurrency are roles."""
     cdef CallShape shape
     cdef LazyResult made
+    if concurrency is not None and _is_for_parameter(task, "concurrency", concurrency, type(concurrency) is int):
+        inputs = {**inputs, "concurrency": concurrency}
+        concurrency = None
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
         raise MapError(f"concurrency must be None or an int >= 1, got {concurrency!r}")
-    zipped = {name: inputs[name] for name in sorted(inputs) if type(inputs[name]) is not Const}
+    # A task that takes any names is given them in the order of the call; for others it makes no difference.
+    order = list(inputs) if task.spec.keeps_order else sorted(inputs)
+    zipped = {name: inputs[name] for name in order if type(inputs[name]) is not Const}
     if not zipped:
         raise MapError(f"{task.spec.qualname}.map() must have at least one input that is a series of items, got none")
+    literal = {}
     for name, value in zipped.items():
-        if type(value) is not LazyResult:
-            check_zippable(name, value)
-    literal = [name for name, value in zipped.items() if type(value) is not LazyResult]
-    check_sizes(tuple(literal), [zipped[name] for name in literal])
-    names = tuple(inputs)
+        if type(value) is LazyResult:
+            continue
+        literal[name] = (<Data>value).value if type(value) is Data else value
+        check_zippable(name, literal[name])
+        if type(value) is Data:
+            zipped[name] = MarkedSeries(literal[name])
+        elif type(value) is not list and type(value) is not tuple:
+            zipped[name] = Data(value)  # its items are taken from it, one by one: it is not searched
+    check_sizes(tuple(literal), list(literal.values()))
+    names = tuple(order)
     if task.fills is not None:
         names = task.spec.fill(task.fills, 0, names)
     task.spec.new_site(0, names, <PyObject*>names)  # checks the arguments of an item now, not during the run
     module, qualname, _, mode, injected = task.spec.identity
     shape = call_shape((module, qualname, KINDS[MAP], mode, injected), 0, tuple(zipped), ())
     made = of_shape(task, shape, list(zipped.values()))
-    for name in sorted(inputs):
-        if type(inputs[name]) is Const:
-            made = with_role(made, "const " + name, (<Const>inputs[name]).value)
+    constant = [name for name in order if name not in zipped]
+    for name in constant:
+        made = with_role(made, "const " + name, (<Const>inputs[name]).value)
+    if task.spec.keeps_order and order != [*zipped, *constant]:
+        made = with_role(made, "order", tuple(order))
     return made if concurrency is None else with_role(made, "concurrency", concurrency)
 
 
-cdef bint _takes_setting(Task task, str name, object value) except -1:
-    """Whether a keyword of `map` that is named like a setting of it is a parameter of the task."""
+cdef bint _is_for_parameter(Task task, str name, object value, bint is_setting) except -1:
+    """Whether a keyword of `map` is meant for the parameter of this name. `is_setting`: it may be `map`'s own."""
     signature = task.spec.signature
-    if signature is not None and name in signature.parameters:
-        if type(value) is not bool:
-            return True
+    if signature is None or (name not in signature.parameters and not task.spec.keeps_order):
+        return False
+    if not is_setting:
+        return True
+    if name in signature.parameters:
         raise MapError(
             f"{name} must be clear, got {name}={value!r}, which may be the setting of map() or the parameter of "
             f"{task.spec.qualname}: write {name}=cs.const({value!r}) for the parameter; for the setting, map a task "
             f"whose parameter has another name"
         )
-    if type(value) is not bool:
-        raise MapError(f"{name} must be a bool, got {value!r}")
     return False
 
 
@@ -623,6 +689,14 @@ cdef Task builtin_task(str qualname, Kind kind):
     """Make the task of a kind of built-in nodes."""
     cdef TaskSpec spec = builtin_spec(qualname, kind)
     return _new(_not_called, spec)
+
+
+cdef Task standard_task(object fn, str module):
+    """The inline task of a function of the standard library. Calls of it are not part of any reference cycle."""
+    cdef Task made = _new(fn, standard_spec(module, fn.__name__))
+    made.closed = True
+    _standard_tasks[f"{module}.{made.spec.qualname}"] = made
+    return made
 
 
 def _not_called(*arguments):

@@ -19,7 +19,6 @@ cdef enum Kind:
     PARAM  # a value given to the run
     ENV  # a variable of the environment
     INJECT  # a resource
-    TARGETS  # the list of several targets
     SEND  # a message to a mailbox that blocks
     SELECT  # the first message of several mailboxes
     RECOVER  # an expression, or what a handler gives for its failure
@@ -77,7 +76,7 @@ cdef inline bint may_catch(int kind) noexcept:
 
 cdef inline bint accepts_skips(int kind) noexcept:
     """Whether the node has a value although one of its operands was skipped."""
-    return kind == TARGETS or kind == OUTCOME or kind == RACE
+    return kind == OUTCOME or kind == RACE
 
 
 cdef inline bint reads_input(int kind) noexcept:
@@ -108,6 +107,7 @@ cdef class TaskSpec:
     cdef tuple variant  # what distinguishes tasks of one code object
     cdef str given_name  # to `cascade.task`; None: none was given
     cdef Py_ssize_t defaults  # number of positional defaults
+    cdef bint keeps_order  # its calls keep the order of their keyword arguments: it may see it
     cdef bint plain  # a function without keyword defaults: the fast comparison of variants holds
     # how it was called so far
     cdef CallSite last
@@ -136,5 +136,6 @@ cdef object task_type  # the class of tasks; expr/task.pyx supplies it
 cdef int kind_of(str name) except -1
 cdef int mode_of(str name) except -1
 cdef TaskSpec builtin_spec(str qualname, Kind kind)
+cdef TaskSpec standard_spec(str module, str qualname)
 cdef TaskSpec spec_of(object fn, str name, Mode mode)
 cdef TaskSpec method_spec(TaskSpec spec, object bound)

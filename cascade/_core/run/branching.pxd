@@ -14,8 +14,9 @@ cdef class MapState:
     cdef bint returns_failures  # the result of an item that fails is its exception
     cdef Task task
     cdef Zipped zipped
-    cdef tuple names  # of an item's arguments: the zipped ones, then the constant ones
+    cdef tuple names  # of an item's arguments: the zipped ones, then the constants, or in the order of the call
     cdef list constants
+    cdef list order  # where each argument by name stands among the zipped ones and the constants; None: in their order
     cdef list policies  # (role, operand) of the policies that every item has
     cdef list results
     cdef Py_ssize_t in_flight  # items that have started and not ended
@@ -41,6 +42,7 @@ cdef class Branching(Waiting):
     cdef Py_ssize_t choose_route(self, Frame frame, Node* node, PyObject** value) except -2
     cdef PyObject* start_item(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef MapState open_map(self, Frame frame, Node* node, Py_ssize_t at)
-    cdef PyObject* targets(self, Frame frame, Node* node) except NULL
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL
-    cdef PyObject* inherited(self, Frame frame, Node* node) noexcept
+    cdef PyObject* inherited(self, Frame frame, Node* node) except? NULL
+    cdef PyObject* part_of_value(self, Frame frame, int32_t at) except? NULL
+    cdef PyObject* build_skipping(self, Frame frame, Node* node, Py_ssize_t at, PyObject* skip) except NULL

@@ -9,11 +9,13 @@ from cpython.pyport cimport PY_SSIZE_T_MAX
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
+from cascade._core.expr.data cimport new_data
 from cascade._core.expr.lazy cimport LazyResult, with_role
+from cascade._core.run.operands cimport build_with_skips
+from cascade._core.run.results cimport as_final
 from cascade._core.expr.builtin_nodes cimport Failed, Skip, own_failure, skipped_member
 from cascade._core.expr.task_spec cimport (
-    FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses,
-    may_catch,
+    FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, WAIT, accepts_skips, chooses, may_catch,
     reads_input,
 )
 from cascade._core.shape.key cimport CALL
@@ -29,6 +31,7 @@ cdef extern from "Python.h":
     ctypedef struct PyListObject:
         PyObject** ob_item
     PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
+    PyObject* PyDict_GetItemWithError(dict, object) except? NULL
 
 cdef enum:
     IN_FLIGHT = 1024  # items of a map that are evaluated at once, by default
@@ -38,6 +41,7 @@ cdef object _later = object()
 cdef PyObject* DEFERRED = <PyObject*>_later
 cdef PyObject* SkipType = <PyObject*>Skip
 cdef PyObject* FailedType = <PyObject*>Failed
+cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
 cdef class MapState:
@@ -59,8 +63,6 @@ cdef class Branching(Waiting):
             return self.choose(frame, node, at)
         if node.kind == MAP:
             return self.start_item(frame, node, at)
-        if node.kind == TARGETS:
-            return self.targets(frame, node)
         if node.kind == INJECT:
             return self.resource(frame, node, at)
         if node.kind == SEND:
@@ -76,19 +78,19 @@ cdef class Branching(Waiting):
         Py_INCREF(value)
         return <PyObject*>value
 
-    cdef PyObject* inherited(self, Frame frame, Node* node) noexcept:
-        """The `Skip` or `Failed` that a node must pass on, as it needs that value; NULL if there is none. Borrowed."""
+    cdef PyObject* inherited(self, Frame frame, Node* node) except? NULL:
+        """The `Skip` or `Failed` that a node must pass on, as it needs that value; NULL if there is none. Borrowed.
+
+        A container of the target that has a skipped part has a value, with `SKIPPED` there. But what takes the same
+        container as an argument is skipped all the same.
+        """
         cdef int32_t* needs = frame.template.needs + node.first_need
         cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef Py_ssize_t i
         cdef PyObject* value
         cdef bint is_call = node.op == CALL
-        if is_call and accepts_skips(node.kind) and not may_catch(node.kind) and node.roles == 0 and not (
-            frame.template.catches
-        ):
-            return NULL
         for i in range(node.needs):
-            value = frame.values[needs[i]]
+            value = self.part_of_value(frame, needs[i])
             if Py_TYPE(value) == SkipType:
                 if not is_call or not accepts_skips(node.kind) or self.is_predecessor(frame, node, needs[i]):
                     return value
@@ -98,6 +100,15 @@ cdef class Branching(Waiting):
                 ):
                     return value
         return NULL
+
+    cdef PyObject* part_of_value(self, Frame frame, int32_t at) except? NULL:
+        """The value of a node as another node sees it: of a container with a skipped part, the `Skip`. Borrowed."""
+        cdef PyObject* absorbed
+        if frame.maps is not None and at < frame.template.node_count and frame.template.nodes[at].absorbs:
+            absorbed = PyDict_GetItemWithError(frame.maps, at)
+            if absorbed is not NULL:
+                return absorbed
+        return frame.values[at]
 
     cdef bint is_predecessor(self, Frame frame, Node* node, int32_t operand) noexcept:
         """Whether a node is to start after another one, whether or not it takes its value, too."""
@@ -114,6 +125,13 @@ cdef class Branching(Waiting):
     cdef int raise_failed(self, PyObject* value) except -1:
         """Raise the failure of a value that a node needs, and does not catch."""
         raise (<Failed>value).error()
+
+    cdef PyObject* build_skipping(self, Frame frame, Node* node, Py_ssize_t at, PyObject* skip) except NULL:
+        """The value of a container of the target in which something was skipped; and a note of it, for the others."""
+        if frame.maps is None:
+            frame.maps = {}
+        frame.maps[at] = <object>skip
+        return build_with_skips(frame, node)
 
     # ------------------------------------------------------------------------------------ routers and conditions
 
@@ -136,7 +154,7 @@ cdef class Branching(Waiting):
             Py_INCREF(skip)
             return <PyObject*>skip
         if value is NULL:
-            value = frame.values[wanted]
+            value = self.part_of_value(frame, <int32_t>wanted)
         if value is NULL:
             frame.chosen[at] = <int32_t>wanted
             frame.demand(<int32_t>wanted)
@@ -145,6 +163,8 @@ cdef class Branching(Waiting):
             frame.skipping = True
         elif Py_TYPE(value) == FailedType:
             self.raise_failed(value)
+        elif Py_TYPE(value) == Lazy:  # a value by now, as `cascade.data` said so
+            return new_data(value)
         Py_INCREF_(value)
         return value
 
@@ -214,7 +234,12 @@ cdef class Branching(Waiting):
                 return <PyObject*>state.results
             Py_INCREF_(DEFERRED)
             return DEFERRED
+        for i in range(len(items)):
+            if state.zipped.is_final[i]:
+                items[i] = as_final(items[i])
         items += state.constants
+        if state.order is not None:
+            items = [items[<Py_ssize_t>place] for place in state.order]
         made = PyObject_Vectorcall(<PyObject*>state.task, (<PyListObject*>items).ob_item, 0, <PyObject*>state.names)
         lazy = <LazyResult>made
         Py_DECREF_(made)
@@ -244,6 +269,7 @@ cdef class Branching(Waiting):
         state.results = []
         state.concurrency = IN_FLIGHT
         constant = []
+        order = None
         for i, role in enumerate(roles, node.operands):
             value = <object>frame.values[operands[i]]
             if role == "concurrency":
@@ -252,26 +278,21 @@ cdef class Branching(Waiting):
                 state.returns_failures = True
             elif role.startswith("const "):
                 constant.append(role[6:])
-                state.constants.append(value)
+                state.constants.append(as_final(value))
+            elif role == "order":
+                order = value
             elif role != "after":
                 state.policies.append((role, value))
         state.names = zipped + tuple(constant)
+        if order is not None:
+            state.order = [state.names.index(name) for name in order]
+            state.names = order
         if frame.maps is None:
             frame.maps = {}
         frame.maps[at] = state
         return state
 
-    # ---------------------------------------------------------------------------------------- targets, resources
-
-    cdef PyObject* targets(self, Frame frame, Node* node) except NULL:
-        """The values of several targets."""
-        cdef int32_t* operands = frame.template.operands + node.first_operand
-        cdef Py_ssize_t i
-        values = [<object>frame.values[operands[i]] for i in range(node.operands)]
-        if frame.skipping:
-            values = [skipped_member if type(value) is Skip else value for value in values]
-        Py_INCREF(values)
-        return <PyObject*>values
+    # ------------------------------------------------------------------------------------------------ resources
 
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """A resource that is set up, or PENDING while the engine sets it up."""

@@ -21,10 +21,13 @@ from libc.stdint cimport int32_t
 from types import CoroutineType as _CoroutineType
 
 from cascade._core.expr.builtin_nodes cimport Failed, Skip
+from cascade._core.expr.data cimport new_data
+from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.expr.outcome cimport of_failure, of_skip, of_value
 from cascade._core.expr.task_spec cimport FALLBACK, OUTCOME, RACE, RECOVER, SCOPE, may_catch
 from cascade._core.run.aborting cimport Catch, Region, may_be_caught, undemanded
 from cascade._core.run.branching cimport DEFERRED
+from cascade._core.run.results cimport as_final
 from cascade._core.run.frame cimport ANY_CHOSEN, NONE_CHOSEN, POISONED, UNDEMANDED
 from cascade._core.run.scheduler cimport ACTIVE
 from cascade._core.shape.key cimport CALL
@@ -44,6 +47,7 @@ cdef extern from "Python.h":
 cdef object _members = BaseExceptionGroup.exceptions
 cdef PyObject* FailedType = <PyObject*>Failed
 cdef PyObject* SkipType = <PyObject*>Skip
+cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
 cdef class Catching(Aborting):
@@ -167,14 +171,16 @@ cdef class Catching(Aborting):
         value = frame.values[frame.template.operands[node.first_operand]]
         if node.kind == RECOVER:
             if Py_TYPE(value) != FailedType:
-                Py_INCREF_(value)
-                return value
+                found = as_final(<object>value)
+                Py_INCREF(found)
+                return <PyObject*>found
             if not self.decide(frame, node, at, value):
                 self.raise_failed(value)
             return self.recover(frame, node, (<Failed>value).error())
         if Py_TYPE(value) == FailedType:
             outcome = of_failure((<Failed>value).error())
         else:
+            value = self.part_of_value(frame, frame.template.operands[node.first_operand])
             outcome = of_skip() if Py_TYPE(value) == SkipType else of_value(<object>value)
         Py_INCREF(outcome)
         return <PyObject*>outcome
@@ -221,16 +227,14 @@ cdef class Catching(Aborting):
         cdef Catch catch
         cdef list doomed
         if frame.chosen[at] >= 0:  # it is decided, and the others have ended
-            value = frame.values[frame.chosen[at]]
-            Py_INCREF_(value)
-            return value
+            return as_value(frame.values[frame.chosen[at]])
         if frame.chosen[at] == NONE_CHOSEN:
             for i in range(node.operands):
                 if frame.values[operands[i]] is NULL:
                     frame.demand(operands[i])
         frame.chosen[at] = ANY_CHOSEN
         for i in range(node.operands):
-            value = frame.values[operands[i]]
+            value = self.part_of_value(frame, operands[i])
             if value is NULL:
                 is_open = True
             elif Py_TYPE(value) == SkipType:
@@ -239,8 +243,7 @@ cdef class Catching(Aborting):
                 doomed = undemanded(frame, [at])
                 frame.chosen[at] = operands[i]
                 if not doomed:
-                    Py_INCREF_(value)
-                    return value
+                    return as_value(value)
                 catch = Catch.__new__(Catch)
                 catch.frame = frame
                 catch.node = at
@@ -272,6 +275,14 @@ cdef class Catching(Aborting):
         frame.skipping = True
         Py_INCREF_(skip)
         return skip
+
+
+cdef PyObject* as_value(PyObject* value) except NULL:
+    """A value as that of a node which chooses it: one that is a lazy result, as `cascade.data` said so, stays one."""
+    if Py_TYPE(value) == Lazy:
+        return new_data(value)
+    Py_INCREF_(value)
+    return value
 
 
 cdef bint matches(object on, object error) except -1:

@@ -14,6 +14,7 @@ from cascade._core.run.branching cimport DEFERRED, Branching
 from cascade._core.shape.key cimport CALL
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.operands cimport build, call, keywords, positional
+from cascade._core.run.results cimport examine
 from cascade._core.expr.builtin_nodes cimport Placeholder, Skip
 from cascade._core.expr.task_spec cimport (
     ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, SCOPE, SYNC, THREAD, calls_function, waits,
@@ -146,13 +147,15 @@ cdef class Dispatching(Branching):
         cdef bint notified = self.scheduler.notify_nodes and node.op == CALL
         cdef bint slow
         if node.path == FAST and not frame.skipping and not self.scheduler.observed:
-            return self.execute(frame, node)
+            return examine(self.scheduler.extraction, node, self.execute(frame, node))
         slow = node.path == SLOW or (node.path != FAST and self.takes_placeholder(frame, node))
         if frame.skipping:
             skip = self.inherited(frame, node)
             if skip is not NULL:
                 if Py_TYPE(skip) != SkipType:
                     self.raise_failed(skip)
+                if node.absorbs:
+                    return self.build_skipping(frame, node, at, skip)
                 if notified:
                     self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>skip, self.trail(frame))
                 Py_INCREF_(skip)
@@ -173,6 +176,7 @@ cdef class Dispatching(Branching):
                     self, frame.template, at, <size_t><PyObject*>frame, self.trail(frame)
                 )
             made = self.execute(frame, node)
+        made = examine(self.scheduler.extraction, node, made)
         if notified and made != PENDING and made != DEFERRED:
             if Py_TYPE(made) == SkipType:
                 self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>made, self.trail(frame))

@@ -16,7 +16,7 @@ cdef class Ending(Dispatching):
     cdef list errors  # in the order in which they were raised, each once; None: there are none
     cdef set failed  # their ids
     cdef uint8_t interrupted  # cancellation was requested from outside, before the run came to a value
-    cdef uint8_t received  # its value is a `Received`, or a list of several targets' values with such, that no task had
+    cdef list received  # the messages in its value that it has received itself and no task had; None: there are none
     cdef public bint _retrieved  # the engine has given the outcome to its user
 
     cdef int fail(self, object error, Frame frame, Py_ssize_t node) except -1

@@ -105,16 +105,7 @@ cdef class Ending(Dispatching):
         Returns:
             A list of `Received`, in the order of the value. It is empty when this is called again.
         """
-        cdef Received each
-        found = []
-        if self.received and self.value is not None:
-            self.received = False
-            for value in self.value if type(self.value) is list else [self.value]:
-                if type(value) is Received:
-                    each = value
-                    if each.unseen:
-                        each.unseen = False  # a node may be among the targets twice
-                        found.append(each)
+        found, self.received = self.received or [], None
         return found
 
     @property

@@ -20,6 +20,7 @@ cdef class Evaluation(Regions):
     cdef int replace(self, Frame frame) except -1
     cdef int replace_observed(self, Frame frame) except -1
     cdef int finish_frame(self, Frame frame) except -1
+    cdef int settle_returned(self, Frame frame, Py_ssize_t node, object value, object completion) except -1
     cdef int settle(self, Frame frame, Py_ssize_t node, object value, object completion) except -1
     cdef int settle_item(self, Frame frame, Py_ssize_t node, Py_ssize_t item, object value) except -1
     cdef int make_ready(self, Frame frame, Py_ssize_t node) except -1

@@ -21,11 +21,14 @@ from libc.stdint cimport int32_t
 from cascade._core.run.branching cimport DEFERRED, MapState
 from cascade._core.expr.lazy cimport use
 from cascade._core.shape.extract cimport Extraction
-from cascade._core.shape.key cimport CALL
+from cascade._core.shape.key cimport CALL, DICT
 from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
-from cascade._core.expr.task_spec cimport GUARD, RECV, SELECT, SYNC, TARGETS, chooses
+from cascade._core.expr.data cimport Data, unwrapped
+from cascade._core.expr.task_spec cimport RECV, ROUTER, SELECT, SYNC, chooses
+from cascade._core.run.results cimport examine, gives_expressions
+from cascade._core.shape.containers cimport may_hold
 from cascade._core.shape.template cimport Node, Template
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
 
@@ -199,6 +202,8 @@ cdef class Evaluation(Regions):
                 try:
                     if waiter.permitted:
                         self.make_ready(frame, waiter.node)
+                    elif gives_expressions(&frame.template.nodes[waiter.node]):
+                        self.settle_returned(frame, waiter.node, value, completion)
                     else:
                         self.settle(frame, waiter.node, value, completion)
                 except BaseException as failure:
@@ -255,13 +260,15 @@ cdef class Evaluation(Regions):
         cdef Py_ssize_t at
         cdef Node* node
         cdef PyObject* result
-        cdef PyObject* kind
         # Whether nodes take the slow path. `Scheduler.configure` may change `observed` meanwhile: it also uses up the
         # fuel, so that it is read again before the next node.
         cdef bint check_each = template.check_each or frame.skipping or self.scheduler.observed
         self.at = last
         if frame.values[last] is not NULL:
-            return HAS_TAIL if Py_TYPE(frame.values[last]) == Lazy else HAS_VALUE
+            if frame.tails:
+                frame.tails = False
+                return HAS_TAIL
+            return HAS_VALUE
         while True:
             if frame.scattered:
                 if frame.ready_count == 0:
@@ -288,14 +295,18 @@ cdef class Evaluation(Regions):
             if check_each and result == DEFERRED:
                 Py_DECREF_(result)
                 continue
-            kind = Py_TYPE(result)
-            if kind == Lazy:
-                if self.is_tail(frame, node, at) if check_each else at == last:
-                    frame.values[last] = result
-                    return HAS_TAIL
-                self.expansion = <LazyResult>result
-                Py_DECREF_(result)
-                return HAS_CHILD
+            if may_hold(Py_TYPE(result)):
+                if not check_each and Py_TYPE(result) != Lazy:
+                    result = examine(self.scheduler.extraction, node, result)
+                if Py_TYPE(result) == Lazy:
+                    if self.is_tail(frame, node, at) if check_each else at == last:
+                        frame.values[last] = result
+                        return HAS_TAIL
+                    self.expansion = <LazyResult>result
+                    Py_DECREF_(result)
+                    return HAS_CHILD
+                if Py_TYPE(result) == <PyObject*>Data:
+                    result = unwrapped(result)
             frame.values[at] = result
             if at == last:
                 return HAS_VALUE
@@ -401,8 +412,8 @@ cdef class Evaluation(Regions):
             if type(value) is Skip:
                 raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
             self.value = value
-            if type(value) is Received or (type(value) is list and template.nodes[last].kind == TARGETS):
-                self.received = _mark_unseen(frame)
+            if type(value) is Received or template.nodes[last].absorbs:
+                self.received = _unseen(frame)
             self.interrupted = False  # the request to cancel came too late
             self.enter_phase(ENDED)
             return 0
@@ -421,8 +432,12 @@ cdef class Evaluation(Regions):
                 parent.awaited += 1
                 self.link(waiter)
                 return 0
+            if type(value) is Data:
+                value = (<Data>value).value
         if frame.item:
             return self.settle_item(parent, frame.parent_node, frame.item, value)
+        if type(value) is LazyResult:  # as data: it is the value of the frame
+            value = Data(value)
         return self.settle(parent, frame.parent_node, value, None)
 
     cdef int make_ready(self, Frame frame, Py_ssize_t node) except -1:
@@ -444,19 +459,29 @@ cdef class Evaluation(Regions):
             frame.push_ready(<int32_t>node)
         return 0
 
+    cdef int settle_returned(self, Frame frame, Py_ssize_t node, object value, object completion) except -1:
+        """Store what a function has returned that was awaited: perhaps a coroutine that a worker has made."""
+        cdef PyObject* result = <PyObject*>value
+        Py_INCREF(value)
+        if type(value) is _CoroutineType and frame.template.nodes[node].kind == SYNC:
+            Py_DECREF_(result)
+            self.at = node
+            self.push(frame)
+            result = self.call_async(frame, value)
+            if result == PENDING:
+                Py_DECREF_(result)
+                frame.awaited += 1
+                return 0
+        result = examine(self.scheduler.extraction, &frame.template.nodes[node], result)
+        value = <object>result
+        Py_DECREF_(result)
+        return self.settle(frame, node, value, completion)
+
     cdef int settle(self, Frame frame, Py_ssize_t node, object value, object completion) except -1:
-        """Store the value of a node that was awaited: perhaps an expression, or a coroutine that a worker has made."""
-        cdef PyObject* result
+        """Store what a node that was awaited has come to: an expression, a value, or a `Data` around one."""
         cdef Frame child
         self.at = node
         self.push(frame)
-        if type(value) is _CoroutineType and frame.template.nodes[node].kind == SYNC:
-            result = self.call_async(frame, value)
-            value = <object>result
-            Py_DECREF_(result)
-            if result == PENDING:
-                frame.awaited += 1
-                return 0
         if type(value) is LazyResult:
             self.completion = completion
             if self.is_tail(frame, &frame.template.nodes[node], node):
@@ -464,6 +489,7 @@ cdef class Evaluation(Regions):
                     self.notify_tail_finished(frame, node)
                 Py_INCREF(value)
                 frame.values[frame.template.node_count - 1] = <PyObject*>value
+                frame.tails = True
                 return 0
             else:
                 child = self.enter(<LazyResult>value, frame, node)
@@ -472,6 +498,8 @@ cdef class Evaluation(Regions):
                 child.completion = completion
                 self.push(child)
                 return 0
+        if type(value) is Data:
+            value = (<Data>value).value
         Py_INCREF(value)
         frame.values[node] = <PyObject*>value
         if self.scheduler.notify_nodes:
@@ -485,40 +513,56 @@ cdef class Evaluation(Regions):
         return 0
 
 
-cdef bint _mark_unseen(Frame frame) noexcept:
-    """Mark which messages in the value of a run it has received itself without giving them to a task; whether any."""
+cdef list _unseen(Frame frame):
+    """The messages in the value of a run that it has received itself without giving them to a task; None: no such."""
     cdef Template template = frame.template
-    cdef Py_ssize_t i, last = template.node_count - 1
-    cdef Node* node = &template.nodes[last]
-    cdef int32_t operand
-    cdef bint any_unseen = False
-    if type(<object>frame.values[last]) is Received:
-        return _mark(frame, last, 0)
-    for i in range(node.operands):
-        operand = template.operands[node.first_operand + i]
-        if type(<object>frame.values[operand]) is Received and _mark(frame, operand, 1):
-            any_unseen = True
-    return any_unseen
+    cdef list found = []
+    cdef list stack = [template.node_count - 1]
+    cdef set seen = set()
+    cdef Py_ssize_t at, i
+    cdef Node* node
+    while stack:
+        at = stack.pop()
+        if at < 0 or at >= template.node_count or at in seen:
+            continue
+        seen.add(at)
+        node = &template.nodes[at]
+        if node.absorbs:
+            if _is_passed_on(template, at):
+                for i in range(node.operands * (2 if node.op == DICT else 1) - 1, -1, -1):
+                    stack.append(template.operands[node.first_operand + i])
+        elif type(<object>frame.values[at]) is Received and _is_unseen(frame, at):
+            found.append(<object>frame.values[at])
+    return found or None
 
 
-cdef bint _mark(Frame frame, Py_ssize_t at, int32_t uses) noexcept:
-    """Mark one, and return whether no task had it.
+cdef bint _is_passed_on(Template template, Py_ssize_t at) noexcept:
+    """Whether nothing takes the value of a node but containers of the target."""
+    cdef Node* node = &template.nodes[at]
+    cdef Py_ssize_t i
+    for i in range(node.consumers):
+        if not template.nodes[template.consumers[node.first_consumer + i]].absorbs:
+            return False
+    return node.choosers == 0
 
-    ``uses``: how many nodes take the value of node `at` that pass it on to the run's value and to nothing else.
-    """
+
+cdef bint _is_unseen(Frame frame, Py_ssize_t at) noexcept:
+    """Whether no task had a message that is a part of a run's value, and the run has received it."""
     cdef Template template = frame.template
     cdef Received value = <Received>frame.values[at]
     cdef Node* node
-    value.unseen = False
+    cdef int32_t uses  # how many nodes take the value and pass it on to the run's value and to nothing else
+    if not _is_passed_on(template, at):
+        return False
+    uses = template.nodes[at].consumers
     while at < template.node_count:
         node = &template.nodes[at]
         if node.op != CALL or node.consumers + node.choosers != uses:
             return False
         if not chooses(node.kind):
-            value.unseen = (node.kind == RECV or node.kind == SELECT) and value.channel is not None
-            return value.unseen
+            return (node.kind == RECV or node.kind == SELECT) and value.channel is not None
         if frame.chosen is NULL or frame.chosen[at] < 0:
             return False
-        uses = 1 if node.kind == GUARD else 2  # the dict of a router's routes is a node, too
+        uses = 2 if node.kind == ROUTER else 1  # the dict of a router's routes is a node, too
         at = frame.chosen[at]
     return False

@@ -28,14 +28,17 @@ cdef class Frame:
     cdef int32_t parent_node  # the one in `parent`
     cdef bint scattered  # a node starts when it lacks no operand, not in the order of the plan
     cdef bint skipping  # a node was skipped, or its failure is caught: others may have to pass that on
-    cdef bint stacked  # it stands in its run's stack of frames that can go on
+    cdef unsigned char stacked  # it stands in its run's stack of frames that can go on
+    cdef unsigned char tails  # the value of the target has landed, and is the next expression
     cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNDEMANDED or POISONED
     cdef int32_t* ready  # when scattered: a heap of nodes that lack none, the first of the plan on top
     cdef int32_t ready_count
     cdef uint32_t walk  # the last traversal of the garbage collector that has visited it
     # By need: of each node that chooses, the node that it takes its value from, NONE_CHOSEN or ANY_CHOSEN.
     cdef int32_t* chosen
-    cdef dict maps  # by number of the node, the MapState of a map that has begun, the Region of an open scope, or None
+    # By number of the node: the `MapState` of a map that has begun, the `Region` of an open scope, or None; of a
+    # container, the `Skip` of a part.
+    cdef dict maps
     cdef Frame parent  # whose node this frame's value is the value of; None: the run's
     cdef Py_ssize_t item  # number of the item of the parent's map, 1 or higher; 0: the parent's node is not a map
     cdef object awaiter  # the `Region` of the async task that awaits this frame's value; None: a node has it

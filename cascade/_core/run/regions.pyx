@@ -121,7 +121,7 @@ cdef class Regions(Catching):
 
     cdef PyObject* report_scope(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """Give what a scope has come to, to the invocation that applies its policies."""
-        cdef PyObject* value = frame.values[frame.template.operands[node.first_operand]]
+        cdef PyObject* value = self.part_of_value(frame, frame.template.operands[node.first_operand])
         cdef Region region
         frame.chosen[at] = ANY_CHOSEN
         if value is not NULL:

@@ -23,6 +23,7 @@ ctypedef struct Node:
     uint8_t kind  # of a call
     uint8_t mode  # of a call
     uint8_t path  # of a call: a `Path`
+    uint8_t absorbs  # of a container: it is part of the target, and has a value although a part of it was skipped
     PyObject* names  # borrowed from Template.held: of a call's arguments, a dict's keys, a struct's fields; or NULL
 
 

@@ -138,6 +138,7 @@ cdef Template link(bytes key, uint64_t hash, object graph, object plan, tuple st
     if template.by_need:
         _link_choosers(template)
     _mark_paths(template)
+    _mark_absorbing(template)
     template.resources_outside_calls = _resources_outside_calls(template) if template.resources else ()
     template.size = (
         count * (<int64_t>sizeof(Node) + STRUCT_BYTES) + total * 4 * <int64_t>sizeof(int32_t) + 2 * len(key)
@@ -341,6 +342,24 @@ cdef int _mark_paths(Template template) except -1:
                 if operand < template.node_count and _is_resource(&template.nodes[operand]):
                     node.path = MAYBE_SLOW
                     template.check_each = True
+    return 0
+
+
+cdef int _mark_absorbing(Template template) except -1:
+    """Which containers are the target, or a part of it that no call is between."""
+    cdef int32_t count = template.node_count
+    cdef int32_t operand
+    cdef Py_ssize_t i, j
+    cdef Node* node = &template.nodes[count - 1]
+    node.absorbs = node.op != CALL
+    for i in range(count - 1, -1, -1):  # each node comes after its operands
+        node = &template.nodes[i]
+        if not node.absorbs:
+            continue
+        for j in range(_width(node)):
+            operand = template.operands[node.first_operand + j]
+            if 0 <= operand < count and template.nodes[operand].op != CALL:
+                template.nodes[operand].absorbs = True
     return 0
 
 

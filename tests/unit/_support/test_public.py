@@ -15,10 +15,9 @@ import pytest
 import cascade as cs
 
 FUNCTIONS = {
-    "Env", "Inject", "Param", "Router", "cached", "cli", "const", "dry_run", "explain", "fallback", "from_json",
-    "gather", "inject", "lazy", "outcome", "pipeline", "preload", "race", "recover", "resource", "run", "scope",
-    "select", "sequence", "structural_hash", "task", "to_json", "visualize", "wait",
-    "current",
+    "Env", "Inject", "Param", "Router", "attr", "cached", "cli", "const", "current", "data", "dry_run", "explain",
+    "fallback", "from_json", "gather", "inject", "lazy", "outcome", "pipeline", "preload", "race", "recover",
+    "resource", "run", "scope", "select", "sequence", "structural_hash", "task", "to_json", "visualize", "wait",
 }  # fmt: skip
 CLASSES = {
     "Channel", "Clock", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",

@@ -1,0 +1,9 @@
+from typing import Any, final
+
+@final
+class Data:
+    def __init__(self, value: object) -> None: ...
+    @property
+    def value(self) -> Any: ...
+
+def data(value: Any) -> Any: ...

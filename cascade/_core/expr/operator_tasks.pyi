@@ -1,0 +1,3 @@
+from cascade._core.expr.lazy import LazyResult
+
+def attr(value: object, name: str) -> LazyResult: ...
