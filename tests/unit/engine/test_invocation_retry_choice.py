@@ -258,7 +258,6 @@ async def later(error: Exception) -> bool:
         ({"max_elapsed": -1}, "max_elapsed must be"),
         ({"max_elapsed": "1"}, "max_elapsed must be"),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("give_policy", [lambda **kw: give(1).with_retry(**kw), give.with_retry], ids=["call", "task"])
 def test_what_cannot_be_a_policy_is_refused_at_once(
