@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
+from cascade.events.event import EVENTS
 from docs.test_packaging import NOT_IN_THE_SDIST
 from support.paths import HOME
 
@@ -133,6 +134,15 @@ def test_examples_in_docstrings(name: str) -> None:
 def test_examples_of_public_classes_are_found() -> None:
     found = {each.name for each in Finder().find(importlib.import_module("cascade.engine.engine")) if each.examples}
     assert "cascade.engine.engine.Engine" in found
+
+
+def test_the_page_on_events_has_a_row_for_each_event() -> None:
+    page = (ROOT / "docs" / "guide" / "events.md").read_text(encoding="utf-8")
+    rows = {name: fields for name, fields in re.findall(r"^\| `(\w+)` \|[^|]*\|(.*)\|$", page, re.MULTILINE)}
+    for event in EVENTS:
+        own = set(event.__struct_fields__) - set(event.__mro__[1].__struct_fields__)
+        assert own <= set(re.findall(r"`(\w+)`", rows.get(event.__name__, ""))), event.__name__
+        assert event.__name__ in rows
 
 
 def test_the_page_on_templates_shows_what_explain_prints() -> None:
