@@ -65,7 +65,7 @@ def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
         # A failure shows the block and says where it stands.
         name = f"<{page.name}, after line {before}>"
         linecache.cache[name] = (len(block), None, block.splitlines(keepends=True), name)
-        exec(compile(block, name, "exec"), module.__dict__)
+        exec(compile(block, name, "exec", dont_inherit=True), module.__dict__)  # without the `annotations` of this file
 
 
 def anchors(page: Path) -> set[str]:
