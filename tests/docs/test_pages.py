@@ -83,6 +83,12 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(found), f"{page.name} links to {target}#{anchor}"
 
 
+def test_the_index_links_to_every_page() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {index.parent / target for target in re.findall(r"\]\(([^)#:]+)", index.read_text(encoding="utf-8"))}
+    assert linked >= {*index.parent.rglob("*.md")} - {index}
+
+
 @pytest.mark.parametrize("page", sorted({*PAGES, *LINKED} - {ROOT / "CHANGELOG.md"}), ids=in_tree)
 def test_paths_that_a_page_names_exist(page: Path) -> None:
     """Paths from the root of the tree. CHANGELOG.md may name a file that no longer exists."""
