@@ -17,6 +17,7 @@ R = TypeVar("R")
 
 
 @task(name="sequence", mode="inline")
+@public
 def _sequence(*values: Any) -> Any:
     return data([*values])  # values already: none of them is searched again
 
@@ -57,6 +58,9 @@ def sequence(steps: Iterable[Any]) -> Any:
             raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`{hint}")
         made.append(step.after(made[-1]) if made else step)
     return _sequence(*made)
+
+
+vars(sequence)["__cascade_task__"] = _sequence  # as which a pickled call finds it
 
 
 @overload
