@@ -44,6 +44,7 @@ from language.descriptions import (
     drive,
     holds_lazy,
     is_container,
+    is_lazy,
     is_node,
     map_inputs,
     map_order,
@@ -417,6 +418,8 @@ def _route(node: Router, key: object) -> Node:
 
 
 def _branch(node: Guard, condition: object) -> Node | None:
+    if is_lazy(condition):  # marked as data
+        raise TypeError("a lazy result has no truth value")
     return node.node if condition else node.otherwise
 
 

@@ -461,7 +461,7 @@ class Reference:
                 await asyncio.sleep(node.seconds)
                 return round(node.seconds, 9)
             case Gather():
-                return await self._all(node.inputs, group)
+                return tuple(await self._all(node.inputs, group))
             case Inline():
                 return "inline", tuple(await self._all(node.inputs, group))
             case Map():
