@@ -10,7 +10,7 @@ from cascade._core.run.waiting import Waiter
 from cascade._core.shape.template import Template
 
 if TYPE_CHECKING:
-    from cascade._core.run.protocol import Trail
+    from cascade._core.run.trail import Trail
     from cascade.engine.host import Host
     from cascade.engine.run import Run
     from cascade.limits import Grant, Request

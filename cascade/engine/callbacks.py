@@ -23,7 +23,7 @@ from cascade.engine.places import path_of
 from cascade.exceptions import ResourceError
 
 if TYPE_CHECKING:
-    from cascade._core.run.protocol import Trail
+    from cascade._core.run.trail import Trail
     from cascade.engine.host import Host
     from cascade.engine.run import Run
 

@@ -14,7 +14,7 @@ from cascade.engine.places import path_of
 from cascade.exceptions import EngineStateError
 
 if TYPE_CHECKING:
-    from cascade._core.run.protocol import Trail
+    from cascade._core.run.trail import Trail
     from cascade._core.shape.template import Template
     from cascade.engine.run import Run
 

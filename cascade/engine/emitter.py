@@ -13,7 +13,7 @@ from cascade._core.shape.template import Template
 from cascade.engine.places import path_of, title_of
 
 if TYPE_CHECKING:
-    from cascade._core.run.protocol import Trail
+    from cascade._core.run.trail import Trail
     from cascade.clock.timers import Timers
     from cascade.engine.run_extras import RunExtras
     from cascade.events import Events

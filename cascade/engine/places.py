@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cascade.graph.path import STEPS
 
 if TYPE_CHECKING:
-    from cascade._core.run.protocol import Trail
+    from cascade._core.run.trail import Trail
     from cascade._core.shape.template import Template
 
 __all__ = ["path_of", "title_of"]

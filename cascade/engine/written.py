@@ -7,6 +7,7 @@ from typing import Any
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.shape.extract import structure
+from cascade._core.shape.struct_layout import field_names
 from cascade._core.shape.template import Template
 from cascade.graph.model import GraphTemplate, NodeRef
 
@@ -50,9 +51,9 @@ def _find(expression: LazyResult, graph: GraphTemplate, number: int) -> LazyResu
             elif kind is dict:
                 seen.add(id(part))
                 stack += part.values()
-            elif hasattr(kind, "__struct_fields__"):
+            elif names := field_names(kind):
                 seen.add(id(part))
-                stack += [getattr(part, name) for name in kind.__struct_fields__]
+                stack += [getattr(part, name) for name in names]
     return None
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from cascade._core.expr.lazy import LazyResult, restored_node, with_policies_of
 from cascade._core.expr.policy import ScopeCache
 from cascade._core.expr.task import Task, call_plain, governed, import_task, restored_builtin, standard_task_named, task
+from cascade._core.shape.struct_layout import field_names
 
 __all__ = ["ARITIES", "STEPS", "reduce_lazy", "reduce_task", "restore_lazy", "restore_task"]
 
@@ -314,8 +315,8 @@ def _flattened(operands: list[Any], steps: list[str]) -> Iterator[tuple[Any, str
             inside += [(key, f"{step} (a key)") for key in part if type(key) not in _PLAIN]
         elif kind is set or kind is frozenset:
             inside = [(item, f"{step}[...]") for item in part]
-        elif hasattr(kind, "__struct_fields__") and _find(*_names(kind)) is kind:
-            inside = [(getattr(part, name), f"{step}.{name}") for name in kind.__struct_fields__]
+        elif (names := field_names(kind)) and _find(*_names(kind)) is kind:
+            inside = [(getattr(part, name), f"{step}.{name}") for name in names]
         if inside is None:
             yield part, step
         elif id(part) not in seen:

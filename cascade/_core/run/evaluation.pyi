@@ -4,9 +4,9 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from cascade._core.expr.lazy import LazyResult
-from cascade._core.run.protocol import Trail
 from cascade._core.run.regions import Regions
 from cascade._core.run.scheduler import Scheduler
+from cascade._core.run.trail import Trail
 from cascade._core.shape.template import Template
 
 @disjoint_base

@@ -20,6 +20,7 @@ from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
 from cascade._core.expr.lazy cimport use
+from cascade._core.expr.task cimport Task
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.shape.key cimport CALL, DICT
 from cascade._core.run.mailbox cimport Received
@@ -412,7 +413,7 @@ cdef class Evaluation(Regions):
             if type(value) is Skip:
                 raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
             self.value = value
-            if type(value) is Received or template.nodes[last].absorbs:
+            if type(value) is Received or may_hold(Py_TYPE(<PyObject*>value)):
                 self.received = _unseen(frame)
             self.interrupted = False  # the request to cancel came too late
             self.enter_phase(ENDED)
@@ -527,8 +528,8 @@ cdef list _unseen(Frame frame):
             continue
         seen.add(at)
         node = &template.nodes[at]
-        if node.absorbs:
-            if _is_passed_on(template, at):
+        if node.absorbs or _gathers(frame, node):
+            if _is_passed_on(frame, at):
                 for i in range(node.operands * (2 if node.op == DICT else 1) - 1, -1, -1):
                     stack.append(template.operands[node.first_operand + i])
         elif type(<object>frame.values[at]) is Received and _is_unseen(frame, at):
@@ -536,14 +537,26 @@ cdef list _unseen(Frame frame):
     return found or None
 
 
-cdef bint _is_passed_on(Template template, Py_ssize_t at) noexcept:
-    """Whether nothing takes the value of a node but containers of the target."""
+cdef bint _is_passed_on(Frame frame, Py_ssize_t at) noexcept:
+    """Whether nothing takes the value of a node but containers of the target and what gathers values."""
+    cdef Template template = frame.template
     cdef Node* node = &template.nodes[at]
+    cdef Node* consumer
     cdef Py_ssize_t i
     for i in range(node.consumers):
-        if not template.nodes[template.consumers[node.first_consumer + i]].absorbs:
+        consumer = &template.nodes[template.consumers[node.first_consumer + i]]
+        if not consumer.absorbs and not _gathers(frame, consumer):
             return False
     return node.choosers == 0
+
+
+cdef bint _gathers(Frame frame, Node* node) noexcept:
+    """Whether a node only makes a list or tuple of values: then no task of a user is given them."""
+    cdef tuple identity
+    if node.op != CALL or node.kind != SYNC or node.roles:
+        return False
+    identity = (<Task>frame.values[node.source]).spec.identity
+    return identity[0] == "cascade" and identity[1] in ("gather", "sequence")
 
 
 cdef bint _is_unseen(Frame frame, Py_ssize_t at) noexcept:
@@ -552,7 +565,7 @@ cdef bint _is_unseen(Frame frame, Py_ssize_t at) noexcept:
     cdef Received value = <Received>frame.values[at]
     cdef Node* node
     cdef int32_t uses  # how many nodes take the value and pass it on to the run's value and to nothing else
-    if not _is_passed_on(template, at):
+    if not _is_passed_on(frame, at):
         return False
     uses = template.nodes[at].consumers
     while at < template.node_count:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
+from cascade._core.run.trail import Trail
 from cascade._core.shape.template import Template
 
 if TYPE_CHECKING:
@@ -13,10 +14,7 @@ if TYPE_CHECKING:
     from cascade._core.expr.task import Task
     from cascade._core.run.waiting import Launched, Waiter
 
-__all__ = ["CoreCallbacks", "Trail"]
-
-Trail: TypeAlias = tuple[tuple[Template, int], ...]
-"""The nodes of async tasks that await what a node is a part of, from the outside in: (template, number of the node)."""
+__all__ = ["CoreCallbacks"]
 
 
 class CoreCallbacks(Protocol):

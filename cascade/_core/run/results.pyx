@@ -10,7 +10,7 @@ A value that is itself a `LazyResult`, because `cascade.data` says so, keeps the
 
 from cascade._core.expr cimport lazy as _lazy
 from cascade._core.expr.data cimport Data
-from cascade._core.expr.lazy cimport LazyResult
+from cascade._core.expr.lazy cimport LazyResult, use
 from cascade._core.expr.task cimport Task, lazy_call, standard_task
 from cascade._core.shape.containers cimport op_of
 from cascade._core.shape.key cimport SLOT
@@ -51,7 +51,7 @@ cdef PyObject* examine_closely(Extraction search, PyObject* result) except NULL:
         if type((<Data>given).value) is not LazyResult:
             made = <PyObject*>(<Data>given).value
     elif search.finds_lazy_in(result):
-        given = lazy_call(_value, (given,))
+        given = _stands_for(given)
         made = <PyObject*>given
     Py_INCREF_(made)
     return made
@@ -96,10 +96,17 @@ def expression_of(value):
     """
     is_expression, found = examined(value)
     if not is_expression:
-        return lazy_call(_value, (value if type(value) is Data else Data(value),))
+        return _stands_for(value if type(value) is Data else Data(value))
     if found is not value and type(value) in (list, dict, set):
-        return lazy_call(_value, (value.copy(),))
+        return _stands_for(value.copy())
     return found
+
+
+cdef LazyResult _stands_for(object value):
+    """The lazy result of a value or a container. No user has made it: debug mode does not look for its use."""
+    lazy = lazy_call(_value, (value,))
+    use(lazy)
+    return lazy
 
 
 def target_name(LazyResult target not None):

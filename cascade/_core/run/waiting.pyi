@@ -5,8 +5,8 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from cascade._core.run.mailbox import Mailbox, Receiver
-from cascade._core.run.protocol import Trail
 from cascade._core.run.scheduler import Runnable
+from cascade._core.run.trail import Trail
 from cascade._core.shape.template import Template
 
 @disjoint_base

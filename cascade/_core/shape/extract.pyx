@@ -89,6 +89,8 @@ cdef class Extraction(ContainerSearch):
         """Begin an expression that is a container: what stands for it as a lazy result is not a node."""
         cdef PyObject* container = target.arguments[0]
         cdef int op = op_of(container, Py_TYPE(container))
+        target.traversal = self.traversal
+        target.node = 0  # that of the container
         if op == UNLEARNED:
             return self.ask(Py_TYPE(container))
         if op == STRUCT:

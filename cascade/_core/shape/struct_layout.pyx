@@ -95,6 +95,15 @@ cdef int learn(PyObject* kind) except -1:
     return 0
 
 
+def field_names(kind):
+    """Return the names of the fields by which values of a type are taken apart; (): they are not."""
+    cdef Layout layout
+    if op_of_type(<PyObject*>kind) == UNLEARNED:
+        learn(<PyObject*>kind)
+    layout = <Layout>_layouts[id(kind)][1]
+    return layout.shape.fields if layout.op == STRUCT else ()
+
+
 def _forget(size_t number):
     """A type has died: another one may have its address."""
     cdef Known* known = known_type(<PyObject*>number)

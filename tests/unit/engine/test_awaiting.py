@@ -46,7 +46,7 @@ EXPRESSIONS: dict[str, tuple[Callable[[], cs.LazyResult], object]] = {
     "call": (lambda: add(1, add(2, 3)), 6),
     "async": (lambda: later(7), 7),
     "thread": (lambda: cs.task(mode="thread")(lambda: 8)(), 8),
-    "gather": (lambda: cs.gather(add(1, 2), later(3)), [3, 3]),
+    "gather": (lambda: cs.gather(add(1, 2), later(3)), (3, 3)),
     "map": (lambda: add.map(a=range(3), b=cs.const(1)), [1, 2, 3]),
     "router": (lambda: cs.Router(give("b"), {"a": inverse(0), "b": give(2)}), 2),
     "condition": (lambda: inverse(0).run_if(False, otherwise=later(4)), 4),

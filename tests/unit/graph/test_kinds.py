@@ -182,7 +182,7 @@ def test_nodes_of_every_kind_can_be_looked_at(name: str) -> None:
 
 def test_every_shape_of_a_box_can_be_drawn() -> None:
     assert set(_MERMAID) == set(_DOT) == {*get_args(BoxShape)}
-    assert {row.shape for row in KINDS.values()} == {*get_args(BoxShape)} - {"container", "elsewhere"}
+    assert {row.shape for row in KINDS.values()} == {*get_args(BoxShape)} - {"elsewhere"}
 
 
 # By class of descriptions, the kinds that such a node can be of, and one such node.

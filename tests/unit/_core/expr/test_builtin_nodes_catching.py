@@ -123,7 +123,9 @@ def test_what_is_never_caught_is_refused(on: Any) -> None:
     ],
 )
 def test_a_task_that_was_not_called_is_refused(make: Callable[[], object]) -> None:
-    with pytest.raises(cs.PolicyError, match=r"must not be a task that was not called, got .*: write leaf\(\.\.\.\)"):
+    with pytest.raises(
+        cs.PolicyError, match=r"must be a lazy result or a value, got .*, which was not called: write leaf\(\.\.\.\)"
+    ):
         make()
 
 
