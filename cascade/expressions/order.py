@@ -16,11 +16,6 @@ __all__ = ["pipeline", "sequence"]
 R = TypeVar("R")
 
 
-@task(name="sequence", mode="inline")
-def _sequence(*values: Any) -> Any:
-    return data([*values])  # values already: none of them is searched again
-
-
 @overload
 def sequence(steps: Iterable[LazyResult[R]]) -> list[R]: ...
 @overload
@@ -57,6 +52,15 @@ def sequence(steps: Iterable[Any]) -> Any:
             raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`{hint}")
         made.append(step.after(made[-1]) if made else step)
     return _sequence(*made)
+
+
+@task(name="sequence", mode="inline")
+@public
+def _sequence(*values: Any) -> Any:
+    return data([*values])  # values already: none of them is searched again
+
+
+vars(sequence)["__cascade_task__"] = _sequence  # as which a pickled call finds it
 
 
 @overload
