@@ -61,9 +61,7 @@ assert_type(cs.gather(cs.lazy(double(3)).after(pay(1)), pay(3)), tuple[int, str]
 assert_type(cs.gather(pay(3), cs.lazy(double(3)).run_if(True)), tuple[str, int])
 assert_type(cs.gather(cs.lazy(pay(3)), cs.lazy(double(3)), cs.lazy(enough(3))), tuple[str, int, bool])
 assert_type(cs.gather(cs.lazy(pay(3)).after(pay(1)), double(3), enough(3)), tuple[str, int, bool])
-assert_type(
-    cs.gather(pay(3), double(3), enough(3), pay(1), kind(2)), tuple[str, int, bool, str, Literal["small", "large"]]
-)
+assert_type(cs.gather(pay(3), double(3), enough(3), pay(1), cs.wait(2)), tuple[str, int, bool, str, float])
 
 assert_type(cs.lazy(pay(3)).task.name, str)
 assert_type(len(cs.lazy(pay(3)).args), int)
