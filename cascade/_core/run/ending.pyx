@@ -13,7 +13,6 @@ Nothing here starts a node. docs/internals/run-states.md has the diagram.
 
 from types import CoroutineType as _CoroutineType
 
-from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, CLOSED, ENDED, STOPPING
 from cascade._core.run.waiting cimport Waiter
 
