@@ -11,7 +11,7 @@ import contextvars
 import os
 import random
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cascade.engine.as_completed import AsCompleted
     from cascade.engine.population import Population, Restart
     from cascade.events import Events
+    from cascade.expressions.targets import DictOf, ListOf
     from cascade.graph.solver import Solver
     from cascade.limits import Limits
     from cascade.resources.registry import Registry
@@ -171,7 +172,7 @@ class Engine:
         deadline: float | None = None,
     ) -> Run[R]: ...
     @overload
-    def start(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+    def start(
         self,
         target: tuple[LazyResult[R], ...],
         *,
@@ -182,7 +183,7 @@ class Engine:
     @overload
     def start(
         self,
-        target: Sequence[LazyResult[R]],
+        target: ListOf[R],
         *,
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
@@ -191,7 +192,7 @@ class Engine:
     @overload
     def start(
         self,
-        target: Mapping[K, LazyResult[R]],
+        target: DictOf[K, R],
         *,
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
@@ -351,7 +352,7 @@ class Engine:
         deadline: float | None = None,
     ) -> R: ...
     @overload
-    async def run(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+    async def run(
         self,
         target: tuple[LazyResult[R], ...],
         *,
@@ -362,7 +363,7 @@ class Engine:
     @overload
     async def run(
         self,
-        target: Sequence[LazyResult[R]],
+        target: ListOf[R],
         *,
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
@@ -371,7 +372,7 @@ class Engine:
     @overload
     async def run(
         self,
-        target: Mapping[K, LazyResult[R]],
+        target: DictOf[K, R],
         *,
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,

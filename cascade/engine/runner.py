@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.public import public
@@ -13,6 +13,9 @@ from cascade.engine.interrupts import Interrupts
 from cascade.exceptions import EngineStateError
 from cascade.expressions.targets import expression
 from cascade.templates.cache import default_templates
+
+if TYPE_CHECKING:
+    from cascade.expressions.targets import DictOf, ListOf
 
 __all__ = ["in_event_loop", "run"]
 
@@ -31,7 +34,7 @@ def run(
     deadline: float | None = None,
 ) -> R: ...
 @overload
-def run(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+def run(
     target: tuple[LazyResult[R], ...],
     *,
     params: Mapping[str, Any] | None = None,
@@ -41,7 +44,7 @@ def run(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
 ) -> tuple[R, ...]: ...
 @overload
 def run(
-    target: Sequence[LazyResult[R]],
+    target: ListOf[R],
     *,
     params: Mapping[str, Any] | None = None,
     engine: Engine | None = None,
@@ -50,7 +53,7 @@ def run(
 ) -> list[R]: ...
 @overload
 def run(
-    target: Mapping[K, LazyResult[R]],
+    target: DictOf[K, R],
     *,
     params: Mapping[str, Any] | None = None,
     engine: Engine | None = None,

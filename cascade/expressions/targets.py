@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import Task
 from cascade._core.run.results import expression_of
 from cascade.exceptions import TargetError
+
+if TYPE_CHECKING:
+    from cascade._core.expr.lazy import _LazyValue
+
+    K = TypeVar("K")
+    R = TypeVar("R")
+    # Exact types, as those alone are looked into. Of lazy results by their own type, which may stand for values or not:
+    # a list of the ones is no list of the others.
+    ListOf: TypeAlias = list[LazyResult[R]] | list[_LazyValue[R]]
+    DictOf: TypeAlias = dict[K, LazyResult[R]] | dict[K, _LazyValue[R]]
 
 __all__ = ["expression"]
 

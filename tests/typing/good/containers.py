@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict, assert_type
+from typing import Any, NamedTuple, TypedDict, assert_type
 
 import cascade as cs
 
@@ -53,6 +53,21 @@ def total_of(numbers: Mapping[str, int]) -> int:
 @cs.task
 def pay(order: Order) -> int:
     return order.price
+
+
+@cs.task
+def document() -> Mapping[str, Any]:
+    return {}
+
+
+@cs.task
+def row() -> tuple[Any, ...]:
+    return ()
+
+
+@cs.task
+def rows() -> Sequence[Any]:
+    return []
 
 
 # What a task returns.
@@ -132,6 +147,17 @@ assert_type(cs.run(report(3))["sums"][0] + 1, int)
 assert_type(cs.run(nested(3)), dict[str, list[tuple[int, str]]])
 assert_type(cs.run(pair(3)).left, int)
 assert_type(cs.run(pages(["u"])), dict[str, bytes])
+
+# What is of any type inside keeps its own.
+assert_type(cs.run(document()), Mapping[str, Any])
+assert_type(cs.run(row()), tuple[Any, ...])
+assert_type(cs.run(rows()), Sequence[Any])
+assert_type(cs.run([document()]), list[Mapping[str, Any]])
+
+
+def whole() -> Mapping[str, Any]:
+    return cs.run(document())
+
 
 # As arguments.
 assert_type(total([add(1, 2), 3]), int)
