@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.public import public
@@ -15,7 +15,8 @@ from cascade.expressions.targets import expression
 from cascade.templates.cache import default_templates
 
 if TYPE_CHECKING:
-    from cascade.expressions.targets import DictOf, ListOf
+    from cascade.engine.bounds import RunOptions
+    from cascade.expressions.targets import C, DictOf, ListOf
 
 __all__ = ["in_event_loop", "run"]
 
@@ -25,50 +26,19 @@ R = TypeVar("R")
 
 
 @overload
-def run(
-    target: LazyResult[R],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
-) -> R: ...
+def run(target: LazyResult[R], *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> R: ...
+@overload
+def run(target: C, *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> C: ...
 @overload
 def run(
-    target: tuple[LazyResult[R], ...],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
+    target: tuple[LazyResult[R], ...], *, engine: Engine | None = ..., **options: Unpack[RunOptions]
 ) -> tuple[R, ...]: ...
 @overload
-def run(
-    target: ListOf[R],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
-) -> list[R]: ...
+def run(target: ListOf[R], *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> list[R]: ...
 @overload
-def run(
-    target: DictOf[K, R],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
-) -> dict[K, R]: ...
+def run(target: DictOf[K, R], *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> dict[K, R]: ...
 @overload
-def run(
-    target: R,
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
-) -> R: ...
+def run(target: R, *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> R: ...
 @public
 def run(
     target: Any,
@@ -84,7 +54,7 @@ def run(
     raises at once.
 
     Args:
-        target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+        target: a lazy result, a container of lazy results, or any value, which is its own value.
         params: values for the `Param`s of the target, by name.
         engine: the engine to use; None: a new one for this call, with templates that all such calls share.
         max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.

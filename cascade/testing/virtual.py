@@ -17,7 +17,7 @@ from cascade.exceptions import EngineClosedError, EngineStateError
 from cascade.expressions.targets import expression
 
 if TYPE_CHECKING:
-    from cascade.expressions.targets import DictOf, ListOf
+    from cascade.expressions.targets import C, DictOf, ListOf
 
 __all__ = ["VirtualTime"]
 
@@ -73,6 +73,8 @@ class VirtualTime:
 
     @overload
     def run(self, target: LazyResult[R], *, params: Mapping[str, Any] | None = None) -> R: ...
+    @overload
+    def run(self, target: C, *, params: Mapping[str, Any] | None = None) -> C: ...
     @overload
     def run(self, target: tuple[LazyResult[R], ...], *, params: Mapping[str, Any] | None = None) -> tuple[R, ...]: ...
     @overload

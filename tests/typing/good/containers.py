@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict, assert_type
@@ -12,6 +13,11 @@ import cascade as cs
 class Pair(NamedTuple):
     left: int
     right: str
+
+
+class Entry(NamedTuple):
+    key: Any
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,16 @@ def pay(order: Order) -> int:
 @cs.task
 def document() -> Mapping[str, Any]:
     return {}
+
+
+@cs.task
+def in_order() -> OrderedDict[str, Any]:
+    return OrderedDict()
+
+
+@cs.task
+def entries() -> Entry:
+    return Entry(1, 2)
 
 
 @cs.task
@@ -150,6 +166,8 @@ assert_type(cs.run(pages(["u"])), dict[str, bytes])
 
 # What is of any type inside keeps its own.
 assert_type(cs.run(document()), Mapping[str, Any])
+ordered: OrderedDict[str, Any] = cs.run(in_order())
+entry: Entry = cs.run(entries())
 assert_type(cs.run(row()), tuple[Any, ...])
 assert_type(cs.run(rows()), Sequence[Any])
 assert_type(cs.run([document()]), list[Mapping[str, Any]])
