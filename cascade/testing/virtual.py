@@ -91,7 +91,7 @@ class VirtualTime:
         Runs and asyncio tasks that have not ended go on in the next call.
 
         Args:
-            target: a lazy result, a list or tuple of them, or a coroutine, which may use `engine`.
+            target: a lazy result, a container of lazy results or a value; or a coroutine, which may use `engine`.
             params: values for the `Param`s of the target, by name; None for a coroutine.
 
         Returns:
