@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Mode"]
 
+K = TypeVar("K")
 R = TypeVar("R")
 
 Mode = Literal["auto", "inline", "thread", "process"]
@@ -170,6 +171,15 @@ class Engine:
         deadline: float | None = None,
     ) -> Run[R]: ...
     @overload
+    def start(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+        self,
+        target: tuple[LazyResult[R], ...],
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: float | None = None,
+    ) -> Run[tuple[R, ...]]: ...
+    @overload
     def start(
         self,
         target: Sequence[LazyResult[R]],
@@ -178,6 +188,15 @@ class Engine:
         max_iterations: int | None = None,
         deadline: float | None = None,
     ) -> Run[list[R]]: ...
+    @overload
+    def start(
+        self,
+        target: Mapping[K, LazyResult[R]],
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: float | None = None,
+    ) -> Run[dict[K, R]]: ...
     @overload
     def start(
         self,
@@ -332,6 +351,15 @@ class Engine:
         deadline: float | None = None,
     ) -> R: ...
     @overload
+    async def run(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+        self,
+        target: tuple[LazyResult[R], ...],
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: float | None = None,
+    ) -> tuple[R, ...]: ...
+    @overload
     async def run(
         self,
         target: Sequence[LazyResult[R]],
@@ -340,6 +368,15 @@ class Engine:
         max_iterations: int | None = None,
         deadline: float | None = None,
     ) -> list[R]: ...
+    @overload
+    async def run(
+        self,
+        target: Mapping[K, LazyResult[R]],
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: float | None = None,
+    ) -> dict[K, R]: ...
     @overload
     async def run(
         self,

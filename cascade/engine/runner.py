@@ -17,6 +17,7 @@ from cascade.templates.cache import default_templates
 __all__ = ["in_event_loop", "run"]
 
 
+K = TypeVar("K")
 R = TypeVar("R")
 
 
@@ -30,6 +31,15 @@ def run(
     deadline: float | None = None,
 ) -> R: ...
 @overload
+def run(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+    target: tuple[LazyResult[R], ...],
+    *,
+    params: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+    max_iterations: int | None = None,
+    deadline: float | None = None,
+) -> tuple[R, ...]: ...
+@overload
 def run(
     target: Sequence[LazyResult[R]],
     *,
@@ -38,6 +48,15 @@ def run(
     max_iterations: int | None = None,
     deadline: float | None = None,
 ) -> list[R]: ...
+@overload
+def run(
+    target: Mapping[K, LazyResult[R]],
+    *,
+    params: Mapping[str, Any] | None = None,
+    engine: Engine | None = None,
+    max_iterations: int | None = None,
+    deadline: float | None = None,
+) -> dict[K, R]: ...
 @overload
 def run(
     target: R,

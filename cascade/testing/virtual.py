@@ -18,6 +18,7 @@ from cascade.expressions.targets import expression
 
 __all__ = ["VirtualTime"]
 
+K = TypeVar("K")
 R = TypeVar("R")
 
 
@@ -70,7 +71,13 @@ class VirtualTime:
     @overload
     def run(self, target: LazyResult[R], *, params: Mapping[str, Any] | None = None) -> R: ...
     @overload
+    def run(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+        self, target: tuple[LazyResult[R], ...], *, params: Mapping[str, Any] | None = None
+    ) -> tuple[R, ...]: ...
+    @overload
     def run(self, target: Sequence[LazyResult[R]], *, params: Mapping[str, Any] | None = None) -> list[R]: ...
+    @overload
+    def run(self, target: Mapping[K, LazyResult[R]], *, params: Mapping[str, Any] | None = None) -> dict[K, R]: ...
     @overload
     def run(self, target: Coroutine[Any, Any, R]) -> R: ...
     @overload

@@ -88,7 +88,9 @@ cdef class Aborting(Ending):
         if doomed is not None and root.maps is not None:
             found.maps = [each for each in doomed if each in root.maps]
         is_alone = self.is_alone(catch, doomed, path)
-        if doomed is not None and (not is_alone or found.maps or self.scheduler.limits_active or _may_be_ready(root, doomed)):
+        if doomed is not None and (
+            not is_alone or found.maps or self.scheduler.limits_active or _may_be_ready(root, doomed)
+        ):
             found.doomed = bytearray(root.template.node_count)
             for each in doomed:
                 found.doomed[each] = 1

@@ -73,6 +73,22 @@ cdef class Catching(Aborting):
             at = at.parent
         return self.fail(error, frame, node)
 
+    cdef int fail_late(self, object error, Frame frame, Py_ssize_t node) except -1:
+        """It is the run's failure, too, unless something would have caught it: which of both came first is chance."""
+        cdef Frame at = frame
+        cdef Py_ssize_t failed = node
+        if may_be_caught(error):
+            while at is not None and at.awaiter is None:
+                if at.count and at.template.catches and self.poisoned_by(at, failed, error, {}) is not None:
+                    self.scheduler.callbacks.annotate(
+                        error, self, frame.template, frame.template.plan.order[node], True, self.trail(frame),
+                        self.written(frame, node)
+                    )
+                    return 0
+                failed = at.parent_node
+                at = at.parent
+        return self.fail(error, frame, node)
+
     cdef int catch_in(
         self, object error, Frame frame, Py_ssize_t node, Frame at, Py_ssize_t failed, list poisoned, dict verdicts
     ) except -1:

@@ -23,6 +23,7 @@ cdef class Ending(Dispatching):
     cdef object as_raised(self, object error)
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int stop(self) except -1
+    cdef int fail_late(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int discard_landed(self) except -1
     cdef int detach(self) except -1
     cdef void drop(self) noexcept

@@ -13,7 +13,6 @@ Nothing here starts a node. docs/internals/run-states.md has the diagram.
 
 from types import CoroutineType as _CoroutineType
 
-from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, CLOSED, ENDED, STOPPING
 from cascade._core.run.waiting cimport Waiter
 
@@ -203,6 +202,10 @@ cdef class Ending(Dispatching):
             _clear_stack(stack)
         return 0
 
+    cdef int fail_late(self, object error, Frame frame, Py_ssize_t node) except -1:
+        """A node has failed since the run began to stop."""
+        return self.fail(error, frame, node)
+
     cdef int discard_landed(self) except -1:
         """Take what has landed since the run began to stop: its errors are recorded, its values are not used."""
         cdef Waiter waiter
@@ -212,7 +215,7 @@ cdef class Ending(Dispatching):
             frame, value, error = waiter.frame, waiter.value, waiter.error
             waiter.clear()
             if error is not None:
-                self.fail(error, frame, waiter.node)
+                self.fail_late(error, frame, waiter.node)
             elif type(value) is _CoroutineType:  # made by a worker, and never to be awaited
                 value.close()
         return 0

@@ -398,3 +398,19 @@ async def test_a_failure_that_is_raised_again_names_both_places(cold: cs.Engine)
         await cold.run(keep(cs.recover(keep(1, fail()), again)))
     first, second = caught.value.__notes__
     assert "fail at $.args[0].args[1]" in first and "recover at $.args[0]" in second
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_fails_in_the_same_turn_beside_it_is_alone(order: int) -> None:
+    """It is chance which failure lands first: one that is caught is none of the run's in either order."""
+
+    @cs.task
+    async def fails(error: type[Exception]) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    target = [fails(TypeError), cs.recover(fails(ConnectionError), repr)]
+    with pytest.raises(TypeError):
+        cs.run(target[::order])
+    with pytest.raises(ExceptionGroup):
+        cs.run([fails(TypeError), cs.recover(fails(ConnectionError), repr, on=ValueError)])
