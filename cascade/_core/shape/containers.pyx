@@ -13,11 +13,10 @@ from libc.stdlib cimport qsort
 from libc.string cimport memset
 
 from cascade._core.shape.key cimport AGAIN, CALL, KeyWriter
-from cascade._core.shape.struct_layout cimport Layout, layout_of, learn
+from cascade._core.shape.struct_layout cimport VIEWS, Layout, layout_of, learn
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.expr.symbol cimport CallShape
 
-from cascade._core.shape.struct_layout import VIEWS
 from cascade.exceptions import StructureError
 
 cdef extern from "Python.h":
