@@ -72,6 +72,7 @@ cdef class Ending(Dispatching):
                 waiter.landed = True
                 self.unlink(waiter)
                 waiter.clear()
+            self.leave_frames()
 
     def _fail_ended(self, error):
         """Replace the value of a run that has ended by an error: the teardown of its resources has failed."""
@@ -167,10 +168,12 @@ cdef class Ending(Dispatching):
         The walk over the waiters only moves pointers. After it, what was unlinked goes back to others; last of all the
         values are released. So whatever the destructor of a value does to the run or to its channels, it finds both in
         their final state (docs/internals/reentrancy.md).
+
+        Where something in the run catches failures, frames keep their values until all has ended: `fail_late` needs them.
         """
         cdef Waiter waiter = self.waiters
         cdef Waiter next, withdrawn = None
-        cdef Frame stack
+        cdef Frame stack = None
         cdef object _target, _expansion, _launches
         if self.phase != ACTIVE:
             return 0
@@ -189,8 +192,9 @@ cdef class Ending(Dispatching):
                 waiter.next = withdrawn
                 withdrawn = waiter
             waiter = next
-        stack = self.top
-        self.top = None
+        if not self.has_catching or (self.waiters is None and self.first_landed is None):
+            stack = self.top
+            self.top = None
         try:
             self.return_messages()
         finally:
@@ -234,6 +238,12 @@ cdef class Ending(Dispatching):
             self.enter_phase(ENDED)
             self.drop()
         return 0
+
+    cdef void leave_frames(self) noexcept:
+        """Release what frames hold that were kept until all of a run that stopped has ended."""
+        cdef Frame stack = self.top
+        self.top = None
+        _clear_stack(stack)
 
     cdef void drop(self) noexcept:
         """Release everything that the run holds and waits for, and return no message.
