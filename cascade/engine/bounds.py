@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         params: Mapping[str, Any] | None
         max_iterations: int | None
         deadline: float | None
+        name: str | None
+        tags: Mapping[str, str] | None
 
 
 __all__ = ["Bounds", "check_iterations", "iterations_met"]

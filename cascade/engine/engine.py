@@ -28,6 +28,7 @@ from cascade.engine.bounds import Bounds, check_iterations
 from cascade.engine.callbacks import Callbacks
 from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
+from cascade.engine.run_label import run_label
 from cascade.engine.services import Services, check_state_backend
 from cascade.exceptions import EngineClosedError
 from cascade.expressions.targets import expression
@@ -182,6 +183,8 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Run[Any]:
         """Start a run of a target and return at once.
 
@@ -190,6 +193,8 @@ class Engine:
             params: values for the `Param`s of the target, by name.
             max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+            name: `Run.name`, of your choice; it need not be unique.
+            tags: `Run.tags`, a mapping of str to str.
 
         Returns:
             The `Run`: await it for the value. If it reaches a bound, it fails with `RunLimitError` or
@@ -213,9 +218,10 @@ class Engine:
         (False, [3, 7])
         """
         wanted = expression(target)
+        label = run_label(name, tags)
         bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
         self._driver.bind()
-        started: Run[Any] = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params)
+        started: Run[Any] = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params, label)
         self._driver.begin(started, wanted, bounds)
         return started
 
@@ -228,6 +234,8 @@ class Engine:
         on_failure: Literal["leave", "stop"] | Restart = "leave",
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Population[R]: ...
     @overload
     def start_many(
@@ -238,6 +246,8 @@ class Engine:
         on_failure: Literal["leave", "stop"] | Restart = "leave",
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Population[R]: ...
     def start_many(
         self,
@@ -247,6 +257,8 @@ class Engine:
         on_failure: Literal["leave", "stop"] | Restart = "leave",
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Population[Any]:
         """Start a run of each of many targets, all at once, and return.
 
@@ -257,6 +269,8 @@ class Engine:
                 `Restart`: they go on, and the failed member is started again.
             max_iterations: how many tail calls each run may make, >= 0; None: those of the engine.
             deadline: seconds from the start of each run, on the engine's clock; None: no deadline.
+            name: `Run.name` of all members.
+            tags: `Run.tags` of all members.
 
         Returns:
             The `Population`: await it for the end of all.
@@ -279,7 +293,7 @@ class Engine:
         from cascade.engine.population import start_many
 
         bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
-        return start_many(self._driver, targets, params, on_failure, bounds)
+        return start_many(self._driver, targets, params, on_failure, bounds, run_label(name, tags))
 
     def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, TypeVarTuple, overload
 
 from cascade._core.expr.builtin_nodes import or_failure
 from cascade._core.expr.data import data
-from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.lazy import LazyResult, refuse_task_as
 from cascade._core.expr.task import task
 from cascade._support.public import public
 from cascade.exceptions import TaskArgumentError
@@ -123,6 +123,7 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
         A `LazyResult`.
 
     Raises:
+        PolicyError: one of ``values`` is a task that was not called.
         TaskArgumentError: ``return_exceptions`` is not a bool.
 
     >>> import cascade as cs
@@ -136,6 +137,8 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
     """
     if type(return_exceptions) is not bool:
         raise TaskArgumentError(f"return_exceptions must be a bool, got {return_exceptions!r}")
+    for i, value in enumerate(values):
+        refuse_task_as(value, f"values[{i}]")
     return _gather(*(map(or_failure, values) if return_exceptions else values))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from cascade._core.expr.lazy import LazyResult
@@ -70,7 +70,7 @@ def _check(target: object, place: str) -> None:
             f"{place} must be a lazy result or a value, got `{type(target).__name__}`: make a task of the async "
             f"function, @cs.task, and call that"
         )
-    if inspect.isgenerator(target) or inspect.isasyncgen(target):
+    if isinstance(target, Iterator | AsyncIterator):  # such as a generator: what it yields is not looked into
         raise TargetError(
             f"{place} must be a lazy result or a value, got `{type(target).__name__}`: write a list, [... for ...]"
         )

@@ -38,6 +38,13 @@ cdef object _call_ternary(Operator operator, object first, object second, object
     return operate(operator, operands, 3)
 
 
+cdef object _slice(object key):
+    """A slice as an operand: one with a lazy result in it is a node, too."""
+    if isinstance(key.start, Operable) or isinstance(key.stop, Operable) or isinstance(key.step, Operable):
+        return _call_ternary(SLICE, key.start, key.stop, key.step)
+    return key
+
+
 cdef object _refuse(object lazy, str has_no, str use, str instead):
     """The error where Python asks a lazy result for what only its value has."""
     raise TypeError(
@@ -120,10 +127,10 @@ cdef class Operable:
         return <Py_hash_t>(address >> 4)  # the lowest bits are the same in all
 
     def __getitem__(self, key):
-        if type(key) is slice and (
-            isinstance(key.start, Operable) or isinstance(key.stop, Operable) or isinstance(key.step, Operable)
-        ):
-            key = _call_ternary(SLICE, key.start, key.stop, key.step)
+        if type(key) is slice:
+            key = _slice(key)
+        elif type(key) is tuple:  # of several dimensions: x[0, a:b]
+            key = tuple([_slice(each) if type(each) is slice else each for each in key])
         return _call(ITEM, self, key)
 
     # ------------------------------------------------------------------------- what is asked for now, and is not there
@@ -132,8 +139,18 @@ cdef class Operable:
         if name.startswith("__"):  # what Python and libraries look for, and do without
             raise AttributeError(f"a lazy result has no attribute {name!r}")
         raise AttributeError(
-            f"a lazy result has no attribute {name!r}: write cs.attr(x, {name!r}) for the attribute of its value"
+            f"a lazy result has no attribute {name!r}: write cs.attr(x, {name!r}) for the attribute of its value; a "
+            f"method of its value is called in a task"
         )
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"a lazy result cannot be given the attribute {name!r}: change its value in a task")
+
+    def __setitem__(self, key, value):
+        _refuse(self, "items", "given an item", "change its value in a task, which returns it")
+
+    def __delitem__(self, key):
+        _refuse(self, "items", "to lose an item", "change its value in a task, which returns it")
 
     def __bool__(self):
         _refuse(

@@ -36,9 +36,11 @@ from cascade._core.shape.template cimport Template
 from cascade.exceptions import InternalError
 
 cdef extern from "Python.h":
+    ctypedef struct TypeObject "PyTypeObject":
+        pass
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
     int PyType_Check(object) noexcept
-    int PyType_IsSubtype(PyObject*, PyObject*) noexcept
+    bint PyType_IsSubtype(TypeObject*, TypeObject*) noexcept
     void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
     void PyException_SetContext(object, PyObject*) noexcept
     PyObject* PyException_GetContext(object) noexcept  # a new reference; NULL: it has none
@@ -313,7 +315,7 @@ cdef bint matches(object on, object error) except -1:
         kind = Py_TYPE(<PyObject*>each)
         if _is_any(kind, <tuple>on):
             continue
-        if not PyType_IsSubtype(kind, <PyObject*>BaseExceptionGroup):
+        if not PyType_IsSubtype(<TypeObject*>kind, <TypeObject*>BaseExceptionGroup):
             return False
         remaining.extend(_members.__get__(each))
     return True
@@ -322,7 +324,7 @@ cdef bint matches(object on, object error) except -1:
 cdef bint _is_any(PyObject* kind, tuple on) noexcept:
     """Whether a class is one of some classes, whatever their metaclasses answer."""
     for each in on:
-        if PyType_Check(each) and PyType_IsSubtype(kind, <PyObject*>each):
+        if PyType_Check(each) and PyType_IsSubtype(<TypeObject*>kind, <TypeObject*>each):
             return True
     return False
 
