@@ -53,7 +53,7 @@ def with_default(x: int, y: object = add(1, 2)) -> object:
 
 
 @cs.task(mode="inline")
-def named(**names: object) -> object:
+def by_name(**names: object) -> object:
     return names
 
 
@@ -427,13 +427,13 @@ def test_what_cannot_be_a_lazy_result_is_refused() -> None:
         (None, give, "map", 0, (), (), []),
         (None, give, "map", 0, ("x",), ("concurrency",), [[1], 0]),
         (None, give, "map", 0, ("x",), ("const x",), [[1], 2]),
-        (None, named, "map", 0, ("x",), ("const a", "order"), [[1], 2, ("x", "b")]),
-        (None, named, "map", 0, ("x",), ("const a", "order"), [[1], 2, ("x",)]),
+        (None, by_name, "map", 0, ("x",), ("const a", "order"), [[1], 2, ("x", "b")]),
+        (None, by_name, "map", 0, ("x",), ("const a", "order"), [[1], 2, ("x",)]),
         (None, give, "sync", 1, (), ("concurrency",), [1, 2]),
         (None, give, "sync", 1, (), ("retry", "retry"), [1, retry, retry]),
         (None, give, "sync", 1, (), (1,), [1, 2]),
-        (None, named, "sync", 0, ("x", "x"), (), [1, 2]),
-        (None, named, "sync", 0, (3,), (), [1]),
+        (None, by_name, "sync", 0, ("x", "x"), (), [1, 2]),
+        (None, by_name, "sync", 0, (3,), (), [1]),
         (None, give, "unknown", 1, (), (), [1]),
     ):
         with pytest.raises(pickle.UnpicklingError):
