@@ -11,7 +11,7 @@ from cpython.object cimport PyObject
 
 from cascade._core.expr cimport debug
 from cascade._core.public cimport name_type
-from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, check_cached, check_timed
+from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, check_cached, check_policy, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
 
@@ -410,6 +410,8 @@ def restored_node(task, str kind, list operands, tuple names=()):
 def with_policies_of(LazyResult lazy not None, tuple roles, list operands):
     """Make the same node with what it had beside its arguments."""
     for role, operand in zip(roles, operands):
+        if role in ("retry", "timeout", "cache", "constraints"):
+            check_policy(role, operand)
         lazy = _with_role(lazy, role, operand)
     return lazy
 
