@@ -343,6 +343,8 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Any:
         """Run a target and return its value.
 
@@ -351,6 +353,8 @@ class Engine:
             params: values for the `Param`s of the target, by name.
             max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+            name: `Run.name`, of your choice; it need not be unique.
+            tags: `Run.tags`, a mapping of str to str.
 
         Returns:
             The value of the target.
@@ -361,7 +365,9 @@ class Engine:
             RunLimitError, RunDeadlineError: the run has reached a bound.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        started = self.start(target, params=params, max_iterations=max_iterations, deadline=deadline)
+        started = self.start(
+            target, params=params, max_iterations=max_iterations, deadline=deadline, name=name, tags=tags
+        )
         return await started._join(returns_messages=True)
 
     async def aclose(self) -> None:

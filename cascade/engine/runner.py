@@ -47,6 +47,8 @@ def run(
     engine: Engine | None = None,
     max_iterations: int | None = None,
     deadline: float | None = None,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Any:
     """Run a target in a new event loop and return its value.
 
@@ -59,6 +61,8 @@ def run(
         engine: the engine to use; None: a new one for this call, with templates that all such calls share.
         max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
         deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+        name: `Run.name`, of your choice.
+        tags: `Run.tags`, a mapping of str to str.
 
     Returns:
         The value of the target.
@@ -89,8 +93,8 @@ def run(
         Interrupts() as interrupts,
         asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner,
     ):
-        bounds = {"max_iterations": max_iterations, "deadline": deadline}
-        runner.run(interrupts.watch(_run(wanted, {"params": params, **bounds}, engine, value, failure)))
+        options = {"max_iterations": max_iterations, "deadline": deadline, "params": params, "name": name, "tags": tags}
+        runner.run(interrupts.watch(_run(wanted, options, engine, value, failure)))
     if failure:
         raise failure.pop()
     return value[0]
