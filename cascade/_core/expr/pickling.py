@@ -17,29 +17,13 @@ from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
+from cascade._core.expr.arities import ARITIES, STEPS
 from cascade._core.expr.lazy import LazyResult, restored_node, with_policies_of
 from cascade._core.expr.policy import ScopeCache
 from cascade._core.expr.task import Task, call_plain, governed, import_task, restored_builtin, standard_task_named, task
 from cascade._core.shape.struct_layout import field_names
 
-__all__ = ["ARITIES", "STEPS", "reduce_lazy", "reduce_task", "restore_lazy", "restore_task"]
-
-ARITIES = {
-    "wait": (1, 1), "recv": (2, 2), "router": (2, 3), "guard": (2, 3), "param": (1, 1), "env": (1, 1), "inject": (0, 0),
-    "send": (2, 2), "select": (2, 2), "recover": (3, 3), "fallback": (3, 3), "outcome": (1, 1),
-    "scope": (1, 1), "race": (1, None),
-}  # fmt: skip
-"""Of each kind of nodes that no function of the user is called for: the least and the largest number of operands."""
-
-STEPS = {
-    "router": (".selector", ".routes", ".default"),
-    "guard": (".condition", "", ".otherwise"),
-    "recover": ("", ".handler", ".on"),
-    "fallback": ("", ".other", ".on"),
-    "outcome": ("",),
-    "scope": ("",),
-}
-"""The steps of paths to positional operands that have names."""
+__all__ = ["reduce_lazy", "reduce_task", "restore_lazy", "restore_task"]
 
 _ROLES = frozenset({"after", "retry", "timeout", "cache", "constraints", "concurrency", "return_exceptions", "order"})
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray, range, type(...), LazyResult})
@@ -178,7 +162,7 @@ def restore_lazy(
             raise pickle.UnpicklingError(f"predecessor must be a lazy result, got `{type(operand).__name__}`")
     if kind in ARITIES:
         least, most = ARITIES[kind]
-        if called._definition()[0] != kind or names or positional < least or (most is not None and positional > most):
+        if called._definition()[0] != kind or names or not least <= positional <= most:
             raise pickle.UnpicklingError(f"node of kind {kind!r} must have its operands, got {positional}")
         made = restored_node(called, kind, operands[:count])
     elif kind == "map":
