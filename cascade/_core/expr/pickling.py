@@ -36,8 +36,20 @@ def reduce_task(task: Task) -> tuple[Any, ...]:
     """Return what `pickle` needs to make a task again.
 
     Raises:
-        pickle.PicklingError: the name of its function does not lead to it.
+        pickle.PicklingError: the name of its function does not lead to it, or a policy cannot be pickled.
     """
+    made, parts = _reduced(task)
+    given = parts[-1]
+    for role, policy in given.items() if type(given) is dict else ():
+        if (wrong := _try(policy)) is not None:
+            raise pickle.PicklingError(
+                f"{role} policy of {_shown(task)} must be picklable, got `{type(policy).__name__}`: {wrong}"
+            ) from wrong
+    return made, parts
+
+
+def _reduced(task: Task) -> tuple[Any, tuple[Any, ...]]:
+    """Return what makes a task again, and the arguments of that; the last one may be its policies."""
     fn: Any = task.fn
     kind, name, mode = task._definition()
     policies = task._content()[2]
@@ -322,11 +334,11 @@ class _Nowhere:
 
 def _try(value: object) -> Exception | None:
     """Return the error of pickling a value; None: it can be pickled."""
-    _local.trying = True
+    before, _local.trying = _local.trying, True
     try:
         pickle.Pickler(_Nowhere()).dump(value)
     except Exception as error:
         return error
     finally:
-        _local.trying = False
+        _local.trying = before
     return None

@@ -419,3 +419,14 @@ def test_what_cannot_be_a_lazy_result_is_refused() -> None:
     for how in (("builtin", "sync", "give"), ("builtin", "unknown", "x"), ("unknown",)):
         with pytest.raises(pickle.UnpicklingError):
             cs.Task._unpickled(*how)
+
+
+def test_a_policy_that_cannot_be_pickled_is_named() -> None:
+    message = "cache policy of task .*plain must be picklable, got `ResultCache`: cannot pickle"
+    made = cs.cached(plain)
+    with pytest.raises(pickle.PicklingError, match=message):
+        pickle.dumps(made)
+    with pytest.raises(pickle.PicklingError, match=message + r".* - at \$\.args\[0\]"):
+        pickle.dumps(give(made(1)))
+    with pytest.raises(pickle.PicklingError, match=r"retry policy of task .*plain must be .*, got `Retry`"):
+        pickle.dumps(cs.task(plain).with_retry(on=lambda error: True))
