@@ -17,29 +17,13 @@ from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
+from cascade._core.expr.arities import ARITIES, STEPS
 from cascade._core.expr.lazy import LazyResult, restored_node, with_policies_of
 from cascade._core.expr.policy import ScopeCache
 from cascade._core.expr.task import Task, call_plain, governed, import_task, restored_builtin, standard_task_named, task
 from cascade._core.shape.struct_layout import field_names
 
-__all__ = ["ARITIES", "STEPS", "reduce_lazy", "reduce_task", "restore_lazy", "restore_task"]
-
-ARITIES = {
-    "wait": (1, 1), "recv": (2, 2), "router": (2, 3), "guard": (2, 3), "param": (1, 1), "env": (1, 1), "inject": (0, 0),
-    "send": (2, 2), "select": (2, 2), "recover": (3, 3), "fallback": (3, 3), "outcome": (1, 1),
-    "scope": (1, 1), "race": (1, None),
-}  # fmt: skip
-"""Of each kind of nodes that no function of the user is called for: the least and the largest number of operands."""
-
-STEPS = {
-    "router": (".selector", ".routes", ".default"),
-    "guard": (".condition", "", ".otherwise"),
-    "recover": ("", ".handler", ".on"),
-    "fallback": ("", ".other", ".on"),
-    "outcome": ("",),
-    "scope": ("",),
-}
-"""The steps of paths to positional operands that have names."""
+__all__ = ["reduce_lazy", "reduce_task", "restore_lazy", "restore_task"]
 
 _POLICIES = frozenset({"after", "retry", "timeout", "cache", "constraints"})
 _ROLES = _POLICIES | {"concurrency", "return_exceptions", "order"}  # of a map
@@ -53,8 +37,20 @@ def reduce_task(task: Task) -> tuple[Any, ...]:
     """Return what `pickle` needs to make a task again.
 
     Raises:
-        pickle.PicklingError: the name of its function does not lead to it.
+        pickle.PicklingError: the name of its function does not lead to it, or a policy cannot be pickled.
     """
+    made, parts = _reduced(task)
+    given = parts[-1]
+    for role, policy in given.items() if type(given) is dict else ():
+        if (wrong := _try(policy)) is not None:
+            raise pickle.PicklingError(
+                f"{role} policy of {_shown(task)} must be picklable, got `{type(policy).__name__}`: {wrong}"
+            ) from wrong
+    return made, parts
+
+
+def _reduced(task: Task) -> tuple[Any, tuple[Any, ...]]:
+    """Return what makes a task again, and the arguments of that; the last one may be its policies."""
     fn: Any = task.fn
     kind, name, mode = task._definition()
     policies = task._content()[2]
@@ -175,7 +171,7 @@ def restore_lazy(
     _check_roles(kind, names, roles, operands[count:])
     if kind in ARITIES:
         least, most = ARITIES[kind]
-        if called._definition()[0] != kind or names or positional < least or (most is not None and positional > most):
+        if called._definition()[0] != kind or names or not least <= positional <= most:
             raise pickle.UnpicklingError(f"node of kind {kind!r} must have its operands, got {positional}")
         _check_operands(kind, called, roles, operands)
         made = restored_node(called, kind, operands[:count])
@@ -386,11 +382,11 @@ class _Nowhere:
 
 def _try(value: object) -> Exception | None:
     """Return the error of pickling a value; None: it can be pickled."""
-    _local.trying = True
+    before, _local.trying = _local.trying, True
     try:
         pickle.Pickler(_Nowhere()).dump(value)
     except Exception as error:
         return error
     finally:
-        _local.trying = False
+        _local.trying = before
     return None

@@ -7,7 +7,8 @@ from cascade._core.expr.symbol cimport CallShape
 
 
 # How a node is evaluated. A new kind needs a member here, its name in `_KIND_NAMES` of task_spec.pyx, a place in the
-# predicates below, a branch in `execute_builtin` (run/branching.pyx), and a row in cascade/graph/kinds.py.
+# predicates below, its operands in arities.py, a branch in `execute_builtin` (run/branching.pyx), and a row in
+# cascade/graph/kinds.py.
 cdef enum Kind:
     SYNC
     ASYNC

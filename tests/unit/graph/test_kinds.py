@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 
 import cascade as cs
+from cascade._core.expr.arities import ARITIES, STEPS
 from cascade._core.expr.task_spec import kind_traits, mode_names
 from cascade.expressions.targets import expression
 from cascade.graph.describe import describe
@@ -107,6 +108,12 @@ def test_what_the_core_does_with_which_kinds() -> None:
         "accepts_skips": {"outcome", "race"},
         "reads_input": {"param", "env"},
     }
+
+
+def test_operands_are_known_of_each_kind_that_calls_no_function() -> None:
+    kinds = [name for name, row in KINDS.items() if not row.core.calls_function and name != "map"]
+    assert [*ARITIES] == kinds
+    assert {name for name, row in KINDS.items() if row.parts} == STEPS.keys()
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -17,8 +17,6 @@ import msgspec
 import pytest
 
 import cascade as cs
-from cascade._core.expr.pickling import ARITIES, STEPS
-from cascade.graph.kinds import KINDS
 from support.tasks import add, give, keep
 
 DEPTH = 300_000
@@ -460,10 +458,12 @@ def test_what_cannot_be_a_lazy_result_is_refused() -> None:
                 cs.Task._unpickled(*how, policies)
 
 
-def test_the_kinds_are_those_of_the_table() -> None:
-    own = {name: row for name, row in KINDS.items() if not row.core.calls_function and name != "map"}
-    assert ARITIES.keys() == own.keys()
-    for name, row in own.items():
-        least, most = row.arguments or (0, None)
-        assert ARITIES[name] == (least, None if most is not None and most > 100 else most)
-    assert {name: tuple(part.step for part in row.parts) for name, row in own.items() if row.parts} == STEPS
+def test_a_policy_that_cannot_be_pickled_is_named() -> None:
+    message = "cache policy of task .*plain must be picklable, got `ResultCache`: cannot pickle"
+    made = cs.cached(plain)
+    with pytest.raises(pickle.PicklingError, match=message):
+        pickle.dumps(made)
+    with pytest.raises(pickle.PicklingError, match=message + r".* - at \$\.args\[0\]"):
+        pickle.dumps(give(made(1)))
+    with pytest.raises(pickle.PicklingError, match=r"retry policy of task .*plain must be .*, got `Retry`"):
+        pickle.dumps(cs.task(plain).with_retry(on=lambda error: True))
