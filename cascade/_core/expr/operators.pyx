@@ -38,6 +38,13 @@ cdef object _call_ternary(Operator operator, object first, object second, object
     return operate(operator, operands, 3)
 
 
+cdef object _slice(object key):
+    """A slice, or the call that makes it if one of its bounds is a lazy result."""
+    if isinstance(key.start, Operable) or isinstance(key.stop, Operable) or isinstance(key.step, Operable):
+        return _call_ternary(SLICE, key.start, key.stop, key.step)
+    return key
+
+
 cdef object _refuse(object lazy, str has_no, str use, str instead):
     """The error where Python asks a lazy result for what only its value has."""
     raise TypeError(
@@ -120,10 +127,11 @@ cdef class Operable:
         return <Py_hash_t>(address >> 4)  # the lowest bits are the same in all
 
     def __getitem__(self, key):
-        if type(key) is slice and (
-            isinstance(key.start, Operable) or isinstance(key.stop, Operable) or isinstance(key.step, Operable)
-        ):
-            key = _call_ternary(SLICE, key.start, key.stop, key.step)
+        if type(key) is slice:
+            key = _slice(key)
+        elif type(key) is tuple:  # of several dimensions: x[1:n, 0]
+            if any([type(part) is slice for part in key]):
+                key = tuple([_slice(part) if type(part) is slice else part for part in key])
         return _call(ITEM, self, key)
 
     # ------------------------------------------------------------------------- what is asked for now, and is not there

@@ -62,6 +62,9 @@ def test_items() -> None:
             return key
 
     assert cs.run(give(Grid())[1, give(2)]) == (1, 2)
+    assert cs.run(give(Grid())[1 : give(2), 0]) == (slice(1, 2), 0)
+    assert cs.run(give(Grid())[..., give(1) :, give(2)]) == (..., slice(1, None), 2)
+    assert cs.run(give(Grid())[1:2, 0]) == (slice(1, 2), 0)
 
 
 def test_an_operator_is_a_call_that_runs_once_and_can_have_policies() -> None:
