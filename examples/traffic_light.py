@@ -5,8 +5,6 @@ python examples/traffic_light.py
 
 from __future__ import annotations
 
-import asyncio
-
 import cascade as cs
 
 RED, YELLOW = 15.0, 3.0  # seconds
@@ -86,7 +84,7 @@ def send(channel: cs.Channel[str]) -> None:
     channel.send("now")
 
 
-async def watch(
+def watch(
     engine: cs.Engine,
     presses: tuple[float, ...] = (5, 45, 46, 110),
     calls: tuple[float, ...] = (170, 176.5),
@@ -94,21 +92,17 @@ async def watch(
 ) -> list[tuple[float, str]]:
     """Have the button pressed and the operator call at some times, and see what the light shows."""
     at = Crossing(engine)
-    async with engine:
-        people = [cs.lazy(send(at.button)).after(cs.wait(seconds)) for seconds in presses]
-        operator = [cs.lazy(send(at.operator)).after(cs.wait(seconds)) for seconds in calls]
-        world = engine.start([*people, *operator, cs.wait(until)])
-        light = engine.start(red(at))
-        await world
-        light.cancel()  # it would never end of itself
+    people = [cs.lazy(send(at.button)).after(cs.wait(seconds)) for seconds in presses]
+    operator = [cs.lazy(send(at.operator)).after(cs.wait(seconds)) for seconds in calls]
+    world: list[object] = [*people, *operator, cs.wait(until)]
+    cs.run(cs.race(world, red(at)), engine=engine)  # the light would never end of itself: the world wins
     return at.log
 
 
 def main(engine: cs.Engine | None = None) -> list[tuple[float, str]]:
     if engine is None:  # one that hurries: minutes in seconds
         engine = cs.Engine(clock=cs.Clock.real(speed=200))
-    with asyncio.Runner(loop_factory=engine.new_loop) as runner:
-        return runner.run(watch(engine))
+    return watch(engine)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Generic
 
+from cascade._core.expr.lazy import LazyResult
 from cascade._support.futures import settle
 from cascade._support.type_variables import R_co
 from cascade.engine.call_graph import unlink
@@ -157,7 +158,8 @@ def _check(runs: object, host: Host) -> dict[Run, None]:
         raise TypeError(f"runs must be a population or an iterable of runs, got `{type(runs).__name__}`")
     for index, run in enumerate(runs):
         if not isinstance(run, Run):
-            raise TypeError(f"runs[{index}] must be a run, got `{type(run).__name__}`")
+            hint = ": start it, engine.start(...)" if isinstance(run, LazyResult) else ""
+            raise TypeError(f"runs[{index}] must be a run, got `{type(run).__name__}`{hint}")
         if run._host is not host:
             raise EngineStateError(f"runs[{index}] must be a run of this engine, got run {run.id} of another engine")
         found[run] = None

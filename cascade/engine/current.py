@@ -27,12 +27,18 @@ class RunIdentity(msgspec.Struct, frozen=True):
 
     Attributes:
         id: the number of the run, as `Run.id`.
+        name: that of the run, as `Run.name`.
+        tags: those of the run, as `Run.tags`.
     """
 
     id: int
+    name: str | None
+    tags: dict[str, str]
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"in a worker process a run has its id only, got .{name}; use mode='thread' for more")
+        raise AttributeError(
+            f"in a worker process a run has id, name and tags only, got .{name}; use mode='thread' for more"
+        )
 
 
 @public
@@ -56,7 +62,7 @@ class CurrentCall:
 
     @property
     def run(self) -> Run:
-        """The run; in a worker process a `RunIdentity`, which has the id only."""
+        """The run; in a worker process a `RunIdentity`: id, name and tags only."""
         return self._run  # type: ignore[return-value]
 
     @property
@@ -107,7 +113,7 @@ def current() -> CurrentCall:
             raise EngineStateError("cs.current() must be called inside a task, got a call outside")
         return CurrentCall(run, where, run.iterations, 1)
     if type(call) is SentCall:
-        return CurrentCall(RunIdentity(call.run), call.path, call.iteration, call.attempt)
+        return CurrentCall(RunIdentity(call.run, call.name, call.tags), call.path, call.iteration, call.attempt)
     attempt = 1
     if type(call) is Attempt:
         call, attempt = call.waiter, call.number

@@ -11,10 +11,10 @@ import contextvars
 import os
 import random
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from cascade._core.expr.debug import is_active
 from cascade._core.expr.lazy import LazyResult, start_debugging
@@ -28,6 +28,7 @@ from cascade.engine.bounds import Bounds, check_iterations
 from cascade.engine.callbacks import Callbacks
 from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
+from cascade.engine.run_label import run_label
 from cascade.engine.services import Services, check_state_backend
 from cascade.exceptions import EngineClosedError
 from cascade.expressions.targets import expression
@@ -37,8 +38,10 @@ from cascade.workers.workers import Workers
 if TYPE_CHECKING:
     from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import AsCompleted
+    from cascade.engine.bounds import RunOptions
     from cascade.engine.population import Population, Restart
     from cascade.events import Events
+    from cascade.expressions.targets import C, DictOf, ListOf
     from cascade.graph.solver import Solver
     from cascade.limits import Limits
     from cascade.resources.registry import Registry
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Mode"]
 
+K = TypeVar("K")
 R = TypeVar("R")
 
 Mode = Literal["auto", "inline", "thread", "process"]
@@ -161,32 +165,17 @@ class Engine:
     # ------------------------------------------------------------------------------------------------ for users
 
     @overload
-    def start(
-        self,
-        target: LazyResult[R],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> Run[R]: ...
+    def start(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> Run[R]: ...
     @overload
-    def start(
-        self,
-        target: Sequence[LazyResult[R]],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> Run[list[R]]: ...
+    def start(self, target: C, **options: Unpack[RunOptions]) -> Run[C]: ...
     @overload
-    def start(
-        self,
-        target: R,
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> Run[R]: ...
+    def start(self, target: tuple[LazyResult[R], ...], **options: Unpack[RunOptions]) -> Run[tuple[R, ...]]: ...
+    @overload
+    def start(self, target: ListOf[R], **options: Unpack[RunOptions]) -> Run[list[R]]: ...
+    @overload
+    def start(self, target: DictOf[K, R], **options: Unpack[RunOptions]) -> Run[dict[K, R]]: ...
+    @overload
+    def start(self, target: R, **options: Unpack[RunOptions]) -> Run[R]: ...
     def start(
         self,
         target: Any,
@@ -194,14 +183,18 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Run[Any]:
         """Start a run of a target and return at once.
 
         Args:
-            target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+            target: a lazy result, a container of lazy results, or any value, which is its own value.
             params: values for the `Param`s of the target, by name.
             max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+            name: `Run.name`, of your choice; it need not be unique.
+            tags: `Run.tags`, a mapping of str to str.
 
         Returns:
             The `Run`: await it for the value. If it reaches a bound, it fails with `RunLimitError` or
@@ -225,9 +218,10 @@ class Engine:
         (False, [3, 7])
         """
         wanted = expression(target)
+        label = run_label(name, tags)
         bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
         self._driver.bind()
-        started: Run[Any] = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params)
+        started: Run[Any] = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params, label)
         self._driver.begin(started, wanted, bounds)
         return started
 
@@ -240,6 +234,8 @@ class Engine:
         on_failure: Literal["leave", "stop"] | Restart = "leave",
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Population[R]: ...
     @overload
     def start_many(
@@ -250,6 +246,8 @@ class Engine:
         on_failure: Literal["leave", "stop"] | Restart = "leave",
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Population[R]: ...
     def start_many(
         self,
@@ -259,6 +257,8 @@ class Engine:
         on_failure: Literal["leave", "stop"] | Restart = "leave",
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Population[Any]:
         """Start a run of each of many targets, all at once, and return.
 
@@ -269,6 +269,8 @@ class Engine:
                 `Restart`: they go on, and the failed member is started again.
             max_iterations: how many tail calls each run may make, >= 0; None: those of the engine.
             deadline: seconds from the start of each run, on the engine's clock; None: no deadline.
+            name: `Run.name` of all members.
+            tags: `Run.tags` of all members.
 
         Returns:
             The `Population`: await it for the end of all.
@@ -291,7 +293,7 @@ class Engine:
         from cascade.engine.population import start_many
 
         bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
-        return start_many(self._driver, targets, params, on_failure, bounds)
+        return start_many(self._driver, targets, params, on_failure, bounds, run_label(name, tags))
 
     def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
@@ -323,32 +325,17 @@ class Engine:
         return AsCompleted(self._driver, runs)
 
     @overload
-    async def run(
-        self,
-        target: LazyResult[R],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> R: ...
+    async def run(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> R: ...
     @overload
-    async def run(
-        self,
-        target: Sequence[LazyResult[R]],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> list[R]: ...
+    async def run(self, target: C, **options: Unpack[RunOptions]) -> C: ...
     @overload
-    async def run(
-        self,
-        target: R,
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> R: ...
+    async def run(self, target: tuple[LazyResult[R], ...], **options: Unpack[RunOptions]) -> tuple[R, ...]: ...
+    @overload
+    async def run(self, target: ListOf[R], **options: Unpack[RunOptions]) -> list[R]: ...
+    @overload
+    async def run(self, target: DictOf[K, R], **options: Unpack[RunOptions]) -> dict[K, R]: ...
+    @overload
+    async def run(self, target: R, **options: Unpack[RunOptions]) -> R: ...
     async def run(
         self,
         target: Any,
@@ -356,14 +343,18 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Any:
         """Run a target and return its value.
 
         Args:
-            target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+            target: a lazy result, a container of lazy results, or any value, which is its own value.
             params: values for the `Param`s of the target, by name.
             max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+            name: `Run.name`, of your choice; it need not be unique.
+            tags: `Run.tags`, a mapping of str to str.
 
         Returns:
             The value of the target.
@@ -374,7 +365,9 @@ class Engine:
             RunLimitError, RunDeadlineError: the run has reached a bound.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        started = self.start(target, params=params, max_iterations=max_iterations, deadline=deadline)
+        started = self.start(
+            target, params=params, max_iterations=max_iterations, deadline=deadline, name=name, tags=tags
+        )
         return await started._join(returns_messages=True)
 
     async def aclose(self) -> None:

@@ -392,7 +392,13 @@ class Invocation:
         return any(type(value) is Placeholder for value in (*self._arguments, *self._keywords.values()))
 
     def _name(self) -> str:
-        return "a scope" if self._where == "scope" else f"task {self._task.module}.{self._task.name}"
+        if self._where != "scope":
+            return f"task {self._task.module}.{self._task.name}"
+        from cascade.graph.labels import heading
+
+        template, at = self._node[:2]
+        unit = template.graph.nodes[template.plan.order[at]].operands[0]
+        return f"the scope of {heading(template.graph, template.graph.nodes[unit.index])}"
 
     def _grant_at_once(self) -> Grant | None:
         """Return the grant of the limits; None: the call has to wait."""

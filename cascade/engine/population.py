@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextvars import Context, copy_context
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextvars import copy_context
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cascade.clock.timers import Timers
     from cascade.engine.bounds import Bounds
     from cascade.engine.host import Host
+    from cascade.engine.run_label import RunLabel
 
 __all__ = ["Population", "PopulationCounts", "Restart", "start_many"]
 
@@ -145,10 +146,15 @@ class Population(Generic[R_co]):
         params: Mapping[str, Any] | None,
         on_failure: Literal["leave", "stop"] | Restart,
         bounds: Bounds,
+        label: RunLabel | None,
     ) -> None:
         context = forget_call(copy_context())
+
+        def make(target: LazyResult) -> Run:
+            return Run(host, target, context.copy(), params, label)
+
         self._host = host
-        self._runs = [Run(host, target, context.copy(), params) for target in targets]
+        self._runs = [make(target) for target in targets]
         self._unfinished_count = len(targets)
         self._failed: list[Run] = []
         self._unretrieved = UnretrievedFailures(host.report, len(targets))
@@ -159,7 +165,7 @@ class Population(Generic[R_co]):
         self._restarts = 0
         self._restarter: _Restarter | None = None
         if isinstance(on_failure, Restart):
-            self._restarter = _Restarter(on_failure, targets, params, context, bounds, host.timers)
+            self._restarter = _Restarter(on_failure, targets, make, bounds, host.timers)
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -280,7 +286,7 @@ class Population(Generic[R_co]):
             return False
         run._retrieved = True  # the restart has handled it
         self._restarts += 1
-        self._runs[place] = again = self._restarter.start(place, self._host)
+        self._runs[place] = again = self._restarter.start(place)
         again._add_done_callback((self,))
         restarter = self._restarter
         self._host.begin(again, restarter.targets[place], restarter.bounds, restarter.delay(place))
@@ -307,16 +313,14 @@ class _Restarter:
     Args:
         policy: how often, and after which delay.
         targets: those of all members, by place.
-        params: the params, common to all members.
-        context: the context in which the population was started.
+        make: makes the run of a target.
         bounds: those of each run.
         timers: the engine's.
     """
 
     __slots__ = (
         "_begun",
-        "_context",
-        "_params",
+        "_make",
         "_places",
         "_policy",
         "_start",
@@ -330,16 +334,14 @@ class _Restarter:
         self,
         policy: Restart,
         targets: list[LazyResult],
-        params: Mapping[str, Any] | None,
-        context: Context,
+        make: Callable[[LazyResult], Run],
         bounds: Bounds,
         timers: Timers,
     ) -> None:
         self.targets = targets
         self.bounds = bounds
         self._policy = policy
-        self._params = params
-        self._context = context
+        self._make = make
         self._timers = timers
         self._places: dict[Run, int] | None = None  # made when the first one fails
         self._times: dict[int, int] = {}  # restarts by place, since the count began anew
@@ -363,10 +365,10 @@ class _Restarter:
         del self._places[run]  # frees the failure and what its traceback refers to
         return place
 
-    def start(self, place: int, host: Host) -> Run:
+    def start(self, place: int) -> Run:
         """Make another run of the member at a place."""
         assert self._places is not None
-        run = Run(host, self.targets[place], self._context.copy(), self._params)
+        run = self._make(self.targets[place])
         self._times[place] = self._times.get(place, 0) + 1
         self._begun[place] = self._timers.now() + round(self.delay(place) * 1e9)
         self._places[run] = place
@@ -384,7 +386,12 @@ class _Restarter:
 
 
 def start_many(
-    host: Host, targets: Iterable[Any], params: Mapping[str, Any] | None, on_failure: Any, bounds: Bounds
+    host: Host,
+    targets: Iterable[Any],
+    params: Mapping[str, Any] | None,
+    on_failure: Any,
+    bounds: Bounds,
+    label: RunLabel | None,
 ) -> Population:
     """Start a population. See `Engine.start_many`."""
     if not isinstance(on_failure, Restart) and on_failure not in ("leave", "stop"):
@@ -395,7 +402,7 @@ def start_many(
         raise TargetError(f"targets must be an iterable of targets, got `{type(targets).__name__}`") from None
     wanted = [expression(target, index) for index, target in enumerate(each)]
     host.bind()
-    population = Population(host, wanted, params, on_failure, bounds)
+    population = Population(host, wanted, params, on_failure, bounds, label)
     population._begin(wanted, bounds)
     return population
 

@@ -16,6 +16,7 @@ from cascade._support.public import public
 from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, call_all, mark_shared
 from cascade.engine.run_extras import RunExtras
+from cascade.engine.run_label import NO_LABEL, RunLabel
 from cascade.exceptions import EngineStateError, TaskSkippedError
 
 if TYPE_CHECKING:
@@ -59,7 +60,12 @@ class Run(Evaluation, Generic[R_co]):
     __slots__ = ("_callbacks", "_host", "id")
 
     def __init__(
-        self, host: Host, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
+        self,
+        host: Host,
+        target: LazyResult,
+        context: Context,
+        params: Mapping[str, Any] | None = None,
+        label: RunLabel | None = None,
     ) -> None:
         super().__init__(host.scheduler, target, context)
         self._host = host
@@ -67,6 +73,23 @@ class Run(Evaluation, Generic[R_co]):
         self._callbacks: Sequence[DoneCallback] | None = None  # a tuple may be shared by many runs
         if params is not None:
             self._ensure_extras().params = params
+        if label is not None:
+            self._ensure_extras().label = label
+
+    @property
+    def name(self) -> str | None:
+        """The name that it was given by `Engine.start`; None: none."""
+        return self._label.name
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tags that it was given by `Engine.start`, by key."""
+        return self._label.tags
+
+    @property
+    def _label(self) -> RunLabel:
+        label = None if self._extras is None else self._extras.label
+        return NO_LABEL if label is None else label
 
     def done(self) -> bool:
         """Whether it has ended: it has a value, has failed, was skipped or was cancelled."""
@@ -124,7 +147,8 @@ class Run(Evaluation, Generic[R_co]):
         return self._join().__await__()
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}: {self.doing}, {self.iterations} iterations>"
+        name = "" if self.name is None else f" {self.name!r}"
+        return f"<Run {self.id}{name}: {self.doing}, {self.iterations} iterations>"
 
     def __del__(self) -> None:
         if self._finished and self._errors and not self._retrieved:

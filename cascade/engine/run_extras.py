@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from cascade.cache.single_flight import Leader
     from cascade.clock.timers import Handle
+    from cascade.engine.run_label import RunLabel
     from cascade.engine.unretrieved import UnretrievedFailures
     from cascade.resources.scope import Scope
 
@@ -28,6 +29,7 @@ class RunExtras:
         caught: how many failures were caught.
         deadline: the timer that fails the run.
         beginning: the timer that begins it.
+        label: its name and tags.
         started_at: nanoseconds on the engine's clock, if an event needs it.
     """
 
@@ -36,6 +38,7 @@ class RunExtras:
         "caught",
         "deadline",
         "inputs",
+        "label",
         "leaders",
         "params",
         "permits",
@@ -54,4 +57,5 @@ class RunExtras:
         self.caught = 0
         self.deadline: Handle | None = None
         self.beginning: Handle | None = None
+        self.label: RunLabel | None = None
         self.started_at: int | None = None

@@ -169,7 +169,7 @@ class NodeFailed(NodeEvent, frozen=True, kw_only=True):
 
 @public_in("cascade.events")
 class NodeCaught(NodeEvent, frozen=True, kw_only=True):
-    """The task of a node has raised, and the expression goes on with something else: a `recover`, a race, a retry.
+    """The task of a node has raised, is not retried, and the failure is caught: by a `recover`, a race, an `await`.
 
     Attributes:
         error: the exception, as "Type: message".

@@ -103,9 +103,10 @@ class Channel(Mailbox[M]):
         loop.
 
         Args:
-            message: any object.
+            message: any object, but no lazy result unless `cascade.data` says that it is meant itself.
 
         Raises:
+            TaskArgumentError: the message is a lazy result.
             ChannelClosedError: the channel is closed, or was closed before there was room.
             ChannelFullError: there is no room, and ``overflow`` is "error".
 

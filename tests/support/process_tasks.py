@@ -56,3 +56,10 @@ def here(value: object, fails: int = 0) -> object:
 def named(**names: object) -> list[tuple[str, object]]:
     """Give the arguments in their order."""
     return [*names.items()]
+
+
+@cs.task(mode="process")
+def called() -> tuple[int, str | None, dict[str, str]]:
+    """The id, name and tags of the run."""
+    run = cs.current().run
+    return run.id, run.name, dict(run.tags)

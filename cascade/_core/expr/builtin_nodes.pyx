@@ -171,13 +171,13 @@ cdef int _check_handler(object handler) except -1:
         _check_function(handler)
     elif isinstance(handler, type) and issubclass(handler, BaseException):
         raise PolicyError(
-            f"handler must be a task or function of one argument, the exception, got the class `{handler.__name__}`; to "
-            f"say which failures are caught, write on={handler.__name__}"
+            f"handler must be a task or function of one argument, the exception, got the class `{handler.__name__}`; "
+            f"to say which failures are caught, write on={handler.__name__}"
         )
     elif not callable(handler) or type(handler) is LazyResult:
         raise PolicyError(
-            f"handler must be a task or function of one argument, the exception, got `{type(handler).__name__}`; to take "
-            f"a value instead, write cs.fallback(x, value)"
+            f"handler must be a task or function of one argument, the exception, got `{type(handler).__name__}`; to "
+            f"take a value instead, write cs.fallback(x, value)"
         )
     return 0
 
@@ -215,8 +215,8 @@ cdef object _checked(object on):
         return kinds
     if isinstance(on, (type, tuple, list, Task, LazyResult)) or not callable(on) or _iscoroutinefunction(on):
         raise PolicyError(
-            f"on must be exception types, or a plain function that takes the exception and returns whether it is caught, "
-            f"got {on!r}"
+            f"on must be exception types, or a plain function that takes the exception and returns whether it is "
+            f"caught, got {on!r}"
         )
     return on
 

@@ -1,4 +1,6 @@
-from typing import Any, final
+from typing import Any, TypeVar, final
+
+_T = TypeVar("_T")
 
 @final
 class Data:
@@ -6,4 +8,4 @@ class Data:
     @property
     def value(self) -> Any: ...
 
-def data(value: Any) -> Any: ...
+def data(value: _T) -> _T: ...  # it stands for the value, as a call does

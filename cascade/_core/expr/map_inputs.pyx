@@ -93,9 +93,15 @@ def _iterator(name, value):
 
 
 def _no_series(name, value):
+    if isinstance(value, _Mapping):
+        instead = f"{name}=list(d), list(d.values()) or list(d.items()) for its keys, values or pairs"
+    elif isinstance(value, (set, frozenset)):
+        instead = f"{name}=sorted(s), or a list in another order, for its members"
+    else:
+        instead = f"{name}=[...] for a single item"
     return MapError(
         f"input {name!r} of a map must be a series of items, got `{type(value).__name__}`: "
-        f"write {name}=cs.const(...) to give every item the same value, or {name}=[...] for a single item"
+        f"write {name}=cs.const(...) to give every item the same value, or {instead}"
     )
 
 

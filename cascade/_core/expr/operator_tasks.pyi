@@ -1,3 +1,5 @@
-from cascade._core.expr.lazy import LazyResult
+from typing import Any
 
-def attr(value: object, name: str) -> LazyResult: ...
+from cascade._core.expr.lazy import _LazyValue
+
+def attr(value: object, name: str) -> _LazyValue[Any]: ...

@@ -127,6 +127,10 @@ def attr(value, name):
     5.0
     """
     cdef PyObject* operands[2]
+    if type(name) is LazyResult:
+        raise TypeError(
+            "name must be the name of an attribute as a `str`, got a lazy result: write cs.task(getattr)(x, name)"
+        )
     if type(name) is not str:
         raise TypeError(f"name must be the name of an attribute as a `str`, got `{type(name).__name__}`")
     operands[0] = <PyObject*>value

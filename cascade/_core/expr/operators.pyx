@@ -39,7 +39,7 @@ cdef object _call_ternary(Operator operator, object first, object second, object
 
 
 cdef object _slice(object key):
-    """A slice, or the call that makes it if one of its bounds is a lazy result."""
+    """A slice as an operand: one with a lazy result in it is a node, too."""
     if isinstance(key.start, Operable) or isinstance(key.stop, Operable) or isinstance(key.step, Operable):
         return _call_ternary(SLICE, key.start, key.stop, key.step)
     return key
@@ -129,9 +129,8 @@ cdef class Operable:
     def __getitem__(self, key):
         if type(key) is slice:
             key = _slice(key)
-        elif type(key) is tuple:  # of several dimensions: x[1:n, 0]
-            if any([type(part) is slice for part in key]):
-                key = tuple([_slice(part) if type(part) is slice else part for part in key])
+        elif type(key) is tuple:  # of several dimensions: x[0, a:b]
+            key = tuple([_slice(each) if type(each) is slice else each for each in key])
         return _call(ITEM, self, key)
 
     # ------------------------------------------------------------------------- what is asked for now, and is not there
@@ -140,8 +139,18 @@ cdef class Operable:
         if name.startswith("__"):  # what Python and libraries look for, and do without
             raise AttributeError(f"a lazy result has no attribute {name!r}")
         raise AttributeError(
-            f"a lazy result has no attribute {name!r}: write cs.attr(x, {name!r}) for the attribute of its value"
+            f"a lazy result has no attribute {name!r}: write cs.attr(x, {name!r}) for the attribute of its value; a "
+            f"method of its value is called in a task"
         )
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"a lazy result cannot be given the attribute {name!r}: change its value in a task")
+
+    def __setitem__(self, key, value):
+        _refuse(self, "items", "given an item", "change its value in a task, which returns it")
+
+    def __delitem__(self, key):
+        _refuse(self, "items", "to lose an item", "change its value in a task, which returns it")
 
     def __bool__(self):
         _refuse(

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import Any, Generic, Literal, Protocol, TypeAlias, overload
 
 from typing_extensions import TypeVar, disjoint_base
@@ -23,8 +23,10 @@ class _CachePolicy(Protocol):
     def load(self, key: Any, now: float, /) -> Any: ...
     def save(self, key: Any, value: Any, now: float, /) -> Any: ...
 
-_Predicate: TypeAlias = Callable[[Exception], object]
-_Delay: TypeAlias = Callable[[int, Exception], float]
+# Of any exception, as a lambda may read what only some exceptions have. What a predicate returns is no exception, so
+# that a type of exceptions is not taken for one.
+_Predicate: TypeAlias = Callable[[Any], bool | float | Sized | None]
+_Delay: TypeAlias = Callable[[int, Any], float]
 
 @disjoint_base
 class Retry:

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, final
 
 from typing_extensions import disjoint_base
 
@@ -10,7 +10,7 @@ class Catch: ...
 @disjoint_base
 class Region: ...
 
-@disjoint_base
+@final
 class Stopped: ...
 
 @disjoint_base

@@ -35,7 +35,9 @@ from cascade._core.shape.template cimport Node, Template
 from cascade.exceptions import InternalError
 
 cdef extern from "Python.h":
-    int PyType_IsSubtype(PyObject*, PyObject*) noexcept
+    ctypedef struct TypeObject "PyTypeObject":
+        pass
+    bint PyType_IsSubtype(TypeObject*, TypeObject*) noexcept
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
 
 cdef enum:
@@ -86,7 +88,9 @@ cdef class Aborting(Ending):
         if doomed is not None and root.maps is not None:
             found.maps = [each for each in doomed if each in root.maps]
         is_alone = self.is_alone(catch, doomed, path)
-        if doomed is not None and (not is_alone or found.maps or self.scheduler.limits_active or _may_be_ready(root, doomed)):
+        if doomed is not None and (
+            not is_alone or found.maps or self.scheduler.limits_active or _may_be_ready(root, doomed)
+        ):
             found.doomed = bytearray(root.template.node_count)
             for each in doomed:
                 found.doomed[each] = 1
@@ -787,8 +791,9 @@ cdef bint _is_of_use(Frame frame, Py_ssize_t at, set dead) except -1:
 
 cdef bint may_be_caught(object error) noexcept:
     """Whether an exception is a failure: not what ends the process, a cancellation, or a defect of the engine."""
-    cdef PyObject* kind = Py_TYPE(<PyObject*>error)  # an exception may answer anything when it is asked for its class
-    return PyType_IsSubtype(kind, <PyObject*>Exception) and not PyType_IsSubtype(kind, <PyObject*>InternalError)
+    # An exception may answer anything when it is asked for its class.
+    cdef TypeObject* kind = <TypeObject*>Py_TYPE(<PyObject*>error)
+    return PyType_IsSubtype(kind, <TypeObject*>Exception) and not PyType_IsSubtype(kind, <TypeObject*>InternalError)
 
 
 cdef int set_result(object future, object result) except -1:

@@ -13,7 +13,7 @@ from cascade._core.expr.data cimport new_data
 from cascade._core.expr.lazy cimport LazyResult, with_role
 from cascade._core.run.operands cimport build_with_skips
 from cascade._core.run.results cimport as_final
-from cascade._core.expr.builtin_nodes cimport Failed, Skip, own_failure, skipped_member
+from cascade._core.expr.builtin_nodes cimport Failed, Skip, own_failure
 from cascade._core.expr.task_spec cimport (
     FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, WAIT, accepts_skips, chooses, may_catch,
     reads_input,

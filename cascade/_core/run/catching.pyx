@@ -36,9 +36,11 @@ from cascade._core.shape.template cimport Template
 from cascade.exceptions import InternalError
 
 cdef extern from "Python.h":
+    ctypedef struct TypeObject "PyTypeObject":
+        pass
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
     int PyType_Check(object) noexcept
-    int PyType_IsSubtype(PyObject*, PyObject*) noexcept
+    bint PyType_IsSubtype(TypeObject*, TypeObject*) noexcept
     void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
     void PyException_SetContext(object, PyObject*) noexcept
     PyObject* PyException_GetContext(object) noexcept  # a new reference; NULL: it has none
@@ -71,6 +73,22 @@ cdef class Catching(Aborting):
                 return self.catch_in(error, frame, node, at, failed, poisoned, verdicts)
             failed = at.parent_node
             at = at.parent
+        return self.fail(error, frame, node)
+
+    cdef int fail_late(self, object error, Frame frame, Py_ssize_t node) except -1:
+        """It is the run's failure, too, unless something would have caught it: which of both came first is chance."""
+        cdef Frame at = frame
+        cdef Py_ssize_t failed = node
+        if may_be_caught(error):
+            while at is not None and at.awaiter is None:
+                if at.count and at.template.catches and self.poisoned_by(at, failed, error, {}) is not None:
+                    self.scheduler.callbacks.annotate(
+                        error, self, frame.template, frame.template.plan.order[node], True, self.trail(frame),
+                        self.written(frame, node)
+                    )
+                    return 0
+                failed = at.parent_node
+                at = at.parent
         return self.fail(error, frame, node)
 
     cdef int catch_in(
@@ -299,7 +317,7 @@ cdef bint matches(object on, object error) except -1:
         kind = Py_TYPE(<PyObject*>each)
         if _is_any(kind, <tuple>on):
             continue
-        if not PyType_IsSubtype(kind, <PyObject*>BaseExceptionGroup):
+        if not PyType_IsSubtype(<TypeObject*>kind, <TypeObject*>BaseExceptionGroup):
             return False
         remaining.extend(_members.__get__(each))
     return True
@@ -308,7 +326,7 @@ cdef bint matches(object on, object error) except -1:
 cdef bint _is_any(PyObject* kind, tuple on) noexcept:
     """Whether a class is one of some classes, whatever their metaclasses answer."""
     for each in on:
-        if PyType_Check(each) and PyType_IsSubtype(kind, <PyObject*>each):
+        if PyType_Check(each) and PyType_IsSubtype(<TypeObject*>kind, <TypeObject*>each):
             return True
     return False
 

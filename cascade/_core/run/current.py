@@ -35,12 +35,15 @@ class SentCall(NamedTuple):
 
     Attributes:
         run: the id of the run.
+        name, tags: of the run.
         iteration: the number of tail calls that the run had made.
         attempt: 1, 2, ...
         path: of the node.
     """
 
     run: int
+    name: str | None
+    tags: dict[str, str]
     iteration: int
     attempt: int
     path: str

@@ -15,6 +15,7 @@ cdef class Ending(Dispatching):
     cdef object value
     cdef list errors  # in the order in which they were raised, each once; None: there are none
     cdef set failed  # their ids
+    cdef uint8_t has_catching  # in some expression of it something catches failures
     cdef uint8_t interrupted  # cancellation was requested from outside, before the run came to a value
     cdef list received  # the messages in its value that it has received itself and no task had; None: there are none
     cdef public bint _retrieved  # the engine has given the outcome to its user
@@ -23,8 +24,10 @@ cdef class Ending(Dispatching):
     cdef object as_raised(self, object error)
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int stop(self) except -1
+    cdef int fail_late(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int discard_landed(self) except -1
     cdef int detach(self) except -1
+    cdef void leave_frames(self) noexcept
     cdef void drop(self) noexcept
 
     cdef inline void enter_phase(self, RunPhase phase) noexcept:

@@ -157,6 +157,7 @@ cdef class Evaluation(Regions):
             self.discard_landed()  # what has landed meanwhile does not push the run
             if self.waiters is None:
                 self.enter_phase(ENDED)
+                self.leave_frames()
             elif not was_active:
                 return PARKED
         return status if self.phase == ACTIVE else DECIDE
@@ -332,6 +333,8 @@ cdef class Evaluation(Regions):
         frame.parent_node = <int32_t>parent_node
         if self.scheduler.debugging:
             self.remember(frame, expression)
+        if frame.template.catches:
+            self.has_catching = True
         if frame.template.inputs or frame.template.resources or (parent is None and self._extras is not None):
             self.admit(frame)
         return frame
@@ -375,6 +378,8 @@ cdef class Evaluation(Regions):
         template = self.scheduler.table.get(self.scheduler.extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, self.scheduler.extraction)
+        if template.catches:
+            self.has_catching = True
         self.at = template.node_count - 1
         if template.inputs or template.resources:
             self.admit(frame)
@@ -391,6 +396,8 @@ cdef class Evaluation(Regions):
         template = self.scheduler.table.get(extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, extraction)
+        if template.catches:
+            self.has_catching = True
         self.at = template.node_count - 1
         if template.inputs or template.resources:
             self.admit(frame)

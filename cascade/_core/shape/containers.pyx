@@ -13,7 +13,7 @@ from libc.stdlib cimport qsort
 from libc.string cimport memset
 
 from cascade._core.shape.key cimport AGAIN, CALL, KeyWriter
-from cascade._core.shape.struct_layout cimport Layout, layout_of, learn
+from cascade._core.shape.struct_layout cimport VIEWS, Layout, layout_of, learn
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.expr.symbol cimport CallShape
 
@@ -596,11 +596,14 @@ cdef class ContainerSearch(KeyWriter):
         return 0
 
     cdef int refuse_hidden(self, PyObject* record, PyObject* lazy) except -1:
-        name = (<object>Py_TYPE(record)).__name__
+        kind = <object>Py_TYPE(record)
+        if any([kind is view for view in VIEWS]):  # by identity: its metaclass may compare as it likes
+            instead = "list(...) of it, which is looked into"
+        else:
+            instead = f"cs.task({kind.__name__})(...), which makes the object when the value is there"
         raise StructureError(
-            f"a `{name}` must not hold a lazy result, got {<object>lazy!r} - at {self.path()}: write "
-            f"cs.task({name})(...), which makes the object when the value is there; or cs.data(...) to pass the object "
-            f"as it is"
+            f"a `{kind.__name__}` must not hold a lazy result, got {<object>lazy!r} - at {self.path()}: write "
+            f"{instead}; or cs.data(...) to pass the object as it is"
         )
 
     cdef int refuse_cycle(self, PyObject* node) except -1:

@@ -12,6 +12,9 @@ cdef enum:  # what a value may be beside what `Op` lists; none of these is in a 
     UNLEARNED  # of a type that was not met yet
 
 
+cdef tuple VIEWS  # the types of the views of dicts
+
+
 cdef class Layout:
     cdef uint8_t op  # of values of the type: SLOT, RECORD, or STRUCT: a container of its fields
     cdef bint is_tuple  # the fields are the items of a tuple

@@ -42,11 +42,13 @@ cdef extern from "Python.h":
 cdef object _meta = type(_msgspec.Struct)
 cdef dict _layouts = {}  # id of a type -> (weak reference to it, Layout)
 
+VIEWS = type({}.keys()), type({}.values()), type({}.items())
+
 # Kinds of containers that only an instance itself could be rebuilt from, and what stands in the namespace of classes
 # that declare fields: dataclasses, attrs, pydantic 2 and 1.
 cdef tuple _CONTAINERS = (
     list, tuple, dict, set, frozenset, _collections.deque, _collections.UserDict, _collections.UserList,
-    _types.MappingProxyType, _types.SimpleNamespace,
+    _collections.ChainMap, _types.MappingProxyType, _types.SimpleNamespace, slice, *VIEWS,
 )
 cdef frozenset _DECLARATIONS = frozenset(
     ("__dataclass_fields__", "__attrs_attrs__", "__pydantic_fields__", "model_fields", "__fields__")

@@ -22,7 +22,7 @@ cs.lazy(pay(3)).run_if(True, other="free")  # error
 cs.lazy(pay(3)).run_if(True, "free")  # error
 cs.lazy(pay("3")).run_if(True)  # error
 cs.lazy(pay(3)).runif(True)  # error
-cs.lazy(pay(3)).after(pay(1)).runif(True)  # error: mypy
+cs.lazy(pay(3)).after(pay(1)).runif(True)  # error
 number: int = cs.run(cs.lazy(pay(3)).run_if(True))  # error
 text: str = cs.run(cs.lazy(pay(3)).run_if(True, otherwise=None))  # error
 texts: str = cs.run(cs.lazy(pay(3)).run_if(True, otherwise=double(3)))  # error

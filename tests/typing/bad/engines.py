@@ -74,6 +74,33 @@ cs.Engine(limits={"gpu": "2"})  # error
 cs.Engine(clock=3)  # error
 cs.Restart(limit="3")  # error
 cs.Restart(limits=3)  # error
+cs.Restart(delay="1")  # error
+cs.Restart(delay=None)  # error
+cs.Restart(backof=2)  # error
+cs.Restart(reset_after="60")  # error
+cs.Restart(limit=3).delays  # error
+cs.Restart(limit=3).limit = 4  # error
+cs.Engine(max_iterations="25")  # error
+cs.Engine(max_iteration=25)  # error
+cs.Engine(debug="yes")  # error
+cs.run(add(1, 2), max_iterations="25")  # error
+cs.run(add(1, 2), max_iterations=2.5)  # error
+cs.run(add(1, 2), max_iteration=25)  # error
+cs.run(add(1, 2), deadline="3")  # error
+cs.run(add(1, 2), timeout=3)  # error
+cs.run(add(1, 2), 25)  # error
+cs.run([add(1, 2)], deadlines=3)  # error
+
+
+async def in_bounds(engine: cs.Engine) -> None:
+    await engine.run(add(1, 2), max_iterations="25")  # error
+    await engine.run(add(1, 2), deadline="3")  # error
+    engine.start(add(1, 2), max_iteration=25)  # error
+    engine.start_many([add(1, 2)], deadline="3")  # error
+    text: str = await engine.run(add(1, 2), max_iterations=25, deadline=3)  # error
+    print(text)
+
+
 virtual = VirtualTime(seed=3)
 value: str = virtual.run(add(1, 2))  # error
 slept: int = virtual.run(asyncio.sleep(1, "x"))  # error

@@ -20,6 +20,19 @@ def square(n: int) -> int:
     return n * n
 
 
+@cs.task
+def size() -> int:
+    return 3
+
+
+def one(attempt: int) -> float:
+    return attempt
+
+
+def swapped(error: Exception, attempt: int) -> float:
+    return attempt
+
+
 fetch.with_retry(max_atempts=3)  # error
 fetch.with_retry("3")  # error
 fetch.with_retry(3, retry_delay=1)  # error
@@ -31,6 +44,20 @@ fetch.with_retry(on="OSError")  # error
 fetch.with_retry(on=3)  # error
 fetch.with_retry(on=(OSError, "x"))  # error
 fetch.with_retry(give_up_on=[3])  # error
+fetch.with_retry(on=lambda: True)  # error
+fetch.with_retry(on=lambda error, attempt: True)  # error
+fetch.with_retry(on=size)  # error
+fetch.with_retry(give_up_on=lambda: True)  # error
+fetch.with_retry(delay=lambda attempt: 1)  # error
+fetch.with_retry(delay=lambda attempt, error: "1")  # error
+fetch.with_retry(delay=one)  # error
+fetch.with_retry(delay=swapped)  # error
+fetch.with_retry(delay=None)  # error
+fetch.with_retry(max_elapsed="20")  # error
+fetch.with_retry(max_elapse=20)  # error
+cs.lazy(square(3)).with_retry(delay=swapped)  # error
+cs.lazy(square(3)).with_retry(on=size)  # error
+cs.scope(square(3)).with_retry(max_elapsed="20")  # error
 fetch.with_timeout("5")  # error
 fetch.with_timeout(secs=5)  # error
 fetch.with_timeout(5, 60, 3)  # error
@@ -76,7 +103,7 @@ def fourth(n: int) -> int:
 
 cs.lazy(square(3)).with_retry(max_atempts=3)  # error
 cs.lazy(square(3)).with_retry(3).with_retry(max_atempts=3)  # error
-cs.lazy(square(3)).with_retry(3).with_timout(3)  # error: mypy
+cs.lazy(square(3)).with_retry(3).with_timout(3)  # error
 cs.lazy(square(3)).with_timout(3)  # error
 cs.lazy(square(3)).with_timeout("5")  # error
 cs.lazy(square(3)).with_cache("memory")  # error

@@ -79,6 +79,44 @@ assert_type(cs.dry_run(add(1, 2)).ok, bool)
 assert_type(cs.explain(add(1, 2)), str)
 assert_type(cs.cli(add(1, 2)), int)
 
+
+async def of_several(engine: cs.Engine) -> int | bytes:
+    assert_type(await engine.run(cs.race(add(1, 2), fetch("u"))), int | bytes)
+    assert_type(await engine.run(cs.fallback(add(1, 2), None)), int | None)
+    assert_type(engine.start(cs.race(add(1, 2), fetch("u"))), cs.Run[int | bytes])
+    return await engine.run(cs.race(add(1, 2), fetch("u")))
+
+
+# Bounds.
+assert_type(cs.run(add(1, 2), max_iterations=25), int)
+assert_type(cs.run([add(1, 2)], max_iterations=25, deadline=0.5), list[int])
+assert_type(cs.run(cs.lazy(add(1, 2)).run_if(True), deadline=60), int)
+assert_type(cs.run(add(1, 2), max_iterations=None, deadline=None), int)
+bounded = cs.Engine(max_iterations=1000, debug=True)
+
+
+async def in_bounds(engine: cs.Engine) -> int:
+    assert_type(await engine.run(fetch("u"), max_iterations=25, deadline=3), bytes)
+    assert_type(engine.start(fetch("u"), max_iterations=25, deadline=3.5), cs.Run[bytes])
+    assert_type(engine.start_many([fetch("u")], max_iterations=25, deadline=3), cs.Population[bytes])
+    try:
+        return await engine.run(add(1, 2), deadline=3)
+    except cs.RunDeadlineError:
+        return 0
+    except cs.RunLimitError as error:
+        print(error.__notes__)
+        return 1
+
+
+# Restarts.
+restart = cs.Restart(limit=5, delay=0.5, backoff=1.5, reset_after=60)
+assert_type(restart.limit, int)
+assert_type(restart.delay, float)
+assert_type(restart.backoff, float)
+assert_type(restart.reset_after, float | None)
+cs.Restart()
+cs.Restart(3, 1, 2, None)
+
 virtual = VirtualTime(seed=3)
 assert_type(virtual.run(add(1, 2)), int)
 assert_type(virtual.run([add(1, 2)]), list[int])

@@ -45,6 +45,45 @@ assert_type(train.with_cache(cs.FileExists("model.txt"))("m"), Any)  # a path
 assert_type(train.with_constraints(gpu=1).map(model=["a", "b"]), list[float])
 assert_type(cs.run(careful("u")), bytes)
 
+
+# Functions in place of numbers and types.
+class StatusError(Exception):
+    def __init__(self, status: int, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.headers = headers or {}
+
+
+def is_busy(error: Exception) -> bool:
+    return isinstance(error, StatusError) and error.status in (429, 503)
+
+
+def of_status(error: StatusError) -> bool:
+    return error.status == 429
+
+
+def retry_after(attempt: int, error: Exception) -> float:
+    return float(error.headers.get("Retry-After", 1)) if isinstance(error, StatusError) else 2.0**attempt
+
+
+def whole(attempt: int, error: StatusError) -> int:
+    return attempt
+
+
+assert_type(fetch.with_retry(on=is_busy)("u"), bytes)
+assert_type(fetch.with_retry(on=of_status)("u"), bytes)
+assert_type(fetch.with_retry(on=lambda error: error.status >= 500)("u"), bytes)
+assert_type(fetch.with_retry(give_up_on=is_busy)("u"), bytes)
+assert_type(fetch.with_retry(on=OSError, give_up_on=lambda error: isinstance(error, ConnectionError))("u"), bytes)
+assert_type(fetch.with_retry(5, delay=retry_after, max_delay=60, jitter="full", on=is_busy)("u"), bytes)
+assert_type(fetch.with_retry(delay=whole)("u"), bytes)
+assert_type(fetch.with_retry(delay=lambda attempt, error: float(error.headers.get("Retry-After", 1)))("u"), bytes)
+assert_type(fetch.with_retry(delay=lambda attempt, _: 2**attempt)("u"), bytes)
+assert_type(fetch.with_retry(100, delay=1, max_elapsed=20)("u"), bytes)
+assert_type(fetch.with_retry(max_elapsed=None)("u"), bytes)
+assert_type(cs.run(cs.lazy(fetch("u")).with_retry(on=is_busy, delay=retry_after, max_elapsed=20.5)), bytes)
+assert_type(cs.run(cs.scope(fetch("u")).with_retry(on=lambda error: error.status == 429, delay=whole)), bytes)
+
 patient: cs.Task[[str], float] = train.with_retry(5)
 stubborn = {"train": train, "retrain": train.with_retry(3)}
 assert_type(stubborn["train"]("m"), float)

@@ -70,7 +70,7 @@ VISIBLE = {
         "aclose", "as_completed", "clock", "events", "limits", "new_loop", "override", "random", "register",
         "resources", "run", "runs", "start", "start_many", "templates",
     },
-    cs.Run: {"cancel", "doing", "done", "id", "iterations", "result", "state"},
+    cs.Run: {"cancel", "doing", "done", "id", "iterations", "name", "result", "state", "tags"},
     cs.Population: {"cancel", "counts", "done", "failed", "runs"},
     cs.Channel: {
         "capacity", "close", "closed", "drain", "dropped", "name", "overflow", "put", "receive", "recv", "send",

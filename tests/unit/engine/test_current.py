@@ -80,7 +80,7 @@ def test_in_a_process() -> None:
     (seen, without_engine, without_more), run = cs.run(both(here(1)))
     assert seen == (run, 0, 1, "$.args[0]")
     assert "a worker process has no engine" in without_engine
-    assert "in a worker process a run has its id only, got .cancel" in without_more
+    assert "in a worker process a run has id, name and tags only, got .cancel" in without_more
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

@@ -35,6 +35,13 @@ def test_it_takes_anything_that_a_task_takes() -> None:
     assert found == (2, shared, [1, "x"], (), {"a": 4})
 
 
+@pytest.mark.parametrize("return_exceptions", [False, True])
+def test_it_refuses_a_task_that_was_not_called(return_exceptions: bool) -> None:
+    with pytest.raises(cs.PolicyError, match=r"values\[1\] must be .*, which was not called: write half\(\.\.\.\)"):
+        cs.gather(half(4), half, return_exceptions=return_exceptions)
+    assert cs.run(cs.gather(cs.data(half))) == (half,)
+
+
 def test_values_can_be_told_apart_by_position() -> None:
     number, word = cs.run(cs.gather(half(4), "word"))
     assert (number + 1, word.upper()) == (3, "WORD")

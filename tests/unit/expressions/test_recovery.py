@@ -583,7 +583,10 @@ async def test_what_a_task_returns_is_beneath(cold: cs.Engine) -> None:
     "make",
     [
         lambda flaky: cs.gather(flaky.call("a"), flaky.call("bad", fails=True)),
+        lambda flaky: cs.sequence([flaky.call("a"), flaky.call("bad", fails=True)]),
         lambda flaky: cs.Router("x", {"x": flaky.call("bad", fails=True)}),
+        lambda flaky: flaky.call("bad", fails=True)[0],
+        lambda flaky: cs.attr(flaky.call("bad", fails=True), "upper"),
         lambda flaky: cs.race(flaky.call("bad", fails=True)),
         lambda flaky: cs.recover(flaky.call("bad", fails=True), told, on=ValueError),
         lambda flaky: cs.fallback(flaky.call("bad", fails=True), 1, on=ValueError),

@@ -106,6 +106,7 @@ def function() -> None: ...
         (len, "'len', which was not called"),
         (Point, "'Point', which was not called"),
         ((n for n in "ab"), r"got `generator`: write a list, \[... for ...\]"),
+        (map(leaf, [1]), r"got `map`: write a list, \[... for ...\]"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(target: object, message: str) -> None:

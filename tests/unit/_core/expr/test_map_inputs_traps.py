@@ -79,6 +79,21 @@ def test_what_is_no_series(value: object) -> None:
         cs.run(one.map(x=cs.task(lambda: value, mode="inline")()))
 
 
+@pytest.mark.parametrize(
+    ("value", "instead"),
+    [
+        ({"a": 1}, r"x=list\(d\), list\(d.values\(\)\) or list\(d.items\(\)\)"),
+        ({1}, r"x=sorted\(s\)"),
+        (7, r"x=\[...\]"),
+    ],
+)
+def test_what_to_write_instead(value: object, instead: str) -> None:
+    one = cs.task(lambda x: x, mode="inline")
+    for target in (lambda: one.map(x=value), lambda: cs.run(one.map(x=cs.task(lambda: value, mode="inline")()))):
+        with pytest.raises(cs.MapError, match=f"write x=cs.const.* {instead}"):
+            target()
+
+
 def test_a_table_is_refused_with_what_to_write() -> None:
     one = cs.task(lambda x: x, mode="inline")
     with pytest.raises(cs.MapError, match=r"got the table `DataFrame`: write x=table\[\"column\"\]"):

@@ -22,6 +22,8 @@ def test_an_attribute_is_a_node() -> None:
 
 @pytest.mark.parametrize("name", [1, None, give("imag"), b"imag"])
 def test_the_name_of_an_attribute_is_text(name: object) -> None:
+    with pytest.raises(TypeError, match=r"name must .*, got a lazy result: write cs.task\(getattr\)\(x, name\)"):
+        cs.attr(1, cs.task(str)("real"))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="name must be the name of an attribute as a `str`"):
         cs.attr(give(1), name)  # type: ignore[arg-type]
 

@@ -62,9 +62,7 @@ def test_items() -> None:
             return key
 
     assert cs.run(give(Grid())[1, give(2)]) == (1, 2)
-    assert cs.run(give(Grid())[1 : give(2), 0]) == (slice(1, 2), 0)
-    assert cs.run(give(Grid())[..., give(1) :, give(2)]) == (..., slice(1, None), 2)
-    assert cs.run(give(Grid())[1:2, 0]) == (slice(1, 2), 0)
+    assert cs.run(give(Grid())[give(0) : give(2), 1, ::2]) == (slice(0, 2), 1, slice(None, None, 2))
 
 
 def test_an_operator_is_a_call_that_runs_once_and_can_have_policies() -> None:
@@ -141,7 +139,7 @@ def test_what_python_must_know_at_once_is_refused(use: Callable[[Any], object], 
 
 def test_an_attribute_is_refused_by_name_and_is_a_node_by_attr() -> None:
     x = give(3 + 4j)
-    with pytest.raises(AttributeError, match=r"no attribute 'imag': write cs.attr\(x, 'imag'\)"):
+    with pytest.raises(AttributeError, match=r"'imag': write cs.attr\(x, 'imag'\) .*; a method .* called in a task"):
         x.imag  # noqa: B018
     assert not hasattr(x, "imag") and not hasattr(x, "__array__")
     assert getattr(x, "imag", None) is None
@@ -162,12 +160,14 @@ def test_it_is_no_container_to_isinstance() -> None:
 
 def test_it_is_immutable() -> None:
     x: Any = give([1])
-    with pytest.raises(TypeError, match="does not support item assignment"):
+    with pytest.raises(TypeError, match="was given an item: change its value in a task"):
         x[0] = 2
-    with pytest.raises(TypeError, match="item deletion"):
+    with pytest.raises(TypeError, match="was to lose an item: change its value in a task"):
         del x[0]
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="cannot be given the attribute 'name': change its value in a task"):
         x.name = 1
+    with pytest.raises(AttributeError):
+        del x.name
 
 
 def test_numpy_leaves_operators_to_the_lazy_result() -> None:

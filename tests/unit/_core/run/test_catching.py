@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -398,3 +399,52 @@ async def test_a_failure_that_is_raised_again_names_both_places(cold: cs.Engine)
         await cold.run(keep(cs.recover(keep(1, fail()), again)))
     first, second = caught.value.__notes__
     assert "fail at $.args[0].args[1]" in first and "recover at $.args[0]" in second
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_fails_in_the_same_turn_beside_it_is_alone(order: int) -> None:
+    """It is chance which failure lands first: one that is caught is none of the run's in either order."""
+
+    @cs.task
+    async def fails(error: type[Exception]) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    target = [fails(TypeError), cs.recover(fails(ConnectionError), repr)]
+    with pytest.raises(TypeError):
+        cs.run(target[::order])
+    with pytest.raises(ExceptionGroup):
+        cs.run([fails(TypeError), cs.recover(fails(ConnectionError), repr, on=ValueError)])
+
+
+SHELTERS: dict[str, Callable[[Any], Any]] = {
+    "recover": lambda node: cs.recover(node, repr),
+    "fallback": lambda node: cs.fallback([node], 1),
+    "outcome": cs.outcome,
+    "race": lambda node: cs.race(node, cs.wait(9)),
+    "scope": lambda node: cs.scope(node).with_retry(9),
+    "outcome of a scope": lambda node: cs.outcome(cs.scope(node).with_retry(2)),
+    "gather": lambda node: cs.gather(node, return_exceptions=True),
+}
+
+
+@pytest.mark.parametrize("turns", range(5))
+@pytest.mark.parametrize("beneath", ["itself", "what it returns"])
+@pytest.mark.parametrize("name", SHELTERS)
+async def test_what_fails_as_the_run_stops(name: str, beneath: str, turns: int) -> None:
+    """Whenever the run fails beside it: before it does, in the same turn, or after something has caught it."""
+
+    @cs.task
+    async def fails(error: type[Exception], turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        raise error
+
+    @cs.task(mode="inline")
+    def returns() -> Any:
+        return [fails(ConnectionError, 2)]
+
+    node = fails(ConnectionError, 2) if beneath == "itself" else returns()
+    async with cs.Engine() as engine:
+        with pytest.raises(TypeError):
+            await engine.run([fails(TypeError, turns), SHELTERS[name](node)])

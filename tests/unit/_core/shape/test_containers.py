@@ -160,7 +160,7 @@ def marked(value: object) -> object:
     return cs.data(value)
 
 
-@pytest.mark.parametrize("make", [lambda x: iter([x]), lambda x: {x: 1}.keys(), lambda x: [x].copy])
+@pytest.mark.parametrize("make", [lambda x: iter([x]), lambda x: [x].copy])
 def test_other_objects_are_data(make: Callable[[object], object]) -> None:
     given = make(leaf())
     assert cs.run(give(given)) is given

@@ -212,6 +212,9 @@ RECORDS = [
     lambda x: collections.UserList([x]),
     lambda x: types.SimpleNamespace(x=x),
     lambda x: types.MappingProxyType({"x": x}),
+    lambda x: slice(x, None),
+    lambda x: {"x": x}.values(),
+    lambda x: {"x": x}.items(),
 ]
 
 
@@ -237,6 +240,17 @@ def test_a_record_refuses_a_lazy_result(make: Any, wrap: Any) -> None:
     seen: list[object] = []
     cs.run(cs.task(lambda x: seen.append(x), mode="inline")(cs.data(given)))
     assert seen[0] is given
+
+
+def test_a_view_of_a_dict_is_listed() -> None:
+    with pytest.raises(
+        cs.StructureError, match=r"a `dict_values` must not .* - at \$\.args\[0\]: write list\(\.\.\.\)"
+    ):
+        cs.run(give({"a": leaf()}.values()))
+    with pytest.raises(cs.StructureError, match=r"a `ChainMap` must"):
+        cs.run(give(collections.ChainMap({"a": leaf()})))
+    with pytest.raises(cs.StructureError, match=r"a `slice` must not .*: write cs\.task\(slice\)\(\.\.\.\)"):
+        cs.run(give(slice(leaf())))
 
 
 def test_a_record_refuses_a_marked_value() -> None:
