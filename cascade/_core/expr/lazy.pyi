@@ -3,6 +3,7 @@ from typing import Any, Generic, NoReturn, TypeAlias, final, overload
 
 from typing_extensions import TypeVar
 
+from cascade._core.expr.map_inputs import MarkedSeries
 from cascade._core.expr.outcome import Outcome
 from cascade._core.expr.policy import Governable, Retry, Timeout, _Predicate
 from cascade._core.expr.task import Task
@@ -78,6 +79,8 @@ class LazyResult(Governable[_R_co], Generic[_R_co]):
     def _unpickled(*parts: Any) -> LazyResult: ...
     @staticmethod
     def _policy(kind: str, *arguments: Any) -> Retry | Timeout: ...
+    @staticmethod
+    def _series(value: object) -> MarkedSeries: ...
     @property
     def _site(self) -> tuple[str, int] | None: ...
     @property

@@ -263,6 +263,11 @@ cdef class LazyResult(Governable):
         """Return the policy that was pickled."""
         return (Retry if kind == "retry" else Timeout)(*arguments)
 
+    @staticmethod
+    def _series(value):
+        """Return the input of a map that was pickled with its mark as data."""
+        return _import_module("cascade._core.expr.map_inputs").MarkedSeries(value)
+
     def __repr__(self):
         return _describe(self, 3)
 
