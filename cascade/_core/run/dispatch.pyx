@@ -74,7 +74,11 @@ cdef class Dispatching(Branching):
 
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
         cdef Waiter waiter = new_launched(self, frame, self.at)
-        value = self.scheduler.callbacks.launch_async(waiter, coroutine)
+        try:
+            value = self.scheduler.callbacks.launch_async(waiter, coroutine)
+        except BaseException:
+            abandon(waiter)
+            raise
         self.scheduler.monitor.fuel -= 1
         if value is waiter:
             self.link(waiter)
@@ -241,10 +245,14 @@ cdef class Dispatching(Branching):
         elif node.kind == SCOPE:
             where = "scope"
         self.scheduler.monitor.fuel -= 1
-        value = self.scheduler.callbacks.launch_invocation(
-            waiter, self, frame.template, at, <size_t><PyObject*>frame, task,
-            () if node.kind == SCOPE else positional(frame, node), keywords(frame, node), policies, where
-        )
+        try:
+            value = self.scheduler.callbacks.launch_invocation(
+                waiter, self, frame.template, at, <size_t><PyObject*>frame, task,
+                () if node.kind == SCOPE else positional(frame, node), keywords(frame, node), policies, where
+            )
+        except BaseException:
+            abandon(waiter)
+            raise
         if value is waiter:
             self.link(waiter)
             value = <object>PENDING
@@ -288,3 +296,14 @@ cdef class Dispatching(Branching):
 
 def _by_priority(launch):
     return launch[0]
+
+
+cdef int abandon(Waiter waiter) except -1:
+    """Let go of what a call that has failed at once would have waited with.
+
+    The traceback of the failure leads to the waiter. Where the failure is caught, it is a value of the frame, which the
+    waiter would hold: a cycle that the garbage collector does not see whole.
+    """
+    waiter.landed = True
+    waiter.clear()
+    return 0
