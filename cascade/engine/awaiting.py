@@ -30,14 +30,14 @@ def await_lazy(expression: LazyResult) -> Generator[Any, None, Any]:
             f"a lazy result can be awaited inside an async task only; {_name(expression)} was awaited outside: use "
             f"`await engine.run(...)`, or cs.run"
         )
-    loop = asyncio.get_running_loop()
     run: Any = waiter.run
     if run is None:
         raise EngineStateError(
             f"{_name(expression)} cannot be awaited any longer: the async task that awaits it has ended; what is still "
             f"to be evaluated needs a run of its own: `await engine.run(...)`"
         )
-    if run._host.loop is not loop:
+    loop = run._host.loop
+    if not _is_running(loop):
         raise EngineStateError(
             f"a lazy result must be awaited on the event loop of its run; {_name(expression)} was awaited on another "
             f"one, perhaps in a worker thread: return the lazy result instead, or use cs.run there"
@@ -45,6 +45,14 @@ def await_lazy(expression: LazyResult) -> Generator[Any, None, Any]:
     region: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
     run._open_child(waiter, expression, region)
     return (yield from await_region(run, region).__await__())
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether an event loop is that of the code which asks."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:  # a thread without one
+        return False
 
 
 def _name(expression: LazyResult) -> str:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from cascade._core.time.clock import check_seconds
 from cascade.engine.places import title_of
 from cascade.exceptions import RunDeadlineError, RunLimitError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cascade._core.expr.lazy import LazyResult
     from cascade._core.shape.template import Template
     from cascade.clock.timers import Timers
     from cascade.engine.run_extras import RunExtras
+
+    class RunOptions(TypedDict, total=False):
+        """What `Engine.start` and `Engine.run` take beside the target, by name."""
+
+        params: Mapping[str, Any] | None
+        max_iterations: int | None
+        deadline: float | None
+        name: str | None
+        tags: Mapping[str, str] | None
+
 
 __all__ = ["Bounds", "check_iterations", "iterations_met"]
 

@@ -11,10 +11,10 @@ import contextvars
 import os
 import random
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from cascade._core.expr.debug import is_active
 from cascade._core.expr.lazy import LazyResult, start_debugging
@@ -38,8 +38,10 @@ from cascade.workers.workers import Workers
 if TYPE_CHECKING:
     from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import AsCompleted
+    from cascade.engine.bounds import RunOptions
     from cascade.engine.population import Population, Restart
     from cascade.events import Events
+    from cascade.expressions.targets import C, DictOf, ListOf
     from cascade.graph.solver import Solver
     from cascade.limits import Limits
     from cascade.resources.registry import Registry
@@ -163,60 +165,17 @@ class Engine:
     # ------------------------------------------------------------------------------------------------ for users
 
     @overload
-    def start(
-        self,
-        target: LazyResult[R],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-        name: str | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> Run[R]: ...
+    def start(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> Run[R]: ...
     @overload
-    def start(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
-        self,
-        target: tuple[LazyResult[R], ...],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-        name: str | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> Run[tuple[R, ...]]: ...
+    def start(self, target: C, **options: Unpack[RunOptions]) -> Run[C]: ...
     @overload
-    def start(
-        self,
-        target: Sequence[LazyResult[R]],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-        name: str | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> Run[list[R]]: ...
+    def start(self, target: tuple[LazyResult[R], ...], **options: Unpack[RunOptions]) -> Run[tuple[R, ...]]: ...
     @overload
-    def start(
-        self,
-        target: Mapping[K, LazyResult[R]],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-        name: str | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> Run[dict[K, R]]: ...
+    def start(self, target: ListOf[R], **options: Unpack[RunOptions]) -> Run[list[R]]: ...
     @overload
-    def start(
-        self,
-        target: R,
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-        name: str | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> Run[R]: ...
+    def start(self, target: DictOf[K, R], **options: Unpack[RunOptions]) -> Run[dict[K, R]]: ...
+    @overload
+    def start(self, target: R, **options: Unpack[RunOptions]) -> Run[R]: ...
     def start(
         self,
         target: Any,
@@ -230,7 +189,7 @@ class Engine:
         """Start a run of a target and return at once.
 
         Args:
-            target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+            target: a lazy result, a container of lazy results, or any value, which is its own value.
             params: values for the `Param`s of the target, by name.
             max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
@@ -366,50 +325,17 @@ class Engine:
         return AsCompleted(self._driver, runs)
 
     @overload
-    async def run(
-        self,
-        target: LazyResult[R],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> R: ...
+    async def run(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> R: ...
     @overload
-    async def run(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
-        self,
-        target: tuple[LazyResult[R], ...],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> tuple[R, ...]: ...
+    async def run(self, target: C, **options: Unpack[RunOptions]) -> C: ...
     @overload
-    async def run(
-        self,
-        target: Sequence[LazyResult[R]],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> list[R]: ...
+    async def run(self, target: tuple[LazyResult[R], ...], **options: Unpack[RunOptions]) -> tuple[R, ...]: ...
     @overload
-    async def run(
-        self,
-        target: Mapping[K, LazyResult[R]],
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> dict[K, R]: ...
+    async def run(self, target: ListOf[R], **options: Unpack[RunOptions]) -> list[R]: ...
     @overload
-    async def run(
-        self,
-        target: R,
-        *,
-        params: Mapping[str, Any] | None = None,
-        max_iterations: int | None = None,
-        deadline: float | None = None,
-    ) -> R: ...
+    async def run(self, target: DictOf[K, R], **options: Unpack[RunOptions]) -> dict[K, R]: ...
+    @overload
+    async def run(self, target: R, **options: Unpack[RunOptions]) -> R: ...
     async def run(
         self,
         target: Any,
@@ -417,14 +343,18 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
         deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Any:
         """Run a target and return its value.
 
         Args:
-            target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+            target: a lazy result, a container of lazy results, or any value, which is its own value.
             params: values for the `Param`s of the target, by name.
             max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+            name: `Run.name`, of your choice; it need not be unique.
+            tags: `Run.tags`, a mapping of str to str.
 
         Returns:
             The value of the target.
@@ -435,7 +365,9 @@ class Engine:
             RunLimitError, RunDeadlineError: the run has reached a bound.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        started = self.start(target, params=params, max_iterations=max_iterations, deadline=deadline)
+        started = self.start(
+            target, params=params, max_iterations=max_iterations, deadline=deadline, name=name, tags=tags
+        )
         return await started._join(returns_messages=True)
 
     async def aclose(self) -> None:

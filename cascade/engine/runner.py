@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.public import public
@@ -14,6 +14,10 @@ from cascade.exceptions import EngineStateError
 from cascade.expressions.targets import expression
 from cascade.templates.cache import default_templates
 
+if TYPE_CHECKING:
+    from cascade.engine.bounds import RunOptions
+    from cascade.expressions.targets import C, DictOf, ListOf
+
 __all__ = ["in_event_loop", "run"]
 
 
@@ -22,50 +26,19 @@ R = TypeVar("R")
 
 
 @overload
-def run(
-    target: LazyResult[R],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
-) -> R: ...
+def run(target: LazyResult[R], *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> R: ...
 @overload
-def run(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
-    target: tuple[LazyResult[R], ...],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
+def run(target: C, *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> C: ...
+@overload
+def run(
+    target: tuple[LazyResult[R], ...], *, engine: Engine | None = ..., **options: Unpack[RunOptions]
 ) -> tuple[R, ...]: ...
 @overload
-def run(
-    target: Sequence[LazyResult[R]],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
-) -> list[R]: ...
+def run(target: ListOf[R], *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> list[R]: ...
 @overload
-def run(
-    target: Mapping[K, LazyResult[R]],
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
-) -> dict[K, R]: ...
+def run(target: DictOf[K, R], *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> dict[K, R]: ...
 @overload
-def run(
-    target: R,
-    *,
-    params: Mapping[str, Any] | None = None,
-    engine: Engine | None = None,
-    max_iterations: int | None = None,
-    deadline: float | None = None,
-) -> R: ...
+def run(target: R, *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> R: ...
 @public
 def run(
     target: Any,
@@ -74,6 +47,8 @@ def run(
     engine: Engine | None = None,
     max_iterations: int | None = None,
     deadline: float | None = None,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Any:
     """Run a target in a new event loop and return its value.
 
@@ -81,11 +56,13 @@ def run(
     raises at once.
 
     Args:
-        target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+        target: a lazy result, a container of lazy results, or any value, which is its own value.
         params: values for the `Param`s of the target, by name.
         engine: the engine to use; None: a new one for this call, with templates that all such calls share.
         max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
         deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+        name: `Run.name`, of your choice.
+        tags: `Run.tags`, a mapping of str to str.
 
     Returns:
         The value of the target.
@@ -116,8 +93,8 @@ def run(
         Interrupts() as interrupts,
         asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner,
     ):
-        bounds = {"max_iterations": max_iterations, "deadline": deadline}
-        runner.run(interrupts.watch(_run(wanted, {"params": params, **bounds}, engine, value, failure)))
+        options = {"max_iterations": max_iterations, "deadline": deadline, "params": params, "name": name, "tags": tags}
+        runner.run(interrupts.watch(_run(wanted, options, engine, value, failure)))
     if failure:
         raise failure.pop()
     return value[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sized
-from typing import Any, NoReturn, TypeAlias, TypeVar, overload
+from typing import Any, Never, NoReturn, TypeAlias, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import fallback_call, outcome_call, race_call, recover_call, scope_of
 from cascade._core.expr.lazy import LazyResult
@@ -16,9 +16,11 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 E = TypeVar("E", bound=Exception)
+G = TypeVar("G", bound=list[Any] | dict[Any, Any] | set[Any])
 H = TypeVar("H")
 R = TypeVar("R")
 
+Empty: TypeAlias = list[Never] | dict[Never, Never] | set[Never]
 Later: TypeAlias = LazyResult[H] | Coroutine[Any, Any, H]
 Types: TypeAlias = type[E] | tuple[type[E], ...] | list[type[E]]
 Truth: TypeAlias = bool | float | Sized | None  # no exception: its type is no predicate
@@ -95,10 +97,15 @@ def recover(value: Any, handler: Callable[[Any], Any], *, on: Any = Exception) -
     return recover_call(value, handler, on)
 
 
+# `Empty` is there as pyright does not know what `[]` is a list of.
 @overload
 def fallback(value: LazyResult[R], other: LazyResult[H], *, on: Catches = ...) -> R | H: ...
 @overload
+def fallback(value: LazyResult[G], other: Empty, *, on: Catches = ...) -> G: ...
+@overload
 def fallback(value: LazyResult[R], other: H, *, on: Catches = ...) -> R | H: ...
+@overload
+def fallback(value: G, other: Empty, *, on: Catches = ...) -> G: ...
 @overload
 def fallback(value: R, other: LazyResult[H], *, on: Catches = ...) -> R | H: ...
 @overload

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar, overload
+from typing import Any, Never, TypeAlias, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import router_call
 from cascade._core.expr.lazy import LazyResult, refuse_task_as
@@ -16,6 +16,9 @@ _nothing: Any = object()
 
 R = TypeVar("R")
 D = TypeVar("D")
+G = TypeVar("G", bound=list[Any] | dict[Any, Any] | set[Any])
+
+Empty: TypeAlias = list[Never] | dict[Never, Never] | set[Never]  # pyright does not know what `[]` is a list of
 
 
 @overload
@@ -25,9 +28,13 @@ def Router(selector: object, routes: Mapping[Any, R]) -> R: ...
 @overload
 def Router(selector: object, routes: Mapping[Any, LazyResult[R]], *, default: LazyResult[D]) -> R | D: ...
 @overload
+def Router(selector: object, routes: Mapping[Any, LazyResult[G]], *, default: Empty) -> G: ...
+@overload
 def Router(selector: object, routes: Mapping[Any, LazyResult[R]], *, default: D) -> R | D: ...
 @overload
 def Router(selector: object, routes: Mapping[Any, R], *, default: LazyResult[D]) -> R | D: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, G], *, default: Empty) -> G: ...
 @overload
 def Router(selector: object, routes: Mapping[Any, R], *, default: D) -> R | D: ...
 @public

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import Task
 from cascade._core.run.results import expression_of
 from cascade.exceptions import TargetError
+
+if TYPE_CHECKING:
+    from collections import OrderedDict, defaultdict
+
+    from cascade._core.expr.lazy import _LazyValue
+
+    K = TypeVar("K")
+    R = TypeVar("R")
+    # Of lazy results by their own type, which may stand for values or not: a list of the ones is no list of the others.
+    ListOf: TypeAlias = list[LazyResult[R]] | list[_LazyValue[R]]
+    DictOf: TypeAlias = dict[K, LazyResult[R]] | dict[K, _LazyValue[R]]
+    # These are no such tuples and dicts: they keep their own type, even if what they hold is of any type.
+    C = TypeVar("C", bound=NamedTuple | OrderedDict[Any, Any] | defaultdict[Any, Any])
 
 __all__ = ["expression"]
 

@@ -141,7 +141,7 @@ def dry_run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Eng
     """Return what a run of a target would do, as far as this is known before it. Nothing is run.
 
     Args:
-        target: a lazy result, or a list or tuple of them.
+        target: a lazy result, or a container of lazy results.
         params: the values of its params, as for `cascade.run`.
         engine: the engine whose resources and limits are checked; None: they are only listed.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from random import Random
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.time.clock import Clock
@@ -15,6 +15,9 @@ from cascade.engine.interrupts import Interrupts
 from cascade.engine.runner import in_event_loop
 from cascade.exceptions import EngineClosedError, EngineStateError
 from cascade.expressions.targets import expression
+
+if TYPE_CHECKING:
+    from cascade.expressions.targets import C, DictOf, ListOf
 
 __all__ = ["VirtualTime"]
 
@@ -71,13 +74,13 @@ class VirtualTime:
     @overload
     def run(self, target: LazyResult[R], *, params: Mapping[str, Any] | None = None) -> R: ...
     @overload
-    def run(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
-        self, target: tuple[LazyResult[R], ...], *, params: Mapping[str, Any] | None = None
-    ) -> tuple[R, ...]: ...
+    def run(self, target: C, *, params: Mapping[str, Any] | None = None) -> C: ...
     @overload
-    def run(self, target: Sequence[LazyResult[R]], *, params: Mapping[str, Any] | None = None) -> list[R]: ...
+    def run(self, target: tuple[LazyResult[R], ...], *, params: Mapping[str, Any] | None = None) -> tuple[R, ...]: ...
     @overload
-    def run(self, target: Mapping[K, LazyResult[R]], *, params: Mapping[str, Any] | None = None) -> dict[K, R]: ...
+    def run(self, target: ListOf[R], *, params: Mapping[str, Any] | None = None) -> list[R]: ...
+    @overload
+    def run(self, target: DictOf[K, R], *, params: Mapping[str, Any] | None = None) -> dict[K, R]: ...
     @overload
     def run(self, target: Coroutine[Any, Any, R]) -> R: ...
     @overload
@@ -88,7 +91,7 @@ class VirtualTime:
         Runs and asyncio tasks that have not ended go on in the next call.
 
         Args:
-            target: a lazy result, a list or tuple of them, or a coroutine, which may use `engine`.
+            target: a lazy result, a container of lazy results or a value; or a coroutine, which may use `engine`.
             params: values for the `Param`s of the target, by name; None for a coroutine.
 
         Returns:

@@ -11,7 +11,7 @@ from cpython.object cimport PyObject
 
 from cascade._core.expr cimport debug
 from cascade._core.public cimport name_type
-from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, check_cached, check_timed
+from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, check_cached, check_policy, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
 
@@ -263,6 +263,11 @@ cdef class LazyResult(Governable):
         """Return the policy that was pickled."""
         return (Retry if kind == "retry" else Timeout)(*arguments)
 
+    @staticmethod
+    def _series(value):
+        """Return the input of a map that was pickled with its mark as data."""
+        return _import_module("cascade._core.expr.map_inputs").MarkedSeries(value)
+
     def __repr__(self):
         return _describe(self, 3)
 
@@ -410,6 +415,8 @@ def restored_node(task, str kind, list operands, tuple names=()):
 def with_policies_of(LazyResult lazy not None, tuple roles, list operands):
     """Make the same node with what it had beside its arguments."""
     for role, operand in zip(roles, operands):
+        if role in ("retry", "timeout", "cache", "constraints"):
+            check_policy(role, operand)
         lazy = _with_role(lazy, role, operand)
     return lazy
 

@@ -6,7 +6,7 @@ cdef class Const:
 
 
 cdef class MarkedSeries:  # an input of a map that is marked as data
-    cdef object value
+    cdef readonly object value
 
 
 cdef class Zipped:

@@ -12,6 +12,8 @@ class Const:
 @disjoint_base
 class MarkedSeries:
     def __init__(self, value: object) -> None: ...
+    @property
+    def value(self) -> Any: ...
 
 @disjoint_base
 class Zipped:

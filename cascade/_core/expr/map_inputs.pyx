@@ -1,5 +1,6 @@
 """Map inputs: the inputs of a map, taken item by item, so that no input has to be in memory as a whole."""
 
+from importlib import import_module as _import_module
 from types import GeneratorType as _GeneratorType
 
 from collections.abc import Mapping as _Mapping
@@ -28,6 +29,9 @@ cdef class MarkedSeries:
 
     def __repr__(self):
         return f"data({self.value!r})"
+
+    def __reduce__(self):
+        return _import_module("cascade").LazyResult._series, (self.value,)
 
 
 cdef class Zipped:

@@ -25,7 +25,8 @@ from cascade._core.shape.struct_layout import field_names
 
 __all__ = ["reduce_lazy", "reduce_task", "restore_lazy", "restore_task"]
 
-_ROLES = frozenset({"after", "retry", "timeout", "cache", "constraints", "concurrency", "return_exceptions", "order"})
+_POLICIES = frozenset({"after", "retry", "timeout", "cache", "constraints"})
+_ROLES = _POLICIES | {"concurrency", "return_exceptions", "order"}  # of a map
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray, range, type(...), LazyResult})
 _NAMED: tuple[type, ...] = FunctionType, BuiltinFunctionType, type
 
@@ -167,23 +168,70 @@ def restore_lazy(
         raise pickle.UnpicklingError(
             f"pickle of a lazy result must have {positional + len(names)} operands, got {count}"
         )
-    for role, operand in zip(roles, operands[count:], strict=True):
-        if type(role) is not str or (role not in _ROLES and not role.startswith("const ")):
-            raise pickle.UnpicklingError(f"role in a lazy result must be one of this version, got {role!r}")
-        if role == "after" and type(operand) is not LazyResult:
-            raise pickle.UnpicklingError(f"predecessor must be a lazy result, got `{type(operand).__name__}`")
+    _check_roles(kind, names, roles, operands[count:])
     if kind in ARITIES:
         least, most = ARITIES[kind]
         if called._definition()[0] != kind or names or not least <= positional <= most:
             raise pickle.UnpicklingError(f"node of kind {kind!r} must have its operands, got {positional}")
+        _check_operands(kind, called, roles, operands)
         made = restored_node(called, kind, operands[:count])
     elif kind == "map":
-        given = (*names, *(role[6:] for role in roles if role.startswith("const ")))
+        if positional or not names:
+            raise pickle.UnpicklingError(f"map must have its inputs by name, got {positional} others")
+        given = (*names, *_constants(roles))
         call_plain(called, given, given)  # for the check that an item is a call of the task
         made = restored_node(called, kind, operands[:count], names)
-    else:
+    elif kind in {"sync", "async"}:
         made = call_plain(called, tuple(operands[:count]), names)
+    else:
+        raise pickle.UnpicklingError(f"kind of a lazy result must be one of this version, got {kind!r}")
     return with_policies_of(made, roles, operands[count:])
+
+
+def _check_operands(kind: str, called: Task, roles: tuple[str, ...], operands: list[Any]) -> None:
+    """Refuse the operands of a node that calls no function if the core relies on something else."""
+    if kind == "guard" and (roles or type(operands[1]) is not LazyResult):
+        raise pickle.UnpicklingError(f"condition must be over a lazy result, got `{type(operands[1]).__name__}`")
+    if kind == "router" and type(operands[1]) is not dict:
+        raise pickle.UnpicklingError(f"routes must be a dict, got `{type(operands[1]).__name__}`")
+    if kind in {"recover", "fallback"} and type(operands[2]) is not tuple and not callable(operands[2]):
+        raise pickle.UnpicklingError(f"on must be exception types or a function, got `{type(operands[2]).__name__}`")
+    if kind == "recover" and not callable(operands[1]):
+        raise pickle.UnpicklingError(f"handler must be a task or a function, got `{type(operands[1]).__name__}`")
+    if kind in {"param", "env"} and (
+        getattr(operands[0], "kind", None) != kind or getattr(operands[0], "name", None) != called.name
+    ):
+        raise pickle.UnpicklingError(f"spec of {kind} {called.name!r} must be its own, got {operands[0]!r}")
+
+
+def _check_roles(kind: str, names: tuple[str, ...], roles: tuple[str, ...], operands: list[Any]) -> None:
+    """Refuse names and roles that no call of a kind has, and operands of the roles beside policies."""
+    given = [*names, *_constants(roles)]
+    known = _ROLES if kind == "map" else _POLICIES
+    if not all(type(name) is str for name in given) or len(set(given)) < len(given):
+        raise pickle.UnpicklingError(f"names of arguments must be different `str`, got {given!r}")
+    if len({role for role in roles if role != "after"}) < len(roles) - roles.count("after"):
+        raise pickle.UnpicklingError(f"roles in a lazy result must be there once each, got {roles!r}")
+    for role, operand in zip(roles, operands, strict=True):
+        if role not in known and not (kind == "map" and role.startswith("const ")):
+            raise pickle.UnpicklingError(f"role in a lazy result must be one of this version, got {role!r}")
+        if role == "after" and type(operand) is not LazyResult:
+            raise pickle.UnpicklingError(f"predecessor must be a lazy result, got `{type(operand).__name__}`")
+        if role == "concurrency" and (type(operand) is not int or operand < 1):
+            raise pickle.UnpicklingError(f"concurrency must be an int >= 1, got {operand!r}")
+        if role == "order" and (
+            type(operand) is not tuple
+            or [*map(type, operand)] != [str] * len(given)
+            or sorted(operand) != sorted(given)
+        ):
+            raise pickle.UnpicklingError(f"order must be the names of the inputs of the map, got {operand!r}")
+
+
+def _constants(roles: tuple[str, ...]) -> list[str]:
+    """Return the names of the constants of a map."""
+    if type(roles) is not tuple or not all(type(role) is str for role in roles):
+        raise pickle.UnpicklingError(f"roles in a lazy result must be a tuple of `str`, got {roles!r}")
+    return [role[6:] for role in roles if role.startswith("const ")]
 
 
 class _Local(threading.local):

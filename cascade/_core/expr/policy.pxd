@@ -30,5 +30,6 @@ cdef class Governable(Operable):  # has the methods that give a call policies
 
 cdef dict check_constraints(dict amounts)
 cdef object check_cache(object policy)
+cdef int check_policy(str role, object policy) except -1
 cdef int check_cached(object policy, object task) except -1
 cdef int check_timed(object task) except -1

@@ -258,6 +258,26 @@ cdef object check_cache(object policy):
     return policy
 
 
+cdef int check_policy(str role, object policy) except -1:
+    """Refuse what is no policy of a role: a pickle may say anything."""
+    cdef bint is_policy
+    if role == "retry":
+        is_policy = type(policy) is Retry
+    elif role == "timeout":
+        is_policy = type(policy) is Timeout
+    elif role == "cache":
+        is_policy = check_cache(policy) is policy
+    elif role == "constraints":
+        is_policy = type(policy) is dict and all([type(name) is str for name in policy])
+        if is_policy:
+            check_constraints(policy)
+    else:
+        raise PolicyError(f"role of a policy must be retry, timeout, cache or constraints, got {role!r}")
+    if not is_policy:
+        raise PolicyError(f"{role} policy must be made by with_{role}, got `{type(policy).__name__}`")
+    return 0
+
+
 cdef int check_cached(object policy, object task) except -1:
     """Let a cache policy refuse a task, such as one that it cannot make keys for."""
     check = getattr(policy, "check", None)

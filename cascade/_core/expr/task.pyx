@@ -18,7 +18,9 @@ from cpython.object cimport PyObject
 from cascade._core.public cimport name_type
 from cascade._core.expr cimport lazy as _lazy, task_spec as _task_spec
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
-from cascade._core.expr.policy cimport Retry, Timeout, check_cache, check_cached, check_constraints, check_timed
+from cascade._core.expr.policy cimport (
+    Retry, Timeout, check_cache, check_cached, check_constraints, check_policy, check_timed,
+)
 from cascade._core.expr.task_spec cimport (
     ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, MODES, PROCESS, SCOPE, THREAD, CallSite, Kind, Mode, TaskSpec,
     builtin_spec, kind_of as _kind_of,
@@ -451,6 +453,8 @@ def governed(Task task not None, dict policies):
     cdef Task made
     if not policies:
         return task
+    for role, policy in policies.items():
+        check_policy(role, policy)
     made = _new(task.fn, task.spec)
     _govern(made, task.fills, {**(task.policies or {}), **policies})
     return made

@@ -65,6 +65,8 @@ cdef class Catching(Aborting):
         cdef list poisoned = None
         cdef dict verdicts = {}
         error = self.as_raised(error)
+        if frame is not None and frame.count:
+            chain_handled(error, frame, node)
         if not may_be_caught(error):
             at = None
         while at is not None and self.phase == ACTIVE and not self.interrupted:
@@ -363,15 +365,38 @@ cdef bint _is_any(PyObject* kind, tuple on) noexcept:
     return False
 
 
+cdef int chain_handled(object error, Frame frame, Py_ssize_t node) except -1:
+    """An exception of a node whose handler was called, and may have been awaited, was raised during its handling."""
+    cdef Node* failed = &frame.template.nodes[node]
+    cdef PyObject* value
+    if failed.op == CALL and failed.kind == RECOVER:
+        value = frame.values[frame.template.operands[failed.first_operand]]
+        if value is not NULL and Py_TYPE(value) == FailedType:
+            _during(error, (<Failed>value).error())
+    return 0
+
+
 cdef object _during(object wrong, object error):
-    """An exception that was raised while a failure was being handled."""
-    cdef PyObject* context
-    if wrong is error:
-        return wrong
-    context = PyException_GetContext(wrong)
+    """An exception that was raised while a failure was being handled: as in Python, no chain of contexts is closed."""
+    cdef set seen = set()
+    cdef PyObject* context = PyException_GetContext(wrong)
     if context is not NULL:
         Py_DECREF_(context)
         return wrong
+    if wrong is error:
+        return wrong
+    link = error
+    while id(link) not in seen:
+        seen.add(id(link))
+        context = PyException_GetContext(link)
+        if context is NULL:
+            break
+        following = <object>context
+        Py_DECREF_(context)
+        if following is wrong:
+            PyException_SetContext(link, NULL)
+            break
+        link = following
     Py_INCREF(error)
     PyException_SetContext(wrong, <PyObject*>error)
     return wrong

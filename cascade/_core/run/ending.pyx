@@ -169,7 +169,7 @@ cdef class Ending(Dispatching):
         values are released. So whatever the destructor of a value does to the run or to its channels, it finds both in
         their final state (docs/internals/reentrancy.md).
 
-        Where something in the run catches failures, frames keep their values until all has ended, as `fail_late` needs
+        Where something in the run catches failures, frames keep their values until all has ended: `fail_late` needs
         them.
         """
         cdef Waiter waiter = self.waiters

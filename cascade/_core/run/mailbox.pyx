@@ -172,8 +172,8 @@ cdef class Mailbox:
         completes when there is room.
 
         Args:
-            message: any object, but no lazy result unless `cascade.data` says that it is meant itself. On a channel that
-                blocks, a lazy result is evaluated first, and its value is sent.
+            message: any object, but no lazy result unless `cascade.data` says that it is meant itself. On a channel
+                that blocks, a lazy result is evaluated first, and its value is sent.
 
         Returns:
             None; on a channel that blocks, a `LazyResult` whose value is None.
@@ -540,8 +540,8 @@ cdef object as_message(object message):
     """What is sent where nothing evaluates it: a lazy result only if it is marked as data."""
     if type(message) is LazyResult:
         raise TaskArgumentError(
-            f"message must be a value, got {message!r}, which nothing would evaluate: send it from a task that is given "
-            f"it as an argument; or send cs.data(...) if the lazy result itself is meant"
+            f"message must be a value, got {message!r}, which nothing would evaluate: send it from a task that is "
+            f"given it as an argument; or send cs.data(...) if the lazy result itself is meant"
         )
     return message.value if type(message) is Data else message
 

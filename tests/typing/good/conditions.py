@@ -73,6 +73,8 @@ assert_type(cs.Router(1, {1: pay(1)}, default="none"), str)
 assert_type(cs.Router(1, {1: pay(1)}, default=double(3)), str | int)
 assert_type(cs.Router(kind(3), {"small": pay(1)}, default=None), str | None)
 assert_type(cs.run(cs.Router(kind(3), {"small": pay(1)})), str)
+assert_type(cs.Router(1, {1: double.map(n=[1])}, default=[]), list[int])
+assert_type(cs.run(cs.lazy(double.map(n=[1])).run_if(enough(3), otherwise=[])), list[int])
 assert_type(double(cs.Router(enough(3), {True: double(1), False: 2})), int)
 routes = {"small": pay(1)}
 routes["large"] = pay(2)

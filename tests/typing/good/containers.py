@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict, assert_type
+from typing import Any, NamedTuple, TypedDict, assert_type
 
 import cascade as cs
 
@@ -12,6 +13,11 @@ import cascade as cs
 class Pair(NamedTuple):
     left: int
     right: str
+
+
+class Entry(NamedTuple):
+    key: Any
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,31 @@ def total_of(numbers: Mapping[str, int]) -> int:
 @cs.task
 def pay(order: Order) -> int:
     return order.price
+
+
+@cs.task
+def document() -> Mapping[str, Any]:
+    return {}
+
+
+@cs.task
+def in_order() -> OrderedDict[str, Any]:
+    return OrderedDict()
+
+
+@cs.task
+def entries() -> Entry:
+    return Entry(1, 2)
+
+
+@cs.task
+def row() -> tuple[Any, ...]:
+    return ()
+
+
+@cs.task
+def rows() -> Sequence[Any]:
+    return []
 
 
 # What a task returns.
@@ -132,6 +163,19 @@ assert_type(cs.run(report(3))["sums"][0] + 1, int)
 assert_type(cs.run(nested(3)), dict[str, list[tuple[int, str]]])
 assert_type(cs.run(pair(3)).left, int)
 assert_type(cs.run(pages(["u"])), dict[str, bytes])
+
+# What is of any type inside keeps its own.
+assert_type(cs.run(document()), Mapping[str, Any])
+ordered: OrderedDict[str, Any] = cs.run(in_order())
+entry: Entry = cs.run(entries())
+assert_type(cs.run(row()), tuple[Any, ...])
+assert_type(cs.run(rows()), Sequence[Any])
+assert_type(cs.run([document()]), list[Mapping[str, Any]])
+
+
+def whole() -> Mapping[str, Any]:
+    return cs.run(document())
+
 
 # As arguments.
 assert_type(total([add(1, 2), 3]), int)

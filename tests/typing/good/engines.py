@@ -79,6 +79,14 @@ assert_type(cs.dry_run(add(1, 2)).ok, bool)
 assert_type(cs.explain(add(1, 2)), str)
 assert_type(cs.cli(add(1, 2)), int)
 
+
+async def of_several(engine: cs.Engine) -> int | bytes:
+    assert_type(await engine.run(cs.race(add(1, 2), fetch("u"))), int | bytes)
+    assert_type(await engine.run(cs.fallback(add(1, 2), None)), int | None)
+    assert_type(engine.start(cs.race(add(1, 2), fetch("u"))), cs.Run[int | bytes])
+    return await engine.run(cs.race(add(1, 2), fetch("u")))
+
+
 # Bounds.
 assert_type(cs.run(add(1, 2), max_iterations=25), int)
 assert_type(cs.run([add(1, 2)], max_iterations=25, deadline=0.5), list[int])

@@ -29,6 +29,11 @@ def total(numbers: list[int]) -> int:
 
 
 @cs.task
+def ages() -> dict[str, int]:
+    return {"a": 1}
+
+
+@cs.task
 def nothing() -> None: ...
 
 
@@ -188,6 +193,13 @@ assert_type(cs.run(cs.lazy(parse("1")).fallback(0)), int)
 assert_type(cs.run(cs.lazy(parse("1")).fallback(cs.lazy(parse("2")))), int)
 assert_type(cs.run(cs.lazy(parse("1")).fallback(cs.lazy(fetch("u")).after(parse("2")), on=OSError)), int | bytes)
 assert_type(cs.run(cs.lazy(parse("1")).fallback(None)), int | None)
+assert_type(cs.run(cs.fallback(parse.map(text=["1"]), [])), list[int])
+assert_type(cs.run(cs.fallback(cs.scope(ages()).with_timeout(5), {})), dict[str, int])
+assert_type(cs.run(cs.lazy(parse.map(text=["1"])).fallback([])), list[int])
+assert_type(cs.run(cs.lazy(ages()).recover(lambda _: {})), dict[str, int])
+assert_type(cs.fallback(parse.map(text=["1"]), ["a"]), list[int] | list[str])
+assert_type(total(cs.fallback(parse.map(text=["1"]), [])), int)
+assert_type(total(cs.recover(parse.map(text=["1"]), lambda _: [])), int)
 assert_type(total([cs.fallback(parse(each), 0) for each in ("1", "x")]), int)
 assert_type(total([cs.lazy(parse(each)).fallback(0) for each in ("1", "x")]), int)
 

@@ -640,6 +640,15 @@ def test_in_a_worker_thread() -> None:
         cs.run(worker())
 
 
+def test_in_a_thread_without_an_event_loop() -> None:
+    @cs.task
+    async def outer() -> object:
+        return await asyncio.to_thread(lambda: next(give(1).__await__()))
+
+    with pytest.raises(cs.EngineStateError, match="another one, perhaps in a worker thread"):
+        cs.run(outer())
+
+
 def test_in_a_thread_that_an_async_task_uses() -> None:
     @cs.task
     async def outer() -> object:

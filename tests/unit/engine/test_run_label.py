@@ -37,6 +37,17 @@ async def test_tasks_know_them_in_each_mode(task: cs.Task[[], object]) -> None:
         assert repr(unnamed).startswith(f"<Run {unnamed.id}: ")
 
 
+def test_they_are_given_wherever_a_run_is_started() -> None:
+    task: Any = cs.task(own, mode="inline")
+    assert cs.run(task(), name="one", tags={"a": "b"})[1:] == ("one", {"a": "b"})
+
+    async def main() -> Any:
+        async with cs.Engine() as engine:
+            return await engine.run(task(), name="two", tags={"c": "d"})
+
+    assert asyncio.run(main())[1:] == ("two", {"c": "d"})
+
+
 async def test_members_of_a_population_share_them_also_when_they_are_started_again() -> None:
     failures = iter([ValueError(), None, None])
 

@@ -173,6 +173,71 @@ async def test_a_handler_that_fails(cold: cs.Engine) -> None:
     assert await cold.run(cs.recover(cs.recover(fail(), handle), told)) == ("handled", "LookupError", ("handler",))
 
 
+async def test_an_async_handler_that_fails(cold: cs.Engine) -> None:
+    async def at_once(error: Exception) -> None:
+        raise LookupError("handler")
+
+    async def later(error: Exception) -> None:
+        await asyncio.sleep(0)
+        raise LookupError("handler")
+
+    async def again(error: Exception) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    for handle in (at_once, later):
+        for target in (cs.recover(fail(), handle), keep(cs.recover(fail_async(), handle))):
+            with pytest.raises(LookupError, match="handler") as caught:
+                await cold.run(target)
+            assert type(caught.value.__context__) is Boom
+    with pytest.raises(Boom) as same:
+        await cold.run(cs.recover(fail(), again))
+    assert same.value.__context__ is None
+
+
+async def test_a_handler_that_raises_what_the_failure_came_from(cold: cs.Engine) -> None:
+    """As in Python, exceptions are never contexts of one another in a circle."""
+
+    @cs.task(mode="inline")
+    def fail_while_handling() -> None:
+        try:
+            raise LookupError("first")
+        except LookupError:
+            raise Boom("second")  # noqa: B904 - the context is what the test is about
+
+    def unwrap(error: Exception) -> None:
+        assert error.__context__ is not None
+        raise error.__context__
+
+    async def unwrap_later(error: Exception) -> None:
+        await asyncio.sleep(0)
+        unwrap(error)
+
+    for handle in (unwrap, unwrap_later):
+        with pytest.raises(LookupError, match="first") as caught:
+            await cold.run(cs.recover(fail_while_handling(), handle))
+        assert type(caught.value.__context__) is Boom
+        assert caught.value.__context__.__context__ is None
+    with pytest.raises(LookupError, match="first"):
+        await cold.run(cs.fallback(fail_while_handling(), 1, on=unwrap))
+
+
+async def test_a_failure_whose_contexts_are_a_circle_already(cold: cs.Engine) -> None:
+    first, second = Boom("first"), Boom("second")
+    first.__context__, second.__context__ = second, first
+
+    @cs.task
+    async def raising() -> None:
+        raise first
+
+    def handle(error: Exception) -> None:
+        raise LookupError("handler")
+
+    with pytest.raises(LookupError, match="handler") as caught:
+        await cold.run(cs.recover(raising(), handle))
+    assert caught.value.__context__ is first
+
+
 async def test_a_handler_that_raises_what_it_was_given(cold: cs.Engine) -> None:
     def handle(error: Exception) -> None:
         raise error

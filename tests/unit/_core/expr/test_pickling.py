@@ -50,6 +50,11 @@ def with_default(x: int, y: object = add(1, 2)) -> object:
     return x, y
 
 
+@cs.task(mode="inline")
+def by_name(**names: object) -> object:
+    return names
+
+
 functional = cs.task(plain, mode="thread")
 renamed = cs.task(plain, name="another", mode="inline")
 of_a_partial = cs.task(functools.partial(plain, 3), mode="inline")
@@ -179,6 +184,9 @@ EXPRESSIONS: dict[str, Callable[[], cs.LazyResult]] = {
     "router": lambda: cs.Router(shared, {3: give("three"), "other": 1}, default=give("default")),
     "condition": lambda: give(1).run_if(shared, otherwise=give(2)),
     "map": lambda: decorated.map(x=[1, 2], y=cs.const(give(5)), concurrency=1),
+    "map of data": lambda: decorated.map(x=cs.data([1, 2])),
+    "map of another series": lambda: decorated.map(x=range(3)),
+    "marked data": lambda: keep(cs.data(shared), [cs.data([1]), shared]),
     "map with failures": lambda: decorated.map(x=[1, "a"], return_exceptions=True),
     "gather with failures": lambda: cs.gather(shared, decorated("a"), return_exceptions=True),
     "map of a list": lambda: decorated.map(x=cs.gather(shared, 2)),
@@ -393,7 +401,11 @@ def test_the_cause_is_kept() -> None:
 
 def test_what_cannot_be_a_lazy_result_is_refused() -> None:
     restore = cs.LazyResult._unpickled
-    router = cs.Router(1, {1: 2}).task
+    router = cs.lazy(cs.Router(1, {1: 2})).task
+    guard = cs.lazy(give(1)).run_if(True).task
+    recover = cs.lazy(cs.recover(give(1), len)).task
+    param = cs.lazy(cs.Param("param")).task
+    retry = give(1).with_retry().policies["retry"]
     for parts in (
         (None, give, "sync", 1, (), (), []),
         (None, "give", "sync", 1, (), (), [1]),
@@ -404,13 +416,37 @@ def test_what_cannot_be_a_lazy_result_is_refused() -> None:
         (None, router, "recover", 3, (), (), [1, 2, 3]),
         (None, give, "router", 2, (), (), [1, {}]),
         (None, router, "router", 1, ("routes",), (), [1, {}]),
+        (None, router, "router", 2, (), (), [1, ()]),
+        (None, router, "router", 3, (), (), [1, 2, 3]),
+        (None, guard, "guard", 2, (), (), [True, 1]),
+        (None, guard, "guard", 2, (), ("after",), [True, give(1), give(2)]),
+        (None, recover, "recover", 3, (), (), [give(1), None, (ValueError,)]),
+        (None, recover, "recover", 3, (), (), [give(1), len, 1]),
+        (None, param, "param", 1, (), (), [1]),
+        (None, param, "param", 1, (), (), [cs.lazy(cs.Param("another")).args[0]]),
+        (None, give, "map", 1, (), (), [[1]]),
+        (None, give, "map", 0, (), (), []),
+        (None, give, "map", 0, ("x",), ("concurrency",), [[1], 0]),
+        (None, give, "map", 0, ("x",), ("const x",), [[1], 2]),
+        (None, by_name, "map", 0, ("x",), ("const a", "order"), [[1], 2, ("x", "b")]),
+        (None, by_name, "map", 0, ("x",), ("const a", "order"), [[1], 2, ("x",)]),
+        (None, give, "sync", 1, (), ("concurrency",), [1, 2]),
+        (None, give, "sync", 1, (), ("retry", "retry"), [1, retry, retry]),
+        (None, give, "sync", 1, (), (1,), [1, 2]),
+        (None, by_name, "sync", 0, ("x", "x"), (), [1, 2]),
+        (None, by_name, "sync", 0, (3,), (), [1]),
+        (None, give, "unknown", 1, (), (), [1]),
     ):
         with pytest.raises(pickle.UnpicklingError):
             restore(*parts)
     for parts in (
         (None, give, "sync", 2, (), (), [1, 2]),
         (None, give, "sync", 0, ("nonsense",), (), [1]),
-        (None, give, "sync", 0, (3,), (), [1]),
+        (None, give, "sync", 1, (), ("retry",), [1, ValueError]),
+        (None, give, "sync", 1, (), ("timeout",), [1, retry]),
+        (None, give, "sync", 1, (), ("cache",), [1, None]),
+        (None, give, "sync", 1, (), ("constraints",), [1, [2]]),
+        (None, give, "sync", 1, (), ("constraints",), [1, {2: 3}]),
         (None, give, "map", 0, ("nonsense",), (), [[1]]),
         (None, router, "sync", 2, (), (), [1, {}]),
     ):
@@ -419,6 +455,10 @@ def test_what_cannot_be_a_lazy_result_is_refused() -> None:
     for how in (("builtin", "sync", "give"), ("builtin", "unknown", "x"), ("unknown",)):
         with pytest.raises(pickle.UnpicklingError):
             cs.Task._unpickled(*how)
+    for policies in ({"retry": 1}, {"timeout": retry}, {"constraints": [1]}, {"unknown": retry}):
+        for how in (("governed", __name__, "decorated"), ("made", plain, None, None)):
+            with pytest.raises(cs.PolicyError):
+                cs.Task._unpickled(*how, policies)
 
 
 def test_a_policy_that_cannot_be_pickled_is_named() -> None:
