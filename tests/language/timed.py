@@ -177,6 +177,12 @@ class Trace:
     time: Callable[[], float]
     events: list[tuple[int, str, str]] = field(default_factory=list)
     left: list[asyncio.Task[object]] = field(default_factory=list)
+    whole: Group | None = None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether the run stops as a whole."""
+        return self.whole is not None and self.whole.stopped
 
     def __call__(self, name: str, what: str) -> None:
         self.events.append((round(self.time() * 1e9), name, what))
@@ -203,11 +209,15 @@ class Trace:
 async def perform(work: Work, args: tuple[object, ...], trace: Trace, evaluate: Evaluate) -> object:
     """Do what a task does, short of the expression that it returns. ``evaluate``: evaluates one that it awaits."""
     trace(work.name, "started")
+    begin = trace.time()
     try:
         await asyncio.sleep(work.seconds)
         awaited = None if work.inside is None else await work.inside.run(evaluate)
     except asyncio.CancelledError:
         trace(work.name, "cancelled")
+        if trace.time() == begin:  # it may as well not have started, which makes no difference: see `Trace.told`
+            trace(work.name, "cleaned")
+            raise
         try:
             await asyncio.sleep(work.cleanup)
         except asyncio.CancelledError:
@@ -271,15 +281,17 @@ class Group:
         self._on = on
         self._tasks: set[asyncio.Task[object]] = set()
         self._errors: list[Exception] = []
-        self._stopped = False
+        self.stopped = False
         self._forgotten = 0.0  # what has failed before is of no interest
+        self._stopped_at = math.inf
+        self._cancelled_at = math.inf
 
     def start(self, coroutine: Coroutine[object, object, object]) -> asyncio.Task[object]:
         """Start something beneath the node."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._end)
-        if self._stopped:
+        if self.stopped:
             task.cancel()
         return task
 
@@ -292,7 +304,7 @@ class Group:
     def _fail(self, error: Exception) -> None:
         if is_before(error, self._forgotten):
             return
-        if not self._stopped and self._outer is not None and not matches(self._on, error):
+        if not self.stopped and self._outer is not None and not matches(self._on, error):
             self._outer._fail(error)
             return
         if all(error is not each for each in self._errors):
@@ -301,10 +313,15 @@ class Group:
 
     def stop(self) -> None:
         """Cancel everything, once."""
-        if not self._stopped:
-            self._stopped = True
+        if not self.stopped:
+            self.stopped = True
+            self._stopped_at = asyncio.get_running_loop().time()
             for task in [*self._tasks]:
                 task.cancel()
+
+    def stops_with(self, whole: Group | None) -> bool:
+        """Tell whether it was cancelled because the run was stopped, and by nothing before that."""
+        return whole is not None and whole.stopped and self._cancelled_at >= whole._stopped_at
 
     async def run(self, coroutine: Coroutine[object, object, object]) -> object:
         """Return the value of something once all that was started for it has ended.
@@ -321,6 +338,7 @@ class Group:
                 await asyncio.wait([*self._tasks])
             except asyncio.CancelledError as error:
                 cancelled = error
+                self._cancelled_at = min(self._cancelled_at, asyncio.get_running_loop().time())
                 if not self._whole:
                     self._errors.clear()
                     self._forgotten = asyncio.get_running_loop().time()
@@ -496,8 +514,13 @@ class Reference:
         inner = Group(group, Exception if isinstance(node, Outcome) else node.on)
         try:
             value = await inner.run(self.value(node.inner, inner))
-        except Aborted:
-            raise
+        except Aborted as aborted:
+            if not inner.stops_with(self._trace.whole):
+                raise
+            on = Exception if isinstance(node, Outcome) else node.on
+            if left := [error for error in aborted.errors if not matches(on, error)]:
+                raise Aborted(left) from None
+            raise asyncio.CancelledError from None  # what fails beneath something that catches is none of the run's
         except Exception as error:
             if isinstance(node, Outcome):
                 return "failed", told(error)
@@ -517,10 +540,16 @@ class Reference:
                 await asyncio.wait([arm for arm in arms if not arm.done()], return_when=asyncio.FIRST_COMPLETED)
                 winner = next((arm for arm in arms if arm.done() and arm.exception() is None), None)
         except asyncio.CancelledError:
-            if wrong := await _stop(arms):
+            of_interest = not self._trace.is_stopping
+            if (wrong := await _stop(arms)) and of_interest:
                 raise Aborted(wrong) from None
             raise
-        await _stop(arms)  # what fails does not win
+        try:
+            await _stop(arms)  # what fails does not win
+        except Aborted:
+            if not self._trace.is_stopping:
+                raise
+            raise asyncio.CancelledError from None
         if winner is None:
             raise one([error for arm in arms if isinstance(error := arm.exception(), Exception)])
         return winner.result()
@@ -535,7 +564,8 @@ class Reference:
                 try:
                     done, _ = await asyncio.wait([task], timeout=node.seconds)
                 except asyncio.CancelledError:
-                    if wrong := await _stop([task]):
+                    is_retried = node.attempts > 1 and self._trace.is_stopping
+                    if (wrong := await _stop([task])) and not is_retried:
                         raise Aborted(wrong) from None
                     raise
                 if not done:
@@ -613,7 +643,8 @@ async def _seen(awaited: asyncio.Task[object] | cs.Run, trace: Trace, cancel: fl
 
 async def evaluate(target: Node, time: Callable[[], float], cancel: float | None = None) -> Seen:
     """Return what an expression is worth, or its failure, and what happened."""
-    trace, group = Trace(time), Group(whole=True)
+    group = Group(whole=True)
+    trace = Trace(time, whole=group)
     return await _seen(_start(group.run(Reference(target, trace).value(target, group))), trace, cancel)
 
 

@@ -1,17 +1,8 @@
-from typing import Any, final
+from typing import Any
 
 from typing_extensions import disjoint_base
 
 from cascade._core.run.ending import Ending
-
-@disjoint_base
-class Catch: ...
-
-@disjoint_base
-class Region: ...
-
-@final
-class Stopped: ...
 
 @disjoint_base
 class Aborting(Ending):

@@ -23,13 +23,16 @@ from types import CoroutineType as _CoroutineType
 from cascade._core.expr.builtin_nodes cimport Failed, Skip
 from cascade._core.expr.data cimport new_data
 from cascade._core.expr.lazy cimport LazyResult
+from cascade._core.expr.policy cimport Retry
 from cascade._core.expr.outcome cimport of_failure, of_skip, of_value
 from cascade._core.expr.task_spec cimport FALLBACK, OUTCOME, RACE, RECOVER, SCOPE, may_catch
-from cascade._core.run.aborting cimport Catch, Region, may_be_caught, undemanded
 from cascade._core.run.branching cimport DEFERRED
+from cascade._core.run.demand cimport undemanded
 from cascade._core.run.results cimport as_final
 from cascade._core.run.frame cimport ANY_CHOSEN, NONE_CHOSEN, POISONED, UNDEMANDED
 from cascade._core.run.scheduler cimport ACTIVE
+from cascade._core.run.stopped cimport Catch, Region, may_be_caught
+from cascade._core.run.waiting cimport Waiter
 from cascade._core.shape.key cimport CALL
 from cascade._core.shape.template cimport Template
 
@@ -75,21 +78,31 @@ cdef class Catching(Aborting):
             at = at.parent
         return self.fail(error, frame, node)
 
-    cdef int fail_late(self, object error, Frame frame, Py_ssize_t node) except -1:
-        """It is the run's failure, too, unless something would have caught it: which of both came first is chance."""
+    cdef int fail_late(self, object error, Frame frame, Waiter waiter) except -1:
+        """It is the run's failure, too, unless something would have caught it: which of both came first is chance.
+
+        What was stopped before the run has failed where the catch is that has stopped it. What is beneath an `await` is
+        beneath the async task. A scope without a retry has nothing to catch for.
+        """
         cdef Frame at = frame
-        cdef Py_ssize_t failed = node
+        cdef Py_ssize_t failed = waiter.node
+        cdef Catch catch = None if self.dying is None else <Catch>self.dying.get(waiter)
+        cdef bint is_caught = False
         if may_be_caught(error):
-            while at is not None and at.awaiter is None:
-                if at.count and at.template.catches and self.poisoned_by(at, failed, error, {}) is not None:
-                    self.scheduler.callbacks.annotate(
-                        error, self, frame.template, frame.template.plan.order[node], True, self.trail(frame),
-                        self.written(frame, node)
-                    )
-                    return 0
+            if catch is not None:
+                at, failed, is_caught = catch.frame, catch.node, catch.errors is None
+            while at is not None and not is_caught:
+                if at.count and at.template.catches:
+                    is_caught = self.poisoned_by(at, failed, error, {}) is not None
                 failed = at.parent_node
                 at = at.parent
-        return self.fail(error, frame, node)
+        if not is_caught:
+            return self.fail(error, frame, waiter.node)
+        self.scheduler.callbacks.annotate(
+            error, self, frame.template, frame.template.plan.order[waiter.node], True, self.trail(frame),
+            self.written(frame, waiter.node)
+        )
+        return 0
 
     cdef int catch_in(
         self, object error, Frame frame, Py_ssize_t node, Frame at, Py_ssize_t failed, list poisoned, dict verdicts
@@ -125,13 +138,17 @@ cdef class Catching(Aborting):
         return self.abort(catch, doomed, frame)
 
     cdef list poisoned_by(self, Frame frame, Py_ssize_t node, object error, dict verdicts):
-        """The nodes that cannot have a value without that of a node which has failed; None if the target is one."""
+        """The nodes that cannot have a value without that of a node which has failed; None if the target is one.
+
+        Once the run stops, what was demanded before is no longer known of nodes that were stopped: all ways count.
+        """
         cdef Template template = frame.template
         cdef Py_ssize_t last = template.node_count - 1
         cdef list found = [node]
         cdef set seen = {node}
         cdef Py_ssize_t i, each, consumer
         cdef Node* poisoned
+        cdef bint goes_on = self.phase == ACTIVE
         verdicts.clear()
         if node == last:
             return None
@@ -142,11 +159,11 @@ cdef class Catching(Aborting):
                     consumer = template.consumers[poisoned.first_consumer + i]
                 else:
                     consumer = template.choosers[poisoned.first_chooser + i - poisoned.consumers]
-                    if frame.chosen[consumer] != each and frame.chosen[consumer] > ANY_CHOSEN:
+                    if goes_on and frame.chosen[consumer] != each and frame.chosen[consumer] > ANY_CHOSEN:
                         continue
                 if consumer in seen or frame.values[consumer] is not NULL:
                     continue
-                if frame.scattered and frame.needs[consumer] <= UNDEMANDED:  # or POISONED by another failure
+                if goes_on and frame.scattered and frame.needs[consumer] <= UNDEMANDED:  # or it is POISONED already
                     continue
                 if self.catches_at(frame, consumer, each, error, verdicts):
                     continue
@@ -166,7 +183,7 @@ cdef class Catching(Aborting):
         if node.op != CALL or not may_catch(node.kind) or self.is_predecessor(frame, node, <int32_t>operand):
             return False
         if node.kind == RACE or node.kind == SCOPE:
-            return frame.chosen[at] <= ANY_CHOSEN
+            return frame.chosen[at] <= ANY_CHOSEN if self.phase == ACTIVE else goes_on_after(frame, node, error)
         if node.kind == OUTCOME:
             return True
         if operands[0] != operand or (node.kind == FALLBACK and frame.chosen[at] != NONE_CHOSEN):
@@ -303,6 +320,23 @@ cdef PyObject* as_value(PyObject* value) except NULL:
         return new_data(value)
     Py_INCREF_(value)
     return value
+
+
+cdef bint goes_on_after(Frame frame, Node* node, object error) except -1:
+    """Whether a failure beneath a race or a scope would have been followed by another value or another attempt."""
+    cdef int32_t* operands = frame.template.operands + node.first_operand
+    cdef PyObject* policy
+    cdef Py_ssize_t i
+    if node.kind == RACE:
+        return True
+    for i in range(node.operands, node.operands + node.roles):
+        policy = frame.values[operands[i]]
+        if policy is not NULL and type(<object>policy) is Retry:
+            try:
+                return (<object>policy).wants(error)
+            except BaseException:  # of a predicate: the failure is told of, and the run has failed anyway
+                return False
+    return False
 
 
 cdef bint matches(object on, object error) except -1:

@@ -6,6 +6,7 @@ from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.dispatch cimport Dispatching
 from cascade._core.run.frame cimport Frame
 from cascade._core.run.scheduler cimport RunPhase
+from cascade._core.run.waiting cimport Waiter
 
 
 cdef class Ending(Dispatching):
@@ -24,7 +25,7 @@ cdef class Ending(Dispatching):
     cdef object as_raised(self, object error)
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int stop(self) except -1
-    cdef int fail_late(self, object error, Frame frame, Py_ssize_t node) except -1
+    cdef int fail_late(self, object error, Frame frame, Waiter waiter) except -1
     cdef int discard_landed(self) except -1
     cdef int detach(self) except -1
     cdef void leave_frames(self) noexcept

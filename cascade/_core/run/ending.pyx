@@ -207,9 +207,9 @@ cdef class Ending(Dispatching):
             _clear_stack(stack)
         return 0
 
-    cdef int fail_late(self, object error, Frame frame, Py_ssize_t node) except -1:
+    cdef int fail_late(self, object error, Frame frame, Waiter waiter) except -1:
         """A node has failed since the run began to stop."""
-        return self.fail(error, frame, node)
+        return self.fail(error, frame, waiter.node)
 
     cdef int discard_landed(self) except -1:
         """Take what has landed since the run began to stop: its errors are recorded, its values are not used."""
@@ -220,7 +220,7 @@ cdef class Ending(Dispatching):
             frame, value, error = waiter.frame, waiter.value, waiter.error
             waiter.clear()
             if error is not None:
-                self.fail_late(error, frame, waiter.node)
+                self.fail_late(error, frame, waiter)
             elif type(value) is _CoroutineType:  # made by a worker, and never to be awaited
                 value.close()
         return 0

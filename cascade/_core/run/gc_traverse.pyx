@@ -16,7 +16,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
 from cascade._core.time.clock cimport Clock
-from cascade._core.run.aborting cimport Catch
+from cascade._core.run.stopped cimport Catch
 from cascade._core.run.evaluation cimport Evaluation
 from cascade._core.run.frame cimport Frame
 from cascade._core.run.callback cimport Callback, SendCallback

@@ -1,7 +1,7 @@
 """Regions: parts of a run that an asyncio task of the engine has evaluated, and awaits."""
 
 from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.run.aborting cimport Region
+from cascade._core.run.stopped cimport Region
 from cascade._core.run.catching cimport Catching
 from cascade._core.run.frame cimport Frame
 from cascade._core.run.waiting cimport Launched, Waiter
@@ -21,6 +21,3 @@ cdef class Regions(Catching):
     cdef Region add_region(self, Frame frame, Py_ssize_t node, object future)
     cdef int finish_child(self, Frame frame, object value) except -1
     cdef Frame enter(self, LazyResult expression, Frame parent, Py_ssize_t parent_node)
-
-
-cdef list reset_exclusive(Frame frame, Py_ssize_t at)

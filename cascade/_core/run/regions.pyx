@@ -11,11 +11,12 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t
 
 from cascade._core.expr.builtin_nodes cimport Failed, Skip
-from cascade._core.run.aborting cimport Catch, cancel_future, set_result, undemanded
 from cascade._core.run.branching cimport DEFERRED
-from cascade._core.run.frame cimport ANY_CHOSEN, ANY_QUEUED, NONE_CHOSEN, UNDEMANDED
+from cascade._core.run.demand cimport reset_exclusive, undemanded
+from cascade._core.run.frame cimport ANY_CHOSEN, ANY_QUEUED, NONE_CHOSEN
 from cascade._core.run.scheduler cimport ACTIVE
-from cascade._core.shape.template cimport Node, Template
+from cascade._core.run.stopped cimport Catch, cancel_future, set_result
+from cascade._core.shape.template cimport Node
 
 from cascade.exceptions import EngineStateError, InternalError, TaskSkippedError
 
@@ -256,38 +257,3 @@ cdef class Regions(Catching):
     cdef void drop(self) noexcept:
         _requests, self.requests = self.requests, None
         Catching.drop(self)
-
-
-cdef list reset_exclusive(Frame frame, Py_ssize_t at):
-    """Undo what was evaluated for a scope alone. Return the values, which are to be released."""
-    cdef Template template = frame.template
-    cdef bytearray inside = bytearray(template.node_count)
-    cdef list released = []
-    cdef Node* node
-    cdef Py_ssize_t i, j, consumer
-    cdef bint all_inside
-    inside[at] = 1
-    for i in range(at - 1, -1, -1):  # consumers come after what they take
-        node = &template.nodes[i]
-        all_inside = True  # also of a router's routes: nothing takes the dict, and its nodes have the router as chooser
-        for j in range(node.consumers):
-            consumer = template.consumers[node.first_consumer + j]
-            # What the scope itself needs comes before it: its predecessors, and what its constraints are made of.
-            all_inside = all_inside and consumer != at and inside[consumer]
-        for j in range(node.choosers):
-            all_inside = all_inside and inside[template.choosers[node.first_chooser + j]]
-        inside[i] = all_inside
-        if all_inside and frame.values[i] is not NULL:
-            released.append(<object>frame.values[i])
-    inside[at] = 0
-    for i in range(at):
-        if inside[i]:
-            if frame.values[i] is not NULL:
-                Py_DECREF_(frame.values[i])  # `released` holds it
-                frame.values[i] = NULL
-            frame.needs[i] = UNDEMANDED
-            frame.chosen[i] = NONE_CHOSEN
-    if frame.maps is not None:
-        for i in [each for each in frame.maps if inside[each]]:
-            released.append(frame.maps.pop(i))
-    return released

@@ -448,3 +448,48 @@ async def test_what_fails_as_the_run_stops(name: str, beneath: str, turns: int) 
     async with cs.Engine() as engine:
         with pytest.raises(TypeError):
             await engine.run([fails(TypeError, turns), SHELTERS[name](node)])
+
+
+@cs.task
+async def fails_as_it_is_cancelled() -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise ConnectionError
+
+
+@cs.task
+async def awaits(scoped: bool = False) -> None:
+    await (cs.scope(fails_as_it_is_cancelled()).with_retry(2) if scoped else fails_as_it_is_cancelled())
+
+
+@pytest.mark.parametrize(
+    ("make", "is_caught"),
+    [
+        (fails_as_it_is_cancelled, False),
+        (lambda: cs.recover(keep(fails_as_it_is_cancelled()), repr), True),
+        (lambda: cs.recover(keep(fails_as_it_is_cancelled()), repr, on=KeyError), False),
+        (lambda: cs.outcome(fails_as_it_is_cancelled()), True),
+        (lambda: cs.race(fails_as_it_is_cancelled()), True),
+        (lambda: cs.scope(keep(fails_as_it_is_cancelled())).with_timeout(60), False),
+        (lambda: cs.scope(keep(fails_as_it_is_cancelled())).with_retry(2), True),
+        (lambda: cs.scope(keep(fails_as_it_is_cancelled())).with_retry(2, on=KeyError), False),
+        (lambda: fails_as_it_is_cancelled().with_retry(2), False),
+        (awaits, False),
+        (lambda: awaits(scoped=True), True),
+        (lambda: cs.recover(awaits(), repr), True),
+        (lambda: cs.outcome(cs.scope(awaits(scoped=True)).with_timeout(60)), True),
+    ],
+    ids=range(13),
+)
+def test_what_fails_as_the_run_stops_is_its_failure_unless_something_catches_it(
+    make: Callable[[], object], is_caught: bool
+) -> None:
+    @cs.task
+    async def first(_: object) -> None:
+        raise TypeError
+
+    with pytest.raises(TypeError if is_caught else ExceptionGroup) as caught:
+        cs.run([first(cs.wait(1)), make()], engine=cs.Engine(clock=cs.Clock.virtual()))
+    if not is_caught:
+        assert [type(each) for each in caught.value.exceptions] == [TypeError, ConnectionError]  # type: ignore[union-attr]
