@@ -17,7 +17,7 @@ FIREFLIES ?= --side 30 --period 5 --refractory 1 --nudge 0.2 --duration 60
 
 help:
 	@echo 'make fireflies  900 recursive agents in the terminal; FIREFLIES="--side 10 ..." for other options'
-	@echo 'make test       all of these: make lint (ruff, cython-lint), make types (mypy, stubtest), make pytest'
+	@echo 'make test       all of these: make lint (ruff, cython-lint), make types (mypy, stubtest, pyright), make pytest'
 	@echo '                PYTEST="-k name ..." for options of pytest'
 	@echo 'make test-long  the tests that take many seconds, which make pytest leaves out'
 	@echo 'make test-all   pytest on every supported Python here, against the built package, long tests included'
@@ -102,6 +102,7 @@ lint: $(VENV)/.tools
 types: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --allowlist .ci/stubtest-allowlist cascade
+	$(BIN)/pyright
 
 pytest: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/pytest $(SPREAD) $(PYTEST)

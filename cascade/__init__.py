@@ -3,14 +3,18 @@
 The public names, and the place of each:
 
     task, LazyResult, gather    expressions                            cascade/_core/expr/, cascade/expressions/
+    lazy                        a lazy result, for type checkers       cascade/expressions/lazy.py
     Router, SKIPPED             branching                              cascade/expressions/router.py
     sequence, pipeline          order                                  cascade/expressions/order.py
+    recover, fallback, race ... failures as values                     cascade/expressions/recovery.py
     const                       constants of maps                      cascade/_core/expr/map_inputs.pyx
+    attr, data                  attributes of values, values as data   cascade/_core/expr/
     Param, Env, cli             inputs from outside                    cascade/expressions/inputs.py
     resource, inject, Inject    resources                              cascade/resources/
     cached, ResultCache         cached results                         cascade/cache/
     EventLog, EventConsole      events                                 cascade/events/
     run, Engine, Run            evaluation                             cascade/engine/
+    current, CurrentCall        the call that code is a part of        cascade/engine/current.py
     Population, Restart         many runs at once                      cascade/engine/population.py
     wait, Channel, Received     waiting and messages                   cascade/messaging/, cascade/_core/run/mailbox.pyx
     Clock, VirtualLoop          real and virtual time                  cascade/_core/time/, cascade/clock/
@@ -27,8 +31,10 @@ from typing import TYPE_CHECKING, Any
 # First: it loads the compiled core, and explains an import error.
 import cascade._support.loading  # isort: split  # noqa: F401
 from cascade._core.expr.builtin_nodes import SKIPPED, inject
+from cascade._core.expr.data import data
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.map_inputs import Const as const
+from cascade._core.expr.outcome import Outcome
 from cascade._core.expr.task import Task, task
 from cascade._core.run.choice import select
 from cascade._core.run.mailbox import Received, wait
@@ -50,6 +56,8 @@ from cascade.exceptions import (
     PolicyError,
     ResourceError,
     RouteError,
+    RunDeadlineError,
+    RunLimitError,
     StructureError,
     TargetError,
     TaskArgumentError,
@@ -61,10 +69,13 @@ from cascade.exceptions import (
     WorkerError,
 )
 from cascade.expressions.gather import gather
+from cascade.expressions.lazy import lazy
 from cascade.expressions.order import pipeline, sequence
+from cascade.expressions.recovery import fallback, outcome, race, recover, scope
 from cascade.expressions.router import Router
 
 if TYPE_CHECKING:
+    from cascade._core.expr.operator_tasks import attr
     from cascade.cache.file_exists import FileExists
     from cascade.cache.memory_store import MemoryStore
     from cascade.cache.policy import ResultCache, cached
@@ -74,6 +85,7 @@ if TYPE_CHECKING:
     from cascade.command_line.program import cli
     from cascade.durable.memory import MemoryState
     from cascade.durable.protocol import StateBackend
+    from cascade.engine.current import CurrentCall, RunIdentity, current
     from cascade.engine.engine import Engine
     from cascade.engine.population import Population, PopulationCounts, Restart
     from cascade.engine.run import Run
@@ -97,6 +109,7 @@ _LATER = {
     "CacheStore": "cascade.cache.protocol",
     "Channel": "cascade.messaging.channel",
     "Connector": "cascade.messaging.protocol",
+    "CurrentCall": "cascade.engine.current",
     "DiskStore": "cascade.cache.sqlite_store",
     "DryRun": "cascade.inspect.dry_run",
     "Engine": "cascade.engine.engine",
@@ -117,14 +130,17 @@ _LATER = {
     "Restart": "cascade.engine.population",
     "ResultCache": "cascade.cache.policy",
     "Run": "cascade.engine.run",
+    "RunIdentity": "cascade.engine.current",
     "Shape": "cascade.inspect.json_document",
     "Solver": "cascade.graph.solver",
     "StateBackend": "cascade.durable.protocol",
     "TemplateStats": "cascade.templates.cache",
     "Templates": "cascade.templates.cache",
     "VirtualLoop": "cascade.clock.virtual_loop",
+    "attr": "cascade._core.expr.operator_tasks",
     "cached": "cascade.cache.policy",
     "cli": "cascade.command_line.program",
+    "current": "cascade.engine.current",
     "dry_run": "cascade.inspect.dry_run",
     "explain": "cascade.inspect.api",
     "from_json": "cascade.inspect.json_document",
@@ -151,6 +167,7 @@ __all__ = [
     "ChannelFullError",
     "Clock",
     "Connector",
+    "CurrentCall",
     "DeadlockError",
     "DiskStore",
     "DryRun",
@@ -173,6 +190,7 @@ __all__ = [
     "MapError",
     "MemoryState",
     "MemoryStore",
+    "Outcome",
     "Param",
     "Picture",
     "PolicyError",
@@ -185,6 +203,9 @@ __all__ = [
     "RouteError",
     "Router",
     "Run",
+    "RunDeadlineError",
+    "RunIdentity",
+    "RunLimitError",
     "Shape",
     "Solver",
     "StateBackend",
@@ -201,18 +222,27 @@ __all__ = [
     "VirtualLoop",
     "VirtualTimeError",
     "WorkerError",
+    "attr",
     "cached",
     "cli",
     "const",
+    "current",
+    "data",
     "dry_run",
     "explain",
+    "fallback",
     "from_json",
     "gather",
     "inject",
+    "lazy",
+    "outcome",
     "pipeline",
     "preload",
+    "race",
+    "recover",
     "resource",
     "run",
+    "scope",
     "select",
     "sequence",
     "structural_hash",

@@ -15,6 +15,8 @@
     ├── LimitError             (also ValueError)    a limit is unknown, or can never be met
     ├── StructureError         (also ValueError)    an expression has no structure
     ├── TemplateError          (also ValueError)    a key, graph or plan is not a valid template
+    ├── RunLimitError          (also RuntimeError)  a run has reached its max_iterations
+    │   └── RunDeadlineError   (also TimeoutError)  a run has reached its deadline
     ├── EngineClosedError      (also RuntimeError)  the engine was closed
     ├── EngineStateError       (also RuntimeError)  the call does not fit what the engine is doing
     ├── DeadlockError          (also RuntimeError)  every run is waiting, and nothing can wake one
@@ -45,6 +47,8 @@ __all__ = [
     "PolicyError",
     "ResourceError",
     "RouteError",
+    "RunDeadlineError",
+    "RunLimitError",
     "StructureError",
     "TargetError",
     "TaskArgumentError",
@@ -115,6 +119,17 @@ class StructureError(CascadeError, ValueError):
 
 class TemplateError(CascadeError, ValueError):
     """A structure key, graph or plan is not valid; the message names the place."""
+
+
+class RunLimitError(CascadeError, RuntimeError):
+    """A run has reached a bound that it was given: ``max_iterations``; `RunDeadlineError`: ``deadline``.
+
+    The message says which bound, in which iteration, and what the run was doing.
+    """
+
+
+class RunDeadlineError(RunLimitError, TimeoutError):
+    """A run has reached its ``deadline``; the message says after how many iterations, and what it was doing."""
 
 
 class EngineClosedError(CascadeError, RuntimeError):

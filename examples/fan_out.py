@@ -14,7 +14,9 @@ SITE = {
     "/": "every firefly waits and every firefly looks",
     "/wait": "a firefly waits in the dark",
     "/look": "a firefly looks and sees a firefly",
+    "/gone": None,
 }
+MIRRORS = {"near": 0.005, "far": 0.060}  # seconds that a page takes from each
 
 
 @cs.task
@@ -24,9 +26,12 @@ async def pages() -> list[str]:
 
 
 @cs.task
-async def fetch(page: str) -> str:
-    await asyncio.sleep(0.005)  # all of them at once: dataflow starts what is ready
-    return SITE[page]
+async def fetch(page: str, mirror: str) -> str:
+    await asyncio.sleep(MIRRORS[mirror])  # all of them at once: dataflow starts what is ready
+    text = SITE[page]
+    if text is None:
+        raise FileNotFoundError(page)
+    return text
 
 
 @cs.task
@@ -35,18 +40,22 @@ def words(text: str) -> Counter[str]:
 
 
 @cs.task(mode="inline")
-def count_all(found: list[str]) -> cs.LazyResult:
-    """How many pages there are shows only now, so the graph that reads them is made only now."""
-    return cs.gather(*(words(fetch(page)) for page in found))
+def count_all(found: list[str]) -> list[Counter[str]]:
+    """How many pages there are shows only now, so the graph that reads them is made only now: a list of calls."""
+    nothing = Counter[str]()
+    return [
+        cs.fallback(words(cs.race(*(fetch(page, mirror) for mirror in MIRRORS))), nothing, on=FileNotFoundError)
+        for page in found
+    ]
 
 
 @cs.task(mode="inline")
-def most_common(counts: list[Counter[str]], how_many: int) -> list[tuple[str, int]]:
-    return sum(counts, Counter[str]()).most_common(how_many)
+def by_count(counts: list[Counter[str]]) -> list[tuple[str, int]]:
+    return sum(counts, Counter[str]()).most_common()
 
 
 def main(engine: cs.Engine | None = None) -> list[tuple[str, int]]:
-    result: list[tuple[str, int]] = cs.run(most_common(count_all(pages()), how_many=2), engine=engine)
+    result = cs.run(by_count(count_all(pages()))[:2], engine=engine)  # an item of a result is a result, too
     for word, count in result:
         print(f"{count}  {word}")
     return result

@@ -28,12 +28,12 @@ inline = cs.task(mode="inline")
 class Cell(NamedTuple):
     """The wires of a cell. Each carries one message per generation, so the cells need no common clock."""
 
-    ears: list[cs.Channel]
-    mouths: list[cs.Channel]
+    ears: list[cs.Channel[bool]]
+    mouths: list[cs.Channel[bool]]
 
 
 @inline
-def live(cell: Cell, alive: bool, left: int, past: list[bool]) -> object:
+def live(cell: Cell, alive: bool, left: int, past: list[bool]) -> list[bool]:
     """One generation of one cell, and all that follow: the value is its life."""
     life = [*past, alive]
     if left == 0:
@@ -44,7 +44,7 @@ def live(cell: Cell, alive: bool, left: int, past: list[bool]) -> object:
 
 
 @inline
-def become(cell: Cell, alive: bool, left: int, life: list[bool], received: list[cs.Received]) -> cs.LazyResult:
+def become(cell: Cell, alive: bool, left: int, life: list[bool], received: list[cs.Received[bool]]) -> list[bool]:
     """A neighbour may be a generation ahead by now: what it says then stays in its wire until it is its turn."""
     neighbours = sum(state.message for state in received)
     return live(cell, neighbours == 3 or (alive and neighbours == 2), left - 1, life)
@@ -52,7 +52,8 @@ def become(cell: Cell, alive: bool, left: int, life: list[bool], received: list[
 
 def cells(height: int, width: int) -> list[Cell]:
     """A torus: beyond an edge is the opposite one."""
-    wires = {(row, column, side): cs.Channel() for row in range(height) for column in range(width) for side in AROUND}
+    places = [(row, column, side) for row in range(height) for column in range(width) for side in AROUND]
+    wires = {place: cs.Channel[bool]() for place in places}
     return [
         Cell(
             ears=[wires[row, column, side] for side in AROUND],
@@ -63,8 +64,8 @@ def cells(height: int, width: int) -> list[Cell]:
     ]
 
 
-def agents(board: Board, generations: int) -> list[cs.LazyResult]:
-    """An agent for each cell, row by row."""
+def agents(board: Board, generations: int) -> list[list[bool]]:
+    """An agent for each cell, row by row, whose value is the life of the cell."""
     states = [alive for row in board for alive in row]
     wired = cells(len(board), len(board[0]))
     return [live(cell, alive, generations, []) for cell, alive in zip(wired, states, strict=True)]

@@ -8,9 +8,8 @@ from __future__ import annotations
 import cascade as cs
 
 FIRST, LONGEST = 1.0, 8.0  # seconds between two looks at a job
+PATIENCE = 60.0  # seconds that a job may take
 RATE = "2/s"  # requests that the service puts up with, all jobs together
-
-inline = cs.task(mode="inline")
 
 
 class Service:
@@ -39,40 +38,37 @@ class Service:
 
 
 @cs.task
-def status(service: Service, job: str) -> str:
+def status(job: str, service: Service = cs.Inject("service")) -> str:
     """May block, as a request would: it starts in a worker thread."""
     return service.status(job)
 
 
-stubborn = status.with_retry(max_attempts=8, delay=0.5, jitter="full", on=ConnectionError)
+stubborn = status.with_retry(max_attempts=3, delay=0.5, jitter="full", on=ConnectionError)
 
 
-@inline
-def poll(service: Service, job: str, delay: float = FIRST) -> cs.LazyResult:
-    """One look at a job, and what follows from it."""
-    return decide(service, job, stubborn(service, job), delay)
-
-
-@inline
-def decide(service: Service, job: str, found: str, delay: float) -> object:
-    """The value is when the job was found to be done. Until then: the next look, after a while."""
+@cs.task
+async def poll(job: str, delay: float = FIRST, service: Service = cs.Inject("service")) -> float:
+    """One look at a job. The value is when it was found to be done; until then: the next look, after a while."""
+    found = await cs.lazy(cs.fallback(stubborn(job), "unknown", on=ConnectionError))
     if found == "done":
         return service.now()
-    return poll(service, job, min(2 * delay, LONGEST)).after(cs.wait(delay))
+    return cs.lazy(poll(job, min(2 * delay, LONGEST))).after(cs.wait(delay))
 
 
-def watch(service: Service) -> cs.LazyResult:
-    """Poll all jobs at once. Every attempt of every one of them counts for the rate."""
-    service.engine.limits.set("task:status", rate=RATE)
-    return cs.gather(*(poll(service, job) for job in service.jobs))
+def watch(service: Service) -> dict[str, cs.Outcome[float]]:
+    """Poll all jobs at once, each as long as there is patience. What becomes of one does not end the others."""
+    return {job: cs.outcome(cs.scope(poll(job)).with_timeout(PATIENCE)) for job in service.jobs}
 
 
-def main(engine: cs.Engine | None = None) -> dict[str, float]:
+def main(engine: cs.Engine | None = None) -> dict[str, cs.Outcome[float]]:
     if engine is None:  # a real one that hurries; a test's has all the time in the world
         engine = cs.Engine(clock=cs.Clock.real(speed=20), seed=1)
-    service = Service(engine, {"build": 5, "tests": 12, "deploy": 20})
-    found = dict(zip(service.jobs, cs.run(watch(service), engine=engine), strict=True))
-    print("seen to be done after " + ", ".join(f"{when:.1f} s: {job}" for job, when in found.items()))
+    service = Service(engine, {"build": 5, "tests": 12, "deploy": 20, "approval": 86_400})
+    engine.register(service, "service")
+    engine.limits.set("task:status", rate=RATE)  # every attempt of every job counts
+    found = cs.run(watch(service), engine=engine)
+    for job, outcome in found.items():
+        print(f"{job}: done after {outcome.value:.1f} s" if outcome.ok else f"{job}: not done ({outcome.error})")
     return found
 
 

@@ -1,120 +1,57 @@
-"""An agent with tools: a language model says what to do next, until it says that it is done. The model is a fake.
-
-python examples/tool_loop.py
-"""
-
-from __future__ import annotations
+"""An agent with tools: a model says what to do, and hears what came of it. Model and web are fakes, and often fail."""
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
+from math import prod
 
 import cascade as cs
 
-
-class Message(NamedTuple):
-    sender: str  # "user", "model", or a tool
-    text: str
+Transcript = list[tuple[str, str]]  # who speaks, and what it says
 
 
-Transcript = list[Message]
-Model = Callable[[Transcript], str]  # reads a transcript and says "tool: argument", or "done: answer"
-
-inline = cs.task(mode="inline")
-
-
-class Web:
-    """Stands for what is out there: slow now and then, and down now and then."""
-
-    def __init__(self, engine: cs.Engine) -> None:
-        self.random = engine.random
-
-    async def find(self, what: str) -> str:
-        await asyncio.sleep(60 if self.random.random() < 0.25 else 2)  # 60: this one hangs
-        if self.random.random() < 0.25:
-            raise ConnectionError("the web is down")
-        return {"legs of a firefly": "6", "fireflies in a show": "900"}.get(what, "nothing found")
+class TooManyRequests(Exception):
+    retry_after = 20.0  # status 429, with a header that says when to ask again
 
 
 @cs.task
-async def find(what: str, web: Web) -> str:
-    return await web.find(what)
-
-
-@inline
-def multiply(factors: str) -> str:
-    left, right = factors.split("*")
-    return str(int(left) * int(right))
-
-
-@inline
-def no_such_tool(tools: list[str]) -> str:
-    return f"no such tool: tool must be one of {', '.join(tools)}, or done"
-
-
-@inline
-def turn(model: Model, transcript: Transcript, steps: int) -> object:
-    """What the model says next decides which way it goes on: of all these routes, one is evaluated."""
-    if steps == 0:
-        return [*transcript, Message("user", "stop: no steps are left")]
-    says = think(model, transcript)
-    argument = part(says, 1)
-    tools = {
-        "search": find(argument, cs.inject("web")).with_timeout(5).with_retry(max_attempts=8, delay=1, on=OSError),
-        "multiply": multiply(argument),
-    }
-    mistaken = note(model, transcript, says, "user", no_such_tool(list(tools)), steps)
-    routes = {"done": finish(transcript, says)}
-    for name, result in tools.items():
-        routes[name] = note(model, transcript, says, name, result, steps)
-    return cs.Router(part(says, 0), routes, default=mistaken)
+async def think(transcript: Transcript) -> str:
+    await asyncio.sleep(1)
+    if cs.current().engine.random.random() < 0.25:
+        raise TooManyRequests
+    facts = [text for who, text in transcript if who in TOOLS and not text.startswith("failed")]
+    plan = ["search: fireflies in a show", "search: legs of a firefly", "multiply: {} * {}", "done: {2} legs"]
+    return plan[len(facts)].format(*facts)
 
 
 @cs.task
-async def think(model: Model, transcript: Transcript) -> str:
-    await asyncio.sleep(1)  # a real one would be asked here
-    return model(transcript)
+async def search(what: str) -> str:
+    luck = cs.current().engine.random.random()
+    await asyncio.sleep(60 if luck < 0.25 else 2)  # 60: this one hangs
+    if luck > 0.75:
+        raise ConnectionError("the web is down")
+    return {"legs of a firefly": "6", "fireflies in a show": "900"}.get(what, "nothing found")
 
 
-@inline
-def part(says: str, which: int) -> str:
-    return says.partition(":")[2 * which].strip()
+multiply: cs.Task[[str], str] = cs.task(lambda factors: str(prod(map(int, factors.split("*")))), mode="inline")
+TOOLS: dict[str, Callable[[str], str]] = {"search": search.with_timeout(5).with_retry(2), "multiply": multiply}
+patient = think.with_timeout(30).with_retry(9, delay=lambda attempt, error: getattr(error, "retry_after", 2.0**attempt))
 
 
-@inline
-def note(model: Model, transcript: Transcript, says: str, tool: str, result: str, steps: int) -> cs.LazyResult:
-    """The tool has answered: the next turn, a tail call."""
-    return turn(model, [*transcript, Message("model", says), Message(tool, result)], steps - 1)
-
-
-@inline
-def finish(transcript: Transcript, says: str) -> Transcript:
-    return [*transcript, Message("model", says)]
-
-
-def fake_model(transcript: Transcript) -> str:
-    """It does not know much, but what it needs to know, and from whom."""
-    match [message.text for message in transcript if message.sender not in ("user", "model")]:
-        case []:
-            return "search: fireflies in a show"
-        case [fireflies]:
-            return "search: legs of a firefly"
-        case [fireflies, legs]:
-            return f"multiply: {fireflies} * {legs}"
-        case [*_, product]:
-            return f"done: {product} legs"
-    raise AssertionError("no list is like that")
+@cs.task
+async def turn(past: Transcript, heard: tuple[str, str]) -> Transcript:
+    """Do what the model says. What comes of it, a failure too, is heard in the next turn: a tail call."""
+    said = await cs.lazy(patient([*past, heard]))
+    past = [*past, heard, ("model", said)]
+    tool, _, argument = said.partition(": ")
+    if tool not in TOOLS:
+        return past if tool == "done" else turn(past, ("user", f"the tools are {', '.join(TOOLS)}, and done"))
+    return turn(past, (tool, cs.recover(TOOLS[tool](argument), lambda error: f"failed: {error}")))
 
 
 def main(engine: cs.Engine | None = None) -> Transcript:
-    if engine is None:  # nothing here is real, so time need not be
-        engine = cs.Engine(clock=cs.Clock.virtual(seed=1))
-    engine.register(Web(engine), "web")
-    question = Message("user", "How many legs are there in a show of fireflies?")
-    transcript: Transcript = cs.run(turn(fake_model, [question], steps=10), engine=engine)
-    for sender, text in transcript:
-        print(f"{sender:>8}  {text}")
-    print(f"after {engine.clock.time():.1f} s")
+    engine = engine or cs.Engine(clock=cs.Clock.virtual(seed=2))  # nothing here is real, so time need not be
+    transcript = cs.run(turn([], ("user", "How many legs are there in a show?")), engine=engine, max_iterations=200)
+    print(*(f"{who:>8}  {text}" for who, text in transcript), f"after {engine.clock.time():.0f} s", sep="\n")
     return transcript
 
 

@@ -5,8 +5,6 @@ python examples/traffic_light.py
 
 from __future__ import annotations
 
-import asyncio
-
 import cascade as cs
 
 RED, YELLOW = 15.0, 3.0  # seconds
@@ -22,8 +20,8 @@ class Crossing:
     def __init__(self, engine: cs.Engine) -> None:
         self.clock = engine.clock
         self.start = self.clock.time()
-        self.button = cs.Channel(capacity=1, overflow="drop_newest")  # pressed twice is pressed
-        self.operator = cs.Channel()  # any message: from day to night, or back
+        self.button = cs.Channel[str](capacity=1, overflow="drop_newest")  # pressed twice is pressed
+        self.operator = cs.Channel[str]()  # any message: from day to night, or back
         self.log: list[tuple[float, str]] = []
 
     def show(self, light: str) -> None:
@@ -33,60 +31,60 @@ class Crossing:
 
 
 @inline
-def red(at: Crossing) -> cs.LazyResult:
+def red(at: Crossing) -> object:
     """People walk. The next state begins after a while: a tail call that waits."""
     at.show("red")
-    return green(at).after(cs.wait(RED))
+    return cs.lazy(green(at)).after(cs.wait(RED))
 
 
 @inline
-def green(at: Crossing) -> cs.LazyResult:
+def green(at: Crossing) -> object:
     at.show("green")
     at.button.drain()  # who pressed while it was red has crossed
-    return ready(at).after(cs.wait(GREEN))
+    return cs.lazy(ready(at)).after(cs.wait(GREEN))
 
 
 @inline
-def ready(at: Crossing) -> cs.LazyResult:
+def ready(at: Crossing) -> object:
     """Green, until something happens; what has happened before counts."""
     return leave_green(at, cs.select([at.operator, at.button], timeout=LONGEST - GREEN))
 
 
 @inline
-def leave_green(at: Crossing, event: cs.Received) -> cs.LazyResult:
+def leave_green(at: Crossing, event: cs.Received[str]) -> object:
     return night(at) if event.channel is at.operator else yellow(at)
 
 
 @inline
-def yellow(at: Crossing) -> cs.LazyResult:
+def yellow(at: Crossing) -> object:
     at.show("yellow")
-    return red(at).after(cs.wait(YELLOW))
+    return cs.lazy(red(at)).after(cs.wait(YELLOW))
 
 
 @inline
-def night(at: Crossing) -> cs.LazyResult:
+def night(at: Crossing) -> object:
     at.show("yellow")
     return leave_night(at, at.operator.recv(timeout=BLINK), dark)
 
 
 @inline
-def dark(at: Crossing) -> cs.LazyResult:
+def dark(at: Crossing) -> object:
     at.show("dark")
     return leave_night(at, at.operator.recv(timeout=BLINK), night)
 
 
 @inline
-def leave_night(at: Crossing, event: cs.Received, state: cs.Task) -> cs.LazyResult:
+def leave_night(at: Crossing, event: cs.Received[str], state: cs.Task[[Crossing], object]) -> object:
     """Blink on, in a state that is handed over: tasks are values too."""
     return state(at) if event.timed_out else yellow(at)
 
 
 @inline
-def send(channel: cs.Channel) -> None:
+def send(channel: cs.Channel[str]) -> None:
     channel.send("now")
 
 
-async def watch(
+def watch(
     engine: cs.Engine,
     presses: tuple[float, ...] = (5, 45, 46, 110),
     calls: tuple[float, ...] = (170, 176.5),
@@ -94,21 +92,17 @@ async def watch(
 ) -> list[tuple[float, str]]:
     """Have the button pressed and the operator call at some times, and see what the light shows."""
     at = Crossing(engine)
-    async with engine:
-        people = [send(at.button).after(cs.wait(seconds)) for seconds in presses]
-        operator = [send(at.operator).after(cs.wait(seconds)) for seconds in calls]
-        world = engine.start([*people, *operator, cs.wait(until)])
-        light = engine.start(red(at))
-        await world
-        light.cancel()  # it would never end of itself
+    people = [cs.lazy(send(at.button)).after(cs.wait(seconds)) for seconds in presses]
+    operator = [cs.lazy(send(at.operator)).after(cs.wait(seconds)) for seconds in calls]
+    world: list[object] = [*people, *operator, cs.wait(until)]
+    cs.run(cs.race(world, red(at)), engine=engine)  # the light would never end of itself: the world wins
     return at.log
 
 
 def main(engine: cs.Engine | None = None) -> list[tuple[float, str]]:
     if engine is None:  # one that hurries: minutes in seconds
         engine = cs.Engine(clock=cs.Clock.real(speed=200))
-    with asyncio.Runner(loop_factory=engine.new_loop) as runner:
-        return runner.run(watch(engine))
+    return watch(engine)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ class Fan:
         @cs.task
         async def turn(n: int, values: Any) -> Any:
             if n <= 0:
-                return values
+                return list(values)  # as `asyncio.gather` has them
             return turn(n - 1, cs.gather(*[work(item) for item in range(WIDTH)]))
 
         async def step(n: int, values: Any) -> int:

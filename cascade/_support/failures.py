@@ -25,6 +25,7 @@ LONGEST = 2000
 """Characters of a message that are kept: an exception may quote a whole array."""
 _MEMBERS = 3  # exceptions of a group that `describe` names
 _NOTES = 5  # of one kind on one exception: the same object may be raised again and again
+_OWNED = 8  # of one owner: an exception may pass through very many async tasks of a run that await one another
 
 _logger = logging.getLogger("cascade")
 E = TypeVar("E", bound=BaseException)
@@ -156,7 +157,7 @@ def add_note(error: BaseException, note: str, kind: str | None = None, owner: st
         note: the note.
         kind: the common beginning of notes of one kind. One exception object may be raised again and again, so only the
             last few notes of a kind are kept. None: the note is kept beside any others.
-        owner: the common end of the notes of one run, which has one note of a kind.
+        owner: the common end of the notes of one run, which has one note of a kind, and at most 8.
     """
     if type(error).add_note is not BaseException.add_note:
         try:
@@ -175,6 +176,8 @@ def add_note(error: BaseException, note: str, kind: str | None = None, owner: st
             if notes[index].endswith(owner):
                 notes[index] = note
                 return
+        if owner and sum(type(known) is str and known.endswith(owner) for known in notes) >= _OWNED:
+            return
         if len(same) >= _NOTES:
             del notes[same[0]]
     elif note in [known for known in notes if type(known) is str]:

@@ -96,8 +96,7 @@ def _bind_function(
         return None
     if code.co_flags & CO_VARKEYWORDS:
         bound.names.append("**")
-        # Sorted by name, as the engine passes them.
-        bound.values.append({name: left[name] for name in sorted(left)})
+        bound.values.append(left)  # in the order of the call, which the function can see
         bound.origins.append("kwargs")
     elif left:
         return None
@@ -118,8 +117,6 @@ def _bind_signature(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     bound = BoundArguments([], [], [])
     for name, value in taken.arguments.items():
         kind = taken.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_KEYWORD:
-            value = {key: value[key] for key in sorted(value)}
         bound.names.append("**" if kind is kind.VAR_KEYWORD else "*" if kind is kind.VAR_POSITIONAL else name)
         bound.values.append(value)
         bound.origins.append(name if name in given else f"default of {name}")
@@ -127,9 +124,8 @@ def _bind_signature(fn: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
 
 
 def _as_given(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BoundArguments:
-    names = sorted(kwargs)
     return BoundArguments(
-        ["()", *names],
-        [args, *(kwargs[name] for name in names)],
-        ["args", *(f"kwargs[{name!r}]" for name in names)],
+        ["()", *kwargs],
+        [args, *kwargs.values()],
+        ["args", *(f"kwargs[{name!r}]" for name in kwargs)],
     )

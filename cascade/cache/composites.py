@@ -34,7 +34,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from cascade._core.expr.data import Data
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.map_inputs import MarkedSeries
 from cascade._core.expr.policy import Retry, Timeout
 from cascade._core.expr.task import Task
 from cascade.cache.functions import (
@@ -237,7 +239,11 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     Task: _task,
     ContextVar: _context_variable,
     LazyResult: _lazy,
-    Retry: _named(b"Retry", "max_attempts", "delay", "backoff", "max_delay", "jitter", "on", "give_up_on"),
+    Data: _simple(b"data", lambda value: [value.value]),  # in an expression
+    MarkedSeries: _simple(b"series", lambda value: [value.value]),
+    Retry: _named(
+        b"Retry", "max_attempts", "delay", "backoff", "max_delay", "jitter", "on", "give_up_on", "max_elapsed"
+    ),
     Timeout: _named(b"Timeout", "seconds", "total"),
 }
 

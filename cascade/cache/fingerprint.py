@@ -91,7 +91,7 @@ def fingerprint(value: Any, root: str = "value") -> bytes:
     return blake2b(write(value, root), digest_size=SIZE).digest()
 
 
-def write(value: Any, root: str = "value") -> bytes:
+def write(value: Any, root: str = "value", *, inputs: bool = False) -> bytes:
     """Return the encoding of a value: its content if it is a short leaf, else its digest.
 
     No encoding is a prefix of another, so several may be joined.
@@ -99,6 +99,7 @@ def write(value: Any, root: str = "value") -> bytes:
     Args:
         value: data.
         root: the name of the value in errors.
+        inputs: whether params and environment variables may be in an expression: they count by kind and name.
 
     Raises:
         CacheKeyError: a part of it cannot be hashed.
@@ -108,7 +109,7 @@ def write(value: Any, root: str = "value") -> bytes:
             return written
     except Unhashable as error:
         raise _key_error(error, root) from None
-    return Walk(root).write(value)
+    return Walk(root, inputs=inputs).write(value)
 
 
 def _key_error(error: Unhashable, where: str) -> CacheKeyError:
@@ -123,7 +124,8 @@ class Walk:
         kinds: the types of the visited objects with parts.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, inputs: bool = False) -> None:
+        self._inputs = inputs
         self.functions: list[tuple[FunctionType | BoundFunction, list[tuple[Path, Any]]]] = []
         self.kinds: set[type] = set()
         self._root = root
@@ -182,6 +184,10 @@ class Walk:
         written = encode(value)
         if written is not None:
             return written
+        if self._inputs and type(value) is LazyResult:
+            (_, name, kind, *_), *_ = value._content()[1]  # noqa: SLF001 - the core shows its content to the cache only
+            if kind in ("param", "env"):
+                return self._begin((kind, name), used)
         if type(value) is BoundFunction:
             arguments = *value.args, *(value.kwargs or {}).values()
             value = self._bound.setdefault((id(value.fn), *map(id, arguments)), value)

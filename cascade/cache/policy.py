@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from hashlib import blake2b
 from inspect import iscoroutinefunction
-from typing import Any, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from cascade._core.expr.task import Task, task
 from cascade._core.time.clock import check_seconds
@@ -22,7 +22,14 @@ from cascade.cache.resource_keys import ResourceKey
 from cascade.cache.scalars import SIZE
 from cascade.exceptions import PolicyError
 
+if TYPE_CHECKING:
+    from cascade._core.expr.lazy import LazyResult
+    from cascade._core.expr.task import _F, _Decorator, _GenericTask
+
 __all__ = ["ResultCache", "cached"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _logger = logging.getLogger("cascade")
 
@@ -121,7 +128,10 @@ class ResultCache:
         # The joined parts have a known length, or are encoded so that none is a prefix of another.
         digest = blake2b(self._settings, digest_size=SIZE)
         digest.update(_written(module_name(task.module), task.name) + identity(task.fn, task.name))
-        if self._key is None:
+        if task.name == "scope" and task.module == "cascade" and self._key is None:
+            # The argument is the expression. Its params and variables count by their values, as a second key has them.
+            digest.update(write(args[0], "scope", inputs=True))
+        elif self._key is None:
             bound = bind(task.fn, args, kwargs)
             digest.update(len(bound.names).to_bytes(8, "big") + _written(*bound.names))
             digest.update(b"".join(map(write, bound.values, bound.origins)))
@@ -183,7 +193,13 @@ def _shared_store() -> MemoryStore:
 
 
 @overload
-def cached(fn: Callable[..., Any] | Task, /) -> Task: ...
+def cached(fn: _F, /) -> _GenericTask[_F]: ...
+@overload
+def cached(fn: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+@overload
+def cached(fn: Callable[P, LazyResult[R]], /) -> Task[P, R]: ...
+@overload
+def cached(fn: Callable[P, R], /) -> Task[P, R]: ...
 @overload
 def cached(
     fn: None = None,
@@ -193,7 +209,7 @@ def cached(
     key: Callable[..., Any] | None = None,
     store: CacheStore | None = None,
     version: Any = None,
-) -> Callable[[Callable[..., Any] | Task], Task]: ...
+) -> _Decorator: ...
 
 
 @public
@@ -205,7 +221,7 @@ def cached(
     key: Callable[..., Any] | None = None,
     store: CacheStore | None = None,
     version: Any = None,
-) -> Task | Callable[[Callable[..., Any] | Task], Task]:
+) -> Any:
     """Make a task with a result cache, of a function or of a task.
 
     Use it bare (``@cs.cached``) or with settings (``@cs.cached(ttl=60)``), alone or above ``@cs.task(...)``.
@@ -228,7 +244,7 @@ def cached(
     policy = ResultCache(ttl=ttl, key=key, store=store, version=version)
 
     def decorate(fn: Callable[..., Any] | Task) -> Task:
-        made = fn if isinstance(fn, Task) else task(fn)
-        return cast(Task, cast(Any, made).with_cache(policy))
+        made: Task = fn if isinstance(fn, Task) else task(fn)
+        return made.with_cache(policy)
 
     return decorate if fn is None else decorate(fn)

@@ -34,7 +34,7 @@ _MARK = "param_"
 
 @public
 def cli(
-    target: LazyResult | list[LazyResult] | tuple[LazyResult, ...],
+    target: object,
     *,
     name: str | None = None,
     argv: Sequence[str] | None = None,
@@ -46,7 +46,7 @@ def cli(
     options ``--json``, ``--log`` and ``--verbose`` are those of `cascade run`, unless a param has the name.
 
     Args:
-        target: a lazy result, or a list or tuple of them.
+        target: a lazy result, or a container of lazy results.
         name: the name of the command; None: that of the script.
         argv: the arguments of the command; None: those of this process.
         engine: the engine of the run; None: a new one.

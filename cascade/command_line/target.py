@@ -15,20 +15,21 @@ from typing import Any, TypeAlias
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task_spec import signature_of
+from cascade._core.shape.extract import finds_lazy
 from cascade._support.failures import add_note
 from cascade.command_line.status import UsageError
 
 __all__ = ["Target", "add_working_directory", "find", "find_target", "is_target"]
 
-Target: TypeAlias = "LazyResult | list[LazyResult] | tuple[LazyResult, ...]"
+Target: TypeAlias = "LazyResult | list[Any] | tuple[Any, ...] | dict[Any, Any]"
 
 
 def find_target(text: str) -> Any:
     """Return the target that `text` names. The current directory is searched first.
 
     Args:
-        text: "module:name". The name, which may contain dots, is that of a lazy result, of a list of them, or of a task
-            or function without required arguments, which is called for the target.
+        text: "module:name". The name, which may contain dots, is that of a lazy result, of a container of lazy results,
+            or of a task or function without required arguments, which is called for the target.
 
     Raises:
         UsageError: there is no such module, no such name in it, or the object is not a target.
@@ -50,10 +51,11 @@ def find_target(text: str) -> Any:
 
 
 def is_target(value: object) -> bool:
-    """Whether a value is a target: a lazy result, or a list or tuple of lazy results."""
-    if type(value) is list or type(value) is tuple:
-        return all(type(item) is LazyResult for item in value)
-    return type(value) is LazyResult
+    """Whether a value is a target for a command: a lazy result, or a container with a lazy result inside.
+
+    Unlike `cascade.run`, a command does not take any other value: it would be a mistake in its argument.
+    """
+    return (type(value) in (list, tuple) and not value) or finds_lazy(value)
 
 
 def find(text: str) -> Any:

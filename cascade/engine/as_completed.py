@@ -6,9 +6,11 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
+from cascade._core.expr.lazy import LazyResult
 from cascade._support.futures import settle
+from cascade._support.type_variables import R_co
 from cascade.engine.call_graph import unlink
 from cascade.engine.population import Population
 from cascade.engine.run import Run
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["AsCompleted"]
 
 
-class AsCompleted:
+class AsCompleted(Generic[R_co]):
     """An asynchronous iterator over runs in the order in which they end. Made by `Engine.as_completed`.
 
     When it is closed or freed, its done callbacks are removed from the runs.
@@ -28,7 +30,7 @@ class AsCompleted:
 
     __slots__ = ("_host", "_population", "_queue", "_waited")
 
-    def __init__(self, host: Host, runs: Population | Iterable[Run]) -> None:
+    def __init__(self, host: Host, runs: Population[R_co] | Iterable[Run[R_co]]) -> None:
         self._queue = _Queue()
         self._population: Population | None = None
         self._host = host
@@ -51,10 +53,10 @@ class AsCompleted:
                     run._add_done_callback(callbacks)
             self._queue.unfinished = len(self._queue.pending)
 
-    def __aiter__(self) -> AsCompleted:
+    def __aiter__(self) -> AsCompleted[R_co]:
         return self
 
-    async def __anext__(self) -> Run:
+    async def __anext__(self) -> Run[R_co]:
         queue = self._queue
         while not queue.ended:
             if not queue.unfinished:
@@ -156,7 +158,8 @@ def _check(runs: object, host: Host) -> dict[Run, None]:
         raise TypeError(f"runs must be a population or an iterable of runs, got `{type(runs).__name__}`")
     for index, run in enumerate(runs):
         if not isinstance(run, Run):
-            raise TypeError(f"runs[{index}] must be a run, got `{type(run).__name__}`")
+            hint = ": start it, engine.start(...)" if isinstance(run, LazyResult) else ""
+            raise TypeError(f"runs[{index}] must be a run, got `{type(run).__name__}`{hint}")
         if run._host is not host:
             raise EngineStateError(f"runs[{index}] must be a run of this engine, got run {run.id} of another engine")
         found[run] = None

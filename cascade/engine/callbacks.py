@@ -12,15 +12,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
+from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import Task
-from cascade._core.run.waiting import Waiter
+from cascade._core.run.waiting import Launched, Waiter
 from cascade._core.shape.template import Template
 from cascade._support.failures import add_note
 from cascade.engine.admission import request_permit
-from cascade.engine.dispatch import start_async
+from cascade.engine.dispatch import call_worker, start_async
+from cascade.engine.places import path_of
 from cascade.exceptions import ResourceError
 
 if TYPE_CHECKING:
+    from cascade._core.run.trail import Trail
     from cascade.engine.host import Host
     from cascade.engine.run import Run
 
@@ -28,6 +31,7 @@ __all__ = ["Callbacks"]
 
 _logger = logging.getLogger("cascade")
 
+FAR = 100  # failures of a run that have their paths if its graph has as many nodes
 _STEPS_AT_ONCE = 400  # for each run, at one instant of virtual time, without a warning
 
 
@@ -50,21 +54,21 @@ class Callbacks:
 
     # ------------------------------------------------------------------------------------------------- starting
 
-    def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def launch_async(self, waiter: Launched, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Start a coroutine. Return its value if it ends at once, else the waiter, completed later."""
         return start_async(self._host, waiter, coroutine)
 
     def launch_worker(
-        self, waiter: Waiter, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any], mode: str
+        self, waiter: Launched, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any], mode: str
     ) -> None:
         """Start a call of a sync task in a worker, which completes the waiter from its thread."""
-        future = self._host.workers.call(mode, task, arguments, keywords)
+        future = call_worker(self._host, waiter, mode, task, arguments, keywords)
         waiter.handle = future
         future.add_done_callback(waiter.follow)
 
     def launch_invocation(
         self,
-        waiter: Waiter,
+        waiter: Launched,
         run: Run,
         template: Template,
         at: int,
@@ -86,7 +90,7 @@ class Callbacks:
 
         return start_invocation
 
-    def launch_resource(self, waiter: Waiter, run: Run, name: str) -> Any:
+    def launch_resource(self, waiter: Launched, run: Run, name: str) -> Any:
         """Return a resource if it can be set up at once, else the waiter; for one of scope "call", a `Placeholder`."""
         kind = self._host.services.resources.scope_of(name)
         if kind == "call":
@@ -121,6 +125,28 @@ class Callbacks:
                 leader.ask(template.resources, specs)
         run._resolve_inputs(specs)
 
+    def cancel(self, run: Run, handles: list[Any]) -> None:
+        """Cancel futures of a run that goes on: what waits for them was stopped, as nothing needs it any longer."""
+        for handle in handles:
+            try:
+                handle.cancel()
+            except Exception as error:  # perhaps an executor's future that cannot be stopped: it is awaited
+                self._host.report(f"run {run.id} could not cancel something that it awaits", error)
+
+    def forget_permits(self, run: Run, frames: list[int], root: int, doomed: bytearray | None) -> None:
+        """Drop the permits of nodes that were stopped: another frame may come to have the address of theirs."""
+        run._forget_permits({*frames}, root, doomed)
+
+    def abandon(self, completion: Any) -> None:
+        """The completion of an expression will not be called: the expression was stopped."""
+        completion.__self__.abandon_expression()
+
+    def iterations_met(self, run: Run, following: LazyResult) -> BaseException:
+        """Return the error of a run that has made as many tail calls as it may."""
+        from cascade.engine.bounds import iterations_met
+
+        return iterations_met(run, following)
+
     def read_input(self, run: Run, spec: Any) -> Any:
         """Return the value of a param or a variable of the environment."""
         return run._read_input(spec)
@@ -135,18 +161,38 @@ class Callbacks:
 
     # ----------------------------------------------------------------------------------------------- what happens
 
-    def annotate(self, error: BaseException, run: Run, template: Template | None, number: int) -> None:
+    def annotate(
+        self,
+        error: BaseException,
+        run: Run,
+        template: Template | None,
+        number: int,
+        caught: bool,
+        trail: Trail,
+        written: list[tuple[LazyResult, Template, int]],
+    ) -> None:
         """Note on an exception which task raised it, where in the graph, and in which iteration."""
         if template is None:
             what = "the target"
         else:
             from cascade.graph.describe import describe
 
-            what = describe(template.graph, number, len(run._errors or ()) < 100)
+            count = len(run._errors or ())
+            if caught:
+                count = run._ensure_extras().caught
+                run._ensure_extras().caught += 1
+            # The place takes time linear in the graph: too much if very many nodes of a large one fail.
+            exactly = count < FAR or len(template.graph.nodes) < FAR
+            where = path_of(template, number, trail) if exactly else f"node {number}"
+            what = describe(template.graph, number, where)
+            if written:
+                from cascade.engine.written import site_of
+
+                what += site_of(written)
         kind, owner = f"{what}, iteration ", f" of run {run.id}"
         add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
         if template is not None:
-            self._host.services.emitter.failed(run, template, number, error)
+            self._host.services.emitter.failed(run, template, number, error, caught, trail)
 
     def describe_skip(self, skip: Skip) -> str:
         """Return which condition was false, as text."""
@@ -154,17 +200,17 @@ class Callbacks:
 
         return describe_skip(skip)
 
-    def node_started(self, run: Run, template: Template, at: int, frame: int) -> None:
+    def node_started(self, run: Run, template: Template, at: int, frame: int, trail: Trail) -> None:
         """Record that a node starts. ``frame``: the id of its frame, unique among living frames."""
-        self._host.services.emitter.started(run, template, at, frame)
+        self._host.services.emitter.started(run, template, at, frame, trail)
 
-    def node_finished(self, run: Run, template: Template, at: int, frame: int) -> None:
+    def node_finished(self, run: Run, template: Template, at: int, frame: int, trail: Trail) -> None:
         """Record that a node has its value."""
-        self._host.services.emitter.finished(run, template, at, frame)
+        self._host.services.emitter.finished(run, template, at, frame, trail)
 
-    def node_skipped(self, run: Run, template: Template, at: int, skip: Skip) -> None:
+    def node_skipped(self, run: Run, template: Template, at: int, skip: Skip, trail: Trail) -> None:
         """Record that a node is skipped."""
-        self._host.services.emitter.skipped(run, template, at, skip)
+        self._host.services.emitter.skipped(run, template, at, skip, trail)
 
     def tail_call(self, run: Run, template: Template, slots: list[Any], outermost: bool) -> None:
         """Record a tail call. ``outermost``: it is in the frame of the run's target."""

@@ -1,23 +1,27 @@
-"""Starting coroutines for the compiled core."""
+"""Starting coroutines and calls in workers for the compiled core."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import Awaitable, Coroutine
+from concurrent.futures import Future
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from cascade._core.run.waiting import Waiter
+from cascade._core.run.current import CALL, Attempt, SentCall
+from cascade._core.run.waiting import Launched
 from cascade.engine import call_graph
+from cascade.engine.places import path_of
 
 if TYPE_CHECKING:
+    from cascade._core.expr.task import Task
     from cascade.engine.host import Host
 
-__all__ = ["start_async"]
+__all__ = ["call_worker", "start_async"]
 
 
-def start_async(host: Host, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
+def start_async(host: Host, waiter: Launched, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Start a coroutine as an asyncio task.
 
     Args:
@@ -31,11 +35,15 @@ def start_async(host: Host, waiter: Waiter, coroutine: Coroutine[Any, Any, Any])
     if type(coroutine) is not CoroutineType and not asyncio.iscoroutine(coroutine):
         coroutine = _await(coroutine)
     loop = host.loop
+    known = CALL.set(waiter)  # for `await f(x)` and `cs.current()`: the asyncio task copies the context
     # Not eagerly under a virtual clock: coroutines then begin in the same order on all versions of Python.
-    if sys.version_info >= (3, 12) and not host.clock.is_virtual:
-        task = asyncio.Task(coroutine, loop=loop, eager_start=True)
-    else:
-        task = asyncio.Task(coroutine, loop=loop)
+    try:
+        if sys.version_info >= (3, 12) and not host.clock.is_virtual:
+            task = asyncio.Task(coroutine, loop=loop, eager_start=True)
+        else:
+            task = asyncio.Task(coroutine, loop=loop)
+    finally:
+        CALL.reset(known)
     if task.done():
         return task.result()
     waiter.handle = task
@@ -46,6 +54,31 @@ def start_async(host: Host, waiter: Waiter, coroutine: Coroutine[Any, Any, Any])
             for awaiter in run._awaiters():
                 call_graph.link((task,), awaiter)
     return waiter
+
+
+def call_worker(
+    host: Host,
+    waiter: Launched,
+    mode: str,
+    task: Task,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any],
+    attempt: int = 1,
+) -> Future[Any]:
+    """Have a worker call a sync task, whose code finds its call by `cascade.current`. See `Workers.call`."""
+    call: Launched | Attempt | SentCall
+    if mode == "process":
+        run: Any = waiter.run
+        place = waiter._place()
+        assert place is not None  # it is being started
+        call = SentCall(run.id, run.name, dict(run.tags), waiter.iteration, attempt, path_of(*place))
+    else:
+        call = waiter if attempt == 1 else Attempt(waiter, attempt)
+    known = CALL.set(call)
+    try:
+        return host.workers.call(mode, task, arguments, keywords)
+    finally:
+        CALL.reset(known)
 
 
 async def _await(awaitable: Awaitable[Any]) -> Any:

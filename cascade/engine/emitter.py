@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cascade._core.expr.builtin_nodes import Skip
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.run.results import target_name
 from cascade._core.shape.template import Template
+from cascade.engine.places import path_of, title_of
 
 if TYPE_CHECKING:
+    from cascade._core.run.trail import Trail
     from cascade.clock.timers import Timers
     from cascade.engine.run_extras import RunExtras
     from cascade.events import Events
@@ -101,12 +104,11 @@ class EventEmitter:
         assert self._events is not None
         self._events.emit(event)
 
-    def _node(self, run: ReportedRun, template: Template, number: int) -> dict[str, Any]:
+    def _node(self, run: ReportedRun, template: Template, number: int, trail: Trail) -> dict[str, Any]:
         """Return the attributes that all events of nodes have."""
-        task, path = _place(template, number)
         return {
-            "time": self._time(), "run": run.id, "task": task, "path": path, "iteration": run.iterations,
-            "node": number,
+            "time": self._time(), "run": run.id, "task": title_of(template, number),
+            "path": path_of(template, number, trail), "iteration": run.iterations, "node": number,
         }  # fmt: skip
 
     def _time(self) -> float:
@@ -118,8 +120,7 @@ class EventEmitter:
         """Record that a run was started."""
         run._ensure_extras().started_at = self._timers.now()
         if kind := self._wanted.get("RunStarted"):
-            name = f"{target.task.module}.{target.task.name}"
-            self._emit(kind(time=self._time(), run=run.id, target=name))
+            self._emit(kind(time=self._time(), run=run.id, target=target_name(target)))
 
     def run_finished(self, run: ReportedRun) -> None:
         """Record that a run has ended and its resources are torn down."""
@@ -141,27 +142,27 @@ class EventEmitter:
     def tail_call(self, run: ReportedRun, template: Template) -> None:
         """Record a tail call: the run goes on with another expression."""
         if kind := self._wanted.get("TailCall"):
-            target = _place(template, len(template.graph.nodes) - 1)[0]
+            target = title_of(template, len(template.graph.nodes) - 1)
             self._emit(kind(time=self._time(), run=run.id, iteration=run.iterations + 1, target=target))
 
     # ----------------------------------------------------------------------------------------------------- nodes
 
-    def started(self, run: ReportedRun, template: Template, at: int, frame: int) -> None:
-        """Record that a node starts."""
+    def started(self, run: ReportedRun, template: Template, at: int, frame: int, trail: Trail = ()) -> None:
+        """Record that a node starts. ``trail``: as `path_of` takes it."""
         if "NodeFinished" in self._wanted:
             self._starts.setdefault(run.id, {})[frame, at] = self._timers.now()
         if kind := self._wanted.get("NodeStarted"):
-            self._emit(kind(**self._node(run, template, template.plan.order[at])))
+            self._emit(kind(**self._node(run, template, template.plan.order[at], trail)))
 
-    def finished(self, run: ReportedRun, template: Template, at: int, frame: int) -> None:
+    def finished(self, run: ReportedRun, template: Template, at: int, frame: int, trail: Trail = ()) -> None:
         """Record that a node has its value."""
         now = self._timers.now()
         start = self._starts.get(run.id, {}).pop((frame, at), now)
         if start is not None and (kind := self._wanted.get("NodeFinished")):
             seconds = (now - start) * 1e-9
-            self._emit(kind(**self._node(run, template, template.plan.order[at]), seconds=seconds))
+            self._emit(kind(**self._node(run, template, template.plan.order[at], trail), seconds=seconds))
 
-    def skipped(self, run: ReportedRun, template: Template, at: int, skip: Skip) -> None:
+    def skipped(self, run: ReportedRun, template: Template, at: int, skip: Skip, trail: Trail = ()) -> None:
         """Record that a node is skipped."""
         if kind := self._wanted.get("NodeSkipped"):
             from cascade.graph.describe import describe_skip
@@ -169,38 +170,57 @@ class EventEmitter:
             number = template.plan.order[at]
             if template is skip.template and number == skip.number:  # the condition: name the node that it guards
                 number = getattr(template.graph.nodes[number].operands[1], "index", number)
-            self._emit(kind(**self._node(run, template, number), reason=describe_skip(skip)))
+            self._emit(kind(**self._node(run, template, number, trail), reason=describe_skip(skip)))
 
-    def failed(self, run: ReportedRun, template: Template, number: int, error: BaseException) -> None:
-        """Record that a node has failed and is not retried."""
-        if kind := self._wanted.get("NodeFailed"):
-            self._emit(kind(**self._node(run, template, number), error=text(error)))
+    def failed(
+        self,
+        run: ReportedRun,
+        template: Template,
+        number: int,
+        error: BaseException,
+        caught: bool,
+        trail: Trail = (),
+    ) -> None:
+        """Record that a node has failed and is not retried. ``caught``: its run goes on."""
+        if kind := self._wanted.get("NodeCaught" if caught else "NodeFailed"):
+            self._emit(kind(**self._node(run, template, number, trail), error=text(error)))
 
     def retrying(
-        self, run: ReportedRun, template: Template, at: int, attempt: int, delay: float, error: BaseException
+        self,
+        run: ReportedRun,
+        template: Template,
+        at: int,
+        attempt: int,
+        delay: float,
+        error: BaseException,
+        trail: Trail = (),
     ) -> None:
         """Record that a call has failed and is retried after ``delay`` seconds."""
         if kind := self._wanted.get("NodeRetrying"):
-            node = self._node(run, template, template.plan.order[at])
+            node = self._node(run, template, template.plan.order[at], trail)
             self._emit(kind(**node, attempt=attempt, delay=delay, error=text(error)))
 
-    def blocked(self, run: ReportedRun, template: Template, at: int, reason: str) -> None:
+    def blocked(self, run: ReportedRun, template: Template, at: int, reason: str, trail: Trail = ()) -> None:
         """Record that a node waits for the limits."""
         if kind := self._wanted.get("NodeBlocked"):
-            self._emit(kind(**self._node(run, template, template.plan.order[at]), reason=reason))
+            self._emit(kind(**self._node(run, template, template.plan.order[at], trail), reason=reason))
 
-    def unblocked(self, run: ReportedRun, template: Template, at: int, reason: str, seconds: float) -> None:
+    def unblocked(
+        self, run: ReportedRun, template: Template, at: int, reason: str, seconds: float, trail: Trail = ()
+    ) -> None:
         """Record that a node no longer waits for the limits."""
         if kind := self._wanted.get("NodeUnblocked"):
-            node = self._node(run, template, template.plan.order[at])
+            node = self._node(run, template, template.plan.order[at], trail)
             self._emit(kind(**node, reason=reason, seconds=seconds))
 
-    def cache_hit(self, run: ReportedRun, template: Template, at: int, frame: int, key: bytes) -> None:
+    def cache_hit(
+        self, run: ReportedRun, template: Template, at: int, frame: int, key: bytes, trail: Trail = ()
+    ) -> None:
         """Record that the result of a call was cached: there is no NodeStarted and no NodeFinished for it."""
         if "NodeFinished" in self._wanted:
             self._starts.setdefault(run.id, {})[frame, at] = None
         if kind := self._wanted.get("CacheHit"):
-            self._emit(kind(**self._node(run, template, template.plan.order[at]), key=key.hex()))
+            self._emit(kind(**self._node(run, template, template.plan.order[at], trail), key=key.hex()))
 
     def demoted(self, task: str, seconds: float) -> None:
         """Record that a task no longer runs inline. Called from any thread."""
@@ -252,19 +272,6 @@ class EventEmitter:
 
             details |= {"target": title(graph, graph.nodes[-1]), "nodes": len(graph.nodes)}
             self._loop.call_in_loop(lambda: self._emit(kind(time=self._time(), run=0, **details)))
-
-
-def _place(template: Template, number: int) -> tuple[str, str]:
-    """Return the title of a node, such as the name of its task, and its path from the target."""
-    places = template.places
-    if places is None:
-        places = template.places = {}
-    if number not in places:
-        from cascade.graph.labels import title
-        from cascade.graph.path import locate
-
-        places[number] = title(template.graph, template.graph.nodes[number]), locate(template.graph, number)
-    return places[number]
 
 
 def text(error: BaseException) -> str:

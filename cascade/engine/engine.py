@@ -10,19 +10,25 @@ import asyncio
 import contextvars
 import os
 import random
+import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
-from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.debug import is_active
+from cascade._core.expr.lazy import LazyResult, start_debugging
+from cascade._core.run.current import forget_call
 from cascade._core.run.scheduler import Scheduler
 from cascade._core.time.clock import Clock
 from cascade._support.forks import reset_in_children
 from cascade._support.public import public
+from cascade.engine import awaiting  # noqa: F401 - lazy results can be awaited
+from cascade.engine.bounds import Bounds, check_iterations
 from cascade.engine.callbacks import Callbacks
 from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
+from cascade.engine.run_label import run_label
 from cascade.engine.services import Services, check_state_backend
 from cascade.exceptions import EngineClosedError
 from cascade.expressions.targets import expression
@@ -32,14 +38,19 @@ from cascade.workers.workers import Workers
 if TYPE_CHECKING:
     from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import AsCompleted
+    from cascade.engine.bounds import RunOptions
     from cascade.engine.population import Population, Restart
     from cascade.events import Events
+    from cascade.expressions.targets import C, DictOf, ListOf
     from cascade.graph.solver import Solver
     from cascade.limits import Limits
     from cascade.resources.registry import Registry
     from cascade.workers.protocol import Executor
 
 __all__ = ["Engine", "Mode"]
+
+K = TypeVar("K")
+R = TypeVar("R")
 
 Mode = Literal["auto", "inline", "thread", "process"]
 
@@ -69,6 +80,8 @@ class Engine:
         executors: replacements of the engine's own workers, by mode: "thread", "process", or both.
         state: the state backend, which records each tail call; None: none.
         clock: made by `Clock.real` or `Clock.virtual`; None: a new real clock.
+        max_iterations: how many tail calls each of its runs may make, >= 0; None: as many as it likes.
+        debug: True: switch debug mode on for the process, as the environment variable ``CASCADE_DEBUG=1`` does.
 
     Attributes:
         templates: the cache of templates.
@@ -104,7 +117,10 @@ class Engine:
         executors: Mapping[str, Executor] | None = None,
         state: StateBackend | None = None,
         clock: Clock | None = None,
+        max_iterations: int | None = None,
+        debug: bool = False,
     ) -> None:
+        check_iterations(max_iterations)
         if clock is not None and not isinstance(clock, Clock):
             raise TypeError(f"clock must be a `Clock`, got `{type(clock).__name__}`")
         if default_mode not in _MODES:
@@ -126,22 +142,63 @@ class Engine:
         services = Services(driver, driver.configure, seed, state, limits)
         self.clock.claim()  # the last step that may fail: a failed constructor must not keep the clock
         driver.services = services
+        if debug and not is_active():
+            start_debugging()
+        if is_active():
+            driver.scheduler.debugging = True
+            services.refresh()
         self._driver = driver
+        driver.max_iterations = max_iterations
+        driver.engine = weakref.ref(self)
         reset_in_children(driver)
+
+    @classmethod
+    def _of(cls, driver: Any) -> Engine:
+        """Return the engine of a loop driver: the object that the user made, unless that is gone."""
+        known: Engine | None = driver.engine()
+        if known is None:
+            known = cls.__new__(cls)
+            known.templates, known.clock, known._driver = driver.templates, driver.clock, driver
+            driver.engine = weakref.ref(known)
+        return known
 
     # ------------------------------------------------------------------------------------------------ for users
 
+    @overload
+    def start(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> Run[R]: ...
+    @overload
+    def start(self, target: C, **options: Unpack[RunOptions]) -> Run[C]: ...
+    @overload
+    def start(self, target: tuple[LazyResult[R], ...], **options: Unpack[RunOptions]) -> Run[tuple[R, ...]]: ...
+    @overload
+    def start(self, target: ListOf[R], **options: Unpack[RunOptions]) -> Run[list[R]]: ...
+    @overload
+    def start(self, target: DictOf[K, R], **options: Unpack[RunOptions]) -> Run[dict[K, R]]: ...
+    @overload
+    def start(self, target: R, **options: Unpack[RunOptions]) -> Run[R]: ...
     def start(
-        self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
-    ) -> Run:
+        self,
+        target: Any,
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Run[Any]:
         """Start a run of a target and return at once.
 
         Args:
-            target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+            target: a lazy result, a container of lazy results, or any value, which is its own value.
             params: values for the `Param`s of the target, by name.
+            max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
+            deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+            name: `Run.name`, of your choice; it need not be unique.
+            tags: `Run.tags`, a mapping of str to str.
 
         Returns:
-            The `Run`: await it for the value.
+            The `Run`: await it for the value. If it reaches a bound, it fails with `RunLimitError` or
+            `RunDeadlineError`.
 
         Raises:
             TargetError: ``target`` is not a target.
@@ -161,18 +218,48 @@ class Engine:
         (False, [3, 7])
         """
         wanted = expression(target)
+        label = run_label(name, tags)
+        bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
         self._driver.bind()
-        started = Run(self._driver, wanted, contextvars.copy_context(), params)
-        self._driver.begin(started, wanted)
+        started: Run[Any] = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params, label)
+        self._driver.begin(started, wanted, bounds)
         return started
 
+    @overload
     def start_many(
         self,
-        targets: Iterable[LazyResult | list[Any] | tuple[Any, ...]],
+        targets: Iterable[LazyResult[R]],
         *,
         params: Mapping[str, Any] | None = None,
         on_failure: Literal["leave", "stop"] | Restart = "leave",
-    ) -> Population:
+        max_iterations: int | None = None,
+        deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Population[R]: ...
+    @overload
+    def start_many(
+        self,
+        targets: Iterable[R],
+        *,
+        params: Mapping[str, Any] | None = None,
+        on_failure: Literal["leave", "stop"] | Restart = "leave",
+        max_iterations: int | None = None,
+        deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Population[R]: ...
+    def start_many(
+        self,
+        targets: Iterable[Any],
+        *,
+        params: Mapping[str, Any] | None = None,
+        on_failure: Literal["leave", "stop"] | Restart = "leave",
+        max_iterations: int | None = None,
+        deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Population[Any]:
         """Start a run of each of many targets, all at once, and return.
 
         Args:
@@ -180,6 +267,10 @@ class Engine:
             params: values for the `Param`s of all targets, by name.
             on_failure: what happens when a member fails. "leave": the other members go on; "stop": they are cancelled;
                 `Restart`: they go on, and the failed member is started again.
+            max_iterations: how many tail calls each run may make, >= 0; None: those of the engine.
+            deadline: seconds from the start of each run, on the engine's clock; None: no deadline.
+            name: `Run.name` of all members.
+            tags: `Run.tags` of all members.
 
         Returns:
             The `Population`: await it for the end of all.
@@ -201,9 +292,10 @@ class Engine:
         """
         from cascade.engine.population import start_many
 
-        return start_many(self._driver, targets, params, on_failure)
+        bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
+        return start_many(self._driver, targets, params, on_failure, bounds, run_label(name, tags))
 
-    def as_completed(self, runs: Population | Iterable[Run]) -> AsCompleted:
+    def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
 
         Args:
@@ -232,14 +324,37 @@ class Engine:
 
         return AsCompleted(self._driver, runs)
 
+    @overload
+    async def run(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> R: ...
+    @overload
+    async def run(self, target: C, **options: Unpack[RunOptions]) -> C: ...
+    @overload
+    async def run(self, target: tuple[LazyResult[R], ...], **options: Unpack[RunOptions]) -> tuple[R, ...]: ...
+    @overload
+    async def run(self, target: ListOf[R], **options: Unpack[RunOptions]) -> list[R]: ...
+    @overload
+    async def run(self, target: DictOf[K, R], **options: Unpack[RunOptions]) -> dict[K, R]: ...
+    @overload
+    async def run(self, target: R, **options: Unpack[RunOptions]) -> R: ...
     async def run(
-        self, target: LazyResult | list[Any] | tuple[Any, ...], *, params: Mapping[str, Any] | None = None
+        self,
+        target: Any,
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: float | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Any:
         """Run a target and return its value.
 
         Args:
-            target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+            target: a lazy result, a container of lazy results, or any value, which is its own value.
             params: values for the `Param`s of the target, by name.
+            max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
+            deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+            name: `Run.name`, of your choice; it need not be unique.
+            tags: `Run.tags`, a mapping of str to str.
 
         Returns:
             The value of the target.
@@ -247,9 +362,13 @@ class Engine:
         Raises:
             BaseException: the exception of a task, itself, with a note that names the task and its place; an
                 `ExceptionGroup` if several tasks failed at once. By then no task of the run is running.
+            RunLimitError, RunDeadlineError: the run has reached a bound.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        return await self.start(target, params=params)._join(returns_messages=True)
+        started = self.start(
+            target, params=params, max_iterations=max_iterations, deadline=deadline, name=name, tags=tags
+        )
+        return await started._join(returns_messages=True)
 
     async def aclose(self) -> None:
         """Cancel and await the runs that have not ended, and stop the workers. No run can be started afterwards.

@@ -10,6 +10,7 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.scheduler import Scheduler
 from cascade._core.time.clock import Clock
 from cascade.clock.timers import Timers
+from cascade.engine.bounds import Bounds
 from cascade.engine.join import AwaitGraph
 from cascade.engine.services import Services
 from cascade.workers.workers import Workers
@@ -70,8 +71,15 @@ class Host(Protocol):
             EngineStateError: the code runs on another event loop.
         """
 
-    def begin(self, run: Any, target: LazyResult) -> None:
-        """Start a run that was made for this engine."""
+    def begin(self, run: Any, target: LazyResult, bounds: Bounds, delay: float = 0) -> None:
+        """Start a run that was made for this engine.
+
+        Args:
+            run: it counts as one of the engine's runs from now on.
+            target: of the run.
+            bounds: of the run, from its begin.
+            delay: seconds after which it begins; until then it is parked.
+        """
 
     def may_restart(self) -> bool:
         """Whether a failed run may be started again: the engine is open and not shutting down."""

@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.policy import ScopeCache
+from cascade._core.run.current import CALL, Attempt
+from cascade._core.run.results import examined, final
 from cascade._support.failures import result_of
 from cascade.cache.protocol import Hit
 from cascade.cache.single_flight import SharedResult
 from cascade.clock.deadline import Deadline, pause
 from cascade.engine import cached_call
 from cascade.engine.admission import wait_for
-from cascade.engine.dispatch import start_async
+from cascade.engine.dispatch import call_worker, start_async
+from cascade.engine.regions import evaluate, inputs_of
 from cascade.exceptions import TaskTimeoutError
 from cascade.limits.request import EMPTY_GRANT
 from cascade.resources.scope import Scope
@@ -29,7 +33,7 @@ from cascade.resources.scope import Scope
 if TYPE_CHECKING:
     from cascade._core.expr.policy import Retry, Timeout
     from cascade._core.expr.task import Task
-    from cascade._core.run.waiting import Waiter
+    from cascade._core.run.waiting import Launched
     from cascade._core.shape.template import Template
     from cascade.cache.protocol import CachePolicy
     from cascade.cache.single_flight import Leader
@@ -46,7 +50,7 @@ LATER = object()
 def start_invocation(
     host: Host,
     run: Run,
-    waiter: Waiter,
+    waiter: Launched,
     node: tuple[Template, int, int],
     task: Task,
     arguments: tuple[Any, ...],
@@ -91,6 +95,7 @@ class Invocation:
         "_constraints",
         "_coroutine",
         "_deadline",
+        "_delay",
         "_error",
         "_host",
         "_key",
@@ -99,6 +104,7 @@ class Invocation:
         "_node",
         "_retry",
         "_run",
+        "_since",
         "_started",
         "_task",
         "_timeout",
@@ -111,7 +117,7 @@ class Invocation:
         self,
         host: Host,
         run: Run,
-        waiter: Waiter,
+        waiter: Launched,
         node: tuple[Template, int, int],
         task: Task,
         arguments: tuple[Any, ...],
@@ -129,7 +135,11 @@ class Invocation:
         self._keywords = keywords
         self._retry: Retry | None = policies.get("retry")
         self._timeout: Timeout | None = policies.get("timeout")
-        self._cache: CachePolicy | None = policies.get("cache")
+        cache = policies.get("cache")
+        if type(cache) is ScopeCache:
+            self._arguments = (cache.expression,)
+            cache = cache.policy
+        self._cache: CachePolicy | None = cache
         self._constraints: dict[str, Any] | None = policies.get("constraints")
         # A timeout needs an interruptible call. Tasks with mode="inline" were refused; this one is inline by the
         # engine's default mode or by the auto rule.
@@ -140,6 +150,9 @@ class Invocation:
         self._started = False  # whether NodeStarted was emitted
         self._attempt = 1
         self._error: Exception | None = None  # the failure of the attempt before
+        self._delay = 0.0  # seconds after it
+        if self._retry is not None and self._retry.max_elapsed is not None:
+            self._since = host.timers.now()
         self._key = b""  # of the result in the cache
         self._leader: Leader | None = None  # if this call is the one of several equal calls that is made
         self._coroutine: tuple[CoroutineType[Any, Any, Any], Grant] | None = (
@@ -165,7 +178,7 @@ class Invocation:
                 if self._leader is None:
                     return LATER
                 if (hit := cached_call.load(self._host, self._cache, self._key, self._run)) is not None:
-                    return self._found(hit).value
+                    return final(self._found(hit).value)
             if (grant := self._grant_at_once()) is None:
                 return LATER
             return self._call_at_once(grant)
@@ -188,7 +201,8 @@ class Invocation:
         grant.release()
         if self._leader is None:
             return value
-        return self._keep_when_evaluated(value) if type(value) is LazyResult else self._keep(value)
+        is_expression, value = examined(value)
+        return self._keep_when_evaluated(value) if is_expression else final(self._keep(value))
 
     # --------------------------------------------------------------------------------------- from the outside in
 
@@ -203,11 +217,16 @@ class Invocation:
             if self._cache is None:
                 return await self._with_total_timeout()
             if self._leader is None and (hit := await self._look_up(self._cache)) is not None:
-                return hit.value
+                return final(hit.value)
             assert self._leader is not None
             self._leader.pending = await cached_call.begin(self._host, self._cache, self._key)
-            value = await self._with_total_timeout()
-            return self._keep_when_evaluated(value) if type(value) is LazyResult else await self._keep_blocking(value)
+            if self._where == "scope":
+                self._leader.ask(*inputs_of(self._arguments[0]))
+            is_expression, value = examined(await self._with_total_timeout())
+            if type(value) is Skip:
+                self._fail_leader()
+                return value
+            return self._keep_when_evaluated(value) if is_expression else await self._keep_final(value)
         except BaseException:
             self._fail_leader()
             raise
@@ -239,10 +258,11 @@ class Invocation:
 
     async def _pause(self, error: Exception) -> None:
         """Wait before the next attempt. No grant and no resource is held meanwhile."""
-        assert self._retry is not None
         self._error = None
-        seconds = self._retry.pause(self._attempt - 1, self._host.services.random.random)
-        self._host.services.emitter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error)
+        seconds = self._delay
+        trail = self._waiter._trail
+        emitter = self._host.services.emitter
+        emitter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error, trail)
         await pause(self._host.timers, seconds)
 
     async def _wait_for_grant(self) -> Grant:
@@ -251,7 +271,7 @@ class Invocation:
             return self._coroutine[1]
         if (grant := self._grant_at_once()) is not None:
             return grant
-        return await wait_for(self._host, self._request(), self._run, *self._node[:2])
+        return await wait_for(self._host, self._request(), self._run, *self._node[:2], self._waiter._trail)
 
     async def _with_resources(self) -> Any:
         """Make one attempt, with the resources of scope "call" set up for it alone."""
@@ -283,6 +303,8 @@ class Invocation:
     async def _with_timeout(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Make one attempt within its timeout."""
         self._report_start()
+        if self._attempt > 1:
+            CALL.set(Attempt(self._waiter, self._attempt))  # in the context of its own asyncio task
         if self._timeout is None or self._timeout.seconds is None:
             return await self._call(arguments, keywords)
         deadline = self._attempt_deadline = Deadline(self._host.timers, self._timeout.seconds)
@@ -297,10 +319,13 @@ class Invocation:
     async def _call(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if self._where == "async":
             return await self._task.fn(*arguments, **keywords)
+        if self._where == "scope":
+            return final(await evaluate(self._run, self._waiter))
         if self._where == "inline":
             value = self._task.fn(*arguments, **keywords)
         else:
-            future = self._host.workers.call(self._where, self._task, arguments, keywords)
+            call = self._waiter, self._where, self._task, arguments, keywords
+            future = call_worker(self._host, *call, self._attempt)
             value = await self._await_worker(future)
         return await value if type(value) is CoroutineType else value
 
@@ -359,7 +384,7 @@ class Invocation:
         if not self._started:
             self._started = True
             if self._host.services.emitter.wants_nodes:
-                self._host.services.emitter.started(self._run, *self._node)
+                self._host.services.emitter.started(self._run, *self._node, self._waiter._trail)
 
     def _placeholders(self) -> bool:
         if not self._node[0].resources:
@@ -367,11 +392,17 @@ class Invocation:
         return any(type(value) is Placeholder for value in (*self._arguments, *self._keywords.values()))
 
     def _name(self) -> str:
-        return f"task {self._task.module}.{self._task.name}"
+        if self._where != "scope":
+            return f"task {self._task.module}.{self._task.name}"
+        from cascade.graph.labels import heading
+
+        template, at = self._node[:2]
+        unit = template.graph.nodes[template.plan.order[at]].operands[0]
+        return f"the scope of {heading(template.graph, template.graph.nodes[unit.index])}"
 
     def _grant_at_once(self) -> Grant | None:
         """Return the grant of the limits; None: the call has to wait."""
-        if self._constraints is None and not self._host.services.limits_active:
+        if self._constraints is None and (self._where == "scope" or not self._host.services.limits_active):
             return EMPTY_GRANT
         return self._host.services.limits.try_acquire(self._request())
 
@@ -382,10 +413,15 @@ class Invocation:
     def _will_retry(self, error: BaseException) -> bool:
         """Whether a failed attempt is retried; if so, count the next one."""
         retry = self._retry
-        if self._run._stopping or (self._deadline is not None and self._deadline.expired):
+        if self._waiter._stopping or (self._deadline is not None and self._deadline.expired):
             return False  # a call that is being cancelled may fail: that is not retried
         if retry is None or self._attempt >= retry.max_attempts or not retry.wants(error):
             return False
+        self._delay = retry.pause(self._attempt, error, self._host.services.random.random)
+        if retry.max_elapsed is not None:
+            elapsed = (self._host.timers.now() - self._since) * 1e-9
+            if elapsed + self._delay > retry.max_elapsed:
+                return False
         assert isinstance(error, Exception)
         self._attempt += 1
         self._error = error
@@ -432,7 +468,7 @@ class Invocation:
         """Share a cached result with equal calls, and emit the event."""
         if self._leader is not None:
             self._leader.done(hit.value)
-        self._host.services.emitter.cache_hit(self._run, *self._node, self._key)
+        self._host.services.emitter.cache_hit(self._run, *self._node, self._key, self._waiter._trail)
         return hit
 
     def _keep(self, value: Any) -> Any:
@@ -449,6 +485,10 @@ class Invocation:
         call = self._host, self._cache, self._key, value, self._run, self._leader
         return self._kept(value, await cached_call.save_later(*call))
 
+    async def _keep_final(self, value: Any) -> Any:
+        """Keep a value, and return it as one that is not to be examined again."""
+        return final(await self._keep_blocking(value))
+
     def _kept(self, value: Any, saved: Hit | None) -> Any:
         assert self._leader is not None
         if saved is not None:
@@ -464,7 +504,7 @@ class Invocation:
         self._waiter.completion = self._complete
         return expression
 
-    def _complete(self, waiter: Waiter, value: Any) -> Any:
+    def _complete(self, waiter: Launched, value: Any) -> Any:
         """Save the value of the returned expression; return it, or the waiter if saving has to be awaited."""
         assert self._cache is not None and self._leader is not None
         if type(value) is Skip:
@@ -472,8 +512,14 @@ class Invocation:
             self._leader.failed()
             return value
         if self._cache.blocking:
-            return start_async(self._host, waiter, self._keep_blocking(value))
-        return self._keep(value)
+            return start_async(self._host, waiter, self._keep_final(value))
+        return final(self._keep(value))
+
+    def abandon_expression(self) -> None:
+        """Give up the expression that the call returned: it was stopped, and has no value to be kept."""
+        assert self._leader is not None
+        self._run._leaders.pop(self._leader, None)
+        self._leader.failed()
 
     def _fail_leader(self) -> None:
         if self._leader is not None:

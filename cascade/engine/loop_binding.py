@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sys
 import threading
+import weakref
 from asyncio.events import _get_running_loop
 from collections.abc import Callable, Coroutine, Sized
 from contextlib import suppress
@@ -63,11 +64,14 @@ class LoopBinding:
         closed: whether the engine was closed, so that no run can be started.
         refuses_restarts: whether failed members of populations stay failed: their event loop was closed.
         refuses_runs: whether no run can be started: the engine awaits its last runs.
+        max_iterations: of runs that are given no other; None: as many as they like.
+        engine: the `Engine` that users hold, by a weak reference.
     """
 
     scheduler: Scheduler
     services: Services
     workers: Workers
+    engine: weakref.ref[Any]
 
     def __init__(self, clock: Clock, templates: Templates) -> None:
         self.clock = clock
@@ -76,6 +80,7 @@ class LoopBinding:
         self.context = Context()
         self.await_graph = AwaitGraph()
         self.closed = False
+        self.max_iterations: int | None = None
         self.refuses_restarts = False
         self.refuses_runs = False
         self._shutdowns = 0  # how many asyncio tasks are shutting the engine down

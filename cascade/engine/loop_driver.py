@@ -22,6 +22,7 @@ from cascade.engine.loop_binding import LoopBinding, attempt, runs_here
 from cascade.exceptions import InternalError
 
 if TYPE_CHECKING:
+    from cascade.engine.bounds import Bounds
     from cascade.engine.run import Run
 
 __all__ = ["LoopDriver"]
@@ -75,7 +76,7 @@ class LoopDriver(LoopBinding):
 
     def _cancel_handles(self, run: Run) -> None:
         """Cancel everything that a run awaits, also if one cancellation fails (an executor's future may raise)."""
-        for handle in run._handles():
+        for handle in run._live_handles():
             try:
                 handle.cancel()
             except Exception as error:
@@ -103,13 +104,18 @@ class LoopDriver(LoopBinding):
         if run in self._runs or not run._announced:
             self._end(run)
 
-    def begin(self, run: Run, target: LazyResult) -> None:
+    def begin(self, run: Run, target: LazyResult, bounds: Bounds, delay: float = 0) -> None:
         """Start a run that was made for this engine. If this raises, the run counts as retrieved."""
         self._runs[run] = None
         try:
             if self.services.emitter.listens:
                 self.services.emitter.run_started(run, target)
-            run._begin()
+            if delay:
+                due = self.timers.now() + round(delay * 1e9)
+                run._ensure_extras().beginning = self.timers.call_at(due, partial(_begin_now, self, run, bounds))
+            else:
+                bounds.apply(self.timers, run)
+                run._begin()
         except BaseException as error:  # the caller receives it; the run must not report it again
             self._runs.pop(run, None)
             run._kill(error)
@@ -310,6 +316,14 @@ class LoopDriver(LoopBinding):
 def _settle(ended: asyncio.Future[BaseException | None], error: BaseException | None) -> None:
     if not ended.done():
         ended.set_result(error)
+
+
+def _begin_now(driver: LoopDriver, run: Run, bounds: Bounds) -> None:
+    """Begin a run after its delay. It may have been cancelled meanwhile: then this has no effect."""
+    run._ensure_extras().beginning = None
+    if not run._stopping and not run._ended:
+        bounds.apply(driver.timers, run)
+        run._begin()
 
 
 def _ring(known: weakref.ref[LoopDriver]) -> None:

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextvars import copy_context
+from math import inf
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import msgspec
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.run.current import forget_call
+from cascade._core.time.clock import check_seconds
 from cascade._support.failures import is_a, singles
 from cascade._support.public import public
+from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, call_all
 from cascade.engine.run import Run
 from cascade.engine.unretrieved import UnretrievedFailures
-from cascade.exceptions import InternalError, PolicyError, TargetError
+from cascade.exceptions import InternalError, PolicyError, RunDeadlineError, TargetError
 from cascade.expressions.targets import expression
 
 if TYPE_CHECKING:
+    from cascade.clock.timers import Timers
+    from cascade.engine.bounds import Bounds
     from cascade.engine.host import Host
+    from cascade.engine.run_label import RunLabel
 
 __all__ = ["Population", "PopulationCounts", "Restart", "start_many"]
+
+_LONGEST = 9e9  # seconds: a delay that a clock can count
 
 
 @public
@@ -34,20 +43,32 @@ class Restart(msgspec.Struct, frozen=True):
 
     Attributes:
         limit: how many times each member is started again, >= 0; the next failure is final.
+        delay: seconds on the engine's clock before the first restart of a member; until it begins again, it is parked.
+        backoff: factor of the delay from restart to restart, >= 1.
+        reset_after: seconds after which a run that fails has been well: the count of restarts of its member, and with
+            it the delay, begins anew. None: it never does.
 
     Raises:
-        PolicyError: ``limit`` is not an int >= 0.
+        PolicyError: an attribute has another type or value.
 
     >>> import cascade as cs
-    >>> cs.Restart(limit=5)
-    Restart(limit=5)
+    >>> cs.Restart(limit=5, delay=1, reset_after=60)
+    Restart(limit=5, delay=1, backoff=2, reset_after=60)
     """
 
     limit: int = 3
+    delay: float = 0
+    backoff: float = 2
+    reset_after: float | None = None
 
     def __post_init__(self) -> None:
         if type(self.limit) is not int or self.limit < 0:
             raise PolicyError(f"limit must be an int >= 0, got {self.limit!r}")
+        _check_seconds(self.delay, "delay")
+        if isinstance(self.backoff, bool) or not isinstance(self.backoff, (int, float)) or not 1 <= self.backoff < inf:
+            raise PolicyError(f"backoff must be a number >= 1, got {self.backoff!r}")
+        if self.reset_after is not None:
+            _check_seconds(self.reset_after, "reset_after")
 
 
 @public
@@ -59,7 +80,7 @@ class PopulationCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         ready: members that wait for their turn.
         running: members of which a task is executing in the event loop's thread at this moment.
-        parked: members that wait for time, a message, an asyncio task or a worker.
+        parked: members that wait for time, a message, an asyncio task or a worker, or to be started again.
         done: members that have a value.
         failed: members that have failed and are not started again.
         skipped: members without a value because a condition was false.
@@ -78,7 +99,7 @@ class PopulationCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 @public
-class Population:
+class Population(Generic[R_co]):
     """Many runs that were started together. Made by `Engine.start_many`.
 
     Await it to wait until all members have ended. They go on whether or not it is awaited; cancelling an asyncio task
@@ -124,10 +145,16 @@ class Population:
         targets: list[LazyResult],
         params: Mapping[str, Any] | None,
         on_failure: Literal["leave", "stop"] | Restart,
+        bounds: Bounds,
+        label: RunLabel | None,
     ) -> None:
-        context = copy_context()
+        context = forget_call(copy_context())
+
+        def make(target: LazyResult) -> Run:
+            return Run(host, target, context.copy(), params, label)
+
         self._host = host
-        self._runs = [Run(host, target, context.copy(), params) for target in targets]
+        self._runs = [make(target) for target in targets]
         self._unfinished_count = len(targets)
         self._failed: list[Run] = []
         self._unretrieved = UnretrievedFailures(host.report, len(targets))
@@ -138,17 +165,17 @@ class Population:
         self._restarts = 0
         self._restarter: _Restarter | None = None
         if isinstance(on_failure, Restart):
-            self._restarter = _Restarter(on_failure.limit, targets, params, context)
+            self._restarter = _Restarter(on_failure, targets, make, bounds, host.timers)
 
     # ------------------------------------------------------------------------------------------------ for users
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[Run[R_co], ...]:
         """The runs of the members, in the order of their targets; of a member that was started again, the last run."""
         return tuple(self._runs)
 
     @property
-    def failed(self) -> tuple[Run, ...]:
+    def failed(self) -> tuple[Run[R_co], ...]:
         """The runs of members that have failed for good, in the order of their failures. They count as retrieved."""
         for run in self._failed:
             run._retrieved = True
@@ -211,14 +238,14 @@ class Population:
 
     # -------------------------------------------------------------------------------------------- for the engine
 
-    def _begin(self, targets: list[LazyResult]) -> None:
+    def _begin(self, targets: list[LazyResult], bounds: Bounds) -> None:
         """Start all members."""
         callbacks = (self,)  # shared by all runs, and not kept here: no reference cycle, so it is freed at once
         for run in self._runs:
             run._add_done_callback(callbacks)
         try:
             for run, target in zip(self.runs, targets, strict=True):
-                self._host.begin(run, target)
+                self._host.begin(run, target, bounds)
         except BaseException:  # the caller gets no population: its members must not go on
             self.cancel()
             raise
@@ -250,16 +277,19 @@ class Population:
 
     def _restart(self, run: Run) -> bool:
         """Start a failed member again, if its policy allows that; return whether it was."""
-        if self._restarter is None or self._cancelled or run._interrupted or not self._host.may_restart():
+        if self._restarter is None or self._cancelled or not self._host.may_restart():
+            return False
+        if run._interrupted and not any(is_a(error, RunDeadlineError) for error in (run._errors or ())[:1]):
             return False
         place = self._restarter.place(run, self._runs)
         if place is None:
             return False
         run._retrieved = True  # the restart has handled it
         self._restarts += 1
-        self._runs[place] = again = self._restarter.start(place, self._host)
+        self._runs[place] = again = self._restarter.start(place)
         again._add_done_callback((self,))
-        self._host.begin(again, self._restarter.targets[place])
+        restarter = self._restarter
+        self._host.begin(again, restarter.targets[place], restarter.bounds, restarter.delay(place))
         if self._cancelled:  # meanwhile, by another thread or a subscriber of `RunStarted`
             again.cancel()
         return True
@@ -281,23 +311,42 @@ class _Restarter:
     """Starts members again, at most so many times each.
 
     Args:
-        limit: the highest number of restarts of each member.
+        policy: how often, and after which delay.
         targets: those of all members, by place.
-        params: the params, common to all members.
-        context: the context in which the population was started.
+        make: makes the run of a target.
+        bounds: those of each run.
+        timers: the engine's.
     """
 
-    __slots__ = ("_context", "_limit", "_params", "_places", "_times", "targets")
+    __slots__ = (
+        "_begun",
+        "_make",
+        "_places",
+        "_policy",
+        "_start",
+        "_timers",
+        "_times",
+        "bounds",
+        "targets",
+    )  # fmt: skip
 
     def __init__(
-        self, limit: int, targets: list[LazyResult], params: Mapping[str, Any] | None, context: Context
+        self,
+        policy: Restart,
+        targets: list[LazyResult],
+        make: Callable[[LazyResult], Run],
+        bounds: Bounds,
+        timers: Timers,
     ) -> None:
         self.targets = targets
-        self._limit = limit
-        self._params = params
-        self._context = context
+        self.bounds = bounds
+        self._policy = policy
+        self._make = make
+        self._timers = timers
         self._places: dict[Run, int] | None = None  # made when the first one fails
-        self._times: dict[int, int] = {}  # restarts by place
+        self._times: dict[int, int] = {}  # restarts by place, since the count began anew
+        self._start = timers.now()  # nanoseconds
+        self._begun: dict[int, int] = {}  # by place, when the last run begins; without an entry: at the start
 
     def place(self, run: Run, runs: list[Run]) -> int | None:
         """Return the place of the member whose run has failed; None: it must not be started again."""
@@ -307,21 +356,43 @@ class _Restarter:
         if self._places is None:
             self._places = {each: place for place, each in enumerate(runs)}
         place = self._places[run]
-        if self._times.get(place, 0) >= self._limit:
+        if self._policy.reset_after is not None:
+            lasted = self._timers.now() - self._begun.get(place, self._start)
+            if lasted >= self._policy.reset_after * 1e9:
+                self._times.pop(place, None)
+        if self._times.get(place, 0) >= self._policy.limit:
             return None
         del self._places[run]  # frees the failure and what its traceback refers to
         return place
 
-    def start(self, place: int, host: Host) -> Run:
+    def start(self, place: int) -> Run:
         """Make another run of the member at a place."""
         assert self._places is not None
-        run = Run(host, self.targets[place], self._context.copy(), self._params)
+        run = self._make(self.targets[place])
         self._times[place] = self._times.get(place, 0) + 1
+        self._begun[place] = self._timers.now() + round(self.delay(place) * 1e9)
         self._places[run] = place
         return run
 
+    def delay(self, place: int) -> float:
+        """Return the seconds before the run begins that was made last for a member."""
+        if not self._policy.delay:
+            return 0
+        try:
+            factor = self._policy.backoff ** (self._times[place] - 1)
+        except OverflowError:
+            factor = inf
+        return float(min(self._policy.delay * factor, _LONGEST))
 
-def start_many(host: Host, targets: Iterable[Any], params: Mapping[str, Any] | None, on_failure: Any) -> Population:
+
+def start_many(
+    host: Host,
+    targets: Iterable[Any],
+    params: Mapping[str, Any] | None,
+    on_failure: Any,
+    bounds: Bounds,
+    label: RunLabel | None,
+) -> Population:
     """Start a population. See `Engine.start_many`."""
     if not isinstance(on_failure, Restart) and on_failure not in ("leave", "stop"):
         raise PolicyError(f"on_failure must be 'leave', 'stop' or a `Restart`, got {on_failure!r}")
@@ -331,9 +402,16 @@ def start_many(host: Host, targets: Iterable[Any], params: Mapping[str, Any] | N
         raise TargetError(f"targets must be an iterable of targets, got `{type(targets).__name__}`") from None
     wanted = [expression(target, index) for index, target in enumerate(each)]
     host.bind()
-    population = Population(host, wanted, params, on_failure)
-    population._begin(wanted)
+    population = Population(host, wanted, params, on_failure, bounds, label)
+    population._begin(wanted, bounds)
     return population
+
+
+def _check_seconds(seconds: float, name: str) -> None:
+    try:
+        check_seconds(seconds, name)
+    except (TypeError, ValueError) as error:
+        raise PolicyError(str(error)) from None
 
 
 def _ends_process(run: Run) -> bool:

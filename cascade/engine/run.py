@@ -7,14 +7,16 @@ import itertools
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
 from cascade._support.public import public
+from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, call_all, mark_shared
 from cascade.engine.run_extras import RunExtras
+from cascade.engine.run_label import NO_LABEL, RunLabel
 from cascade.exceptions import EngineStateError, TaskSkippedError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ MAX_INPUTS = 1000  # values of params and variables that a run remembers
 
 
 @public
-class Run(Evaluation):
+class Run(Evaluation, Generic[R_co]):
     """One evaluation of a target on an engine. Made by `Engine.start`.
 
     Await it for the value. It goes on whether or not it is awaited. Cancelling an asyncio task that awaits it cancels
@@ -58,7 +60,12 @@ class Run(Evaluation):
     __slots__ = ("_callbacks", "_host", "id")
 
     def __init__(
-        self, host: Host, target: LazyResult, context: Context, params: Mapping[str, Any] | None = None
+        self,
+        host: Host,
+        target: LazyResult,
+        context: Context,
+        params: Mapping[str, Any] | None = None,
+        label: RunLabel | None = None,
     ) -> None:
         super().__init__(host.scheduler, target, context)
         self._host = host
@@ -66,6 +73,23 @@ class Run(Evaluation):
         self._callbacks: Sequence[DoneCallback] | None = None  # a tuple may be shared by many runs
         if params is not None:
             self._ensure_extras().params = params
+        if label is not None:
+            self._ensure_extras().label = label
+
+    @property
+    def name(self) -> str | None:
+        """The name that it was given by `Engine.start`; None: none."""
+        return self._label.name
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tags that it was given by `Engine.start`, by key."""
+        return self._label.tags
+
+    @property
+    def _label(self) -> RunLabel:
+        label = None if self._extras is None else self._extras.label
+        return NO_LABEL if label is None else label
 
     def done(self) -> bool:
         """Whether it has ended: it has a value, has failed, was skipped or was cancelled."""
@@ -75,7 +99,7 @@ class Run(Evaluation):
         """Request its cancellation. It ends once all its calls have ended: await it, or check `done`."""
         self._request_cancel()
 
-    def result(self) -> Any:
+    def result(self) -> R_co:
         """Return its value, once it has ended.
 
         Raises:
@@ -90,7 +114,8 @@ class Run(Evaluation):
             raise self._error(self._errors)
         if self._interrupted:
             raise asyncio.CancelledError(f"run {self.id} was cancelled")
-        return self._value
+        value: R_co = self._value
+        return value
 
     @property
     def state(self) -> str:
@@ -112,15 +137,18 @@ class Run(Evaluation):
             return "tearing down its resources"
         awaits = self._awaits()
         if not awaits:
+            if self._extras is not None and self._extras.beginning is not None:
+                return "waiting to be started again"
             return self.state
         waits = _listed([_describe_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
         return f"stopping: {waits}" if self._stopping else waits
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, R_co]:
         return self._join().__await__()
 
     def __repr__(self) -> str:
-        return f"<Run {self.id}: {self.doing}, {self.iterations} iterations>"
+        name = "" if self.name is None else f" {self.name!r}"
+        return f"<Run {self.id}{name}: {self.doing}, {self.iterations} iterations>"
 
     def __del__(self) -> None:
         if self._finished and self._errors and not self._retrieved:
@@ -130,7 +158,7 @@ class Run(Evaluation):
             else:
                 self._host.report(f"the exception of run {self.id} was never retrieved", error)
 
-    async def _join(self, *, returns_messages: bool = False) -> Any:
+    async def _join(self, *, returns_messages: bool = False) -> R_co:
         """Await its end.
 
         Args:
@@ -285,6 +313,13 @@ class Run(Evaluation):
         self._extras.permits.discard((frame, at))
         return True
 
+    def _forget_permits(self, frames: set[int], root: int, doomed: bytearray | None) -> None:
+        """Drop the permits of frames that were stopped, and of nodes of the frame above them."""
+        permits = set() if self._extras is None or self._extras.permits is None else self._extras.permits
+        for frame, at in [*permits]:
+            if frame in frames or (frame == root and (doomed is None or doomed[at])):
+                permits.discard((frame, at))
+
     def _failure(self) -> BaseException | None:
         """Return the exception with which it has ended; None: it has a value."""
         if self._errors:
@@ -302,6 +337,9 @@ class Run(Evaluation):
         try:
             if self._extras is not None:
                 self._fail_leaders()
+                for timer in (self._extras.deadline, self._extras.beginning):
+                    if timer is not None:
+                        timer.cancel()
             services = self._host.services
             if services.recorder is not None:
                 services.recorder.run_finished(self)

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cascade.cache.single_flight import Leader
+    from cascade.clock.timers import Handle
+    from cascade.engine.run_label import RunLabel
     from cascade.engine.unretrieved import UnretrievedFailures
     from cascade.resources.scope import Scope
 
@@ -24,10 +26,26 @@ class RunExtras:
         leaders: cached calls whose result is the value of an expression of this run, once that is evaluated.
         permits: (frame, place) of nodes that the limits have admitted and that will start at once.
         unretrieved: that of the population in which the run has failed.
+        caught: how many failures were caught.
+        deadline: the timer that fails the run.
+        beginning: the timer that begins it.
+        label: its name and tags.
         started_at: nanoseconds on the engine's clock, if an event needs it.
     """
 
-    __slots__ = ("inputs", "leaders", "params", "permits", "scope", "started_at", "unretrieved")
+    __slots__ = (
+        "beginning",
+        "caught",
+        "deadline",
+        "inputs",
+        "label",
+        "leaders",
+        "params",
+        "permits",
+        "scope",
+        "started_at",
+        "unretrieved",
+    )
 
     def __init__(self) -> None:
         self.params: Mapping[str, Any] | None = None
@@ -36,4 +54,8 @@ class RunExtras:
         self.leaders: dict[Leader, None] | None = None
         self.permits: set[tuple[int, int]] | None = None
         self.unretrieved: UnretrievedFailures | None = None
+        self.caught = 0
+        self.deadline: Handle | None = None
+        self.beginning: Handle | None = None
+        self.label: RunLabel | None = None
         self.started_at: int | None = None

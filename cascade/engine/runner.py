@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.public import public
@@ -14,15 +14,41 @@ from cascade.exceptions import EngineStateError
 from cascade.expressions.targets import expression
 from cascade.templates.cache import default_templates
 
+if TYPE_CHECKING:
+    from cascade.engine.bounds import RunOptions
+    from cascade.expressions.targets import C, DictOf, ListOf
+
 __all__ = ["in_event_loop", "run"]
 
 
+K = TypeVar("K")
+R = TypeVar("R")
+
+
+@overload
+def run(target: LazyResult[R], *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> R: ...
+@overload
+def run(target: C, *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> C: ...
+@overload
+def run(
+    target: tuple[LazyResult[R], ...], *, engine: Engine | None = ..., **options: Unpack[RunOptions]
+) -> tuple[R, ...]: ...
+@overload
+def run(target: ListOf[R], *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> list[R]: ...
+@overload
+def run(target: DictOf[K, R], *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> dict[K, R]: ...
+@overload
+def run(target: R, *, engine: Engine | None = ..., **options: Unpack[RunOptions]) -> R: ...
 @public
 def run(
-    target: LazyResult | list[Any] | tuple[Any, ...],
+    target: Any,
     *,
     params: Mapping[str, Any] | None = None,
     engine: Engine | None = None,
+    max_iterations: int | None = None,
+    deadline: float | None = None,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Any:
     """Run a target in a new event loop and return its value.
 
@@ -30,9 +56,13 @@ def run(
     raises at once.
 
     Args:
-        target: a lazy result, or a list or tuple of them, whose value is the list of their values.
+        target: a lazy result, a container of lazy results, or any value, which is its own value.
         params: values for the `Param`s of the target, by name.
         engine: the engine to use; None: a new one for this call, with templates that all such calls share.
+        max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
+        deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
+        name: `Run.name`, of your choice.
+        tags: `Run.tags`, a mapping of str to str.
 
     Returns:
         The value of the target.
@@ -43,6 +73,7 @@ def run(
         TargetError: ``target`` is not a target.
         EngineStateError: an event loop is running in this thread: use ``await engine.run(target)`` there; or the engine
             is in use on another event loop.
+        RunLimitError, RunDeadlineError: the run has reached a bound.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -62,7 +93,8 @@ def run(
         Interrupts() as interrupts,
         asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner,
     ):
-        runner.run(interrupts.watch(_run(wanted, params, engine, value, failure)))
+        options = {"max_iterations": max_iterations, "deadline": deadline, "params": params, "name": name, "tags": tags}
+        runner.run(interrupts.watch(_run(wanted, options, engine, value, failure)))
     if failure:
         raise failure.pop()
     return value[0]
@@ -79,7 +111,7 @@ def in_event_loop() -> bool:
 
 async def _run(
     target: LazyResult,
-    params: Mapping[str, Any] | None,
+    options: dict[str, Any],
     engine: Engine | None,
     value: list[Any],
     failure: list[BaseException],
@@ -87,20 +119,20 @@ async def _run(
     # The outcome goes into these lists, not into the asyncio task: at its end asyncio formats the repr of the task with
     # its result, which may be large, or run code of the user.
     try:
-        value.append(await _evaluate(target, params, engine))
+        value.append(await _evaluate(target, options, engine))
     except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):  # handled by asyncio
         raise
     except BaseException as error:
         failure.append(error)
 
 
-async def _evaluate(target: LazyResult, params: Mapping[str, Any] | None, engine: Engine | None) -> Any:
+async def _evaluate(target: LazyResult, options: dict[str, Any], engine: Engine | None) -> Any:
     if engine is None:
         async with Engine(templates=default_templates) as own:
-            return await own.run(target, params=params)
+            return await own.run(target, **options)
     engine._driver.bind()
     try:
-        value = await engine.run(target, params=params)
+        value = await engine.run(target, **options)
     except BaseException as error:
         engine._driver.raise_or_report((await engine._driver.release())[1], error)
         raise

@@ -2,8 +2,8 @@
 
     Event
     ├── RunEvent        RunStarted, RunFinished, TailCall
-    ├── NodeEvent       NodeStarted, NodeFinished, NodeFailed, NodeRetrying, NodeSkipped, NodeBlocked, NodeUnblocked,
-    │                   CacheHit
+    ├── NodeEvent       NodeStarted, NodeFinished, NodeFailed, NodeCaught, NodeRetrying, NodeSkipped, NodeBlocked,
+    │                   NodeUnblocked, CacheHit
     ├── ResourceEvent   ResourceAcquired, ResourceReleased
     ├── TemplateEvent   TemplateBuilt, TemplateLoaded, TemplateEvicted
     └── TaskDemoted
@@ -26,6 +26,7 @@ __all__ = [
     "CacheHit",
     "Event",
     "NodeBlocked",
+    "NodeCaught",
     "NodeEvent",
     "NodeFailed",
     "NodeFinished",
@@ -81,7 +82,8 @@ class RunStarted(RunEvent, frozen=True, kw_only=True):
     """A run was started.
 
     Attributes:
-        target: the task that was called to make the target, as "module.name"; "list" for a list of targets.
+        target: the task that was called to make the target, as "module.name"; of a container or a value, the name of
+            its type, such as "list".
     """
 
     target: str
@@ -111,7 +113,7 @@ class TailCall(RunEvent, frozen=True, kw_only=True):
 
     Attributes:
         iteration: the number of tail calls of the run, this one included.
-        target: the task at the root of the next expression, as "module.name".
+        target: the task at the root of the next expression, as "module.name"; of a container, the name of its type.
     """
 
     iteration: int
@@ -157,6 +159,17 @@ class NodeFinished(NodeEvent, frozen=True, kw_only=True):
 @public_in("cascade.events")
 class NodeFailed(NodeEvent, frozen=True, kw_only=True):
     """The task of a node has raised, and is not retried.
+
+    Attributes:
+        error: the exception, as "Type: message".
+    """
+
+    error: str
+
+
+@public_in("cascade.events")
+class NodeCaught(NodeEvent, frozen=True, kw_only=True):
+    """The task of a node has raised, is not retried, and the failure is caught: by a `recover`, a race, an `await`.
 
     Attributes:
         error: the exception, as "Type: message".
@@ -318,6 +331,7 @@ EVENTS: tuple[type[Event], ...] = (
     NodeStarted,
     NodeFinished,
     NodeFailed,
+    NodeCaught,
     NodeRetrying,
     NodeSkipped,
     NodeBlocked,

@@ -12,6 +12,7 @@ from cascade.events.event import (
     EVENTS,
     Event,
     NodeBlocked,
+    NodeCaught,
     NodeFailed,
     NodeRetrying,
     NodeSkipped,
@@ -30,6 +31,7 @@ _LEVELS: dict[type[Event], int] = {
     RunStarted: logging.INFO,
     RunFinished: logging.INFO,
     NodeFailed: logging.WARNING,
+    NodeCaught: logging.INFO,
     NodeRetrying: logging.WARNING,
     NodeSkipped: logging.INFO,
     NodeBlocked: logging.INFO,
@@ -45,7 +47,8 @@ class EventLogger(Subscriber):
     `event_run` and so on, for formatters, filters and loggers that write JSON.
 
     A run that failed is an ERROR, and so is a resource whose teardown failed; a task that failed or is retried is a
-    WARNING; that a run starts or ends, and that a node is skipped, blocked or unblocked, is INFO; the rest is DEBUG.
+    WARNING; that a run starts or ends, that a node is skipped, blocked or unblocked, and that a failure is caught, is
+    INFO; the rest is DEBUG.
 
     Args:
         logger: a logger or the name of one.

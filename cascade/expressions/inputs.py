@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from enum import Enum
-from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Final, Literal, NoReturn, TypeAlias, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import input_call
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.shape.extract import finds_lazy
 from cascade._support.public import public
 from cascade.exceptions import InputError
 from cascade.expressions.conversion import ConversionError, check_type, convert, shown, type_name
@@ -68,6 +69,8 @@ class _Spec:
             raise TypeError(f"{error} - at {self.word} {name!r}") from None
         if isinstance(default, LazyResult):
             raise TypeError(f"default must be a value, got a lazy result - at {self.word} {name!r}")
+        if finds_lazy(default):
+            raise TypeError(f"default must be a value, got one that holds a lazy result - at {self.word} {name!r}")
         if default is not NOTHING:
             try:
                 default = convert(default, type)
@@ -153,8 +156,16 @@ class EnvSpec(_Spec):
 Spec: TypeAlias = ParamSpec | EnvSpec
 
 
+T = TypeVar("T")
+D = TypeVar("D")
+
+
+@overload
+def Param(name: str, *, type: type[T], default: Any = ..., description: str | None = None) -> T: ...
+@overload
+def Param(name: str, *, type: Any = None, default: Any = ..., description: str | None = None) -> Any: ...
 @public
-def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:  # noqa: A002
+def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> Any:  # noqa: A002
     """Return a lazy result whose value is given to the run: ``cs.run(target, params={name: value})``.
 
     Args:
@@ -182,8 +193,16 @@ def Param(name: str, *, default: Any = NOTHING, type: Any = None, description: s
     return input_call(ParamSpec(name, default, type, description))
 
 
+@overload
+def Env(name: str, *, type: type[T], default: Any = ..., description: str | None = None) -> T: ...
+@overload
+def Env(name: str, *, type: None = None, default: D, description: str | None = None) -> str | D: ...
+@overload
+def Env(name: str, *, type: None = None, description: str | None = None) -> str: ...
+@overload
+def Env(name: str, *, type: Any, default: Any = ..., description: str | None = None) -> Any: ...
 @public
-def Env(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> LazyResult:  # noqa: A002
+def Env(name: str, *, default: Any = NOTHING, type: Any = None, description: str | None = None) -> Any:  # noqa: A002
     """Return a lazy result whose value is that of an environment variable when the run starts.
 
     Args:
@@ -320,6 +339,8 @@ def _unclear(specs: list[Spec], problems: list[InputError]) -> set[str]:
 def _value(spec: Spec, value: Any) -> Any:
     if isinstance(value, LazyResult):
         raise ConversionError("value must not be a lazy result: evaluate it first")
+    if finds_lazy(value):
+        raise ConversionError("value must not hold a lazy result: evaluate it first")
     return convert(value, spec.type)
 
 

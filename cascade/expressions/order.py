@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar, overload
 
+from cascade._core.expr.data import data
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.task import Task, task
 from cascade._support.public import public
 from cascade.exceptions import PolicyError
-from cascade.expressions.gather import gather
 
 __all__ = ["pipeline", "sequence"]
 
+R = TypeVar("R")
 
+
+@task(name="sequence", mode="inline")
 @public
-def sequence(steps: Iterable[LazyResult]) -> LazyResult:
+def _sequence(*values: Any) -> Any:
+    return data([*values])  # values already: none of them is searched again
+
+
+@overload
+def sequence(steps: Iterable[LazyResult[R]]) -> list[R]: ...
+@overload
+def sequence(steps: Iterable[R]) -> list[R]: ...
+@public
+def sequence(steps: Iterable[Any]) -> Any:
     """Return a lazy result that runs the steps one after another; its value is the list of their values.
 
     Each step but the first becomes ``step.after(previous)``, which is a node of its own. The arguments of a step may
@@ -38,14 +51,24 @@ def sequence(steps: Iterable[LazyResult]) -> LazyResult:
     >>> cs.run(cs.sequence([say("one"), say("three"), say("two")])), words
     ([3, 5, 3], ['one', 'three', 'two'])
     """
-    made: list[LazyResult] = []
+    made: list[Any] = []
     for index, step in enumerate(_listed(steps, "lazy results")):
         if type(step) is not LazyResult:
-            raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`")
+            hint = f": write {step.__name__}(...)" if type(step) is Task else ""
+            raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`{hint}")
         made.append(step.after(made[-1]) if made else step)
-    return gather(*made)
+    return _sequence(*made)
 
 
+vars(sequence)["__cascade_task__"] = _sequence  # as which a pickled call finds it
+
+
+@overload
+def pipeline(value: LazyResult[R], steps: Iterable[Callable[[R], R]]) -> R: ...
+@overload
+def pipeline(value: R, steps: Iterable[Callable[[R], R]]) -> R: ...
+@overload
+def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any: ...
 @public
 def pipeline(value: object, steps: Iterable[Callable[[Any], Any]]) -> Any:
     """Call each step with the result of the previous one, the first with a value.

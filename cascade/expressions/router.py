@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Never, TypeAlias, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import router_call
-from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.lazy import LazyResult, refuse_task_as
 from cascade._support.public import public
 from cascade.exceptions import PolicyError
 
@@ -14,9 +14,31 @@ __all__ = ["Router"]
 
 _nothing: Any = object()
 
+R = TypeVar("R")
+D = TypeVar("D")
+G = TypeVar("G", bound=list[Any] | dict[Any, Any] | set[Any])
 
+Empty: TypeAlias = list[Never] | dict[Never, Never] | set[Never]  # pyright does not know what `[]` is a list of
+
+
+@overload
+def Router(selector: object, routes: Mapping[Any, LazyResult[R]]) -> R: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, R]) -> R: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, LazyResult[R]], *, default: LazyResult[D]) -> R | D: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, LazyResult[G]], *, default: Empty) -> G: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, LazyResult[R]], *, default: D) -> R | D: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, R], *, default: LazyResult[D]) -> R | D: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, G], *, default: Empty) -> G: ...
+@overload
+def Router(selector: object, routes: Mapping[Any, R], *, default: D) -> R | D: ...
 @public
-def Router(selector: object, routes: Mapping[Any, object], *, default: object = _nothing) -> LazyResult:
+def Router(selector: object, routes: Mapping[Any, Any], *, default: Any = _nothing) -> Any:
     """Return a lazy result with the value of one of several routes, selected by a key. The other routes never run.
 
     Nodes that only the other routes need do not run, either.
@@ -30,7 +52,8 @@ def Router(selector: object, routes: Mapping[Any, object], *, default: object = 
         A `LazyResult`. Without a default, it fails with `RouteError` if there is no route for the key.
 
     Raises:
-        PolicyError: ``routes`` is not a mapping, or is empty.
+        PolicyError: ``routes`` is not a mapping, or is empty; or a task that was not called is a route, the default or
+            the selector.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -48,4 +71,8 @@ def Router(selector: object, routes: Mapping[Any, object], *, default: object = 
         )
     if not routes:
         raise PolicyError("routes must have at least one route, got none")
+    refuse_task_as(selector, "selector")
+    for key, route in routes.items():
+        refuse_task_as(route, f"route {key!r}")
+    refuse_task_as(default, "default")
     return router_call(selector, dict(routes), *(() if default is _nothing else (default,)))

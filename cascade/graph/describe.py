@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 __all__ = ["describe", "describe_skip"]
 
 
-def describe(graph: GraphTemplate, number: int, exactly: bool = True) -> str:
+def describe(graph: GraphTemplate, number: int, where: str | None = None) -> str:
     """Return a node with its place: "task shop.pay at $.args[0]".
 
     Args:
         graph: a graph that was built or checked.
         number: index of the node into `graph.nodes`.
-        exactly: whether the place is the path from the target, which takes time linear in the graph: too much for each
-            of very many failures. If False, it is the number.
+        where: the place; None: the path from the target, which takes time linear in the graph.
 
     >>> from cascade.graph.model import CallSymbol, SlotRef
     >>> inject = CallSymbol("cascade", "db", "inject", "inline", (), 0, ())
     >>> pay = CallSymbol("shop", "pay", "sync", "default", (), 1, ())
     >>> graph = GraphTemplate((pay, inject), (), (Call(1, SlotRef(1), ()), Call(0, SlotRef(0), (NodeRef(0),))), 2)
-    >>> describe(graph, 0), describe(graph, 1, exactly=False)
+    >>> describe(graph, 0), describe(graph, 1, "node 1")
     ("resource 'db' at $.args[0]", 'task shop.pay at node 1')
     """
     node = graph.nodes[number]
-    where = locate(graph, number) if exactly else f"node {number}"
+    if where is None:
+        where = locate(graph, number)
     if type(node) is not Call:
         return f"{type(node).__name__} at {where}"
     symbol = graph.calls[node.symbol]

@@ -76,7 +76,7 @@ class CallShape(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the keyword arguments, sorted."""
+        """Names of the keyword arguments."""
 
     @property
     def roles(self) -> tuple[str, ...]:

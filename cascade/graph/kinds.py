@@ -1,16 +1,28 @@
 """The table of the kinds of calls: the operands of each, its name in texts, and its shape in pictures.
 
-The traits that the compiled core gives a kind are read from the core: `cascade._core.expr.task_spec`. The comment on
-its enum lists all places where a new kind needs an entry.
+What the core must know of a kind is read from there: its traits from `cascade._core.expr.task_spec`, where the comment
+on the enum lists all places in which a new kind needs an entry, and the number of its operands with the steps to them
+from `cascade._core.expr.arities`.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+from cascade._core.expr.arities import ARITIES, MOST_OPERANDS, STEPS
 from cascade._core.expr.task_spec import KindTraits, kind_traits
 
-__all__ = ["CALL_POLICIES", "KINDS", "POLICIES", "BoxShape", "EdgeStyle", "NodeKind", "Part", "named_part"]
+__all__ = [
+    "CALL_POLICIES",
+    "KINDS",
+    "MOST_OPERANDS",
+    "POLICIES",
+    "BoxShape",
+    "EdgeStyle",
+    "NodeKind",
+    "Part",
+    "named_part",
+]
 
 BoxShape: TypeAlias = Literal["task", "map", "container", "router", "condition", "input", "resource", "elsewhere"]
 EdgeStyle: TypeAlias = Literal["data", "route", "condition", "after", "tail"]
@@ -18,7 +30,7 @@ EdgeStyle: TypeAlias = Literal["data", "route", "condition", "after", "tail"]
 CALL_POLICIES = frozenset({"retry", "timeout", "cache", "constraints"})
 """The roles of the policies of calls of tasks."""
 
-POLICIES = CALL_POLICIES | {"concurrency"}
+POLICIES = CALL_POLICIES | {"concurrency", "return_exceptions"}
 """The roles of all policies, which a map may have."""
 
 
@@ -27,16 +39,16 @@ class Part(NamedTuple):
 
     Attributes:
         name: its name in tables and pictures.
-        step: its step in the path of a node; "": the operand has the path of its consumer.
         style: the style of the arrow from the operand.
         folds: whether a dict at this position is shown as a part of its consumer. A node at this position must be a
             dict.
+        step: its step in the path of a node; "": the operand has the path of its consumer.
     """
 
     name: str
-    step: str
     style: EdgeStyle
     folds: bool = False
+    step: str = ""
 
 
 class NodeKind(NamedTuple):
@@ -47,7 +59,7 @@ class NodeKind(NamedTuple):
         arguments: the least and the largest number of positional arguments; None: any number, and any keywords.
         keywords: where `arguments` is given: whether the call has keyword arguments. If so, it has at least one.
         policies: the roles of policies that such a call may have.
-        constants: whether it may have roles "const NAME".
+        constants: whether it may have roles "const NAME", and "order": the names of all arguments in their order.
         bare: whether it has no roles at all, not even "after".
         parts: the positional operands that have names, from the first.
         word: the noun for the node; "": the name of its task.
@@ -73,41 +85,50 @@ class NodeKind(NamedTuple):
 
 _core = {traits.name: traits for traits in kind_traits()}
 
+
+def _builtin(name: str, *parts: Part, **traits: Any) -> NodeKind:
+    """Return the row of a kind of built-in nodes, with what the core says of its operands."""
+    steps = STEPS.get(name, ())
+    placed = tuple(part._replace(step=step) for part, step in zip(parts, steps, strict=True))
+    return NodeKind(_core[name], ARITIES[name], parts=placed, **traits)
+
+
+_WRAPPED = Part("expression", "data")
+_ON = Part("on", "data")
+
 _ROWS = (
     NodeKind(_core["sync"], policies=CALL_POLICIES),
     NodeKind(_core["async"], policies=CALL_POLICIES),
-    NodeKind(_core["wait"], (1, 1)),
-    NodeKind(_core["recv"], (2, 2)),
-    NodeKind(
-        _core["router"],
-        (2, 3),
-        parts=(
-            Part("selector", ".selector", "data"),
-            Part("routes", ".routes", "route", folds=True),
-            Part("default", ".default", "route"),
-        ),
+    _builtin("wait"),
+    _builtin("recv"),
+    _builtin(
+        "router",
+        Part("selector", "data"),
+        Part("routes", "route", folds=True),
+        Part("default", "route"),
         word="router",
         shape="router",
     ),
-    NodeKind(
-        _core["guard"],
-        (2, 3),
+    _builtin(
+        "guard",
+        Part("condition", "condition"),
+        Part("then", "route"),
+        Part("otherwise", "route"),
         bare=True,
-        parts=(
-            Part("condition", ".condition", "condition"),
-            Part("then", "", "route"),  # the node under a condition is where the condition is
-            Part("otherwise", ".otherwise", "route"),
-        ),
         word="condition",
         shape="condition",
     ),
     NodeKind(_core["map"], (0, 0), keywords=True, policies=POLICIES, constants=True, prefix="map of ", shape="map"),
-    NodeKind(_core["param"], (1, 1), word="param", named=True, shape="input"),
-    NodeKind(_core["env"], (1, 1), word="variable", named=True, shape="input"),
-    NodeKind(_core["inject"], (0, 0), word="resource", named=True, shape="resource"),
-    NodeKind(_core["targets"], word="targets", phrase="the list of targets", shape="container"),
-    NodeKind(_core["send"], (2, 2)),
-    NodeKind(_core["select"], (2, 2)),
+    _builtin("param", word="param", named=True, shape="input"),
+    _builtin("env", word="variable", named=True, shape="input"),
+    _builtin("inject", word="resource", named=True, shape="resource"),
+    _builtin("send"),
+    _builtin("select"),
+    _builtin("recover", _WRAPPED, Part("handler", "data"), _ON, word="recover", shape="condition"),
+    _builtin("fallback", _WRAPPED, Part("other", "route"), _ON, word="fallback", shape="condition"),
+    _builtin("outcome", _WRAPPED, word="outcome", shape="container"),
+    _builtin("scope", _WRAPPED, policies=CALL_POLICIES, word="scope", shape="container"),
+    _builtin("race", word="race", shape="router"),
 )
 
 KINDS = {row.core.name: row for row in _ROWS}

@@ -55,8 +55,9 @@ __all__ = [
 NATIVE_SOLVER = "cascade.protocols.NativeSolver"
 
 CallKind = Literal[
-    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "targets", "send", "select"
-]
+    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "send", "select", "recover",
+    "fallback", "outcome", "scope", "race",
+]  # fmt: skip
 CallMode = Literal["default", "auto", "inline", "thread", "process"]
 CollectionKind = Literal["list", "tuple", "set", "frozenset"]
 KeyKind = Literal["none", "false", "true", "int", "float", "str", "bytes", "tuple"]
@@ -243,7 +244,7 @@ class CallSymbol(Struct, frozen=True, gc=False, array_like=True, tag="call"):
         mode: where a sync task runs, as declared by the task.
         injected: the names of the resources in its signature.
         positional: the number of positional arguments.
-        names: the names of the keyword arguments, sorted.
+        names: the names of the keyword arguments, sorted; of a task that takes any names, in the order of the call.
         roles: of the operands beside the arguments: "after" (a predecessor), "retry", "timeout", "cache", "constraints"
             (policies), "concurrency" and "const NAME" (of a map).
     """

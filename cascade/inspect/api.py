@@ -32,7 +32,7 @@ def structural_hash(target: Any) -> tuple[str, list[Any]]:
     """Return the digest of the shape of an expression, and its data.
 
     Args:
-        target: a lazy result, or a list or tuple of them.
+        target: a lazy result, or a container of lazy results.
 
     Returns:
         ``(digest, slots)``. Equal shapes have equal digests, in every process and on every Python; different shapes
@@ -63,7 +63,7 @@ def explain(target: Any) -> str:
     """Return the template of an expression as a table: its nodes with operands and priorities.
 
     Args:
-        target: a lazy result, or a list or tuple of them, which is not run; or a `Shape`, from `from_json`.
+        target: a lazy result, or a container of lazy results, which is not run; or a `Shape`, from `from_json`.
 
     Returns:
         The table, a line for each node; the last one is the target.
@@ -92,7 +92,7 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     for other templates.
 
     Args:
-        target: a lazy result, or a list or tuple of them, which is not run; or a `Shape`, from `from_json`.
+        target: a lazy result, or a container of lazy results, which is not run; or a `Shape`, from `from_json`.
         engine: the engine of the earlier runs; None: the engines that `cascade.run` creates.
 
     Returns:
@@ -161,7 +161,7 @@ def to_json(target: Any) -> str:
     It contains the shape only: no code and no data.
 
     Args:
-        target: a lazy result, or a list or tuple of them, which is not run; or a `Shape`, from `from_json`.
+        target: a lazy result, or a container of lazy results, which is not run; or a `Shape`, from `from_json`.
 
     Raises:
         TargetError, StructureError: as `structural_hash` does.
@@ -201,7 +201,7 @@ def inputs(target: Any) -> list[Any]:
     """Return the specs of all params and variables in an expression, of all routes, in traversal order.
 
     Args:
-        target: a lazy result, or a list or tuple of them.
+        target: a lazy result, or a container of lazy results.
 
     Raises:
         TargetError, StructureError: as `structural_hash` does.

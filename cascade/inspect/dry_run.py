@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from cascade._core.expr.policy import ScopeCache
 from cascade._core.shape.extract import structure
 from cascade._core.shape.template import Template
 from cascade._support.public import public, public_in
@@ -140,7 +141,7 @@ def dry_run(target: Any, *, params: Mapping[str, Any] | None = None, engine: Eng
     """Return what a run of a target would do, as far as this is known before it. Nothing is run.
 
     Args:
-        target: a lazy result, or a list or tuple of them.
+        target: a lazy result, or a container of lazy results.
         params: the values of its params, as for `cascade.run`.
         engine: the engine whose resources and limits are checked; None: they are only listed.
 
@@ -249,7 +250,8 @@ class _DryRunner:
                 if role not in POLICIES:
                     continue
                 if type(ref) is SlotRef:
-                    policies[role] = self.slots[ref.index]
+                    policy = self.slots[ref.index]
+                    policies[role] = policy.policy if type(policy) is ScopeCache else policy
                 elif part(self.graph, node, position):
                     policies[role] = self._amounts(ref.index)
         place = locate(self.graph, index) if len(self.graph.nodes) <= NEAR else f"#{index}"

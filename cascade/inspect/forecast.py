@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from cascade.exceptions import RouteError
 from cascade.graph.kinds import KINDS
 from cascade.graph.labels import literal
 from cascade.graph.model import Call, GraphTemplate, Key, NodeRef, PlanTemplate, Ref, SlotRef
@@ -64,11 +65,12 @@ class Forecast(Struct, frozen=True):
 
 
 class _Choice(Struct):
-    """The possible operands of a router or a condition, each with its reason, and whether the only one is certain."""
+    """The operands that a node may demand, each with its reason, and whether the only one is certain."""
 
     options: list[tuple[Ref | None, str]]
     decided: bool
     data: bool = False  # whether it may also select data
+    first: bool = False  # whether the first one is demanded in any case
 
 
 def forecast(graph: GraphTemplate, plan: PlanTemplate, slots: list[Any], values: Mapping[int, Any]) -> Forecast:
@@ -99,6 +101,7 @@ class _Forecaster:
         # The same for the operands that a node waits for.
         self.may_lack: list[tuple[str, ...]] = [()] * count
         self.must_lack: list[tuple[str, ...]] = [()] * count
+        self.absorbing = _absorbing(graph)
         for index in range(count):
             self._examine(index)
 
@@ -121,7 +124,7 @@ class _Forecaster:
             reasons.append(why)
         parts = frozenset(folded(self.graph))
         order = tuple([index for index in self._order(plan) if index not in parts and runs[index] != "never"])
-        skip_reasons = self.must_skip[-1]
+        skip_reasons = self.must_lack[-1] if len(self.graph.nodes) - 1 in self.absorbing else self.must_skip[-1]
         if not set(skip_reasons).isdisjoint(self.unrouted.values()):
             skip_reasons = ()  # it fails instead
         return Forecast(
@@ -135,41 +138,84 @@ class _Forecaster:
         )
 
     def _certain_failures(self, wanted: list[Runs]) -> Iterable[str]:
-        """Yield the errors of nodes that surely start."""
+        """Yield the errors of nodes that surely start, and whose failure nothing catches."""
         for index, problem in self.unrouted.items():
-            if wanted[index] == "surely" and not self.may_lack[index]:
+            if wanted[index] == "surely" and not self.may_lack[index] and self._ends_the_run(index):
                 yield problem
+
+    def _ends_the_run(self, failed: int) -> bool:
+        """Return whether a way leads from a node that fails to the target on which nothing catches the failure."""
+        reached = {failed}
+        for index in range(failed + 1, len(self.graph.nodes)):
+            for position, ref in enumerate(self.graph.nodes[index].operands):
+                if type(ref) is NodeRef and ref.index in reached and not self._catches(index, position):
+                    reached.add(index)
+        return len(self.graph.nodes) - 1 in reached
+
+    def _catches(self, index: int, position: int) -> bool:
+        """Return whether a node catches a `RouteError` of one of its operands. A predicate is taken to say yes."""
+        node = self.graph.nodes[index]
+        if type(node) is not Call:
+            return False
+        symbol = self.graph.calls[node.symbol]
+        if symbol.kind == "race":
+            return position < symbol.positional
+        if not KINDS[symbol.kind].core.may_catch or symbol.kind == "scope" or position > 0:
+            return False
+        kinds = self.slots[node.args[2].index] if symbol.positional > 2 and type(node.args[2]) is SlotRef else ()
+        return type(kinds) is not tuple or not kinds or any(issubclass(RouteError, kind) for kind in kinds)
 
     # ------------------------------------------------------------------------------------------------- upwards
 
     def _examine(self, index: int) -> None:
         node = self.graph.nodes[index]
         symbol = self.graph.calls[node.symbol] if type(node) is Call else None
+        needs = self.waits_for(index)
         if symbol is not None and KINDS[symbol.kind].core.accepts_skips:
-            return
-        self.may_lack[index] = _joined(self._of(self.may_skip, ref) for ref in self.waits_for(index))
-        self.must_lack[index] = _joined(self._of(self.must_skip, ref) for ref in self.waits_for(index))
+            needs = [ref for ref in needs if ref not in node.operands[: symbol.positional]]
+        self.may_lack[index] = _joined(self._of(self.may_skip, ref) for ref in needs)
+        self.must_lack[index] = _joined(self._of(self.must_skip, ref) for ref in needs)
+        if self.unrouted and self._catches(index, 0):  # a router without a route fails, and skips nothing
+            for lacks in (self.may_lack, self.must_lack):
+                lacks[index] = tuple([why for why in lacks[index] if why not in self.unrouted.values()])
         self.may_skip[index] = self.may_lack[index]
         self.must_skip[index] = self.must_lack[index]
+        if index in self.absorbing:  # it has a value all the same; but a call that takes it, too, has not
+            self.may_lack[index] = self.must_lack[index] = ()
         if symbol is not None and KINDS[symbol.kind].core.chooses:
             assert type(node) is Call
-            choice = {"router": self._router, "guard": self._condition}[symbol.kind](index, node)
+            examine = {
+                "router": self._router,
+                "guard": self._condition,
+                "fallback": self._fallback,
+                "scope": self._scope,
+                "race": self._race,
+            }[symbol.kind]
+            choice = examine(index, node)
             self.choices[index] = choice
-            self._choose(index, choice)
+            self._choose(index, choice, all_skipped=symbol.kind == "race")
 
     def waits_for(self, index: int) -> list[Ref]:
-        """Return the operands that a node needs to start: without those that a router or condition may select."""
+        """Return the operands that a node needs to start: without those that it demands itself."""
         node = self.graph.nodes[index]
-        if type(node) is not Call or not KINDS[self.graph.calls[node.symbol].kind].core.chooses:
+        symbol = self.graph.calls[node.symbol] if type(node) is Call else None
+        if symbol is None or not KINDS[symbol.kind].core.chooses:
             return [*node.operands]
-        return [node.args[0], *node.args[self.graph.calls[node.symbol].positional :]]
+        first = 0 if KINDS[symbol.kind].core.begins_alone else 1
+        return [*node.operands[:first], *node.operands[symbol.positional :]]
 
     def _of(self, skips: list[tuple[str, ...]], ref: Ref) -> tuple[str, ...]:
         return skips[ref.index] if type(ref) is NodeRef else ()
 
-    def _choose(self, index: int, choice: _Choice) -> None:
-        """Derive whether a router or a condition may be skipped, and its value, from its options."""
-        may = [self.may_lack[index]]
+    def _choose(self, index: int, choice: _Choice, *, all_skipped: bool) -> None:
+        """Derive whether a router, a condition or the like may be skipped, and its value, from its options.
+
+        Args:
+            index: of the node.
+            choice: its options.
+            all_skipped: it is skipped only if all of them are.
+        """
+        may: list[tuple[str, ...]] = []
         must: list[tuple[str, ...]] = []
         for ref, why in choice.options:
             if ref is None:
@@ -178,7 +224,9 @@ class _Forecaster:
             else:
                 may.append(self._of(self.may_skip, ref))
                 must.append(self._of(self.must_skip, ref))
-        self.may_skip[index] = _joined(may)
+        if all_skipped and not all(may):
+            may.clear()
+        self.may_skip[index] = _joined([self.may_lack[index], *may])
         if must and all(must) and not choice.data:
             self.must_skip[index] = _joined([self.must_lack[index], *must])
         if choice.decided and choice.options and not self.may_lack[index]:
@@ -208,6 +256,25 @@ class _Forecaster:
                 options[1] = None, f"the condition {where} may be false"
             return _Choice(options, False)
         return _Choice([options[0 if value else 1]], True)
+
+    def _fallback(self, index: int, node: Call) -> _Choice:
+        """Return the choice of a fallback, which takes the other expression after a failure, and no failure is sure."""
+        value, other, *_ = node.args
+        if self._value(value)[0]:
+            return _Choice([(value, "")], True)
+        return _Choice([(other, f"the expression {self._where(index)} fails")], False, data=True)
+
+    def _scope(self, index: int, node: Call) -> _Choice:
+        return _Choice([(node.args[0], "")], True)
+
+    def _race(self, index: int, node: Call) -> _Choice:
+        """Return the choice of a race. A literal has won at once; else any may win, and the first one surely starts."""
+        arms = node.args[: self.graph.calls[node.symbol].positional]
+        for arm in arms:
+            if type(arm) is SlotRef:
+                return _Choice([(arm, "")], True)
+        why = f"the race {self._where(index)} is not decided before"
+        return _Choice([(arm, why) for arm in arms], False, first=True)
 
     def _router(self, index: int, node: Call) -> _Choice:
         if not part(self.graph, node, 1):
@@ -282,7 +349,9 @@ class _Forecaster:
             for option, why in choice.options:
                 if type(option) is not NodeRef:
                     continue
-                if not choice.decided:
+                if choice.first and option == choice.options[0][0] and not self.may_lack[index]:
+                    _raise(wanted, gates, option.index, wanted[index], gates[index])
+                elif not choice.decided:
                     _raise(wanted, gates, option.index, "perhaps", (why,))
                 elif self.may_lack[index]:
                     _raise(wanted, gates, option.index, "perhaps", self.may_lack[index])
@@ -337,6 +406,19 @@ class _Forecaster:
                 if not lacks[consumer]:
                     heappush(ready, (place[consumer], consumer))
         return order
+
+
+def _absorbing(graph: GraphTemplate) -> set[int]:
+    """Return the containers that are the target, or a part of it that no call is between: `SKIPPED` may be in them."""
+    found: set[int] = set()
+    rest = [len(graph.nodes) - 1]
+    while rest:
+        index = rest.pop()
+        node = graph.nodes[index]
+        if type(node) is not Call and index not in found:
+            found.add(index)
+            rest.extend(ref.index for ref in node.operands if type(ref) is NodeRef)
+    return found
 
 
 def _raise(wanted: list[Runs], gates: list[tuple[str, ...]], index: int, runs: Runs, why: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
-from cascade._core.expr.policy import Retry, Timeout
+from cascade._core.expr.policy import Retry, ScopeCache, Timeout
 from cascade.graph.labels import printable, shorten
 
 __all__ = ["amount", "describe"]
@@ -17,7 +17,7 @@ def describe(role: str, setting: Any) -> str:
     """Return a policy as text.
 
     Args:
-        role: "retry", "timeout", "cache", "constraints" or "concurrency".
+        role: "retry", "timeout", "cache", "constraints", "concurrency" or "return_exceptions".
         setting: the policy of the call.
 
     >>> describe("retry", Retry(3, delay=1, on=OSError)), describe("timeout", Timeout(2, total=10))
@@ -25,6 +25,8 @@ def describe(role: str, setting: Any) -> str:
     >>> describe("constraints", {"gpu": 1, "mem": 0.5}), describe("concurrency", 3)
     ('gpu=1, mem=0.5', '3')
     """
+    if type(setting) is ScopeCache:
+        setting = setting.policy
     if type(setting) is Retry:
         text = _retry(setting)
     elif type(setting) is Timeout:
@@ -32,6 +34,8 @@ def describe(role: str, setting: Any) -> str:
         text = ", ".join(f"{seconds:g} s {what}" for seconds, what in parts if seconds is not None)
     elif role == "constraints" and type(setting) is dict:
         text = ", ".join(f"{printable(str(name))}={amount(value)}" for name, value in setting.items())
+    elif role == "return_exceptions":
+        text = str(setting)
     elif role == "cache":
         text = printable(type(setting).__name__)
         ttl = getattr(setting, "ttl", None)
@@ -60,12 +64,24 @@ def amount(value: Any) -> str:
 def _retry(retry: Retry) -> str:
     parts = [f"{retry.max_attempts} attempt{'' if retry.max_attempts == 1 else 's'}"]
     if retry.delay:
-        parts += [f"delay {retry.delay:g} s", f"backoff {retry.backoff:g}"]
+        if isinstance(retry.delay, float):
+            parts += [f"delay {retry.delay:g} s", f"backoff {retry.backoff:g}"]
+        else:
+            parts.append(f"delay by {_name(retry.delay)}")
         if retry.max_delay is not None:
             parts.append(f"at most {retry.max_delay:g} s")
         if retry.jitter is not None:
             parts.append(f"{retry.jitter} jitter")
+    if retry.max_elapsed is not None:
+        parts.append(f"within {retry.max_elapsed:g} s")
     for word, kinds in (("on", retry.on), ("not on", retry.give_up_on)):
-        if kinds and kinds != (Exception,):
-            parts.append(f"{word} {' or '.join(printable(kind.__name__) for kind in kinds)}")
+        if not isinstance(kinds, tuple):
+            parts.append(f"{word} {_name(kinds)}")
+        elif kinds and kinds != (Exception,):
+            parts.append(f"{word} {' or '.join(map(_name, kinds))}")
     return ", ".join(parts)
+
+
+def _name(value: object) -> str:
+    """Return the name of a class or function, as it can be shown."""
+    return printable(str(getattr(value, "__name__", type(value).__name__)))

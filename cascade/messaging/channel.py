@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.callback import Callback, SendCallback
 from cascade._core.run.mailbox import Mailbox, Received
 from cascade._core.time.clock import check_seconds
 from cascade._support.public import public
+from cascade._support.type_variables import M
 from cascade.exceptions import ChannelClosedError
 
 __all__ = ["Channel"]
 
 
 @public
-class Channel(Mailbox):
+class Channel(Mailbox[M]):
     """A queue of messages between tasks, or between tasks and plain asyncio code on the same loop.
 
     Sending never waits, unless ``overflow`` is "block". A message goes to the receiver that has waited longest, or
@@ -54,7 +54,7 @@ class Channel(Mailbox):
         called = "" if self.name is None else f" {self.name!r}"
         return f"<{type(self).__name__}{called}: {len(self)} messages wait{', closed' if self.closed else ''}>"
 
-    async def receive(self, timeout: float | None = None) -> Received:
+    async def receive(self, timeout: float | None = None) -> Received[M]:
         """Receive a message in plain asyncio code, as `recv` does in an expression.
 
         Args:
@@ -96,16 +96,17 @@ class Channel(Mailbox):
             raise ChannelClosedError("received from a closed channel")
         return Received.make(None, True, loop.time() - start, None)
 
-    async def put(self, message: Any) -> None:
+    async def put(self, message: M) -> None:
         """Send a message in plain asyncio code. It waits for room if ``overflow`` is "block", else not at all.
 
         If it is cancelled while it waits, the message is not sent, unless it was received in the same turn of the event
         loop.
 
         Args:
-            message: any object.
+            message: any object, but no lazy result unless `cascade.data` says that it is meant itself.
 
         Raises:
+            TaskArgumentError: the message is a lazy result.
             ChannelClosedError: the channel is closed, or was closed before there was room.
             ChannelFullError: there is no room, and ``overflow`` is "error".
 

@@ -55,7 +55,7 @@ class LocalConnector:
             raise ValueError(f"overflow must be 'error', 'drop_oldest' or 'drop_newest', got {overflow!r}")
         Channel(capacity, overflow)  # raises if the capacity is not valid
         self._capacity = capacity
-        self._overflow = overflow
+        self._overflow: Literal["error", "drop_oldest", "drop_newest"] = overflow
         self._connections = 0
         # Weak references: the queue of an unreferenced subscription must not fill up.
         self._subscriptions: dict[int, weakref.ref[Subscription]] = {}

@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, Literal, overload
+from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import injected_name
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task_spec import signature_of
 from cascade._support.public import public, public_in
+from cascade._support.type_variables import P, R_co
 
 __all__ = ["Kind", "Resource", "ScopeKind", "Value", "resource"]
 
@@ -20,6 +21,9 @@ Kind = Literal["generator", "async generator", "async", "plain"]
 
 # From the longest to the shortest: a resource may only need resources that last at least as long as itself.
 LIFETIMES: Final[tuple[ScopeKind, ...]] = ("engine", "run", "call")
+
+Q = ParamSpec("Q")
+R = TypeVar("R")
 
 _NONE_NEEDED: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -44,7 +48,7 @@ class Value:
 
 
 @public_in("cascade.resources")
-class Resource:
+class Resource(Generic[P, R_co]):
     """A function that makes a resource. Made by `cs.resource`; calling it calls the function.
 
     Attributes:
@@ -57,7 +61,7 @@ class Resource:
 
     __slots__ = ("__weakref__", "_by_position", "fn", "kind", "name", "needs", "scope")
 
-    def __init__(self, fn: Callable[..., Any], name: str, scope: ScopeKind) -> None:
+    def __init__(self, fn: Callable[P, R_co], name: str, scope: ScopeKind) -> None:
         self.fn = fn
         self.name = name
         self.scope: ScopeKind = scope
@@ -80,13 +84,14 @@ class Resource:
 
     def call(self, needed: Mapping[str, Any]) -> Any:
         """Call the function with the values of its needs, by the names of its parameters."""
+        fn: Callable[..., Any] = self.fn
         if not self._by_position:
-            return self.fn(**needed)
+            return fn(**needed)
         keywords = dict(needed)
         by_position = [keywords.pop(name, default) for name, default in self._by_position]
-        return self.fn(*by_position, **keywords)
+        return fn(*by_position, **keywords)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function itself, for tests of it."""
         return self.fn(*args, **kwargs)
 
@@ -94,16 +99,16 @@ class Resource:
         return f"<Resource {self.name}: {self.kind}, scope {self.scope}>"
 
 
+class _Decorator(Protocol):
+    def __call__(self, fn: Callable[Q, R], /) -> Resource[Q, R]: ...
+
+
 @overload
-def resource(fn: Callable[..., Any], /, *, scope: ScopeKind = "run", name: str | None = None) -> Resource: ...
+def resource(fn: Callable[Q, R], /, *, scope: ScopeKind = "run", name: str | None = None) -> Resource[Q, R]: ...
 @overload
-def resource(
-    fn: None = None, /, *, scope: ScopeKind = "run", name: str | None = None
-) -> Callable[[Callable[..., Any]], Resource]: ...
+def resource(fn: None = None, /, *, scope: ScopeKind = "run", name: str | None = None) -> _Decorator: ...
 @public
-def resource(
-    fn: Callable[..., Any] | None = None, /, *, scope: ScopeKind = "run", name: str | None = None
-) -> Resource | Callable[[Callable[..., Any]], Resource]:
+def resource(fn: Any = None, /, *, scope: ScopeKind = "run", name: str | None = None) -> Any:
     """Make a resource of a function, for `Engine.register`.
 
     A generator function, async or not, yields the resource once; the code after the ``yield`` is its teardown, and a

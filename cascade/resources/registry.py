@@ -158,6 +158,7 @@ class Registry:
     def _current(self, path: list[str]) -> Resource | Value:
         """Return the current provider of the last name of a path."""
         name = path[-1]
+        provider: Resource | Value
         for overridden, provider in reversed(self._overrides):
             if overridden == name:
                 return provider

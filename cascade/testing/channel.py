@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from cascade._core.run.mailbox import Received, expect_nothing
 from cascade._core.time.clock import check_seconds
 from cascade._support.public import public_in
+from cascade._support.type_variables import M
 from cascade.exceptions import ChannelClosedError
 from cascade.messaging.channel import Channel
 
@@ -15,7 +15,7 @@ __all__ = ["FakeChannel"]
 
 
 @public_in("cascade.testing")
-class FakeChannel(Channel):
+class FakeChannel(Channel[M]):
     """A `cascade.Channel` with messages that the test has prepared. No operation on it waits.
 
     Its messages are received one after another. When none is left, receiving with a timeout times out at once, and
@@ -46,13 +46,13 @@ class FakeChannel(Channel):
 
     __slots__ = ("sent",)
 
-    def __init__(self, *messages: object) -> None:
+    def __init__(self, *messages: M) -> None:
         super().__init__()
         expect_nothing(self)
-        self.sent: list[Any] = []
+        self.sent: list[M] = []
         self.preload(*messages)
 
-    def preload(self, *messages: object) -> None:
+    def preload(self, *messages: M) -> None:
         """Append messages to those to be received.
 
         Args:
@@ -64,7 +64,7 @@ class FakeChannel(Channel):
         for message in messages:
             super().send(message)
 
-    def send(self, message: object) -> None:
+    def send(self, message: M) -> None:
         """Record a message in `sent`.
 
         Args:
@@ -77,7 +77,7 @@ class FakeChannel(Channel):
             raise ChannelClosedError("sent to a closed channel")
         self.sent.append(message)
 
-    async def put(self, message: object) -> None:
+    async def put(self, message: M) -> None:
         """Record a message in `sent`, in plain asyncio code.
 
         Args:
@@ -88,7 +88,7 @@ class FakeChannel(Channel):
         """
         self.send(message)
 
-    async def receive(self, timeout: float | None = None) -> Received:
+    async def receive(self, timeout: float | None = None) -> Received[M]:
         """Receive a message in plain asyncio code, as `recv` does in an expression. It yields once, and does not wait.
 
         Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.time.clock import Clock
@@ -16,7 +16,13 @@ from cascade.engine.runner import in_event_loop
 from cascade.exceptions import EngineClosedError, EngineStateError
 from cascade.expressions.targets import expression
 
+if TYPE_CHECKING:
+    from cascade.expressions.targets import C, DictOf, ListOf
+
 __all__ = ["VirtualTime"]
+
+K = TypeVar("K")
+R = TypeVar("R")
 
 
 @public_in("cascade.testing")
@@ -65,18 +71,27 @@ class VirtualTime:
         """The engine's random source."""
         return self.engine.random
 
-    def run(
-        self,
-        target: LazyResult | list[Any] | tuple[Any, ...] | Coroutine[Any, Any, Any],
-        *,
-        params: Mapping[str, Any] | None = None,
-    ) -> Any:
+    @overload
+    def run(self, target: LazyResult[R], *, params: Mapping[str, Any] | None = None) -> R: ...
+    @overload
+    def run(self, target: C, *, params: Mapping[str, Any] | None = None) -> C: ...
+    @overload
+    def run(self, target: tuple[LazyResult[R], ...], *, params: Mapping[str, Any] | None = None) -> tuple[R, ...]: ...
+    @overload
+    def run(self, target: ListOf[R], *, params: Mapping[str, Any] | None = None) -> list[R]: ...
+    @overload
+    def run(self, target: DictOf[K, R], *, params: Mapping[str, Any] | None = None) -> dict[K, R]: ...
+    @overload
+    def run(self, target: Coroutine[Any, Any, R]) -> R: ...
+    @overload
+    def run(self, target: R, *, params: Mapping[str, Any] | None = None) -> R: ...
+    def run(self, target: Any, *, params: Mapping[str, Any] | None = None) -> Any:
         """Run a target on the engine, or a coroutine on the event loop of its clock, and return its value.
 
         Runs and asyncio tasks that have not ended go on in the next call.
 
         Args:
-            target: a lazy result, a list or tuple of them, or a coroutine, which may use `engine`.
+            target: a lazy result, a container of lazy results or a value; or a coroutine, which may use `engine`.
             params: values for the `Param`s of the target, by name; None for a coroutine.
 
         Returns:

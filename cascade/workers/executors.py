@@ -12,6 +12,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.task import Task, import_task
+from cascade._core.run.current import CALL, SentCall
 from cascade._support.failures import describe, name_of
 from cascade._support.forks import reset_in_children
 from cascade._support.public import public_in
@@ -169,7 +170,9 @@ class ProcessExecutor:
         shown = _described(task, arguments, keywords)
         # Pickled here, so that errors are raised at once; unpickled by `make_call`, so that errors fail this call only.
         try:
-            call = pickle.dumps((task, arguments, keywords))
+            sent = CALL.get()
+            plain = task._ungoverned  # noqa: SLF001 - policies need not be picklable
+            call = pickle.dumps((plain, arguments, keywords, sent if type(sent) is SentCall else None))
         except (Exception, KeyboardInterrupt):
             raise
         except BaseException as error:  # raised by an argument: it must neither end the program nor cancel the run

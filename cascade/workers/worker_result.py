@@ -20,6 +20,7 @@ from types import CoroutineType
 from typing import Any, NamedTuple
 
 from cascade._core.expr.task import Task
+from cascade._core.run.current import CALL
 from cascade._support import failures
 from cascade.exceptions import WorkerError
 from cascade.workers.worker_process import end_if_forked
@@ -97,11 +98,11 @@ def make_call(call: bytes, task: str) -> WorkerResult:
     """Make a pickled call, and pack its outcome. Raises nothing.
 
     Args:
-        call: pickled: the task, its positional and its keyword arguments.
+        call: pickled: the task, its positional and its keyword arguments, and what `cascade.current` is to say.
         task: a description of the call, for messages.
     """
     try:
-        found, arguments, keywords = pickle.loads(call)
+        found, arguments, keywords, sent = pickle.loads(call)
     except Exception as error:
         return _pack(task, error)
     except BaseException as error:  # raised by an argument or a module: it must not end the program or cancel the run
@@ -109,6 +110,7 @@ def make_call(call: bytes, task: str) -> WorkerResult:
             task, _pickling_error(f"arguments of task {task} must be unpicklable in its worker process", error)
         )
     process = os.getpid()
+    CALL.set(sent)
     try:
         # Its name leads to the task if `@cs.task` decorates the function, else to the function itself.
         value = (found.fn if isinstance(found, Task) else found)(*arguments, **keywords)

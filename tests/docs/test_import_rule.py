@@ -35,9 +35,11 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 # `cs.cli` makes a command of a target: imported when it is first asked for, by `cascade/__init__.py`.
 EXCEPTION = ("cascade", "cascade.command_line.program")
 
-# The two imports of stubs that close a circle: of types that need each other.
+# The imports of stubs that close a circle: of types that need each other.
 STUBS = {
     "cascade._core.expr.lazy": "cascade._core.expr.task",  # a lazy result has its task, which makes lazy results
+    "cascade._core.expr.policy": "cascade._core.expr.lazy",  # a lazy result has methods that make lazy results
+    "cascade._core.expr.operators": "cascade._core.expr.lazy",  # and operators
     "cascade._core.run.scheduler": "cascade._core.run.protocol",  # a scheduler has callbacks, which get its waiters
 }
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
+from cascade.events.event import EVENTS
 from docs.test_packaging import NOT_IN_THE_SDIST
 from support.paths import HOME
 
@@ -64,7 +65,7 @@ def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
         # A failure shows the block and says where it stands.
         name = f"<{page.name}, after line {before}>"
         linecache.cache[name] = (len(block), None, block.splitlines(keepends=True), name)
-        exec(compile(block, name, "exec"), module.__dict__)
+        exec(compile(block, name, "exec", dont_inherit=True), module.__dict__)  # without the `annotations` of this file
 
 
 def anchors(page: Path) -> set[str]:
@@ -75,10 +76,17 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", sorted({*PAGES, *LINKED}), ids=in_tree)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)  # `Channel[int]()` is no link
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text):
         found = page.parent / target if target else page
         assert found.exists(), f"{page.name} links to {target}"
         assert not anchor or anchor in anchors(found), f"{page.name} links to {target}#{anchor}"
+
+
+def test_the_index_links_to_every_page() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {index.parent / target for target in re.findall(r"\]\(([^)#:]+)", index.read_text(encoding="utf-8"))}
+    assert linked >= {*index.parent.rglob("*.md")} - {index}
 
 
 @pytest.mark.parametrize("page", sorted({*PAGES, *LINKED} - {ROOT / "CHANGELOG.md"}), ids=in_tree)
@@ -132,6 +140,15 @@ def test_examples_in_docstrings(name: str) -> None:
 def test_examples_of_public_classes_are_found() -> None:
     found = {each.name for each in Finder().find(importlib.import_module("cascade.engine.engine")) if each.examples}
     assert "cascade.engine.engine.Engine" in found
+
+
+def test_the_page_on_events_has_a_row_for_each_event() -> None:
+    page = (ROOT / "docs" / "guide" / "events.md").read_text(encoding="utf-8")
+    rows = {name: fields for name, fields in re.findall(r"^\| `(\w+)` \|[^|]*\|(.*)\|$", page, re.MULTILINE)}
+    for event in EVENTS:
+        own = set(event.__struct_fields__) - set(event.__mro__[1].__struct_fields__)
+        assert own <= set(re.findall(r"`(\w+)`", rows.get(event.__name__, ""))), event.__name__
+        assert event.__name__ in rows
 
 
 def test_the_page_on_templates_shows_what_explain_prints() -> None:

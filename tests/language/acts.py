@@ -43,6 +43,27 @@ class Give:
 
 
 @dataclass(frozen=True, eq=False)
+class Awaited:
+    """What an async task awaits of its run; `digest` gives its value for theirs."""
+
+    nodes: tuple[object, ...]
+
+    def digest(self, values: list[object]) -> object:
+        """Give the value of the task."""
+        return Digest()(tuple(values), {})
+
+
+@dataclass(frozen=True, eq=False)
+class Awaits:
+    """Await expressions, one after another. Of async tasks only."""
+
+    nodes: tuple[object, ...]
+
+    def __call__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        return Awaited(self.nodes)
+
+
+@dataclass(frozen=True, eq=False)
 class Fail:
     """Raise."""
 

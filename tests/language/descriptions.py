@@ -8,9 +8,11 @@ them on a list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+from support.values import Card, Pair, Point
 
 KINDS = ("inline", "thread", "auto", "async", "suspending", "coroutine")
 
@@ -18,8 +20,9 @@ PARAMS = {"n": 3, "word": "given", "flag": True}
 """What runs are given for the params that their target has; all others have a default."""
 
 DEFAULT = "by default"
+RECORDS = {"struct": Point, "pair": Pair, "card": Card}
 RESOURCES = {"db": "the database", "bus": "the bus"}
-LIMITS = {"gpu": 1, "mem": 3}
+LIMITS = {"gpu": 1, "mem": 3, "hall": 1000}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,12 @@ class Literal:
 
     value: object
 
+    @cached_property
+    def meaning(self) -> Node:
+        """What it is if a lazy result is in it, which a task was given as data and passes on: not a literal."""
+        node = as_node(self.value)
+        return self if isinstance(node, Literal) else node
+
 
 @dataclass(frozen=True, eq=False)
 class TaskSpec:
@@ -35,7 +44,8 @@ class TaskSpec:
 
     `fresh` tasks are functions made anew at each call, with what they record to in a closure cell; the others are
     made once and find it in a context variable. The calls of tasks of one `group` are recorded as if they were those of
-    one node: for those that share results, where it does not matter which of them runs.
+    one node: for those that share results, where it does not matter which of them runs. `fixed` tasks have a parameter
+    for each of these names; all others take any names, and are given them in the order of the call.
     """
 
     name: str
@@ -43,6 +53,7 @@ class TaskSpec:
     kind: str = "inline"
     fresh: bool = True
     group: int | None = None
+    fixed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +93,12 @@ class Call:
     base: Base | None = None
 
 
+CALLED = ("gather", "sequence")  # containers that a task makes
+
+
 @dataclass(frozen=True, eq=False)
 class Box:
-    """A container: list, tuple, set, frozenset, dict, struct; or gather, which is a lazy result too."""
+    """A container: list, tuple, set, frozenset, dict, struct, pair, card; or gather or sequence, lazy results too."""
 
     kind: str
     items: tuple[Node, ...]
@@ -117,14 +131,35 @@ class Guard:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """A call for each item. Extras of a map that has no base are given to the task."""
+    """A call for each item. Extras of a map that has no base are given to the task.
+
+    `order` are the names of all inputs in the order of the call, if that is not the zipped ones and then the constants.
+    """
 
     task: TaskSpec
     zipped: dict[str, Node]
     consts: dict[str, Node] = field(default_factory=dict)
     concurrency: int | None = None
+    order: tuple[str, ...] = ()
     extras: tuple[Extra, ...] = ()
     base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """An operator on one or two operands, at least one of which is a lazy result; or an attribute of a lazy result."""
+
+    name: str
+    operands: tuple[Node, ...]
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A node that is marked as data."""
+
+    node: Node
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +181,64 @@ class Resource:
 
 
 @dataclass(frozen=True, eq=False)
+class Recover:
+    """A node, or what a handler gives for its failure.
+
+    `task` is the handler; `plain`: its function is handed in, not the task. `on`: exception types, or a predicate.
+    """
+
+    value: Node
+    task: TaskSpec
+    on: object = Exception
+    plain: bool = False
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fallback:
+    """A node, or another one in place of its failure."""
+
+    value: Node
+    other: Node
+    on: object = Exception
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of a node, as a value."""
+
+    value: Node
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Race:
+    """The first of several nodes that has a value."""
+
+    arms: tuple[Node, ...]
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """A node with all that is beneath it, as one unit."""
+
+    value: Node
+    extras: tuple[Extra, ...] = ()
+    base: Base | None = None
+
+    @property
+    def governed(self) -> bool:
+        """Tell whether it has policies: an attempt is evaluated for itself then."""
+        return any(extra.role != "after" for extra in self.extras)
+
+
+@dataclass(frozen=True, eq=False)
 class Sequence:
     """Nodes one after another."""
 
@@ -157,7 +250,7 @@ class Sequence:
         made: list[Node] = []
         for item in self.items:
             made.append(derive(item, Extra("after", made[-1])) if made else item)
-        return Box("gather", tuple(made))
+        return Box("sequence", tuple(made))
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +274,25 @@ class Pipeline:
         return self.calls[-1]
 
 
-Node = Literal | Call | Box | Router | Guard | Map | Input | Resource | Sequence | Pipeline
+Node = (
+    Literal
+    | Call
+    | Box
+    | Router
+    | Guard
+    | Map
+    | Operator
+    | Data
+    | Input
+    | Resource
+    | Recover
+    | Fallback
+    | Outcome
+    | Race
+    | Scope
+    | Sequence
+    | Pipeline
+)
 
 
 def is_node(value: object) -> bool:
@@ -191,28 +302,82 @@ def is_node(value: object) -> bool:
 
 def meant(node: Node) -> Node:
     """Give the node that a node is short for, or itself."""
-    while isinstance(node, Sequence | Pipeline):
+    while isinstance(node, Literal | Sequence | Pipeline) and node.meaning is not node:
         node = node.meaning
     return node
 
 
 def is_lazy(node: object) -> bool:
-    """Tell whether the node is a lazy result, which a task can return as the next expression."""
-    return is_node(node) and not isinstance(node, Literal) and not (isinstance(node, Box) and node.kind != "gather")
+    """Tell whether the node is a lazy result."""
+    return is_node(node) and not isinstance(node, Literal | Data) and not is_container(node)
 
 
-def takes_policies(node: Node) -> bool:
-    """Tell whether it is a call that can be given policies, or stands for one."""
+def is_container(node: object) -> bool:
+    """Tell whether the node is a container that Python builds, whatever is in it."""
+    return isinstance(node, Box) and node.kind not in CALLED
+
+
+def holds_lazy(node: Node) -> bool:
+    """Tell whether a lazy result is inside, at any depth, or what is marked as data: then it is no literal."""
+    todo, seen = [meant(node)], set()
+    while todo:
+        node = todo.pop()
+        if is_lazy(node) or isinstance(node, Data):
+            return True
+        if node not in seen:
+            seen.add(node)
+            todo.extend(children(node))
+    return False
+
+
+def as_node(value: object) -> Node:
+    """Give the node that a value is: a lazy result, a container of one, or a literal."""
+    if is_node(value):
+        return value
+    kind = type(value)
+    parts = list(value.values()) if kind is dict else list(value) if kind in (list, tuple, set, frozenset, Pair) else []
+    if kind in (Point, Card):
+        parts = [value.x, value.y]
+    nodes = tuple(map(as_node, parts))
+    if not any(map(holds_lazy, nodes)):
+        return Literal(value)
+    name = next((name for name, record in RECORDS.items() if record is kind), kind.__name__)
+    return Box(name, nodes, tuple(value) if kind is dict else ())
+
+
+def call_order(task: TaskSpec, names: Iterable[str]) -> list[str]:
+    """Give names of arguments in the order in which a task is given them."""
+    return list(names) if task.fixed is None else sorted(names)
+
+
+def map_order(node: Map) -> list[str]:
+    """Give the names of the arguments of an item in the order in which the task is given them."""
+    return call_order(node.task, node.order or (*node.zipped, *node.consts))
+
+
+def map_inputs(node: Map) -> dict[str, Node]:
+    """Give the inputs of a map in the order of traversal: those that are zipped come first."""
+    order = map_order(node)
+    return {name: inputs[name] for inputs in (node.zipped, node.consts) for name in order if name in inputs}
+
+
+def under_conditions(node: Node) -> Node:
+    """Give the node under all conditions, which is the one that modifiers are about."""
     node = meant(node)
-    return takes_policies(node.node) if isinstance(node, Guard) else isinstance(node, Call | Map)
+    while isinstance(node, Guard):
+        node = meant(node.node)
+    return node
+
+
+def is_call(node: Node) -> bool:
+    """Tell whether policies that it is given are those of a call, or of a scope that it is: no scope is made for it."""
+    return isinstance(under_conditions(node), Call | Scope)
 
 
 def takes_timeouts(node: Node) -> bool:
-    """Tell whether it is a call that can be given up: one that never holds up the event loop."""
-    node = meant(node)
-    if isinstance(node, Guard):
-        return takes_timeouts(node.node)
-    return isinstance(node, Call | Map) and node.task.kind not in ("inline", "coroutine")
+    """Tell whether it can be given up: it is no call that holds up the event loop."""
+    node = under_conditions(node)
+    return not isinstance(node, Call) or node.task.kind not in ("inline", "coroutine")
 
 
 def derive(node: Node, extra: Extra) -> Node:
@@ -220,6 +385,8 @@ def derive(node: Node, extra: Extra) -> Node:
     meaning = meant(node)
     if isinstance(meaning, Guard):
         return replace(meaning, node=derive(meaning.node, extra), base=(node, extra))
+    if extra.role != "after" and not is_call(meaning):
+        return Scope(meaning, (extra,), base=(node, extra))
     extras = list(meaning.extras)
     roles = [given.role for given in extras]
     if extra.role == "after" or extra.role not in roles:
@@ -250,7 +417,7 @@ def strict(node: Node) -> list[Node]:
     extras = [extra.operand for extra in getattr(node, "extras", ()) if is_node(extra.operand)]
     match node:
         case Call():
-            found = [*node.args, *(node.kwargs[name] for name in sorted(node.kwargs))]
+            found = [*node.args, *(node.kwargs[name] for name in call_order(node.task, node.kwargs))]
         case Box():
             found = list(node.items)
         case Router():
@@ -258,8 +425,12 @@ def strict(node: Node) -> list[Node]:
         case Guard():
             found = [node.condition]
         case Map():
-            found = [inputs[name] for inputs in (node.zipped, node.consts) for name in sorted(inputs)]
-        case _:
+            found = list(map_inputs(node).values())
+        case Operator():
+            found = list(node.operands)
+        case Recover() | Fallback() | Outcome():
+            found = [node.value]
+        case _:  # races and scopes begin before what they take
             found = []
     return [meant(one) for one in (*found, *extras)]
 
@@ -271,7 +442,30 @@ def children(node: Node) -> list[Node]:
         found[1:1] = map(meant, (*node.routes, *(() if node.default is None else (node.default,))))
     if isinstance(node, Guard):
         found += map(meant, (node.node, *(() if node.otherwise is None else (node.otherwise,))))
+    if isinstance(node, Fallback):
+        found.insert(1, meant(node.other))
+    if isinstance(node, Race):
+        found[:0] = map(meant, node.arms)
+    if isinstance(node, Scope):
+        found.insert(0, meant(node.value))
     return found
+
+
+def payload(node: Node) -> object:
+    """Give the value of a node that is marked as data: lazy results in it stay what they are."""
+    if isinstance(node, Literal):
+        return node.value
+    return assemble(node, [payload(item) for item in node.items]) if is_container(node) else node
+
+
+def assemble(node: Box, items: list[object]) -> object:
+    """Make the container of a box."""
+    if node.kind == "dict":
+        return dict(zip(node.keys, items, strict=True))
+    if node.kind in RECORDS:
+        return RECORDS[node.kind](*items)
+    made_by = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "gather": tuple, "sequence": list}
+    return made_by[node.kind](items)
 
 
 def drive(generator: Generator) -> object:
@@ -327,9 +521,11 @@ class Places:
         self._path = path
         self._origins: dict[Node, int] = {}
         for node in self.numbers:
+            if not isinstance(node, Call | Map) or node.task.group is not None:
+                continue  # only these are asked for
             self._origins.setdefault(origin(node), len(self._origins))
 
-    def of(self, node: Call | Map) -> int:
+    def of(self, node: Call | Map | Recover) -> int:
         """Give the place of a node, different for every node of every expression of a run."""
         if node.task.group is not None:
             return hash(("group", node.task.group))

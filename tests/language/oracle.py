@@ -1,42 +1,60 @@
 """A slow, obvious interpreter of expressions, to hold the engine against.
 
 `evaluate` says what a description is worth, which calls are made for it, in which order, and what fails. A frame is
-evaluated by need: the target is wanted, what is wanted wants its strict inputs, and of all that is wanted and has its
-inputs, what comes first in the traversal is next. Each node ends before the next one starts.
+evaluated by need: the target is demanded, what is demanded demands its strict inputs, and of all that is demanded and
+has its inputs, what comes first in the traversal is next. Each node ends before the next one starts.
 """
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import cascade as cs
+from language.acts import Awaited
 from language.descriptions import (
     DEFAULT,
     LIMITS,
     RESOURCES,
     Box,
     Call,
+    Data,
+    Fallback,
     Flaky,
     Guard,
     Input,
     Literal,
     Map,
     Node,
+    Operator,
     Places,
+    Race,
+    Recover,
     Resource,
     Router,
+    Scope,
     TaskSpec,
+    as_node,
+    assemble,
+    call_order,
+    children,
     drive,
+    holds_lazy,
+    is_container,
     is_lazy,
     is_node,
+    map_inputs,
+    map_order,
     meant,
     params_of,
+    payload,
     strict,
 )
-from support.values import Point, canonical
+from language.descriptions import Outcome as Outcome_
+from support.values import canonical, failure
 
 _FAILED = object()
 _SKIPPED = object()
@@ -91,9 +109,8 @@ def evaluate(target: Node, *, everything: bool = False, journal: Journal | None 
     as it may have been by tasks that run at the same time.
     """
     outcome = Outcome(journal=journal or Journal(), params=params_of(target))
-    several = isinstance(target, Box) and target.kind != "gather"
     try:
-        value = drive(_frame(target, 0, outcome, everything, several))
+        value = drive(_frame(target, 0, outcome, everything))
         if value is _SKIPPED:
             raise cs.TaskSkippedError("the target was skipped")
     except Exception as error:
@@ -104,55 +121,291 @@ def evaluate(target: Node, *, everything: bool = False, journal: Journal | None 
 
 
 def constant(node: Node) -> object:
-    """Give the value of a node without a lazy result in it: a container as it is, not as a list of targets."""
-    return drive(_frame(node, 0, Outcome(), False))
+    """Give the value of a node without a lazy result in it."""
+    return node.value if isinstance(node, Literal) else assemble(node, [constant(item) for item in node.items])
 
 
-def _frame(target: Node, path: int, outcome: Outcome, everything: bool, several: bool = False) -> Generator:
-    target = meant(target)
-    places = Places(target, path)
-    values: dict[Node, object] = {}
-    chosen: dict[Node, Node] = {}  # what routers and conditions have decided for
-    wanted: set[Node] = set()
+def _absorbing(target: Node) -> set[Node]:
+    """Give the containers that are the target, or a part of it that no lazy result is between."""
+    found: set[Node] = set()
+    todo = [meant(target)]
+    while todo:
+        node = todo.pop()
+        if is_container(node) and node not in found:
+            found.add(node)
+            todo += strict(node)
+    return found
 
-    def want(node: Node) -> None:
-        todo = [node]
+
+def _frame(target: Node, path: int, outcome: Outcome, everything: bool) -> Generator:
+    frame = Frame(meant(target), path, outcome, everything)
+    while frame.target not in frame.values:
+        node = frame.next()
+        try:
+            yield frame.step(node)
+        except Exception as error:
+            frame.fail(node, error)
+    return frame.values[frame.target]
+
+
+class Failure:
+    """The value of a node that has failed, where something catches that."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class Frame:
+    """The evaluation of one expression.
+
+    Nothing is remembered of what is demanded: before each step it is found out anew, from the target downwards. So what
+    is of no use any longer, as a race is decided or a failure is caught, is not evaluated.
+
+    Args:
+        target: the expression.
+        path: the place of the call that gave it.
+        outcome: of the run.
+        everything: whether a failure that nothing catches leaves the rest to be evaluated.
+    """
+
+    def __init__(self, target: Node, path: int, outcome: Outcome, everything: bool) -> None:
+        self.target = target
+        self._places = Places(target, path)
+        literals = [node for node in self._places.numbers if not holds_lazy(node)]
+        self.values: dict[Node, object] = {node: constant(node) for node in literals}
+        self._outcome = outcome
+        self._everything = everything
+        self._absorbing = _absorbing(target)
+        self._lacking: set[Node] = set()  # those of them that have something skipped inside
+        self._chosen: dict[Node, Node] = {}  # what routers, conditions and fallbacks have decided for
+        self._opened: dict[Node, int] = {}  # races and scopes that demand what they take, and which attempt it is
+
+    def _inputs(self, node: Node) -> list[Node]:
+        """What a node needs by now."""
+        found = [*strict(node), *([self._chosen[node]] if node in self._chosen else [])]
+        if node in self._opened:
+            found += map(meant, node.arms if isinstance(node, Race) else (node.value,))
+        return found
+
+    def _demanded(self) -> list[Node]:
+        """What has no value, and the target cannot do without, in the order of traversal."""
+        found, todo = set(), [self.target]
         while todo:
             node = todo.pop()
-            if node not in wanted:
-                wanted.add(node)
-                todo += strict(node)
+            if node not in found and node not in self.values:
+                found.add(node)
+                todo += self._inputs(node)
+        return sorted(found, key=self._places.numbers.__getitem__)
 
-    def inputs(node: Node) -> list[Node]:
-        return [*strict(node), *([chosen[node]] if node in chosen else [])]
+    def next(self) -> Node:
+        """What is evaluated next: a race that is decided, or the first node that lacks nothing."""
+        demanded = self._demanded()
+        ready = [node for node in demanded if all(one in self.values for one in self._inputs(node))]
+        races = [node for node in demanded if isinstance(node, Race) and node in self._opened]
+        decided = [node for node in races if node in ready or self._winner(node) is not None]
+        return [*decided, *ready][0]
 
-    want(target)
-    while target not in values:
-        ready = (node for node in wanted if node not in values and all(one in values for one in inputs(node)))
-        node = min(ready, key=places.numbers.__getitem__)
-        given = [values[one] for one in inputs(node)]
-        try:
-            if any(value is _FAILED for value in given):
-                values[node] = _FAILED
-            elif several and node is target:
-                values[node] = [cs.SKIPPED if value is _SKIPPED else value for value in given]
-            elif any(value is _SKIPPED for value in given):
-                values[node] = _SKIPPED
-            elif isinstance(node, Router | Guard) and node not in chosen:
-                choice = _route(node, given[0]) if isinstance(node, Router) else _branch(node, given[0])
-                if choice is None:
-                    values[node] = _SKIPPED
-                else:
-                    chosen[node] = meant(choice)
-                    want(chosen[node])
-            else:
-                values[node] = yield _value(node, given, places, outcome, everything)
-        except Exception as error:
-            if not everything:
-                raise
-            outcome.errors.append(error)
-            values[node] = _FAILED
-    return values[target]
+    def step(self, node: Node) -> Generator:
+        """Evaluate one node, or what it decides."""
+        given = [self.values[one] for one in strict(node)]
+        passed_on = self._passed_on(node)
+        if passed_on is not None:
+            if isinstance(passed_on, Failure):
+                raise passed_on.error
+            if passed_on is _SKIPPED and node in self._absorbing:
+                self._lacking.add(node)
+                passed_on = assemble(node, [cs.SKIPPED if value is _SKIPPED else value for value in given])
+            self.values[node] = passed_on
+        elif isinstance(node, Race):
+            self._race(node)
+        elif isinstance(node, Scope) and node.governed:
+            self._scope(node, given)
+        elif isinstance(node, Router | Guard | Fallback | Scope) and node not in self._chosen:
+            self._choose(node, given)
+        elif isinstance(node, Router | Guard | Fallback | Scope):
+            self.values[node] = self._unwrap(self._seen(self._chosen[node]))
+        elif isinstance(node, Outcome_):
+            value = self._seen(meant(node.value))
+            error = value.error if isinstance(value, Failure) else None
+            skipped = value is _SKIPPED
+            self.values[node] = cs.Outcome(None if error is not None or skipped else value, error, skipped)
+        elif isinstance(node, Recover):
+            value = self.values[meant(node.value)]
+            if isinstance(value, Failure):
+                value = yield self._recover(node, value.error)
+            self.values[node] = value
+        else:
+            self.values[node] = yield _value(node, given, self._places, self._outcome, self._everything)
+
+    def _passed_on(self, node: Node) -> object:
+        """The first skip or failure among what a node needs that it must pass on; None: there is none."""
+        if any(self.values[one] is _FAILED for one in strict(node)):
+            return _FAILED
+        for one in strict(node):
+            value = self._seen(one)
+            caught = isinstance(node, Recover | Fallback | Outcome_) and one not in _beside(node)
+            if isinstance(value, Failure) and not caught:
+                return value
+            if value is _SKIPPED and (one in _beside(node) or not isinstance(node, Outcome_)):
+                return value
+        return None
+
+    def _seen(self, node: Node) -> object:
+        """The value of a node as another one sees it: a container with something skipped inside is skipped."""
+        return _SKIPPED if node in self._lacking else self.values[node]
+
+    def _unwrap(self, value: object) -> object:
+        if isinstance(value, Failure):
+            raise value.error
+        return value
+
+    def _choose(self, node: Router | Guard | Fallback | Scope, given: list[object]) -> None:
+        choice: Node | None
+        match node:
+            case Router():
+                choice = _route(node, given[0])
+            case Guard():
+                choice = _branch(node, given[0])
+            case Fallback():
+                failure = given[0]
+                choice = node.value
+                if isinstance(failure, Failure) and matches(node.on, failure.error):
+                    choice = node.other
+            case Scope():
+                choice = node.value
+        if choice is None:
+            self.values[node] = _SKIPPED
+        else:
+            self._chosen[node] = meant(choice)
+
+    def _winner(self, node: Race) -> Node | None:
+        """The first arm that has a value, by number."""
+        for arm in map(meant, node.arms):
+            value = self._seen(arm) if arm in self.values else _SKIPPED
+            if value is not _SKIPPED and not isinstance(value, Failure):
+                return arm
+        return None
+
+    def _race(self, node: Race) -> None:
+        if node not in self._opened:
+            self._opened[node] = 1
+        winner = self._winner(node)
+        if winner is not None:
+            self.values[node] = self.values[winner]
+        elif all(arm in self.values for arm in map(meant, node.arms)):
+            values = [self._seen(meant(arm)) for arm in node.arms]
+            errors = [value.error for value in values if isinstance(value, Failure)]
+            if len(errors) > 1:
+                raise ExceptionGroup("all failed", errors)
+            if errors:
+                raise errors[0]
+            self.values[node] = _SKIPPED
+
+    def _scope(self, node: Scope, given: list[object]) -> None:
+        """Begin an attempt, or end it."""
+        policies = {extra.role: extra.operand for extra in node.extras}
+        kept, value = self._outcome.journal.results, meant(node.value)
+        if node not in self._opened:
+            if "cache" in policies and scope_key(policies["cache"]) in kept:
+                self.values[node] = kept[scope_key(policies["cache"])][1]
+                return
+            if any(amount > LIMITS[name] for name, amount in _asked(node, given).items()):
+                raise cs.LimitError("more than there is")
+            self._open(node, 1)
+            return
+        result = self._seen(value)
+        if isinstance(result, Failure):
+            if self._is_retried(node, result.error):
+                self._open(node, self._opened[node] + 1)
+                return
+            del self._opened[node]
+            raise result.error
+        if "cache" in policies and result is not _SKIPPED and result is not _FAILED:
+            kept[scope_key(policies["cache"])] = (), result
+        self.values[node] = result
+
+    def _open(self, node: Scope, attempt: int) -> None:
+        """Have what a scope alone takes evaluated anew."""
+        own = {node}
+        for one in sorted(self._places.numbers, key=self._places.numbers.__getitem__, reverse=True):
+            takers = [other for other in self._places.numbers if one in children(other)]
+            if takers and own.issuperset(takers) and holds_lazy(one) and one not in _beside(node):
+                own.add(one)
+        for one in own - {node}:
+            self.values.pop(one, None)
+            self._chosen.pop(one, None)
+            self._opened.pop(one, None)
+        self._opened[node] = attempt
+
+    def _recover(self, node: Recover, error: BaseException) -> Generator:
+        if not matches(node.on, error):
+            raise error
+        place, given = self._places.of(node), (failure(error),)
+        result = _attempts(node.task, place, given, {}, {"max_attempts": 1}, self._outcome.journal)
+        return (yield _come_to(result, place, self._outcome, self._everything))
+
+    def fail(self, node: Node, error: BaseException) -> None:
+        """A node has failed: so do those that need it, up to those that catch it. If the target is among them, all.
+
+        Raises:
+            BaseException: the failure, if nothing catches it.
+        """
+        demanded = self._demanded()
+        failed = [node]
+        for one in failed:  # which grows
+            for taker in demanded:
+                if one in self._inputs(taker) and taker not in failed and not self._catches(taker, one, error):
+                    failed.append(taker)
+        if self.target not in failed:
+            self.values |= dict.fromkeys(failed, Failure(error))
+        elif self._everything:
+            self._outcome.errors.append(error)
+            self.values[node] = _FAILED
+        else:
+            raise error
+
+    def _catches(self, taker: Node, one: Node, error: BaseException) -> bool:
+        """Tell whether a node catches the failure of one that it needs."""
+        if one in _beside(taker) or taker in self._chosen:
+            return False
+        match taker:
+            case Recover() | Fallback():
+                try:
+                    return matches(taker.on, error)
+                except Exception:
+                    return True  # and fails itself, by that
+        if isinstance(taker, Scope) and self._everything and taker in self._opened:
+            # What else is beneath it may run at the same time, and is evaluated unless there is another attempt.
+            return self._is_retried(taker, error)
+        return isinstance(taker, Outcome_) or taker in self._opened
+
+    def _is_retried(self, node: Scope, error: BaseException) -> bool:
+        retry = next((extra.operand for extra in node.extras if extra.role == "retry"), {"max_attempts": 1})
+        return self._opened[node] < retry.get("max_attempts", 3) and is_retried(error, retry)
+
+
+def _beside(node: Node) -> list[Node]:
+    """What a node must have before it starts, beside what it is about."""
+    return [meant(extra.operand) for extra in getattr(node, "extras", ()) if is_node(extra.operand)]
+
+
+def matches(on: object, error: BaseException) -> bool:
+    """Tell whether a failure is among those that are caught; of a group, all members must be."""
+    if not isinstance(on, type | tuple):
+        return bool(on(error))
+    if isinstance(error, on) or not isinstance(error, BaseExceptionGroup):
+        return isinstance(error, on)
+    return all(matches(on, member) for member in error.exceptions)
+
+
+def scope_key(group: object) -> bytes:
+    """Give the key under which the value of a scope is kept."""
+    return repr(("scope", group)).encode()
+
+
+def is_retried(error: BaseException, retry: dict[str, object]) -> bool:
+    """Tell whether a failure is worth another attempt."""
+    return isinstance(error, retry.get("on", Exception)) and not isinstance(error, retry.get("give_up_on", ()))
 
 
 def _route(node: Router, key: object) -> Node:
@@ -165,21 +418,23 @@ def _route(node: Router, key: object) -> Node:
 
 
 def _branch(node: Guard, condition: object) -> Node | None:
+    if is_lazy(condition):  # marked as data
+        raise TypeError("a lazy result has no truth value")
     return node.node if condition else node.otherwise
 
 
 def _value(node: Node, given: list[object], places: Places, outcome: Outcome, everything: bool) -> Generator:
     match node:
-        case Literal():
-            return node.value
-        case Router() | Guard():
-            return given[-1]
         case Input():
             return outcome.params.get(node.name, DEFAULT)
         case Resource():
             return RESOURCES[node.name]
         case Box():
             return assemble(node, given[: len(node.items)])
+        case Data():
+            return payload(node.node)
+        case Operator():
+            return operate(node.name, given[: len(node.operands)])
         case Call():
             args, kwargs = arguments(node, given)
             asked = _asked(node, given)
@@ -189,24 +444,21 @@ def _value(node: Node, given: list[object], places: Places, outcome: Outcome, ev
     raise AssertionError(node)
 
 
-def assemble(node: Box, items: list[object]) -> object:
-    """Make the container of a box."""
-    if node.kind == "dict":
-        return dict(zip(node.keys, items, strict=True))
-    if node.kind == "struct":
-        return Point(*items)
-    return {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset, "gather": list}[node.kind](items)
+def operate(name: str, operands: list[object]) -> object:
+    """Apply an operator, or get an attribute, which has the name of the operator."""
+    return getattr(operator, name)(*operands) if hasattr(operator, name) else getattr(operands[0], name)
 
 
 def arguments(node: Call, items: list[object]) -> tuple[tuple[object, ...], dict[str, object]]:
     """Part what a call is given into positional and keyword arguments."""
     count = len(node.args)
-    names = sorted(node.kwargs)
+    names = call_order(node.task, node.kwargs)
     return tuple(items[:count]), dict(zip(names, items[count : count + len(names)], strict=True))
 
 
 def _items(node: Map, given: list[object], place: int, outcome: Outcome, everything: bool) -> Generator:
-    zipped, consts = sorted(node.zipped), sorted(node.consts)
+    inputs = list(map_inputs(node))
+    zipped, consts = inputs[: len(node.zipped)], inputs[len(node.zipped) :]
     columns = given[: len(zipped)]
     common = dict(zip(consts, given[len(zipped) :], strict=False))
     for name, column in zip(zipped, columns, strict=True):
@@ -218,7 +470,7 @@ def _items(node: Map, given: list[object], place: int, outcome: Outcome, everyth
     results: list[object] = []
     for items in zip(*rows, strict=True):
         kwargs = {**dict(zip(zipped, items, strict=True)), **common}
-        kwargs = {name: kwargs[name] for name in sorted(kwargs)}
+        kwargs = {name: kwargs[name] for name in map_order(node)}
         try:
             result = yield _call(node, place, (), kwargs, _asked(node, given), outcome, everything)
         except Exception as error:
@@ -230,7 +482,7 @@ def _items(node: Map, given: list[object], place: int, outcome: Outcome, everyth
     return _FAILED if any(result is _FAILED for result in results) else results
 
 
-def _asked(node: Call | Map, given: list[object]) -> dict[str, float]:
+def _asked(node: Call | Map | Scope, given: list[object]) -> dict[str, float]:
     """Give what a call asks of limits; the values of what is beside its arguments come last."""
     nodes = [extra.operand for extra in node.extras if is_node(extra.operand)]
     for operand, value in zip(nodes, given[len(given) - len(nodes) :], strict=True):
@@ -258,11 +510,32 @@ def _call(
     if any(amount > LIMITS[name] for name, amount in asked.items()):
         raise cs.LimitError("more than there is")
     result = _attempts(node.task, place, args, kwargs, policies.get("retry", {"max_attempts": 1}), outcome.journal)
-    if is_lazy(result):
-        result = yield _frame(result, place, outcome, everything)
+    if isinstance(result, Awaited):
+        result = yield _awaited(result, place, outcome, everything)
+    result = yield _come_to(result, place, outcome, everything)
     if "cache" in policies and result is not _FAILED and result is not _SKIPPED:
         kept[key] = (args, kwargs), result
     return result
+
+
+def _come_to(result: object, place: int, outcome: Outcome, everything: bool) -> Generator:
+    """What comes of the result of a task: the value of an expression, or of a container of expressions, or itself."""
+    expression = as_node(result)
+    if isinstance(expression, Data):
+        return payload(expression.node)
+    if holds_lazy(expression):
+        return (yield _frame(expression, place, outcome, everything))
+    return constant(result) if is_node(result) else result
+
+
+def _awaited(awaited: Awaited, place: int, outcome: Outcome, everything: bool) -> Generator:
+    values = []
+    for index, node in enumerate(awaited.nodes):
+        value = yield _frame(node, hash((place, index)), outcome, everything)
+        if value is _FAILED:
+            return value
+        values.append("skipped" if value is _SKIPPED else value)
+    return awaited.digest(values)
 
 
 def _attempts(
@@ -279,8 +552,7 @@ def _attempts(
         try:
             return perform(spec, journal.record(entry(place, spec, args, kwargs)), args, kwargs)
         except Exception as error:
-            again = isinstance(error, retry.get("on", Exception)) and not isinstance(error, retry.get("give_up_on", ()))
-            if left and again:
+            if left and is_retried(error, retry):
                 continue
             if isinstance(error, StopIteration | StopAsyncIteration):
                 raise RuntimeError("the task raised it") from error

@@ -4,34 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
+import operator
 import weakref
 from collections.abc import Callable, Generator
 
 import cascade as cs
 from cascade._core.expr.builtin_nodes import Placeholder
 from cascade.cache.protocol import Hit
+from language.acts import Awaited
 from language.descriptions import (
     DEFAULT,
     RESOURCES,
     Box,
     Call,
+    Data,
     Extra,
+    Fallback,
     Guard,
     Input,
     Literal,
     Map,
     Node,
+    Operator,
+    Outcome,
     Pipeline,
     Places,
+    Race,
+    Recover,
     Resource,
     Router,
+    Scope,
     Sequence,
     TaskSpec,
+    assemble,
+    call_order,
     drive,
-    is_lazy,
     is_node,
+    map_inputs,
+    map_order,
 )
-from language.oracle import Journal, arguments, assemble, cache_key, entry, perform
+from language.oracle import Journal, arguments, cache_key, entry, operate, perform, scope_key
+from support.values import failure
 
 JOURNAL: contextvars.ContextVar[Journal] = contextvars.ContextVar("JOURNAL")
 
@@ -45,7 +59,9 @@ class Remember:
         self._group = group
 
     def key(self, task: cs.Task, args: tuple[object, ...], kwargs: dict[str, object]) -> bytes:
-        """Give the key of a call. What stands for a resource there is as good as the resource."""
+        """Give the key of a call, or of a scope. What stands for a resource there is as good as the resource."""
+        if task.name == "scope":
+            return scope_key(self._group)
         given = {name: _worth(value) for name, value in kwargs.items()}
         return cache_key(self._group, tuple(map(_worth, args)), given)
 
@@ -84,7 +100,10 @@ def _built(node: Node, memo: dict[Node, object], places: Places, journal: Journa
     made: list[object] = []
     for part in _parts(node):
         made.append((yield _built(part, memo, places, journal)))
-    if isinstance(node, Call | Map):
+    if isinstance(node, Recover):
+        task = make_task(node.task, places.of(node), journal, handles=True)
+        memo[node] = cs.recover(made[0], task.fn if node.plain else task, on=node.on)
+    elif isinstance(node, Call | Map):
         task = make_task(node.task, places.of(node), journal)
         for extra in node.extras:
             task = modify(task, extra, (yield _operand(extra, memo, places, journal)), journal)
@@ -101,15 +120,23 @@ def _parts(node: Node) -> list[Node]:
     """What it is built of, in the order of traversal."""
     match node:
         case Call():
-            return [*node.args, *(node.kwargs[name] for name in sorted(node.kwargs))]
+            return [*node.args, *(node.kwargs[name] for name in call_order(node.task, node.kwargs))]
         case Router():
             return [node.selector, *node.routes, *([] if node.default is None else [node.default])]
         case Guard():
             return [node.condition, node.node, *([] if node.otherwise is None else [node.otherwise])]
         case Map():
-            return [inputs[name] for inputs in (node.zipped, node.consts) for name in sorted(inputs)]
-        case Pipeline():
+            return list(map_inputs(node).values())
+        case Operator():
+            return list(node.operands)
+        case Data():
+            return [node.node]
+        case Pipeline() | Recover() | Outcome() | Scope():
             return [node.value]
+        case Fallback():
+            return [node.value, node.other]
+        case Race():
+            return list(node.arms)
         case Box() | Sequence():
             return list(node.items)
     return []
@@ -125,12 +152,24 @@ def _made(node: Node, made: list[object]) -> object:
         case Guard():
             given = {} if node.otherwise is None else {"otherwise": made.pop()}
             return made[1].run_if(made[0], **given)
+        case Operator():
+            return operate(node.name, made) if hasattr(operator, node.name) else cs.attr(made[0], node.name)
+        case Data():
+            return cs.data(made[0])
         case Input():
             return cs.Param(node.name, default=DEFAULT)
         case Resource():
             return cs.inject(node.name)
         case Sequence():
             return cs.sequence(made)
+        case Fallback():
+            return cs.fallback(*made, on=node.on)
+        case Outcome():
+            return cs.outcome(made[0])
+        case Race():
+            return cs.race(*made)
+        case Scope():
+            return cs.scope(made[0])
     raise AssertionError(node)
 
 
@@ -138,7 +177,8 @@ def _called(node: Call | Map, task: cs.Task, made: list[object]) -> cs.LazyResul
     if isinstance(node, Call):
         args, kwargs = arguments(node, made)
         return task(*args, **kwargs)
-    inputs = dict(zip([*sorted(node.zipped), *sorted(node.consts)], made, strict=True))
+    inputs = dict(zip(map_inputs(node), made, strict=True))
+    inputs = {name: inputs[name] for name in map_order(node)}
     return task.map(
         concurrency=node.concurrency,
         **{name: cs.const(value) if name in node.consts else value for name, value in inputs.items()},
@@ -168,33 +208,51 @@ def modify(made: object, extra: Extra, operand: object, journal: Journal) -> obj
 _MADE: weakref.WeakKeyDictionary[TaskSpec, dict[int, cs.Task]] = weakref.WeakKeyDictionary()
 
 
-def make_task(spec: TaskSpec, place: int, journal: Journal) -> cs.Task:
-    """Make the task of a spec, or give the one made before where the spec is not fresh."""
+def make_task(spec: TaskSpec, place: int, journal: Journal, *, handles: bool = False) -> cs.Task:
+    """Make the task of a spec, or give the one made before where the spec is not fresh.
+
+    Args:
+        spec: of the task.
+        place: of its calls.
+        journal: that they are recorded in.
+        handles: whether it is called with an exception, of which it takes what `failure` gives.
+    """
     if spec.fresh:
-        return _task(spec, place, lambda: journal)
+        return _task(spec, place, lambda: journal, handles)
     made = _MADE.setdefault(spec, {})
     if place not in made:
         # The spec is held weakly, or the entry would keep its own key alive.
-        made[place] = _task(weakref.proxy(spec), place, JOURNAL.get)
+        made[place] = _task(weakref.proxy(spec), place, JOURNAL.get, handles)
     return made[place]
 
 
-def _task(spec: TaskSpec, place: int, journals: Callable[[], Journal]) -> cs.Task:
+def _task(spec: TaskSpec, place: int, journals: Callable[[], Journal], handles: bool) -> cs.Task:
     kind = spec.kind
 
     def answer(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         journal = journals()
+        if handles:
+            args = (failure(args[0]),)
         result = perform(spec, journal.record(entry(place, spec, args, kwargs)), args, kwargs)
-        return build(result, journal, place) if is_lazy(result) else result
+        return build(result, journal, place) if is_node(result) else result
 
     async def suspending(*args: object, **kwargs: object) -> object:
         await asyncio.sleep(0)
-        result = answer(args, kwargs)
+        result = await finishing(*args, **kwargs)
         await asyncio.sleep(0)
         return result
 
     async def finishing(*args: object, **kwargs: object) -> object:
-        return answer(args, kwargs)
+        result = answer(args, kwargs)
+        if not isinstance(result, Awaited):
+            return result
+        values = []
+        for index, node in enumerate(result.nodes):
+            try:
+                values.append(await build(node, journals(), hash((place, index))))
+            except cs.TaskSkippedError:
+                values.append("skipped")
+        return result.digest(values)
 
     def returning(*args: object, **kwargs: object) -> object:
         return finishing(*args, **kwargs)
@@ -202,6 +260,12 @@ def _task(spec: TaskSpec, place: int, journals: Callable[[], Journal]) -> cs.Tas
     def plain(*args: object, **kwargs: object) -> object:
         return answer(args, kwargs)
 
+    if spec.fixed is not None:
+        parameter = inspect.Parameter
+        parameters = [parameter("args", parameter.VAR_POSITIONAL)]
+        parameters += [parameter(each, parameter.KEYWORD_ONLY) for each in spec.fixed]
+        for function in (suspending, returning, plain, finishing):
+            function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body = {"suspending": suspending, "async": finishing, "coroutine": returning}.get(kind, plain)
     mode = {"thread": "thread", "auto": "auto"}.get(kind, "inline")
     if kind in ("async", "suspending"):

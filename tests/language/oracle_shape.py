@@ -7,16 +7,26 @@ from collections.abc import Generator
 from language.descriptions import (
     Box,
     Call,
+    Data,
+    Fallback,
     Guard,
     Input,
     Map,
     Node,
+    Operator,
+    Outcome,
+    Race,
+    Recover,
     Resource,
     Router,
+    Scope,
+    call_order,
     children,
     drive,
-    is_lazy,
+    holds_lazy,
     is_node,
+    map_inputs,
+    map_order,
     meant,
 )
 from language.oracle import constant
@@ -27,21 +37,8 @@ def shape(target: Node) -> object:
     return drive(_shape(meant(target), {}))
 
 
-def holds_lazy(node: Node) -> bool:
-    """Tell whether a lazy result is inside, at any depth."""
-    todo, seen = [node], set()
-    while todo:
-        node = todo.pop()
-        if is_lazy(node):
-            return True
-        if node not in seen:
-            seen.add(node)
-            todo.extend(children(node))
-    return False
-
-
 def _shape(node: Node, numbers: dict[Node, int]) -> Generator:
-    if not holds_lazy(node):
+    if isinstance(node, Data) or not holds_lazy(node):
         return "slot"
     if node in numbers:
         return ("ref", numbers[node])
@@ -74,11 +71,20 @@ def _symbol(node: Node) -> tuple[object, ...]:
             # What a body does is no structure: whether it suspends, or gives a coroutine.
             kind = {"coroutine": "inline", "suspending": "async"}.get(spec.kind, spec.kind)
             if isinstance(node, Call):
-                return "call", spec.name, kind, len(node.args), tuple(sorted(node.kwargs)), _roles(node)
+                names = tuple(call_order(spec, node.kwargs))
+                return "call", spec.name, kind, len(node.args), names, _roles(node)
             bounded = node.concurrency is not None
-            return "map", spec.name, kind, tuple(sorted(node.zipped)), tuple(sorted(node.consts)), bounded, _roles(node)
+            names = tuple(map_inputs(node))
+            ordered = tuple(map_order(node)) != names  # which order it is, is data
+            return "map", spec.name, kind, names, len(node.consts), ordered, bounded, _roles(node)
+        case Operator():
+            return "operator", node.name, len(node.operands), _roles(node)
         case Guard():
             return ("guard", node.otherwise is not None)
+        case Recover() | Fallback() | Outcome() | Scope():
+            return type(node).__name__, _roles(node)
+        case Race():
+            return "race", len(node.arms), _roles(node)
         case Input() | Resource():
             return type(node).__name__, node.name, _roles(node)
         case Box():

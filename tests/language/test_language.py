@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cascade as cs
-from language.descriptions import Box, Node, takes_policies
+from language.descriptions import Guard, Literal, Node, is_call
 from language.oracle import Journal, evaluate
 from language.oracle_build import JOURNAL, build
 from language.oracle_shape import shape
-from language.programs import KINDS, Rules, programs
+from language.programs import KINDS, Rules, boxes, programs, towers
 from support.observation import (
     Observation,
     assert_exact,
@@ -37,6 +37,7 @@ PLAIN = Rules(plain=True)
 PLAIN_FAILING = Rules(failing=True, plain=True)
 PLAIN_MIXED = Rules(KINDS, exact=False, plain=True)
 PLAIN_MIXED_FAILING = Rules(KINDS, failing=True, exact=False, plain=True)
+AWAITING = Rules(("async", "suspending", "coroutine"), exact=False, plain=True)
 PLAIN_UNTHREADED = replace(UNTHREADED, plain=True)
 
 # It meets every expression of this file: a template that fits the wrong one of them would show.
@@ -64,8 +65,8 @@ def test_inline_fresh_and_cached(rules: Rules) -> None:
 
 @pytest.mark.parametrize(
     "rules",
-    [LATER, MIXED, MIXED_FAILING, PLAIN_MIXED, PLAIN_MIXED_FAILING],
-    ids=["later", "mixed", "failing", "plain", "plain failing"],
+    [LATER, MIXED, MIXED_FAILING, PLAIN_MIXED, PLAIN_MIXED_FAILING, AWAITING],
+    ids=["later", "mixed", "failing", "plain", "plain failing", "awaiting"],
 )
 def test_at_the_same_time_fresh_and_cached(rules: Rules) -> None:
     @given(programs(rules))
@@ -164,10 +165,13 @@ def test_the_same_every_time(node: Node) -> None:
     asyncio.run(main())
 
 
-@given(st.lists(programs(EXACT, 5) | programs(PLAIN), max_size=3), st.sampled_from(["list", "tuple"]))
-def test_several_targets_keep_those_that_are_not_skipped(nodes: list[Node], kind: str) -> None:
-    several = Box(kind, tuple(nodes))
-    expected = evaluate(Box("list", tuple(nodes)))
+@given(st.data(), st.lists(programs(EXACT, 5) | programs(PLAIN), max_size=3))
+def test_targets_that_are_containers_keep_what_is_not_skipped(data: st.DataObject, nodes: list[Node]) -> None:
+    pool = [*nodes, *(Guard(Literal(0), node) for node in nodes)]
+    for _ in range(data.draw(st.integers(0, 2))):
+        pool.append(data.draw(boxes(pool, ordered=True)))
+    several = data.draw(boxes(pool, ordered=True))
+    expected = evaluate(several)
 
     async def main() -> None:
         for _ in range(2):
@@ -187,18 +191,26 @@ def test_a_key_is_shared_exactly_if_the_shape_is_the_same(one: Node, two: Node) 
 
 
 @given(programs(EXACT))
-def test_policies_are_given_to_calls_alone(node: Node) -> None:
+def test_a_policy_on_what_is_no_call_is_that_of_a_scope(node: Node) -> None:
     lazy = build(node, Journal())
-    if takes_policies(node):
-        assert lazy.with_constraints(gpu=1).policies or lazy.task.name == "run_if"
-    else:
-        call = lazy
-        while call.task.name == "run_if":  # the node under all conditions is meant
-            call = call.args[1]
-        if call.task.name == "gather":  # a call of a task, too
-            return
-        with pytest.raises(cs.PolicyError, match="must be given to a call of a task"):
-            lazy.with_constraints(gpu=1)
+    made = lazy.with_constraints(gpu=1)
+    if not isinstance(node, Guard):
+        assert made.policies == {"constraints": {"gpu": 1}} | (lazy.policies if is_call(node) else {})
+        assert (made.task is lazy.task) == is_call(node)
+        assert is_call(node) or made.task.name == "scope"
+
+
+@settings(max_examples=200)
+@given(towers(EXACT) | towers(FAILING))
+def test_scopes_with_policies_one_in_another(node: Node) -> None:
+    expected = evaluate(node)
+
+    async def main() -> None:
+        cold = equipped()
+        for engine in (cold, cold, WELL_TRAVELLED):
+            assert_exact(await observe(engine, node), expected)
+
+    asyncio.run(main())
 
 
 @settings(max_examples=120)

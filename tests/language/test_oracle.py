@@ -36,12 +36,18 @@ def test_shared_node_runs_once_and_equal_calls_twice() -> None:
 
 def test_order_is_arguments_then_names_sorted() -> None:
     leaf = {name: Call(TaskSpec(name, Give(name))) for name in "abcd"}
-    root = Call(
-        TaskSpec("root", lambda args, kwargs: (args, kwargs)), (leaf["d"], leaf["c"]), {"z": leaf["a"], "y": leaf["b"]}
-    )
-    outcome = evaluate(root)
+    spec = TaskSpec("root", lambda args, kwargs: (args, list(kwargs.items())), fixed=("z", "y"))
+    outcome = evaluate(Call(spec, (leaf["d"], leaf["c"]), {"z": leaf["a"], "y": leaf["b"]}))
     assert called(outcome) == ["d", "c", "b", "a", "root"]
-    assert outcome.value == (("d", "c"), {"y": "b", "z": "a"})
+    assert outcome.value == (("d", "c"), [("y", "b"), ("z", "a")])
+
+
+def test_order_of_a_task_that_takes_any_names_is_that_of_the_call() -> None:
+    leaf = {name: Call(TaskSpec(name, Give(name))) for name in "ab"}
+    spec = TaskSpec("root", lambda args, kwargs: list(kwargs.items()))
+    outcome = evaluate(Call(spec, (), {"z": leaf["a"], "y": leaf["b"]}))
+    assert called(outcome) == ["a", "b", "root"]
+    assert outcome.value == [("z", "a"), ("y", "b")]
 
 
 def test_recursion_goes_deeper_than_python() -> None:

@@ -11,7 +11,7 @@ import cascade as cs
 from language.descriptions import LIMITS, RESOURCES, Node, params_of
 from language.oracle import Journal, Outcome
 from language.oracle_build import JOURNAL, build
-from support.values import canonical
+from support.values import canonical, failure
 
 
 @dataclass
@@ -75,17 +75,6 @@ async def settle(turns: int = 5) -> None:
     """Let everything that is still on the loop have its turn."""
     for _ in range(turns):
         await asyncio.sleep(0)
-
-
-def failure(error: BaseException) -> object:
-    """Give what two errors must have in common to be the same."""
-    if type(error) is TypeError:
-        return TypeError  # Python words them differently from version to version
-    if isinstance(error, cs.CascadeError):
-        return type(error)
-    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration | StopAsyncIteration):
-        return (RuntimeError, canonical(error.__cause__))
-    return canonical(error)
 
 
 def leaves(error: BaseException) -> list[BaseException]:

@@ -34,3 +34,32 @@ class Made:
     @cs.task(mode="process")
     def make(cls, x: int = 0, *more: object) -> object:
         return (cls.__name__, x, more)
+
+
+@cs.task(mode="process")
+def here(value: object, fails: int = 0) -> object:
+    """Give what a call in a worker process can ask about itself; fail in the first attempts."""
+    call = cs.current()
+    if call.attempt <= fails:
+        raise OSError
+    place = call.run.id, call.iteration, call.attempt, call.path
+    refused = []
+    for ask in (lambda: call.engine, lambda: call.run.cancel()):
+        try:
+            ask()
+        except (cs.EngineStateError, AttributeError) as error:
+            refused.append(str(error))
+    return place, *refused
+
+
+@cs.task(mode="process")
+def named(**names: object) -> list[tuple[str, object]]:
+    """Give the arguments in their order."""
+    return [*names.items()]
+
+
+@cs.task(mode="process")
+def called() -> tuple[int, str | None, dict[str, str]]:
+    """The id, name and tags of the run."""
+    run = cs.current().run
+    return run.id, run.name, dict(run.tags)

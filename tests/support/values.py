@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -56,6 +58,21 @@ class Point(msgspec.Struct, frozen=True):
     y: object
 
 
+class Pair(NamedTuple):
+    """A named tuple, which lazy results nest in."""
+
+    x: object
+    y: object
+
+
+@dataclass(frozen=True)
+class Card:
+    """A frozen dataclass, which lazy results nest in."""
+
+    x: object
+    y: object
+
+
 class Spot(msgspec.Struct, frozen=True, kw_only=True):
     """Like `Point`, with keyword-only fields and a default."""
 
@@ -85,8 +102,15 @@ def canonical(value: object, *, loose: bool = False) -> object:
     if kind in (Point, Spot):
         fields = (getattr(value, name) for name in kind.__struct_fields__)  # type: ignore[attr-defined]
         return (kind.__name__, tuple(canonical(item, loose=loose) for item in fields))
+    if kind in (Pair, Card):
+        return (kind.__name__, canonical(value.x, loose=loose), canonical(value.y, loose=loose))  # type: ignore[attr-defined]
+    if kind is cs.LazyResult or kind.__module__ == "language.descriptions":
+        return ("LazyResult",)  # as data: what it would be evaluated to is the oracle's to say
     if isinstance(value, BaseException):
-        return (kind.__name__, canonical(value.args))
+        return failure(value)
+    if kind is cs.Outcome:
+        error = None if value.error is None else failure(value.error)  # type: ignore[attr-defined]
+        return ("Outcome", canonical(value.value) if value.ok else None, error, value.skipped)  # type: ignore[attr-defined]
     if kind in (Hostile, HostileKey):
         return (kind.__name__, value.number)  # type: ignore[attr-defined]
     if kind in (type, type(len)):
@@ -94,6 +118,18 @@ def canonical(value: object, *, loose: bool = False) -> object:
     if value is cs.SKIPPED:
         return ("SKIPPED",)
     return ("object", id(value))
+
+
+def failure(error: BaseException) -> object:
+    """Give what two errors must have in common to be the same: types, and the arguments of what is not Cascade's."""
+    kind = type(error).__name__
+    if type(error) is TypeError or isinstance(error, cs.CascadeError):
+        return (kind,)  # Python words them differently from version to version
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration | StopAsyncIteration):
+        return (kind, failure(error.__cause__))
+    if isinstance(error, BaseExceptionGroup):
+        return (kind, tuple(map(failure, error.exceptions)))
+    return (kind, canonical(error.args))
 
 
 # Names of tasks and arguments, with characters that a format of keys might take for its own.

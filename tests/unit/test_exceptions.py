@@ -13,7 +13,7 @@ def test_the_opening_docstring_is_the_tree() -> None:
     classes = {name: getattr(exceptions, name) for name in exceptions.__all__}
     base = classes.pop("CascadeError")
     assert dict(shown) == {
-        name: "".join(b.__name__ for b in c.__bases__ if b is not base) for name, c in classes.items()
+        name: "".join(b.__name__ for b in c.__bases__ if not issubclass(b, base)) for name, c in classes.items()
     }
     assert all(issubclass(c, base) and c.__doc__ for c in classes.values())
 

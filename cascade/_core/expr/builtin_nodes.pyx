@@ -1,10 +1,21 @@
 """Built-in nodes: those that the engine itself evaluates, and their values."""
 
+from inspect import iscoroutinefunction as _iscoroutinefunction
+from types import FunctionType as _FunctionType
 from weakref import WeakValueDictionary as _WeakValueDictionary
 
-from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.expr.task_spec cimport INJECT, ROUTER, TARGETS, Kind, kind_of
-from cascade._core.expr.task cimport Task, builtin_task, lazy_call
+from cascade._core.expr cimport lazy as _lazy
+from cascade._core.expr.lazy cimport LazyResult, refuse_task, scope_call
+from cascade._core.expr.task_spec cimport (
+    FALLBACK, INJECT, OUTCOME, RACE, RECOVER, ROUTER, Kind, kind_of,
+)
+from cascade._core.expr.task cimport Task, builtin_task, check_takes_one, lazy_call
+
+from cascade._core.expr.handlers import itself as _itself
+from cascade.exceptions import PolicyError
+
+cdef enum:
+    HAS_VARARGS = 4  # of a code object
 
 
 class _Skipped:
@@ -30,6 +41,18 @@ cdef class Skip:
     """The value of a skipped node, inside the engine: which condition was false."""
 
 
+cdef class Failed:
+    """The value of a node that has failed, inside the engine, where a node that may catch the failure needs it."""
+
+    cdef object error(self):
+        """The failure as one exception: an exception group if something failed as it was stopped because of it."""
+        if len(self.errors) == 1:
+            return self.errors[0]
+        if self.group is None:
+            self.group = BaseExceptionGroup("several tasks failed", self.errors)
+        return self.group
+
+
 cdef class Placeholder:
     """The value of the node of a resource of scope "call": its name. Each call that takes it sets it up."""
 
@@ -41,7 +64,10 @@ cdef class Placeholder:
 
 
 cdef Task _router = builtin_task("router", ROUTER)
-cdef Task _targets = builtin_task("targets", TARGETS)
+cdef Task _recover = builtin_task("recover", RECOVER)
+cdef Task _fallback = builtin_task("fallback", FALLBACK)
+cdef Task _outcome = builtin_task("outcome", OUTCOME)
+cdef Task _race = builtin_task("race", RACE)
 cdef object _named = _WeakValueDictionary()  # (kind, name) -> task: one for each resource, param and variable
 
 
@@ -84,9 +110,115 @@ def inject(name):
     return lazy_call(_task_of(INJECT, name), ())
 
 
-def targets_call(targets):
-    """Make the node whose value is the list of the values of several targets, `SKIPPED` for skipped ones."""
-    return lazy_call(_targets, tuple(targets))
+# ------------------------------------------------------------------------------------------------ failures as values
+
+cdef tuple _any_failure = (Exception,)
+
+
+def recover_call(value, handler, on):
+    """Make the node that calls a handler with the failure of a value."""
+    refuse_task(value, "value")
+    _check_handler(handler)
+    return lazy_call(_recover, (value, handler, _checked(on)))
+
+
+def fallback_call(value, other, on):
+    """Make the node that takes another value in place of a failure."""
+    refuse_task(value, "value")
+    refuse_task(other, "other")
+    return lazy_call(_fallback, (value, other, _checked(on)))
+
+
+def outcome_call(value):
+    """Make the node whose value is the `Outcome` of a value."""
+    refuse_task(value, "value")
+    return lazy_call(_outcome, (value,))
+
+
+def scope_of(value):
+    """Make the node of an expression as one unit."""
+    refuse_task(value, "value")
+    return scope_call(value)
+
+
+def race_call(tuple values not None):
+    """Make the node whose value is the first one of several values."""
+    if not values:
+        raise PolicyError("race() must be given at least one value, got none")
+    for i, value in enumerate(values):
+        refuse_task(value, f"values[{i}]")
+    return lazy_call(_race, values)
+
+
+cdef LazyResult own_failure(LazyResult value):
+    """The node whose value is the exception, if a value fails."""
+    return lazy_call(_recover, (value, _itself, _any_failure))
+
+
+def or_failure(value):
+    """Make the node whose value is the exception, if a value fails."""
+    return lazy_call(_recover, (value, _itself, _any_failure))
+
+
+_lazy.catching_calls = recover_call, fallback_call, outcome_call
+
+
+cdef int _check_handler(object handler) except -1:
+    """Refuse what cannot be called with an exception, as far as that is known: an error there would be found late."""
+    if type(handler) is Task:
+        check_takes_one(<Task>handler)
+    elif type(handler) is _FunctionType:
+        _check_function(handler)
+    elif isinstance(handler, type) and issubclass(handler, BaseException):
+        raise PolicyError(
+            f"handler must be a task or function of one argument, the exception, got the class `{handler.__name__}`; "
+            f"to say which failures are caught, write on={handler.__name__}"
+        )
+    elif not callable(handler) or type(handler) is LazyResult:
+        raise PolicyError(
+            f"handler must be a task or function of one argument, the exception, got `{type(handler).__name__}`; to "
+            f"take a value instead, write cs.fallback(x, value)"
+        )
+    return 0
+
+
+cdef int _check_function(object function) except -1:
+    """Refuse a function that cannot be called with one positional argument."""
+    cdef Py_ssize_t most = function.__code__.co_argcount
+    cdef Py_ssize_t least = most - len(function.__defaults__ or ())
+    cdef int flags = function.__code__.co_flags
+    if least <= 1 and (most >= 1 or flags & HAS_VARARGS) and (
+        len(function.__kwdefaults__ or ()) == function.__code__.co_kwonlyargcount
+    ):
+        return 0
+    raise PolicyError(
+        f"handler must be a task or function of one argument, the exception, got {function.__qualname__} with other "
+        f"parameters"
+    )
+
+
+cdef object _checked(object on):
+    """What is caught, as the core takes it: a tuple of types, or a predicate."""
+    cdef tuple kinds
+    if on is Exception:
+        return _any_failure
+    kinds = tuple(on) if isinstance(on, (tuple, list)) else (on,)
+    for kind in kinds:
+        if not isinstance(kind, type) or not issubclass(kind, BaseException):
+            break
+        if not issubclass(kind, Exception):
+            raise PolicyError(
+                f"on must be types of failures, got {kind.__name__}: cancellations, KeyboardInterrupt, SystemExit and "
+                f"other exceptions that are no `Exception` are never caught"
+            )
+    else:
+        return kinds
+    if isinstance(on, (type, tuple, list, Task, LazyResult)) or not callable(on) or _iscoroutinefunction(on):
+        raise PolicyError(
+            f"on must be exception types, or a plain function that takes the exception and returns whether it is "
+            f"caught, got {on!r}"
+        )
+    return on
 
 
 def injected_name(value):

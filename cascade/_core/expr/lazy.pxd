@@ -25,9 +25,14 @@ cdef class LazyResult(Governable):
     cdef uint32_t node  # number in that traversal, in prefix order
     cdef bint open  # entered by that traversal and not left
     cdef bint tracked  # by the garbage collector
+    cdef bint sited  # made in debug mode: behind its arguments lies where it was written
 
 
+cdef object scope_task  # of scopes, likewise
+cdef tuple catching_calls  # what makes nodes that catch; expr/builtin_nodes.pyx supplies it
 cdef object guard_task  # of conditions; expr/task.pyx supplies it
+
+cdef PyObject* container_task  # of expressions that are containers; expr/builtin_nodes.pyx supplies it
 
 cdef enum:
     SPARE = 256
@@ -36,6 +41,12 @@ cdef PyObject* spare[SPARE]  # freed lazy results to be used again
 cdef Py_ssize_t spares
 cdef uint64_t serials  # lazy results made so far
 cdef PyObject* allocate(Py_ssize_t count) except NULL
+
+
+cdef inline void use(LazyResult lazy) noexcept:
+    """Note, for debug mode, that a lazy result is of use although it may never be evaluated itself."""
+    if lazy.traversal == 0:
+        lazy.traversal = <uint64_t>-1  # the number of no traversal
 
 
 cdef extern from "Python.h":
@@ -65,5 +76,8 @@ cdef inline PyObject* new_lazy(PyObject* task, PyObject* shape, Py_ssize_t count
     Py_INCREF_(shape)
     return made
 
+cdef int refuse_task(object value, str what) except -1
 cdef LazyResult of_shape(object task, CallShape shape, list arguments)
+cdef LazyResult scope_call(object value)
+cdef LazyResult with_policy(LazyResult lazy, str role, object operand)
 cdef LazyResult with_role(LazyResult lazy, str role, object operand)

@@ -3,18 +3,24 @@
 Their memory is managed by hand, because a heavy loop spends most of its time making and dropping them.
 """
 
+from types import GenericAlias as _GenericAlias
+
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
+from cascade._core.expr cimport debug
 from cascade._core.public cimport name_type
-from cascade._core.expr.policy cimport Governable, check_cached, check_timed
+from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, check_cached, check_policy, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
-from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, kind_of, takes_policies
+from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
+
+from importlib import import_module as _import_module
+from os import environ as _environ
 
 from cascade._core.fork import in_child as _in_child
 
-from cascade.exceptions import PolicyError
+from cascade.exceptions import EngineStateError, PolicyError
 
 cdef extern from "Python.h":
     ctypedef int (*visitproc)(PyObject*, void*) noexcept
@@ -42,18 +48,27 @@ cdef extern from "Python.h":
     unsigned long Py_TPFLAGS_HAVE_GC
     unsigned long Py_TPFLAGS_DISALLOW_INSTANTIATION
     void PyType_Modified(PyTypeObject*)
+    void PyErr_Fetch(PyObject**, PyObject**, PyObject**) noexcept
+    void PyErr_Restore(PyObject*, PyObject*, PyObject*) noexcept
+    void PyErr_SetObject(PyObject*, PyObject*) noexcept
+    void PyErr_WriteUnraisable(PyObject*) noexcept
 
 cdef object _nothing = object()
+cdef object _awaiting = None  # supplied by the engine
 cdef object guard_task = None
+cdef object scope_task = None
+cdef tuple catching_calls = None
+cdef PyObject* container_task = NULL
 
 
 @cython.final
 cdef class LazyResult(Governable):
     """One call of a task that has not run: a node of an expression.
 
-    Calling a task makes one; so do the methods of another lazy result. Pass it to other tasks as an argument, alone or
-    inside lists, tuples, dicts, sets and frozen structs; return it from a task to continue with it; evaluate it with
-    `cascade.run`.
+    Calling a task makes one; so do the methods of another lazy result, and operators and items, as in ``x + 1`` and
+    ``x["key"]``; `cascade.attr` is for attributes. It stands for its value: pass it to other tasks, return it from a
+    task, ``await`` it in an async task, evaluate it with `cascade.run`, alone or inside lists, tuples, dicts, sets,
+    named tuples, frozen dataclasses and frozen structs.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")
@@ -76,7 +91,7 @@ cdef class LazyResult(Governable):
 
     @property
     def kwargs(self):
-        """The keyword arguments, a dict by sorted name."""
+        """The keyword arguments, a dict: by sorted name, or in the order of the call if the task takes any names."""
         cdef Py_ssize_t i
         cdef CallShape shape = <CallShape>self.shape
         return {name: <object>self.arguments[shape.positional + i] for i, name in enumerate(shape.names)}
@@ -86,7 +101,10 @@ cdef class LazyResult(Governable):
         """The policies of the call, a dict by role, such as "retry". Predecessors are not included."""
         cdef CallShape shape = <CallShape>self.shape
         cdef Py_ssize_t i, first = self.count - len(shape.roles)
-        return {role: <object>self.arguments[first + i] for i, role in enumerate(shape.roles) if role != "after"}
+        found = {role: <object>self.arguments[first + i] for i, role in enumerate(shape.roles) if role != "after"}
+        if type(found.get("cache")) is ScopeCache:
+            found["cache"] = found["cache"].policy
+        return found
 
     def run_if(self, condition, *, otherwise=_nothing):
         """Put this node under a condition, which is evaluated first.
@@ -101,6 +119,9 @@ cdef class LazyResult(Governable):
         Returns:
             A new `LazyResult`: this node under the condition.
 
+        Raises:
+            PolicyError: ``condition`` or ``otherwise`` is a task that was not called.
+
         >>> import cascade as cs
         >>> @cs.task(mode="inline")
         ... def half(n):
@@ -108,7 +129,11 @@ cdef class LazyResult(Governable):
         >>> cs.run([half(4).run_if(True), half(4).run_if(False, otherwise=0), half(4).run_if(False)])
         [2, 0, SKIPPED]
         """
-        return _guarded([condition, self] if otherwise is _nothing else [condition, self, otherwise])
+        refuse_task(condition, "condition")
+        if otherwise is _nothing:
+            return _guarded([condition, self])
+        refuse_task(otherwise, "otherwise")
+        return _guarded([condition, self, otherwise])
 
     def after(self, *predecessors):
         """Let this call start only after other nodes have ended. Their values are not used.
@@ -134,13 +159,63 @@ cdef class LazyResult(Governable):
         """
         made = self
         for index, predecessor in enumerate(predecessors):
+            refuse_task(predecessor, f"predecessors[{index}]")
             if type(predecessor) is not LazyResult:
                 raise PolicyError(f"predecessors[{index}] must be a lazy result, got `{type(predecessor).__name__}`")
             made = with_role(made, "after", predecessor)
         return made
 
+    def recover(self, handler, *, on=Exception):
+        """Let a handler give the value if this fails: see `cascade.recover`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("x").recover(lambda error: -1, on=ValueError))
+        -1
+        """
+        return catching_calls[0](self, handler, on)
+
+    def fallback(self, other, *, on=Exception):
+        """Take another value if this fails: see `cascade.fallback`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("x").fallback(0))
+        0
+        """
+        return catching_calls[1](self, other, on)
+
+    def outcome(self):
+        """Give what becomes of this as a value: see `cascade.outcome`.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def parse(text):
+        ...     return int(text)
+        >>> cs.run(parse("12").outcome())
+        <Outcome, value 12>
+        """
+        return catching_calls[2](self)
+
+    def __await__(self):
+        if _awaiting is None:
+            raise EngineStateError(
+                f"a lazy result can be awaited inside an async task only; {(<CallShape>self.shape).task[1]}(...) was "
+                f"awaited outside: use `await engine.run(...)`, or cs.run"
+            )
+        return _awaiting(self)
+
     def _with(self, role, operand):
-        return with_role(self, role, operand)
+        return with_policy(self, role, operand)
+
+    @classmethod
+    def __class_getitem__(cls, value):
+        """``LazyResult[int]``: a lazy result whose value is an int, for annotations."""
+        return _GenericAlias(cls, value)
 
     def _content(self):
         """Return the task, the shape of the call, and all operands, those of policies included.
@@ -152,12 +227,71 @@ cdef class LazyResult(Governable):
         operands = [<object>self.arguments[i] for i in range(self.count)]
         return <object>self.task, (shape.task, shape.positional, shape.names, shape.roles), operands
 
-    def __bool__(self):
-        name = (<CallShape>self.shape).task[1]
-        raise TypeError(f"a lazy result has no truth value before it has run; {name}(...) was used as a condition")
+    @property
+    def _site(self):
+        """Where it was written, in debug mode: (file name, line); None: that is not known."""
+        return <object>self.arguments[self.count] if self.sited else None
+
+    @property
+    def _mark(self):
+        """The number of the last traversal that has visited it, and its number in prefix order there."""
+        return self.traversal, self.node
+
+    @property
+    def _serial(self):
+        """The number of lazy results that were made before it, and itself."""
+        return self.serial
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        # It is immutable, and it is one node wherever it is reached: a copy would be another node.
+        return self
+
+    def __reduce__(self):
+        use(self)
+        return _import_module("cascade._core.expr.pickling").reduce_lazy(self)
+
+    @staticmethod
+    def _unpickled(*parts):
+        """Return the lazy result that was pickled; in this class, so that pickles name no private module."""
+        return _import_module("cascade._core.expr.pickling").restore_lazy(*parts)
+
+    @staticmethod
+    def _policy(kind, *arguments):
+        """Return the policy that was pickled."""
+        return (Retry if kind == "retry" else Timeout)(*arguments)
+
+    @staticmethod
+    def _series(value):
+        """Return the input of a map that was pickled with its mark as data."""
+        return _import_module("cascade._core.expr.map_inputs").MarkedSeries(value)
 
     def __repr__(self):
         return _describe(self, 3)
+
+
+def awaited_by(function):
+    """Have ``function`` make the iterator with which a lazy result is awaited: the core knows no asyncio."""
+    global _awaiting
+    _awaiting = function
+
+
+cdef int refuse_task(object value, str what) except -1:
+    """Refuse a task where only its result can be meant: a task itself is always true, and a value like any other."""
+    if type(value) is type(guard_task):
+        name = value.__name__
+        raise PolicyError(
+            f"{what} must be a lazy result or a value, got {value!r}, which was not called: write {name}(...); or "
+            f"cs.data({name}) if the task itself is meant"
+        )
+    return 0
+
+
+def refuse_task_as(value, what):
+    """The same, for what is written in Python."""
+    refuse_task(value, what)
 
 
 cdef str _describe(object value, int depth):
@@ -181,12 +315,30 @@ cdef str _describe(object value, int depth):
 
 
 cdef LazyResult with_role(LazyResult lazy, str role, object operand):
-    """The same call with an operand for this role: one more, or in place of the one that it has."""
+    """The same call with one thing more beside its arguments, or with another one in place of that it has."""
+    return _under_conditions(lazy, role, operand, False)
+
+
+cdef LazyResult with_policy(LazyResult lazy, str role, object operand):
+    """The same node with a policy: a call, or, where no single call is meant, the expression as one unit, in a scope.
+
+    The policies among a map's own roles are those of its items, and come from its task.
+    """
+    return _under_conditions(lazy, role, operand, True)
+
+
+cdef LazyResult _under_conditions(LazyResult lazy, str role, object operand, bint as_unit):
+    """The node under all conditions is meant, as these are evaluated first."""
     cdef list conditions = []
     cdef Py_ssize_t i
-    while kind_of((<CallShape>lazy.shape).task[2]) == GUARD:  # the role is for the node under all its conditions
+    cdef int kind = kind_of((<CallShape>lazy.shape).task[2])
+    while kind == GUARD:
+        use(lazy)
         conditions.append([<object>lazy.arguments[i] for i in range(lazy.count)])
         lazy = <LazyResult>lazy.arguments[1]
+        kind = kind_of((<CallShape>lazy.shape).task[2])
+    if as_unit and kind != SCOPE and (not calls_function(kind) or _only_combines(lazy)):
+        lazy = scope_call(lazy)
     lazy = _with_role(lazy, role, operand)
     while conditions:
         arguments = conditions.pop()
@@ -195,17 +347,34 @@ cdef LazyResult with_role(LazyResult lazy, str role, object operand):
     return lazy
 
 
+cdef bint _only_combines(LazyResult lazy) except -1:
+    """Whether a call only makes a value of values, such as an operator: there is nothing in it to repeat or give up."""
+    cdef tuple identity = (<CallShape>lazy.shape).task
+    if identity[0] == "cascade":
+        return identity[1] in ("gather", "sequence")
+    return (<object>lazy.task)._standard_name is not None
+
+
+cdef LazyResult scope_call(object value):
+    """The node of an expression as one unit."""
+    return of_shape(scope_task, call_shape(("cascade", "scope", KINDS[SCOPE], MODES[INLINE], ()), 1, ()), [value])
+
+
 cdef LazyResult _with_role(LazyResult lazy, str role, object operand):
     """The same for a node that is not a condition."""
     cdef CallShape shape = <CallShape>lazy.shape
     cdef str kind = shape.task[2]
     cdef Py_ssize_t i, place = lazy.count
+    use(lazy)
     if role != "after":
         if not takes_policies(kind_of(kind)):
             raise PolicyError(f"a {role} policy must be given to a call of a task, got a node of kind {kind!r}")
         if role == "cache":
-            check_cached(operand, <object>lazy.task)
-        elif role == "timeout":
+            if kind_of(kind) == SCOPE:
+                operand = ScopeCache(operand, <object>lazy.arguments[0])
+            else:
+                check_cached(operand, <object>lazy.task)
+        elif role == "timeout" and kind_of(kind) != SCOPE:
             check_timed(<object>lazy.task)
         if role in shape.roles:
             place = lazy.count - len(shape.roles) + shape.roles.index(role)
@@ -234,6 +403,22 @@ cdef LazyResult _guarded(list arguments):
     """A node under a condition: [condition, node] or [condition, node, otherwise]."""
     identity = ("cascade", "run_if", KINDS[GUARD], MODES[INLINE], ())
     return of_shape(guard_task, call_shape(identity, len(arguments), ()), arguments)
+
+
+def restored_node(task, str kind, list operands, tuple names=()):
+    """Make a node of a kind that calls no function, or a map: for unpickling, which has checked its operands."""
+    module, qualname, _, mode, injected = task._content()[0]
+    cdef CallShape shape = call_shape((module, qualname, kind, mode, injected), len(operands) - len(names), names, ())
+    return of_shape(task, shape, operands)
+
+
+def with_policies_of(LazyResult lazy not None, tuple roles, list operands):
+    """Make the same node with what it had beside its arguments."""
+    for role, operand in zip(roles, operands):
+        if role in ("retry", "timeout", "cache", "constraints"):
+            check_policy(role, operand)
+        lazy = _with_role(lazy, role, operand)
+    return lazy
 
 
 cdef LazyResult of_shape(object task, CallShape shape, list arguments):
@@ -291,6 +476,8 @@ cdef PyObject* allocate(Py_ssize_t count) except NULL:
     global spares
     cdef PyObject* made
     cdef PyObject** room = NULL
+    if debug.active:
+        return allocate_sited(count)
     if count > NEAR:
         room = <PyObject**>PyMem_Malloc(count * sizeof(PyObject*))
         if room is NULL:
@@ -303,7 +490,25 @@ cdef PyObject* allocate(Py_ssize_t count) except NULL:
         if made is NULL:
             PyMem_Free(room)
             raise MemoryError()
+        (<LazyResult>made).sited = False
     (<LazyResult>made).arguments = &(<LazyResult>made).near[0] if room is NULL else room
+    return made
+
+
+cdef PyObject* allocate_sited(Py_ssize_t count) except NULL:
+    """The same in debug mode, with room for where it is written: the caller never finds memory to be used again."""
+    cdef PyObject* where = debug.site()
+    cdef PyObject* made
+    cdef PyObject** room = <PyObject**>PyMem_Malloc((count + 1) * sizeof(PyObject*))
+    if room is NULL:
+        raise MemoryError()
+    made = CASCADE_NEW_LAZY(<PyTypeObject*>LazyResult)
+    if made is NULL:
+        PyMem_Free(room)
+        raise MemoryError()
+    room[count] = where
+    (<LazyResult>made).arguments = room
+    (<LazyResult>made).sited = where is not NULL
     return made
 
 
@@ -438,6 +643,65 @@ cdef int _traverse(PyObject* object, visitproc visit, void* arg) noexcept:
     return visit((<LazyResult>object).task, arg)
 
 
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define CASCADE_THREAD_LOCAL __declspec(thread)
+    #else
+    #define CASCADE_THREAD_LOCAL __thread
+    #endif
+    static CASCADE_THREAD_LOCAL int cascade_dropping = 0;
+    #define cascade_drop(what) (cascade_dropping = (what))
+    """
+    int cascade_dropping  # whether a lazy result that was never evaluated is being freed in this thread
+    void cascade_drop(int) noexcept
+
+
+cdef void _bury_in_debug_mode(PyObject* dead) noexcept:
+    """Free a lazy result, after a warning if it was never evaluated: one for it and all that dies with it."""
+    global spares
+    cdef uint64_t traversal = (<LazyResult>dead).traversal
+    cdef int dropping = cascade_dropping
+    cdef PyObject* where = (<LazyResult>dead).arguments[(<LazyResult>dead).count] if (<LazyResult>dead).sited else NULL
+    cdef PyObject* kind
+    cdef PyObject* value
+    cdef PyObject* traceback
+    if (<LazyResult>dead).tracked:  # code runs now, and the collector may: it must not find an object that is gone
+        PyObject_GC_UnTrack(dead)
+        (<LazyResult>dead).tracked = False
+    if traversal == 0 and not dropping:
+        PyErr_Fetch(&kind, &value, &traceback)
+        _tell(<object>(<LazyResult>dead).task, where)
+        PyErr_Restore(kind, value, traceback)
+    if traversal == 0 or traversal == <uint64_t>-1:
+        cascade_drop(1)
+    _bury(dead)
+    cascade_drop(dropping)
+    while spares:  # so that each new one is allocated
+        spares -= 1
+        PyObject_GC_Del(spare[spares])
+
+
+cdef void _tell(object task, PyObject* where) noexcept:
+    """Warn. Nothing could catch a warning that is an error: it goes to `sys.unraisablehook`."""
+    try:
+        debug.tell(task, where)
+    except BaseException as error:
+        kind = type(error)
+        PyErr_SetObject(<PyObject*>kind, <PyObject*>error)
+        PyErr_WriteUnraisable(<PyObject*>task)
+
+
+def start_debugging():
+    """Switch debug mode on, for all lazy results that are made from now on in the process."""
+    global spares
+    debug.active = True
+    (<PyTypeObject*>LazyResult).tp_dealloc = _bury_in_debug_mode
+    while spares:
+        spares -= 1
+        PyObject_GC_Del(spare[spares])
+
+
 cdef int _complete_type() except -1:
     """Replace slots of the type that Cython cannot express: memory as above, and no instances by calling it."""
     cdef PyTypeObject* lazy_type = <PyTypeObject*>LazyResult
@@ -453,6 +717,9 @@ cdef int _complete_type() except -1:
 
 
 _complete_type()
+if _environ.get("CASCADE_DEBUG", "") not in ("", "0"):
+    start_debugging()
 
 
 name_type(LazyResult, b"cascade.LazyResult")
+LazyResult._unpickled.__module__ = LazyResult._policy.__module__ = "cascade"

@@ -1,6 +1,9 @@
 """Map inputs: the inputs of a map, taken item by item, so that no input has to be in memory as a whole."""
 
+from importlib import import_module as _import_module
 from types import GeneratorType as _GeneratorType
+
+from collections.abc import Mapping as _Mapping
 
 from cascade._core.public cimport name_type
 from cascade.exceptions import MapError
@@ -18,6 +21,19 @@ cdef class Const:
         return f"const({self.value!r})"
 
 
+cdef class MarkedSeries:
+    """An input of a map that is marked as data: so are its items. The mark itself would not survive extraction."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __repr__(self):
+        return f"data({self.value!r})"
+
+    def __reduce__(self):
+        return _import_module("cascade").LazyResult._series, (self.value,)
+
+
 cdef class Zipped:
     """The inputs of a map, side by side.
 
@@ -27,6 +43,10 @@ cdef class Zipped:
     """
 
     def __init__(self, tuple names, list values):
+        # A list or tuple comes here as a value: it was literal without lazy results, or is the value of a node. What
+        # yields its items one after the other may still yield lazy results, which stand for their values.
+        self.is_final = [type(value) in (list, tuple, MarkedSeries) for value in values]
+        values = [(<MarkedSeries>value).value if type(value) is MarkedSeries else value for value in values]
         for name, value in zip(names, values):
             check_zippable(name, value)
         check_sizes(names, values)
@@ -73,9 +93,15 @@ def _iterator(name, value):
 
 
 def _no_series(name, value):
+    if isinstance(value, _Mapping):
+        instead = f"{name}=list(d), list(d.values()) or list(d.items()) for its keys, values or pairs"
+    elif isinstance(value, (set, frozenset)):
+        instead = f"{name}=sorted(s), or a list in another order, for its members"
+    else:
+        instead = f"{name}=[...] for a single item"
     return MapError(
         f"input {name!r} of a map must be a series of items, got `{type(value).__name__}`: "
-        f"write {name}=cs.const(...) to give every item the same value, or {name}=[...] for a single item"
+        f"write {name}=cs.const(...) to give every item the same value, or {instead}"
     )
 
 
@@ -88,7 +114,14 @@ def _size(value):
 
 cdef int check_zippable(str name, object value) except -1:
     """Refuse an input that is not a series of items."""
-    if isinstance(value, (str, bytes, bytearray, dict, set, frozenset)) or not _iterates(value):
+    if hasattr(type(value), "columns"):  # of pandas, polars, pyarrow: iterated over, it gives names or columns
+        raise MapError(
+            f"input {name!r} of a map must be a series of items, got the table `{type(value).__name__}`: write "
+            f"{name}=table[\"column\"] to take the items of a column, or a list of its rows"
+        )
+    if isinstance(value, (str, bytes, bytearray, set, frozenset, _Mapping)) or not _iterates(value):
+        raise _no_series(name, value)
+    if getattr(value, "ndim", None) == 0 and hasattr(type(value), "shape"):  # a scalar of numpy, or of its kind
         raise _no_series(name, value)
     return 0
 

@@ -1,5 +1,9 @@
 """Policies: retry, timeout, cache, constraints. They are data: a template only has the role, not the policy."""
 
+from importlib import import_module as _import_module
+from inspect import iscoroutinefunction as _iscoroutinefunction
+
+from cascade._core.expr.operators cimport Operable
 from cascade._core.time.clock cimport nanoseconds
 
 from cascade.exceptions import PolicyError
@@ -9,12 +13,13 @@ cdef class Retry:
     """How often a failed call is made again, and after which delay. See `LazyResult.with_retry`."""
 
     def __init__(
-        self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=()
+        self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=(),
+        max_elapsed=None,
     ):
         if type(max_attempts) is not int or max_attempts < 1:
             raise PolicyError(f"max_attempts must be an int >= 1, got {max_attempts!r}")
         self.max_attempts = min(max_attempts, 2**31)
-        self.delay = _span(delay, "delay")
+        self.delay = _function(delay, "delay") if callable(delay) else _span(delay, "delay")
         if isinstance(backoff, bool) or not isinstance(backoff, (int, float)) or not 1 <= backoff < float("inf"):
             raise PolicyError(f"backoff must be a number >= 1, got {backoff!r}")
         self.backoff = min(backoff, 1e9)
@@ -22,25 +27,49 @@ cdef class Retry:
         if jitter is not None and (type(jitter) is not str or jitter != "full"):
             raise PolicyError(f"jitter must be None or 'full', got {jitter!r}")
         self.jitter = jitter
-        self.on = _exceptions(on, "on")
-        self.give_up_on = _exceptions(give_up_on, "give_up_on")
+        self.on = _failures(on, "on")
+        self.give_up_on = _failures(give_up_on, "give_up_on")
+        self.max_elapsed = None if max_elapsed is None else _span(max_elapsed, "max_elapsed")
 
     def wants(self, error):
-        """Return whether to retry after an error. Never after cancellation, nor after what ends the process."""
-        kind = type(error)  # not `isinstance`: an exception may have a `__class__` of its own
-        return issubclass(kind, self.on) and issubclass(kind, Exception) and not issubclass(kind, self.give_up_on)
+        """Return whether to retry after an error. Never after cancellation, nor after what ends the process.
 
-    def pause(self, attempt, random):
-        """Return the seconds to wait after attempt 1, 2, ... ``random`` returns a number from 0 to 1 (jitter)."""
+        A predicate of the user is called, and may raise.
+        """
+        return issubclass(type(error), Exception) and _is_among(error, self.on) and not (
+            _is_among(error, self.give_up_on)
+        )
+
+    def pause(self, attempt, error, random):
+        """Return the seconds to wait after an attempt has failed.
+
+        A function of the user is called, and may raise.
+
+        Args:
+            attempt: 1, 2, ...
+            error: its exception.
+            random: returns a number from 0 to 1, for jitter.
+        """
         cdef double longest = float("inf") if self.max_delay is None else self.max_delay
-        cdef double seconds = self.delay
-        if seconds:
-            try:
-                seconds *= self.backoff ** (attempt - 1)
-            except OverflowError:
-                seconds = longest
+        cdef double seconds
+        if isinstance(self.delay, float):
+            seconds = self.delay
+            if seconds:
+                try:
+                    seconds *= self.backoff ** (attempt - 1)
+                except OverflowError:
+                    seconds = longest
+        else:
+            seconds = _span(self.delay(attempt, error), "delay")
         seconds = min(seconds, longest, 9e9)
         return seconds * random() if self.jitter is not None else seconds
+
+    def __reduce__(self):
+        arguments = (
+            self.max_attempts, self.delay, self.backoff, self.max_delay, self.jitter, self.on, self.give_up_on,
+            self.max_elapsed,
+        )
+        return _lazy_result()._policy, ("retry", *arguments)
 
     def __repr__(self):
         return f"<Retry, {self.max_attempts} attempts>"
@@ -55,27 +84,47 @@ cdef class Timeout:
         self.seconds = None if seconds is None else _span(seconds, "seconds")
         self.total = None if total is None else _span(total, "total")
 
+    def __reduce__(self):
+        return _lazy_result()._policy, ("timeout", self.seconds, self.total)
+
     def __repr__(self):
         return f"<Timeout, {self.seconds} s an attempt, {self.total} s in total>"
 
 
-cdef class Governable:
+cdef class ScopeCache:
+    """The cache policy of a scope: its key is that of the whole expression."""
+
+    def __init__(self, policy, expression):
+        self.policy = policy
+        self.expression = expression
+
+
+cdef object _lazy_result():
+    """The class `LazyResult`, which is public: pickles of policies name no private module."""
+    return _import_module("cascade").LazyResult
+
+
+cdef class Governable(Operable):
     """The methods that give a call policies. Each returns a new lazy result, another node; this one is unchanged."""
 
     def with_retry(
-        self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=()
+        self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=(),
+        max_elapsed=None,
     ):
-        """Retry the call if it fails.
+        """Retry the call if it fails. A retry policy that the call has already is replaced.
 
         Args:
             max_attempts: number of attempts at most, the first one included; an int >= 1.
-            delay: seconds before the second attempt.
-            backoff: factor of the delay from attempt to attempt; a number >= 1.
+            delay: seconds before the second attempt; or a function of the number of the attempt that has failed and
+                its exception, which returns the seconds before the next one.
+            backoff: factor of the delay from attempt to attempt; a number >= 1. Not of what a function returns.
             max_delay: seconds that the delay is at most; None: no bound.
             jitter: "full": wait for a random part of the delay, drawn from the engine's seeded source; None: for all
                 of it.
-            on: exception type or types after which to retry.
-            give_up_on: exception type or types after which not to retry, though they are among ``on``.
+            on: exception type or types after which to retry; or a function of the exception that returns whether to.
+            give_up_on: those after which not to retry, though they are among ``on``; likewise.
+            max_elapsed: seconds on the engine's clock, from the begin of the call, after which no attempt is begun;
+                None: no bound.
 
         Returns:
             A new `LazyResult`.
@@ -94,7 +143,8 @@ cdef class Governable:
         >>> cs.run(flaky().with_retry(max_attempts=3, on=OSError))
         'done'
         """
-        return self._with("retry", Retry(max_attempts, delay, backoff, max_delay, jitter, on, give_up_on))
+        retry = Retry(max_attempts, delay, backoff, max_delay, jitter, on, give_up_on, max_elapsed)
+        return self._with("retry", retry)
 
     def with_timeout(self, seconds=None, total=None):
         """Bound the duration of the call.
@@ -161,14 +211,31 @@ def _span(seconds, what):
     return float(seconds)
 
 
-def _exceptions(kinds, what):
-    """Exception types given by a user, as a tuple."""
+def _failures(kinds, what):
+    """Exception types given by a user, as a tuple; or a predicate."""
+    if callable(kinds) and not isinstance(kinds, type):
+        return _function(kinds, what)
     given = kinds if isinstance(kinds, (tuple, list)) else (kinds,)
     for kind in given:
         if not isinstance(kind, type) or not issubclass(kind, BaseException):
             shown = kind.__name__ if isinstance(kind, type) else repr(kind)
-            raise PolicyError(f"{what} must be exception types, got {shown}")
+            raise PolicyError(f"{what} must be exception types or a function of an exception, got {shown}")
     return tuple(given)
+
+
+def _function(function, what):
+    """A function given by a user, which is called at once."""
+    if _iscoroutinefunction(function) or hasattr(type(function), "with_retry"):
+        kind = "a task" if hasattr(type(function), "with_retry") else "an async function"
+        raise PolicyError(f"{what} must be a sync function, got {kind}: {function!r}")
+    return function
+
+
+cdef bint _is_among(object error, object kinds) except -1:
+    """Whether a failure is of given types, or what a predicate says."""
+    if isinstance(kinds, tuple):
+        return issubclass(type(error), kinds)  # not `isinstance`: an exception may have a `__class__` of its own
+    return bool(kinds(error))
 
 
 cdef dict check_constraints(dict amounts):
@@ -189,6 +256,26 @@ cdef object check_cache(object policy):
         if not callable(getattr(policy, method, None)):
             raise PolicyError(f"policy must be a cache policy with a method `{method}`, got `{type(policy).__name__}`")
     return policy
+
+
+cdef int check_policy(str role, object policy) except -1:
+    """Refuse what is no policy of a role: a pickle may say anything."""
+    cdef bint is_policy
+    if role == "retry":
+        is_policy = type(policy) is Retry
+    elif role == "timeout":
+        is_policy = type(policy) is Timeout
+    elif role == "cache":
+        is_policy = check_cache(policy) is policy
+    elif role == "constraints":
+        is_policy = type(policy) is dict and all([type(name) is str for name in policy])
+        if is_policy:
+            check_constraints(policy)
+    else:
+        raise PolicyError(f"role of a policy must be retry, timeout, cache or constraints, got {role!r}")
+    if not is_policy:
+        raise PolicyError(f"{role} policy must be made by with_{role}, got `{type(policy).__name__}`")
+    return 0
 
 
 cdef int check_cached(object policy, object task) except -1:

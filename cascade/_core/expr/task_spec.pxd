@@ -7,7 +7,8 @@ from cascade._core.expr.symbol cimport CallShape
 
 
 # How a node is evaluated. A new kind needs a member here, its name in `_KIND_NAMES` of task_spec.pyx, a place in the
-# predicates below, a branch in `execute_builtin` (run/branching.pyx), and a row in cascade/graph/kinds.py.
+# predicates below, its operands in arities.py, a branch in `execute_builtin` (run/branching.pyx), and a row in
+# cascade/graph/kinds.py.
 cdef enum Kind:
     SYNC
     ASYNC
@@ -19,9 +20,13 @@ cdef enum Kind:
     PARAM  # a value given to the run
     ENV  # a variable of the environment
     INJECT  # a resource
-    TARGETS  # the list of several targets
     SEND  # a message to a mailbox that blocks
     SELECT  # the first message of several mailboxes
+    RECOVER  # an expression, or what a handler gives for its failure
+    FALLBACK  # an expression, or another one in place of its failure
+    OUTCOME  # what became of an expression, as a value
+    SCOPE  # an expression as one unit, to which policies apply
+    RACE  # the first of several expressions that has a value
     KIND_COUNT  # not a kind: their number
 
 
@@ -46,8 +51,8 @@ cdef inline bint calls_function(int kind) noexcept:
 
 
 cdef inline bint takes_policies(int kind) noexcept:
-    """Whether a retry, a timeout, a cache or constraints have a call that they can apply to."""
-    return calls_function(kind) or kind == MAP
+    """Whether a retry, a timeout, a cache or constraints have something that they can apply to."""
+    return calls_function(kind) or kind == MAP or kind == SCOPE
 
 
 cdef inline bint waits(int kind) noexcept:
@@ -56,13 +61,23 @@ cdef inline bint waits(int kind) noexcept:
 
 
 cdef inline bint chooses(int kind) noexcept:
-    """Whether the node begins with its first operand alone, which decides which other one it takes."""
-    return kind == ROUTER or kind == GUARD
+    """Whether the node decides itself which of its operands are evaluated, and when."""
+    return kind == ROUTER or kind == GUARD or kind == FALLBACK or kind == SCOPE or kind == RACE
+
+
+cdef inline bint begins_alone(int kind) noexcept:
+    """Whether the node begins before any of its operands: all are evaluated because it demands them."""
+    return kind == SCOPE or kind == RACE
+
+
+cdef inline bint may_catch(int kind) noexcept:
+    """Whether the failure of an operand may become a value here, instead of ending the run."""
+    return kind == RECOVER or kind == FALLBACK or kind == OUTCOME or kind == SCOPE or kind == RACE
 
 
 cdef inline bint accepts_skips(int kind) noexcept:
     """Whether the node has a value although one of its operands was skipped."""
-    return kind == TARGETS
+    return kind == OUTCOME or kind == RACE
 
 
 cdef inline bint reads_input(int kind) noexcept:
@@ -93,6 +108,7 @@ cdef class TaskSpec:
     cdef tuple variant  # what distinguishes tasks of one code object
     cdef str given_name  # to `cascade.task`; None: none was given
     cdef Py_ssize_t defaults  # number of positional defaults
+    cdef bint keeps_order  # its calls keep the order of their keyword arguments: it may see it
     cdef bint plain  # a function without keyword defaults: the fast comparison of variants holds
     # how it was called so far
     cdef CallSite last
@@ -115,8 +131,12 @@ cdef class TaskSpec:
     cdef int doubt(self) except -1
 
 
+cdef object task_type  # the class of tasks; expr/task.pyx supplies it
+
+
 cdef int kind_of(str name) except -1
 cdef int mode_of(str name) except -1
 cdef TaskSpec builtin_spec(str qualname, Kind kind)
+cdef TaskSpec standard_spec(str module, str qualname)
 cdef TaskSpec spec_of(object fn, str name, Mode mode)
 cdef TaskSpec method_spec(TaskSpec spec, object bound)

@@ -42,9 +42,13 @@ cdef dict _KIND_NAMES = {
     PARAM: "param",
     ENV: "env",
     INJECT: "inject",
-    TARGETS: "targets",
     SEND: "send",
     SELECT: "select",
+    RECOVER: "recover",
+    FALLBACK: "fallback",
+    OUTCOME: "outcome",
+    SCOPE: "scope",
+    RACE: "race",
 }
 cdef dict _MODE_NAMES = {DEFAULT: "default", AUTO: "auto", INLINE: "inline", THREAD: "thread", PROCESS: "process"}
 cdef tuple KINDS = tuple([_KIND_NAMES[number] for number in range(KIND_COUNT)])
@@ -79,6 +83,8 @@ cdef class KindTraits:
     cdef readonly bint takes_policies
     cdef readonly bint waits
     cdef readonly bint chooses
+    cdef readonly bint begins_alone
+    cdef readonly bint may_catch
     cdef readonly bint accepts_skips
     cdef readonly bint reads_input
 
@@ -96,6 +102,8 @@ def kind_traits():
         traits.takes_policies = takes_policies(kind)
         traits.waits = waits(kind)
         traits.chooses = chooses(kind)
+        traits.begins_alone = begins_alone(kind)
+        traits.may_catch = may_catch(kind)
         traits.accepts_skips = accepts_skips(kind)
         traits.reads_input = reads_input(kind)
         found.append(traits)
@@ -162,7 +170,8 @@ cdef class TaskSpec:
             site.shape = known.shape
         else:
             _check_arguments(self, positional, kwnames)
-            site.shape = call_shape(self.identity, positional, tuple(sorted(kwnames)))
+            names = kwnames if self.keeps_order else tuple(sorted(kwnames))
+            site.shape = call_shape(self.identity, positional, names)
             if len(self.known) >= VARIANTS:
                 self.known.clear()
             self.known[positional, kwnames] = site
@@ -248,6 +257,7 @@ cdef int _check_arguments(TaskSpec spec, Py_ssize_t positional, tuple kwnames) e
 # format, names that exist for type checkers only become forward references instead of errors.
 cdef bint _evaluated_late = _sys.version_info >= (3, 14)
 cdef dict _unevaluated = {}
+cdef object task_type = None
 if _evaluated_late:
     from annotationlib import Format as _Format
     _unevaluated = {"annotation_format": _Format.FORWARDREF}
@@ -341,7 +351,21 @@ def _names(fn):
 def _is_async(fn):
     while isinstance(fn, _functools.partial):
         fn = fn.func
-    return _inspect.iscoroutinefunction(fn) or _inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))
+    return _gives_coroutine(fn) or _gives_coroutine(getattr(type(fn), "__call__", None))
+
+
+def _gives_coroutine(fn):
+    # A task answers as its function does, but calling it gives a lazy result.
+    return type(fn) is not task_type and _inspect.iscoroutinefunction(fn)
+
+
+def _is_generator_function(fn):
+    while isinstance(fn, _functools.partial):
+        fn = fn.func
+    return any([
+        is_one(one) for is_one in (_inspect.isgeneratorfunction, _inspect.isasyncgenfunction)
+        for one in (fn, getattr(type(fn), "__call__", None))
+    ])
 
 
 cdef TaskSpec _named(str module, str qualname, Mode mode, Kind kind):
@@ -366,6 +390,9 @@ cdef TaskSpec _make(object fn, str name, Mode mode, Kind kind, tuple variant):
     spec.plain = variant is not None and PyFunction_Check(fn) and not variant[5]
     spec.defaults = variant[4] if variant is not None else 0
     spec.signature = _outline(fn)
+    spec.keeps_order = spec.signature is None or any(
+        [parameter.kind is parameter.VAR_KEYWORD for parameter in spec.signature.parameters.values()]
+    )
     return spec
 
 
@@ -400,6 +427,11 @@ cdef int _check_definition(object fn, object name, object mode) except -1:
         raise TaskDefinitionError(f"fn must be a callable, got `{type(fn).__name__}`")
     if isinstance(fn, type):
         return 0
+    if _is_generator_function(fn):
+        raise TaskDefinitionError(
+            f"fn must be a function that returns its value, got the generator function {_names(fn)[1]!r}: return a "
+            f"list, or map a task over what the function yields, `f.map(item=generate(...))`"
+        )
     if mode in ("thread", "process") and _is_async(fn):
         raise TaskDefinitionError(f"mode={mode!r} is for sync functions; {_names(fn)[1]!r} is async")
     if mode == "process" and ("<" in _names(fn)[1] or name is not None):
@@ -413,6 +445,11 @@ cdef int _check_definition(object fn, object name, object mode) except -1:
 cdef TaskSpec builtin_spec(str qualname, Kind kind):
     """The spec of a task of built-in nodes."""
     return _named("cascade", qualname, INLINE, kind)  # it has no signature: any number of arguments
+
+
+cdef TaskSpec standard_spec(str module, str qualname):
+    """The spec of an inline task that is made of a function of the standard library, whose calls are not checked."""
+    return _named(module, qualname, INLINE, SYNC)
 
 
 cdef TaskSpec spec_of(object fn, str name, Mode mode):

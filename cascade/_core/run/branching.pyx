@@ -9,11 +9,16 @@ from cpython.pyport cimport PY_SSIZE_T_MAX
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
+from cascade._core.expr.data cimport new_data
 from cascade._core.expr.lazy cimport LazyResult, with_role
-from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
+from cascade._core.run.operands cimport build_with_skips
+from cascade._core.run.results cimport as_final
+from cascade._core.expr.builtin_nodes cimport Failed, Skip, own_failure
 from cascade._core.expr.task_spec cimport (
-    GUARD, INJECT, KINDS, MAP, RECV, SELECT, SEND, TARGETS, WAIT, accepts_skips, chooses, reads_input,
+    FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, WAIT, accepts_skips, chooses, may_catch,
+    reads_input,
 )
+from cascade._core.shape.key cimport CALL
 from cascade._core.shape.template cimport Template
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
 
@@ -26,6 +31,7 @@ cdef extern from "Python.h":
     ctypedef struct PyListObject:
         PyObject** ob_item
     PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) except NULL
+    PyObject* PyDict_GetItemWithError(dict, object) except? NULL
 
 cdef enum:
     IN_FLIGHT = 1024  # items of a map that are evaluated at once, by default
@@ -34,6 +40,8 @@ cdef enum:
 cdef object _later = object()
 cdef PyObject* DEFERRED = <PyObject*>_later
 cdef PyObject* SkipType = <PyObject*>Skip
+cdef PyObject* FailedType = <PyObject*>Failed
+cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
 cdef class MapState:
@@ -49,18 +57,20 @@ cdef class Branching(Waiting):
             return self.wait(frame, node, at)
         if node.kind == RECV:
             return self.receive(frame, node, at)
+        if node.kind == RACE:
+            return self.execute_catching(frame, node, at)
         if chooses(node.kind):
             return self.choose(frame, node, at)
         if node.kind == MAP:
             return self.start_item(frame, node, at)
-        if node.kind == TARGETS:
-            return self.targets(frame, node)
         if node.kind == INJECT:
             return self.resource(frame, node, at)
         if node.kind == SEND:
             return self.send(frame, node, at)
         if node.kind == SELECT:
             return self.select(frame, node, at)
+        if may_catch(node.kind):
+            return self.execute_catching(frame, node, at)
         if not reads_input(node.kind):
             raise InternalError(f"nothing evaluates a node of kind {KINDS[node.kind]!r}")
         spec = <object>frame.values[frame.template.operands[node.first_operand]]
@@ -68,16 +78,60 @@ cdef class Branching(Waiting):
         Py_INCREF(value)
         return <PyObject*>value
 
-    cdef PyObject* inherited_skip(self, Frame frame, Node* node) noexcept:
-        """The skip that a node must pass on, because a node that it needs was skipped; NULL if none was. Borrowed."""
+    cdef PyObject* inherited(self, Frame frame, Node* node) except? NULL:
+        """The `Skip` or `Failed` that a node must pass on, as it needs that value; NULL if there is none. Borrowed.
+
+        A container of the target that has a skipped part has a value, with `SKIPPED` there. But what takes the same
+        container as an argument is skipped all the same.
+        """
         cdef int32_t* needs = frame.template.needs + node.first_need
+        cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef Py_ssize_t i
-        if accepts_skips(node.kind):
-            return NULL
+        cdef PyObject* value
+        cdef bint is_call = node.op == CALL
         for i in range(node.needs):
-            if Py_TYPE(frame.values[needs[i]]) == SkipType:
-                return frame.values[needs[i]]
+            value = self.part_of_value(frame, needs[i])
+            if Py_TYPE(value) == SkipType:
+                if not is_call or not accepts_skips(node.kind) or self.is_predecessor(frame, node, needs[i]):
+                    return value
+            elif Py_TYPE(value) == FailedType:
+                if not is_call or not may_catch(node.kind) or operands[0] != needs[i] or (
+                    self.is_predecessor(frame, node, needs[i])
+                ):
+                    return value
         return NULL
+
+    cdef PyObject* part_of_value(self, Frame frame, int32_t at) except? NULL:
+        """The value of a node as another node sees it: of a container with a skipped part, the `Skip`. Borrowed."""
+        cdef PyObject* absorbed
+        if frame.maps is not None and at < frame.template.node_count and frame.template.nodes[at].absorbs:
+            absorbed = PyDict_GetItemWithError(frame.maps, at)
+            if absorbed is not NULL:
+                return absorbed
+        return frame.values[at]
+
+    cdef bint is_predecessor(self, Frame frame, Node* node, int32_t operand) noexcept:
+        """Whether a node is to start after another one, whether or not it takes its value, too."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
+        cdef Py_ssize_t i
+        for i in range(node.roles):
+            if operands[i] == operand:
+                return True
+        return False
+
+    cdef PyObject* execute_catching(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        raise InternalError("overridden in `Catching`")
+
+    cdef int raise_failed(self, PyObject* value) except -1:
+        """Raise the failure of a value that a node needs, and does not catch."""
+        raise (<Failed>value).error()
+
+    cdef PyObject* build_skipping(self, Frame frame, Node* node, Py_ssize_t at, PyObject* skip) except NULL:
+        """The value of a container of the target in which something was skipped; and a note of it, for the others."""
+        if frame.maps is None:
+            frame.maps = {}
+        frame.maps[at] = <object>skip
+        return build_with_skips(frame, node)
 
     # ------------------------------------------------------------------------------------ routers and conditions
 
@@ -86,7 +140,12 @@ cdef class Branching(Waiting):
         cdef Py_ssize_t wanted = frame.chosen[at]
         cdef PyObject* value = NULL
         if wanted < 0:
-            wanted = self.choose_branch(frame, node) if node.kind == GUARD else self.choose_route(frame, node, &value)
+            if node.kind == GUARD:
+                wanted = self.choose_branch(frame, node)
+            elif node.kind == ROUTER:
+                wanted = self.choose_route(frame, node, &value)
+            else:
+                wanted = self.choose_whole(frame, node, at)
         if value is NULL and wanted < 0:
             skip = Skip.__new__(Skip)
             (<Skip>skip).template = frame.template
@@ -95,15 +154,31 @@ cdef class Branching(Waiting):
             Py_INCREF(skip)
             return <PyObject*>skip
         if value is NULL:
-            value = frame.values[wanted]
+            value = self.part_of_value(frame, <int32_t>wanted)
         if value is NULL:
             frame.chosen[at] = <int32_t>wanted
             frame.demand(<int32_t>wanted)
             value = DEFERRED
         elif Py_TYPE(value) == SkipType:
             frame.skipping = True
+        elif Py_TYPE(value) == FailedType:
+            self.raise_failed(value)
+        elif Py_TYPE(value) == Lazy:  # a value by now, as `cascade.data` said so
+            return new_data(value)
         Py_INCREF_(value)
         return value
+
+    cdef Py_ssize_t choose_whole(self, Frame frame, Node* node, Py_ssize_t at) except -2:
+        """Which of a frame's values a scope without policies wants: its own; a fallback: the other, after a failure."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef PyObject* value = frame.values[operands[0]]
+        if node.kind == FALLBACK and Py_TYPE(value) == FailedType:
+            if self.decide(frame, node, at, value):
+                return operands[1]
+        return operands[0]
+
+    cdef bint decide(self, Frame frame, Node* node, Py_ssize_t at, PyObject* value) except -1:
+        raise InternalError("overridden in `Catching`")
 
     cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2:
         """Choose for a condition: the index of a value of the frame; -1: there is none, and the node is skipped."""
@@ -159,12 +234,19 @@ cdef class Branching(Waiting):
                 return <PyObject*>state.results
             Py_INCREF_(DEFERRED)
             return DEFERRED
+        for i in range(len(items)):
+            if state.zipped.is_final[i]:
+                items[i] = as_final(items[i])
         items += state.constants
+        if state.order is not None:
+            items = [items[<Py_ssize_t>place] for place in state.order]
         made = PyObject_Vectorcall(<PyObject*>state.task, (<PyListObject*>items).ob_item, 0, <PyObject*>state.names)
         lazy = <LazyResult>made
         Py_DECREF_(made)
         for role, operand in state.policies:
             lazy = with_role(lazy, role, operand)
+        if state.returns_failures:
+            lazy = own_failure(lazy)
         state.results.append(None)
         self.item = len(state.results)
         state.in_flight += 1
@@ -187,32 +269,30 @@ cdef class Branching(Waiting):
         state.results = []
         state.concurrency = IN_FLIGHT
         constant = []
+        order = None
         for i, role in enumerate(roles, node.operands):
             value = <object>frame.values[operands[i]]
             if role == "concurrency":
                 state.concurrency = min(value, PY_SSIZE_T_MAX)
+            elif role == "return_exceptions":
+                state.returns_failures = True
             elif role.startswith("const "):
                 constant.append(role[6:])
-                state.constants.append(value)
+                state.constants.append(as_final(value))
+            elif role == "order":
+                order = value
             elif role != "after":
                 state.policies.append((role, value))
         state.names = zipped + tuple(constant)
+        if order is not None:
+            state.order = [state.names.index(name) for name in order]
+            state.names = order
         if frame.maps is None:
             frame.maps = {}
         frame.maps[at] = state
         return state
 
-    # ---------------------------------------------------------------------------------------- targets, resources
-
-    cdef PyObject* targets(self, Frame frame, Node* node) except NULL:
-        """The values of several targets."""
-        cdef int32_t* operands = frame.template.operands + node.first_operand
-        cdef Py_ssize_t i
-        values = [<object>frame.values[operands[i]] for i in range(node.operands)]
-        if frame.skipping:
-            values = [skipped_member if type(value) is Skip else value for value in values]
-        Py_INCREF(values)
-        return <PyObject*>values
+    # ------------------------------------------------------------------------------------------------ resources
 
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """A resource that is set up, or PENDING while the engine sets it up."""

@@ -1,6 +1,6 @@
 """Callbacks: receivers and senders that are no runs."""
 
-from cascade._core.run.mailbox cimport Mailbox, Received, Receiver, next_delivery
+from cascade._core.run.mailbox cimport Mailbox, Received, Receiver, as_message, next_delivery
 from cascade._core.run.scheduler cimport call_again
 
 
@@ -17,7 +17,7 @@ cdef class Callback(Receiver):
 
     cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept:
         mailbox.leave(self)
-        self.message = message
+        self.message = as_message(message)
         self.origin = mailbox
         self.since = next_delivery()
 

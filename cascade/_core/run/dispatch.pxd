@@ -20,6 +20,7 @@ cdef class Dispatching(Branching):
     cdef int launch(self) except -1
     cdef PyObject* execute_slow(self, Frame frame, Node* node) except NULL
     cdef bint has_begun(self, Frame frame, Py_ssize_t at) except -1
+    cdef PyObject* report_scope(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef bint request_permit(self, Frame frame, Node* node) except -1
     cdef bint takes_placeholder(self, Frame frame, Node* node) noexcept
     cdef PyObject* call_invocation(self, Frame frame, Node* node) except NULL

@@ -14,13 +14,17 @@ from cascade._core.run.branching cimport DEFERRED, Branching
 from cascade._core.shape.key cimport CALL
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.operands cimport build, call, keywords, positional
+from cascade._core.run.results cimport examine
 from cascade._core.expr.builtin_nodes cimport Placeholder, Skip
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, SYNC, THREAD, calls_function, waits,
+    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, SCOPE, SYNC, THREAD, calls_function, waits,
 )
 from cascade._core.expr.task cimport Task
 from cascade._core.shape.template cimport FAST, SLOW
+from cascade._core.run.frame cimport ANY_CHOSEN, NONE_CHOSEN
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
+
+from cascade.exceptions import InternalError
 
 cdef extern from "Python.h":
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
@@ -70,11 +74,17 @@ cdef class Dispatching(Branching):
 
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
         cdef Waiter waiter = new_launched(self, frame, self.at)
-        value = self.scheduler.callbacks.launch_async(waiter, coroutine)
+        try:
+            value = self.scheduler.callbacks.launch_async(waiter, coroutine)
+        except BaseException:
+            abandon(waiter)
+            raise
         self.scheduler.monitor.fuel -= 1
         if value is waiter:
             self.link(waiter)
             value = <object>PENDING
+        else:
+            waiter.landed = True  # an asyncio task that it has left behind may refer to it
         Py_INCREF(value)
         return <PyObject*>value
 
@@ -105,6 +115,8 @@ cdef class Dispatching(Branching):
         self.launches = None
         launches.sort(key=_by_priority)
         for _, waiter, task, arguments, keywords, mode in launches:
+            if waiter.landed:  # it was stopped meanwhile
+                continue
             try:
                 self.scheduler.callbacks.launch_worker(waiter, task, arguments, keywords, mode)
             except BaseException as error:
@@ -139,13 +151,17 @@ cdef class Dispatching(Branching):
         cdef bint notified = self.scheduler.notify_nodes and node.op == CALL
         cdef bint slow
         if node.path == FAST and not frame.skipping and not self.scheduler.observed:
-            return self.execute(frame, node)
+            return examine(self.scheduler.extraction, node, self.execute(frame, node))
         slow = node.path == SLOW or (node.path != FAST and self.takes_placeholder(frame, node))
         if frame.skipping:
-            skip = self.inherited_skip(frame, node)
+            skip = self.inherited(frame, node)
             if skip is not NULL:
+                if Py_TYPE(skip) != SkipType:
+                    self.raise_failed(skip)
+                if node.absorbs:
+                    return self.build_skipping(frame, node, at, skip)
                 if notified:
-                    self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>skip)
+                    self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>skip, self.trail(frame))
                 Py_INCREF_(skip)
                 return skip
         if self.scheduler.limits_active and node.op == CALL and not slow:
@@ -154,15 +170,20 @@ cdef class Dispatching(Branching):
             elif waits(node.kind) and not self.request_permit(frame, node):
                 Py_INCREF_(PENDING)
                 return PENDING
+        if slow and node.kind == SCOPE and frame.chosen[at] <= ANY_CHOSEN:
+            return self.report_scope(frame, node, at)
         if slow:  # the invocation reports its start itself, once it has all that it needs
             made = self.call_invocation(frame, node)
         else:
             if notified and not self.has_begun(frame, at):
-                self.scheduler.callbacks.node_started(self, frame.template, at, <size_t><PyObject*>frame)
+                self.scheduler.callbacks.node_started(
+                    self, frame.template, at, <size_t><PyObject*>frame, self.trail(frame)
+                )
             made = self.execute(frame, node)
+        made = examine(self.scheduler.extraction, node, made)
         if notified and made != PENDING and made != DEFERRED:
             if Py_TYPE(made) == SkipType:
-                self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>made)
+                self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>made, self.trail(frame))
             elif Py_TYPE(made) != Lazy:
                 self.notify_finished(frame, at)
             elif self.is_tail(frame, node, at):
@@ -173,7 +194,10 @@ cdef class Dispatching(Branching):
         """Whether a node was executed before: a router or condition that has chosen, or a map that has begun."""
         if not frame.template.by_need:
             return False
-        return frame.chosen[at] >= 0 or (frame.maps is not None and at in frame.maps)
+        return frame.chosen[at] != NONE_CHOSEN or (frame.maps is not None and at in frame.maps)
+
+    cdef PyObject* report_scope(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        raise InternalError("overridden in `Catching`")
 
     cdef bint request_permit(self, Frame frame, Node* node) except -1:
         """Ask the limits whether a built-in node may start. If not, it has a waiter, and is executed again later."""
@@ -218,23 +242,33 @@ cdef class Dispatching(Branching):
                 mode = INLINE
                 self.scheduler.monitor.note(task.spec)
             where = MODES[THREAD if mode == AUTO else mode]
+        elif node.kind == SCOPE:
+            where = "scope"
         self.scheduler.monitor.fuel -= 1
-        value = self.scheduler.callbacks.launch_invocation(
-            waiter, self, frame.template, at, <size_t><PyObject*>frame, task, positional(frame, node),
-            keywords(frame, node), policies, where
-        )
+        try:
+            value = self.scheduler.callbacks.launch_invocation(
+                waiter, self, frame.template, at, <size_t><PyObject*>frame, task,
+                () if node.kind == SCOPE else positional(frame, node), keywords(frame, node), policies, where
+            )
+        except BaseException:
+            abandon(waiter)
+            raise
         if value is waiter:
             self.link(waiter)
             value = <object>PENDING
-        elif type(value) is LazyResult:
-            self.completion = waiter.completion
+        else:
+            waiter.landed = True
+            if type(value) is LazyResult:
+                self.completion = waiter.completion
         Py_INCREF(value)
         return <PyObject*>value
 
     cdef int notify_finished(self, Frame frame, Py_ssize_t node) except -1:
         """Report that a node has its value, if it is a call."""
         if frame.template.nodes[node].op == CALL:
-            self.scheduler.callbacks.node_finished(self, frame.template, node, <size_t><PyObject*>frame)
+            self.scheduler.callbacks.node_finished(
+                self, frame.template, node, <size_t><PyObject*>frame, self.trail(frame)
+            )
         return 0
 
     cdef int notify_tail_finished(self, Frame frame, Py_ssize_t node) except -1:
@@ -262,3 +296,14 @@ cdef class Dispatching(Branching):
 
 def _by_priority(launch):
     return launch[0]
+
+
+cdef int abandon(Waiter waiter) except -1:
+    """Let go of what a call that has failed at once would have waited with.
+
+    The traceback of the failure leads to the waiter. Where the failure is caught, it is a value of the frame, which the
+    waiter would hold: a cycle that the garbage collector does not see whole.
+    """
+    waiter.landed = True
+    waiter.clear()
+    return 0

@@ -6,6 +6,7 @@ from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.dispatch cimport Dispatching
 from cascade._core.run.frame cimport Frame
 from cascade._core.run.scheduler cimport RunPhase
+from cascade._core.run.waiting cimport Waiter
 
 
 cdef class Ending(Dispatching):
@@ -15,15 +16,19 @@ cdef class Ending(Dispatching):
     cdef object value
     cdef list errors  # in the order in which they were raised, each once; None: there are none
     cdef set failed  # their ids
+    cdef uint8_t has_catching  # in some expression of it something catches failures
     cdef uint8_t interrupted  # cancellation was requested from outside, before the run came to a value
-    cdef uint8_t received  # its value is a `Received`, or a list of several targets' values with such, that no task had
+    cdef list received  # the messages in its value that it has received itself and no task had; None: there are none
     cdef public bint _retrieved  # the engine has given the outcome to its user
 
     cdef int fail(self, object error, Frame frame, Py_ssize_t node) except -1
+    cdef object as_raised(self, object error)
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1
     cdef int stop(self) except -1
+    cdef int fail_late(self, object error, Frame frame, Waiter waiter) except -1
     cdef int discard_landed(self) except -1
     cdef int detach(self) except -1
+    cdef void leave_frames(self) noexcept
     cdef void drop(self) noexcept
 
     cdef inline void enter_phase(self, RunPhase phase) noexcept:

@@ -13,7 +13,6 @@ Nothing here starts a node. docs/internals/run-states.md has the diagram.
 
 from types import CoroutineType as _CoroutineType
 
-from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, CLOSED, ENDED, STOPPING
 from cascade._core.run.waiting cimport Waiter
 
@@ -73,6 +72,7 @@ cdef class Ending(Dispatching):
                 waiter.landed = True
                 self.unlink(waiter)
                 waiter.clear()
+            self.leave_frames()
 
     def _fail_ended(self, error):
         """Replace the value of a run that has ended by an error: the teardown of its resources has failed."""
@@ -105,16 +105,7 @@ cdef class Ending(Dispatching):
         Returns:
             A list of `Received`, in the order of the value. It is empty when this is called again.
         """
-        cdef Received each
-        found = []
-        if self.received and self.value is not None:
-            self.received = False
-            for value in self.value if type(self.value) is list else [self.value]:
-                if type(value) is Received:
-                    each = value
-                    if each.unseen:
-                        each.unseen = False  # a node may be among the targets twice
-                        found.append(each)
+        found, self.received = self.received or [], None
         return found
 
     @property
@@ -141,15 +132,14 @@ cdef class Ending(Dispatching):
 
     cdef int record(self, object error, Frame frame, Py_ssize_t node) except -1:
         """Record an error, once, and annotate it with the node that raised it. Without a frame, no node did."""
-        if issubclass(type(error), (StopIteration, StopAsyncIteration)):
-            # As in PEP 479: a coroutine that awaits the run could not raise it as it is.
-            made = RuntimeError(f"a task raised {type(error).__name__}")
-            made.__cause__ = error
-            error = made
+        error = self.as_raised(error)
         if frame is None:
-            self.scheduler.callbacks.annotate(error, self, None, 0)
+            self.scheduler.callbacks.annotate(error, self, None, 0, False, (), [])
         else:
-            self.scheduler.callbacks.annotate(error, self, frame.template, frame.template.plan.order[node])
+            number = frame.template.plan.order[node]
+            self.scheduler.callbacks.annotate(
+                error, self, frame.template, number, False, self.trail(frame), self.written(frame, node)
+            )
         if self.running:
             self.scheduler.extraction.clear()  # the error may have ended an extraction half-way
         if self.errors is None:
@@ -160,6 +150,15 @@ cdef class Ending(Dispatching):
             self.errors.append(error)
         return 0
 
+    cdef object as_raised(self, object error):
+        """An exception as what awaits the run, or catches it, can be given it."""
+        if not issubclass(type(error), (StopIteration, StopAsyncIteration)):
+            return error
+        # As in PEP 479: a coroutine that awaits the run could not raise it as it is.
+        made = RuntimeError(f"a task raised {type(error).__name__}")
+        made.__cause__ = error
+        return made
+
     cdef int stop(self) except -1:
         """Start nothing more. Timers and mailboxes are left at once; futures are for the engine to cancel.
 
@@ -169,10 +168,13 @@ cdef class Ending(Dispatching):
         The walk over the waiters only moves pointers. After it, what was unlinked goes back to others; last of all the
         values are released. So whatever the destructor of a value does to the run or to its channels, it finds both in
         their final state (docs/internals/reentrancy.md).
+
+        Where something in the run catches failures, frames keep their values until all has ended: `fail_late` needs
+        them.
         """
         cdef Waiter waiter = self.waiters
         cdef Waiter next, withdrawn = None
-        cdef Frame stack
+        cdef Frame stack = None
         cdef object _target, _expansion, _launches
         if self.phase != ACTIVE:
             return 0
@@ -191,8 +193,9 @@ cdef class Ending(Dispatching):
                 waiter.next = withdrawn
                 withdrawn = waiter
             waiter = next
-        stack = self.top
-        self.top = None
+        if not self.has_catching or (self.waiters is None and self.first_landed is None):
+            stack = self.top
+            self.top = None
         try:
             self.return_messages()
         finally:
@@ -204,6 +207,10 @@ cdef class Ending(Dispatching):
             _clear_stack(stack)
         return 0
 
+    cdef int fail_late(self, object error, Frame frame, Waiter waiter) except -1:
+        """A node has failed since the run began to stop."""
+        return self.fail(error, frame, waiter.node)
+
     cdef int discard_landed(self) except -1:
         """Take what has landed since the run began to stop: its errors are recorded, its values are not used."""
         cdef Waiter waiter
@@ -213,7 +220,7 @@ cdef class Ending(Dispatching):
             frame, value, error = waiter.frame, waiter.value, waiter.error
             waiter.clear()
             if error is not None:
-                self.fail(error, frame, waiter.node)
+                self.fail_late(error, frame, waiter)
             elif type(value) is _CoroutineType:  # made by a worker, and never to be awaited
                 value.close()
         return 0
@@ -232,6 +239,12 @@ cdef class Ending(Dispatching):
             self.enter_phase(ENDED)
             self.drop()
         return 0
+
+    cdef void leave_frames(self) noexcept:
+        """Release what frames hold that were kept until all of a run that stopped has ended."""
+        cdef Frame stack = self.top
+        self.top = None
+        _clear_stack(stack)
 
     cdef void drop(self) noexcept:
         """Release everything that the run holds and waits for, and return no message.

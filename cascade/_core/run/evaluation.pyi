@@ -4,15 +4,16 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from cascade._core.expr.lazy import LazyResult
-from cascade._core.run.ending import Ending
+from cascade._core.run.regions import Regions
 from cascade._core.run.scheduler import Scheduler
+from cascade._core.run.trail import Trail
+from cascade._core.shape.template import Template
 
 @disjoint_base
-class Evaluation(Ending):
+class Evaluation(Regions):
     _extras: Any
+    _max_iterations: int
     def __init__(self, scheduler: Scheduler, target: LazyResult, context: Context) -> None: ...
-    @property
-    def iterations(self) -> int: ...
     @property
     def _is_ready(self) -> bool: ...
     @property
@@ -20,3 +21,5 @@ class Evaluation(Ending):
     @property
     def _context(self) -> Context: ...
     def _begin(self) -> None: ...
+    def _next_target(self) -> tuple[Template, int] | None: ...
+    def _running_place(self) -> tuple[Template, int, Trail] | None: ...

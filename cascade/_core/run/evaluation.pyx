@@ -15,15 +15,21 @@ from cpython.ref cimport Py_INCREF
 
 from types import CoroutineType as _CoroutineType
 
+from libc.limits cimport LLONG_MAX
 from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
+from cascade._core.expr.lazy cimport use
+from cascade._core.expr.task cimport Task
 from cascade._core.shape.extract cimport Extraction
-from cascade._core.shape.key cimport CALL
+from cascade._core.shape.key cimport CALL, DICT
 from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
-from cascade._core.expr.task_spec cimport GUARD, RECV, SELECT, SYNC, TARGETS, chooses
+from cascade._core.expr.data cimport Data, unwrapped
+from cascade._core.expr.task_spec cimport RECV, ROUTER, SELECT, SYNC, chooses
+from cascade._core.run.results cimport examine, gives_expressions
+from cascade._core.shape.containers cimport may_hold
 from cascade._core.shape.template cimport Node, Template
 from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
 
@@ -44,7 +50,7 @@ cdef enum:  # what became of a frame
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
-cdef class Evaluation(Ending):
+cdef class Evaluation(Regions):
     """The compiled part of a run.
 
     Args:
@@ -56,7 +62,9 @@ cdef class Evaluation(Ending):
     def __init__(self, Scheduler scheduler not None, LazyResult target not None, context):
         self.scheduler = scheduler
         self.target = target
+        use(target)
         self.context = context
+        self._max_iterations = LLONG_MAX
 
     # ------------------------------------------------ for `cascade.engine`: with an underscore, as users have runs too
 
@@ -74,6 +82,20 @@ cdef class Evaluation(Ending):
     def _is_running(self):
         """Whether one of the run's tasks is being executed in the event loop's thread now."""
         return self.running
+
+    def _running_place(self):
+        """Return which node is being executed: (template, number of the node in its graph, trail); None: none is."""
+        cdef Frame frame = self.top
+        if not self.running or frame is None or frame.count == 0:
+            return None
+        return frame.template, frame.template.plan.order[self.at], self.trail(frame)
+
+    def _next_target(self):
+        """Return the target of the frame that it works on next: (template, number of the node); None: there is none."""
+        cdef Frame frame = self.top
+        if frame is None or frame.count == 0:
+            return None
+        return frame.template, frame.template.node_count - 1
 
     @property
     def _context(self):
@@ -95,7 +117,9 @@ cdef class Evaluation(Ending):
             PyContext_Exit(self.context)
             self.running = False
         # While the run was running, nothing pushed it: not a waiter that landed, not a request to cancel.
-        if self.phase < ENDED and (self.first_landed is not None or (self.interrupted and self.phase == ACTIVE)):
+        if self.phase < ENDED and (
+            self.first_landed is not None or self.requests is not None or (self.interrupted and self.phase == ACTIVE)
+        ):
             self.scheduler.push(self)
         return status
 
@@ -116,32 +140,51 @@ cdef class Evaluation(Ending):
         """
         cdef int status = READY
         cdef bint was_active = self.phase == ACTIVE
-        try:
-            if self.target is not None and not self.interrupted:
-                target = self.target
-                self.target = None
-                self.push(self.enter(<LazyResult>target, None, 0))
-            while True:
-                if self.interrupted and self.phase == ACTIVE:
-                    self.stop()
-                if self.first_landed is not None:
-                    self.settle_landed()
-                if self.phase != ACTIVE:
-                    break
-                status = self.run_frames()
-                if self.launches is not None:
-                    self.launch()
-                if status == READY or self.phase >= ENDED or (self.first_landed is None and not self.interrupted):
-                    break
-        except BaseException as error:
-            self.fail(error, self.top, self.at)
+        while True:
+            failure = None
+            try:
+                status = self.work()
+            except BaseException as error:
+                failure = error
+            if failure is None:
+                break
+            # Not while the exception is being handled: what is raised and caught in there would have it as context, and
+            # Python walks down the whole chain of its contexts each time.
+            self.catch_or_fail(failure, self.top, self.at)
+            if self.phase != ACTIVE:
+                break
         if self.phase == STOPPING:
             self.discard_landed()  # what has landed meanwhile does not push the run
             if self.waiters is None:
                 self.enter_phase(ENDED)
+                self.leave_frames()
             elif not was_active:
                 return PARKED
         return status if self.phase == ACTIVE else DECIDE
+
+    cdef int work(self) except -1:
+        """The rounds of `go_on`."""
+        cdef int status = READY
+        if self.target is not None and not self.interrupted:
+            target = self.target
+            self.target = None
+            self.push(self.enter(<LazyResult>target, None, 0))
+        while True:
+            if self.interrupted and self.phase == ACTIVE:
+                self.stop()
+            if self.requests is not None and self.phase == ACTIVE:
+                self.serve_requests()
+            if self.first_landed is not None:
+                self.settle_landed()
+            if self.phase != ACTIVE:
+                return status
+            status = self.run_frames()
+            if self.launches is not None:
+                self.launch()
+            if status == READY or self.phase >= ENDED or (
+                self.first_landed is None and not self.interrupted and self.requests is None
+            ):
+                return status
 
     cdef int settle_landed(self) except -1:
         """Take what has landed, in the order in which it did. An error stops the run; the rest is then discarded."""
@@ -149,19 +192,27 @@ cdef class Evaluation(Ending):
         cdef Frame frame
         while self.phase == ACTIVE and self.first_landed is not None:
             waiter = self.pop_landed()
+            if self.regions is not None and self.holds_back(waiter):
+                continue
             frame, value, error, completion = waiter.frame, waiter.value, waiter.error, waiter.completion
             waiter.clear()
-            if error is not None:
-                self.fail(error, frame, waiter.node)
+            if self.dying is not None and waiter in self.dying:
+                self.settle_dying(waiter, frame, value, error, completion)
                 continue
             frame.awaited -= 1
-            try:
-                if waiter.permitted:
-                    self.make_ready(frame, waiter.node)
-                else:
-                    self.settle(frame, waiter.node, value, completion)
-            except BaseException as failure:
-                self.fail(failure, frame, waiter.node)
+            if error is None:
+                try:
+                    if waiter.permitted:
+                        self.make_ready(frame, waiter.node)
+                    elif gives_expressions(&frame.template.nodes[waiter.node]):
+                        self.settle_returned(frame, waiter.node, value, completion)
+                    else:
+                        self.settle(frame, waiter.node, value, completion)
+                except BaseException as failure:
+                    error = failure
+            if error is not None:
+                self.catch_or_fail(error, frame, waiter.node)
+                error = None
         if self.first_landed is not None:
             self.discard_landed()
         return 0
@@ -174,6 +225,9 @@ cdef class Evaluation(Ending):
             frame = self.top
             outcome = self.run_frame(frame)
             if outcome == HAS_TAIL:
+                if self.iterations >= self._max_iterations:
+                    self.exceed(frame)
+                    return READY
                 self.replace(frame)
                 self.iterations += 1
                 if self.scheduler.yields or self.scheduler.burn(1) or self.interrupted:
@@ -183,8 +237,8 @@ cdef class Evaluation(Ending):
                 if self.phase >= ENDED:
                     return PARKED
             elif outcome == HAS_CHILD:
-                frame.awaited += 1
                 child = self.enter(self.expansion, frame, self.at)
+                frame.awaited += 1
                 child.completion = self.completion
                 child.item = self.item
                 self.expansion = None
@@ -208,13 +262,15 @@ cdef class Evaluation(Ending):
         cdef Py_ssize_t at
         cdef Node* node
         cdef PyObject* result
-        cdef PyObject* kind
         # Whether nodes take the slow path. `Scheduler.configure` may change `observed` meanwhile: it also uses up the
         # fuel, so that it is read again before the next node.
         cdef bint check_each = template.check_each or frame.skipping or self.scheduler.observed
         self.at = last
         if frame.values[last] is not NULL:
-            return HAS_TAIL if Py_TYPE(frame.values[last]) == Lazy else HAS_VALUE
+            if frame.tails:
+                frame.tails = False
+                return HAS_TAIL
+            return HAS_VALUE
         while True:
             if frame.scattered:
                 if frame.ready_count == 0:
@@ -241,14 +297,18 @@ cdef class Evaluation(Ending):
             if check_each and result == DEFERRED:
                 Py_DECREF_(result)
                 continue
-            kind = Py_TYPE(result)
-            if kind == Lazy:
-                if self.is_tail(frame, node, at) if check_each else at == last:
-                    frame.values[last] = result
-                    return HAS_TAIL
-                self.expansion = <LazyResult>result
-                Py_DECREF_(result)
-                return HAS_CHILD
+            if may_hold(Py_TYPE(result)):
+                if not check_each and Py_TYPE(result) != Lazy:
+                    result = examine(self.scheduler.extraction, node, result)
+                if Py_TYPE(result) == Lazy:
+                    if self.is_tail(frame, node, at) if check_each else at == last:
+                        frame.values[last] = result
+                        return HAS_TAIL
+                    self.expansion = <LazyResult>result
+                    Py_DECREF_(result)
+                    return HAS_CHILD
+                if Py_TYPE(result) == <PyObject*>Data:
+                    result = unwrapped(result)
             frame.values[at] = result
             if at == last:
                 return HAS_VALUE
@@ -271,9 +331,20 @@ cdef class Evaluation(Ending):
         frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
         frame.parent = parent
         frame.parent_node = <int32_t>parent_node
+        if self.scheduler.debugging:
+            self.remember(frame, expression)
+        if frame.template.catches:
+            self.has_catching = True
         if frame.template.inputs or frame.template.resources or (parent is None and self._extras is not None):
             self.admit(frame)
         return frame
+
+    cdef int remember(self, Frame frame, LazyResult expression) except -1:
+        """In debug mode: keep an expression as long as its frame, for errors that say where it was written."""
+        if self.expressions is None:
+            self.expressions = {}
+        self.expressions[<size_t><PyObject*>frame] = expression
+        return 0
 
     cdef int admit(self, Frame frame) except -1:
         """Have the engine check the params, variables and resources of a frame before any node of it starts."""
@@ -285,6 +356,11 @@ cdef class Evaluation(Ending):
         ] if template.inputs else []
         self.scheduler.callbacks.admit(self, template, specs)
         return 0
+
+    cdef int exceed(self, Frame frame) except -1:
+        """Fail, as this tail call would be one too many. Nothing in the expression may catch that: it would go on."""
+        following = <object>frame.values[frame.template.node_count - 1]
+        return self.fail(self.scheduler.callbacks.iterations_met(self, following), frame, self.at)
 
     cdef int replace(self, Frame frame) except -1:
         """Make a tail call: rebind the frame to the expression that its target has returned."""
@@ -302,6 +378,8 @@ cdef class Evaluation(Ending):
         template = self.scheduler.table.get(self.scheduler.extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, self.scheduler.extraction)
+        if template.catches:
+            self.has_catching = True
         self.at = template.node_count - 1
         if template.inputs or template.resources:
             self.admit(frame)
@@ -313,9 +391,13 @@ cdef class Evaluation(Ending):
         cdef Template template
         cdef Py_ssize_t i
         slots = [<object>extraction.slots[i] for i in range(extraction.slot_count)]
+        if self.scheduler.debugging:
+            self.remember(frame, <LazyResult>frame.values[frame.template.node_count - 1])
         template = self.scheduler.table.get(extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, extraction)
+        if template.catches:
+            self.has_catching = True
         self.at = template.node_count - 1
         if template.inputs or template.resources:
             self.admit(frame)
@@ -332,17 +414,21 @@ cdef class Evaluation(Ending):
         self.top = frame.below
         frame.below = None
         frame.stacked = False
+        if self.expressions is not None:
+            self.expressions.pop(<size_t><PyObject*>frame, None)
         if parent is None:
             if type(value) is Skip:
                 raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
             self.value = value
-            if type(value) is Received or (type(value) is list and template.nodes[last].kind == TARGETS):
-                self.received = _mark_unseen(frame)
+            if type(value) is Received or may_hold(Py_TYPE(<PyObject*>value)):
+                self.received = _unseen(frame)
             self.interrupted = False  # the request to cancel came too late
             self.enter_phase(ENDED)
             return 0
         frame.parent = None
         parent.awaited -= 1
+        if frame.awaiter is not None:
+            return self.finish_child(frame, value)
         if frame.completion is not None:
             completion = frame.completion
             frame.completion = None
@@ -354,8 +440,12 @@ cdef class Evaluation(Ending):
                 parent.awaited += 1
                 self.link(waiter)
                 return 0
+            if type(value) is Data:
+                value = (<Data>value).value
         if frame.item:
             return self.settle_item(parent, frame.parent_node, frame.item, value)
+        if type(value) is LazyResult:  # as data: it is the value of the frame
+            value = Data(value)
         return self.settle(parent, frame.parent_node, value, None)
 
     cdef int make_ready(self, Frame frame, Py_ssize_t node) except -1:
@@ -377,19 +467,29 @@ cdef class Evaluation(Ending):
             frame.push_ready(<int32_t>node)
         return 0
 
+    cdef int settle_returned(self, Frame frame, Py_ssize_t node, object value, object completion) except -1:
+        """Store what a function has returned that was awaited: perhaps a coroutine that a worker has made."""
+        cdef PyObject* result = <PyObject*>value
+        Py_INCREF(value)
+        if type(value) is _CoroutineType and frame.template.nodes[node].kind == SYNC:
+            Py_DECREF_(result)
+            self.at = node
+            self.push(frame)
+            result = self.call_async(frame, value)
+            if result == PENDING:
+                Py_DECREF_(result)
+                frame.awaited += 1
+                return 0
+        result = examine(self.scheduler.extraction, &frame.template.nodes[node], result)
+        value = <object>result
+        Py_DECREF_(result)
+        return self.settle(frame, node, value, completion)
+
     cdef int settle(self, Frame frame, Py_ssize_t node, object value, object completion) except -1:
-        """Store the value of a node that was awaited: perhaps an expression, or a coroutine that a worker has made."""
-        cdef PyObject* result
+        """Store what a node that was awaited has come to: an expression, a value, or a `Data` around one."""
         cdef Frame child
         self.at = node
         self.push(frame)
-        if type(value) is _CoroutineType and frame.template.nodes[node].kind == SYNC:
-            result = self.call_async(frame, value)
-            value = <object>result
-            Py_DECREF_(result)
-            if result == PENDING:
-                frame.awaited += 1
-                return 0
         if type(value) is LazyResult:
             self.completion = completion
             if self.is_tail(frame, &frame.template.nodes[node], node):
@@ -397,14 +497,17 @@ cdef class Evaluation(Ending):
                     self.notify_tail_finished(frame, node)
                 Py_INCREF(value)
                 frame.values[frame.template.node_count - 1] = <PyObject*>value
+                frame.tails = True
                 return 0
             else:
-                frame.awaited += 1
-                self.completion = None
                 child = self.enter(<LazyResult>value, frame, node)
+                self.completion = None
+                frame.awaited += 1
                 child.completion = completion
                 self.push(child)
                 return 0
+        if type(value) is Data:
+            value = (<Data>value).value
         Py_INCREF(value)
         frame.values[node] = <PyObject*>value
         if self.scheduler.notify_nodes:
@@ -418,40 +521,68 @@ cdef class Evaluation(Ending):
         return 0
 
 
-cdef bint _mark_unseen(Frame frame) noexcept:
-    """Mark which messages in the value of a run it has received itself without giving them to a task; whether any."""
+cdef list _unseen(Frame frame):
+    """The messages in the value of a run that it has received itself without giving them to a task; None: no such."""
     cdef Template template = frame.template
-    cdef Py_ssize_t i, last = template.node_count - 1
-    cdef Node* node = &template.nodes[last]
-    cdef int32_t operand
-    cdef bint any_unseen = False
-    if type(<object>frame.values[last]) is Received:
-        return _mark(frame, last, 0)
-    for i in range(node.operands):
-        operand = template.operands[node.first_operand + i]
-        if type(<object>frame.values[operand]) is Received and _mark(frame, operand, 1):
-            any_unseen = True
-    return any_unseen
+    cdef list found = []
+    cdef list stack = [template.node_count - 1]
+    cdef set seen = set()
+    cdef Py_ssize_t at, i
+    cdef Node* node
+    while stack:
+        at = stack.pop()
+        if at < 0 or at >= template.node_count or at in seen:
+            continue
+        seen.add(at)
+        node = &template.nodes[at]
+        if node.absorbs or _gathers(frame, node):
+            if _is_passed_on(frame, at):
+                for i in range(node.operands * (2 if node.op == DICT else 1) - 1, -1, -1):
+                    stack.append(template.operands[node.first_operand + i])
+        elif type(<object>frame.values[at]) is Received and _is_unseen(frame, at):
+            found.append(<object>frame.values[at])
+    return found or None
 
 
-cdef bint _mark(Frame frame, Py_ssize_t at, int32_t uses) noexcept:
-    """Mark one, and return whether no task had it.
+cdef bint _is_passed_on(Frame frame, Py_ssize_t at) noexcept:
+    """Whether nothing takes the value of a node but containers of the target and what gathers values."""
+    cdef Template template = frame.template
+    cdef Node* node = &template.nodes[at]
+    cdef Node* consumer
+    cdef Py_ssize_t i
+    for i in range(node.consumers):
+        consumer = &template.nodes[template.consumers[node.first_consumer + i]]
+        if not consumer.absorbs and not _gathers(frame, consumer):
+            return False
+    return node.choosers == 0
 
-    ``uses``: how many nodes take the value of node `at` that pass it on to the run's value and to nothing else.
-    """
+
+cdef bint _gathers(Frame frame, Node* node) noexcept:
+    """Whether a node only makes a list or tuple of values: then no task of a user is given them."""
+    cdef tuple identity
+    if node.op != CALL or node.kind != SYNC or node.roles:
+        return False
+    identity = (<Task>frame.values[node.source]).spec.identity
+    return identity[0] == "cascade" and identity[1] in ("gather", "sequence")
+
+
+cdef bint _is_unseen(Frame frame, Py_ssize_t at) noexcept:
+    """Whether no task had a message that is a part of a run's value, and the run has received it."""
     cdef Template template = frame.template
     cdef Received value = <Received>frame.values[at]
     cdef Node* node
-    value.unseen = False
+    cdef int32_t uses  # how many nodes take the value and pass it on to the run's value and to nothing else
+    if not _is_passed_on(frame, at):
+        return False
+    uses = template.nodes[at].consumers
     while at < template.node_count:
         node = &template.nodes[at]
         if node.op != CALL or node.consumers + node.choosers != uses:
             return False
         if not chooses(node.kind):
-            value.unseen = (node.kind == RECV or node.kind == SELECT) and value.channel is not None
-            return value.unseen
+            return (node.kind == RECV or node.kind == SELECT) and value.channel is not None
         if frame.chosen is NULL or frame.chosen[at] < 0:
             return False
-        uses = 1 if node.kind == GUARD else 2  # the dict of a router's routes is a node, too
+        uses = 2 if node.kind == ROUTER else 1  # the dict of a router's routes is a node, too
         at = frame.chosen[at]
     return False

@@ -111,6 +111,8 @@ cdef class Frame:
                 consumers = template.consumers + template.nodes[i].first_consumer
                 for j in range(template.nodes[i].consumers):
                     self.needs[consumers[j]] -= 1
+        if template.catches:  # then it is asked of these, too, whether they are demanded
+            memset(self.needs, 0, self.next * sizeof(int32_t))
         for i in range(self.next, template.node_count):
             if self.needs[i] == 0:
                 self.ready[self.ready_count] = <int32_t>i  # in ascending order: a heap
@@ -138,7 +140,7 @@ cdef class Frame:
         self.allocate_arrays(3)
         for i in range(self.template.node_count):
             self.needs[i] = UNDEMANDED
-            self.chosen[i] = -1
+            self.chosen[i] = NONE_CHOSEN
         self.scattered = True
         self.demand(self.template.node_count - 1)
         return 0
@@ -187,15 +189,53 @@ cdef class Frame:
             return
         consumers = self.template.consumers + resolved.first_consumer
         for i in range(resolved.consumers):
-            if self.needs[consumers[i]] != UNDEMANDED:
+            if self.needs[consumers[i]] > UNDEMANDED:
+                self.needs[consumers[i]] -= 1
+                if self.needs[consumers[i]] == 0:
+                    self.push_ready(consumers[i])
+        if self.template.by_need:
+            self.resolve_choosers(resolved, <int32_t>node)
+
+    cdef inline void resolve_choosers(self, Node* resolved, int32_t node) noexcept:
+        cdef int32_t* choosers = self.template.choosers + resolved.first_chooser
+        cdef Py_ssize_t i
+        for i in range(resolved.choosers):
+            self.resolve_chooser(choosers[i], node)
+
+    cdef inline void resolve_chooser(self, int32_t chooser, int32_t node) noexcept:
+        if self.chosen[chooser] == node:
+            self.push_ready(chooser)
+        elif self.chosen[chooser] == ANY_CHOSEN:
+            # Only once, whatever else it takes has a value by then; and before all other nodes, which may be of no use
+            # any longer: as a number below 0, which `pop_ready` knows.
+            self.chosen[chooser] = ANY_QUEUED
+            self.push_ready(chooser - self.template.node_count)
+
+    cdef void resolve_failed(self, Py_ssize_t node) noexcept:
+        """Resolve a failure for the consumers that catch it, which are those without a value."""
+        cdef Node* resolved = &self.template.nodes[node]
+        cdef int32_t* consumers = self.template.consumers + resolved.first_consumer
+        cdef Py_ssize_t i
+        for i in range(resolved.consumers):
+            if self.values[consumers[i]] is NULL and self.needs[consumers[i]] > UNDEMANDED:
                 self.needs[consumers[i]] -= 1
                 if self.needs[consumers[i]] == 0:
                     self.push_ready(consumers[i])
         if self.template.by_need:
             consumers = self.template.choosers + resolved.first_chooser
             for i in range(resolved.choosers):
-                if self.chosen[consumers[i]] == node:
-                    self.push_ready(consumers[i])
+                if self.values[consumers[i]] is NULL:
+                    self.resolve_chooser(consumers[i], <int32_t>node)
+
+    cdef void purge_ready(self, bytearray doomed) noexcept:
+        """Take nodes out of the heap of those that are ready."""
+        cdef Py_ssize_t i, count = self.ready_count
+        cdef int32_t node
+        self.ready_count = 0
+        for i in range(count):  # the heap grows behind the place that is read
+            node = self.ready[i]
+            if not doomed[node if node >= 0 else node + self.template.node_count]:
+                self.push_ready(node)
 
     cdef void push_ready(self, int32_t node) noexcept:
         cdef Py_ssize_t at = self.ready_count
@@ -224,4 +264,4 @@ cdef class Frame:
             at = child
             child = 2 * at + 1
         self.ready[at] = last
-        return first
+        return first if first >= 0 else first + self.template.node_count

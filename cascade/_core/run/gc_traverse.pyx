@@ -16,6 +16,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 
 from cascade._core.time.clock cimport Clock
+from cascade._core.run.stopped cimport Catch
 from cascade._core.run.evaluation cimport Evaluation
 from cascade._core.run.frame cimport Frame
 from cascade._core.run.callback cimport Callback, SendCallback
@@ -37,6 +38,7 @@ cdef extern from "Python.h":
     void PyObject_GC_Del(void*) noexcept
     unsigned long Py_TPFLAGS_HAVE_GC
     PyObject* PyList_GET_ITEM(PyObject*, Py_ssize_t) noexcept
+    int PyDict_Next(PyObject*, Py_ssize_t*, PyObject**, PyObject**) noexcept
     void PyType_Modified(PyTypeObject*)
 
 cdef PyObject* Nothing = <PyObject*>None
@@ -65,6 +67,19 @@ cdef int _traverse_run(PyObject* run, visitproc visit, void* arg) noexcept:
     while each != Nothing and not stop:
         stop = _visit_frames(each, visit, arg)
         each = <PyObject*>(<Frame>each).below
+    if not stop and (<Evaluation>run).dying is not None:
+        stop = _visit_dying(<PyObject*>(<Evaluation>run).dying, visit, arg)
+    return stop
+
+
+cdef int _visit_dying(PyObject* dying, visitproc visit, void* arg) noexcept:
+    """Visit what the frames hold that wait for what was stopped: perhaps nothing else refers to them."""
+    cdef Py_ssize_t place = 0
+    cdef PyObject* waiter
+    cdef PyObject* catch
+    cdef int stop = 0
+    while not stop and PyDict_Next(dying, &place, &waiter, &catch):
+        stop = _visit_frames(<PyObject*>(<Catch>catch).frame, visit, arg)
     return stop
 
 
@@ -139,6 +154,7 @@ cdef int _visit_frames(PyObject* frame, visitproc visit, void* arg) noexcept:
         stop = (
             _visit(<PyObject*>(<Frame>frame).maps, visit, arg)
             or _visit(<PyObject*>(<Frame>frame).completion, visit, arg)
+            or _visit(<PyObject*>(<Frame>frame).awaiter, visit, arg)
         )
         if stop:
             return stop

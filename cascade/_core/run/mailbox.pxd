@@ -88,6 +88,7 @@ cdef class Mailbox:
         return not (self.closed or self.without_senders)
 
 
+cdef object as_message(object message)
 cdef Received received(object message, bint timed_out, int64_t elapsed, object channel)
 cdef Received nothing(int64_t span)
 cdef int64_t next_delivery() noexcept

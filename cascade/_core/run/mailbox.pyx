@@ -4,16 +4,19 @@ If a mailbox blocks, senders may wait for room. They stand in the same line, bec
 that is full.
 """
 
+from types import GenericAlias as _GenericAlias
+
 cimport cython
 from cpython.pyport cimport PY_SSIZE_T_MAX
 
 from cascade._core.public cimport name_type
 from cascade._core.time.clock cimport nanoseconds
+from cascade._core.expr.data cimport Data
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.expr.task_spec cimport RECV, SEND, WAIT
 from cascade._core.expr.task cimport Task, builtin_task, lazy_call
 
-from cascade.exceptions import ChannelClosedError, ChannelFullError
+from cascade.exceptions import ChannelClosedError, ChannelFullError, TaskArgumentError
 
 
 @cython.final
@@ -39,6 +42,11 @@ cdef class Received:
         made.elapsed = elapsed
         made.channel = channel
         return made
+
+    @classmethod
+    def __class_getitem__(cls, message):
+        """``Received[str]``: whose message is a str, for annotations."""
+        return _GenericAlias(cls, message)
 
     def __reduce__(self):
         return Received.make, (self.message, bool(self.timed_out), self.elapsed, None)
@@ -128,6 +136,11 @@ cdef int64_t next_delivery() noexcept:
 cdef class Mailbox:
     """The compiled part of `cascade.Channel`."""
 
+    @classmethod
+    def __class_getitem__(cls, message):
+        """``Channel[str]``: whose messages are str, for annotations."""
+        return _GenericAlias(cls, message)
+
     def __init__(self, capacity=None, overflow="error", *, name=None):
         if capacity is not None and type(capacity) is not int:
             raise TypeError(f"capacity must be None or an int >= 1, got `{type(capacity).__name__}`")
@@ -159,7 +172,8 @@ cdef class Mailbox:
         completes when there is room.
 
         Args:
-            message: any object. On a channel that blocks, a lazy result is evaluated first, and its value is sent.
+            message: any object, but no lazy result unless `cascade.data` says that it is meant itself. On a channel
+                that blocks, a lazy result is evaluated first, and its value is sent.
 
         Returns:
             None; on a channel that blocks, a `LazyResult` whose value is None.
@@ -167,6 +181,7 @@ cdef class Mailbox:
         Raises:
             ChannelClosedError: the channel is closed.
             ChannelFullError: ``capacity`` messages are queued and ``overflow`` is "error".
+            TaskArgumentError: the message is a lazy result, and the channel does not block.
 
         >>> import cascade as cs
         >>> channel = cs.Channel(capacity=1, overflow="block")
@@ -178,7 +193,7 @@ cdef class Mailbox:
             if self.closed:
                 raise ChannelClosedError("sent to a closed channel")
             return lazy_call(_send, (self, message))
-        self.offer(message)
+        self.offer(as_message(message))
 
     cdef bint offer(self, object message) except -1:
         """Take a message, by the rule of overflow. False: the mailbox blocks and is full, so the sender must wait."""
@@ -521,6 +536,16 @@ cdef Received nothing(int64_t span):
 
 
 cdef Task _recv = builtin_task("recv", RECV)
+cdef object as_message(object message):
+    """What is sent where nothing evaluates it: a lazy result only if it is marked as data."""
+    if type(message) is LazyResult:
+        raise TaskArgumentError(
+            f"message must be a value, got {message!r}, which nothing would evaluate: send it from a task that is "
+            f"given it as an argument; or send cs.data(...) if the lazy result itself is meant"
+        )
+    return message.value if type(message) is Data else message
+
+
 cdef Task _send = builtin_task("send", SEND)
 cdef Task _wait = builtin_task("wait", WAIT)
 

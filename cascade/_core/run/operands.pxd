@@ -9,6 +9,7 @@ from cascade._core.shape.template cimport Node
 
 cdef PyObject* call_with_many(Frame frame, Node* node, PyObject* callable) except NULL
 cdef PyObject* build(Frame frame, Node* node) except NULL
+cdef PyObject* build_with_skips(Frame frame, Node* node) except NULL
 cdef tuple positional(Frame frame, Node* node)
 cdef dict keywords(Frame frame, Node* node)
 

@@ -4,6 +4,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
+from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
 from cascade._core.shape.key cimport DICT, FROZENSET, LIST, STRUCT, TUPLE
 
 cdef extern from "Python.h":
@@ -76,6 +77,28 @@ cdef PyObject* build(Frame frame, Node* node) except NULL:
         items = frozenset(items)
     Py_INCREF(items)
     return <PyObject*>items
+
+
+cdef PyObject* build_with_skips(Frame frame, Node* node) except NULL:
+    """The same, with `SKIPPED` in place of each part that was skipped."""
+    cdef int32_t* operands = frame.template.operands + node.first_operand
+    cdef Py_ssize_t i, step = 2 if node.op == DICT else 1
+    values = [<object>frame.values[operands[step * i + step - 1]] for i in range(node.operands)]
+    values = [skipped_member if type(value) is Skip else value for value in values]
+    if node.op == DICT:
+        keys = [
+            (<tuple>node.names)[~operands[2 * i]] if operands[2 * i] < 0 else <object>frame.values[operands[2 * i]]
+            for i in range(node.operands)
+        ]
+        made = dict(zip(keys, values))
+    elif node.op == STRUCT:
+        made = (<object>frame.values[node.source])(**dict(zip(<tuple>node.names, values)))
+    elif node.op == LIST:
+        made = values
+    else:
+        made = (tuple if node.op == TUPLE else frozenset if node.op == FROZENSET else set)(values)
+    Py_INCREF(made)
+    return <PyObject*>made
 
 
 cdef tuple positional(Frame frame, Node* node):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cascade._core.run.trail import Trail
+from cascade._core.shape.template import Template
+
 if TYPE_CHECKING:
     from cascade._core.expr.builtin_nodes import Skip
+    from cascade._core.expr.lazy import LazyResult
     from cascade._core.expr.task import Task
-    from cascade._core.run.waiting import Waiter
-    from cascade._core.shape.template import Template
+    from cascade._core.run.waiting import Launched, Waiter
 
 __all__ = ["CoreCallbacks"]
 
@@ -26,17 +29,17 @@ class CoreCallbacks(Protocol):
 
     # --- starting: each returns the value, or the waiter if there is no value yet: then it lands later
 
-    def launch_async(self, waiter: Waiter, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def launch_async(self, waiter: Launched, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Start a coroutine."""
 
     def launch_worker(
-        self, waiter: Waiter, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any], mode: str
+        self, waiter: Launched, task: Task, arguments: tuple[Any, ...], keywords: dict[str, Any], mode: str
     ) -> None:
         """Have a worker call a sync task."""
 
     def launch_invocation(
         self,
-        waiter: Waiter,
+        waiter: Launched,
         run: Any,
         template: Template,
         at: int,
@@ -49,8 +52,19 @@ class CoreCallbacks(Protocol):
     ) -> Any:
         """Start a call with policies, limits or resources of its own."""
 
-    def launch_resource(self, waiter: Waiter, run: Any, name: str) -> Any:
+    def launch_resource(self, waiter: Launched, run: Any, name: str) -> Any:
         """Return a resource, or a `Placeholder` if its scope is "call"."""
+
+    # --- stopping a part of a run that goes on
+
+    def cancel(self, run: Any, handles: list[Any]) -> None:
+        """Cancel futures that waiters wait for."""
+
+    def abandon(self, completion: Any) -> None:
+        """Drop the completion of an expression that was stopped."""
+
+    def iterations_met(self, run: Any, following: LazyResult) -> BaseException:
+        """Return the error of a run that has made as many tail calls as it may."""
 
     # --- before anything starts
 
@@ -66,21 +80,46 @@ class CoreCallbacks(Protocol):
     def request_permit(self, waiter: Waiter, run: Any, template: Template, at: int, frame: int, task: Task) -> bool:
         """Return whether a built-in node may start. If not, `Waiter.release` is called when it may."""
 
+    def forget_permits(self, run: Any, frames: list[int], root: int, doomed: bytearray | None) -> None:
+        """Drop the permits of nodes that were stopped: of frames, and of the frame above them, the root.
+
+        ``doomed``: of each node of the root, whether it was stopped; None: all of them were.
+        """
+
     # --- what happens
 
-    def annotate(self, error: BaseException, run: Any, template: Template | None, number: int) -> None:
-        """Add a note to an exception: which task raised it, and where."""
+    def annotate(
+        self,
+        error: BaseException,
+        run: Any,
+        template: Template | None,
+        number: int,
+        caught: bool,
+        trail: Trail,
+        written: list[tuple[LazyResult, Template, int]],
+    ) -> None:
+        """Add a note to an exception: which task raised it, and where.
+
+        Args:
+            error: the exception.
+            run: the run.
+            template: of the node; None: it was no node.
+            number: of the node in the graph.
+            caught: whether it does not end the run.
+            trail: of the node.
+            written: in debug mode, the node and those that it is beneath; else empty.
+        """
 
     def describe_skip(self, skip: Skip) -> str:
         """Return which condition was false."""
 
-    def node_started(self, run: Any, template: Template, at: int, frame: int) -> None:
+    def node_started(self, run: Any, template: Template, at: int, frame: int, trail: Trail) -> None:
         """A node starts."""
 
-    def node_finished(self, run: Any, template: Template, at: int, frame: int) -> None:
+    def node_finished(self, run: Any, template: Template, at: int, frame: int, trail: Trail) -> None:
         """A node has its value."""
 
-    def node_skipped(self, run: Any, template: Template, at: int, skip: Skip) -> None:
+    def node_skipped(self, run: Any, template: Template, at: int, skip: Skip, trail: Trail) -> None:
         """A node is skipped."""
 
     def tail_call(self, run: Any, template: Template, slots: list[Any], outermost: bool) -> None:

@@ -1,6 +1,7 @@
 """The scheduler: which runs are ready, and how long each of their turns is."""
 
 cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from cascade._core.time.clock cimport Clock
@@ -51,9 +52,11 @@ cdef class Scheduler:
     cdef readonly bint notify_nodes  # callbacks are wanted for each node that starts, ends or is skipped
     cdef readonly bint observed  # limits_active or notify_nodes
     cdef readonly bint notify_tail_calls
+    cdef public bint debugging  # runs keep the expressions of their frames, and tail calls take the slow path
     cdef bint spent  # the turn is over
     cdef bint awake  # a turn has begun, or is scheduled
     cdef bint advancing
+    cdef PyObject* advanced  # the run that is being advanced; NULL: none is. Borrowed
     cdef Runnable first
     cdef Runnable last
     cdef readonly Py_ssize_t ready  # how many runs are in the queue

@@ -14,6 +14,19 @@ cdef extern from "Python.h":
     int Py_GetRecursionLimit() noexcept
     void Py_SetRecursionLimit(int) noexcept
 
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    #define CASCADE_THREAD_LOCAL __declspec(thread)
+    #else
+    #define CASCADE_THREAD_LOCAL __thread
+    #endif
+    static CASCADE_THREAD_LOCAL PyObject *cascade_advancing = NULL;
+    #define cascade_advance(scheduler) (cascade_advancing = (scheduler))
+    """
+    PyObject* cascade_advancing  # the scheduler that is in `advance` in this thread, the innermost; NULL: none is
+    void cascade_advance(PyObject*) noexcept
+
 cdef enum:
     ROOM = 30  # frames; Python gives up a thread that is 50 beyond the limit, as another one may be while this lasts
     PATIENCE = 1_000_000  # ns: length of a turn within a frame, if the engine yields at every tail call
@@ -73,7 +86,7 @@ cdef class Scheduler:
         self.limits_active = limits_active
         self.notify_nodes = notify_nodes
         self.observed = limits_active or notify_nodes
-        self.notify_tail_calls = notify_tail_calls
+        self.notify_tail_calls = notify_tail_calls or self.debugging
         self.monitor.fuel = min(self.monitor.fuel, 0)  # so that a frame that is being worked on reads them
 
     def begin_turn(self):
@@ -96,9 +109,11 @@ cdef class Scheduler:
         """Advance ready runs in turn. Return one that needs a decision, or None if the turn is over."""
         cdef Runnable run
         cdef int status
+        cdef PyObject* outer = cascade_advancing
         if self.advancing:
             raise InternalError("a turn of the engine's loop began inside another; please report this")
         self.advancing = True
+        cascade_advance(<PyObject*>self)
         try:
             while not self.spent:
                 if self.first is None and not self.advance_time():
@@ -114,7 +129,9 @@ cdef class Scheduler:
                 run.behind = None
                 run.queued = False
                 self.ready -= 1
+                self.advanced = <PyObject*>run
                 status = run.advance()
+                self.advanced = NULL
                 if self.standstill_at and self.counted >= self.standstill_at:
                     self.standstill_at = self.callbacks.stands_still(run, self.counted)
                 if status == READY:
@@ -126,6 +143,8 @@ cdef class Scheduler:
             return None
         finally:
             self.advancing = False
+            self.advanced = NULL
+            cascade_advance(outer)
 
     def reset(self, loop_ready):
         """Begin on another event loop: a turn that was scheduled on the previous one will not come.
@@ -141,7 +160,9 @@ cdef class Scheduler:
 
     def renewed(self):
         """Make a scheduler with the same settings and no run."""
-        return Scheduler(self.table, self.clock, self.callbacks, MODES[self.default_mode], self.quantum / 1e9)
+        made = Scheduler(self.table, self.clock, self.callbacks, MODES[self.default_mode], self.quantum / 1e9)
+        made.debugging = self.debugging
+        return made
 
     def cancel_turn(self):
         """Take note that a turn that was scheduled will not come. The next run that becomes ready asks for one."""
@@ -224,6 +245,14 @@ cdef class Scheduler:
         if self.monitor.read() >= self.deadline:
             self.spent = True
         return 0
+
+
+def running():
+    """Return the run that is being advanced in this thread; None: none is."""
+    cdef PyObject* scheduler = cascade_advancing
+    if scheduler is NULL or (<Scheduler>scheduler).advanced is NULL:
+        return None
+    return <object>(<Scheduler>scheduler).advanced
 
 
 cdef int _rooms = 0  # how many threads have more room now

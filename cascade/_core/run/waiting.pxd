@@ -17,6 +17,7 @@ cdef class Waiter(Receiver):
     cdef int32_t node  # in the order of the plan
     cdef uint8_t landed
     cdef uint8_t permitted  # it landed with a permit: the node is executed again, and has no value yet
+    cdef uint8_t awaits  # its asyncio task awaits expressions of the run, or did
     cdef public object handle  # what can be cancelled: a future; None for timers and mailboxes
     cdef object value  # until it lands: what it waits with, a message to send or the `Choice` of a select
     cdef object error
@@ -35,7 +36,8 @@ cdef class Waiter(Receiver):
 
 @cython.no_gc  # no traversal made by Cython: `gc_traverse` has a complete one
 cdef class Launched(Waiter):
-    pass
+    cdef readonly long long iteration  # of the run, when the node started
+    cdef Py_ssize_t children  # expressions of the run that its asyncio task, or one made by it, awaits
 
 
 cdef PyObject* PENDING  # instead of a value, which comes later. Compared by identity, never given to user code
@@ -46,6 +48,10 @@ cdef class Waiting(Runnable):
     cdef Waiter waiters
     cdef Waiter first_landed
     cdef Waiter last_landed
+    cdef dict dying  # by waiter that was cancelled because of a caught failure, the `Catch` that awaits it; or None
+    cdef dict expressions  # in debug mode, by address of a frame, what it evaluates; None: nothing is known
+    cdef dict regions  # by their future, each `Region`; None: there are none
+    cdef readonly long long iterations  # tail calls so far
     cdef RunPhase phase
     cdef bint running
 
@@ -58,6 +64,16 @@ cdef class Waiting(Runnable):
     cdef void link(self, Waiter waiter) noexcept
     cdef void unlink(self, Waiter waiter) noexcept
     cdef int return_messages(self) except -1
+    cdef tuple trail(self, Frame frame)
+    cdef list written(self, Frame frame, Py_ssize_t node)
+
+    cdef inline void append_landed(self, Waiter waiter) noexcept:
+        """Put a waiter at the end of the list of those that have landed."""
+        if self.first_landed is None:
+            self.first_landed = waiter
+        else:
+            self.last_landed.next_landed = waiter
+        self.last_landed = waiter
 
     cdef inline Waiter pop_landed(self):
         """Take the first waiter out of the list of those that have landed. Only if there is one."""

@@ -12,6 +12,9 @@ from cascade._core.expr.task_spec cimport WAIT
 
 from cascade.exceptions import ChannelClosedError
 
+cdef enum:
+    SHOWN = 16  # frames in which to look for where a node was written
+
 cdef object _nothing = object()
 cdef PyObject* PENDING = <PyObject*>_nothing
 
@@ -28,7 +31,7 @@ cdef class Waiter(Receiver):
     def follow(self, future):
         """Land with the outcome of a future that is done."""
         if future.cancelled():
-            if self.run is not None and self.run.phase >= STOPPING:
+            if self._stopping:
                 self.land(None, None)
                 return
             try:
@@ -38,6 +41,24 @@ cdef class Waiter(Receiver):
         else:
             error = future.exception()
             self.land(None if error is not None else future.result(), error)
+
+    @property
+    def _stopping(self):
+        """Whether the value of the node is of no use any longer: the run stops, or a caught failure stops the node."""
+        cdef Waiting run = self.run
+        return run is None or run.phase >= STOPPING or (run.dying is not None and self in run.dying)
+
+    def _place(self):
+        """Return which node it is: (template, number of the node in its graph, trail); None if it has landed."""
+        cdef Frame frame = self.frame
+        if self.run is None or self.landed:
+            return None
+        return frame.template, frame.template.plan.order[self.node], self.run.trail(frame)
+
+    @property
+    def _trail(self):
+        """The nodes of async tasks that await what the node is a part of; see `Waiting.trail`."""
+        return () if self.run is None else self.run.trail(self.frame)
 
     def release(self):
         """Land with a permit to start: the node is executed again."""
@@ -61,11 +82,7 @@ cdef class Waiter(Receiver):
         self.value = value
         self.error = error
         run.unlink(self)
-        if run.first_landed is None:
-            run.first_landed = self
-        else:
-            run.last_landed.next_landed = self
-        run.last_landed = self
+        run.append_landed(self)
 
     cdef bint notify(self) except -1:
         cdef Waiting run = self.run
@@ -170,6 +187,7 @@ cdef Launched new_launched(Waiting run, Frame frame, Py_ssize_t node):
     waiter.run = run
     waiter.frame = frame
     waiter.node = <int32_t>node
+    waiter.iteration = run.iterations
     return waiter
 
 
@@ -332,6 +350,32 @@ cdef class Waiting(Runnable):
             self.waiters = waiter.next
         waiter.next = None
         waiter.previous = NULL
+
+    cdef tuple trail(self, Frame frame):
+        """The nodes of async tasks that await what a frame is a part of, from the outside in: (template, number)."""
+        cdef list found = None
+        if self.regions is None:
+            return ()
+        while frame is not None:
+            if frame.awaiter is not None and frame.parent is not None:
+                if found is None:
+                    found = []
+                found.append((frame.parent.template, frame.parent.template.plan.order[frame.parent_node]))
+            frame = frame.parent
+        return () if found is None else tuple(found[::-1])
+
+    cdef list written(self, Frame frame, Py_ssize_t node):
+        """In debug mode, a node and those that it is beneath: (expression, template, number of the node)."""
+        cdef list found = []
+        if self.expressions is None:
+            return found
+        while frame is not None and len(found) < SHOWN:
+            expression = self.expressions.get(<size_t><PyObject*>frame)
+            if expression is not None:
+                found.append((expression, frame.template, frame.template.plan.order[node]))
+            node = frame.parent_node
+            frame = frame.parent
+        return found
 
     cdef int return_messages(self) except -1:
         """Put delivered messages that the run will not take back: all of them, before any receiver is served."""

@@ -13,9 +13,14 @@ cdef class Extraction(ContainerSearch):
     cdef uint32_t nodes  # begun so far
 
     cdef int run(self, LazyResult target) except -1
+    cdef int restart(self) except -1
+    cdef bint finds_lazy_in(self, PyObject* value) except -1
+    cdef bint finds_lazy(self, PyObject* container) except -1
+    cdef int enter_root(self, LazyResult target) except -1
     cdef int walk(self) except -1
     cdef int walk_dict(self, Step* step) except -1
     cdef int visit(self, PyObject* value) except -1
+    cdef int visit_other(self, PyObject* value, int op) except -1
     cdef int enter_container(self, PyObject* container, int op) except -1
     cdef int enter_struct(self, PyObject* struct) except -1
     cdef void leave(self, Step* step) noexcept

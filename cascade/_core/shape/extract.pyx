@@ -9,13 +9,15 @@ for the first time), the traversal ends, that code runs, and the traversal start
 from cpython.mem cimport PyMem_Free
 
 from cascade._core.shape.containers cimport (
-    ENTERED, HOLDS, LITERAL, UNKNOWN, ContainerSearch, Py_SIZE, Py_TYPE, PyDict_Size, PySetObject, op_of,
+    ENTERED, HOLDS, LITERAL, UNKNOWN, ContainerSearch, Py_SIZE, Py_TYPE, PyDict_Size, PySetObject, hidden_lazy, op_of,
 )
 from cascade._core.shape.key cimport (
-    AGAIN, CALL, DICT, FROZENSET, IS_LITERAL, LIMIT, REF, SET, SLOT, STRUCT, WRITTEN, new_traversal,
+    AGAIN, CALL, DICT, FROZENSET, IS_LITERAL, LIMIT, LIST, REF, SET, SLOT, STRUCT, WRITTEN, new_traversal,
 )
-from cascade._core.shape.struct_layout cimport Layout, layout_of
-from cascade._core.expr.lazy cimport LazyResult
+from cascade._core.shape.struct_layout cimport DATA, RECORD, UNLEARNED, Layout, layout_of
+from cascade._core.expr cimport task as _task
+from cascade._core.expr.data cimport Data
+from cascade._core.expr.lazy cimport LazyResult, container_task
 
 from cascade.exceptions import StructureError
 
@@ -30,14 +32,72 @@ cdef class Extraction(ContainerSearch):
 
     cdef int run(self, LazyResult target) except -1:
         """Write the key and the slots of an expression. After an error, call `clear`."""
+        cdef int outcome
+        self.clear()
         while True:
-            self.clear()
             self.nodes = 0
             self.traversal = new_traversal()
-            self.enter_lazy(target)
-            outcome = self.walk()
-            if outcome != AGAIN:
-                return 0
+            if target.task != container_task:
+                outcome = self.enter_lazy(target)
+            else:
+                outcome = self.enter_root(target)
+            if outcome != AGAIN and self.walk() != AGAIN:
+                break
+            self.restart()
+        if self.opened is not None:
+            self.opened = None
+        return 0
+
+    cdef int restart(self) except -1:
+        """Begin again, with what user code has found."""
+        opened = self.opened
+        self.clear()
+        self.opened = opened
+        return 0
+
+    cdef bint finds_lazy(self, PyObject* container) except -1:
+        """Whether a container or a struct holds a lazy result at any depth, or a part that is marked as data."""
+        cdef int outcome
+        self.clear()
+        outcome = self.holds_lazy(container)
+        while outcome == AGAIN:
+            self.clear()
+            outcome = self.holds_lazy(container)
+        self.clear()
+        return outcome
+
+    cdef bint finds_lazy_in(self, PyObject* value) except -1:
+        """The same for a value of any kind."""
+        cdef PyObject* kind = Py_TYPE(value)
+        cdef PyObject* lazy
+        cdef int op
+        if kind == Lazy:
+            return True
+        op = op_of(value, kind)
+        if op == UNLEARNED:
+            self.ask(kind)
+            op = op_of(value, kind)
+        if op == RECORD:
+            lazy = hidden_lazy(value)
+            if lazy is not NULL:
+                self.clear()
+                self.refuse_hidden(value, lazy)
+            return False
+        return op == DATA or (op != SLOT and self.finds_lazy(value))
+
+    cdef int enter_root(self, LazyResult target) except -1:
+        """Begin an expression that is a container: what stands for it as a lazy result is not a node."""
+        cdef PyObject* container = target.arguments[0]
+        cdef int op = op_of(container, Py_TYPE(container))
+        target.traversal = self.traversal
+        target.node = 0  # that of the container
+        if op == UNLEARNED:
+            return self.ask(Py_TYPE(container))
+        if op == STRUCT:
+            return self.enter_struct(container)
+        if LIST <= op < RECORD:
+            return self.enter_container(container, op)
+        return self.enter_lazy(target)
 
     cdef int walk(self) except -1:
         cdef Step* step
@@ -88,8 +148,7 @@ cdef class Extraction(ContainerSearch):
         if not PyDict_Next(step.node, &step.cursor, &key, &value):
             self.leave(step)
             return 0
-        outcome = self.write_dict_key(<object>key, 0)
-        if outcome == AGAIN:
+        if self.check_key(key) == AGAIN or self.write_dict_key(<object>key, 0) == AGAIN:
             return AGAIN
         outcome = self.visit(value)
         if outcome == IS_LITERAL:
@@ -115,6 +174,8 @@ cdef class Extraction(ContainerSearch):
             op = op_of(value, kind)
             if op == SLOT:
                 return IS_LITERAL
+            if op >= RECORD:
+                return self.visit_other(value, op)
             what = self.recall(value)
             if what == UNKNOWN:
                 holds = self.holds_lazy(value)
@@ -124,16 +185,27 @@ cdef class Extraction(ContainerSearch):
             if what == LITERAL:
                 return IS_LITERAL
             if what == HOLDS:
-                if op == STRUCT:
-                    self.enter_struct(value)
-                else:
-                    self.enter_container(value, op)
-                return WRITTEN
+                return self.enter_struct(value) if op == STRUCT else self.enter_container(value, op)
             if what & ENTERED:
                 self.refuse_cycle(value)
         self.reserve(1, 0)
         self.write(what, REF)
         return WRITTEN
+
+    cdef int visit_other(self, PyObject* value, int op) except -1:
+        """Write what is marked as data, refuse a record in which a lazy result is, or learn what the value is."""
+        cdef PyObject* lazy
+        if op == UNLEARNED:
+            return self.ask(Py_TYPE(value))
+        if op == DATA:
+            self.reserve(1, 1)
+            self.write(0, SLOT)
+            self.keep(<PyObject*>(<Data>value).value)
+            return WRITTEN
+        lazy = hidden_lazy(value)
+        if lazy is not NULL:
+            self.refuse_hidden(value, lazy)
+        return IS_LITERAL
 
     cdef int enter_container(self, PyObject* container, int op) except -1:
         cdef Py_ssize_t size
@@ -155,11 +227,13 @@ cdef class Extraction(ContainerSearch):
         self.open_items(step)
         if op == SET or op == FROZENSET:
             self.order_members(step)
-        return 0
+        return WRITTEN
 
     cdef int enter_struct(self, PyObject* struct) except -1:
         cdef Layout layout = <Layout>layout_of(Py_TYPE(struct))
         cdef Step* step
+        if layout.offsets is NULL and self.fields_of(struct) is NULL:
+            return self.open_record(struct)
         self.reserve(1, 1)
         self.write(layout.shape.id, STRUCT)
         self.keep(Py_TYPE(struct))
@@ -168,7 +242,7 @@ cdef class Extraction(ContainerSearch):
         step.number = self.nodes
         self.number()
         self.open_items(step)
-        return 0
+        return WRITTEN
 
     cdef void leave(self, Step* step) noexcept:
         """Take the step of a container off the stack."""
@@ -190,3 +264,16 @@ def structure(target):
     extraction.run(<LazyResult>target)
     slots = [<object>extraction.slots[i] for i in range(extraction.slot_count)]
     return (<char*>extraction.key)[:extraction.key_size * sizeof(uint32_t)], slots
+
+
+def finds_lazy(value):
+    """Return whether a value is a lazy result, holds one, or has a part that is marked as data.
+
+    Raises:
+        StructureError: the value is an object that must not hold a lazy result, and holds one.
+    """
+    cdef Extraction extraction = Extraction.__new__(Extraction)
+    return extraction.finds_lazy_in(<PyObject*>value)
+
+
+_task.finds_lazy = finds_lazy

@@ -23,6 +23,7 @@ ctypedef struct Node:
     uint8_t kind  # of a call
     uint8_t mode  # of a call
     uint8_t path  # of a call: a `Path`
+    uint8_t absorbs  # of a container: it is part of the target, and has a value although a part of it was skipped
     PyObject* names  # borrowed from Template.held: of a call's arguments, a dict's keys, a struct's fields; or NULL
 
 
@@ -47,8 +48,9 @@ cdef class Template:
     cdef int32_t* operands
     cdef int32_t* needs  # of each node, the nodes whose values it needs to start
     cdef int32_t* consumers  # of each node, the nodes that need its value to start
-    cdef int32_t* choosers  # of each node, the routers and conditions that may choose it
-    cdef bint by_need  # a router, condition or map is among the nodes: nodes are evaluated by need
+    cdef int32_t* choosers  # of each node, the nodes that may choose it
+    cdef bint by_need  # a node that chooses, or a map, is among the nodes: nodes are evaluated by need
+    cdef bint catches  # a node at which a failure may become a value is among the nodes
     cdef bint serial  # every node needs the one before: nothing can start while one is awaited
     cdef bint check_each  # a node may need `execute_slow`
     cdef readonly tuple inputs  # numbers in the graph of the nodes that are params and variables of the environment

@@ -11,7 +11,7 @@ from libc.string cimport memcmp, memcpy, memset
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.shape.key cimport CALL, DICT, FROZENSET, LIST, SET, STRUCT, TUPLE
 from cascade._core.expr.task_spec cimport (
-    GUARD, INJECT, KINDS, MAP, calls_function, chooses, kind_of, mode_of, reads_input,
+    INJECT, KINDS, MAP, ROUTER, SCOPE, begins_alone, calls_function, chooses, kind_of, may_catch, mode_of, reads_input,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape, struct_shape
 
@@ -138,6 +138,7 @@ cdef Template link(bytes key, uint64_t hash, object graph, object plan, tuple st
     if template.by_need:
         _link_choosers(template)
     _mark_paths(template)
+    _mark_absorbing(template)
     template.resources_outside_calls = _resources_outside_calls(template) if template.resources else ()
     template.size = (
         count * (<int64_t>sizeof(Node) + STRUCT_BYTES) + total * 4 * <int64_t>sizeof(int32_t) + 2 * len(key)
@@ -218,6 +219,8 @@ cdef int _link_call(Template template, Py_ssize_t at, CallShape shape) except -1
         template.inputs += (template.plan.order[at],)
     if chooses(made.kind) or made.kind == MAP:
         template.by_need = True
+    if may_catch(made.kind):
+        template.catches = True
     return 0
 
 
@@ -228,7 +231,9 @@ cdef Py_ssize_t _width(Node* node) noexcept:
 
 cdef inline bint _waits_for(Node* node, Py_ssize_t entry) noexcept:
     """Whether a node cannot start without this entry: routers and conditions start with the first one alone."""
-    return node.op != CALL or not chooses(node.kind) or entry == 0 or entry >= node.operands
+    if node.op != CALL or not chooses(node.kind) or entry >= node.operands:
+        return True
+    return entry == 0 and not begins_alone(node.kind)
 
 
 cdef int _link_consumers(Template template) except -1:
@@ -308,8 +313,8 @@ cdef list _choices(Template template, Node* node):
     cdef Node* routes
     cdef Py_ssize_t i, j
     found = set()
-    for i in range(1, node.operands):
-        if i != 1 or node.kind == GUARD:
+    for i in range(0 if begins_alone(node.kind) else 1, node.operands):
+        if i != 1 or node.kind != ROUTER:
             found.add(operands[i])
         elif operands[1] < template.node_count:
             routes = &template.nodes[operands[1]]
@@ -326,17 +331,35 @@ cdef int _mark_paths(Template template) except -1:
     template.check_each = template.by_need
     for i in range(template.node_count):
         node = &template.nodes[i]
-        if node.op != CALL or not calls_function(node.kind):
+        if node.op != CALL or not (calls_function(node.kind) or node.kind == SCOPE):
             continue
         if node.roles and any([role != "after" for role in template.roles[i]]):
             node.path = SLOW
             template.check_each = True
-        elif template.resources:
+        elif template.resources and calls_function(node.kind):
             for j in range(node.operands):
                 operand = template.operands[node.first_operand + j]
                 if operand < template.node_count and _is_resource(&template.nodes[operand]):
                     node.path = MAYBE_SLOW
                     template.check_each = True
+    return 0
+
+
+cdef int _mark_absorbing(Template template) except -1:
+    """Which containers are the target, or a part of it that no call is between."""
+    cdef int32_t count = template.node_count
+    cdef int32_t operand
+    cdef Py_ssize_t i, j
+    cdef Node* node = &template.nodes[count - 1]
+    node.absorbs = node.op != CALL
+    for i in range(count - 1, -1, -1):  # each node comes after its operands
+        node = &template.nodes[i]
+        if not node.absorbs:
+            continue
+        for j in range(_width(node)):
+            operand = template.operands[node.first_operand + j]
+            if 0 <= operand < count and template.nodes[operand].op != CALL:
+                template.nodes[operand].absorbs = True
     return 0
 
 

@@ -29,7 +29,7 @@ class AdditiveFirefly(Firefly["Additive"]):
 
 
 @inline
-def additive_agent(me: AdditiveFirefly, phase: float, at: float) -> cs.LazyResult:
+def additive_agent(me: AdditiveFirefly, phase: float, at: float) -> object:
     """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`.
 
     Phases are computed from the instants of flashes, never from the time at which the event loop runs the agent: if the
@@ -50,7 +50,7 @@ def additive_agent(me: AdditiveFirefly, phase: float, at: float) -> cs.LazyResul
 
 
 @inline
-def listen(me: AdditiveFirefly, rested: float) -> cs.LazyResult:
+def listen(me: AdditiveFirefly, rested: float) -> object:
     """Continue after the refractory period."""
     swarm = me.swarm
     swarm.events += 1
@@ -63,7 +63,7 @@ def listen(me: AdditiveFirefly, rested: float) -> cs.LazyResult:
 
 
 @inline
-def react(me: AdditiveFirefly, phase: float, at: float, seen: cs.Received) -> cs.LazyResult:
+def react(me: AdditiveFirefly, phase: float, at: float, seen: cs.Received[float]) -> object:
     """Continue after a flash that was seen, or at the time of the own flash."""
     swarm = me.swarm
     swarm.events += 1
@@ -154,7 +154,7 @@ class Additive(Swarm[AdditiveFirefly]):
         """Make a firefly that has a phase now and will flash at `due`."""
         return AdditiveFirefly(self, index, due)
 
-    def agent(self, firefly: AdditiveFirefly, phase: float, at: float) -> cs.LazyResult:
+    def agent(self, firefly: AdditiveFirefly, phase: float, at: float) -> object:
         """Return the endless expression of a firefly that has a phase at an instant."""
         return additive_agent(firefly, phase, at)
 

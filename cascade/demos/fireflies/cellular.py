@@ -31,7 +31,7 @@ class Cell(Firefly["Cellular"]):
 
 
 @inline
-def cellular_agent(me: Cell, state: int, tick: int, foreseen: bool) -> cs.LazyResult:
+def cellular_agent(me: Cell, state: int, tick: int, foreseen: bool) -> object:
     """Live on from a `state` at a `tick`.
 
     Cells move one after another at each tick. A cell may see a neighbour blink in the next tick before it has moved
@@ -46,7 +46,7 @@ def cellular_agent(me: Cell, state: int, tick: int, foreseen: bool) -> cs.LazyRe
     me.due = at + (blink - state) % swarm.states * swarm.tick
 
     @inline
-    def move(waited: float) -> cs.LazyResult:
+    def move(waited: float) -> object:
         swarm = me.swarm
         swarm.events += 1
         seen = me.channel.drain()
@@ -119,11 +119,11 @@ class Cellular(Swarm[Cell]):
         """Make a cell that has a phase now and will blink at `due`."""
         return Cell(self, index, due, round(phase * self.states + self.blink) % self.states)
 
-    def agent(self, firefly: Cell, phase: float, at: float) -> cs.LazyResult:
+    def agent(self, firefly: Cell, phase: float, at: float) -> object:
         """Return the endless expression of a cell at its start, from its state: a phase is less exact."""
         return cellular_agent(firefly, firefly.state, 0, False)
 
-    def targets(self) -> Iterator[cs.LazyResult]:
+    def targets(self) -> Iterator[object]:
         """Yield one endless expression per cell. Tick 0 is now: making many cells takes longer than a tick."""
         self.begun = self.now()
         return super().targets()

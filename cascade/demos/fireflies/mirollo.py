@@ -21,7 +21,7 @@ inline = cs.task(mode="inline")
 
 
 @inline
-def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResult:
+def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> object:
     """Live on from a `phase` (0 to 1, at 1 it flashes) at an instant `at`, computed from instants only.
 
     If the loop lags, messages may arrive out of order: they are handled in order of arrival.
@@ -30,7 +30,7 @@ def mirollo_agent(me: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResul
     due = me.due = at + (1.0 - phase) * swarm.period
 
     @inline
-    def react(seen: cs.Received) -> cs.LazyResult:
+    def react(seen: cs.Received[float]) -> object:
         swarm = me.swarm
         swarm.events += 1
         if seen.timed_out:
@@ -100,6 +100,6 @@ class Mirollo(Swarm[Firefly["Mirollo"]]):
         """Make a firefly that has a phase now and will flash at `due`."""
         return Firefly(self, index, due)
 
-    def agent(self, firefly: Firefly[Mirollo], phase: float, at: float) -> cs.LazyResult:
+    def agent(self, firefly: Firefly[Mirollo], phase: float, at: float) -> object:
         """Return the endless expression of a firefly that has a phase at an instant."""
         return mirollo_agent(firefly, phase, at)

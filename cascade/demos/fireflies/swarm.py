@@ -30,7 +30,7 @@ class Firefly(Generic[_S]):
         self.swarm = swarm
         self.index = index
         """Its place in the topology."""
-        self.channel = cs.Channel()
+        self.channel: cs.Channel[float] = cs.Channel()
         """Receives the flashes of its neighbours. A message is the instant of a flash."""
         self.due = due
         """The instant of its next flash if it sees none before, in seconds of `swarm.now`."""
@@ -120,10 +120,10 @@ class Swarm(ABC, Generic[_F]):
         """Make a firefly that has a phase now and will flash at `due`."""
 
     @abstractmethod
-    def agent(self, firefly: _F, phase: float, at: float) -> cs.LazyResult:
+    def agent(self, firefly: _F, phase: float, at: float) -> object:
         """Return the endless expression of a firefly that has a phase at an instant."""
 
-    def targets(self) -> Iterator[cs.LazyResult]:
+    def targets(self) -> Iterator[object]:
         """Yield one endless expression per firefly."""
         for firefly in self.fireflies:
             at = self.now()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import task
 from cascade._support.public import public_in
 from cascade.engine.engine import Engine
@@ -80,26 +79,26 @@ def _total(values: dict[str, list[int]]) -> int:
     return sum(map(sum, values.values()))
 
 
-def _chain() -> LazyResult:
+def _chain() -> int:
     deep = _add(1)
     for _ in range(_DEPTH - 1):
         deep = _add(deep, 1)
     return deep
 
 
-def _diamond() -> LazyResult:
+def _diamond() -> int:
     top = _add(1)
     left, right = _add(top, 1), _add(top, 2)
     return _add(left, right, _add(left, right), top)
 
 
-def _targets() -> list[tuple[Callable[[], LazyResult], Any]]:
+def _targets() -> list[tuple[Callable[[], object], Any]]:
     """Expressions of all forms, with their values."""
     return [
         (lambda: _add(1), 1),
         (lambda: _add(_add(1), _add(2), _add(3, _add(4))), 10),
         (_diamond, 11),
         (lambda: _total({"a": [_add(1), 2], "b": [3, _add(_add(4))]}), 10),
-        (lambda: gather(*(_add(number) for number in range(1000))), list(range(1000))),
+        (lambda: gather(*(_add(number) for number in range(1000))), tuple(range(1000))),
         (_chain, _DEPTH),
     ]

@@ -15,14 +15,16 @@ import pytest
 import cascade as cs
 
 FUNCTIONS = {
-    "Env", "Inject", "Param", "Router", "cached", "cli", "const", "dry_run", "explain", "from_json", "gather", "inject",
-    "pipeline", "preload", "resource", "run", "select", "sequence", "structural_hash", "task", "to_json",
-    "visualize", "wait",
+    "Env", "Inject", "Param", "Router", "attr", "cached", "cli", "const", "current", "data", "dry_run", "explain",
+    "fallback", "from_json", "gather", "inject", "lazy", "outcome", "pipeline", "preload", "race", "recover",
+    "resource", "run", "scope", "select", "sequence", "structural_hash", "task", "to_json", "visualize", "wait",
 }  # fmt: skip
 CLASSES = {
     "Channel", "Clock", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",
-    "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Picture", "Population", "PopulationCounts",
-    "Received", "Restart", "ResultCache", "Run", "Shape", "Task", "TemplateStats", "Templates", "VirtualLoop",
+    "LazyResult", "LocalConnector", "MemoryState", "MemoryStore", "Outcome", "Picture", "Population",
+    "PopulationCounts", "Received", "Restart", "ResultCache", "Run", "Shape", "Task", "TemplateStats", "Templates",
+    "VirtualLoop",
+    "CurrentCall", "RunIdentity",
 }  # fmt: skip
 PROTOCOLS = {"CachePolicy", "CacheStore", "Connector", "Executor", "Solver", "StateBackend"}
 EXCEPTIONS = {
@@ -40,6 +42,8 @@ EXCEPTIONS = {
     "PolicyError": (cs.CascadeError, TypeError),
     "ResourceError": (cs.CascadeError, LookupError),
     "RouteError": (cs.CascadeError, LookupError),
+    "RunDeadlineError": (cs.RunLimitError, TimeoutError),
+    "RunLimitError": (cs.CascadeError, RuntimeError),
     "StructureError": (cs.CascadeError, ValueError),
     "TargetError": (cs.CascadeError, TypeError),
     "TaskArgumentError": (cs.CascadeError, TypeError),
@@ -66,7 +70,7 @@ VISIBLE = {
         "aclose", "as_completed", "clock", "events", "limits", "new_loop", "override", "random", "register",
         "resources", "run", "runs", "start", "start_many", "templates",
     },
-    cs.Run: {"cancel", "doing", "done", "id", "iterations", "result", "state"},
+    cs.Run: {"cancel", "doing", "done", "id", "iterations", "name", "result", "state", "tags"},
     cs.Population: {"cancel", "counts", "done", "failed", "runs"},
     cs.Channel: {
         "capacity", "close", "closed", "drain", "dropped", "name", "overflow", "put", "receive", "recv", "send",
@@ -77,8 +81,8 @@ VISIBLE = {
         "with_timeout",
     },
     cs.LazyResult: {
-        "after", "args", "kwargs", "policies", "run_if", "task", "with_cache", "with_constraints", "with_retry",
-        "with_timeout",
+        "after", "args", "fallback", "kwargs", "outcome", "policies", "recover", "run_if", "task", "with_cache",
+        "with_constraints", "with_retry", "with_timeout",
     },
 }  # fmt: skip
 
@@ -89,7 +93,7 @@ def test_objects_show_what_is_documented_and_nothing_else(kind: type) -> None:
         engine = cs.Engine()
         lazy = cs.wait(0)
         run = engine.start(lazy)
-        found = [engine, run, engine.start_many([lazy]), cs.Channel(), cs.gather, lazy]
+        found = [engine, run, engine.start_many([lazy]), cs.Channel(), cs.task(len), lazy]
         await engine.aclose()
         return next(each for each in found if type(each) is kind)
 
@@ -98,7 +102,7 @@ def test_objects_show_what_is_documented_and_nothing_else(kind: type) -> None:
     assert all(inspect.getdoc(getattr(kind, name, None)) or name in (kind.__doc__ or "") for name in seen)
 
 
-@pytest.mark.parametrize("name", sorted(ALL - VALUES - {"gather"}))
+@pytest.mark.parametrize("name", sorted(ALL - VALUES))
 def test_every_name_says_where_it_is_found(name: str) -> None:
     """For tracebacks, pickles and `help`; wherever its file is."""
     assert getattr(cs, name).__module__ == "cascade"

@@ -28,8 +28,14 @@ def test_arguments_meet_however_they_are_given() -> None:
     assert len({ways[0], *others}) == 1 + len(others)
 
 
-def test_keyword_arguments_have_no_order() -> None:
-    assert key(1, x=1, y=2) == key(1, y=2, x=1) != key(1, x=2, y=1)
+def test_keyword_arguments_have_no_order_but_where_the_function_sees_it() -> None:
+    policy = ResultCache()
+    fixed = cs.task(lambda x, y: 0)
+    assert policy.key(fixed, (), {"x": 1, "y": 2}) == policy.key(fixed, (), {"y": 2, "x": 1})
+    assert policy.key(fixed, (), {"x": 1, "y": 2}) != policy.key(fixed, (), {"x": 2, "y": 1})
+    assert len({key(1, x=1, y=2), key(1, y=2, x=1), key(1, x=2, y=1)}) == 3
+    of_dict = cs.task(dict)
+    assert policy.key(of_dict, (), {"x": 1, "y": 2}) != policy.key(of_dict, (), {"y": 2, "x": 1})
 
 
 small = st.integers(0, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,8 @@ def variants(x: Any) -> list[Any]:
         *[power(x).run_if(True), power(x).run_if(False), power(x).run_if(True, otherwise=1)],
         *[power(x).run_if(True).after(power(1)), power(x).run_if(True).with_retry(3)],
         *[cs.Router(1, {1: x}), cs.Router(1, {2: x}), cs.Router(2, {1: x}), cs.Router(1, {1: x}, default=2)],
+        *[cs.data(x), power(cs.data(x)), power([cs.data(x)]), power.map(base=cs.data([x])), power.map(base=deque([1]))],
+        *[power(cs.data(1)), power.map(base=range(2)), power.map(base=range(3)), power.map(base=cs.data(range(2)))],
         *[[x, x], [x, power(1)], [[x], [x]], cs.inject("a"), cs.inject("b"), cs.wait(1), cs.wait(2)],
     ]
 
@@ -109,6 +112,9 @@ def test_the_message_says_where_beside_the_arguments() -> None:
         (power(1, exponent=object()), "value.kwargs['exponent']"),
         (power(1).after(power(object())), "value.after(...).args[0]"),
         (power.map(base=[1], exponent=cs.const(object())), "value.policies['const exponent']"),
+        (power.map(base=deque([1, object()])), "value.kwargs['base'][1]"),
+        (power.map(base=cs.data([object()])), "value.kwargs['base'][0]"),
+        (power(1, exponent=cs.data([object()])), "value.kwargs['exponent'][0]"),
     ):
         with pytest.raises(cs.CacheKeyError) as caught:
             fingerprint(node)

@@ -178,7 +178,7 @@ def test_an_engine_of_ones_own(call: Call) -> None:
 
 def test_what_a_programmer_has_wrong_is_raised() -> None:
     with pytest.raises(cs.TargetError):
-        cs.cli(3, argv=[])  # type: ignore[arg-type]
+        cs.cli(len, argv=[])  # type: ignore[arg-type]
     with pytest.raises(cs.InputError, match="must be the same everywhere in a target"):
         cs.cli([one(int), one(float)], argv=[])
     with pytest.raises(ValueError, match="--help"):

@@ -46,7 +46,8 @@ JOBS = """
     main = repeat(cs.Param("word", default="ho"), cs.Param("times", type=int))
     values = [divide(1, 2), divide(3, 4)]
     several = (divide(1, 0), divide(2, 0))
-    mixed = [divide(1, 2), 3]
+    mixed = {"half": divide(1, 2), "three": [3]}
+    plain = [3, 4]
     number = 3
 
     def made():
@@ -175,7 +176,7 @@ def test_a_value_that_json_cannot_say_is_a_failure(jobs: str, cascade: Cascade) 
         ("{}:Namespace.tarjet", "{}.Namespace has no 'tarjet' (did you mean 'target'"),
         ("{}:number", "{}:number must be a lazy result, a list of them, or a function that returns one"),
         ("{}:Namespace", "must be a lazy result"),
-        ("{}:mixed", "got `int` at item 1"),
+        ("{}:plain", "got `int` at item 0"),
         ("{}:wrong", "{}:wrong() must return a lazy result or a list of them, got `int`"),
         ("{}:coroutine", "got `coroutine`"),
         ("{}:needy", "{}:needy must need no arguments, but needs 'n'"),
@@ -236,13 +237,17 @@ def test_wrong_command_lines(cascade: Cascade, arguments: list[str]) -> None:
     assert out + err and "Traceback" not in out + err
 
 
+def test_a_container_of_any_kind_is_a_target(jobs: str, cascade: Cascade) -> None:
+    assert cascade("run", f"{jobs}:mixed") == (0, "{'half': 0.5, 'three': [3]}\n", "")
+
+
 # --------------------------------------------------------------------------------------------------------- failures
 
 
 def test_a_failure_is_one_line_that_says_where(jobs: str, cascade: Cascade) -> None:
     status, out, err = cascade("run", f"{jobs}:several")
     assert (status, out) == (1, "")
-    assert err.startswith(f"cascade: ZeroDivisionError: division by zero (task {jobs}.divide at $.args[0], iteration 0")
+    assert err.startswith(f"cascade: ZeroDivisionError: division by zero (task {jobs}.divide at $[0], iteration 0")
     assert len(err.splitlines()) == 1
 
 

@@ -127,6 +127,8 @@ async def test_one_run_is_no_iterable_of_runs() -> None:
         engine.as_completed(run)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"runs\[1\]"):
         engine.as_completed([run, 2])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"runs\[0\] must be a run, got `LazyResult`: start it, engine.start\(...\)"):
+        engine.as_completed([count(1)])  # type: ignore[list-item]
     await run
     gc.collect()
     assert queues() == 0

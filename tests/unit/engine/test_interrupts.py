@@ -158,6 +158,14 @@ class Interrupting:
         return self._hook
 
 
+def alone(form: Callable[[], object]) -> Iterator[object]:
+    """Run a form where an exception is left behind with the generator.
+
+    As `except` is left, Python 3.11 forgets to take the exception back that was handled, if a trace function raises.
+    """
+    yield form()
+
+
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("name", FORMS)
 def test_at_every_line(name: str) -> None:
@@ -174,7 +182,7 @@ def test_at_every_line(name: str) -> None:
         interrupted = False
         with Interrupting(at) as interrupting:
             try:
-                form()
+                next(alone(form))
             except KeyboardInterrupt:
                 interrupted = True
         if interrupted is not interrupting.raised or sorted(opened) != sorted(closed):

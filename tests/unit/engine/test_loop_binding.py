@@ -178,7 +178,9 @@ def test_start_outside_a_loop_is_a_clear_error() -> None:
         cs.Engine().start(keep(1))
 
 
-@pytest.mark.parametrize("target", [None, 1, keep, [1], [keep(1), 2], {"a": keep(1)}, object(), len], ids=case_name)
+@pytest.mark.parametrize(
+    "target", [keep, [keep(1), keep], {"a": keep}, len, int, iter, (i for i in "a")], ids=case_name
+)
 async def test_what_is_no_target_is_refused(target: object) -> None:
     engine = cs.Engine()
     with pytest.raises(cs.TargetError):

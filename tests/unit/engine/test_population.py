@@ -40,7 +40,7 @@ async def test_targets_may_be_lists_and_equal() -> None:
     target = give(1)
     population = cs.Engine().start_many([[give(1), give(2)], (give(3),), target, target, []])
     await population
-    assert [run.result() for run in population.runs] == [[1, 2], [3], 1, 1, []]
+    assert [run.result() for run in population.runs] == [[1, 2], (3,), 1, 1, []]
 
 
 async def test_nobody() -> None:
@@ -55,10 +55,10 @@ async def test_nobody() -> None:
 @pytest.mark.parametrize(
     ("targets", "place"),
     [
-        ([give(1), give(2), 3], "targets[2]"),
-        ([give(1), [give(2), "x"]], "targets[1][1]"),
-        ((target for target in (None, give(1))), "targets[0]"),
-        ({"a": give(1)}, "targets[0]"),
+        ([give(1), give(2), give], "targets[2]"),
+        ([give(1), [give(2), give]], "targets[1][1]"),
+        ((target for target in (len, give(1))), "targets[0]"),
+        ([{"a": give}], "targets[0]['a']"),
         (give(1), "`LazyResult`"),
         (7, "`int`"),
     ],

@@ -101,11 +101,14 @@ async def test_runs_at_once_have_each_their_own_values() -> None:
     assert [first for first, _ in found] == list(range(100))
 
 
-def test_the_value_of_a_param_is_data_and_never_runs() -> None:
+def test_a_param_is_never_a_lazy_result_and_holds_none() -> None:
     target = same(cs.Param("n"))
-    inner = [same(1)]
-    ((got,),) = (cs.run(target, params={"n": inner}),)
-    assert got is inner
+    for value in (same(1), [same(1)], {"a": (same(1),)}):
+        with pytest.raises(cs.InputError, match=r"param 'n': value must not .* a lazy result: evaluate it first"):
+            cs.run(target, params={"n": value})
+        with pytest.raises(TypeError, match="default must be a value"):
+            cs.Param("n", default=value)
+    assert cs.run(target, params={"n": [1]}) == ([1],)
 
 
 def test_what_the_inputs_of_a_target_are() -> None:

@@ -9,17 +9,34 @@ from typing import Any, get_args
 import pytest
 
 import cascade as cs
+from cascade._core.expr.arities import ARITIES, STEPS
 from cascade._core.expr.task_spec import kind_traits, mode_names
-from cascade.exceptions import PolicyError
 from cascade.expressions.targets import expression
 from cascade.graph.describe import describe
-from cascade.graph.kinds import CALL_POLICIES, KINDS, POLICIES, BoxShape
+from cascade.graph.kinds import CALL_POLICIES, KINDS, MOST_OPERANDS, POLICIES, BoxShape
 from cascade.graph.labels import heading, kind
 from cascade.graph.model import CallKind, CallMode, GraphTemplate
 from cascade.graph.solver import check
 from cascade.inspect.render import _DOT, _MERMAID
 from language import descriptions
-from language.descriptions import Box, Call, Guard, Input, Literal, Map, Node, Resource, Router, TaskSpec
+from language.descriptions import (
+    Box,
+    Call,
+    Fallback,
+    Guard,
+    Input,
+    Literal,
+    Map,
+    Node,
+    Operator,
+    Outcome,
+    Race,
+    Recover,
+    Resource,
+    Router,
+    Scope,
+    TaskSpec,
+)
 from language.oracle import Journal
 from language.oracle_build import build
 from support.shapes import MODULE, define
@@ -45,7 +62,11 @@ def samples() -> dict[str, list[cs.LazyResult]]:
         "param": [cs.Param("n", type=int)],
         "env": [cs.Env("HOME")],
         "inject": [cs.inject("db")],
-        "targets": [expression([f()]), expression([f(), later(), f()])],
+        "recover": [cs.recover(f(), repr)],
+        "fallback": [cs.fallback(f(), f())],
+        "outcome": [cs.outcome(f())],
+        "scope": [cs.scope(f())],
+        "race": [cs.race(f()), cs.race(f(), later(), f())],
     }
 
 
@@ -66,16 +87,33 @@ def test_the_table_has_a_row_for_each_kind() -> None:
 def test_what_the_core_does_with_which_kinds() -> None:
     found = {
         trait: {name for name, row in KINDS.items() if getattr(row.core, trait)}
-        for trait in ("calls_function", "takes_policies", "waits", "chooses", "accepts_skips", "reads_input")
+        for trait in (
+            "calls_function",
+            "takes_policies",
+            "waits",
+            "chooses",
+            "begins_alone",
+            "may_catch",
+            "accepts_skips",
+            "reads_input",
+        )
     }
     assert found == {
         "calls_function": {"sync", "async"},
-        "takes_policies": {"sync", "async", "map"},
+        "takes_policies": {"sync", "async", "map", "scope"},
         "waits": {"wait", "recv", "send", "select"},
-        "chooses": {"router", "guard"},
-        "accepts_skips": {"targets"},
+        "chooses": {"router", "guard", "fallback", "scope", "race"},
+        "begins_alone": {"scope", "race"},
+        "may_catch": {"recover", "fallback", "outcome", "scope", "race"},
+        "accepts_skips": {"outcome", "race"},
         "reads_input": {"param", "env"},
     }
+
+
+def test_operands_are_known_of_each_kind_that_calls_no_function() -> None:
+    kinds = [name for name, row in KINDS.items() if not row.core.calls_function and name != "map"]
+    assert [*ARITIES] == kinds
+    assert {name for name, row in KINDS.items() if row.parts} == STEPS.keys()
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -89,12 +127,14 @@ def test_what_users_write_becomes_a_node_of_that_kind(name: str) -> None:
         check(graph, plan)
         counts.add(symbol.positional)
         assert {role for role in symbol.roles if not role.startswith("const ")} <= row.policies
-    if row.arguments is not None:
+    if name == "race":
+        assert counts == {1, 3} and row.arguments == (1, MOST_OPERANDS)
+    elif row.arguments is not None:
         assert counts == {*row.arguments}
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_policies_are_for_calls_of_tasks(name: str) -> None:
+def test_policies_are_for_calls_and_scopes(name: str) -> None:
     row = KINDS[name]
     assert bool(row.policies) == row.core.takes_policies
     assert row.policies in (frozenset(), CALL_POLICIES, POLICIES)
@@ -103,11 +143,10 @@ def test_policies_are_for_calls_of_tasks(name: str) -> None:
         _, _, graph, _ = template_of(target.with_retry(2).after(define("g")()))
         assert not own(graph).roles
         assert any(call.roles == ("retry", "after") for call in graph.calls)
-    elif row.policies:
-        assert own(template_of(target.with_retry(2))[2]).roles == ("retry",)
     else:
-        with pytest.raises(PolicyError, match=f"got a node of kind {name!r}"):
-            target.with_retry(2)
+        made = own(template_of(target.with_retry(2))[2])
+        assert made.roles == ("retry",)
+        assert made.kind == (name if row.core.calls_function else "scope")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +164,11 @@ def test_policies_are_for_calls_of_tasks(name: str) -> None:
         ("param", "param", "param 'n'", "param 'n'"),
         ("env", "variable", "variable 'HOME'", "variable 'HOME'"),
         ("inject", "resource", "resource 'db'", "resource 'db'"),
-        ("targets", "targets", "targets", "the list of targets"),
+        ("recover", "recover", "recover", "recover"),
+        ("fallback", "fallback", "fallback", "fallback"),
+        ("outcome", "outcome", "outcome", "outcome"),
+        ("scope", "scope", "scope", "scope"),
+        ("race", "race", "race", "race"),
     ],
 )
 def test_what_nodes_are_called(name: str, short: str, words: str, sentence: str) -> None:
@@ -153,12 +196,17 @@ def test_every_shape_of_a_box_can_be_drawn() -> None:
 _leaf = Call(TaskSpec("leaf", lambda args, kwargs: 1))
 ORACLE: dict[type, tuple[set[str], Node]] = {
     Call: ({"sync", "async"}, _leaf),
-    Box: ({"targets"}, Box("list", (_leaf,))),
+    Operator: ({"sync"}, Operator("neg", (_leaf,))),
     Router: ({"router"}, Router(_leaf, (1,), (_leaf,))),
     Guard: ({"guard"}, Guard(_leaf, _leaf)),
     Map: ({"map"}, Map(TaskSpec("each", lambda args, kwargs: 1), {"x": Literal([1])})),
     Input: ({"param"}, Input("n")),
     Resource: ({"inject"}, Resource("db")),
+    Recover: ({"recover"}, Recover(_leaf, TaskSpec("handle", lambda args, kwargs: 1))),
+    Fallback: ({"fallback"}, Fallback(_leaf, _leaf)),
+    Outcome: ({"outcome"}, Outcome(_leaf)),
+    Race: ({"race"}, Race((_leaf,))),
+    Scope: ({"scope"}, Scope(_leaf)),
 }
 # What the oracle has no words for: the time and messages (the model of channels has them), and the environment.
 NOT_IN_THE_ORACLE = {"wait", "recv", "send", "select", "env"}
@@ -167,7 +215,8 @@ NOT_IN_THE_ORACLE = {"wait", "recv", "send", "select", "env"}
 def test_the_oracle_has_all_kinds_or_leaves_them_out_on_purpose() -> None:
     found = set().union(*(kinds for kinds, _ in ORACLE.values()))
     assert found | NOT_IN_THE_ORACLE == set(KINDS) and not found & NOT_IN_THE_ORACLE
-    short = {Literal, descriptions.Sequence, descriptions.Pipeline}  # data, and what is short for the others
+    # Data, containers, and what is short for the others.
+    short = {Literal, descriptions.Data, Box, descriptions.Sequence, descriptions.Pipeline}
     assert {*ORACLE} == {*get_args(Node)} - short
 
 
@@ -177,7 +226,9 @@ def test_the_oracle_and_the_core_mean_the_same_by_a_kind(described: type) -> Non
     symbol = own(template_of(expression(build(node, Journal())))[2])
     assert symbol.kind in kinds
     row = KINDS[symbol.kind]
-    assert descriptions.takes_policies(node) == (bool(row.policies) or row.bare)
+    if not row.bare and described is not Operator:  # a policy on that is one on all that it takes
+        calls = row.core.calls_function or symbol.kind == "scope"
+        assert descriptions.is_call(node) == calls
     assert (len(descriptions.strict(node)) < len(descriptions.children(node))) == row.core.chooses
 
 
@@ -188,5 +239,6 @@ def test_the_documents_list_the_kinds() -> None:
     expected = []
     for name, row in KINDS.items():
         least, most = row.arguments or ("any", "any")
-        expected.append((name, str(least) if least == most else f"{least} or {most}"))
+        words = f"{least} or {'more' if most == MOST_OPERANDS else most}"
+        expected.append((name, str(least) if least == most else words))
     assert found == expected

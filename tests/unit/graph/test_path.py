@@ -26,6 +26,10 @@ from support.graph_shapes import (
 OWN = {
     "router": (".selector", ".routes", ".default"),
     "guard": (".condition", "", ".otherwise"),
+    "recover": ("", ".handler", ".on"),
+    "fallback": ("", ".other", ".on"),
+    "outcome": ("",),
+    "scope": ("",),
 }
 
 

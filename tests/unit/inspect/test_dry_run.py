@@ -172,7 +172,7 @@ def test_settings_that_cannot_be_told_harm_nobody() -> None:
 
 def test_a_target_that_is_none() -> None:
     with pytest.raises(cs.TargetError):
-        cs.dry_run(3)
+        cs.dry_run(step)
 
 
 def test_a_long_chain() -> None:

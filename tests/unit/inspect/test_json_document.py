@@ -140,4 +140,4 @@ def test_of_an_expression() -> None:
     shape = cs.from_json(cs.to_json(add(1, b=add(2, 3))))
     assert cs.explain(shape) == cs.explain(add(4, b=add(5, 6)))
     with pytest.raises(cs.TargetError):
-        cs.to_json(3)
+        cs.to_json(add)

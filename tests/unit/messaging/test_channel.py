@@ -112,11 +112,15 @@ def test_any_value_is_a_message(value: object) -> None:
     assert channel.drain()[0] is value
 
 
-def test_a_lazy_result_is_a_message_and_does_not_run() -> None:
+def test_a_lazy_result_is_a_message_if_it_is_marked_as_data() -> None:
     channel = cs.Channel()
     lazy = keep("never")
-    channel.send(lazy)
+    with pytest.raises(cs.TaskArgumentError, match=r"message must be a value, got <LazyResult keep\('never'\)>"):
+        channel.send(lazy)
+    channel.send(cs.data(lazy))
     assert cs.run(channel.recv()).message is lazy
+    channel.send(cs.data([lazy]))
+    assert channel.drain() == [[lazy]]
 
 
 def test_timeout() -> None:

@@ -52,7 +52,7 @@ def test_what_is_left_over_is_cancelled(virtual: VirtualTime) -> None:
 def test_lists_and_params(virtual: VirtualTime) -> None:
     assert virtual.run([tick(1), cs.Param("n")], params={"n": 3}) == ["done", 3]
     with pytest.raises(cs.TargetError):
-        virtual.run(5)
+        virtual.run(tick)
 
 
 def test_closed_without_a_run() -> None:

@@ -361,7 +361,7 @@ def test_a_result_that_unpickles_slowly_delays_no_other_call(gates: dict[str, th
     [(None, True), ({"a": [1, 2.0, "b", True]}, True), (Path("a"), False), ([int], False), ("a" * 100_000, False)],
 )
 def test_what_is_unpickled_at_once(value: Any, plain: bool) -> None:
-    packed = make_call(pickle.dumps((returned, (value,), {})), "returned")
+    packed = make_call(pickle.dumps((returned, (value,), {}, None)), "returned")
     assert is_plain(packed) is plain and unpack(packed) == (value, None)
     assert not is_plain(make_call(b"", "broken"))
 

@@ -166,13 +166,19 @@ async def test_a_sync_task_may_return_any_awaitable_or_only_coroutines() -> None
 
 
 async def test_generators_are_values() -> None:
-    @cs.task(mode="inline")
-    def generates() -> object:
+    def numbers() -> object:
+        yield 1
+
+    async def numbers_async() -> object:
         yield 1
 
     @cs.task(mode="inline")
-    async def generates_async() -> object:
-        yield 1
+    def generates() -> object:
+        return numbers()
+
+    @cs.task(mode="inline")
+    def generates_async() -> object:
+        return numbers_async()
 
     assert list(await cs.Engine().run(generates())) == [1]
     found = await cs.Engine().run(generates_async())

@@ -34,9 +34,7 @@ async def test_what_can_be_zipped(cold: cs.Engine, kind: str, lazy: bool) -> Non
         assert await cold.run(pair.map(x=series, y=cs.const("k"))) == [(0, "k"), (1, "k"), (2, "k")]
 
 
-@pytest.mark.parametrize(
-    "wrong", ["abc", b"abc", 3, None, {"a": 1}, {1, 2}, object()], ids=lambda value: type(value).__name__
-)
+@pytest.mark.parametrize("wrong", ["abc", b"abc", 3, None, object()], ids=lambda value: type(value).__name__)
 async def test_what_cannot_be_zipped_names_the_two_ways_out(wrong: object) -> None:
     with pytest.raises(cs.MapError, match=r"cs\.const\(\.\.\.\).*=\[\.\.\.\]"):
         pair.map(x=[1, 2], y=wrong)

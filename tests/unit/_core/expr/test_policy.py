@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -60,11 +61,29 @@ def test_a_task_hands_its_policies_to_each_call() -> None:
     assert add(1).policies == {}
 
 
-@pytest.mark.parametrize("make", [lambda: cs.wait(0), lambda: cs.Router(1, {1: 2}), lambda: cs.Channel().recv()])
-def test_policies_are_for_calls_of_tasks(make: Any) -> None:
-    for policy in ("with_retry", "with_constraints"):
-        with pytest.raises(cs.PolicyError, match="must be given to a call of a task"):
-            getattr(make(), policy)()
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: cs.wait(0),
+        lambda: cs.Router(1, {1: 2}),
+        lambda: cs.Channel().recv(),
+        lambda: cs.gather(add(1)),
+        lambda: add.map(a=[1]),
+        lambda: cs.outcome(add(1)),
+    ],
+)
+def test_a_policy_of_what_is_no_call_is_that_of_a_scope(make: Any) -> None:
+    lazy = make()
+    made = lazy.with_retry(2).with_constraints(gpu=1)
+    assert made.task.name == "scope" and made.args == (lazy,)
+    assert set(made.policies) == {"retry", "constraints"}
+    assert made.with_retry(5).policies["retry"].max_attempts == 5
+
+
+def test_a_policy_under_a_condition_is_that_of_the_node() -> None:
+    lazy = cs.wait(0)
+    made = lazy.run_if(True).with_timeout(3)
+    assert made.task.name == "run_if" and made.args[1].task.name == "scope" and made.args[1].args == (lazy,)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +121,59 @@ def test_an_amount_that_makes_no_sense_is_refused(amount: Any) -> None:
 def test_what_is_no_cache_policy_is_refused(policy: Any) -> None:
     with pytest.raises(cs.PolicyError, match="policy must be a cache policy"):
         add(1).with_cache(policy)
+
+
+# --------------------------------------------------------------------------------------- of tasks and of lazy results
+
+
+@cs.task
+def work(n: int = 0) -> int:
+    return n
+
+
+METHODS = ["with_retry", "with_timeout", "with_cache", "with_constraints"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_task_takes_the_arguments_that_a_lazy_result_takes(name: str) -> None:
+    of_task, of_lazy = (inspect.signature(getattr(kind, name)) for kind in (cs.Task, cs.LazyResult))
+    assert of_task == of_lazy
+
+
+def test_a_task_takes_policies_by_position() -> None:
+    by_position = work.with_retry(3, 0.5, 1.5, 30, "full", OSError, ValueError).with_timeout(5, 60)
+    by_name = (
+        cs.lazy(work())
+        .with_retry(
+            max_attempts=3, delay=0.5, backoff=1.5, max_delay=30, jitter="full", on=OSError, give_up_on=ValueError
+        )
+        .with_timeout(seconds=5, total=60)
+    )
+    one, other = cs.lazy(by_position()).policies, by_name.policies
+    assert one.keys() == other.keys() == {"retry", "timeout"}
+    for name in ("max_attempts", "delay", "backoff", "max_delay", "jitter", "on", "give_up_on"):
+        assert getattr(one["retry"], name) == getattr(other["retry"], name)
+    for name in ("seconds", "total"):
+        assert getattr(one["timeout"], name) == getattr(other["timeout"], name)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("with_retry", {"max_atempts": 3}),
+        ("with_retry", {"max_attempts": 0}),
+        ("with_retry", {"jitter": "some"}),
+        ("with_timeout", {"secs": 3}),
+        ("with_timeout", {}),
+        ("with_cache", {"policy": 3}),
+        ("with_cache", {}),
+        ("with_constraints", {"gpu": "1"}),
+    ],
+)
+def test_what_is_wrong_is_the_same_error_on_both(name: str, arguments: dict[str, Any]) -> None:
+    errors = []
+    for governed in (work, work()):
+        with pytest.raises(TypeError) as caught:
+            getattr(governed, name)(**arguments)
+        errors.append((type(caught.value), str(caught.value)))
+    assert errors[0] == errors[1]

@@ -28,14 +28,23 @@ class Trace:
 def test_ready_together_start_in_traversal_order() -> None:
     trace = Trace()
     leaf = trace.task
-    cs.run(take(leaf("a"), [leaf("b"), {"x": leaf("c"), 0: leaf("d")}], z=leaf("f"), y=(leaf("e"),)))
+    cs.run(take(leaf("a"), [leaf("b"), {"x": leaf("c"), 0: leaf("d")}], z=leaf("e"), y=(leaf("f"),)))
     assert trace.names == list("abcdef")
 
 
 def test_names_start_sorted_whatever_order_the_call_has() -> None:
+    @cs.task(mode="inline")
+    def four(a: str, b: str, c: str, d: str) -> None: ...
+
+    trace = Trace()
+    cs.run(four(**{name: trace.task(name) for name in "dbca"}))
+    assert trace.names == list("abcd")
+
+
+def test_names_of_a_task_that_takes_any_start_in_the_order_of_the_call() -> None:
     trace = Trace()
     cs.run(take(**{name: trace.task(name) for name in "dbca"}))
-    assert trace.names == list("abcd")
+    assert trace.names == list("dbca")
 
 
 def test_a_ready_node_comes_before_later_ones() -> None:
@@ -177,10 +186,10 @@ def test_async_and_sync_feed_each_other() -> None:
 
 def test_gather_takes_any_number() -> None:
     trace = Trace()
-    assert cs.run(cs.gather()) == []
-    assert cs.run(cs.gather(trace.task("a"))) == ["a"]
-    assert cs.run(cs.gather(*(trace.task(str(number)) for number in range(100)))) == [str(n) for n in range(100)]
-    assert cs.run(take(cs.gather(cs.gather(trace.task("a")), trace.task("b")))) == (([["a"], "b"],), {})
+    assert cs.run(cs.gather()) == ()
+    assert cs.run(cs.gather(trace.task("a"))) == ("a",)
+    assert cs.run(cs.gather(*(trace.task(str(number)) for number in range(100)))) == tuple(map(str, range(100)))
+    assert cs.run(take(cs.gather(cs.gather(trace.task("a")), trace.task("b")))) == (((("a",), "b"),), {})
 
 
 def test_gather_as_a_tail_call_and_in_the_middle() -> None:
@@ -189,10 +198,10 @@ def test_gather_as_a_tail_call_and_in_the_middle() -> None:
         return cs.gather(*(spread(count - 1) for _ in range(2))) if count else take("leaf")
 
     leaf = (("leaf",), {})
-    assert cs.run(spread(2)) == [[leaf, leaf], [leaf, leaf]]
-    assert cs.run(take(spread(1))) == (([leaf, leaf],), {})
+    assert cs.run(spread(2)) == ((leaf, leaf), (leaf, leaf))
+    assert cs.run(take(spread(1))) == (((leaf, leaf),), {})
 
 
 def test_an_empty_list_of_targets() -> None:
     assert cs.run([]) == []
-    assert cs.run(()) == []
+    assert cs.run(()) == ()

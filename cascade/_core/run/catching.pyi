@@ -1,0 +1,3 @@
+from cascade._core.run.aborting import Aborting
+
+class Catching(Aborting): ...

@@ -1,0 +1,16 @@
+from asyncio import Future
+from typing import Any
+
+from typing_extensions import disjoint_base
+
+from cascade._core.expr.lazy import LazyResult
+from cascade._core.run.catching import Catching
+from cascade._core.run.waiting import Launched, Waiter
+
+@disjoint_base
+class Regions(Catching):
+    def _open_scope(self, waiter: Waiter, future: Future[tuple[Any, BaseException | None]]) -> None: ...
+    def _open_child(
+        self, waiter: Launched, expression: LazyResult, future: Future[tuple[Any, BaseException | None]]
+    ) -> None: ...
+    def _close_region(self, future: Future[Any], closed: Future[list[BaseException] | None]) -> None: ...

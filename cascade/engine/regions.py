@@ -1,0 +1,91 @@
+"""Regions: parts of a run that an asyncio task of the engine has evaluated, and awaits.
+
+An invocation evaluates the expression of a scope so, once for each attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from cascade._core.expr.lazy import LazyResult
+
+if TYPE_CHECKING:
+    from cascade._core.run.waiting import Waiter
+    from cascade.engine.run import Run
+
+__all__ = ["await_region", "evaluate", "inputs_of"]
+
+
+async def evaluate(run: Run, waiter: Waiter) -> Any:
+    """Evaluate the expression of a scope, and return its value.
+
+    Args:
+        run: of which the scope is a node.
+        waiter: of the scope.
+
+    Raises:
+        asyncio.CancelledError: this was cancelled; everything that was started for the scope has ended.
+        BaseException: the failure of the expression, as itself.
+    """
+    region: asyncio.Future[tuple[Any, BaseException | None]] = asyncio.get_running_loop().create_future()
+    run._open_scope(waiter, region)
+    return await await_region(run, region)
+
+
+async def await_region(run: Run, region: asyncio.Future[tuple[Any, BaseException | None]]) -> Any:
+    """Await a region that was opened, and return its value. If this is cancelled, the region is stopped first."""
+    try:
+        value, error = await region
+    except asyncio.CancelledError:
+        closed: asyncio.Future[list[BaseException] | None] = asyncio.get_running_loop().create_future()
+        run._close_region(region, closed)
+        while not closed.done():
+            try:
+                await asyncio.wait((closed,))
+            except asyncio.CancelledError:  # once more: still everything has to end first
+                continue
+        if errors := closed.result():  # as a call that fails while it is being cancelled
+            raise (errors[0] if len(errors) == 1 else BaseExceptionGroup("several tasks failed", errors)) from None
+        raise
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error  # its traceback leads to this frame
+    return value
+
+
+def inputs_of(expression: object) -> tuple[list[str], list[Any]]:
+    """Return what the value of an expression depends on beside what it is made of.
+
+    Returns:
+        The names of its resources, and the specs of its params and variables of the environment.
+    """
+    resources: list[str] = []
+    specs: list[Any] = []
+    seen: set[int] = set()
+    stack = [expression]
+    while stack:
+        part = stack.pop()
+        if id(part) in seen:
+            continue
+        if isinstance(part, LazyResult):
+            seen.add(id(part))
+            _, ((_, name, kind, *_), *_), operands = part._content()
+            if kind == "inject":
+                resources.append(name)
+            elif kind in ("param", "env"):
+                specs += operands
+            stack += operands
+        elif type(part) in (list, tuple, set, frozenset):
+            seen.add(id(part))
+            stack += part  # type: ignore[arg-type]
+        elif type(part) is dict:
+            seen.add(id(part))
+            stack += part.values()
+        elif hasattr(type(part), "__struct_fields__"):
+            seen.add(id(part))
+            names: tuple[str, ...] = type(part).__struct_fields__  # type: ignore[attr-defined]
+            stack += [getattr(part, name) for name in names]
+    return resources, specs

@@ -1,0 +1,43 @@
+"""The name and tags that the user gives to runs, so that code can tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+__all__ = ["NO_LABEL", "RunLabel", "run_label"]
+
+
+class RunLabel(NamedTuple):
+    """What a run is called. The members of a population share one.
+
+    Attributes:
+        name: None: it has no name.
+        tags: values by key; a read-only mapping.
+    """
+
+    name: str | None
+    tags: Mapping[str, str]
+
+
+NO_LABEL = RunLabel(None, MappingProxyType({}))
+
+
+def run_label(name: object, tags: object) -> RunLabel | None:
+    """Return the label of a run that is to be started; None: it has neither name nor tags.
+
+    Raises:
+        TypeError: ``name`` is not a str, or ``tags`` is not a mapping of str to str.
+    """
+    if name is None and tags is None:
+        return None
+    if name is not None and type(name) is not str:
+        raise TypeError(f"name must be None or a str, got `{type(name).__name__}`")
+    if tags is not None and not isinstance(tags, Mapping):
+        raise TypeError(f"tags must be None or a mapping of str to str, got `{type(tags).__name__}`")
+    kept = dict(tags or {})
+    for key, value in kept.items():
+        if type(key) is not str or type(value) is not str:
+            raise TypeError(f'tags must be a mapping of str to str, got {key!r}: {value!r}: write "{key}": "{value}"')
+    return RunLabel(name, MappingProxyType(kept))

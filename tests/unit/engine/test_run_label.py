@@ -1,0 +1,90 @@
+"""The name and tags of runs: given at the start, and known to the run, its tasks and its worker processes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import cascade as cs
+from support.process_tasks import called
+from support.tasks import give
+
+
+def own() -> tuple[int, str | None, dict[str, str]]:
+    run = cs.current().run
+    return run.id, run.name, dict(run.tags)
+
+
+@cs.task
+async def in_async() -> object:
+    await asyncio.sleep(0)
+    return own()
+
+
+TASKS = [cs.task(own, mode="inline"), cs.task(own, mode="thread"), in_async, called]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=["inline", "thread", "async", "process"])
+async def test_tasks_know_them_in_each_mode(task: cs.Task[[], object]) -> None:
+    async with cs.Engine() as engine:
+        run = engine.start(give(task()), name="order-17", tags={"site": "7"})
+        assert await run == (run.id, "order-17", {"site": "7"})
+        assert repr(run) == f"<Run {run.id} 'order-17': done, 0 iterations>"
+        unnamed = engine.start(task())
+        assert await unnamed == (unnamed.id, None, {})
+        assert repr(unnamed).startswith(f"<Run {unnamed.id}: ")
+
+
+def test_they_are_given_wherever_a_run_is_started() -> None:
+    task: Any = cs.task(own, mode="inline")
+    assert cs.run(task(), name="one", tags={"a": "b"})[1:] == ("one", {"a": "b"})
+
+    async def main() -> Any:
+        async with cs.Engine() as engine:
+            return await engine.run(task(), name="two", tags={"c": "d"})
+
+    assert asyncio.run(main())[1:] == ("two", {"c": "d"})
+
+
+async def test_members_of_a_population_share_them_also_when_they_are_started_again() -> None:
+    failures = iter([ValueError(), None, None])
+
+    @cs.task(mode="inline")
+    def once() -> object:
+        if (error := next(failures)) is not None:
+            raise error
+        return own()[1:]
+
+    async with cs.Engine() as engine:
+        members = engine.start_many([once(), once()], name="pollers", tags={"a": "b"}, on_failure=cs.Restart(limit=1))
+        assert (await members).restarts == 1
+        assert [run.result() for run in members.runs] == [("pollers", {"a": "b"})] * 2
+
+
+async def test_tags_are_a_copy_that_nothing_changes() -> None:
+    tags = {"site": "7"}
+    async with cs.Engine() as engine:
+        run = engine.start(give(1), tags=tags)
+        tags["site"] = "8"
+        assert run.tags == {"site": "7"} and run.name is None
+        with pytest.raises(TypeError):
+            run.tags["site"] = "9"  # type: ignore[index]
+        await run
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"name": 7}, "name must be None or a str, got `int`"),
+        ({"tags": ["a"]}, "tags must be None or a mapping of str to str, got `list`"),
+        ({"tags": {"site": 7}}, 'tags must be a mapping of str to str, got \'site\': 7: write "site": "7"'),
+    ],
+)
+async def test_wrong_ones_are_refused(given: dict[str, Any], message: str) -> None:
+    async with cs.Engine() as engine:
+        for start in (lambda: engine.start(give(1), **given), lambda: engine.start_many([give(1)], **given)):
+            with pytest.raises(TypeError) as error:
+                start()
+            assert str(error.value) == message
