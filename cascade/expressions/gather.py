@@ -117,7 +117,7 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
     Args:
         values: lazy results, or any other arguments of a task.
         return_exceptions: whether the value of an argument that fails is its exception. Otherwise the first failure is
-            that of the whole, and the others are cancelled.
+            that of the whole, and the other arguments are cancelled. With either, a skipped argument skips the whole.
 
     Returns:
         A `LazyResult`.

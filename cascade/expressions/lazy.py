@@ -21,7 +21,8 @@ def lazy(x: R, /) -> LazyResult[R]: ...
 def lazy(x: Any, /) -> LazyResult[Any]:
     """Return a lazy result as it is. To a type checker, which sees its value, it is a `LazyResult` from here on.
 
-    What is about a result, and not about its task, is a method of it: `LazyResult.after`, `LazyResult.run_if`.
+    Use it to call a method of one result, such as `LazyResult.after`, `LazyResult.run_if` or `LazyResult.fallback`, and
+    to await a result in an async task: ``await cs.lazy(f(x))``.
 
     Args:
         x: a lazy result: a call of a task, `cascade.gather`, `cascade.Router`, `cascade.wait` and the like.
@@ -30,7 +31,7 @@ def lazy(x: Any, /) -> LazyResult[Any]:
         ``x`` itself.
 
     Raises:
-        TypeError: ``x`` is no lazy result.
+        TypeError: ``x`` is not a lazy result.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")

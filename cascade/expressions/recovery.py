@@ -69,17 +69,19 @@ def recover(value: Any, handler: Callable[[Any], Any], *, on: Any = Exception) -
 
     All failures beneath ``value`` are caught: of its call, its last retry, its timeout, its inputs, and the expressions
     that its tasks return. Before the handler is called, everything else beneath ``value`` is cancelled and has ended,
-    unless something outside needs it. A cancellation, `KeyboardInterrupt` and `SystemExit` are never caught.
+    unless something outside needs it. A cancellation, `KeyboardInterrupt`, `SystemExit` and a bound of the run, such as
+    `RunDeadlineError`, are never caught. If ``value`` is skipped, so is this.
 
     Args:
-        value: a lazy result, or a container of lazy results.
-        handler: a task or function of one argument, the exception. It is an `ExceptionGroup` if others failed as they
-            were cancelled. What the handler returns, a lazy result or a value, is the value.
+        value: a lazy result, or a container of lazy results. Anything else is its own value.
+        handler: a task or function of one argument, the exception. It is an `ExceptionGroup` if other nodes failed as
+            they were cancelled. What the handler returns, a lazy result or a value, is the value. A function is called
+            in the event loop's thread, so it must not block.
         on: exception types that are caught, or a function that takes the exception and returns whether it is caught.
-            Of a group, all members must be of these types.
+            Of a group, all members must be of these types; a function is called a second time, with the group.
 
     Returns:
-        A `LazyResult`. If the handler raises, or ``on`` does, it fails with that.
+        A `LazyResult`. If the handler or ``on`` raises an exception, it fails with that one.
 
     Raises:
         PolicyError: ``value``, ``handler`` or ``on`` is not what it must be.
@@ -114,8 +116,10 @@ def fallback(value: R, other: H, *, on: Catches = ...) -> R | H: ...
 def fallback(value: Any, other: Any, *, on: Catches = Exception) -> Any:
     """Return a lazy result with the value of an expression, or, if that fails, another value.
 
+    The same failures are caught as by `recover`. If ``value`` is skipped, so is this.
+
     Args:
-        value: a lazy result, or a container of lazy results.
+        value: a lazy result, or a container of lazy results. Anything else is its own value.
         other: the value after a failure: an object, or a lazy result, which is evaluated only then.
         on: which failures are caught; see `recover`.
 
@@ -143,11 +147,13 @@ def outcome(value: R) -> Outcome[R]: ...
 def outcome(value: Any) -> Any:
     """Return a lazy result whose value is an `Outcome`: the value, the failure, or that the expression was skipped.
 
+    The same failures are caught as by `recover` without ``on``.
+
     Args:
-        value: a lazy result, or a container of lazy results.
+        value: a lazy result, or a container of lazy results. Anything else is its own value.
 
     Returns:
-        A `LazyResult`. All failures are caught that `recover` catches.
+        A `LazyResult`. It has a value even if ``value`` fails or is skipped.
 
     Raises:
         PolicyError: ``value`` is not what it must be.
@@ -173,7 +179,8 @@ def scope(value: Any) -> LazyResult[Any]:
 
     Policies are given with `with_timeout`, `with_retry`, `with_cache` and `with_constraints`. Each attempt evaluates
     everything beneath ``value`` that nothing outside needs, with the expressions that its tasks return. What something
-    outside needs, too, is evaluated once. An attempt has ended when everything that it has started has.
+    outside needs, too, is evaluated once. An attempt ends when everything that it has started has ended. The scope of
+    a resource is something else: see `cascade.resource`.
 
     Args:
         value: a lazy result, or a container of lazy results.
@@ -231,11 +238,11 @@ def race(*values: Any) -> Any:
     """Return a lazy result with the first value among several expressions.
 
     The others are cancelled, and have ended before the race has its value. An expression that fails or is skipped does
-    not win, and its failure is caught. If all fail, the race fails: with the only failure, or an `ExceptionGroup` of
-    them. If all are skipped, it is skipped.
+    not win, and its failure is caught. If none has a value, the race fails: with the only failure, or an
+    `ExceptionGroup` of several. If all are skipped, it is skipped.
 
     Args:
-        values: lazy results, or containers of lazy results. An argument without a lazy result has won at once.
+        values: lazy results, or containers of lazy results. An argument without a lazy result wins at once.
 
     Returns:
         A `LazyResult`.

@@ -110,14 +110,14 @@ cdef object _operate(Operator operator, PyObject** operands, Py_ssize_t count):
 
 
 def attr(value, name):
-    """A lazy result that gives an attribute of a value: `getattr`, once the value is there.
+    """Return a lazy result whose value is an attribute of a value: `getattr`, once the value is there.
 
     Args:
         value: a lazy result, or anything else that a task takes as an argument.
         name: of the attribute.
 
     Raises:
-        TypeError: ``name`` is no `str`.
+        TypeError: ``name`` is not a `str`.
 
     >>> import cascade as cs
     >>> @cs.task(mode="inline")

@@ -15,7 +15,7 @@ cdef class Outcome:
 
     Attributes:
         ok: whether there is a value.
-        value: the value.
+        value: the value. If there is none, reading it raises what `unwrap` raises.
         error: the exception of the failure; None if there was none.
         skipped: whether the expression was skipped.
 
