@@ -105,7 +105,10 @@ cdef object _lazy_result():
 
 
 cdef class Governable(Operable):
-    """The methods that give a call policies. Each returns a new lazy result, another node; this one is unchanged."""
+    """The methods that give a call policies. Each returns a new lazy result, another node; this one is unchanged.
+
+    On a node that is not a call of a task, such as a map, they are policies of the whole: see `cascade.scope`.
+    """
 
     def with_retry(
         self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=(),
@@ -123,14 +126,14 @@ cdef class Governable(Operable):
                 of it.
             on: exception type or types after which to retry; or a function of the exception that returns whether to.
             give_up_on: those after which not to retry, though they are among ``on``; likewise.
-            max_elapsed: seconds on the engine's clock, from the begin of the call, after which no attempt is begun;
+            max_elapsed: seconds on the engine's clock, from the start of the call, after which no attempt starts;
                 None: no bound.
 
         Returns:
             A new `LazyResult`.
 
         Raises:
-            PolicyError: an argument has a wrong type or value, or this is not a call of a task.
+            PolicyError: an argument has a wrong type or value.
 
         >>> import cascade as cs
         >>> attempts = []
@@ -157,8 +160,8 @@ cdef class Governable(Operable):
             A new `LazyResult`, which fails with `TaskTimeoutError` after that time.
 
         Raises:
-            PolicyError: an argument is not a duration, both are None, this is not a call of a task, or the task has
-                the mode "inline": it blocks the event loop, so it cannot be interrupted.
+            PolicyError: an argument is not a duration, both are None, or this is a call of a task of the mode "inline":
+                it blocks the event loop, so it cannot be interrupted.
 
         >>> import cascade as cs, asyncio
         >>> @cs.task
@@ -182,7 +185,7 @@ cdef class Governable(Operable):
             A new `LazyResult`.
 
         Raises:
-            PolicyError: ``policy`` is not a cache policy, or this is not a call of a task.
+            PolicyError: ``policy`` is not a cache policy.
             CacheKeyError: the task closes over something that cannot be hashed reliably.
         """
         return self._with("cache", check_cache(policy))
@@ -197,7 +200,7 @@ cdef class Governable(Operable):
             A new `LazyResult`.
 
         Raises:
-            PolicyError: an amount is not a number >= 0, or this is not a call of a task.
+            PolicyError: an amount is not a number >= 0.
         """
         return self._with("constraints", check_constraints(amounts))
 
