@@ -40,7 +40,7 @@ def red(at: Crossing) -> object:
 @inline
 def green(at: Crossing) -> object:
     at.show("green")
-    at.button.drain()  # who pressed while it was red has crossed
+    at.button.drain()  # people who pressed while it was red have crossed
     return cs.lazy(ready(at)).after(cs.wait(GREEN))
 
 
