@@ -185,6 +185,8 @@ class _Unpacker:
         working = self._waiting.pop(future, None)
         if working is not None:
             self._threads.abandon(working)
+            if working.cancelled():  # it had not begun: no thread will complete the future
+                future.set_exception(concurrent.futures.CancelledError())
 
     def close(self) -> None:
         """Wait for the outcomes that are not abandoned."""

@@ -12,7 +12,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ import pytest
 import cascade as cs
 from cascade.workers import process_pool
 from cascade.workers.executors import ProcessExecutor
+from cascade.workers.process_pool import _Unpacker
+from cascade.workers.thread_pool import ThreadPool
 from cascade.workers.worker_result import is_plain, make_call, unpack
 from support.paths import TESTS
 from support.worker_tasks import Slow, SlowError, die, double, hold, nested, pid, slow, start_thread
@@ -336,6 +338,7 @@ def gates() -> Iterator[dict[str, threading.Event]]:
     for gate in Slow.gates.values():
         gate.set()
     Slow.gates.clear()
+    Slow.begun.clear()
 
 
 def test_a_result_that_unpickles_slowly_delays_no_other_call(gates: dict[str, threading.Event]) -> None:
@@ -370,10 +373,24 @@ def returned(value: Any) -> Any:
     return value
 
 
+def test_an_outcome_that_is_abandoned_before_a_thread_has_it(gates: dict[str, threading.Event]) -> None:
+    unpacker, futures = _Unpacker(), [Future[Any](), Future[Any]()]
+    unpacker._threads = ThreadPool(1)
+    packed = make_call(pickle.dumps((slow, ("one",), {}, None)), "slow")
+    for future in futures:
+        unpacker.complete(future, packed)
+    unpacker.abandon(futures[1])
+    assert isinstance(futures[1].exception(0), CancelledError)
+    gates["one"].set()
+    assert futures[0].result(PATIENCE).gate == "one"
+    unpacker.close()
+
+
 def test_closing_does_not_wait_for_an_abandoned_result(gates: dict[str, threading.Event]) -> None:
     executor = ProcessExecutor(1)
     future = executor.submit(slow, ("two",), {})
-    assert executor.submit(double, (1,), {}).result(PATIENCE) == 2  # so the result of the first has come
+    while "two" not in Slow.begun:  # until then it would be cancelled
+        assert executor.submit(double, (1,), {}).result(PATIENCE) == 2
     executor.abandon(future)
     executor.close()
     assert not future.done()
