@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cascade._core.run.mailbox import Received, expect_nothing
+from cascade._core.run.mailbox import Received, as_message, expect_nothing
 from cascade._core.time.clock import check_seconds
 from cascade._support.public import public_in
 from cascade._support.type_variables import M
@@ -68,23 +68,25 @@ class FakeChannel(Channel[M]):
         """Record a message in `sent`.
 
         Args:
-            message: any object.
+            message: any object, but no lazy result unless `cascade.data` says that it is meant itself.
 
         Raises:
             ChannelClosedError: the channel is closed.
+            TaskArgumentError: the message is a lazy result.
         """
         if self.closed:
             raise ChannelClosedError("sent to a closed channel")
-        self.sent.append(message)
+        self.sent.append(as_message(message))
 
     async def put(self, message: M) -> None:
         """Record a message in `sent`, in plain asyncio code.
 
         Args:
-            message: any object.
+            message: any object, but no lazy result unless `cascade.data` says that it is meant itself.
 
         Raises:
             ChannelClosedError: the channel is closed.
+            TaskArgumentError: the message is a lazy result.
         """
         self.send(message)
 

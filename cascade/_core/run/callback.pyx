@@ -17,7 +17,7 @@ cdef class Callback(Receiver):
 
     cdef void deliver(self, Mailbox mailbox, object message, Received made) noexcept:
         mailbox.leave(self)
-        self.message = as_message(message)
+        self.message = message
         self.origin = mailbox
         self.since = next_delivery()
 
@@ -105,12 +105,12 @@ cdef class SendCallback(Callback):
 
     Args:
         wake: called, in any thread, once the message is taken or the mailbox closed.
-        message: any object.
+        message: any object, but no lazy result unless it is marked as data.
     """
 
     def __init__(self, wake, message):
         self.wake = wake
-        self.message = message
+        self.message = as_message(message)
 
     cdef object outgoing(self):
         return self.message

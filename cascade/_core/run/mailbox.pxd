@@ -10,7 +10,6 @@ from cascade._core.time.clock cimport Timer
 cdef class Received:
     cdef readonly object message
     cdef readonly bint timed_out
-    cdef bint unseen  # only if it is a value of the run that `Ending._take_unseen` is called for
     cdef readonly double elapsed  # seconds
     cdef readonly object channel
 
@@ -88,7 +87,7 @@ cdef class Mailbox:
         return not (self.closed or self.without_senders)
 
 
-cdef object as_message(object message)
+cpdef object as_message(object message)
 cdef Received received(object message, bint timed_out, int64_t elapsed, object channel)
 cdef Received nothing(int64_t span)
 cdef int64_t next_delivery() noexcept

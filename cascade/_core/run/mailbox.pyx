@@ -519,6 +519,16 @@ cdef int notify_all(Receiver first) except -1:
     return 0
 
 
+cpdef object as_message(object message):
+    """Return what is sent where nothing evaluates it: a lazy result only if it is marked as data."""
+    if type(message) is LazyResult:
+        raise TaskArgumentError(
+            f"message must be a value, got {message!r}, which nothing would evaluate: send it from a task that is "
+            f"given it as an argument; or send cs.data(...) if the lazy result itself is meant"
+        )
+    return message.value if type(message) is Data else message
+
+
 def expect_nothing(Mailbox mailbox not None):
     """Mark a mailbox as one without senders, for fake channels in tests: its queued messages are all there will be.
 
@@ -536,16 +546,6 @@ cdef Received nothing(int64_t span):
 
 
 cdef Task _recv = builtin_task("recv", RECV)
-cdef object as_message(object message):
-    """What is sent where nothing evaluates it: a lazy result only if it is marked as data."""
-    if type(message) is LazyResult:
-        raise TaskArgumentError(
-            f"message must be a value, got {message!r}, which nothing would evaluate: send it from a task that is "
-            f"given it as an argument; or send cs.data(...) if the lazy result itself is meant"
-        )
-    return message.value if type(message) is Data else message
-
-
 cdef Task _send = builtin_task("send", SEND)
 cdef Task _wait = builtin_task("wait", WAIT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Literal
 
 import pytest
 
@@ -121,6 +122,32 @@ def test_a_lazy_result_is_a_message_if_it_is_marked_as_data() -> None:
     assert cs.run(channel.recv()).message is lazy
     channel.send(cs.data([lazy]))
     assert channel.drain() == [[lazy]]
+
+
+@pytest.mark.parametrize("overflow", ["error", "block"])
+def test_a_lazy_result_is_a_message_in_plain_asyncio_code_if_it_is_marked_as_data(
+    overflow: Literal["error", "block"],
+) -> None:
+    channel = cs.Channel(capacity=1, overflow=overflow)
+    lazy = keep("never")
+
+    async def main() -> list[object]:
+        with pytest.raises(cs.TaskArgumentError, match=r"message must be a value, got <LazyResult keep\('never'\)>"):
+            await channel.put(lazy)
+        waiting = asyncio.ensure_future(channel.receive())
+        await settle()
+        await channel.put(cs.data(lazy))  # to the one that waits
+        received = [(await waiting).message]
+        await channel.put(cs.data(lazy))  # to the queue
+        received.append((await channel.receive()).message)
+        await channel.put(cs.data(lazy))
+        received.append((await cs.Engine().run(channel.recv())).message)
+        return received
+
+    found = asyncio.run(main())
+    assert len(found) == 3
+    assert all(each is lazy for each in found)
+    assert len(channel) == 0
 
 
 def test_timeout() -> None:

@@ -92,6 +92,18 @@ async def test_what_is_put_is_sent() -> None:
         channel.preload("too late")
 
 
+def test_a_lazy_result_is_sent_as_to_a_real_channel() -> None:
+    outbox = FakeChannel()
+    lazy = came(cs.Channel().recv())
+    with pytest.raises(cs.TaskArgumentError, match="message must be a value, got <LazyResult came"):
+        outbox.send(lazy)
+    with pytest.raises(cs.TaskArgumentError, match="message must be a value, got <LazyResult came"):
+        asyncio.run(outbox.put(lazy))
+    outbox.send(cs.data(lazy))
+    assert len(outbox.sent) == 1
+    assert outbox.sent[0] is lazy
+
+
 async def test_what_is_received_tells_its_channel() -> None:
     channel = FakeChannel(1, 2)
     engine = cs.Engine()
