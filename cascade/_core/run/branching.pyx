@@ -20,7 +20,7 @@ from cascade._core.expr.task_spec cimport (
 )
 from cascade._core.shape.key cimport CALL
 from cascade._core.shape.template cimport Template
-from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
+from cascade._core.run.waiting cimport PENDING, Launched, discard, new_launched
 
 from cascade.exceptions import InternalError, RouteError
 
@@ -296,10 +296,14 @@ cdef class Branching(Waiting):
 
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """A resource that is set up, or PENDING while the engine sets it up."""
-        cdef Waiter waiter = new_launched(self, frame, at)
-        value = self.scheduler.callbacks.launch_resource(waiter, self, (<Task>frame.values[node.source]).spec.qualname)
-        if value is waiter:
-            self.link(waiter)
+        cdef Launched waiter = new_launched(self, frame, at)
+        name = (<Task>frame.values[node.source]).spec.qualname
+        try:
+            value = self.scheduler.callbacks.launch_resource(waiter, self, name)
+        except BaseException:
+            discard(waiter)
+            raise
+        if self.is_awaited(waiter, value):
             value = <object>PENDING
         Py_INCREF(value)
         return <PyObject*>value

@@ -22,7 +22,7 @@ from cascade._core.expr.task_spec cimport (
 from cascade._core.expr.task cimport Task
 from cascade._core.shape.template cimport FAST, SLOW
 from cascade._core.run.frame cimport ANY_CHOSEN, NONE_CHOSEN
-from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
+from cascade._core.run.waiting cimport PENDING, Launched, Waiter, discard, new_launched
 
 from cascade.exceptions import InternalError
 
@@ -73,18 +73,15 @@ cdef class Dispatching(Branching):
         return self.call_async(frame, coroutine)
 
     cdef PyObject* call_async(self, Frame frame, object coroutine) except NULL:
-        cdef Waiter waiter = new_launched(self, frame, self.at)
+        cdef Launched waiter = new_launched(self, frame, self.at)
         try:
             value = self.scheduler.callbacks.launch_async(waiter, coroutine)
         except BaseException:
-            abandon(waiter)
+            discard(waiter)
             raise
         self.scheduler.monitor.fuel -= 1
-        if value is waiter:
-            self.link(waiter)
+        if self.is_awaited(waiter, value):
             value = <object>PENDING
-        else:
-            waiter.landed = True  # an asyncio task that it has left behind may refer to it
         Py_INCREF(value)
         return <PyObject*>value
 
@@ -197,15 +194,19 @@ cdef class Dispatching(Branching):
         return frame.chosen[at] != NONE_CHOSEN or (frame.maps is not None and at in frame.maps)
 
     cdef PyObject* report_scope(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
-        raise InternalError("overridden in `Catching`")
+        raise InternalError("overridden in `Regions`")
 
     cdef bint request_permit(self, Frame frame, Node* node) except -1:
         """Ask the limits whether a built-in node may start. If not, it has a waiter, and is executed again later."""
-        cdef Waiter waiter = new_launched(self, frame, self.at)
-        if self.scheduler.callbacks.request_permit(
-            waiter, self, frame.template, self.at, <size_t><PyObject*>frame, <object>frame.values[node.source]
-        ):
-            return True
+        cdef Launched waiter = new_launched(self, frame, self.at)
+        try:
+            if self.scheduler.callbacks.request_permit(
+                waiter, self, frame.template, self.at, <size_t><PyObject*>frame, <object>frame.values[node.source]
+            ):
+                return True
+        except BaseException:
+            discard(waiter)
+            raise
         self.link(waiter)
         return False
 
@@ -222,7 +223,7 @@ cdef class Dispatching(Branching):
         """Have the engine make a call with its policies, limits and resources of its own, as an invocation."""
         cdef Py_ssize_t at = self.at
         cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
-        cdef Waiter waiter = new_launched(self, frame, at)
+        cdef Launched waiter = new_launched(self, frame, at)
         cdef Task task = <Task>frame.values[node.source]
         cdef dict policies = None
         cdef int mode = node.mode
@@ -251,15 +252,13 @@ cdef class Dispatching(Branching):
                 () if node.kind == SCOPE else positional(frame, node), keywords(frame, node), policies, where
             )
         except BaseException:
-            abandon(waiter)
+            discard(waiter)
             raise
-        if value is waiter:
-            self.link(waiter)
+        completion = waiter.completion
+        if self.is_awaited(waiter, value):
             value = <object>PENDING
-        else:
-            waiter.landed = True
-            if type(value) is LazyResult:
-                self.completion = waiter.completion
+        elif type(value) is LazyResult:
+            self.completion = completion
         Py_INCREF(value)
         return <PyObject*>value
 
@@ -296,14 +295,3 @@ cdef class Dispatching(Branching):
 
 def _by_priority(launch):
     return launch[0]
-
-
-cdef int abandon(Waiter waiter) except -1:
-    """Let go of what a call that has failed at once would have waited with.
-
-    The traceback of the failure leads to the waiter. Where the failure is caught, it is a value of the frame, which the
-    waiter would hold: a cycle that the garbage collector does not see whole.
-    """
-    waiter.landed = True
-    waiter.clear()
-    return 0

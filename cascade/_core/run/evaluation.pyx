@@ -31,7 +31,7 @@ from cascade._core.expr.task_spec cimport RECV, ROUTER, SELECT, SYNC, chooses
 from cascade._core.run.results cimport examine, gives_expressions
 from cascade._core.shape.containers cimport may_hold
 from cascade._core.shape.template cimport Node, Template
-from cascade._core.run.waiting cimport PENDING, Waiter, new_launched
+from cascade._core.run.waiting cimport PENDING, Launched, Waiter, discard, new_launched
 
 from cascade.exceptions import InternalError, TaskSkippedError
 
@@ -407,7 +407,7 @@ cdef class Evaluation(Regions):
     cdef int finish_frame(self, Frame frame) except -1:
         """Take the top frame off the stack. Its value goes to the parent's node, or is the value of the run."""
         cdef Frame parent = frame.parent
-        cdef Waiter waiter
+        cdef Launched waiter
         cdef Template template = frame.template
         cdef Py_ssize_t last = template.node_count - 1
         value = <object>frame.values[last]
@@ -435,10 +435,13 @@ cdef class Evaluation(Regions):
             self.at = frame.parent_node  # the node to blame if the completion raises
             self.push(parent)
             waiter = new_launched(self, parent, frame.parent_node)
-            value = completion(waiter, value)
-            if value is waiter:
+            try:
+                value = completion(waiter, value)
+            except BaseException:
+                discard(waiter)
+                raise
+            if self.is_awaited(waiter, value):
                 parent.awaited += 1
-                self.link(waiter)
                 return 0
             if type(value) is Data:
                 value = (<Data>value).value

@@ -67,6 +67,14 @@ cdef class Waiting(Runnable):
     cdef tuple trail(self, Frame frame)
     cdef list written(self, Frame frame, Py_ssize_t node)
 
+    cdef inline bint is_awaited(self, Launched waiter, object value) noexcept:
+        """Whether what was launched has the waiter itself as its value so far: then that comes later."""
+        if value is waiter:
+            self.link(waiter)
+            return True
+        discard(waiter)
+        return False
+
     cdef inline void append_landed(self, Waiter waiter) noexcept:
         """Put a waiter at the end of the list of those that have landed."""
         if self.first_landed is None:
@@ -87,3 +95,4 @@ cdef class Waiting(Runnable):
 
 cdef Waiter new_waiter(Waiting run, Frame frame, Py_ssize_t node)
 cdef Launched new_launched(Waiting run, Frame frame, Py_ssize_t node)
+cdef void discard(Launched waiter) noexcept

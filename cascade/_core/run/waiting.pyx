@@ -191,6 +191,17 @@ cdef Launched new_launched(Waiting run, Frame frame, Py_ssize_t node):
     return waiter
 
 
+cdef void discard(Launched waiter) noexcept:
+    """Let a waiter go that waits for nothing: what it was made for has a value, or has failed, at once.
+
+    What refers to it may live on: an asyncio task that was left behind, an invocation, the traceback of a failure.
+    Where that failure is caught, it is a value of the frame, which the waiter would hold: a cycle that the garbage
+    collector does not see whole.
+    """
+    waiter.landed = True
+    waiter.clear()
+
+
 cdef class Waiting(Runnable):
     """The part of a run that waits: for time, for messages, for room in a channel."""
 

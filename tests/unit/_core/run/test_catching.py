@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gc
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +18,10 @@ from support.tasks import give, holds, keep, leaf
 
 class Boom(Exception):
     """The failure of a task that was told to fail."""
+
+
+class Token:
+    """A value that a weak reference can watch."""
 
 
 class Crash(Exception):
@@ -493,3 +499,62 @@ def test_what_fails_as_the_run_stops_is_its_failure_unless_something_catches_it(
         cs.run([first(cs.wait(1)), make()], engine=cs.Engine(clock=cs.Clock.virtual()))
     if not is_caught:
         assert [type(each) for each in caught.value.exceptions] == [TypeError, ConnectionError]  # type: ignore[union-attr]
+
+
+# -- what is left of a failure
+
+
+class Broken(cs.CachePolicy):
+    """A cache policy that gives back what no policy may."""
+
+    def key(self, task: object, arguments: object, keywords: object) -> bytes:
+        return b"key"
+
+    def load(self, key: bytes, now: float) -> cs.Hit | None:
+        return None
+
+    def save(self, key: bytes, value: Any, now: float) -> Any:
+        return value
+
+
+@cs.task
+async def fail_at_once(token: object) -> None:
+    raise Boom(token)
+
+
+@cs.task(mode="inline")
+def tail(token: object) -> object:
+    return keep(token)
+
+
+WAYS_TO_FAIL_AT_ONCE: dict[str, Callable[[object], Any]] = {
+    "a call": fail_at_once,
+    "a call with a policy": lambda token: fail_at_once(token).with_retry(1),
+    "a call of a function with a policy": lambda token: fail(token).with_retry(1),
+    "the set-up of a resource": lambda token: give(cs.inject("broken")),
+    "keeping the value of an expression": lambda token: tail(token).with_cache(Broken()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_TO_FAIL_AT_ONCE)
+async def test_nothing_is_left_of_a_call_that_has_failed_at_once(way: str) -> None:
+    watched: list[weakref.ref[Token]] = []
+
+    @cs.resource(name="broken", scope="run")
+    def broken() -> Iterator[None]:
+        token = Token()
+        watched.append(weakref.ref(token))
+        raise Boom(token)
+        yield
+
+    async def main() -> None:
+        token = Token()
+        watched.append(weakref.ref(token))
+        expression = WAYS_TO_FAIL_AT_ONCE[way](token)
+        engine = cs.Engine()
+        engine.register(broken)
+        assert await engine.run(cs.fallback(expression, "caught")) == "caught"
+
+    await main()
+    gc.collect()
+    assert not [watch for watch in watched if watch() is not None]
