@@ -17,6 +17,7 @@ MODULES = [
     "cascade._core.expr.builtin_nodes",
     "cascade._core.expr.data",
     "cascade._core.expr.debug",
+    "cascade._core.expr.failure_types",
     "cascade._core.expr.lazy",
     "cascade._core.expr.map_inputs",
     "cascade._core.expr.operator_tasks",

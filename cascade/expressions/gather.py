@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias, TypeVar, TypeVarTuple, overload
 
-from cascade._core.expr.builtin_nodes import or_failure
+from cascade._core.expr.builtin_nodes import own_failure
 from cascade._core.expr.data import data
 from cascade._core.expr.lazy import LazyResult, refuse_task_as
 from cascade._core.expr.task import task
@@ -139,7 +139,7 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
         raise TaskArgumentError(f"return_exceptions must be a bool, got {return_exceptions!r}")
     for i, value in enumerate(values):
         refuse_task_as(value, f"values[{i}]")
-    return _gather(*(map(or_failure, values) if return_exceptions else values))
+    return _gather(*(map(own_failure, values) if return_exceptions else values))
 
 
 @task(name="gather", mode="inline")

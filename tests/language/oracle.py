@@ -54,7 +54,7 @@ from language.descriptions import (
     strict,
 )
 from language.descriptions import Outcome as Outcome_
-from support.values import canonical, failure
+from support.values import canonical, failure, leaves
 
 _FAILED = object()
 _SKIPPED = object()
@@ -198,12 +198,12 @@ class Frame:
         return sorted(found, key=self._places.numbers.__getitem__)
 
     def next(self) -> Node:
-        """What is evaluated next: a race that is decided, or the first node that lacks nothing."""
+        """What is evaluated next: data, which is a value already, a race that is decided, or the first ready node."""
         demanded = self._demanded()
         ready = [node for node in demanded if all(one in self.values for one in self._inputs(node))]
         races = [node for node in demanded if isinstance(node, Race) and node in self._opened]
         decided = [node for node in races if node in ready or self._winner(node) is not None]
-        return [*decided, *ready][0]
+        return [*(node for node in ready if isinstance(node, Data)), *decided, *ready][0]
 
     def step(self, node: Node) -> Generator:
         """Evaluate one node, or what it decides."""
@@ -289,6 +289,7 @@ class Frame:
     def _race(self, node: Race) -> None:
         if node not in self._opened:
             self._opened[node] = 1
+            return
         winner = self._winner(node)
         if winner is not None:
             self.values[node] = self.values[winner]
@@ -405,7 +406,8 @@ def scope_key(group: object) -> bytes:
 
 def is_retried(error: BaseException, retry: dict[str, object]) -> bool:
     """Tell whether a failure is worth another attempt."""
-    return isinstance(error, retry.get("on", Exception)) and not isinstance(error, retry.get("give_up_on", ()))
+    given_up = any(isinstance(each, retry.get("give_up_on", ())) for each in (error, *leaves(error)))
+    return matches(retry.get("on", Exception), error) and not given_up
 
 
 def _route(node: Router, key: object) -> Node:

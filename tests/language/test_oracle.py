@@ -7,6 +7,7 @@ from language.acts import Boom, Digest, Fail, Give, Pick, Recurse
 from language.descriptions import (
     Box,
     Call,
+    Data,
     Extra,
     Flaky,
     Guard,
@@ -14,6 +15,7 @@ from language.descriptions import (
     Literal,
     Map,
     Pipeline,
+    Race,
     Router,
     Sequence,
     TaskSpec,
@@ -206,3 +208,9 @@ def test_more_than_there_is_of_a_limit_fails() -> None:
 def test_params_have_values_where_the_target_has_them() -> None:
     assert evaluate(echo(Input("n"), Input("unknown"))).value == ((3, "by default"), {})
     assert evaluate(Call(TaskSpec("f", Give(Input("n"))))).value == "by default"
+
+
+def test_the_first_value_wins_a_race_whether_it_is_marked_as_data_or_not() -> None:
+    assert evaluate(Race((Data(Literal(0)), Literal(1)))).value == 0
+    assert evaluate(Race((Literal(1), Data(Literal(0))))).value == 1
+    assert evaluate(Race((Call(TaskSpec("late", Give(2))), Data(Literal(0))))).value == 0

@@ -17,8 +17,7 @@ from functools import partial
 
 import cascade as cs
 from language.timed_inside import Evaluate, Inside
-from support.observation import leaves
-from support.values import failure
+from support.values import failure, leaves
 
 
 class Boom(Exception):

@@ -11,7 +11,7 @@ import cascade as cs
 from language.descriptions import LIMITS, RESOURCES, Node, params_of
 from language.oracle import Journal, Outcome
 from language.oracle_build import JOURNAL, build
-from support.values import canonical, failure
+from support.values import canonical, failure, leaves
 
 
 @dataclass
@@ -75,13 +75,6 @@ async def settle(turns: int = 5) -> None:
     """Let everything that is still on the loop have its turn."""
     for _ in range(turns):
         await asyncio.sleep(0)
-
-
-def leaves(error: BaseException) -> list[BaseException]:
-    """Give the single errors in an error that may be a group."""
-    if not isinstance(error, BaseExceptionGroup):
-        return [error]
-    return [leaf for part in error.exceptions for leaf in leaves(part)]
 
 
 def assert_exact(seen: Observation, expected: Outcome) -> None:

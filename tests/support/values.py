@@ -120,6 +120,13 @@ def canonical(value: object, *, loose: bool = False) -> object:
     return ("object", id(value))
 
 
+def leaves(error: BaseException) -> list[BaseException]:
+    """Give the single errors in an error that may be a group."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for part in error.exceptions for leaf in leaves(part)]
+
+
 def failure(error: BaseException) -> object:
     """Give what two errors must have in common to be the same: types, and the arguments of what is not Cascade's."""
     kind = type(error).__name__

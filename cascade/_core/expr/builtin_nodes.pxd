@@ -1,6 +1,5 @@
 """Built-in nodes: those that the engine itself evaluates, and their values."""
 
-
 from cascade._core.expr.lazy cimport LazyResult
 
 
@@ -23,4 +22,4 @@ cdef class Placeholder:
 
 cdef object skipped_member
 
-cdef LazyResult own_failure(LazyResult value)
+cpdef LazyResult own_failure(object value)

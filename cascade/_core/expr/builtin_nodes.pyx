@@ -1,10 +1,10 @@
 """Built-in nodes: those that the engine itself evaluates, and their values."""
 
-from inspect import iscoroutinefunction as _iscoroutinefunction
 from types import FunctionType as _FunctionType
 from weakref import WeakValueDictionary as _WeakValueDictionary
 
 from cascade._core.expr cimport lazy as _lazy
+from cascade._core.expr.failure_types cimport any_failure, check_types
 from cascade._core.expr.lazy cimport LazyResult, refuse_task, scope_call
 from cascade._core.expr.task_spec cimport (
     FALLBACK, INJECT, OUTCOME, RACE, RECOVER, ROUTER, Kind, kind_of,
@@ -112,21 +112,19 @@ def inject(name):
 
 # ------------------------------------------------------------------------------------------------ failures as values
 
-cdef tuple _any_failure = (Exception,)
-
 
 def recover_call(value, handler, on):
     """Make the node that calls a handler with the failure of a value."""
     refuse_task(value, "value")
     _check_handler(handler)
-    return lazy_call(_recover, (value, handler, _checked(on)))
+    return lazy_call(_recover, (value, handler, _caught(on)))
 
 
 def fallback_call(value, other, on):
     """Make the node that takes another value in place of a failure."""
     refuse_task(value, "value")
     refuse_task(other, "other")
-    return lazy_call(_fallback, (value, other, _checked(on)))
+    return lazy_call(_fallback, (value, other, _caught(on)))
 
 
 def outcome_call(value):
@@ -150,14 +148,9 @@ def race_call(tuple values not None):
     return lazy_call(_race, values)
 
 
-cdef LazyResult own_failure(LazyResult value):
-    """The node whose value is the exception, if a value fails."""
-    return lazy_call(_recover, (value, _itself, _any_failure))
-
-
-def or_failure(value):
+cpdef LazyResult own_failure(object value):
     """Make the node whose value is the exception, if a value fails."""
-    return lazy_call(_recover, (value, _itself, _any_failure))
+    return lazy_call(_recover, (value, _itself, any_failure))
 
 
 _lazy.catching_calls = recover_call, fallback_call, outcome_call
@@ -197,28 +190,17 @@ cdef int _check_function(object function) except -1:
     )
 
 
-cdef object _checked(object on):
+cdef object _caught(object on):
     """What is caught, as the core takes it: a tuple of types, or a predicate."""
-    cdef tuple kinds
-    if on is Exception:
-        return _any_failure
-    kinds = tuple(on) if isinstance(on, (tuple, list)) else (on,)
-    for kind in kinds:
-        if not isinstance(kind, type) or not issubclass(kind, BaseException):
-            break
-        if not issubclass(kind, Exception):
-            raise PolicyError(
-                f"on must be types of failures, got {kind.__name__}: cancellations, KeyboardInterrupt, SystemExit and "
-                f"other exceptions that are no `Exception` are never caught"
-            )
-    else:
-        return kinds
-    if isinstance(on, (type, tuple, list, Task, LazyResult)) or not callable(on) or _iscoroutinefunction(on):
-        raise PolicyError(
-            f"on must be exception types, or a plain function that takes the exception and returns whether it is "
-            f"caught, got {on!r}"
-        )
-    return on
+    kinds = check_types(on, "on")
+    if type(kinds) is tuple:
+        for kind in <tuple>kinds:
+            if not issubclass(kind, Exception):
+                raise PolicyError(
+                    f"on must be types of failures, got {kind.__name__}: cancellations, KeyboardInterrupt, SystemExit "
+                    f"and other exceptions that are no `Exception` are never caught"
+                )
+    return kinds
 
 
 def injected_name(value):

@@ -1,8 +1,8 @@
 """Policies: retry, timeout, cache, constraints. They are data: a template only has the role, not the policy."""
 
 from importlib import import_module as _import_module
-from inspect import iscoroutinefunction as _iscoroutinefunction
 
+from cascade._core.expr.failure_types cimport check_called_at_once, check_types, matches, matches_in_part
 from cascade._core.expr.operators cimport Operable
 from cascade._core.time.clock cimport nanoseconds
 
@@ -19,7 +19,7 @@ cdef class Retry:
         if type(max_attempts) is not int or max_attempts < 1:
             raise PolicyError(f"max_attempts must be an int >= 1, got {max_attempts!r}")
         self.max_attempts = min(max_attempts, 2**31)
-        self.delay = _function(delay, "delay") if callable(delay) else _span(delay, "delay")
+        self.delay = check_called_at_once(delay, "delay") if callable(delay) else _span(delay, "delay")
         if isinstance(backoff, bool) or not isinstance(backoff, (int, float)) or not 1 <= backoff < float("inf"):
             raise PolicyError(f"backoff must be a number >= 1, got {backoff!r}")
         self.backoff = min(backoff, 1e9)
@@ -27,8 +27,8 @@ cdef class Retry:
         if jitter is not None and (type(jitter) is not str or jitter != "full"):
             raise PolicyError(f"jitter must be None or 'full', got {jitter!r}")
         self.jitter = jitter
-        self.on = _failures(on, "on")
-        self.give_up_on = _failures(give_up_on, "give_up_on")
+        self.on = check_types(on, "on")
+        self.give_up_on = check_types(give_up_on, "give_up_on")
         self.max_elapsed = None if max_elapsed is None else _span(max_elapsed, "max_elapsed")
 
     def wants(self, error):
@@ -36,8 +36,8 @@ cdef class Retry:
 
         A predicate of the user is called, and may raise.
         """
-        return issubclass(type(error), Exception) and _is_among(error, self.on) and not (
-            _is_among(error, self.give_up_on)
+        return issubclass(type(error), Exception) and matches(self.on, error) and not (
+            matches_in_part(self.give_up_on, error)
         )
 
     def pause(self, attempt, error, random):
@@ -125,7 +125,9 @@ cdef class Governable(Operable):
             jitter: "full": wait for a random part of the delay, drawn from the engine's seeded source; None: for all
                 of it.
             on: exception type or types after which to retry; or a function of the exception that returns whether to.
-            give_up_on: those after which not to retry, though they are among ``on``; likewise.
+                Of an exception group, all members must be of these types, or the group itself.
+            give_up_on: those after which not to retry, though they are among ``on``; likewise. Of a group, one member
+                is enough.
             max_elapsed: seconds on the engine's clock, from the start of the call, after which no attempt starts;
                 None: no bound.
 
@@ -212,33 +214,6 @@ def _span(seconds, what):
     except (TypeError, ValueError) as error:
         raise PolicyError(str(error)) from None
     return float(seconds)
-
-
-def _failures(kinds, what):
-    """Exception types given by a user, as a tuple; or a predicate."""
-    if callable(kinds) and not isinstance(kinds, type):
-        return _function(kinds, what)
-    given = kinds if isinstance(kinds, (tuple, list)) else (kinds,)
-    for kind in given:
-        if not isinstance(kind, type) or not issubclass(kind, BaseException):
-            shown = kind.__name__ if isinstance(kind, type) else repr(kind)
-            raise PolicyError(f"{what} must be exception types or a function of an exception, got {shown}")
-    return tuple(given)
-
-
-def _function(function, what):
-    """A function given by a user, which is called at once."""
-    if _iscoroutinefunction(function) or hasattr(type(function), "with_retry"):
-        kind = "a task" if hasattr(type(function), "with_retry") else "an async function"
-        raise PolicyError(f"{what} must be a sync function, got {kind}: {function!r}")
-    return function
-
-
-cdef bint _is_among(object error, object kinds) except -1:
-    """Whether a failure is of given types, or what a predicate says."""
-    if isinstance(kinds, tuple):
-        return issubclass(type(error), kinds)  # not `isinstance`: an exception may have a `__class__` of its own
-    return bool(kinds(error))
 
 
 cdef dict check_constraints(dict amounts):

@@ -22,6 +22,7 @@ from types import CoroutineType as _CoroutineType
 
 from cascade._core.expr.builtin_nodes cimport Failed, Skip
 from cascade._core.expr.data cimport new_data
+from cascade._core.expr.failure_types cimport matches
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.expr.policy cimport Retry
 from cascade._core.expr.outcome cimport of_failure, of_skip, of_value
@@ -39,17 +40,12 @@ from cascade._core.shape.template cimport Template
 from cascade.exceptions import InternalError
 
 cdef extern from "Python.h":
-    ctypedef struct TypeObject "PyTypeObject":
-        pass
     PyObject* Py_TYPE "(PyObject*)Py_TYPE"(PyObject*) noexcept
-    int PyType_Check(object) noexcept
-    bint PyType_IsSubtype(TypeObject*, TypeObject*) noexcept
     void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
     void PyException_SetContext(object, PyObject*) noexcept
     PyObject* PyException_GetContext(object) noexcept  # a new reference; NULL: it has none
     void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
 
-cdef object _members = BaseExceptionGroup.exceptions
 cdef PyObject* FailedType = <PyObject*>Failed
 cdef PyObject* SkipType = <PyObject*>Skip
 cdef PyObject* Lazy = <PyObject*>LazyResult
@@ -336,32 +332,6 @@ cdef bint goes_on_after(Frame frame, Node* node, object error) except -1:
                 return (<object>policy).wants(error)
             except BaseException:  # of a predicate: the failure is told of, and the run has failed anyway
                 return False
-    return False
-
-
-cdef bint matches(object on, object error) except -1:
-    """Whether a failure is among those that a node catches; of a group, all members must be."""
-    cdef list remaining
-    cdef PyObject* kind
-    if type(on) is not tuple:
-        return bool(on(error))
-    remaining = [error]
-    while remaining:
-        each = remaining.pop()
-        kind = Py_TYPE(<PyObject*>each)
-        if _is_any(kind, <tuple>on):
-            continue
-        if not PyType_IsSubtype(<TypeObject*>kind, <TypeObject*>BaseExceptionGroup):
-            return False
-        remaining.extend(_members.__get__(each))
-    return True
-
-
-cdef bint _is_any(PyObject* kind, tuple on) noexcept:
-    """Whether a class is one of some classes, whatever their metaclasses answer."""
-    for each in on:
-        if PyType_Check(each) and PyType_IsSubtype(<TypeObject*>kind, <TypeObject*>each):
-            return True
     return False
 
 

@@ -61,6 +61,42 @@ async def test_on_and_give_up_on(mode: str) -> None:
         assert len(made) == 2
 
 
+REFUSED, BROKEN, LOST = ConnectionRefusedError(), BrokenPipeError(), KeyError()
+
+
+@pytest.mark.parametrize(
+    ("members", "on", "give_up_on", "attempts"),
+    [
+        ([REFUSED, BROKEN], OSError, (), 2),
+        ([REFUSED, BROKEN], (ConnectionRefusedError, BrokenPipeError), (), 2),
+        ([REFUSED, ExceptionGroup("inner", [BROKEN])], OSError, (), 2),
+        ([REFUSED, BROKEN], ExceptionGroup, (), 2),
+        ([REFUSED, BROKEN], ConnectionRefusedError, (), 1),
+        ([REFUSED, LOST], OSError, (), 1),
+        ([REFUSED, BROKEN], OSError, BrokenPipeError, 1),
+        ([REFUSED, ExceptionGroup("inner", [BROKEN])], OSError, BrokenPipeError, 1),
+        ([REFUSED, BROKEN], OSError, TimeoutError, 2),
+        ([REFUSED, BROKEN], OSError, ExceptionGroup, 1),
+        ([REFUSED, BROKEN], lambda error: len(error.exceptions) == 2, (), 2),
+    ],
+)
+async def test_a_group_is_retried_if_all_members_are_and_none_is_to_be_given_up(
+    members: list[Exception], on: Any, give_up_on: Any, attempts: int
+) -> None:
+    made: list[object] = []
+    async with cs.Engine() as engine:
+        for make in (cs.lazy, cs.scope):
+            made.clear()
+            call = make(failing("inline", [ExceptionGroup("outer", members)], made)(7))
+            call = call.with_retry(on=on, give_up_on=give_up_on)
+            if attempts == 2:
+                assert await engine.run(call) == 7
+            else:
+                with pytest.raises(ExceptionGroup, match="outer"):
+                    await engine.run(call)
+            assert len(made) == attempts
+
+
 @pytest.mark.parametrize("mode", ["inline", "thread", "async"])
 async def test_a_cancellation_is_never_followed_by_another_attempt(mode: str) -> None:
     made: list[object] = []

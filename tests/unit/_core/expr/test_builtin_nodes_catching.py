@@ -98,10 +98,26 @@ async def asks(error: Exception) -> bool:
     return True
 
 
-@pytest.mark.parametrize("on", [None, 5, "ValueError", int, (ValueError, 3), (lambda error: True,), leaf, leaf(), asks])
-def test_what_says_nothing_of_an_exception_is_refused(on: Any) -> None:
-    for make in (lambda: cs.recover(leaf(), repr, on=on), lambda: cs.fallback(leaf(), 1, on=on)):
-        with pytest.raises(cs.PolicyError, match="on must be exception types, or a plain function"):
+@pytest.mark.parametrize(
+    ("on", "message"),
+    [
+        *((on, "exception types or a function of an exception, got ") for on in (None, 5, "ValueError", int, leaf())),
+        *(
+            (on, "exception types or a function of an exception, got ")
+            for on in ((ValueError, 3), (lambda error: True,))
+        ),
+        (leaf, "a sync function, got a task"),
+        (asks, "a sync function, got an async function"),
+    ],
+)
+def test_what_says_nothing_of_an_exception_is_refused(on: Any, message: str) -> None:
+    for make in (
+        lambda: cs.recover(leaf(), repr, on=on),
+        lambda: cs.fallback(leaf(), 1, on=on),
+        lambda: leaf().with_retry(on=on),
+        lambda: leaf().with_retry(give_up_on=on),
+    ):
+        with pytest.raises(cs.PolicyError, match=f"on must be {message}"):
             make()
 
 

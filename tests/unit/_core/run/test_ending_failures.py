@@ -11,8 +11,9 @@ import warnings
 import pytest
 
 import cascade as cs
-from support.observation import leaves, settle
+from support.observation import settle
 from support.tasks import take
+from support.values import leaves
 
 
 class Boom(Exception):
