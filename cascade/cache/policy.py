@@ -128,7 +128,7 @@ class ResultCache:
         # The joined parts have a known length, or are encoded so that none is a prefix of another.
         digest = blake2b(self._settings, digest_size=SIZE)
         digest.update(_written(module_name(task.module), task.name) + identity(task.fn, task.name))
-        if task.name == "scope" and task.module == "cascade" and self._key is None:
+        if task._definition()[0] == "scope" and self._key is None:  # noqa: SLF001 - a node of the engine
             # The argument is the expression. Its params and variables count by their values, as a second key has them.
             digest.update(write(args[0], "scope", inputs=True))
         elif self._key is None:

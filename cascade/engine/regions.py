@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.shape.struct_layout import parts_of
 
 if TYPE_CHECKING:
     from cascade._core.run.waiting import Waiter
@@ -78,14 +79,7 @@ def inputs_of(expression: object) -> tuple[list[str], list[Any]]:
             elif kind in ("param", "env"):
                 specs += operands
             stack += operands
-        elif type(part) in (list, tuple, set, frozenset):
+        elif parts := parts_of(part):
             seen.add(id(part))
-            stack += part  # type: ignore[arg-type]
-        elif type(part) is dict:
-            seen.add(id(part))
-            stack += part.values()
-        elif hasattr(type(part), "__struct_fields__"):
-            seen.add(id(part))
-            names: tuple[str, ...] = type(part).__struct_fields__  # type: ignore[attr-defined]
-            stack += [getattr(part, name) for name in names]
+            stack += parts
     return resources, specs

@@ -7,7 +7,7 @@ from typing import Any
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.shape.extract import structure
-from cascade._core.shape.struct_layout import field_names
+from cascade._core.shape.struct_layout import parts_of
 from cascade._core.shape.template import Template
 from cascade.graph.model import GraphTemplate, NodeRef
 
@@ -43,17 +43,9 @@ def _find(expression: LazyResult, graph: GraphTemplate, number: int) -> LazyResu
                 continue
             seen.add(part._serial)
             stack += part._content()[2]
-        elif id(part) not in seen:
-            kind = type(part)
-            if kind in (list, tuple, set, frozenset):
-                seen.add(id(part))
-                stack += part
-            elif kind is dict:
-                seen.add(id(part))
-                stack += part.values()
-            elif names := field_names(kind):
-                seen.add(id(part))
-                stack += [getattr(part, name) for name in names]
+        elif id(part) not in seen and (parts := parts_of(part)):
+            seen.add(id(part))
+            stack += parts
     return None
 
 

@@ -106,6 +106,16 @@ def field_names(kind):
     return layout.shape.fields if layout.op == STRUCT else ()
 
 
+def parts_of(value):
+    """Return what a container holds itself, without the keys of a dict; []: it is none that may hold lazy results."""
+    kind = type(value)
+    if kind is list or kind is tuple or kind is set or kind is frozenset:
+        return [*value]
+    if kind is dict:
+        return [*value.values()]
+    return [getattr(value, name) for name in field_names(kind)]
+
+
 def _forget(size_t number):
     """A type has died: another one may have its address."""
     cdef Known* known = known_type(<PyObject*>number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -11,6 +12,7 @@ from cascade.testing import VirtualTime
 from support.notes import Notes
 from support.observation import settle
 from support.tasks import holds, keep, leaf
+from support.values import Card, Pair, Point, canonical
 
 
 class Boom(Exception):
@@ -232,12 +234,25 @@ def counted(x: int) -> int:
     return x
 
 
-async def test_what_a_cached_scope_depends_on() -> None:
+CONTAINERS: dict[str, Callable[[object], object]] = {
+    "nothing": lambda x: x,
+    "list": lambda x: [x],
+    "set": lambda x: {x},
+    "dict": lambda x: {"x": x},
+    "named tuple": lambda x: Pair(x, 0),
+    "frozen dataclass": lambda x: Card(x, 0),
+    "frozen struct": lambda x: Point(x, 0),
+    "all of them": lambda x: [Pair({"x": Card(0, Point(0, (x,)))}, 0)],
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+async def test_what_a_cached_scope_depends_on(name: str) -> None:
     engine, cache = cs.Engine(), cs.ResultCache()
-    scoped = cs.scope(counted(cs.Param("x", type=int))).with_cache(cache)
+    scoped = cs.scope(keep(CONTAINERS[name](counted(cs.Param("x", type=int))))).with_cache(cache)
     CALLS.clear()
     for x in (1, 2, 1):
-        assert await engine.run(scoped, params={"x": x}) == x
+        assert canonical(await engine.run(scoped, params={"x": x})) == canonical((CONTAINERS[name](x),))
     assert CALLS == [1, 2]
 
 
