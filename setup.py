@@ -15,6 +15,7 @@ from setuptools import Extension, setup
 MODULES = [
     "cascade._core.fork",
     "cascade._core.expr.builtin_nodes",
+    "cascade._core.expr.combining",
     "cascade._core.expr.data",
     "cascade._core.expr.debug",
     "cascade._core.expr.failure_types",

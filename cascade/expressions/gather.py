@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias, TypeVar, TypeVarTuple, overload
 
 from cascade._core.expr.builtin_nodes import own_failure
-from cascade._core.expr.data import data
+from cascade._core.expr.combining import gather_call
 from cascade._core.expr.lazy import LazyResult, refuse_task_as
-from cascade._core.expr.task import task
 from cascade._support.public import public
 from cascade.exceptions import TaskArgumentError
 
@@ -139,13 +138,4 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
         raise TaskArgumentError(f"return_exceptions must be a bool, got {return_exceptions!r}")
     for i, value in enumerate(values):
         refuse_task_as(value, f"values[{i}]")
-    return _gather(*(map(own_failure, values) if return_exceptions else values))
-
-
-@task(name="gather", mode="inline")
-@public
-def _gather(*values: Any) -> Any:
-    return data(values)  # values already: none of them is searched again
-
-
-vars(gather)["__cascade_task__"] = _gather  # as which a pickled call finds it
+    return gather_call(tuple(map(own_failure, values)) if return_exceptions else values)

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
-from cascade._core.expr.data import data
+from cascade._core.expr.combining import sequence_call
 from cascade._core.expr.lazy import LazyResult
-from cascade._core.expr.task import Task, task
+from cascade._core.expr.task import Task
 from cascade._support.public import public
 from cascade.exceptions import PolicyError
 
 __all__ = ["pipeline", "sequence"]
 
 R = TypeVar("R")
-
-
-@task(name="sequence", mode="inline")
-@public
-def _sequence(*values: Any) -> Any:
-    return data([*values])  # values already: none of them is searched again
 
 
 @overload
@@ -57,10 +51,7 @@ def sequence(steps: Iterable[Any]) -> Any:
             hint = f": write {step.__name__}(...)" if type(step) is Task else ""
             raise PolicyError(f"step must be a lazy result, got `{type(step).__name__}` - at `steps[{index}]`{hint}")
         made.append(step.after(made[-1]) if made else step)
-    return _sequence(*made)
-
-
-vars(sequence)["__cascade_task__"] = _sequence  # as which a pickled call finds it
+    return sequence_call(tuple(made))
 
 
 @overload

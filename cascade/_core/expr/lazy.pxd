@@ -28,11 +28,10 @@ cdef class LazyResult(Governable):
     cdef bint sited  # made in debug mode: behind its arguments lies where it was written
 
 
+cdef object guard_task  # of conditions; expr/task.pyx supplies it
 cdef object scope_task  # of scopes, likewise
 cdef tuple catching_calls  # what makes nodes that catch; expr/builtin_nodes.pyx supplies it
-cdef object guard_task  # of conditions; expr/task.pyx supplies it
-
-cdef PyObject* container_task  # of expressions that are containers; expr/builtin_nodes.pyx supplies it
+cdef PyObject* container_task  # of expressions that are containers; run/results.pyx supplies it
 
 cdef enum:
     SPARE = 256

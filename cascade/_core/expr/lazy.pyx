@@ -349,9 +349,6 @@ cdef LazyResult _under_conditions(LazyResult lazy, str role, object operand, bin
 
 cdef bint _only_combines(LazyResult lazy) except -1:
     """Whether a call only makes a value of values, such as an operator: there is nothing in it to repeat or give up."""
-    cdef tuple identity = (<CallShape>lazy.shape).task
-    if identity[0] == "cascade":
-        return identity[1] in ("gather", "sequence")
     return (<object>lazy.task)._standard_name is not None
 
 

@@ -370,7 +370,7 @@ def import_task(module, qualname):
         found = getattr(found, part)
     if isinstance(found, _MethodType) and type(found.__func__) is Task:  # of a classmethod, which was given its class
         return found.__func__
-    return getattr(found, "__cascade_task__", found)  # a function that makes calls of a task, such as `cascade.gather`
+    return found
 
 
 cdef PyObject* _call(Task self, PyObject** arguments, size_t flagged, PyObject* kwnames) except NULL:

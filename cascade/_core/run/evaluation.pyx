@@ -20,6 +20,7 @@ from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
 from cascade._core.expr.lazy cimport use
+from cascade._core.expr.combining cimport combines
 from cascade._core.expr.task cimport Task
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.shape.key cimport CALL, DICT
@@ -561,12 +562,8 @@ cdef bint _is_passed_on(Frame frame, Py_ssize_t at) noexcept:
 
 
 cdef bint _gathers(Frame frame, Node* node) noexcept:
-    """Whether a node only makes a list or tuple of values: then no task of a user is given them."""
-    cdef tuple identity
-    if node.op != CALL or node.kind != SYNC or node.roles:
-        return False
-    identity = (<Task>frame.values[node.source]).spec.identity
-    return identity[0] == "cascade" and identity[1] in ("gather", "sequence")
+    """Whether a node only makes one value of several: then no task of a user is given them."""
+    return node.op == CALL and node.kind == SYNC and not node.roles and combines(<Task>frame.values[node.source])
 
 
 cdef bint _is_unseen(Frame frame, Py_ssize_t at) noexcept:

@@ -9,26 +9,22 @@ A value that is itself a `LazyResult`, because `cascade.data` says so, keeps the
 """
 
 from cascade._core.expr cimport lazy as _lazy
+from cascade._core.expr.combining cimport value_task
 from cascade._core.expr.data cimport Data
 from cascade._core.expr.lazy cimport LazyResult, use
-from cascade._core.expr.task cimport Task, lazy_call, standard_task
+from cascade._core.expr.task cimport Task, lazy_call
 from cascade._core.shape.containers cimport op_of
 from cascade._core.shape.key cimport SLOT
 from cascade._core.shape.struct_layout cimport DATA
 
 cdef extern from "Python.h":
+    void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
     void Py_DECREF_ "Py_DECREF"(PyObject*) noexcept
 
 cdef PyObject* Lazy = <PyObject*>LazyResult
 
 
-def value(x):
-    """The function of the task that stands for a value or a container where a lazy result must be."""
-    return Data(x)
-
-
-cdef Task _value = standard_task(value, "cascade")
-_lazy.container_task = <PyObject*>_value
+_lazy.container_task = <PyObject*>value_task
 
 
 cdef PyObject* examine_closely(Extraction search, PyObject* result) except NULL:
@@ -55,10 +51,6 @@ cdef PyObject* examine_closely(Extraction search, PyObject* result) except NULL:
         made = <PyObject*>given
     Py_INCREF_(made)
     return made
-
-
-cdef extern from "Python.h":
-    void Py_INCREF_ "Py_INCREF"(PyObject*) noexcept
 
 
 def examined(result):
@@ -104,7 +96,7 @@ def expression_of(value):
 
 cdef LazyResult _stands_for(object value):
     """The lazy result of a value or a container. No user has made it: debug mode does not look for its use."""
-    lazy = lazy_call(_value, (value,))
+    lazy = lazy_call(value_task, (value,))
     use(lazy)
     return lazy
 
@@ -112,7 +104,7 @@ cdef LazyResult _stands_for(object value):
 def target_name(LazyResult target not None):
     """Return the name of a target: "module.task"; of a container or a value, its type."""
     task = <Task>target.task
-    if task is not _value:
+    if task is not value_task:
         return f"{task.spec.module}.{task.spec.qualname}"
     given = <object>target.arguments[0]
     return type((<Data>given).value if type(given) is Data else given).__name__
