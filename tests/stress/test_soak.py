@@ -52,6 +52,7 @@ KEPT = [
 ]
 
 
+@pytest.mark.long
 def test_it_ends_by_itself() -> None:
     with soak("--seconds", "2", "--agents", "200") as process:
         output, _ = process.communicate(timeout=HANGS)
@@ -59,6 +60,7 @@ def test_it_ends_by_itself() -> None:
     assert judged(output)[:4] == [*KEPT, "the results of the agents are the messages sent"], output
 
 
+@pytest.mark.long
 def test_another_runs_beside_it_and_is_stopped_by_control_c() -> None:
     with soak("--seconds", "2", "--agents", "50", alone=False) as process:
         output, _ = process.communicate(timeout=HANGS)

@@ -37,7 +37,7 @@ def test_a_child_meets_new_shapes_while_threads_of_its_parent_do(interpreter: Ca
         for thread in threads:
             thread.start()
         states = []
-        for _ in range(60):
+        for _ in range(20):
             child = os.fork()
             if child == 0:
                 signal.alarm(30)

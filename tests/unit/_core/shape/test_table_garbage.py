@@ -80,10 +80,10 @@ def test_a_destructor_may_steer_the_run_that_lets_go_of_its_argument() -> None:
     async def main() -> None:
         nonlocal run
         async with cs.Engine() as engine:
-            run = engine.start(loop(Last(40)))
+            run = engine.start(loop(Last(20)))
             with pytest.raises(BaseException):  # noqa: B017 - a cancellation
                 await run
 
     run: cs.Run
     asyncio.run(main())
-    assert {*range(4, 41)} <= {*seen}
+    assert {*range(4, 21)} <= {*seen}
