@@ -28,6 +28,7 @@ MODULES = [
     "cascade._core.expr.symbol",
     "cascade._core.expr.task",
     "cascade._core.expr.task_spec",
+    "cascade._core.expr.waits",
     "cascade._core.run.aborting",
     "cascade._core.run.branching",
     "cascade._core.run.callback",
@@ -56,16 +57,20 @@ MODULES = [
     "cascade._core.shape.template",
     "cascade._core.shape.verify",
     "cascade._core.time.clock",
+    "cascade._core.time.durations",
     "cascade._core.time.io_guard",
 ]
 
 DIRECTIVES = {
     "language_level": 3,
     "auto_pickle": False,
-    "binding": True,
+    # A method must check what it is called on: a function that is bound like those of Python does not, and reads the
+    # memory of whatever it is given. Static methods, which pickles name, are bound: they are found by their class.
+    "binding": False,
     "boundscheck": False,
     "cdivision": True,
     "embedsignature": True,
+    "embedsignature.format": "clinic",
     "initializedcheck": False,
 }
 

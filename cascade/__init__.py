@@ -16,7 +16,8 @@ The public names, and the place of each:
     run, Engine, Run            evaluation                             cascade/engine/
     current, CurrentCall        the call that code is a part of        cascade/engine/current.py
     Population, Restart         many runs at once                      cascade/engine/population.py
-    wait, Channel, Received     waiting and messages                   cascade/messaging/, cascade/_core/run/mailbox.pyx
+    wait, wait_until, ticks     waiting                                cascade/_core/expr/waits.pyx
+    Channel, Received           messages                               cascade/messaging/, cascade/_core/run/mailbox.pyx
     Clock, VirtualLoop          real and virtual time                  cascade/_core/time/, cascade/clock/
     Templates, preload          templates in memory and on disk        cascade/templates/
     explain, visualize, ...     inspection                             cascade/inspect/
@@ -36,8 +37,9 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.map_inputs import Const as const
 from cascade._core.expr.outcome import Outcome
 from cascade._core.expr.task import Task, task
+from cascade._core.expr.waits import ticks, wait, wait_until
 from cascade._core.run.choice import select
-from cascade._core.run.mailbox import Received, wait
+from cascade._core.run.mailbox import Received
 from cascade._core.time.clock import Clock
 from cascade._support.lazy_names import lazy_names
 from cascade._version import __version__ as __version__
@@ -247,9 +249,11 @@ __all__ = [
     "sequence",
     "structural_hash",
     "task",
+    "ticks",
     "to_json",
     "visualize",
     "wait",
+    "wait_until",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _LATER, __all__)

@@ -10,7 +10,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from cascade._core.expr.task import Task, task
-from cascade._core.time.clock import check_seconds
+from cascade._core.time.durations import Duration, as_seconds
 from cascade._support.public import public
 from cascade.cache.arguments import bind
 from cascade.cache.fingerprint import fingerprint, write
@@ -75,14 +75,14 @@ class ResultCache:
     def __init__(
         self,
         *,
-        ttl: float | None = None,
+        ttl: Duration | None = None,
         key: Callable[..., Any] | None = None,
         store: CacheStore | None = None,
         version: Any = None,
     ) -> None:
         if ttl is not None:
             try:
-                check_seconds(ttl, "ttl")
+                ttl = as_seconds(ttl, "ttl")
             except (TypeError, ValueError) as error:
                 raise PolicyError(str(error)) from None
             if not ttl:
@@ -93,7 +93,7 @@ class ResultCache:
             raise PolicyError(f"key must be a plain function, got {key!r}, which returns no data when called")
         if store is not None and not all(callable(getattr(store, name, None)) for name in _STORE_METHODS):
             raise PolicyError(f"store must have {', '.join(_STORE_METHODS)}, got `{type(store).__name__}`")
-        self.ttl = None if ttl is None else float(ttl)
+        self.ttl = ttl
         self.version = version
         self.store: CacheStore = _shared_store() if store is None else store
         self._key = key
@@ -205,7 +205,7 @@ def cached(
     fn: None = None,
     /,
     *,
-    ttl: float | None = None,
+    ttl: Duration | None = None,
     key: Callable[..., Any] | None = None,
     store: CacheStore | None = None,
     version: Any = None,
@@ -217,7 +217,7 @@ def cached(
     fn: Callable[..., Any] | Task | None = None,
     /,
     *,
-    ttl: float | None = None,
+    ttl: Duration | None = None,
     key: Callable[..., Any] | None = None,
     store: CacheStore | None = None,
     version: Any = None,

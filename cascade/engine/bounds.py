@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
-from cascade._core.time.clock import check_seconds
+from cascade._core.time.durations import Duration, as_seconds
 from cascade.engine.places import title_of
 from cascade.exceptions import RunDeadlineError, RunLimitError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
         params: Mapping[str, Any] | None
         max_iterations: int | None
-        deadline: float | None
+        deadline: Duration | None
         name: str | None
         tags: Mapping[str, str] | None
 
@@ -77,12 +77,10 @@ class Bounds:
 
     __slots__ = ("deadline", "max_iterations")
 
-    def __init__(self, max_iterations: int | None, deadline: float | None) -> None:
+    def __init__(self, max_iterations: int | None, deadline: Duration | None) -> None:
         check_iterations(max_iterations)
-        if deadline is not None:
-            check_seconds(deadline, "deadline")
         self.max_iterations = max_iterations
-        self.deadline = deadline
+        self.deadline = None if deadline is None else as_seconds(deadline, "deadline")
 
     def apply(self, timers: Timers, run: BoundedRun) -> None:
         """Bound a run that is about to begin. ``timers``: of its engine."""

@@ -21,6 +21,7 @@ from cascade._core.expr.lazy import LazyResult, start_debugging
 from cascade._core.run.current import forget_call
 from cascade._core.run.scheduler import Scheduler
 from cascade._core.time.clock import Clock
+from cascade._core.time.durations import Duration
 from cascade._support.forks import reset_in_children
 from cascade._support.public import public
 from cascade.engine import awaiting  # noqa: F401 - lazy results can be awaited
@@ -182,7 +183,7 @@ class Engine:
         *,
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
-        deadline: float | None = None,
+        deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Run[Any]:
@@ -233,7 +234,7 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         on_failure: Literal["leave", "stop"] | Restart = "leave",
         max_iterations: int | None = None,
-        deadline: float | None = None,
+        deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Population[R]: ...
@@ -245,7 +246,7 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         on_failure: Literal["leave", "stop"] | Restart = "leave",
         max_iterations: int | None = None,
-        deadline: float | None = None,
+        deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Population[R]: ...
@@ -256,7 +257,7 @@ class Engine:
         params: Mapping[str, Any] | None = None,
         on_failure: Literal["leave", "stop"] | Restart = "leave",
         max_iterations: int | None = None,
-        deadline: float | None = None,
+        deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Population[Any]:
@@ -342,7 +343,7 @@ class Engine:
         *,
         params: Mapping[str, Any] | None = None,
         max_iterations: int | None = None,
-        deadline: float | None = None,
+        deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Any:

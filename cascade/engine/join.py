@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from typing import Any, Protocol
 
 from cascade._support.futures import settle
@@ -19,6 +20,7 @@ __all__ = [
     "Cancellable",
     "DoneCallback",
     "RunFuture",
+    "ScheduledCall",
     "call_all",
     "mark_shared",
 ]
@@ -63,7 +65,7 @@ class Awaited(Protocol):
 class Cancellable(Protocol):
     """A run or a population."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> object:
         """Request the cancellation."""
 
 
@@ -129,6 +131,32 @@ class RunFuture(asyncio.Future[None]):
             self.set_result(None)
         except asyncio.InvalidStateError:  # a signal handler has just cancelled it
             return
+
+
+class ScheduledCall:
+    """A function of a user that is called with the run soon after its end, as a done callback of an asyncio future is.
+
+    Args:
+        function: takes the run. What it raises goes to the event loop's exception handler.
+        loop: the engine's event loop.
+        context: in which it is called.
+    """
+
+    __slots__ = ("_context", "_loop", "function")
+
+    def __init__(self, function: Callable[[Any], object], loop: asyncio.AbstractEventLoop, context: Context) -> None:
+        self.function = function
+        self._loop = loop
+        self._context = context
+
+    def _awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """No task: what the function wakes is not known."""
+        return ()
+
+    def _run_ended(self, run: AwaitedRun, /) -> None:
+        """Schedule the call."""
+        if not self._loop.is_closed():
+            self._loop.call_soon(self.function, run, context=self._context)
 
 
 class AllDone(asyncio.Future[None]):

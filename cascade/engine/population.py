@@ -6,14 +6,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextvars import copy_context
+from datetime import timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.current import forget_call
-from cascade._core.time.clock import check_seconds
+from cascade._core.time.durations import as_seconds
 from cascade._support.failures import is_a, singles
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
@@ -53,7 +55,7 @@ class Restart(msgspec.Struct, frozen=True):
 
     >>> import cascade as cs
     >>> cs.Restart(limit=5, delay=1, reset_after=60)
-    Restart(limit=5, delay=1, backoff=2, reset_after=60)
+    Restart(limit=5, delay=1.0, backoff=2, reset_after=60.0)
     """
 
     limit: int = 3
@@ -64,11 +66,11 @@ class Restart(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if type(self.limit) is not int or self.limit < 0:
             raise PolicyError(f"limit must be an int >= 0, got {self.limit!r}")
-        _check_seconds(self.delay, "delay")
+        force_setattr(self, "delay", _seconds(self.delay, "delay"))
         if isinstance(self.backoff, bool) or not isinstance(self.backoff, (int, float)) or not 1 <= self.backoff < inf:
             raise PolicyError(f"backoff must be a number >= 1, got {self.backoff!r}")
         if self.reset_after is not None:
-            _check_seconds(self.reset_after, "reset_after")
+            force_setattr(self, "reset_after", _seconds(self.reset_after, "reset_after"))
 
 
 @public
@@ -407,9 +409,9 @@ def start_many(
     return population
 
 
-def _check_seconds(seconds: float, name: str) -> None:
+def _seconds(duration: float | timedelta, name: str) -> float:
     try:
-        check_seconds(seconds, name)
+        return as_seconds(duration, name)
     except (TypeError, ValueError) as error:
         raise PolicyError(str(error)) from None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Generator, Mapping, Sequence
-from contextvars import Context
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Generic
 
 from cascade._core.expr.lazy import LazyResult
@@ -14,7 +14,7 @@ from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
-from cascade.engine.join import DoneCallback, RunFuture, call_all, mark_shared
+from cascade.engine.join import DoneCallback, RunFuture, ScheduledCall, call_all, mark_shared
 from cascade.engine.run_extras import RunExtras
 from cascade.engine.run_label import NO_LABEL, RunLabel
 from cascade.exceptions import EngineStateError, TaskSkippedError
@@ -95,9 +95,20 @@ class Run(Evaluation, Generic[R_co]):
         """Whether it has ended: it has a value, has failed, was skipped or was cancelled."""
         return self._finished
 
-    def cancel(self) -> None:
-        """Request its cancellation. It ends once all its calls have ended: await it, or check `done`."""
+    def cancelled(self) -> bool:
+        """Whether it was cancelled, and has ended without a value or a failure."""
+        return self._finished and self._interrupted and not self._errors
+
+    def cancel(self) -> bool:
+        """Request its cancellation. It ends once all its calls have ended: await it, or check `done`.
+
+        Returns:
+            Whether it had not ended by then.
+        """
+        if self._finished:
+            return False
         self._request_cancel()
+        return True
 
     def result(self) -> R_co:
         """Return its value, once it has ended.
@@ -107,15 +118,73 @@ class Run(Evaluation, Generic[R_co]):
             asyncio.CancelledError: it was cancelled.
             BaseException: the exception of its task, itself; an `ExceptionGroup` if several tasks failed at once.
         """
+        error = self.exception()
+        if error is not None:
+            raise error
+        value: R_co = self._value
+        return value
+
+    def exception(self) -> BaseException | None:
+        """Return the exception with which it has ended; None: it has a value.
+
+        Raises:
+            EngineStateError: it has not ended.
+            asyncio.CancelledError: it was cancelled.
+        """
         if not self._finished:
             raise EngineStateError(f"run {self.id} has not ended: await it")
         self._retrieved = True
         if self._errors:
-            raise self._error(self._errors)
+            return self._error(self._errors)
         if self._interrupted:
             raise asyncio.CancelledError(f"run {self.id} was cancelled")
-        value: R_co = self._value
-        return value
+        return None
+
+    def add_done_callback(self, function: Callable[[Run[R_co]], object], *, context: Context | None = None) -> None:
+        """Have a function called with the run soon after its end, as with a future of asyncio.
+
+        So `asyncio.wait` takes runs. Where an awaitable will do, give the run itself.
+
+        Args:
+            function: takes the run. What it raises goes to the event loop's exception handler.
+            context: in which the function is called; None: a copy of the current one.
+
+        Raises:
+            EngineStateError: this is not called on the engine's event loop.
+            TypeError: ``function`` cannot be called.
+
+        >>> import asyncio, cascade as cs
+        >>> @cs.task
+        ... async def page(number):
+        ...     await asyncio.sleep(number)
+        ...     return number
+        >>> async def main():
+        ...     async with cs.Engine() as engine:
+        ...         runs = [engine.start(page(0)), engine.start(page(60))]
+        ...         done, pending = await asyncio.wait(runs, return_when=asyncio.FIRST_COMPLETED)
+        ...         return [run.result() for run in done], len(pending)
+        >>> asyncio.run(main())
+        ([0], 1)
+        """
+        if not callable(function):
+            raise TypeError(f"function must be callable, got `{type(function).__name__}`")
+        scheduled = ScheduledCall(function, self._host.running_loop(), copy_context() if context is None else context)
+        if self._announced:
+            scheduled._run_ended(self)
+        else:
+            self._add_done_callback((scheduled,))
+
+    def remove_done_callback(self, function: Callable[[Run[R_co]], object]) -> int:
+        """No longer have a function called at its end.
+
+        Returns:
+            How often it was to be called.
+        """
+        calls = [each for each in self._callbacks or () if isinstance(each, ScheduledCall)]
+        found = [each for each in calls if each.function == function]
+        for each in found:
+            self._remove_done_callback(each)
+        return len(found)
 
     @property
     def state(self) -> str:

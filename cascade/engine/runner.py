@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.time.durations import Duration
 from cascade._support.public import public
 from cascade.engine.engine import Engine
 from cascade.engine.interrupts import Interrupts
@@ -46,7 +47,7 @@ def run(
     params: Mapping[str, Any] | None = None,
     engine: Engine | None = None,
     max_iterations: int | None = None,
-    deadline: float | None = None,
+    deadline: Duration | None = None,
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Any:

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, TypeVarTuple, overload
 
 from cascade._core.expr.builtin_nodes import own_failure
 from cascade._core.expr.combining import gather_call
+from cascade._core.expr.handlers import itself
 from cascade._core.expr.lazy import LazyResult, refuse_task_as
 from cascade._support.public import public
 from cascade.exceptions import TaskArgumentError
@@ -139,3 +140,8 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
     for i, value in enumerate(values):
         refuse_task_as(value, f"values[{i}]")
     return gather_call(tuple(map(own_failure, values)) if return_exceptions else values)
+
+
+# Pickles find the handler by this name.
+itself.__module__, itself.__qualname__ = "cascade", "gather.itself"
+vars(gather)["itself"] = itself

@@ -105,7 +105,13 @@ class _Spec:
         return hash((self.kind, self.name))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name, self.default, self.type, self.description)
+        default = () if self.default is NOTHING else (self.default,)
+        return type(self).restored, (self.name, self.type, self.description, *default)
+
+    @classmethod
+    def restored(cls, name: str, type: Any, description: str | None, default: Any = NOTHING) -> _Spec:  # noqa: A002
+        """Return the spec that was pickled."""
+        return cls(name, default, type, description)
 
     def __repr__(self) -> str:
         parts = [repr(self.name)]
@@ -385,3 +391,9 @@ def _same_value(one: Any, other: Any) -> bool:
 
 def _kind(value: object) -> str:
     return type(value).__name__
+
+
+# Pickles find the classes of specs by these names.
+for _kind_of, _made_by in ((ParamSpec, Param), (EnvSpec, Env)):
+    _kind_of.__module__, _kind_of.__qualname__ = "cascade", f"{_made_by.__name__}.spec"
+    vars(_made_by)["spec"] = _kind_of

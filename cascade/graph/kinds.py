@@ -100,6 +100,8 @@ _ROWS = (
     NodeKind(_core["sync"], policies=CALL_POLICIES),
     NodeKind(_core["async"], policies=CALL_POLICIES),
     _builtin("wait"),
+    _builtin("wait_until"),
+    _builtin("ticks"),
     _builtin("recv"),
     _builtin(
         "router",

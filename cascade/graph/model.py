@@ -55,8 +55,8 @@ __all__ = [
 NATIVE_SOLVER = "cascade.protocols.NativeSolver"
 
 CallKind = Literal[
-    "sync", "async", "wait", "recv", "router", "guard", "map", "param", "env", "inject", "send", "select", "recover",
-    "fallback", "outcome", "scope", "race",
+    "sync", "async", "wait", "wait_until", "ticks", "recv", "router", "guard", "map", "param", "env", "inject", "send",
+    "select", "recover", "fallback", "outcome", "scope", "race",
 ]  # fmt: skip
 CallMode = Literal["default", "auto", "inline", "thread", "process"]
 CollectionKind = Literal["list", "tuple", "set", "frozenset"]

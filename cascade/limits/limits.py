@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from cascade._core.time.clock import check_seconds
+from cascade._core.time.durations import Duration, as_seconds
 from cascade._support.public import public_in
 from cascade.exceptions import LimitError, PolicyError
 from cascade.limits.admission import AdmissionQueue
@@ -81,7 +81,7 @@ class Limits:
         concurrency: int | None = None,
         rate: str | None = None,
         burst: int | None = None,
-        ttl: float | None = None,
+        ttl: Duration | None = None,
     ) -> None:
         """Set the capacity of a limit, or add or change a rule. It takes effect at once, also for calls that wait.
 
@@ -151,7 +151,7 @@ class Limits:
         self._remove_rules(rules)
         return bool(rules)
 
-    def pause(self, selector: str = "*", ttl: float | None = None) -> None:
+    def pause(self, selector: str = "*", ttl: Duration | None = None) -> None:
         """Start no more matching calls. Calls that run are not interrupted.
 
         Args:
@@ -404,9 +404,8 @@ def _count(number: int, name: str) -> int:
     return number
 
 
-def _lifetime(ttl: float | None) -> int | None:
+def _lifetime(ttl: Duration | None) -> int | None:
     """Check a duration in seconds, and return it in nanoseconds."""
     if ttl is None:
         return None
-    check_seconds(ttl, "ttl")
-    return round(ttl * _SECOND)
+    return round(as_seconds(ttl, "ttl") * _SECOND)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.callback import Callback, SendCallback
 from cascade._core.run.mailbox import Mailbox, Received
-from cascade._core.time.clock import check_seconds
+from cascade._core.time.durations import Duration, as_seconds
 from cascade._support.public import public
 from cascade._support.type_variables import M
 from cascade.exceptions import ChannelClosedError
@@ -54,7 +54,7 @@ class Channel(Mailbox[M]):
         called = "" if self.name is None else f" {self.name!r}"
         return f"<{type(self).__name__}{called}: {len(self)} messages wait{', closed' if self.closed else ''}>"
 
-    async def receive(self, timeout: float | None = None) -> Received[M]:
+    async def receive(self, timeout: Duration | None = None) -> Received[M]:
         """Receive a message in plain asyncio code, as `recv` does in an expression.
 
         Args:
@@ -76,7 +76,7 @@ class Channel(Mailbox[M]):
         Received(message='hello', timed_out=False, elapsed=0.0)
         """
         if timeout is not None:
-            check_seconds(timeout, "timeout")
+            timeout = as_seconds(timeout, "timeout")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         receiver = Callback(_waking(future))

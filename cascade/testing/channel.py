@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cascade._core.run.mailbox import Received, as_message, expect_nothing
-from cascade._core.time.clock import check_seconds
+from cascade._core.time.durations import Duration, as_seconds
 from cascade._support.public import public_in
 from cascade._support.type_variables import M
 from cascade.exceptions import ChannelClosedError
@@ -90,7 +90,7 @@ class FakeChannel(Channel[M]):
         """
         self.send(message)
 
-    async def receive(self, timeout: float | None = None) -> Received[M]:
+    async def receive(self, timeout: Duration | None = None) -> Received[M]:
         """Receive a message in plain asyncio code, as `recv` does in an expression. It yields once, and does not wait.
 
         Args:
@@ -104,13 +104,13 @@ class FakeChannel(Channel[M]):
             TypeError, ValueError: ``timeout`` is not a number >= 0.
         """
         if timeout is not None:
-            check_seconds(timeout, "timeout")
+            timeout = as_seconds(timeout, "timeout")
         await asyncio.sleep(0)
         if len(self) or self.closed:
             return await super().receive()
         if timeout is None:
             raise ChannelClosedError("received from a fake channel that has no message left, without a timeout")
-        return Received.make(None, True, float(timeout), None)
+        return Received.make(None, True, timeout, None)
 
     def __repr__(self) -> str:
         return f"<FakeChannel, {len(self)} messages left, {len(self.sent)} sent>"

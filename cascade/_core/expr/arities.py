@@ -12,6 +12,8 @@ MOST_OPERANDS = 1 << 27
 
 ARITIES = {
     "wait": (1, 1),
+    "wait_until": (1, 1),
+    "ticks": (2, 2),
     "recv": (2, 2),
     "router": (2, 3),
     "guard": (2, 3),

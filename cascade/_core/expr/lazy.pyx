@@ -10,7 +10,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 
 from cascade._core.expr cimport debug
-from cascade._core.public cimport name_type
+from cascade._core.public cimport check_self, name_type
 from cascade._core.expr.policy cimport Governable, Retry, ScopeCache, Timeout, check_cached, check_policy, check_timed
 from cascade._core.expr.symbol cimport CallShape, call_shape
 from cascade._core.expr.task_spec cimport GUARD, INLINE, KINDS, MODES, SCOPE, calls_function, kind_of, takes_policies
@@ -106,6 +106,8 @@ cdef class LazyResult(Governable):
             found["cache"] = found["cache"].policy
         return found
 
+    # A text of a signature has no defaults but literals: hence this method, and others below, are bound.
+    @cython.binding(True)
     def run_if(self, condition, *, otherwise=_nothing):
         """Put this node under a condition, which is evaluated first.
 
@@ -129,6 +131,7 @@ cdef class LazyResult(Governable):
         >>> cs.run([half(4).run_if(True), half(4).run_if(False, otherwise=0), half(4).run_if(False)])
         [2, 0, SKIPPED]
         """
+        check_self(self, LazyResult)
         refuse_task(condition, "condition")
         if otherwise is _nothing:
             return _guarded([condition, self])
@@ -165,6 +168,7 @@ cdef class LazyResult(Governable):
             made = with_role(made, "after", predecessor)
         return made
 
+    @cython.binding(True)
     def recover(self, handler, *, on=Exception):
         """Let a handler give the value if this fails: see `cascade.recover`.
 
@@ -175,8 +179,10 @@ cdef class LazyResult(Governable):
         >>> cs.run(parse("x").recover(lambda error: -1, on=ValueError))
         -1
         """
+        check_self(self, LazyResult)
         return catching_calls[0](self, handler, on)
 
+    @cython.binding(True)
     def fallback(self, other, *, on=Exception):
         """Take another value if this fails: see `cascade.fallback`.
 
@@ -187,6 +193,7 @@ cdef class LazyResult(Governable):
         >>> cs.run(parse("x").fallback(0))
         0
         """
+        check_self(self, LazyResult)
         return catching_calls[1](self, other, on)
 
     def outcome(self):
@@ -254,16 +261,19 @@ cdef class LazyResult(Governable):
         return _import_module("cascade._core.expr.pickling").reduce_lazy(self)
 
     @staticmethod
+    @cython.binding(True)
     def _unpickled(*parts):
         """Return the lazy result that was pickled; in this class, so that pickles name no private module."""
         return _import_module("cascade._core.expr.pickling").restore_lazy(*parts)
 
     @staticmethod
+    @cython.binding(True)
     def _policy(kind, *arguments):
         """Return the policy that was pickled."""
         return (Retry if kind == "retry" else Timeout)(*arguments)
 
     @staticmethod
+    @cython.binding(True)
     def _series(value):
         """Return the input of a map that was pickled with its mark as data."""
         return _import_module("cascade._core.expr.map_inputs").MarkedSeries(value)

@@ -78,6 +78,7 @@ cdef class Outcome:
     def __reduce__(self):
         return Outcome, (self._value, self.error, self.skipped)
 
+    @classmethod
     def __class_getitem__(cls, item):
         return _GenericAlias(cls, item)
 

@@ -5,6 +5,7 @@ from typing_extensions import TypeVar, disjoint_base
 
 from cascade._core.expr.lazy import LazyResult, _LazyValue
 from cascade._core.expr.operators import Operable
+from cascade._core.time.durations import Duration
 
 _Exceptions: TypeAlias = type[BaseException] | Sequence[type[BaseException]]
 _R_co = TypeVar("_R_co", covariant=True, default=Any)
@@ -33,13 +34,13 @@ class Retry:
     def __init__(
         self,
         max_attempts: int = 3,
-        delay: float | _Delay = 0,
+        delay: Duration | _Delay = 0,
         backoff: float = 2,
-        max_delay: float | None = None,
+        max_delay: Duration | None = None,
         jitter: Literal["full"] | None = None,
         on: _Exceptions | _Predicate = ...,
         give_up_on: _Exceptions | _Predicate = (),
-        max_elapsed: float | None = None,
+        max_elapsed: Duration | None = None,
     ) -> None: ...
     @property
     def max_attempts(self) -> int: ...
@@ -63,7 +64,7 @@ class Retry:
 
 @disjoint_base
 class Timeout:
-    def __init__(self, seconds: float | None = None, total: float | None = None) -> None: ...
+    def __init__(self, seconds: Duration | None = None, total: Duration | None = None) -> None: ...
     @property
     def seconds(self) -> float | None: ...
     @property
@@ -82,15 +83,15 @@ class Governable(Operable, Generic[_R_co]):
     def with_retry(
         self,
         max_attempts: int = 3,
-        delay: float | _Delay = 0,
+        delay: Duration | _Delay = 0,
         backoff: float = 2,
-        max_delay: float | None = None,
+        max_delay: Duration | None = None,
         jitter: Literal["full"] | None = None,
         on: _Exceptions | _Predicate = ...,
         give_up_on: _Exceptions | _Predicate = (),
-        max_elapsed: float | None = None,
+        max_elapsed: Duration | None = None,
     ) -> _LazyValue[_R_co]: ...
-    def with_timeout(self, seconds: float | None = None, total: float | None = None) -> _LazyValue[_R_co]: ...
+    def with_timeout(self, seconds: Duration | None = None, total: Duration | None = None) -> _LazyValue[_R_co]: ...
     @overload
     def with_cache(self, policy: _ReplacingPolicy) -> _LazyValue[Any]: ...
     @overload

@@ -1,11 +1,14 @@
 """Policies: retry, timeout, cache, constraints. They are data: a template only has the role, not the policy."""
 
+cimport cython
+
 from importlib import import_module as _import_module
 
 from cascade._core.expr.failure_types cimport check_called_at_once, check_types, matches, matches_in_part
 from cascade._core.expr.operators cimport Operable
-from cascade._core.time.clock cimport nanoseconds
+from cascade._core.public cimport check_self
 
+from cascade._core.time.durations import as_seconds
 from cascade.exceptions import PolicyError
 
 
@@ -110,6 +113,7 @@ cdef class Governable(Operable):
     On a node that is not a call of a task, such as a map, they are policies of the whole: see `cascade.scope`.
     """
 
+    @cython.binding(True)  # for its signature
     def with_retry(
         self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=(),
         max_elapsed=None,
@@ -175,6 +179,7 @@ cdef class Governable(Operable):
         ...     print("too slow")
         too slow
         """
+        check_self(self, Governable)
         return self._with("timeout", Timeout(seconds, total))
 
     def with_cache(self, policy):
@@ -210,10 +215,9 @@ cdef class Governable(Operable):
 def _span(seconds, what):
     """A duration given by a user, as a float of seconds."""
     try:
-        nanoseconds(seconds, what)
+        return as_seconds(seconds, what)
     except (TypeError, ValueError) as error:
         raise PolicyError(str(error)) from None
-    return float(seconds)
 
 
 cdef dict check_constraints(dict amounts):

@@ -8,6 +8,7 @@ from typing_extensions import ParamSpec, TypeVar
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.map_inputs import Const
 from cascade._core.expr.policy import _CachePolicy, _Delay, _Exceptions, _Predicate, _ReplacingPolicy
+from cascade._core.time.durations import Duration
 
 _Mode: TypeAlias = Literal["auto", "inline", "thread", "process"]
 
@@ -84,15 +85,15 @@ class Task(Generic[_P, _R_co]):
     def with_retry(
         self,
         max_attempts: int = 3,
-        delay: float | _Delay = 0,
+        delay: Duration | _Delay = 0,
         backoff: float = 2,
-        max_delay: float | None = None,
+        max_delay: Duration | None = None,
         jitter: Literal["full"] | None = None,
         on: _Exceptions | _Predicate = ...,
         give_up_on: _Exceptions | _Predicate = (),
-        max_elapsed: float | None = None,
+        max_elapsed: Duration | None = None,
     ) -> Self: ...
-    def with_timeout(self, seconds: float | None = None, total: float | None = None) -> Self: ...
+    def with_timeout(self, seconds: Duration | None = None, total: Duration | None = None) -> Self: ...
     @overload
     def with_cache(self, policy: _ReplacingPolicy) -> Task[_P, Any]: ...
     @overload

@@ -15,7 +15,7 @@ from types import GenericAlias as _GenericAlias, MethodType as _MethodType
 cimport cython
 from cpython.object cimport PyObject
 
-from cascade._core.public cimport name_type
+from cascade._core.public cimport check_self, name_type
 from cascade._core.expr cimport lazy as _lazy, task_spec as _task_spec
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport (
@@ -221,11 +221,13 @@ cdef class Task:
 
     # The same arguments as the methods of lazy results have: `Governable`, in expr/policy.pyx.
 
+    @cython.binding(True)  # for its signature
     def with_retry(
         self, max_attempts=3, delay=0, backoff=2, max_delay=None, jitter=None, on=(Exception,), give_up_on=(),
         max_elapsed=None,
     ):
         """Return this task with a retry policy for each call: see `LazyResult.with_retry`."""
+        check_self(self, Task)
         retry = Retry(max_attempts, delay, backoff, max_delay, jitter, on, give_up_on, max_elapsed)
         return _governed(self, "retry", retry)
 
@@ -309,11 +311,13 @@ cdef class Task:
         return kind, self.spec.given_name, None if self.spec.mode == DEFAULT else MODES[self.spec.mode]
 
     @staticmethod
+    @cython.binding(True)
     def _unpickled(*parts):
         """Return the task that was pickled; in this class, so that pickles name no private module."""
         return _import_module("cascade._core.expr.pickling").restore_task(*parts)
 
     @staticmethod
+    @cython.binding(True)
     def _imported(module, qualname):
         """Return the task of that name; in this class, so that pickles name no private module."""
         return import_task(module, qualname)

@@ -13,6 +13,8 @@ cdef enum Kind:
     SYNC
     ASYNC
     WAIT  # by the engine: the clock
+    WAIT_UNTIL  # an instant of it
+    TICKS  # the next of its instants that are multiples of a period
     RECV  # by the engine: a mailbox
     ROUTER  # by the engine, as are all that follow: a selector, then the route that it chooses
     GUARD  # a condition, then the node under it or its alternative
@@ -57,7 +59,9 @@ cdef inline bint takes_policies(int kind) noexcept:
 
 cdef inline bint waits(int kind) noexcept:
     """Whether the node only waits, for the clock or for a mailbox."""
-    return kind == WAIT or kind == RECV or kind == SEND or kind == SELECT
+    return (
+        kind == WAIT or kind == RECV or kind == SEND or kind == SELECT or kind == WAIT_UNTIL or kind == TICKS
+    )
 
 
 cdef inline bint chooses(int kind) noexcept:

@@ -35,6 +35,8 @@ cdef dict _KIND_NAMES = {
     SYNC: "sync",
     ASYNC: "async",
     WAIT: "wait",
+    WAIT_UNTIL: "wait_until",
+    TICKS: "ticks",
     RECV: "recv",
     ROUTER: "router",
     GUARD: "guard",

@@ -15,8 +15,8 @@ from cascade._core.run.operands cimport build_with_skips
 from cascade._core.run.results cimport as_final
 from cascade._core.expr.builtin_nodes cimport Failed, Skip, own_failure
 from cascade._core.expr.task_spec cimport (
-    FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, WAIT, accepts_skips, chooses, may_catch,
-    reads_input,
+    FALLBACK, GUARD, INJECT, KINDS, MAP, RACE, RECV, ROUTER, SELECT, SEND, TICKS, WAIT, WAIT_UNTIL, accepts_skips,
+    chooses, may_catch, reads_input,
 )
 from cascade._core.shape.key cimport CALL
 from cascade._core.shape.template cimport Template
@@ -67,6 +67,10 @@ cdef class Branching(Waiting):
             return self.resource(frame, node, at)
         if node.kind == SEND:
             return self.send(frame, node, at)
+        if node.kind == WAIT_UNTIL:
+            return self.wait_until(frame, node, at)
+        if node.kind == TICKS:
+            return self.tick(frame, node, at)
         if node.kind == SELECT:
             return self.select(frame, node, at)
         if may_catch(node.kind):

@@ -5,6 +5,7 @@ from typing_extensions import disjoint_base
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.mailbox import Received, Receiver
+from cascade._core.time.durations import Duration
 
 _M = TypeVar("_M")
 _M_co = TypeVar("_M_co", covariant=True)
@@ -19,8 +20,10 @@ class Seat(Receiver): ...
 class Choice: ...
 
 @overload
-def select(channels: Sequence[_Channel[_M]], *, timeout: float | LazyResult[float] | None = None) -> Received[_M]: ...
+def select(
+    channels: Sequence[_Channel[_M]], *, timeout: Duration | LazyResult[float] | None = None
+) -> Received[_M]: ...
 @overload
 def select(
-    channels: LazyResult[Sequence[_Channel[_M]]], *, timeout: float | LazyResult[float] | None = None
+    channels: LazyResult[Sequence[_Channel[_M]]], *, timeout: Duration | LazyResult[float] | None = None
 ) -> Received[_M]: ...

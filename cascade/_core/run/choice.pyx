@@ -2,7 +2,7 @@
 
 cimport cython
 
-from cascade._core.time.clock cimport nanoseconds
+from cascade._core.time.durations cimport nanoseconds
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.mailbox cimport Mailbox
 from cascade._core.expr.task_spec cimport SELECT

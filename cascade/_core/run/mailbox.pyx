@@ -10,10 +10,10 @@ cimport cython
 from cpython.pyport cimport PY_SSIZE_T_MAX
 
 from cascade._core.public cimport name_type
-from cascade._core.time.clock cimport nanoseconds
+from cascade._core.time.durations cimport nanoseconds
 from cascade._core.expr.data cimport Data
 from cascade._core.expr.lazy cimport LazyResult
-from cascade._core.expr.task_spec cimport RECV, SEND, WAIT
+from cascade._core.expr.task_spec cimport RECV, SEND
 from cascade._core.expr.task cimport Task, builtin_task, lazy_call
 
 from cascade.exceptions import ChannelClosedError, ChannelFullError, TaskArgumentError
@@ -34,6 +34,7 @@ cdef class Received:
     __match_args__ = ("message", "timed_out", "elapsed")
 
     @staticmethod
+    @cython.binding(True)
     def make(message, timed_out, elapsed, channel):
         """Make one, for a receiver outside the core."""
         cdef Received made = Received.__new__(Received)
@@ -547,29 +548,7 @@ cdef Received nothing(int64_t span):
 
 cdef Task _recv = builtin_task("recv", RECV)
 cdef Task _send = builtin_task("send", SEND)
-cdef Task _wait = builtin_task("wait", WAIT)
-
-
-def wait(seconds):
-    """Complete after ``seconds``. A waiting run uses no thread and no asyncio task.
-
-    Args:
-        seconds: how long to wait, or a lazy result with that value.
-
-    Returns:
-        A `LazyResult` whose value is the seconds that have really passed, a float.
-
-    Raises:
-        TypeError, ValueError: ``seconds`` is not a duration.
-
-    >>> import cascade as cs
-    >>> cs.run(cs.wait(0.01)) >= 0.01
-    True
-    """
-    if type(seconds) is not LazyResult:
-        nanoseconds(seconds, "seconds")
-    return lazy_call(_wait, (seconds,))
 
 
 name_type(Received, b"cascade.Received")
-wait.__module__ = Received.make.__module__ = "cascade"
+Received.make.__module__ = "cascade"

@@ -2,7 +2,8 @@
 
 cimport cython
 
-from cascade._core.time.clock cimport monotonic, nanoseconds
+from cascade._core.time.clock cimport monotonic
+from cascade._core.time.durations cimport nanoseconds
 from cascade._core.run.frame cimport Frame
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.expr.task_spec cimport MODES, mode_of

@@ -56,9 +56,12 @@ cdef class Waiting(Runnable):
     cdef bint running
 
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef PyObject* wait_until(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef PyObject* tick(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* select(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef Waiter park_node(self, Frame frame, Py_ssize_t at, int64_t span)
+    cdef int park_until(self, Frame frame, Py_ssize_t at, int64_t deadline) except -1
     cdef int park(self, Waiter waiter, int64_t span) except -1
     cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef void link(self, Waiter waiter) noexcept

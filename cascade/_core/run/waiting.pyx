@@ -4,11 +4,12 @@ cimport cython
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t
 
-from cascade._core.time.clock cimport after, nanoseconds
 from cascade._core.run.choice cimport Choice, check_channels, new_choice
 from cascade._core.run.mailbox cimport Mailbox, Received, next_delivery, nothing, received
 from cascade._core.run.scheduler cimport STOPPING
-from cascade._core.expr.task_spec cimport WAIT
+from cascade._core.expr.task_spec cimport TICKS, WAIT, WAIT_UNTIL
+from cascade._core.time.clock cimport Clock, after
+from cascade._core.time.durations cimport instant_of, nanoseconds, period_of
 
 from cascade.exceptions import ChannelClosedError
 
@@ -104,10 +105,14 @@ cdef class Waiter(Receiver):
     cdef int fire(self, int64_t now) except -1:
         cdef int64_t elapsed = now - self.since
         cdef Received made
+        cdef int kind
         if self.run is None:  # it was cleared
             return 0
-        if self.frame.template.nodes[self.node].kind == WAIT:
+        kind = self.frame.template.nodes[self.node].kind
+        if kind == WAIT:
             return self.land(elapsed / 1e9, None)
+        if kind == WAIT_UNTIL or kind == TICKS:
+            return self.land((now if kind == WAIT_UNTIL else self.deadline) / 1e9, None)
         made = received(None, True, elapsed, None)
         if not self.landed and self.run is not None:  # allocating may have run code that let a message arrive
             self.withdraw()
@@ -240,6 +245,36 @@ cdef class Waiting(Runnable):
         self.park_node(frame, at, nanoseconds(seconds, "seconds"))
         return pending()
 
+    cdef PyObject* wait_until(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """Park a node until an instant, unless that has come."""
+        cdef Clock clock = self.scheduler.clock
+        cdef int64_t now = clock.now()
+        cdef int64_t deadline
+        cdef object value
+        if node.operands != 1:
+            raise TypeError(f"wait_until() takes 1 argument but {node.operands} were given")
+        instant = <object>frame.values[frame.template.operands[node.first_operand]]
+        deadline = instant_of(instant, "instant", now, clock.is_virtual, clock.speed)
+        if deadline <= now:
+            value = now / 1e9
+            Py_INCREF(value)
+            return <PyObject*>value
+        self.park_until(frame, at, deadline)
+        return pending()
+
+    cdef PyObject* tick(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
+        """Park a node until the next multiple of a period."""
+        cdef int32_t* operands = frame.template.operands + node.first_operand
+        cdef int64_t now = self.scheduler.clock.now()
+        cdef int64_t period, phase, passed
+        if node.operands != 2:
+            raise TypeError(f"ticks() takes 2 arguments but {node.operands} were given")
+        period = period_of(<object>frame.values[operands[0]], "period")
+        phase = nanoseconds(<object>frame.values[operands[1]], "offset") % period
+        passed = now % period - phase  # since the last tick
+        self.park_until(frame, at, after(now, -passed if passed < 0 else period - passed))
+        return pending()
+
     cdef PyObject* receive(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """Receive a message from a node's mailbox, or park the node until one comes."""
         cdef int32_t* operands = frame.template.operands + node.first_operand
@@ -323,6 +358,14 @@ cdef class Waiting(Runnable):
         cdef Waiter waiter = new_waiter(self, frame, at)
         self.park(waiter, span)
         return waiter
+
+    cdef int park_until(self, Frame frame, Py_ssize_t at, int64_t deadline) except -1:
+        """Make a waiter for a node and park it until an instant, in nanoseconds on the clock."""
+        cdef Waiter waiter = new_waiter(self, frame, at)
+        waiter.since = self.scheduler.clock.now()
+        self.scheduler.clock.set(waiter, deadline)
+        self.link(waiter)
+        return 0
 
     cdef PyObject* send(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """Send a message, or park the node until there is room for it."""

@@ -46,7 +46,6 @@ cdef class Clock:
     cdef void up(self, Py_ssize_t at, Entry entry) noexcept
     cdef void down(self, Py_ssize_t at, Entry entry) noexcept
 
-cdef int64_t nanoseconds(object seconds, str what) except -1
 cdef int64_t monotonic() noexcept
 
 

@@ -10,9 +10,9 @@ instant.
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.math cimport llround
 
 from cascade._core.public cimport name_type
+from cascade._core.time.durations cimport LONGEST, nanoseconds
 from cascade.exceptions import EngineStateError
 
 cdef extern from *:
@@ -36,32 +36,12 @@ cdef extern from *:
     """
     long long cascade_monotonic() noexcept
 
-cdef double LONGEST = 9e9  # seconds, some 285 years: what 63 bits of nanoseconds hold
 cdef double FASTEST = 1e6  # times as fast as real time
 
 
 cdef int64_t monotonic() noexcept:
     """Nanoseconds of a clock that never goes back."""
     return cascade_monotonic()
-
-
-def check_seconds(seconds, str what):
-    """Raise `TypeError` or `ValueError` unless ``seconds`` is a duration. ``what``: name of the argument."""
-    nanoseconds(seconds, what)
-
-
-cdef int64_t nanoseconds(object seconds, str what) except -1:
-    """Convert a duration given by a user, in seconds, to nanoseconds. ``what``: name of the argument, for errors."""
-    cdef double span
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"{what} must be a number of seconds, got `{type(seconds).__name__}`")
-    try:
-        span = seconds
-    except OverflowError:
-        span = float("inf")
-    if not 0 <= span <= LONGEST:
-        raise ValueError(f"{what} must be from 0 to {LONGEST:.0e} seconds, got {seconds!r}")
-    return llround(span * 1e9)  # not `+ 0.5`: how often that is rounded depends on the compiler
 
 
 @cython.no_gc
@@ -130,6 +110,7 @@ cdef class Clock:
         raise TypeError("Clock() cannot be called: use Clock.real() or Clock.virtual()")
 
     @staticmethod
+    @cython.binding(True)
     def real(*, speed=1.0):
         """Make a clock of real time, or of real time sped up or slowed down.
 
@@ -157,6 +138,7 @@ cdef class Clock:
         return made
 
     @staticmethod
+    @cython.binding(True)
     def virtual(*, seed=0, start=0.0):
         """Make a clock of virtual time: it jumps to the next deadline when all runs wait, and never advances otherwise.
 

@@ -9,6 +9,8 @@ import pickle
 import pickletools
 import subprocess
 import sys
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,8 @@ import cascade as cs
 FUNCTIONS = {
     "Env", "Inject", "Param", "Router", "attr", "cached", "cli", "const", "current", "data", "dry_run", "explain",
     "fallback", "from_json", "gather", "inject", "lazy", "outcome", "pipeline", "preload", "race", "recover",
-    "resource", "run", "scope", "select", "sequence", "structural_hash", "task", "to_json", "visualize", "wait",
+    "resource", "run", "scope", "select", "sequence", "structural_hash", "task", "ticks", "to_json", "visualize",
+    "wait", "wait_until",
 }  # fmt: skip
 CLASSES = {
     "Channel", "Clock", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",
@@ -70,7 +73,8 @@ VISIBLE = {
         "aclose", "as_completed", "clock", "events", "limits", "new_loop", "override", "random", "register",
         "resources", "run", "runs", "start", "start_many", "templates",
     },
-    cs.Run: {"cancel", "doing", "done", "id", "iterations", "name", "result", "state", "tags"},
+    cs.Run: {"add_done_callback", "cancel", "cancelled", "doing", "done", "exception", "id", "iterations", "name",
+        "remove_done_callback", "result", "state", "tags"},
     cs.Population: {"cancel", "counts", "done", "failed", "runs"},
     cs.Channel: {
         "capacity", "close", "closed", "drain", "dropped", "name", "overflow", "put", "receive", "recv", "send",
@@ -140,6 +144,25 @@ class Shop:
     @cs.task
     def count() -> None: ...
 
+    @staticmethod
+    @cs.task
+    def take(*values: object, **names: object) -> None: ...
+
+
+def expressions() -> list[cs.LazyResult]:
+    """A lazy result of each kind, and what a policy, a container and data look like in one."""
+    call: Any = Shop.take
+    cache = cs.FileExists("never made")
+    policies = call().with_retry(on=OSError).with_timeout(1).with_cache(cache).with_constraints(gpu=1)
+    return [
+        cs.Param("n"), cs.Param("n", type=int, default=1), cs.Env("HOME", description="text"), cs.inject("db"),
+        policies, call(-call(), call()[1:2], [call()], {"a": call()}), call(cs.data(call())), call.map(x=[1]),
+        call.map(x=cs.data([call()]), y=cs.const(2)), cs.gather(call(), return_exceptions=True), cs.sequence([call()]),
+        cs.Router(call(), {1: call()}), call().run_if(call(), otherwise=2).after(call()), cs.attr(call(), "x"),
+        cs.recover(call(), Shop.take), cs.fallback(call(), 1), cs.outcome(call()), cs.race(call()), cs.wait(1),
+        cs.scope(call()).with_cache(cache), cs.wait_until(1), cs.ticks(1), call(cs.wait(timedelta(1))),
+    ]  # fmt: skip
+
 
 def test_pickles_name_no_private_path() -> None:
     shape = cs.from_json(cs.to_json([Shop.count(), cs.wait(1)]))
@@ -147,7 +170,7 @@ def test_pickles_name_no_private_path() -> None:
     limits = cs.Engine(limits={"gpu": 2}).limits.snapshot()
     things = [
         cs.SKIPPED, cs.Received.make(1, False, 0.5, None), cs.gather, cs.Hit(1), shape, plan, limits, Shop.sell,
-        Shop.count, Shop.__dict__["make"].__func__,
+        Shop.count, Shop.__dict__["make"].__func__, *expressions(),
     ]  # fmt: skip
     for thing in things:
         pickled = pickle.dumps(thing, 2)  # in which each name is one argument, "module name"
@@ -155,9 +178,9 @@ def test_pickles_name_no_private_path() -> None:
         assert names
         for module, _, name in (each.partition(" ") for each in names):
             assert module in ("cascade", *PACKAGES) or not module.startswith("cascade"), name
-            assert not name.startswith("_") and "._" not in name
+            assert "._" not in f".{name}"
         loaded = pickle.loads(pickled)
-        assert loaded == thing or type(loaded) is cs.Received
+        assert type(loaded) in (cs.Received, cs.LazyResult) or loaded == thing
     assert len(limits) == 1 and plan.nodes and plan.inputs
 
 

@@ -153,7 +153,7 @@ def test_what_is_no_policy_is_refused_at_once(wrong: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"ttl": "1"}, "ttl must be a number of seconds, got `str`"),
+        ({"ttl": "1"}, "ttl must be a number of seconds or a timedelta, got `str`"),
         ({"ttl": True}, "got `bool`"),
         ({"ttl": -1}, "ttl must be from 0 to"),
         ({"ttl": 0}, "ttl must be > 0 seconds"),

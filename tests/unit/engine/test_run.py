@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import logging
 import threading
@@ -202,6 +203,89 @@ async def test_works_with_asyncios_own_tools() -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(engine.run(keep(number))) for number in range(3)]
     assert [task.result() for task in tasks] == [(0,), (1,), (2,)]
+
+
+async def test_asyncio_waits_for_runs_as_for_futures() -> None:
+    async with cs.Engine() as engine:
+        runs = [engine.start(keep()), engine.start(fail()), engine.start(cs.wait(3600))]
+        done, pending = await asyncio.wait(runs, return_when=asyncio.FIRST_EXCEPTION)  # type: ignore[type-var]
+        assert done == {runs[0], runs[1]} and pending == {runs[2]}
+        assert [run._callbacks for run in runs] == [None] * 3  # nothing is left of it
+        done, pending = await asyncio.wait(runs, timeout=0)  # type: ignore[type-var]
+        assert len(done) == 2
+        assert runs[2].cancel()
+        done, pending = await asyncio.wait(runs)  # type: ignore[type-var]
+        assert not pending and not runs[2].cancel() and not runs[0].cancel()
+    assert [run.cancelled() for run in runs] == [False, False, True]
+    assert runs[0].exception() is None and type(runs[1].exception()) is ValueError
+    with pytest.raises(asyncio.CancelledError):
+        runs[2].exception()
+
+
+async def test_a_run_that_has_not_ended_has_no_exception_yet() -> None:
+    async with cs.Engine() as engine:
+        run = engine.start(keep())
+        with pytest.raises(cs.EngineStateError, match=f"^run {run.id} has not ended: await it$"):
+            run.exception()
+        assert not run.cancelled()
+
+
+async def test_done_callbacks_are_those_of_a_future(caplog: pytest.LogCaptureFixture) -> None:
+    """Called soon, in their context, in the order in which they were added; what they raise stops nothing."""
+    name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="none")
+    seen: list[tuple[object, ...]] = []
+
+    def first(run: cs.Run) -> None:
+        seen.append((run, name.get(), run.done()))
+        raise LookupError("of a callback")
+
+    def second(run: cs.Run) -> None:
+        seen.append((run, name.get()))
+
+    async with cs.Engine() as engine:
+        run = engine.start(keep())
+        name.set("given")
+        run.add_done_callback(first)
+        name.set("other")
+        run.add_done_callback(second, context=contextvars.Context())
+        run.add_done_callback(seen.append)  # type: ignore[arg-type]
+        run.add_done_callback(seen.append)  # type: ignore[arg-type]
+        assert run.remove_done_callback(seen.append) == 2  # type: ignore[arg-type]
+        assert run.remove_done_callback(seen.append) == 0  # type: ignore[arg-type]
+        assert await run == ()
+        await settle()
+        assert seen == [(run, "given", True), (run, "none")]
+        assert [record.getMessage().partition("\n")[0][:21] for record in caplog.records] == ["Exception in callback"]
+        seen.clear()
+        run.add_done_callback(second)  # it has ended
+        assert seen == []
+        await settle()
+        assert seen == [(run, "other")]
+
+
+async def test_a_done_callback_is_of_the_engines_loop() -> None:
+    async with cs.Engine() as engine:
+        run = engine.start(cs.wait(3600))
+        with pytest.raises(TypeError, match=r"^function must be callable, got `int`$"):
+            run.add_done_callback(3)  # type: ignore[arg-type]
+
+        async def elsewhere() -> None:
+            run.add_done_callback(print)
+
+        with pytest.raises(cs.EngineStateError):
+            await asyncio.to_thread(asyncio.run, elsewhere())
+
+
+async def test_a_failure_that_only_a_callback_was_told_of_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    engine = cs.Engine()
+    engine.start(fail()).add_done_callback(lambda run: None)
+    await settle()
+    gc.collect()
+    assert ["never retrieved" in record.getMessage() for record in caplog.records] == [True]
+    engine.start(fail()).add_done_callback(cs.Run.exception)
+    await settle()
+    gc.collect()
+    assert len(caplog.records) == 1
 
 
 async def test_a_run_goes_on_without_its_handle() -> None:

@@ -53,6 +53,8 @@ def samples() -> dict[str, list[cs.LazyResult]]:
         "sync": [f(), f(1, x=f())],
         "async": [later(), later(1, x=f())],
         "wait": [cs.wait(1)],
+        "wait_until": [cs.wait_until(1)],
+        "ticks": [cs.ticks(1)],
         "recv": [channel.recv(), channel.recv(timeout=1)],
         "send": [full.send(f())],
         "select": [cs.select([channel]), cs.select([channel, full], timeout=1)],
@@ -101,7 +103,7 @@ def test_what_the_core_does_with_which_kinds() -> None:
     assert found == {
         "calls_function": {"sync", "async"},
         "takes_policies": {"sync", "async", "map", "scope"},
-        "waits": {"wait", "recv", "send", "select"},
+        "waits": {"wait", "wait_until", "ticks", "recv", "send", "select"},
         "chooses": {"router", "guard", "fallback", "scope", "race"},
         "begins_alone": {"scope", "race"},
         "may_catch": {"recover", "fallback", "outcome", "scope", "race"},
@@ -155,6 +157,8 @@ def test_policies_are_for_calls_and_scopes(name: str) -> None:
         ("sync", "sync inline", f"{MODULE}.f", f"task {MODULE}.f"),
         ("async", "async", f"{MODULE}.later", f"task {MODULE}.later"),
         ("wait", "wait inline", "cascade.wait", "task cascade.wait"),
+        ("wait_until", "wait_until inline", "cascade.wait_until", "task cascade.wait_until"),
+        ("ticks", "ticks inline", "cascade.ticks", "task cascade.ticks"),
         ("recv", "recv inline", "cascade.recv", "task cascade.recv"),
         ("send", "send inline", "cascade.send", "task cascade.send"),
         ("select", "select inline", "cascade.select", "task cascade.select"),
@@ -209,7 +213,7 @@ ORACLE: dict[type, tuple[set[str], Node]] = {
     Scope: ({"scope"}, Scope(_leaf)),
 }
 # What the oracle has no words for: the time and messages (the model of channels has them), and the environment.
-NOT_IN_THE_ORACLE = {"wait", "recv", "send", "select", "env"}
+NOT_IN_THE_ORACLE = {"wait", "wait_until", "ticks", "recv", "send", "select", "env"}
 
 
 def test_the_oracle_has_all_kinds_or_leaves_them_out_on_purpose() -> None:

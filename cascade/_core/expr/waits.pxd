@@ -1,0 +1,1 @@
+"""Waits: built-in nodes that complete when the engine's clock has come so far."""
