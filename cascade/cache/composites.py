@@ -37,7 +37,7 @@ import msgspec
 from cascade._core.expr.data import Data
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.map_inputs import MarkedSeries
-from cascade._core.expr.policy import Retry, Timeout
+from cascade._core.expr.policy import Retry, ScopeCache, Timeout
 from cascade._core.expr.task import Task
 from cascade.cache.functions import (
     Parts,
@@ -241,6 +241,7 @@ _PARTS: dict[type, Callable[[Any], Parts]] = {
     LazyResult: _lazy,
     Data: _simple(b"data", lambda value: [value.value]),  # in an expression
     MarkedSeries: _simple(b"series", lambda value: [value.value]),
+    ScopeCache: _simple(b"ScopeCache", lambda value: [value.policy]),  # its expression is the operand of the scope
     Retry: _named(
         b"Retry", "max_attempts", "delay", "backoff", "max_delay", "jitter", "on", "give_up_on", "max_elapsed"
     ),

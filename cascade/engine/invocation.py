@@ -222,6 +222,8 @@ class Invocation:
             self._leader.pending = await cached_call.begin(self._host, self._cache, self._key)
             if self._where == "scope":
                 self._leader.ask(*inputs_of(self._arguments[0]))
+            if self._where in ("scope", "async"):  # what is evaluated beneath it adds what it needs
+                self._run._leaders[self._leader] = None
             is_expression, value = examined(await self._with_total_timeout())
             if type(value) is Skip:
                 self._fail_leader()
@@ -517,12 +519,11 @@ class Invocation:
 
     def abandon_expression(self) -> None:
         """Give up the expression that the call returned: it was stopped, and has no value to be kept."""
-        assert self._leader is not None
-        self._run._leaders.pop(self._leader, None)
-        self._leader.failed()
+        self._fail_leader()
 
     def _fail_leader(self) -> None:
         if self._leader is not None:
+            self._run._leaders.pop(self._leader, None)
             self._leader.failed()
 
 

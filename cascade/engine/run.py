@@ -355,7 +355,7 @@ class Run(Evaluation, Generic[R_co]):
 
     @property
     def _leaders(self) -> dict[Leader, None]:
-        """Cached calls that this run leads: their result is known once an expression of the run has its value."""
+        """Cached calls that this run leads, beneath which it evaluates expressions: what these need, the results do."""
         extras = self._ensure_extras()
         if extras.leaders is None:
             extras.leaders = {}

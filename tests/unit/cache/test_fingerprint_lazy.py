@@ -69,6 +69,11 @@ def variants(x: Any) -> list[Any]:
         *[cs.data(x), power(cs.data(x)), power([cs.data(x)]), power.map(base=cs.data([x])), power.map(base=deque([1]))],
         *[power(cs.data(1)), power.map(base=range(2)), power.map(base=range(3)), power.map(base=cs.data(range(2)))],
         *[[x, x], [x, power(1)], [[x], [x]], cs.inject("a"), cs.inject("b"), cs.wait(1), cs.wait(2)],
+        *[cs.wait_until(1), cs.wait_until(2), cs.ticks(1), cs.ticks(2), cs.ticks(1, offset=1)],
+        *[cs.scope(x), cs.scope(x).with_retry(3), cs.scope(x).with_timeout(1), cs.gather(x), cs.gather(x, x)],
+        *[cs.scope(x).with_cache(ResultCache()), cs.scope(x).with_cache(ResultCache(ttl=1))],
+        *[cs.gather(x).with_cache(ResultCache()), cs.gather(x).with_cache(cs.FileExists("a"))],
+        *[cs.outcome(x), cs.race(x), cs.race(x, x), cs.recover(x, abs), cs.recover(x, repr), cs.fallback(x, 1)],
     ]
 
 

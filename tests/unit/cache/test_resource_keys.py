@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,93 @@ def test_inputs_of_an_expression_that_the_call_gives(policy: cs.ResultCache, mon
         monkeypatch.setenv("CASCADE_TEST_NAME", name)
         assert cs.run(call) == f"hello {name}"
     assert made.count("greeting") == 2
+
+
+@cs.task(mode="inline")
+def total(*values: Any) -> str:
+    return " and ".join(map(str, values))
+
+
+@cs.task(mode="inline")
+def fails() -> str:
+    raise LookupError
+
+
+# What an expression may need, and tasks that evaluate it: which of them does so is not written in the target.
+NEEDS: dict[str, Callable[[], Any]] = {
+    "variable": lambda: cs.Env("CASCADE_TEST_NAME"),
+    "param": lambda: cs.Param("name"),
+    "resource": lambda: url(),
+}
+
+
+def beneath(need: Callable[[], Any]) -> dict[str, Any]:
+    """Expressions that need something only beneath a call: what it returns, or awaits."""
+
+    @cs.task(mode="inline")
+    def returns() -> Any:
+        return total(need())
+
+    @cs.task
+    async def awaits() -> str:
+        return f"{await cs.lazy(need())}"
+
+    @cs.task
+    async def awaits_call() -> str:
+        await asyncio.sleep(0)
+        return await cs.lazy(returns())
+
+    kept = cs.ResultCache(store=cs.MemoryStore())
+    return {
+        "returned": returns(),
+        "awaited": awaits(),
+        "awaited call": awaits_call(),
+        "handler": cs.recover(fails(), lambda error: returns()),
+        "fallback": cs.fallback(fails(), returns()),
+        "gather": cs.gather(returns())[0],
+        "item": total(cs.task(lambda n: returns(), mode="inline").map(n=[1])[0]),
+        "router": cs.Router("a", {"a": returns()}),
+        "condition": returns().run_if(total(1)),
+        "cached": returns().with_cache(kept),
+        "awaited and cached": awaits().with_cache(kept),
+        "retried": returns().with_retry(2),
+        "scope": cs.scope(returns()),
+        "cached scope": cs.scope(total(awaits(), returns())[0:30]).with_cache(kept),
+    }
+
+
+@pytest.mark.parametrize("how", beneath(url))
+@pytest.mark.parametrize("need", NEEDS)
+def test_whatever_is_needed_beneath_a_cached_scope(
+    need: str, how: str, policy: cs.ResultCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expression = beneath(NEEDS[need])[how]
+
+    @cs.task
+    async def waits() -> Any:
+        return await cs.lazy(expression)
+
+    for cached in (cs.scope(expression), cs.gather(expression)[0], waits(), cs.lazy(total(expression))):
+        target = cs.lazy(cached).with_cache(policy)
+        for name in ("ada", "eve", "ada", "eve"):
+            monkeypatch.setenv("CASCADE_TEST_NAME", name)
+            declared = cs.Param("name")  # all params must be in the target
+            found, _ = cs.run([target, declared], params={"name": name}, engine=engine_with(Client(name)))
+            assert name in str(found), (cached, found)
+
+
+async def test_a_call_that_has_failed_adds_no_needs_to_those_after_it(policy: cs.ResultCache) -> None:
+    @cs.task
+    async def fails_once() -> Any:
+        await cs.lazy(url())
+        raise LookupError
+
+    target = [cs.fallback(fails_once().with_cache(policy), 0), cs.lazy(rows("users")).with_cache(policy)]
+    async with cs.Engine() as engine:
+        engine.register({"users": 1}, "db")
+        run = engine.start(target)
+        assert await run == [0, 1]
+        assert not run._leaders
 
 
 @cs.task
