@@ -47,6 +47,7 @@ MODULES = [
     "cascade._core.run.results",
     "cascade._core.run.scheduler",
     "cascade._core.run.stopped",
+    "cascade._core.run.unseen",
     "cascade._core.run.waiting",
     "cascade._core.shape.canonical",
     "cascade._core.shape.containers",

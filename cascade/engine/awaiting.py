@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.lazy import LazyResult, awaited_by
 from cascade._core.run.current import CALL, Attempt, SentCall
-from cascade.engine.regions import await_region
+from cascade.engine.regions import RegionResult, await_region
 from cascade.exceptions import EngineStateError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def await_lazy(expression: LazyResult) -> Generator[Any, None, Any]:
             f"a lazy result must be awaited on the event loop of its run; {_name(expression)} was awaited on another "
             f"one, perhaps in a worker thread: return the lazy result instead, or use cs.run there"
         )
-    region: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+    region: asyncio.Future[RegionResult] = loop.create_future()
     run._open_child(waiter, expression, region)
     return (yield from await_region(run, region).__await__())
 

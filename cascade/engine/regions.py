@@ -6,16 +6,21 @@ An invocation evaluates the expression of a scope so, once for each attempt.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.run.mailbox import Received
+from cascade._core.run.unseen import return_messages
 from cascade._core.shape.struct_layout import parts_of
 
 if TYPE_CHECKING:
     from cascade._core.run.waiting import Waiter
     from cascade.engine.run import Run
 
-__all__ = ["await_region", "evaluate", "inputs_of"]
+RegionResult: TypeAlias = tuple[Any, BaseException | None, list[Received] | None]
+"""What has become of a region: its value or its failure, and the messages in the value that no task was given."""
+
+__all__ = ["RegionResult", "await_region", "evaluate", "inputs_of"]
 
 
 async def evaluate(run: Run, waiter: Waiter) -> Any:
@@ -29,16 +34,18 @@ async def evaluate(run: Run, waiter: Waiter) -> Any:
         asyncio.CancelledError: this was cancelled; everything that was started for the scope has ended.
         BaseException: the failure of the expression, as itself.
     """
-    region: asyncio.Future[tuple[Any, BaseException | None]] = asyncio.get_running_loop().create_future()
+    region: asyncio.Future[RegionResult] = asyncio.get_running_loop().create_future()
     run._open_scope(waiter, region)
     return await await_region(run, region)
 
 
-async def await_region(run: Run, region: asyncio.Future[tuple[Any, BaseException | None]]) -> Any:
+async def await_region(run: Run, region: asyncio.Future[RegionResult]) -> Any:
     """Await a region that was opened, and return its value. If this is cancelled, the region is stopped first."""
     try:
-        value, error = await region
+        value, error, _ = await region
     except asyncio.CancelledError:
+        if region.done() and not region.cancelled():  # in the same turn: nothing has its value
+            return_messages(region.result()[2])
         closed: asyncio.Future[list[BaseException] | None] = asyncio.get_running_loop().create_future()
         run._close_region(region, closed)
         while not closed.done():

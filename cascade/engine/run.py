@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
+from cascade._core.run.unseen import return_messages
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, ScheduledCall, call_all, mark_shared
@@ -251,9 +252,7 @@ class Run(Evaluation, Generic[R_co]):
         """Return messages to their channels that the run has received and no task was given: the value is not used."""
         if not self._finished:
             return
-        for each in reversed(self._take_unseen()):
-            assert each.channel is not None
-            each.channel.unreceive(each.message)
+        return_messages(self._take_unseen())
 
     # ------------------------------------------------------------------------------------- callbacks at its end
 

@@ -52,7 +52,7 @@ ELSEWHERE = {
     "unit/engine/test_population.py": "engine/join",
     "unit/events/test_console.py": "events/line_limiter events/run_digest",
     "unit/events/test_log.py": "events/event events/line_writer events/subscriber",
-    "unit/graph/test_kinds.py": "graph/describe",
+    "unit/graph/test_kinds.py": "graph/describe _core/expr/arities",
     "unit/inspect/test_api_structural_hash.py": "_core/shape/canonical",
     "unit/inspect/test_dry_run.py": "inspect/forecast",
     "unit/inspect/test_render.py": "inspect/diagram inspect/fold",

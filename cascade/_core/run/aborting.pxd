@@ -24,7 +24,7 @@ cdef class Aborting(Ending):
     cdef int leave_regions(self, Waiter waiter) except -1
     cdef int leave_region(self, Region region) except -1
     cdef int conclude(self, Catch catch) except -1
-    cdef int end_region(self, Region region, object value, object error) except -1
+    cdef int end_region(self, Region region, object value, object error, list unseen=*) except -1
     cdef int drop_region(self, Region region) except -1
     cdef void release_held(self) noexcept
     cdef int release_regions(self) except -1

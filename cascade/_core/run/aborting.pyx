@@ -29,7 +29,10 @@ from cascade._core.run.frame cimport NONE_CHOSEN, POISONED, UNDEMANDED
 from cascade._core.run.mailbox cimport Mailbox, Received
 from cascade._core.run.scheduler cimport ACTIVE
 from cascade._core.run.stopped cimport Catch, Enclosing, Region, Stopped, cancel_future, may_be_caught, set_result
+from cascade._core.run.unseen cimport find_unseen, put_back_unseen
 from cascade._core.run.waiting cimport Launched
+
+from cascade._core.run.unseen import return_messages
 
 cdef enum:
     ABORTED = 2  # a mark of `Waiter.landed`
@@ -79,6 +82,10 @@ cdef class Aborting(Ending):
                 found.doomed[each] = 1
         if not is_alone:
             self.find_beneath(found, catch)
+        found.unseen = []
+        for each in found.frames:
+            find_unseen(<Frame>each, None, -1, found.unseen)
+        find_unseen(root, doomed if catch.poisoned is None else doomed + catch.poisoned, catch.node, found.unseen)
         if doomed is None:
             found.frames.append(root)
         # All is known: from here on nothing can fail, and no code of others runs.
@@ -336,6 +343,7 @@ cdef class Aborting(Ending):
                 origins.append(waiter.origin)
                 waiter.origin.put_back((<Received>waiter.value).message, waiter.since)
                 waiter.origin = None
+        origins += put_back_unseen(found.unseen)
         self.abandon(completion)
         for each in found.landed:
             self.abandon((<Waiter>each).completion)
@@ -445,12 +453,14 @@ cdef class Aborting(Ending):
 
     # --------------------------------------------------------------------------------------------------------- regions
 
-    cdef int end_region(self, Region region, object value, object error) except -1:
-        """Hand over what became of a region."""
+    cdef int end_region(self, Region region, object value, object error, list unseen=None) except -1:
+        """Hand over what became of a region; ``unseen``: the messages in its value that no task was given."""
         self.drop_region(region)
         if region.closed is not None:
             set_result(region.closed, region.errors)
-        set_result(region.future, (value, error))
+        if unseen is not None and region.future.done():  # cancelled in this turn, so nothing takes the value
+            return_messages(unseen)
+        set_result(region.future, (value, error, unseen))
         return 0
 
     cdef int drop_region(self, Region region) except -1:

@@ -17,4 +17,5 @@ cdef class Catching(Aborting):
     cdef bint decide(self, Frame frame, Node* node, Py_ssize_t at, PyObject* value) except -1
     cdef PyObject* recover(self, Frame frame, Node* node, object error) except NULL
     cdef PyObject* race(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef int return_unseen(self, Frame frame, Py_ssize_t at) except -1
     cdef PyObject* end_race(self, Frame frame, Node* node, PyObject* skip) except NULL

@@ -29,10 +29,12 @@ from cascade._core.expr.outcome cimport of_failure, of_skip, of_value
 from cascade._core.expr.task_spec cimport FALLBACK, OUTCOME, RACE, RECOVER, SCOPE, may_catch
 from cascade._core.run.branching cimport DEFERRED
 from cascade._core.run.demand cimport undemanded
+from cascade._core.run.mailbox cimport Mailbox
 from cascade._core.run.results cimport as_final
 from cascade._core.run.frame cimport ANY_CHOSEN, NONE_CHOSEN, POISONED, UNDEMANDED
 from cascade._core.run.scheduler cimport ACTIVE
 from cascade._core.run.stopped cimport Catch, Region, may_be_caught
+from cascade._core.run.unseen cimport find_unseen, put_back_unseen
 from cascade._core.run.waiting cimport Waiter
 from cascade._core.shape.key cimport CALL
 from cascade._core.shape.template cimport Template
@@ -255,6 +257,7 @@ cdef class Catching(Aborting):
         cdef int32_t* operands = frame.template.operands + node.first_operand
         cdef PyObject* value = NULL
         cdef PyObject* skip = NULL
+        cdef PyObject* found
         cdef Py_ssize_t i
         cdef bint is_open = False
         cdef Catch catch
@@ -276,7 +279,9 @@ cdef class Catching(Aborting):
                 doomed = undemanded(frame, [at])
                 frame.chosen[at] = operands[i]
                 if not doomed:
-                    return as_value(value)
+                    found = as_value(value)
+                    self.return_unseen(frame, at)
+                    return found
                 catch = Catch.__new__(Catch)
                 catch.frame = frame
                 catch.node = at
@@ -288,6 +293,14 @@ cdef class Catching(Aborting):
             Py_INCREF_(DEFERRED)
             return DEFERRED
         return self.end_race(frame, node, skip)
+
+    cdef int return_unseen(self, Frame frame, Py_ssize_t at) except -1:
+        """Put back the messages that a race is not decided for, where nothing has to be stopped."""
+        cdef list found = []
+        find_unseen(frame, [], at, found)
+        for each in put_back_unseen(found):
+            (<Mailbox>each).serve()
+        return 0
 
     cdef PyObject* end_race(self, Frame frame, Node* node, PyObject* skip) except NULL:
         """Fail as the operands of a race have failed; if all were skipped, so is the race."""

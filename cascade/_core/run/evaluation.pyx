@@ -20,18 +20,16 @@ from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
 from cascade._core.expr.lazy cimport use
-from cascade._core.expr.combining cimport combines
-from cascade._core.expr.task cimport Task
 from cascade._core.shape.extract cimport Extraction
-from cascade._core.shape.key cimport CALL, DICT
 from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
 from cascade._core.expr.data cimport Data, unwrapped
-from cascade._core.expr.task_spec cimport RECV, ROUTER, SELECT, SYNC, chooses
+from cascade._core.expr.task_spec cimport SYNC
 from cascade._core.run.results cimport examine, gives_expressions
 from cascade._core.shape.containers cimport may_hold
 from cascade._core.shape.template cimport Node, Template
+from cascade._core.run.unseen cimport unseen_in_value
 from cascade._core.run.waiting cimport PENDING, Launched, Waiter, discard, new_launched
 
 from cascade.exceptions import InternalError, TaskSkippedError
@@ -422,7 +420,7 @@ cdef class Evaluation(Regions):
                 raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
             self.value = value
             if type(value) is Received or may_hold(Py_TYPE(<PyObject*>value)):
-                self.received = _unseen(frame)
+                self.received = unseen_in_value(frame, frame.template.node_count - 1)
             self.interrupted = False  # the request to cancel came too late
             self.enter_phase(ENDED)
             return 0
@@ -523,66 +521,3 @@ cdef class Evaluation(Regions):
                 return 0
         frame.resolve(node)
         return 0
-
-
-cdef list _unseen(Frame frame):
-    """The messages in the value of a run that it has received itself without giving them to a task; None: no such."""
-    cdef Template template = frame.template
-    cdef list found = []
-    cdef list stack = [template.node_count - 1]
-    cdef set seen = set()
-    cdef Py_ssize_t at, i
-    cdef Node* node
-    while stack:
-        at = stack.pop()
-        if at < 0 or at >= template.node_count or at in seen:
-            continue
-        seen.add(at)
-        node = &template.nodes[at]
-        if node.absorbs or _gathers(frame, node):
-            if _is_passed_on(frame, at):
-                for i in range(node.operands * (2 if node.op == DICT else 1) - 1, -1, -1):
-                    stack.append(template.operands[node.first_operand + i])
-        elif type(<object>frame.values[at]) is Received and _is_unseen(frame, at):
-            found.append(<object>frame.values[at])
-    return found or None
-
-
-cdef bint _is_passed_on(Frame frame, Py_ssize_t at) noexcept:
-    """Whether nothing takes the value of a node but containers of the target and what gathers values."""
-    cdef Template template = frame.template
-    cdef Node* node = &template.nodes[at]
-    cdef Node* consumer
-    cdef Py_ssize_t i
-    for i in range(node.consumers):
-        consumer = &template.nodes[template.consumers[node.first_consumer + i]]
-        if not consumer.absorbs and not _gathers(frame, consumer):
-            return False
-    return node.choosers == 0
-
-
-cdef bint _gathers(Frame frame, Node* node) noexcept:
-    """Whether a node only makes one value of several: then no task of a user is given them."""
-    return node.op == CALL and node.kind == SYNC and not node.roles and combines(<Task>frame.values[node.source])
-
-
-cdef bint _is_unseen(Frame frame, Py_ssize_t at) noexcept:
-    """Whether no task had a message that is a part of a run's value, and the run has received it."""
-    cdef Template template = frame.template
-    cdef Received value = <Received>frame.values[at]
-    cdef Node* node
-    cdef int32_t uses  # how many nodes take the value and pass it on to the run's value and to nothing else
-    if not _is_passed_on(frame, at):
-        return False
-    uses = template.nodes[at].consumers
-    while at < template.node_count:
-        node = &template.nodes[at]
-        if node.op != CALL or node.consumers + node.choosers != uses:
-            return False
-        if not chooses(node.kind):
-            return (node.kind == RECV or node.kind == SELECT) and value.channel is not None
-        if frame.chosen is NULL or frame.chosen[at] < 0:
-            return False
-        uses = 2 if node.kind == ROUTER else 1  # the dict of a router's routes is a node, too
-        at = frame.chosen[at]
-    return False

@@ -111,8 +111,7 @@ cdef class Frame:
                 consumers = template.consumers + template.nodes[i].first_consumer
                 for j in range(template.nodes[i].consumers):
                     self.needs[consumers[j]] -= 1
-        if template.catches:  # then it is asked of these, too, whether they are demanded
-            memset(self.needs, 0, self.next * sizeof(int32_t))
+        memset(self.needs, 0, self.next * sizeof(int32_t))  # of these, too, it is asked whether they are demanded
         for i in range(self.next, template.node_count):
             if self.needs[i] == 0:
                 self.ready[self.ready_count] = <int32_t>i  # in ascending order: a heap

@@ -12,6 +12,7 @@ cdef class Received:
     cdef readonly bint timed_out
     cdef readonly double elapsed  # seconds
     cdef readonly object channel
+    cdef int64_t delivery  # its number
 
 
 @cython.no_gc

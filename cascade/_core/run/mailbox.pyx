@@ -361,6 +361,7 @@ cdef class Mailbox:
             return None
         made.message = self.take()
         made.channel = self
+        made.delivery = next_delivery()
         return made
 
     cdef object take(self):

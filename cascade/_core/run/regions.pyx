@@ -16,6 +16,7 @@ from cascade._core.run.demand cimport reset_exclusive, undemanded
 from cascade._core.run.frame cimport ANY_CHOSEN, ANY_QUEUED, NONE_CHOSEN
 from cascade._core.run.scheduler cimport ACTIVE
 from cascade._core.run.stopped cimport Catch, cancel_future, set_result
+from cascade._core.run.unseen cimport unseen_in_scope, unseen_in_value
 from cascade._core.shape.template cimport Node
 
 from cascade.exceptions import EngineStateError, InternalError, TaskSkippedError
@@ -131,7 +132,7 @@ cdef class Regions(Catching):
             if Py_TYPE(value) == FailedType:
                 self.end_region(region, None, (<Failed>value).error())
             else:
-                self.end_region(region, <object>value, None)
+                self.end_region(region, <object>value, None, unseen_in_scope(frame, at))
         Py_INCREF_(DEFERRED)
         return DEFERRED
 
@@ -145,7 +146,7 @@ cdef class Regions(Catching):
             child = self.enter(expression, waiter.frame, waiter.node)
         except BaseException as error:
             self.scheduler.extraction.clear()
-            set_result(future, (None, error))
+            set_result(future, (None, error, None))
             return 0
         if not self.is_waited_for(waiter):  # a converter of a param has let it end
             child.parent = None
@@ -183,7 +184,7 @@ cdef class Regions(Catching):
         if type(value) is Skip:
             error = TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
             return self.end_region(region, None, error)
-        return self.end_region(region, value, None)
+        return self.end_region(region, value, None, unseen_in_value(frame, frame.template.node_count - 1))
 
     cdef Frame enter(self, LazyResult expression, Frame parent, Py_ssize_t parent_node):
         raise InternalError("overridden in `Evaluation`")

@@ -41,6 +41,7 @@ cdef class Stopped:
     cdef list adopted
     cdef list regions
     cdef list maps
+    cdef list unseen
     cdef dict dying
     cdef dict dying_in
 

@@ -38,6 +38,7 @@ cdef class Stopped:
         adopted: waiters that were cancelled before, and the catch that awaits them.
         regions: of asyncio tasks that are stopped, too.
         maps: nodes of the root that are maps and have begun.
+        unseen: messages that were received and that no task is given any more.
         dying, dying_in: as those of the run will be; None: as they are.
     """
 

@@ -135,7 +135,7 @@ cdef class Waiter(Receiver):
         made.elapsed = (self.run.scheduler.clock.now() - self.since) / 1e9
         self.withdraw()
         self.origin = mailbox
-        self.since = next_delivery()
+        self.since = made.delivery = next_delivery()
         self.arrive(made, None)
 
     cdef object refusal(self, Mailbox mailbox):

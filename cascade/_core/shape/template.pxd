@@ -51,6 +51,7 @@ cdef class Template:
     cdef int32_t* choosers  # of each node, the nodes that may choose it
     cdef bint by_need  # a node that chooses, or a map, is among the nodes: nodes are evaluated by need
     cdef bint catches  # a node at which a failure may become a value is among the nodes
+    cdef bint receives  # a node that receives a message is among the nodes
     cdef bint serial  # every node needs the one before: nothing can start while one is awaited
     cdef bint check_each  # a node may need `execute_slow`
     cdef readonly tuple inputs  # numbers in the graph of the nodes that are params and variables of the environment

@@ -11,7 +11,8 @@ from libc.string cimport memcmp, memcpy, memset
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.shape.key cimport CALL, DICT, FROZENSET, LIST, SET, STRUCT, TUPLE
 from cascade._core.expr.task_spec cimport (
-    INJECT, KINDS, MAP, ROUTER, SCOPE, begins_alone, calls_function, chooses, kind_of, may_catch, mode_of, reads_input,
+    INJECT, KINDS, MAP, RECV, ROUTER, SCOPE, SELECT, begins_alone, calls_function, chooses, kind_of, may_catch, mode_of,
+    reads_input,
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape, struct_shape
 
@@ -221,6 +222,8 @@ cdef int _link_call(Template template, Py_ssize_t at, CallShape shape) except -1
         template.by_need = True
     if may_catch(made.kind):
         template.catches = True
+    if made.kind == RECV or made.kind == SELECT:
+        template.receives = True
     return 0
 
 

@@ -98,7 +98,7 @@ def test_what_is_out_of_range(taker: Callable[[Any], object], wrong: Any) -> Non
 
 
 @pytest.mark.parametrize("taker", TAKERS.values(), ids=TAKERS)
-@pytest.mark.parametrize("wrong", [True, "1", 1j, [1], np.bool_(1), np.array([1.0]), datetime.now(UTC)], ids=repr)
+@pytest.mark.parametrize("wrong", [True, "1", 1j, [1], np.bool_(1), np.array([1.0]), datetime(2026, 1, 1)], ids=repr)
 def test_what_is_no_duration(taker: Callable[[Any], object], wrong: Any) -> None:
     with pytest.raises((TypeError, cs.PolicyError), match=r"^\w+ must be a number of seconds or a timedelta, got `"):
         taker(wrong)

@@ -1,0 +1,3 @@
+from cascade._core.run.mailbox import Received
+
+def return_messages(messages: list[Received] | None) -> None: ...
