@@ -74,7 +74,28 @@ cdef class Catching(Aborting):
                 return self.catch_in(error, frame, node, at, failed, poisoned, verdicts)
             failed = at.parent_node
             at = at.parent
+        if self.interrupted and self.phase == ACTIVE and self.is_caught(error, frame, node):
+            self.tell_caught(error, frame, node)
+            return self.stop()
         return self.fail(error, frame, node)
+
+    cdef bint is_caught(self, object error, Frame at, Py_ssize_t failed) except -1:
+        """Whether something in the run catches a failure, in its frame or above it."""
+        if not may_be_caught(error):
+            return False
+        while at is not None:
+            if at.count and at.template.catches and self.poisoned_by(at, failed, error, {}) is not None:
+                return True
+            failed = at.parent_node
+            at = at.parent
+        return False
+
+    cdef int tell_caught(self, object error, Frame frame, Py_ssize_t node) except -1:
+        self.scheduler.callbacks.annotate(
+            error, self, frame.template, frame.template.plan.order[node], True, self.trail(frame),
+            self.written(frame, node)
+        )
+        return 0
 
     cdef int fail_late(self, object error, Frame frame, Waiter waiter) except -1:
         """It is the run's failure, too, unless something would have caught it: which of both came first is chance.
@@ -85,22 +106,12 @@ cdef class Catching(Aborting):
         cdef Frame at = frame
         cdef Py_ssize_t failed = waiter.node
         cdef Catch catch = None if self.dying is None else <Catch>self.dying.get(waiter)
-        cdef bint is_caught = False
-        if may_be_caught(error):
-            if catch is not None:
-                at, failed, is_caught = catch.frame, catch.node, catch.errors is None
-            while at is not None and not is_caught:
-                if at.count and at.template.catches:
-                    is_caught = self.poisoned_by(at, failed, error, {}) is not None
-                failed = at.parent_node
-                at = at.parent
-        if not is_caught:
+        cdef bint is_of_no_interest = False
+        if catch is not None and may_be_caught(error):
+            at, failed, is_of_no_interest = catch.frame, catch.node, catch.errors is None
+        if not is_of_no_interest and not self.is_caught(error, at, failed):
             return self.fail(error, frame, waiter.node)
-        self.scheduler.callbacks.annotate(
-            error, self, frame.template, frame.template.plan.order[waiter.node], True, self.trail(frame),
-            self.written(frame, waiter.node)
-        )
-        return 0
+        return self.tell_caught(error, frame, waiter.node)
 
     cdef int catch_in(
         self, object error, Frame frame, Py_ssize_t node, Frame at, Py_ssize_t failed, list poisoned, dict verdicts
@@ -109,14 +120,13 @@ cdef class Catching(Aborting):
         cdef Catch catch = Catch.__new__(Catch)
         cdef list doomed = None
         cdef Py_ssize_t each
-        number = frame.template.plan.order[node]
-        self.scheduler.callbacks.annotate(
-            error, self, frame.template, number, True, self.trail(frame), self.written(frame, node)
-        )
+        self.tell_caught(error, frame, node)
         if self.running:
             self.scheduler.extraction.clear()  # the error may have ended an extraction half-way
-        if self.phase != ACTIVE or self.interrupted:  # a subscriber has cancelled the run
-            return self.fail(error, frame, node)
+        if self.phase != ACTIVE:
+            return 0
+        if self.interrupted:  # a predicate or a subscriber has cancelled the run
+            return self.stop()
         catch.frame = at
         catch.node = failed
         catch.failed = Failed.__new__(Failed)

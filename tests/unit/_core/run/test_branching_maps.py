@@ -184,7 +184,7 @@ async def test_a_failing_item_ends_all_and_no_other_starts(bound: int | None) ->
 
 
 async def test_policies_of_the_task_are_those_of_each_item_and_of_the_result_those_of_the_whole() -> None:
-    engine = cs.Engine()
+    engine = cs.Engine(quantum=3600)
     tries: list[int] = []
 
     @cs.task(mode="inline")

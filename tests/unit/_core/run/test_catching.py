@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
+from cascade.events import NodeCaught, NodeFailed
 from support.notes import Notes
 from support.observation import settle
 from support.tasks import give, holds, keep, leaf
@@ -561,3 +562,44 @@ async def test_nothing_is_left_of_a_call_that_has_failed_at_once(way: str) -> No
     await main()
     gc.collect()
     assert not [watch for watch in watched if watch() is not None]
+
+
+CAUGHT: dict[str, Callable[[Any, Any], Any]] = {
+    "recover": lambda call, on: cs.recover(call, repr, on=on),
+    "fallback": lambda call, on: cs.fallback(call, 1, on=on),
+    "outcome of recover": lambda call, on: cs.outcome(cs.recover(call, repr, on=on)),
+    "outcome": lambda call, on: cs.outcome(call),
+    "race": lambda call, on: cs.race(call, cs.wait(60)),
+    "scope": lambda call, on: cs.scope(call).with_retry(3, on=on),
+}
+
+
+@pytest.mark.parametrize("who", ["the predicate", "a subscriber", "the task"])
+@pytest.mark.parametrize("catch", CAUGHT.values(), ids=CAUGHT)
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_run_that_is_cancelled_as_it_catches_is_cancelled(who: str, catch: Any, *, late: bool) -> None:
+    """The failure would have been caught, and is told of as that: it is not the run's."""
+
+    @cs.task(mode="inline")
+    def raises(_: object = None) -> None:
+        if who == "the task":
+            run.cancel()
+        raise Boom(1)
+
+    def on(error: Exception) -> bool:
+        if who == "the predicate":
+            run.cancel()
+        return True
+
+    told: list[str] = []
+    async with cs.Engine() as engine:
+        engine.events.subscribe(NodeFailed, lambda event: told.append("failed"))
+        engine.events.subscribe(NodeCaught, lambda event: told.append("caught"))
+        if who == "a subscriber":
+            engine.events.subscribe(NodeCaught, lambda event: run.cancel())
+        run = engine.start(catch(raises(cs.wait(0.001) if late else None), on))
+        if who == "the predicate" and catch in (CAUGHT["outcome"], CAUGHT["race"]):  # which ask none
+            run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        assert run.state == "cancelled" and "failed" not in told
