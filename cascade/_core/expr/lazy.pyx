@@ -214,6 +214,7 @@ cdef class LazyResult(Governable):
                 f"a lazy result can be awaited inside an async task only; {(<CallShape>self.shape).task[1]}(...) was "
                 f"awaited outside: use `await engine.run(...)`, or cs.run"
             )
+        use(self)  # the task may be cancelled before it takes the first step
         return _awaiting(self)
 
     def _with(self, role, operand):

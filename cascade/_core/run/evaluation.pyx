@@ -19,7 +19,7 @@ from libc.limits cimport LLONG_MAX
 from libc.stdint cimport int32_t
 
 from cascade._core.run.branching cimport DEFERRED, MapState
-from cascade._core.expr.lazy cimport use
+from cascade._core.expr.lazy cimport LazyResult, use
 from cascade._core.shape.extract cimport Extraction
 from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
@@ -359,6 +359,7 @@ cdef class Evaluation(Regions):
     cdef int exceed(self, Frame frame) except -1:
         """Fail, as this tail call would be one too many. Nothing in the expression may catch that: it would go on."""
         following = <object>frame.values[frame.template.node_count - 1]
+        use(<LazyResult?>following)  # it was returned, as debug mode asks for
         return self.fail(self.scheduler.callbacks.iterations_met(self, following), frame, self.at)
 
     cdef int replace(self, Frame frame) except -1:

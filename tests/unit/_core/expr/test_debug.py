@@ -146,9 +146,28 @@ async def main():
             print("cancelled")
 
 asyncio.run(main())
+
+@cs.task(mode="inline")
+def loop(n):
+    return loop(total([inverse(n)]))
+
+@cs.task
+async def late():
+    async with asyncio.timeout(0):
+        await total([inverse(1)])
+
+for target in loop(1), cs.gather(loop(1)):
+    try:
+        cs.run(target, max_iterations=0)
+    except cs.RunLimitError:
+        print("limited")
+try:
+    cs.run(late())
+except TimeoutError:
+    print("too late")
 at_the_end = inverse(1)
 """
-    assert run(tmp_path, code) == ["cancelled"]
+    assert run(tmp_path, code) == ["cancelled", "limited", "limited", "too late"]
 
 
 def test_a_warning_that_is_an_error_goes_to_the_hook(tmp_path: Path) -> None:
