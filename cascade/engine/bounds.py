@@ -10,9 +10,10 @@ from cascade.engine.places import title_of
 from cascade.exceptions import RunDeadlineError, RunLimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from cascade._core.expr.lazy import LazyResult
+    from cascade._core.run.mailbox import Mailbox
     from cascade._core.shape.template import Template
     from cascade.clock.timers import Timers
     from cascade.engine.run_extras import RunExtras
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         deadline: Duration | None
         name: str | None
         tags: Mapping[str, str] | None
+        closes: Mailbox | Iterable[Mailbox] | None
 
 
 __all__ = ["Bounds", "check_iterations", "iterations_met"]

@@ -27,6 +27,7 @@ from cascade._support.public import public
 from cascade.engine import awaiting  # noqa: F401 - lazy results can be awaited
 from cascade.engine.bounds import Bounds, check_iterations
 from cascade.engine.callbacks import Callbacks
+from cascade.engine.join import closed_at_end
 from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
 from cascade.engine.run_label import run_label
@@ -37,6 +38,7 @@ from cascade.templates.cache import Templates
 from cascade.workers.workers import Workers
 
 if TYPE_CHECKING:
+    from cascade._core.run.mailbox import Mailbox
     from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import AsCompleted
     from cascade.engine.bounds import RunOptions
@@ -128,6 +130,14 @@ class Engine:
             raise ValueError(f"default_mode must be 'auto', 'inline', 'thread' or 'process', got {default_mode!r}")
         if templates is not None and solver is not None:
             raise ValueError("solver must be None if templates are given: pass the solver to `Templates` instead")
+        if limits is not None and not isinstance(limits, Mapping):
+            raise TypeError(f"limits must be a mapping from names to capacities, got `{type(limits).__name__}`")
+        if executors is not None and not isinstance(executors, Mapping):
+            raise TypeError(f"executors must be a mapping from modes to executors, got `{type(executors).__name__}`")
+        if seed is not None and type(seed) is not int:
+            raise TypeError(f"seed must be None or an int, got `{type(seed).__name__}`")
+        if type(debug) is not bool:
+            raise TypeError(f"debug must be a bool, got `{type(debug).__name__}`")
         if isinstance(templates, (str, os.PathLike)):
             templates = Templates(templates)
         if templates is not None and not isinstance(templates, Templates):
@@ -186,6 +196,7 @@ class Engine:
         deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
+        closes: Mailbox | Iterable[Mailbox] | None = None,
     ) -> Run[Any]:
         """Start a run of a target and return at once.
 
@@ -196,6 +207,8 @@ class Engine:
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
             name: `Run.name`, of your choice; it need not be unique.
             tags: `Run.tags`, a mapping of str to str.
+            closes: a channel that belongs to the run, or several: they are closed when it ends. If it fails or is
+                cancelled, who finds one of them closed gets a `ChannelClosedError` whose cause that is.
 
         Returns:
             The `Run`: await it for the value. If it reaches a bound, it fails with `RunLimitError` or
@@ -203,6 +216,7 @@ class Engine:
 
         Raises:
             TargetError: ``target`` is not a target.
+            TypeError: another argument has a wrong type.
             EngineClosedError: the engine was closed.
             EngineStateError: no event loop is running; or the engine is in use on another event loop, which is running
                 or has runs that have not ended; or the engine is leaving its `async with` block.
@@ -220,9 +234,12 @@ class Engine:
         """
         wanted = expression(target)
         label = run_label(name, tags)
+        channels = closed_at_end(closes)
         bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
         self._driver.bind()
         started: Run[Any] = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params, label)
+        if channels is not None:
+            started._add_done_callback((channels,))
         self._driver.begin(started, wanted, bounds)
         return started
 
@@ -346,6 +363,7 @@ class Engine:
         deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
+        closes: Mailbox | Iterable[Mailbox] | None = None,
     ) -> Any:
         """Run a target and return its value.
 
@@ -356,6 +374,7 @@ class Engine:
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
             name: `Run.name`, of your choice; it need not be unique.
             tags: `Run.tags`, a mapping of str to str.
+            closes: channels that are closed when the run ends; see `start`.
 
         Returns:
             The value of the target.
@@ -367,7 +386,13 @@ class Engine:
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
         started = self.start(
-            target, params=params, max_iterations=max_iterations, deadline=deadline, name=name, tags=tags
+            target,
+            params=params,
+            max_iterations=max_iterations,
+            deadline=deadline,
+            name=name,
+            tags=tags,
+            closes=closes,
         )
         return await started._join(returns_messages=True)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any, Protocol
 
+from cascade._core.run.mailbox import Mailbox
 from cascade._support.futures import settle
 from cascade.engine.call_graph import link
 from cascade.exceptions import EngineStateError
@@ -18,10 +19,12 @@ __all__ = [
     "Awaited",
     "AwaitedRun",
     "Cancellable",
+    "ClosedAtEnd",
     "DoneCallback",
     "RunFuture",
     "ScheduledCall",
     "call_all",
+    "closed_at_end",
     "mark_shared",
 ]
 
@@ -83,7 +86,7 @@ def call_all(callbacks: Iterable[DoneCallback], run: AwaitedRun) -> None:
 
 def mark_shared(callbacks: Sequence[DoneCallback]) -> None:
     """Mark the futures among the done callbacks of a run if something else awaits its value as well."""
-    takers = [callback for callback in callbacks if not isinstance(callback, AllDone)]
+    takers = [callback for callback in callbacks if not isinstance(callback, AllDone | ClosedAtEnd)]
     if len(takers) > 1:
         for taker in takers:
             if isinstance(taker, RunFuture):
@@ -157,6 +160,43 @@ class ScheduledCall:
         """Schedule the call."""
         if not self._loop.is_closed():
             self._loop.call_soon(self.function, run, context=self._context)
+
+
+class ClosedAtEnd:
+    """Channels that belong to a run: they are closed when it ends, with its failure if it has no value."""
+
+    __slots__ = ("channels",)
+
+    def __init__(self, channels: tuple[Mailbox, ...]) -> None:
+        self.channels = channels
+
+    def _awaiters(self) -> Iterable[asyncio.Task[Any]]:
+        """No task: who receives is not known."""
+        return ()
+
+    def _run_ended(self, run: Any, /) -> None:
+        """Close them."""
+        closer = None if run._failure() is None or run._skipped else run
+        for channel in self.channels:
+            channel._close_for(closer)
+
+
+def closed_at_end(channels: object) -> ClosedAtEnd | None:
+    """Return what closes the channels that a user has given; None: there are none.
+
+    Raises:
+        TypeError: one of them is no channel.
+    """
+    if channels is None:
+        return None
+    given = (channels,) if isinstance(channels, Mailbox) else channels
+    if not isinstance(given, Iterable):
+        raise TypeError(f"closes must be a channel, or several in a list, got `{type(given).__name__}`")
+    found = tuple(given)
+    for index, channel in enumerate(found):
+        if not isinstance(channel, Mailbox):
+            raise TypeError(f"closes[{index}] must be a channel, got `{type(channel).__name__}`")
+    return ClosedAtEnd(found)
 
 
 class AllDone(asyncio.Future[None]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from cascade._core.expr.lazy import LazyResult
@@ -16,6 +16,7 @@ from cascade.expressions.targets import expression
 from cascade.templates.cache import default_templates
 
 if TYPE_CHECKING:
+    from cascade._core.run.mailbox import Mailbox
     from cascade.engine.bounds import RunOptions
     from cascade.expressions.targets import C, DictOf, ListOf
 
@@ -50,6 +51,7 @@ def run(
     deadline: Duration | None = None,
     name: str | None = None,
     tags: Mapping[str, str] | None = None,
+    closes: Mailbox | Iterable[Mailbox] | None = None,
 ) -> Any:
     """Run a target in a new event loop and return its value.
 
@@ -64,6 +66,7 @@ def run(
         deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
         name: `Run.name`, of your choice.
         tags: `Run.tags`, a mapping of str to str.
+        closes: channels that are closed when the run ends; see `Engine.start`.
 
     Returns:
         The value of the target.
@@ -84,6 +87,8 @@ def run(
     6
     """
     wanted = expression(target)
+    if engine is not None and not isinstance(engine, Engine):
+        raise TypeError(f"engine must be an `Engine` or None, got `{type(engine).__name__}`")
     if in_event_loop():
         raise EngineStateError(
             "an event loop is running in this thread: use `await engine.run(target)` instead of cs.run"
@@ -94,7 +99,14 @@ def run(
         Interrupts() as interrupts,
         asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner,
     ):
-        options = {"max_iterations": max_iterations, "deadline": deadline, "params": params, "name": name, "tags": tags}
+        options = {
+            "max_iterations": max_iterations,
+            "deadline": deadline,
+            "params": params,
+            "name": name,
+            "tags": tags,
+            "closes": closes,
+        }
         runner.run(interrupts.watch(_run(wanted, options, engine, value, failure)))
     if failure:
         raise failure.pop()

@@ -115,11 +115,11 @@ class Limits:
             return
         if isinstance(selector, str) and selector in self._pools:
             raise LimitError(f"capacity must be given for the limit {selector!r}, got None; rules have selectors")
+        parsed = Selector(selector)
         if concurrency is None and rate is None:
             raise LimitError(f"concurrency or rate must be given for {selector!r}, got neither")
         if burst is not None and rate is None:
             raise LimitError(f"rate must be given with burst for {selector!r}, got None")
-        parsed = Selector(selector)
         lifetime = _lifetime(ttl)
         # All arguments are checked before anything is changed.
         most = None if concurrency is None else _count(concurrency, "concurrency") * UNIT

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Generic
 
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.callback import Callback, SendCallback
@@ -93,8 +94,29 @@ class Channel(Mailbox[M]):
         if taken is not None:
             return Received.make(taken[0], False, 0.0 if at_once else loop.time() - start, self)
         if receiver.refused:
-            raise ChannelClosedError("received from a closed channel")
+            raise self._refusal("received from")
         return Received.make(None, True, loop.time() - start, None)
+
+    def __aiter__(self) -> AsyncIterator[M]:
+        """Iterate over the messages, in plain asyncio code, until the channel is closed and empty.
+
+        An iteration that is broken off or cancelled loses no message: the others stay in the channel.
+
+        Raises:
+            ChannelClosedError: a run to which the channel belongs has failed, or was cancelled; that is the cause. See
+                `Engine.start`.
+
+        >>> import asyncio, cascade as cs
+        >>> async def main():
+        ...     channel = cs.Channel()
+        ...     channel.send("a")
+        ...     channel.send("b")
+        ...     channel.close()
+        ...     return [message async for message in channel]
+        >>> asyncio.run(main())
+        ['a', 'b']
+        """
+        return _Messages(self)
 
     async def put(self, message: M) -> None:
         """Send a message in plain asyncio code. It waits for room if ``overflow`` is "block", else not at all.
@@ -130,7 +152,27 @@ class Channel(Mailbox[M]):
         finally:
             sender.withdraw()
         if sender.refused:
-            raise ChannelClosedError("sent to a closed channel")
+            raise self._refusal("sent to")
+
+
+class _Messages(Generic[M]):
+    """An asynchronous iterator over the messages of a channel. Not a generator: a lost one would be closed late."""
+
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: Channel[M]) -> None:
+        self._channel = channel
+
+    def __aiter__(self) -> AsyncIterator[M]:
+        return self
+
+    async def __anext__(self) -> M:
+        try:
+            return (await self._channel.receive()).message
+        except ChannelClosedError as error:
+            if error.__cause__ is not None:
+                raise
+            raise StopAsyncIteration from None
 
 
 def _waking(future: asyncio.Future[None]) -> Callable[[], bool]:

@@ -12,7 +12,7 @@ from cascade._core.expr.symbol import symbol
 from cascade._core.shape.table import TemplateTable
 from cascade._support.public import public
 from cascade.graph.model import NATIVE_SOLVER, STRUCTS
-from cascade.templates.files import TemplateFiles, name_of, process_files
+from cascade.templates.files import TemplateFiles, check_path, name_of, process_files
 from cascade.templates.listeners import Listener, Listeners, built, loaded
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ class Templates(TemplateTable):
         from cascade.templates.store import adding, digest_of_key
         from cascade.templates.writer import Encodings, rewrite
 
+        check_path(path)
         encodings: Encodings = self.files.encodings()
         for template in self:
             encoding = encode(Stored(template.graph, template.plan, self._solver_name))

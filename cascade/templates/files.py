@@ -14,10 +14,16 @@ if TYPE_CHECKING:
     from cascade.templates.store import Additions, Store
     from cascade.templates.writer import Encodings
 
-__all__ = ["VARIABLE", "TemplateFiles", "name_of", "process_files"]
+__all__ = ["VARIABLE", "TemplateFiles", "check_path", "name_of", "process_files"]
 
 VARIABLE = "CASCADE_TEMPLATES"
 """The environment variable that names a file of templates for all engines of a process."""
+
+
+def check_path(path: object) -> None:
+    """Raise `TypeError` unless it is a path."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be a path, got `{type(path).__name__}`")
 
 
 class TemplateFiles:
@@ -42,6 +48,7 @@ class TemplateFiles:
         """Open a file for reading; see `Store.open`."""
         from cascade.templates.store import LARGEST, Store
 
+        check_path(path)
         with _lock:
             if self._store is None:
                 self._store = Store()

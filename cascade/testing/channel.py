@@ -75,7 +75,7 @@ class FakeChannel(Channel[M]):
             TaskArgumentError: the message is a lazy result.
         """
         if self.closed:
-            raise ChannelClosedError("sent to a closed channel")
+            raise self._refusal("sent to")
         self.sent.append(as_message(message))
 
     async def put(self, message: M) -> None:

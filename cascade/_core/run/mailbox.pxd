@@ -44,6 +44,7 @@ cdef class Mailbox:
     cdef public str name
     cdef readonly bint closed
     cdef readonly Py_ssize_t dropped  # messages lost because there was no room
+    cdef object closer  # the run that it belongs to, if that has closed it by failing; or None
     cdef bint blocks  # overflow is "block": a sender waits for room
     cdef bint sending  # those in line wait to send, not to receive
     cdef bint without_senders  # for tests: a receiver that finds it empty does not wait
@@ -56,6 +57,8 @@ cdef class Mailbox:
 
     cdef bint offer(self, object message) except -1
     cdef bint hand_out(self, object message) except -1
+    cdef object refusal(self, str done)
+    cdef int close_for(self, object closer) except -1
     cdef int ensure_turns(self, bint refusing) except -1
     cdef Received poll(self)
     cdef object take(self)

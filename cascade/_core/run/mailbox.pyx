@@ -192,7 +192,7 @@ cdef class Mailbox:
         """
         if self.blocks:
             if self.closed:
-                raise ChannelClosedError("sent to a closed channel")
+                raise self.refusal("sent to")
             return lazy_call(_send, (self, message))
         self.offer(as_message(message))
 
@@ -201,7 +201,7 @@ cdef class Mailbox:
         cdef object _dropped
         while True:
             if self.closed:
-                raise ChannelClosedError("sent to a closed channel")
+                raise self.refusal("sent to")
             if self.first is not None and not self.sending:
                 if self.hand_out(message):
                     return True
@@ -316,9 +316,31 @@ cdef class Mailbox:
 
         Queued messages can still be received; waiting senders and receivers fail with `ChannelClosedError`.
         """
+        self.close_for(None)
+
+    def _close_for(self, run):
+        """Close it, as a run has ended to which it belongs; `run`: that run if it has failed, else None."""
+        if not self.closed:
+            self.close_for(run)
+
+    def _refusal(self, done):
+        return self.refusal(done)
+
+    cdef object refusal(self, str done):
+        """The error of something that cannot be done any more. Who gets it has seen the failure of the run, if any."""
+        if self.closer is None:
+            return ChannelClosedError(f"{done} a closed channel")
+        how = "was cancelled" if self.closer.state == "cancelled" else "has failed"
+        error = ChannelClosedError(f"{done} a closed channel: run {self.closer.id}, to which it belongs, {how}")
+        error.__cause__ = self.closer._failure()
+        self.closer._retrieved = True
+        return error
+
+    cdef int close_for(self, object closer) except -1:
         cdef Receiver place, receiver
         cdef object failure = None
         self.ensure_turns(True)
+        self.closer = closer
         self.closed = True
         while self.first is not None:
             place = self.first

@@ -139,8 +139,7 @@ cdef class Waiter(Receiver):
         self.arrive(made, None)
 
     cdef object refusal(self, Mailbox mailbox):
-        done = "sent to" if mailbox.sending else "received from"
-        return ChannelClosedError(f"{done} a closed channel")
+        return mailbox.refusal("sent to" if mailbox.sending else "received from")
 
     cdef void refuse(self, object error) noexcept:
         self.withdraw()
@@ -293,7 +292,7 @@ cdef class Waiting(Runnable):
             Py_INCREF(message)
             return <PyObject*>message
         if mailbox.closed:
-            raise ChannelClosedError("received from a closed channel")
+            raise mailbox.refusal("received from")
         if mailbox.without_senders:
             message = nothing(span)
             Py_INCREF(message)
@@ -331,6 +330,9 @@ cdef class Waiting(Runnable):
                 is_open |= not mailbox.closed
                 may_come |= mailbox.may_deliver()
             if not is_open:
+                for mailbox in <tuple>channels:
+                    if mailbox.closer is not None:
+                        raise mailbox.refusal("received from")
                 raise ChannelClosedError("received from a closed channel")
             if not may_come:
                 message = nothing(span)
