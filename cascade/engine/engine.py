@@ -11,6 +11,7 @@ import contextvars
 import os
 import random
 import weakref
+from asyncio.events import _get_running_loop
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -32,7 +33,7 @@ from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
 from cascade.engine.run_label import run_label
 from cascade.engine.services import Services, check_state_backend
-from cascade.exceptions import EngineClosedError
+from cascade.exceptions import EngineClosedError, EngineStateError
 from cascade.expressions.targets import expression
 from cascade.templates.cache import Templates
 from cascade.workers.workers import Workers
@@ -395,6 +396,79 @@ class Engine:
             closes=closes,
         )
         return await started._join(returns_messages=True)
+
+    async def join(self) -> None:
+        """Wait until no run is left: until all have ended, also those that are started meanwhile.
+
+        The failure of a run is raised where that is awaited, and not here. Cancelling this does not affect the runs.
+
+        Raises:
+            EngineStateError: the engine is in use on another event loop; or one of the runs awaits this itself.
+
+        >>> import asyncio, cascade as cs
+        >>> async def main():
+        ...     async with cs.Engine() as engine:
+        ...         run = engine.start(cs.wait(0.01))
+        ...         await engine.join()
+        ...         return run.done()
+        >>> asyncio.run(main())
+        True
+        """
+        self._driver.check_thread()
+        await self._driver.join()
+
+    async def drain(self) -> None:
+        """Start no more runs, wait for those that have not ended, and close the engine.
+
+        Failed members of populations are not started again. If this is cancelled, the engine still refuses runs: close
+        it, or drain it once more. ``await asyncio.wait_for(engine.drain(), 30)`` gives the runs half a minute; then
+        `aclose` cancels what is left.
+
+        Raises:
+            EngineStateError: as `join` does; then the engine is as before.
+            BaseException: as `aclose` does.
+
+        >>> import asyncio, cascade as cs
+        >>> async def main():
+        ...     engine = cs.Engine()
+        ...     run = engine.start(cs.wait(0.01))
+        ...     await engine.drain()
+        ...     return run.state
+        >>> asyncio.run(main())
+        'done'
+        """
+        self._driver.check_thread()
+        before, self._driver.closed = self._driver.closed, True
+        try:
+            await self._driver.join()
+        except EngineStateError:
+            self._driver.closed = before
+            raise
+        await self.aclose()
+
+    def close(self) -> None:
+        """Do what `aclose` does, where no event loop is running: in a program that uses `cascade.run`.
+
+        Raises:
+            EngineStateError: an event loop is running in this thread; or the engine is in use in another one.
+            BaseException: as `aclose` does.
+
+        >>> import cascade as cs
+        >>> engine = cs.Engine()
+        >>> cs.run(cs.wait(0), engine=engine) >= 0
+        True
+        >>> engine.close()
+        >>> cs.run(cs.wait(0), engine=engine)
+        Traceback (most recent call last):
+            ...
+        cascade.EngineClosedError: the engine is closed
+        """
+        if _get_running_loop() is not None:
+            raise EngineStateError(
+                "engine.close() must be called where no event loop is running: `await aclose()` here"
+            )
+        with asyncio.Runner(loop_factory=self.new_loop) as runner:
+            runner.run(self.aclose())
 
     async def aclose(self) -> None:
         """Cancel and await the runs that have not ended, and stop the workers. No run can be started afterwards.

@@ -15,6 +15,7 @@ from cascade.exceptions import EngineStateError
 
 __all__ = [
     "AllDone",
+    "AllRuns",
     "AwaitGraph",
     "Awaited",
     "AwaitedRun",
@@ -227,6 +228,19 @@ class AllDone(asyncio.Future[None]):
         self._unfinished_count -= 1
         if not self._unfinished_count and not self.get_loop().is_closed():
             settle(self)
+
+
+class AllRuns:
+    """Runs that are awaited together. Their failures are raised elsewhere."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self, runs: Sequence[AwaitedRun]) -> None:
+        self._runs = runs
+
+    def _unfinished(self) -> Sequence[AwaitedRun]:
+        """The runs that have not ended."""
+        return [each for run in self._runs for each in run._unfinished()]
 
 
 class AwaitGraph:

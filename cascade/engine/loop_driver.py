@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.failures import another
-from cascade.engine.join import AllDone
+from cascade.engine.join import AllDone, AllRuns
 from cascade.engine.loop_binding import LoopBinding, attempt, runs_here
 from cascade.exceptions import InternalError
 
@@ -245,6 +245,18 @@ class LoopDriver(LoopBinding):
         finally:
             if self._shutdowns and self._bound_loop is loop:
                 self._shutdowns -= 1
+
+    async def join(self) -> None:
+        """Wait until there is no run that has not ended."""
+        while self._runs:
+            loop = self.running_loop()
+            with self.await_graph.record(AllRuns(self.runs)):
+                ends = AllDone(self.runs, loop)
+                try:
+                    await ends
+                finally:
+                    for run in self.runs:
+                        run._remove_done_callback(ends)
 
     async def end_runs(self) -> asyncio.CancelledError | None:
         """Cancel and await the runs that have not ended.

@@ -70,8 +70,8 @@ def test_all_names_are_there_and_no_others() -> None:
 # What a user sees who types a dot after one of these.
 VISIBLE = {
     cs.Engine: {
-        "aclose", "as_completed", "clock", "events", "limits", "new_loop", "override", "random", "register",
-        "resources", "run", "runs", "start", "start_many", "templates",
+        "aclose", "as_completed", "clock", "close", "drain", "events", "join", "limits", "new_loop", "override",
+        "random", "register", "resources", "run", "runs", "start", "start_many", "templates",
     },
     cs.Run: {"add_done_callback", "cancel", "cancelled", "doing", "done", "exception", "id", "iterations", "name",
         "remove_done_callback", "result", "state", "tags"},
