@@ -41,7 +41,6 @@ class AsCompleted(Generic[R_co]):
                 raise EngineStateError("the population belongs to another engine")
             self._population = runs
             self._queue.ended.extend(run for run in runs.runs if run._announced)
-            self._queue.unfinished = len(runs) - len(self._queue.ended)
             runs._add_done_callback(self._queue)
         else:
             callbacks = (self._queue,)
@@ -59,10 +58,16 @@ class AsCompleted(Generic[R_co]):
     async def __anext__(self) -> Run[R_co]:
         queue = self._queue
         while not queue.ended:
-            if not queue.unfinished:
+            if not self._count_unfinished():
                 raise StopAsyncIteration
             await self._wait()
         return queue.ended.popleft()
+
+    def _count_unfinished(self) -> int:
+        """How many runs have not ended. Members may be added to a population meanwhile."""
+        if self._population is None or self._queue.closed:
+            return self._queue.unfinished
+        return self._population._unfinished_count
 
     async def aclose(self) -> None:
         """End the iteration, also for tasks that await the next run."""
@@ -98,18 +103,20 @@ class _Queue:
 
     Attributes:
         ended: the runs that have ended and were not yet yielded.
-        unfinished: how many runs have not ended.
+        unfinished: how many runs have not ended; unused for a population, likewise.
+        closed: whether the iteration was ended.
         pending: the runs that have not ended; unused for a population, which knows them itself.
         waiters: futures of asyncio tasks that await the next run.
         awaiting: the asyncio tasks that have awaited a run. Until the iterator is freed they are shown as awaiting all
             runs, also while they do something else: to record that for each run at each step would take quadratic time.
     """
 
-    __slots__ = ("awaiting", "ended", "pending", "unfinished", "waiters")
+    __slots__ = ("awaiting", "closed", "ended", "pending", "unfinished", "waiters")
 
     def __init__(self) -> None:
         self.ended: deque[Run] = deque()
         self.unfinished = 0
+        self.closed = False
         self.pending: dict[Run, None] = {}
         self.waiters: list[asyncio.Future[None]] = []
         self.awaiting: weakref.WeakSet[asyncio.Task[object]] = weakref.WeakSet()
@@ -130,6 +137,7 @@ class _Queue:
         self.ended.clear()
         self.pending.clear()
         self.unfinished = 0
+        self.closed = True
         self._wake()
 
     def _wake(self) -> None:

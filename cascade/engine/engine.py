@@ -255,6 +255,7 @@ class Engine:
         deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
+        concurrency: int | None = None,
     ) -> Population[R]: ...
     @overload
     def start_many(
@@ -267,6 +268,7 @@ class Engine:
         deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
+        concurrency: int | None = None,
     ) -> Population[R]: ...
     def start_many(
         self,
@@ -278,6 +280,7 @@ class Engine:
         deadline: Duration | None = None,
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
+        concurrency: int | None = None,
     ) -> Population[Any]:
         """Start a run of each of many targets, all at once, and return.
 
@@ -290,13 +293,15 @@ class Engine:
             deadline: seconds from the start of each run, on the engine's clock; None: no deadline.
             name: `Run.name` of all members.
             tags: `Run.tags` of all members.
+            concurrency: how many members are at work at once, >= 1: the others are held, in order, until one has ended.
+                None: all are.
 
         Returns:
             The `Population`: await it for the end of all.
 
         Raises:
             TargetError: one of ``targets`` is not a target; nothing was started.
-            PolicyError: ``on_failure`` has another value.
+            PolicyError: ``on_failure`` or ``concurrency`` has another value.
             EngineClosedError, EngineStateError: as `start` does.
 
         >>> import asyncio, cascade as cs
@@ -312,7 +317,7 @@ class Engine:
         from cascade.engine.population import start_many
 
         bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
-        return start_many(self._driver, targets, params, on_failure, bounds, run_label(name, tags))
+        return start_many(self._driver, targets, params, on_failure, bounds, run_label(name, tags), concurrency)
 
     def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.

@@ -71,7 +71,7 @@ class Host(Protocol):
             EngineStateError: the code runs on another event loop.
         """
 
-    def begin(self, run: Any, target: LazyResult, bounds: Bounds, delay: float = 0) -> None:
+    def begin(self, run: Any, target: LazyResult, bounds: Bounds, delay: float = 0, *, held: bool = False) -> None:
         """Start a run that was made for this engine.
 
         Args:
@@ -79,7 +79,11 @@ class Host(Protocol):
             target: of the run.
             bounds: of the run, from its begin.
             delay: seconds after which it begins; until then it is parked.
+            held: it begins with `begin_held`; until then it is parked.
         """
+
+    def begin_held(self, run: Any, bounds: Bounds) -> None:
+        """Begin a run that was held, unless it was cancelled meanwhile."""
 
     def may_restart(self) -> bool:
         """Whether a failed run may be started again: the engine is open and not shutting down."""

@@ -104,7 +104,7 @@ class LoopDriver(LoopBinding):
         if run in self._runs or not run._announced:
             self._end(run)
 
-    def begin(self, run: Run, target: LazyResult, bounds: Bounds, delay: float = 0) -> None:
+    def begin(self, run: Run, target: LazyResult, bounds: Bounds, delay: float = 0, *, held: bool = False) -> None:
         """Start a run that was made for this engine. If this raises, the run counts as retrieved."""
         self._runs[run] = None
         try:
@@ -113,7 +113,7 @@ class LoopDriver(LoopBinding):
             if delay:
                 due = self.timers.now() + round(delay * 1e9)
                 run._ensure_extras().beginning = self.timers.call_at(due, partial(_begin_now, self, run, bounds))
-            else:
+            elif not held:
                 bounds.apply(self.timers, run)
                 run._begin()
         except BaseException as error:  # the caller receives it; the run must not report it again
@@ -122,6 +122,10 @@ class LoopDriver(LoopBinding):
             run._close()
             run._retrieved = True
             raise
+
+    def begin_held(self, run: Run, bounds: Bounds) -> None:
+        """Begin a run that was held, unless it was cancelled meanwhile."""
+        _begin_now(self, run, bounds)
 
     def _end(self, run: Run) -> None:
         self._runs.pop(run, None)
@@ -332,7 +336,8 @@ def _settle(ended: asyncio.Future[BaseException | None], error: BaseException | 
 
 def _begin_now(driver: LoopDriver, run: Run, bounds: Bounds) -> None:
     """Begin a run after its delay. It may have been cancelled meanwhile: then this has no effect."""
-    run._ensure_extras().beginning = None
+    if run._extras is not None:
+        run._extras.beginning = None
     if not run._stopping and not run._ended:
         bounds.apply(driver.timers, run)
         run._begin()

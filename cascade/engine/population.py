@@ -22,7 +22,7 @@ from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, call_all
 from cascade.engine.run import Run
 from cascade.engine.unretrieved import UnretrievedFailures
-from cascade.exceptions import InternalError, PolicyError, RunDeadlineError, TargetError
+from cascade.exceptions import EngineStateError, InternalError, PolicyError, RunDeadlineError, TargetError
 from cascade.expressions.targets import expression
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class PopulationCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         ready: members that wait for their turn.
         running: members of which a task is executing in the event loop's thread at this moment.
-        parked: members that wait for time, a message, an asyncio task or a worker, or to be started again.
+        parked: members that wait for time, a message, an asyncio task or a worker, or to be started (again).
         done: members that have a value.
         failed: members that have failed and are not started again.
         skipped: members without a value because a condition was false.
@@ -128,11 +128,17 @@ class Population(Generic[R_co]):
 
     __slots__ = (
         "__weakref__",
+        "_at_work",
+        "_bounds",
         "_callbacks",
         "_cancelled",
+        "_concurrency",
         "_failed",
         "_futures",
+        "_held",
         "_host",
+        "_make",
+        "_on_failure",
         "_restarter",
         "_restarts",
         "_runs",
@@ -149,6 +155,7 @@ class Population(Generic[R_co]):
         on_failure: Literal["leave", "stop"] | Restart,
         bounds: Bounds,
         label: RunLabel | None,
+        concurrency: int | None,
     ) -> None:
         context = forget_call(copy_context())
 
@@ -156,6 +163,12 @@ class Population(Generic[R_co]):
             return Run(host, target, context.copy(), params, label)
 
         self._host = host
+        self._make = make
+        self._bounds = bounds
+        self._on_failure = on_failure
+        self._concurrency = concurrency
+        self._at_work = 0  # members that have begun and not ended for good; counted if they wait for each other
+        self._held: dict[Run, None] = {}  # members that wait for others to end, in order
         self._runs = [make(target) for target in targets]
         self._unfinished_count = len(targets)
         self._failed: list[Run] = []
@@ -190,6 +203,50 @@ class Population(Generic[R_co]):
             **{name: states[name] for name in PopulationCounts.__struct_fields__ if name != "restarts"},
             restarts=self._restarts,
         )
+
+    def add(self, target: LazyResult[R_co] | R_co) -> Run[R_co]:
+        """Add a member, and start it as the others were started; also if all others have ended.
+
+        Args:
+            target: as `Engine.start` takes it.
+
+        Returns:
+            The `Run` of the member.
+
+        Raises:
+            TargetError: ``target`` is not a target.
+            EngineStateError: the population was cancelled; or the engine is in use on another event loop.
+            EngineClosedError: the engine was closed.
+
+        >>> import asyncio, cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def double(n):
+        ...     return 2 * n
+        >>> async def main():
+        ...     async with cs.Engine() as engine:
+        ...         population = engine.start_many([double(1)], concurrency=1)
+        ...         later = population.add(double(2))
+        ...         await population
+        ...         return later.result(), len(population)
+        >>> asyncio.run(main())
+        (4, 2)
+        """
+        wanted = expression(target)
+        if self._cancelled:
+            raise EngineStateError("a member must be added to a population that goes on, got one that was cancelled")
+        self._host.bind()
+        run = self._make(wanted)
+        if isinstance(self._on_failure, Restart):
+            if self._restarter is None:  # all others have ended
+                before = [wanted] * len(self._runs)
+                self._restarter = _Restarter(self._on_failure, before, self._make, self._bounds, self._host.timers)
+            self._restarter.add(run, wanted)
+        self._runs.append(run)
+        self._unretrieved.size += 1
+        self._unfinished_count += 1
+        run._add_done_callback((self,))
+        self._begin_or_hold(run, wanted)
+        return run
 
     def done(self) -> bool:
         """Whether all members have ended."""
@@ -240,17 +297,40 @@ class Population(Generic[R_co]):
 
     # -------------------------------------------------------------------------------------------- for the engine
 
-    def _begin(self, targets: list[LazyResult], bounds: Bounds) -> None:
+    def _begin(self, targets: list[LazyResult]) -> None:
         """Start all members."""
         callbacks = (self,)  # shared by all runs, and not kept here: no reference cycle, so it is freed at once
         for run in self._runs:
             run._add_done_callback(callbacks)
         try:
             for run, target in zip(self.runs, targets, strict=True):
-                self._host.begin(run, target, bounds)
+                self._begin_or_hold(run, target)
         except BaseException:  # the caller gets no population: its members must not go on
             self.cancel()
             raise
+
+    def _begin_or_hold(self, run: Run, target: LazyResult) -> None:
+        """Start a member, or hold it until another one has ended."""
+        held = self._concurrency is not None and self._at_work >= self._concurrency
+        if held:
+            self._held[run] = None
+        else:
+            self._at_work += 1
+        self._host.begin(run, target, self._bounds, held=held)
+
+    def _begin_next(self, ended: Run) -> None:
+        """Start the member that is held longest, now that one has ended."""
+        if ended in self._held:  # it was cancelled, and has taken no place
+            del self._held[ended]
+            return
+        self._at_work -= 1
+        if self._held and not self._cancelled:
+            run = next(iter(self._held))
+            del self._held[run]
+            self._at_work += 1
+            if self._restarter is not None:
+                self._restarter.begins(run, self._runs)
+            self._host.begin_held(run, self._bounds)
 
     def _awaiters(self) -> Iterable[asyncio.Task[Any]]:
         """The asyncio tasks that await it, or that iterate over its members with `as_completed`."""
@@ -270,6 +350,7 @@ class Population(Generic[R_co]):
                 if not self._cancelled and (self._stops_on_failure or _ends_process(run)):
                     self.cancel()
         self._unfinished_count -= 1
+        self._begin_next(run)
         callbacks: list[DoneCallback] = self._callbacks  # never changed in place, so this list is safe to iterate over
         if not self._unfinished_count:
             self._restarter = None
@@ -355,17 +436,32 @@ class _Restarter:
         for error in run._errors or ():
             if not is_a(error, Exception) or is_a(error, InternalError):
                 return None
-        if self._places is None:
-            self._places = {each: place for place, each in enumerate(runs)}
-        place = self._places[run]
+        place = self._find_places(runs)[run]
         if self._policy.reset_after is not None:
             lasted = self._timers.now() - self._begun.get(place, self._start)
             if lasted >= self._policy.reset_after * 1e9:
                 self._times.pop(place, None)
         if self._times.get(place, 0) >= self._policy.limit:
             return None
-        del self._places[run]  # frees the failure and what its traceback refers to
+        del self._find_places(runs)[run]  # frees the failure and what its traceback refers to
         return place
+
+    def add(self, run: Run, target: LazyResult) -> None:
+        """Take in a member that was added."""
+        self.targets.append(target)
+        self._begun[len(self.targets) - 1] = self._timers.now()
+        if self._places is not None:
+            self._places[run] = len(self.targets) - 1
+
+    def begins(self, run: Run, runs: list[Run]) -> None:
+        """Note that a member begins that was held."""
+        if self._policy.reset_after is not None:
+            self._begun[self._find_places(runs)[run]] = self._timers.now()
+
+    def _find_places(self, runs: list[Run]) -> dict[Run, int]:
+        if self._places is None:
+            self._places = {each: place for place, each in enumerate(runs)}
+        return self._places
 
     def start(self, place: int) -> Run:
         """Make another run of the member at a place."""
@@ -394,18 +490,21 @@ def start_many(
     on_failure: Any,
     bounds: Bounds,
     label: RunLabel | None,
+    concurrency: int | None,
 ) -> Population:
     """Start a population. See `Engine.start_many`."""
     if not isinstance(on_failure, Restart) and on_failure not in ("leave", "stop"):
         raise PolicyError(f"on_failure must be 'leave', 'stop' or a `Restart`, got {on_failure!r}")
+    if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
+        raise PolicyError(f"concurrency must be None or an int >= 1, got {concurrency!r}")
     try:
         each = iter(targets)
     except TypeError:
         raise TargetError(f"targets must be an iterable of targets, got `{type(targets).__name__}`") from None
     wanted = [expression(target, index) for index, target in enumerate(each)]
     host.bind()
-    population = Population(host, wanted, params, on_failure, bounds, label)
-    population._begin(wanted, bounds)
+    population = Population(host, wanted, params, on_failure, bounds, label, concurrency)
+    population._begin(wanted)
     return population
 
 

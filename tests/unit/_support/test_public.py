@@ -75,7 +75,7 @@ VISIBLE = {
     },
     cs.Run: {"add_done_callback", "cancel", "cancelled", "doing", "done", "exception", "id", "iterations", "name",
         "remove_done_callback", "result", "state", "tags"},
-    cs.Population: {"cancel", "counts", "done", "failed", "runs"},
+    cs.Population: {"add", "cancel", "counts", "done", "failed", "runs"},
     cs.Channel: {
         "capacity", "close", "closed", "drain", "dropped", "name", "overflow", "put", "receive", "recv", "send",
         "unreceive",
