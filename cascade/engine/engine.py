@@ -29,6 +29,7 @@ from cascade.engine import awaiting  # noqa: F401 - lazy results can be awaited
 from cascade.engine.bounds import Bounds, check_iterations
 from cascade.engine.callbacks import Callbacks
 from cascade.engine.join import closed_at_end
+from cascade.engine.loop_binding import NO_LOOP
 from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
 from cascade.engine.run_label import run_label
@@ -39,6 +40,8 @@ from cascade.templates.cache import Templates
 from cascade.workers.workers import Workers
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from cascade._core.run.mailbox import Mailbox
     from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import AsCompleted
@@ -402,6 +405,46 @@ class Engine:
         )
         return await started._join(returns_messages=True)
 
+    def submit(self, target: Any, **options: Unpack[RunOptions]) -> Future[Any]:
+        """Run a target on the event loop that holds the engine, from another thread. The safe way in from there.
+
+        The engine must be in use on a running event loop, as it is in an ``async with`` block and while it has runs.
+
+        Args:
+            target: as `run` takes it.
+            options: as `run` takes them.
+
+        Returns:
+            A `concurrent.futures.Future` of the value. Cancelling it cancels the run. It is cancelled if the event loop
+            is closed before the run has ended.
+
+        Raises:
+            TargetError: ``target`` is not a target.
+            EngineStateError: no running event loop holds the engine; or it is that of this thread, which would wait for
+                itself.
+            EngineClosedError: the engine was closed.
+
+        >>> import asyncio, cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def add(a, b):
+        ...     return a + b
+        >>> async def main():
+        ...     async with cs.Engine() as engine:
+        ...         return await asyncio.to_thread(lambda: engine.submit(add(1, 2)).result())
+        >>> asyncio.run(main())
+        3
+        """
+        expression(target)
+        if self._driver.closed:
+            raise EngineClosedError("the engine is closed")
+        loop = self._driver.loop_elsewhere()
+        work = self.run(target, **options)
+        try:
+            return asyncio.run_coroutine_threadsafe(work, loop)
+        except RuntimeError:  # it was closed meanwhile
+            work.close()
+            raise EngineStateError(NO_LOOP) from None
+
     async def join(self) -> None:
         """Wait until no run is left: until all have ended, also those that are started meanwhile.
 
@@ -487,9 +530,7 @@ class Engine:
             await self._stop(None)
 
     async def __aenter__(self) -> Engine:
-        if self._driver.closed:
-            raise EngineClosedError("the engine is closed")
-        self._driver.check_thread()
+        self._driver.bind()
         return self
 
     async def __aexit__(

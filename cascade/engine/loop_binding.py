@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cascade.templates.cache import Templates
     from cascade.workers.workers import Workers
 
-__all__ = ["LoopBinding", "attempt", "runs_here"]
+__all__ = ["NO_LOOP", "LoopBinding", "attempt", "runs_here"]
 
 _logger = logging.getLogger("cascade")
 _inherited: list[object] = []  # state of the parent process: kept, as freeing it could tear resources down
@@ -46,6 +46,12 @@ def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
         return bool(loop._thread_id == threading.get_ident())  # type: ignore[attr-defined]
     except AttributeError:
         return _get_running_loop() is loop
+
+
+NO_LOOP = (
+    "engine.submit() must be called while a running event loop holds the engine, got none: use `cs.run`, or enter "
+    "`async with engine` on that loop first"
+)
 
 
 class LoopBinding:
@@ -196,8 +202,8 @@ class LoopBinding:
         if home.is_running():
             raise EngineStateError(
                 "the engine must be used on one event loop at a time, got a second one while it is in use on another "
-                "one, which is running: call `asyncio.run_coroutine_threadsafe(engine.run(target), loop)` with that "
-                "loop, or give each thread an engine of its own"
+                "one, which is running: call `engine.submit(target)`, which is for other threads, or give each thread "
+                "an engine of its own"
             )
         if self._runs:
             raise EngineStateError(
@@ -334,13 +340,29 @@ class LoopBinding:
         stops = self.closed or self.refuses_restarts or self._shutdowns
         return not (stops or self.loop is None or self.loop.is_closed())
 
+    def loop_elsewhere(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop that holds the engine, for another thread.
+
+        Raises:
+            EngineStateError: there is none that is running; or it is the one of this thread.
+        """
+        home = self._bound_loop
+        if home is None or not home.is_running():
+            raise EngineStateError(NO_LOOP)
+        if home is _get_running_loop():
+            raise EngineStateError(
+                "engine.submit() must be called from another thread than that of the event loop, got it there: use "
+                "`engine.start`, or `await engine.run`"
+            )
+        return home
+
     def running_loop(self) -> asyncio.AbstractEventLoop:
         """Return the engine's event loop, for code that runs on it. See `Host.running_loop`."""
         loop = asyncio.get_running_loop()
         if loop is not self.loop:
             raise EngineStateError(
-                "a run can be awaited on its engine's own event loop only: from another thread, call "
-                "`asyncio.run_coroutine_threadsafe` with that loop and a coroutine that awaits it"
+                "a run must be awaited on its engine's own event loop, got another one: from another thread, use the "
+                "future that `engine.submit(target)` returns"
             )
         return loop
 

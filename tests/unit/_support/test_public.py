@@ -71,7 +71,7 @@ def test_all_names_are_there_and_no_others() -> None:
 VISIBLE = {
     cs.Engine: {
         "aclose", "as_completed", "clock", "close", "drain", "events", "join", "limits", "new_loop", "override",
-        "random", "register", "resources", "run", "runs", "start", "start_many", "templates",
+        "random", "register", "resources", "run", "runs", "start", "start_many", "submit", "templates",
     },
     cs.Run: {"add_done_callback", "cancel", "cancelled", "doing", "done", "exception", "id", "iterations", "name",
         "remove_done_callback", "result", "state", "tags"},

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 import pytest
@@ -137,7 +140,7 @@ async def test_what_is_refused_in_another_thread() -> None:
     for call in refused:
         with pytest.raises(cs.EngineStateError, match=IN_USE):
             in_thread(call)
-    with pytest.raises(cs.EngineStateError, match="own event loop only"):
+    with pytest.raises(cs.EngineStateError, match="must be awaited on its engine's own event loop"):
         in_thread(lambda: asyncio.run(_wait(run)))
     await run
     assert await engine.run(add(1, 2)) == 3  # it is not closed, nor paused
@@ -182,15 +185,78 @@ async def test_what_is_allowed_in_any_thread() -> None:
 
 
 async def test_the_way_that_the_error_tells() -> None:
+    for entered in (False, True):
+        async with contextlib.AsyncExitStack() as stack:
+            engine = cs.Engine()
+            if entered:
+                await stack.enter_async_context(engine)
+            else:
+                await engine.run(add(1, 2))
+            assert await asyncio.to_thread(lambda engine=engine: engine.submit(add(2, 2)).result(PATIENCE)) == 4
+
+
+async def test_what_is_submitted_is_a_run_of_the_engine() -> None:
+    """With its options, in the context of the thread; its failure is that of the future, which can be cancelled."""
+    name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="none")
+
+    @cs.task(mode="inline")
+    def tells(_: object = None) -> tuple[object, ...]:
+        return name.get(), cs.current().run.name, threading.get_ident()
+
+    @cs.task
+    async def fails() -> None:
+        raise LookupError("as planned")
+
+    async with cs.Engine() as engine:
+
+        def work() -> tuple[object, ...]:
+            name.set("of the thread")
+            with pytest.raises(LookupError, match="as planned"):
+                engine.submit(fails()).result(PATIENCE)
+            waiting = engine.submit(cs.wait(3600))
+            while not engine.runs:
+                pass
+            assert waiting.cancel()
+            with pytest.raises(CancelledError):
+                waiting.result(PATIENCE)
+            many = [engine.submit(add(number, 1)) for number in range(100)]
+            assert [each.result(PATIENCE) for each in many] == [*range(1, 101)]
+            found: tuple[object, ...] = engine.submit(tells(), name="submitted").result(PATIENCE)
+            return found
+
+        assert await asyncio.to_thread(work) == ("of the thread", "submitted", threading.get_ident())
+        await engine.join()
+
+
+async def test_what_cannot_be_submitted() -> None:
     engine = cs.Engine()
-    await engine.run(add(1, 2))
-    loop = asyncio.get_running_loop()
+    with pytest.raises(cs.EngineStateError, match="while a running event loop holds the engine, got none"):
+        engine.submit(add(1, 2))
+    async with engine:
+        with pytest.raises(cs.EngineStateError, match="must be called from another thread than that of the event loop"):
+            engine.submit(add(1, 2))
+        with pytest.raises(cs.TargetError):
+            await asyncio.to_thread(engine.submit, add)
+    with pytest.raises(cs.EngineStateError, match="got none"):
+        await asyncio.to_thread(engine.submit, add(1, 2))
+    await engine.aclose()
+    with pytest.raises(cs.EngineClosedError):
+        await asyncio.to_thread(engine.submit, add(1, 2))
 
-    def work() -> int:
-        value: int = asyncio.run_coroutine_threadsafe(engine.run(add(2, 2)), loop).result(PATIENCE)
-        return value
 
-    assert await asyncio.to_thread(work) == 4
+def test_an_event_loop_that_ends_cancels_what_was_submitted() -> None:
+    engine = cs.Engine()
+    futures: list[Future[object]] = []
+
+    async def main() -> None:
+        async with engine:
+            await asyncio.to_thread(lambda: futures.append(engine.submit(cs.wait(3600))))
+            while not engine.runs:
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+    with pytest.raises(CancelledError):
+        futures[0].result(PATIENCE)
 
 
 async def test_left_it_is_free_for_another_thread() -> None:
