@@ -21,7 +21,7 @@ __all__ = ["request_permit", "wait_for"]
 def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
     """Whether the limits admit a node that the core evaluates itself; if not, the waiter is released once they do."""
     limits = host.services.limits
-    request = limits.request(f"{task.module}.{task.name}", task.name, run.id, None)
+    request = limits.request(f"{task.module}.{task.name}", task.name, run.id, None, run._label.selected)
     if run._use_permit(frame, at) and not limits.paused(request):
         return True  # it was admitted after waiting
     grant = limits.try_acquire(request)

@@ -153,7 +153,8 @@ class Callbacks:
 
     def governs(self, run: Run, task: Task) -> bool:
         """Whether a call must ask the limits."""
-        return self._host.services.limits.governs(f"{task.module}.{task.name}", task.name, run.id)
+        name = f"{task.module}.{task.name}"
+        return self._host.services.limits.governs(name, task.name, run.id, run._label.selected)
 
     def request_permit(self, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
         """Whether the limits admit a node that the core evaluates; if not, the waiter is released once they do."""

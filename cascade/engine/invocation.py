@@ -410,7 +410,8 @@ class Invocation:
 
     def _request(self) -> Request:
         name = f"{self._task.module}.{self._task.name}"
-        return self._host.services.limits.request(name, self._task.name, self._run.id, self._constraints)
+        selected = self._run._label.selected
+        return self._host.services.limits.request(name, self._task.name, self._run.id, self._constraints, selected)
 
     def _will_retry(self, error: BaseException) -> bool:
         """Whether a failed attempt is retried; if so, count the next one."""

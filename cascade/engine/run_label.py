@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from cascade.limits.selector import label_names
+
 __all__ = ["NO_LABEL", "RunLabel", "run_label"]
 
 
@@ -15,13 +17,15 @@ class RunLabel(NamedTuple):
     Attributes:
         name: None: it has no name.
         tags: values by key; a read-only mapping.
+        selected: the names that selectors of limits match for these.
     """
 
     name: str | None
     tags: Mapping[str, str]
+    selected: tuple[str, ...]
 
 
-NO_LABEL = RunLabel(None, MappingProxyType({}))
+NO_LABEL = RunLabel(None, MappingProxyType({}), ())
 
 
 def run_label(name: object, tags: object) -> RunLabel | None:
@@ -40,4 +44,4 @@ def run_label(name: object, tags: object) -> RunLabel | None:
     for key, value in kept.items():
         if type(key) is not str or type(value) is not str:
             raise TypeError(f'tags must be a mapping of str to str, got {key!r}: {value!r}: write "{key}": "{value}"')
-    return RunLabel(name, MappingProxyType(kept))
+    return RunLabel(name, MappingProxyType(kept), label_names(name, kept))

@@ -87,8 +87,8 @@ class Limits:
 
         Args:
             selector: with ``capacity``, the name of a limit; else the calls to which the rule applies, as a glob:
-                "task:..." with a task's qualified name, with or without its module, "run:..." with a run's number, or
-                "*".
+                "task:..." with a task's qualified name, with or without its module, "run:..." with a run's number or
+                name, "tag:key=value" with a tag of a run, or "*".
             capacity: the capacity of the limit, a number >= 0. What is in use beyond it is not taken away.
             concurrency: how many matching calls run at once, >= 1.
             rate: how often matching calls start: "5/s", "10/m", "1/100ms"; the units are ms, s, m, h and d.
@@ -216,13 +216,15 @@ class Limits:
 
     # --------------------------------------------------------------------------------------------- for the engine
 
-    def governs(self, task: str, qualname: str, run: int) -> bool:
-        """Whether a rule or a pause applies to the calls of a task in a run."""
+    def governs(self, task: str, qualname: str, run: int, names: tuple[str, ...] = ()) -> bool:
+        """Whether a rule or a pause applies to the calls of a task in a run; ``names``: as for `request`."""
         if self._admission.stopped:
             self._admission.catch_up()
-        return any(self._rulebook.find(task, qualname, run))
+        return any(self._rulebook.find(task, qualname, run, names))
 
-    def request(self, task: str, qualname: str, run: int, amounts: Mapping[str, float] | None) -> Request:
+    def request(
+        self, task: str, qualname: str, run: int, amounts: Mapping[str, float] | None, names: tuple[str, ...] = ()
+    ) -> Request:
         """Return the request of a call. It can be kept and used again, unless it is `UNLIMITED`: rules may be added.
 
         Args:
@@ -230,15 +232,16 @@ class Limits:
             qualname: its qualified name.
             run: the number of its run.
             amounts: how much it asks for of limits, by name.
+            names: what selectors match for the run beside its number: its name and its tags.
 
         Raises:
             LimitError: a limit is unknown, or its capacity is smaller than the amount.
             PolicyError: an amount is not a number >= 0.
         """
         limits = self._amounts(task, amounts) if amounts else ()
-        if not limits and not self.governs(task, qualname, run):
+        if not limits and not self.governs(task, qualname, run, names):
             return UNLIMITED
-        request = Request(task, qualname, run, limits)
+        request = Request(task, qualname, run, limits, names)
         request.check()
         return request
 

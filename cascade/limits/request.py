@@ -30,15 +30,19 @@ class Request:
         task: the module and qualified name of the task.
         qualname: its qualified name.
         run: the number of the run.
+        names: what else selectors match for the run.
         limits: the limits that it asks for, with units >= 1.
     """
 
-    __slots__ = ("_applicable", "_shares", "_version", "limits", "qualname", "run", "task")
+    __slots__ = ("_applicable", "_shares", "_version", "limits", "names", "qualname", "run", "task")
 
-    def __init__(self, task: str, qualname: str, run: int, limits: tuple[Share, ...]) -> None:
+    def __init__(
+        self, task: str, qualname: str, run: int, limits: tuple[Share, ...], names: tuple[str, ...] = ()
+    ) -> None:
         self.task = task
         self.qualname = qualname
         self.run = run
+        self.names = names
         self.limits = limits
         self._version = 0  # of the rulebook when the next two were found
         self._applicable = NO_RULES
@@ -47,7 +51,7 @@ class Request:
     def applicable(self, rulebook: Rulebook) -> ApplicableRules:
         """Return the rules that apply to it now."""
         if self._version != rulebook.version:
-            self._applicable = rulebook.find(self.task, self.qualname, self.run)
+            self._applicable = rulebook.find(self.task, self.qualname, self.run, self.names)
             self._shares = (*self.limits, *((pool, UNIT) for pool in self._applicable.pools))
             self._version = rulebook.version
         return self._applicable

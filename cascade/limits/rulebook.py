@@ -73,8 +73,15 @@ class Rulebook:
                 del self._named[rule.selector.text]
         self._changed()
 
-    def find(self, task: str, qualname: str, run: int) -> ApplicableRules:
-        """Return the rules that apply to calls of a task in a run, each once."""
+    def find(self, task: str, qualname: str, run: int, names: tuple[str, ...] = ()) -> ApplicableRules:
+        """Return the rules that apply to calls of a task in a run, each once.
+
+        Args:
+            task: the module and qualified name of the task.
+            qualname: its qualified name.
+            run: the number of the run.
+            names: what else selectors match for the run: see `label_names`.
+        """
         if not self._rules:
             return NO_RULES
         found = self._by_task.get((task, qualname))
@@ -82,7 +89,7 @@ class Rulebook:
             found = self._find_for_task(task, qualname)
         of_run = self._by_run.get(run)
         if of_run is None:
-            of_run = self._find_for_run(run)
+            of_run = self._find_for_run(run, names)
         if not of_run:
             return found
         return _sorted((*found.pools, *found.rates, *found.pauses, *of_run))
@@ -93,10 +100,10 @@ class Rulebook:
         found = self._by_task[task, qualname] = _sorted(self._matching(task_names(task, qualname)))
         return found
 
-    def _find_for_run(self, run: int) -> tuple[Rule, ...]:
+    def _find_for_run(self, run: int, names: tuple[str, ...]) -> tuple[Rule, ...]:
         if len(self._by_run) >= _CACHE_SIZE:
             self._by_run.clear()
-        found = self._by_run[run] = tuple(self._matching((run_name(run),)))
+        found = self._by_run[run] = tuple(self._matching((run_name(run), *names)))
         return found
 
     def _matching(self, names: tuple[str, ...]) -> dict[Rule, None]:

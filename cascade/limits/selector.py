@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import translate
 
 from cascade.exceptions import LimitError
 
-__all__ = ["Selector", "looks_like_selector", "run_name", "task_names"]
+__all__ = ["Selector", "label_names", "looks_like_selector", "run_name", "task_names"]
 
 _WILD = re.compile(r"[*?\[]")
-_KINDS = ("task:", "run:")
+_KINDS = ("task:", "run:", "tag:")
 
 
 def task_names(task: str, qualname: str) -> tuple[str, str]:
@@ -24,6 +24,16 @@ def run_name(run: int) -> str:
     return f"run:{run}"
 
 
+def label_names(name: str | None, tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names that selectors match for what a run is called.
+
+    >>> label_names("order-17", {"site": "7"})
+    ('run:order-17', 'tag:site=7')
+    """
+    of_tags = tuple(f"tag:{key}={value}" for key, value in tags.items())
+    return of_tags if name is None else (f"run:{name}", *of_tags)
+
+
 def looks_like_selector(text: str) -> bool:
     """Whether a text may have been meant as a selector.
 
@@ -34,7 +44,7 @@ def looks_like_selector(text: str) -> bool:
 
 
 class Selector:
-    """A case-sensitive glob of names: "task:module.qualname", "task:qualname", "run:id".
+    """A case-sensitive glob of names: "task:module.qualname", "task:qualname", "run:id", "run:name", "tag:key=value".
 
     Args:
         text: the glob.
@@ -60,7 +70,7 @@ class Selector:
         found = _WILD.search(text)
         begin = text if found is None else text[: found.start()]
         if not any(begin.startswith(kind) or (found and kind.startswith(begin)) for kind in _KINDS) or text in _KINDS:
-            raise LimitError(f"selector must be 'task:...', 'run:...' or '*', got {text!r}")
+            raise LimitError(f"selector must be 'task:...', 'run:...', 'tag:...' or '*', got {text!r}")
         self.text = text
         self.wild = found is not None
         self._match: Callable[[str], object] = re.compile(translate(text)).match

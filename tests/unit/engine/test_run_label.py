@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
+from cascade.testing import VirtualTime
 from support.process_tasks import called
 from support.tasks import give
 
@@ -88,3 +89,44 @@ async def test_wrong_ones_are_refused(given: dict[str, Any], message: str) -> No
             with pytest.raises(TypeError) as error:
                 start()
             assert str(error.value) == message
+
+
+@pytest.mark.parametrize("how", ["inline", "thread", "async", "wait", "recv"])
+def test_a_subset_of_runs_is_paused_by_name_and_by_tag(how: str, virtual: VirtualTime) -> None:
+    @cs.task(mode="thread" if how == "thread" else "inline")
+    def work() -> str:
+        return "worked"
+
+    @cs.task
+    async def later() -> str:
+        return "worked"
+
+    channel: cs.Channel[str] = cs.Channel()
+
+    def target() -> Any:
+        channel.send("message")
+        made = {"async": later, "wait": lambda: cs.wait(0), "recv": lambda: channel.recv()}
+        return made.get(how, work)()
+
+    async def main() -> None:
+        engine = virtual.engine
+        engine.limits.pause("tag:site=7")
+        engine.limits.pause("run:order-*")
+        labels: list[dict[str, Any]] = [
+            {},
+            {"name": "order-17"},
+            {"tags": {"site": "7"}},
+            {"tags": {"site": "8"}},
+            {"name": "other", "tags": {"site": "7", "kind": "a"}},
+        ]
+        runs = [engine.start(target(), **label) for label in labels]
+        population = engine.start_many([target(), target()], tags={"site": "7"})
+        await asyncio.sleep(1)
+        assert [run.done() for run in runs] == [True, False, False, True, False] and not population.done()
+        engine.limits.resume("tag:site=7")
+        await asyncio.sleep(1)
+        assert [run.done() for run in runs] == [True, False, True, True, True] and population.done()
+        engine.limits.resume("run:order-*")
+        await runs[1]
+
+    virtual.run(main())

@@ -45,7 +45,38 @@ def test_a_selector_is_a_glob_of_names(limits: Limits, selector: str, holds: boo
     assert not limits.active and not limits.governs("shop.fetch_all", "fetch_all", 12)
 
 
-@pytest.mark.parametrize("selector", ["", "fetch", "gpux", "fetch*", "tasks:x", "task:", "run:", "Task:x", "rum*"])
+NAMES = ("run:order-17", "tag:site=7", "tag:kind=a=b")
+
+
+@pytest.mark.parametrize(
+    ("selector", "holds"),
+    [
+        ("run:order-17", True),
+        ("run:order-*", True),
+        ("tag:site=7", True),
+        ("tag:site=*", True),
+        ("tag:*", True),
+        ("tag:kind=a=b", True),
+        ("[t]ag:site=7", True),
+        ("run:12", True),
+        ("run:order", False),
+        ("tag:site=8", False),
+        ("tag:site", False),
+        ("tag:7", False),
+        ("task:order-17", False),
+    ],
+)
+def test_a_selector_matches_what_a_run_is_called(limits: Limits, selector: str, holds: bool) -> None:
+    limits.pause(selector)
+    assert limits.governs("shop.fetch", "fetch", 12, NAMES) is holds
+    request = limits.request("shop.fetch", "fetch", 12, None, NAMES)
+    assert (request is UNLIMITED) is not holds
+    assert not limits.governs("shop.fetch", "fetch", 13) or selector == "run:12"
+
+
+@pytest.mark.parametrize(
+    "selector", ["", "tag:", "tags:x", "fetch", "gpux", "fetch*", "tasks:x", "task:", "run:", "Task:x", "rum*"]
+)
 def test_what_can_match_nothing_is_no_selector(limits: Limits, selector: str) -> None:
     for refuse in (
         lambda: limits.set(selector, concurrency=1),
