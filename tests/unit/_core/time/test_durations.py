@@ -92,7 +92,7 @@ TAKERS: dict[str, Callable[[Any], object]] = {
         10**400,
         timedelta(microseconds=-1),
         timedelta.max,
-        *of_numpy(lambda: [np.timedelta64("NaT"), np.timedelta64(10**12, "D"), np.float32("nan")]),
+        *of_numpy(lambda: [np.timedelta64("NaT", "s"), np.timedelta64(10**12, "D"), np.float32("nan")]),
     ],
     ids=repr,
 )
