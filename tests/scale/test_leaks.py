@@ -127,12 +127,18 @@ ENDS = [
 End = Callable[[cs.Engine, Token], object]
 
 
-async def rest() -> None:
-    """Let worker threads drop what they have handed over already, and collect what only cycles hold."""
-    for _ in range(20):
-        await asyncio.to_thread(int)
-    gc.collect()
-    gc.collect()  # the finalizer of a run hands its failure to its population, which goes with the next collection
+async def rest(*watches: weakref.ref[Token]) -> None:
+    """Let worker threads drop what they have handed over already, and collect what only cycles hold.
+
+    A thread that is about to drop what is watched may have to wait for a processor: this waits for it, within limits.
+    """
+    for _ in range(50):
+        for _ in range(20):
+            await asyncio.to_thread(int)
+        gc.collect()
+        gc.collect()  # the finalizer of a run hands its failure to its population, which goes with the next collection
+        if all(watch() is None for watch in watches):
+            break
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -144,7 +150,7 @@ async def test_what_a_run_held_dies_with_it(end: End) -> None:
         watch = weakref.ref(token)
         await end(engine, token)
         del token
-        await rest()
+        await rest(watch)
         assert watch() is None
     await engine.aclose()
 

@@ -32,7 +32,7 @@ async def test_what_a_failed_call_held_dies_with_it(way: Way, caplog: pytest.Log
             watches.append(weakref.ref(token))
             await way(engine, token)
             del token
-        await rest()
+        await rest(*watches)
         left.extend(watch() is not None for watch in watches)
         gc.collect()
         blocks.append(sys.getallocatedblocks())
