@@ -730,4 +730,4 @@ if _environ.get("CASCADE_DEBUG", "") not in ("", "0"):
 
 
 name_type(LazyResult, b"cascade.LazyResult")
-LazyResult._unpickled.__module__ = LazyResult._policy.__module__ = "cascade"
+LazyResult._unpickled.__module__ = LazyResult._policy.__module__ = LazyResult._series.__module__ = "cascade"
