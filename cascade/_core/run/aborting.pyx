@@ -84,8 +84,8 @@ cdef class Aborting(Ending):
             self.find_beneath(found, catch)
         found.unseen = []
         for each in found.frames:
-            find_unseen(<Frame>each, None, -1, found.unseen)
-        find_unseen(root, doomed if catch.poisoned is None else doomed + catch.poisoned, catch.node, found.unseen)
+            find_unseen(<Frame>each, None, None, -1, found.unseen)
+        find_unseen(root, doomed, catch.poisoned, catch.node, found.unseen)
         if doomed is None:
             found.frames.append(root)
         # All is known: from here on nothing can fail, and no code of others runs.

@@ -307,7 +307,7 @@ cdef class Catching(Aborting):
     cdef int return_unseen(self, Frame frame, Py_ssize_t at) except -1:
         """Put back the messages that a race is not decided for, where nothing has to be stopped."""
         cdef list found = []
-        find_unseen(frame, [], at, found)
+        find_unseen(frame, [], None, at, found)
         for each in put_back_unseen(found):
             (<Mailbox>each).serve()
         return 0

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import cascade as cs
 from cascade.testing import VirtualTime
@@ -232,3 +234,117 @@ def test_who_waits_gets_what_is_put_back(virtual: VirtualTime) -> None:
         assert (await waiting).message == "a" and other.state == "parked"
 
     virtual.run(main())
+
+
+# What may still come to need a message, once something else that it was for has failed.
+LATER: dict[str, Callable[[Any, asyncio.Event], Any]] = {
+    "a route": lambda one, gate: cs.Router(ends(gate), {"ended": keep(one), "b": 1}),
+    "the route itself": lambda one, gate: cs.Router(ends(gate), {"ended": one, "b": 1}),
+    "a container in a route": lambda one, gate: cs.Router(ends(gate), {"ended": keep(cs.gather(one, [one])), "b": 1}),
+    "a condition": lambda one, gate: cs.lazy(keep(one)).run_if(ends(gate)),
+    "an alternative": lambda one, gate: cs.lazy(keep(1)).run_if(ends(gate) == 0, otherwise=keep(one)),
+    "a fallback": lambda one, gate: cs.fallback(fails(gate), keep(one)),
+    "the fallback itself": lambda one, gate: cs.fallback(fails(gate), one),
+    "what races": lambda one, gate: cs.race(cs.lazy(keep(one)).run_if(ends(gate)), cs.wait(60)),
+    "a condition in a route": lambda one, gate: cs.Router(
+        ends(gate), {"ended": cs.lazy(keep(one)).run_if(same(True)), "b": 1}
+    ),
+}
+
+
+@pytest.mark.parametrize("catch", CATCHERS.values(), ids=CATCHERS)
+@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
+def test_what_something_may_still_need_is_not_put_back(later: Any, catch: Any, virtual: VirtualTime) -> None:
+    async def main() -> None:
+        channel: cs.Channel[str] = cs.Channel()
+        first, second = asyncio.Event(), asyncio.Event()
+        one = channel.recv()
+        run = virtual.engine.start([catch(keep(one, fails(first))), later(one, second)])
+        await asyncio.sleep(1)
+        channel.send("a")
+        await asyncio.sleep(1)
+        first.set()
+        await asyncio.sleep(1)
+        second.set()
+        assert "'a'" in repr((await run)[1]) and channel.drain() == []
+
+    virtual.run(main())
+
+
+@st.composite
+def parts(draw: st.DrawFn, leaves: list[Any], gates: list[asyncio.Event], depth: int = 3) -> Any:
+    """An expression over calls that receive, which are shared, and tasks that end or fail when a gate is opened."""
+    if depth == 0 or draw(st.integers(0, 3)) == 0:
+        gate = st.sampled_from(gates)
+        return draw(st.one_of(*[st.sampled_from(leaves)] * 2, gate.map(fails), gate.map(ends)))
+    one, other, third = (draw(parts(leaves, gates, depth - 1)) for _ in range(3))
+    gate = draw(st.sampled_from(gates))
+    return draw(
+        st.sampled_from(
+            [
+                lambda: keep(one, [other]),
+                lambda: cs.gather(one, other),
+                lambda: cs.recover(one, lambda error: "handled"),
+                lambda: cs.fallback(one, other),
+                lambda: cs.outcome(one),
+                lambda: cs.race(one, other),
+                lambda: cs.scope(one).with_retry(2),
+                lambda: cs.scope(one).with_timeout(2),
+                lambda: cs.Router(ends(gate), {"ended": one}, default=other),
+                lambda: cs.Router(same(one), {"ended": other}, default=third),
+                lambda: cs.lazy(keep(one)).run_if(ends(gate), otherwise=third),
+                lambda: cs.recover(keep(one, fails(gate)), lambda error: "handled"),
+                lambda: cs.task(lambda: one, mode="inline")(),
+            ]
+        )
+    )()
+
+
+def messages(value: object) -> set[int]:
+    """The messages in a value."""
+    if isinstance(value, cs.Received):
+        return {value.message}
+    if isinstance(value, cs.Outcome):
+        return messages(value.value) if value.ok else set()
+    return {each for part in value for each in messages(part)} if isinstance(value, list | tuple) else set()
+
+
+@given(st.data())
+def test_no_message_is_there_twice(data: st.DataObject) -> None:
+    """What the run has, and what its tasks were given, is not in the channel; and what is there is in order."""
+    virtual = VirtualTime()
+    given_to: set[int] = set()
+
+    @cs.task(mode="inline")
+    def sees(*values: object) -> object:
+        given_to.update(messages(values))
+        return values
+
+    channel: cs.Channel[int] = cs.Channel()
+    gates = [asyncio.Event() for _ in range(3)]
+    leaves: list[Any] = [cs.lazy(channel.recv()) for _ in range(2)]
+    leaves += [sees(leaf) for leaf in leaves]
+    target = cs.outcome([data.draw(parts(leaves, gates)) for _ in range(2)])
+    steps: list[asyncio.Event | int] = data.draw(st.permutations([*gates, 1, 2, 3, 4]))
+    pauses = data.draw(st.lists(st.booleans(), min_size=len(steps), max_size=len(steps)))
+
+    async def main() -> None:
+        run = virtual.engine.start(target)
+        for number, (step, pause) in enumerate(zip(steps, pauses, strict=True)):
+            if isinstance(step, asyncio.Event):
+                step.set()
+            else:
+                channel.send(number)
+            if pause:
+                await asyncio.sleep(0.1)
+        await asyncio.wait([run], timeout=100)  # type: ignore[type-var]
+        run.cancel()
+        await asyncio.wait([run])  # type: ignore[type-var]
+        has = given_to | (messages(run.result()) if run.state == "done" else set())
+        left = channel.drain()
+        assert not has & set(left) and left == sorted(set(left))
+
+    try:
+        virtual.run(main())
+    finally:
+        virtual.close()
