@@ -11,6 +11,7 @@ cdef class Aborting(Ending):
     cdef dict dying_in  # the waiters of `dying` that are in regions, and which these are; None: none is
 
     cdef int abort(self, Catch catch, list doomed, Frame failing) except -1
+    cdef Stopped find_stopped(self, Catch catch, list doomed, Frame failing)
     cdef bint is_alone(self, Catch catch, list doomed, list path) except -1
     cdef int find_beneath(self, Stopped found, Catch catch) except -1
     cdef int find_waiter(self, Stopped found, Catch catch, Waiter waiter, bint landed) except -1

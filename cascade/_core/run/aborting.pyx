@@ -4,7 +4,8 @@ A failure that is caught, a race that is decided, and a scope whose time is over
 needs any longer is stopped, and the node in question goes on once all of that has ended. `abort` stops it in the way of
 docs/internals/reentrancy.md:
 
-1. what is beneath is found, which may fail for want of memory, and has changed nothing then;
+1. what is beneath is found, which may fail for want of memory, and has changed nothing then; it allocates, so the
+   collector is held off meanwhile;
 2. pointers are moved, which cannot fail and runs no code of others, until the run is whole without what is stopped;
 3. only then messages are returned, futures cancelled and values released, as all of that may run any code.
 
@@ -34,6 +35,10 @@ from cascade._core.run.waiting cimport Launched
 
 from cascade._core.run.unseen import return_messages
 
+cdef extern from "Python.h":
+    bint PyGC_Disable()
+    void PyGC_Enable()
+
 cdef enum:
     ABORTED = 2  # a mark of `Waiter.landed`
 
@@ -59,6 +64,25 @@ cdef class Aborting(Ending):
             doomed: nodes of it that nothing needs any longer, and the one that has failed; None: the frame as a whole.
             failing: the frame of the node that has failed, which may be in no list; None: nothing has failed.
         """
+        cdef Stopped found
+        cdef bint collects = PyGC_Disable()
+        try:
+            found = self.find_stopped(catch, doomed, failing)
+        finally:
+            if collects:
+                PyGC_Enable()
+        # All is known: from here on nothing can fail, and no code of others runs.
+        self.unlink_stopped(found, catch)
+        try:
+            self.release_stopped(found, catch)
+        except BaseException as wrong:  # memory is short, or an interrupt came: not all may have been cancelled
+            return self.fail(wrong, None, 0)
+        if catch.pending == 0:
+            self.conclude(catch)
+        return 0
+
+    cdef Stopped find_stopped(self, Catch catch, list doomed, Frame failing):
+        """Find what `abort` stops. The collector is held off: what it frees might land waiters that are walked over."""
         cdef Frame root = catch.frame
         cdef Frame frame = failing
         cdef Stopped found = Stopped.__new__(Stopped)
@@ -88,15 +112,7 @@ cdef class Aborting(Ending):
         find_unseen(root, doomed, catch.poisoned, catch.node, found.unseen)
         if doomed is None:
             found.frames.append(root)
-        # All is known: from here on nothing can fail, and no code of others runs.
-        self.unlink_stopped(found, catch)
-        try:
-            self.release_stopped(found, catch)
-        except BaseException as wrong:  # memory is short, or an interrupt came: not all may have been cancelled
-            return self.fail(wrong, None, 0)
-        if catch.pending == 0:
-            self.conclude(catch)
-        return 0
+        return found
 
     cdef bint is_alone(self, Catch catch, list doomed, list path) except -1:
         """Whether nothing is beneath but the frames on the way to what has failed."""
