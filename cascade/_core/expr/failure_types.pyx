@@ -46,22 +46,15 @@ cdef object check_called_at_once(object function, str what):
 
 cdef bint matches(object on, object error) except -1:
     """Whether a failure is among those that are meant. A predicate is called, and may raise."""
-    cdef list remaining
-    if type(on) is not tuple:
-        return bool(on(error))
-    remaining = [error]
-    while remaining:
-        each = remaining.pop()
-        if _is_any(each, <tuple>on):
-            continue
-        if not _is_group(each):
-            return False
-        remaining.extend(_members.__get__(each))
-    return True
+    return _match(on, error, False)
 
 
 cdef bint matches_in_part(object on, object error) except -1:
     """Whether a failure, or any member of a group, is among those that are meant."""
+    return _match(on, error, True)
+
+
+cdef bint _match(object on, object error, bint in_part) except -1:
     cdef list remaining
     if type(on) is not tuple:
         return bool(on(error))
@@ -69,10 +62,13 @@ cdef bint matches_in_part(object on, object error) except -1:
     while remaining:
         each = remaining.pop()
         if _is_any(each, <tuple>on):
-            return True
-        if _is_group(each):
+            if in_part:
+                return True
+        elif _is_group(each):
             remaining.extend(_members.__get__(each))
-    return False
+        elif not in_part:
+            return False
+    return not in_part
 
 
 cdef bint _is_any(object error, tuple on) noexcept:

@@ -152,6 +152,7 @@ cdef class Governable(Operable):
         >>> cs.run(flaky().with_retry(max_attempts=3, on=OSError))
         'done'
         """
+        check_self(self, Governable)
         retry = Retry(max_attempts, delay, backoff, max_delay, jitter, on, give_up_on, max_elapsed)
         return self._with("retry", retry)
 
@@ -179,7 +180,6 @@ cdef class Governable(Operable):
         ...     print("too slow")
         too slow
         """
-        check_self(self, Governable)
         return self._with("timeout", Timeout(seconds, total))
 
     def with_cache(self, policy):
