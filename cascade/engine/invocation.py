@@ -222,8 +222,8 @@ class Invocation:
             self._leader.pending = await cached_call.begin(self._host, self._cache, self._key)
             if self._where == "scope":
                 self._leader.ask(*inputs_of(self._arguments[0]))
-            if self._where in ("scope", "async"):  # what is evaluated beneath it adds what it needs
-                self._run._leaders[self._leader] = None
+            if self._where in ("scope", "async") or self._coroutine is not None:
+                self._lead_beneath()
             is_expression, value = examined(await self._with_total_timeout())
             if type(value) is Skip:
                 self._fail_leader()
@@ -329,7 +329,15 @@ class Invocation:
             call = self._waiter, self._where, self._task, arguments, keywords
             future = call_worker(self._host, *call, self._attempt)
             value = await self._await_worker(future)
-        return await value if type(value) is CoroutineType else value
+        if type(value) is not CoroutineType:
+            return value
+        self._lead_beneath()
+        return await value
+
+    def _lead_beneath(self) -> None:
+        """What is evaluated beneath a call that is cached adds what it needs to what the result depends on."""
+        if self._leader is not None:
+            self._run._leaders[self._leader] = None
 
     async def _await_worker(self, future: Future[Any]) -> Any:
         """Await a call in a worker, and return its value.

@@ -232,7 +232,12 @@ def test_whatever_is_needed_beneath_a_cached_scope(
     async def waits() -> Any:
         return await cs.lazy(expression)
 
-    for cached in (cs.scope(expression), cs.gather(expression)[0], waits(), cs.lazy(total(expression))):
+    def gives() -> Any:
+        """Give a coroutine, which the engine awaits."""
+        return waits.fn()
+
+    inline, thread = cs.task(gives, name="gives", mode="inline"), cs.task(gives, name="in a thread", mode="thread")
+    for cached in (cs.scope(expression), cs.gather(expression)[0], waits(), inline(), thread(), total(expression)):
         target = cs.lazy(cached).with_cache(policy)
         for name in ("ada", "eve", "ada", "eve"):
             monkeypatch.setenv("CASCADE_TEST_NAME", name)
