@@ -15,7 +15,8 @@ The public names, and the place of each:
     EventLog, EventConsole      events                                 cascade/events/
     run, Engine, Run            evaluation                             cascade/engine/
     current, CurrentCall        the call that code is a part of        cascade/engine/current.py
-    Population, Restart         many runs at once                      cascade/engine/population.py
+    Population                  many runs at once                      cascade/engine/population.py
+    Restart                     failed members, started again          cascade/engine/restart.py
     wait, wait_until, ticks     waiting                                cascade/_core/expr/waits.pyx
     Channel, Received           messages                               cascade/messaging/, cascade/_core/run/mailbox.pyx
     Clock, VirtualLoop          real and virtual time                  cascade/_core/time/, cascade/clock/
@@ -89,7 +90,8 @@ if TYPE_CHECKING:
     from cascade.durable.protocol import StateBackend
     from cascade.engine.current import CurrentCall, RunIdentity, current
     from cascade.engine.engine import Engine
-    from cascade.engine.population import Population, PopulationCounts, Restart
+    from cascade.engine.population import Population, PopulationCounts
+    from cascade.engine.restart import Restart
     from cascade.engine.run import Run
     from cascade.engine.runner import run
     from cascade.events import EventConsole, EventLog, EventLogger
@@ -129,7 +131,7 @@ _LATER = {
     "Picture": "cascade.inspect.api",
     "Population": "cascade.engine.population",
     "PopulationCounts": "cascade.engine.population",
-    "Restart": "cascade.engine.population",
+    "Restart": "cascade.engine.restart",
     "ResultCache": "cascade.cache.policy",
     "Run": "cascade.engine.run",
     "RunIdentity": "cascade.engine.current",

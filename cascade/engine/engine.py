@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import AsCompleted
     from cascade.engine.bounds import RunOptions
-    from cascade.engine.population import Population, Restart
+    from cascade.engine.population import Population
+    from cascade.engine.restart import Restart
     from cascade.events import Events
     from cascade.expressions.targets import C, DictOf, ListOf
     from cascade.graph.solver import Solver
@@ -405,6 +406,18 @@ class Engine:
         )
         return await started._join(returns_messages=True)
 
+    @overload
+    def submit(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> Future[R]: ...
+    @overload
+    def submit(self, target: C, **options: Unpack[RunOptions]) -> Future[C]: ...
+    @overload
+    def submit(self, target: tuple[LazyResult[R], ...], **options: Unpack[RunOptions]) -> Future[tuple[R, ...]]: ...
+    @overload
+    def submit(self, target: ListOf[R], **options: Unpack[RunOptions]) -> Future[list[R]]: ...
+    @overload
+    def submit(self, target: DictOf[K, R], **options: Unpack[RunOptions]) -> Future[dict[K, R]]: ...
+    @overload
+    def submit(self, target: R, **options: Unpack[RunOptions]) -> Future[R]: ...
     def submit(self, target: Any, **options: Unpack[RunOptions]) -> Future[Any]:
         """Run a target on the event loop that holds the engine, from another thread. The safe way in from there.
 

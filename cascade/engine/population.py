@@ -4,73 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextvars import copy_context
-from datetime import timedelta
-from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 import msgspec
-from msgspec.structs import force_setattr
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.current import forget_call
-from cascade._core.time.durations import as_seconds
 from cascade._support.failures import is_a, singles
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, call_all
+from cascade.engine.restart import Restart, Restarter
 from cascade.engine.run import Run
 from cascade.engine.unretrieved import UnretrievedFailures
-from cascade.exceptions import EngineStateError, InternalError, PolicyError, RunDeadlineError, TargetError
+from cascade.exceptions import EngineStateError, PolicyError, RunDeadlineError, TargetError
 from cascade.expressions.targets import expression
 
 if TYPE_CHECKING:
-    from cascade.clock.timers import Timers
     from cascade.engine.bounds import Bounds
     from cascade.engine.host import Host
     from cascade.engine.run_label import RunLabel
 
-__all__ = ["Population", "PopulationCounts", "Restart", "start_many"]
-
-_LONGEST = 9e9  # seconds: a delay that a clock can count
-
-
-@public
-class Restart(msgspec.Struct, frozen=True):
-    """Start a failed member of a population again, from its target. For `Engine.start_many`.
-
-    Only a failure with an `Exception` is restarted: not `KeyboardInterrupt` or `SystemExit`, and not the failure of a
-    run that was cancelled.
-
-    Attributes:
-        limit: how many times each member is started again, >= 0; the next failure is final.
-        delay: seconds on the engine's clock before the first restart of a member; until it begins again, it is parked.
-        backoff: factor of the delay from restart to restart, >= 1.
-        reset_after: seconds after which a run that fails has been well: the count of restarts of its member, and with
-            it the delay, begins anew. None: it never does.
-
-    Raises:
-        PolicyError: an attribute has another type or value.
-
-    >>> import cascade as cs
-    >>> cs.Restart(limit=5, delay=1, reset_after=60)
-    Restart(limit=5, delay=1.0, backoff=2, reset_after=60.0)
-    """
-
-    limit: int = 3
-    delay: float = 0
-    backoff: float = 2
-    reset_after: float | None = None
-
-    def __post_init__(self) -> None:
-        if type(self.limit) is not int or self.limit < 0:
-            raise PolicyError(f"limit must be an int >= 0, got {self.limit!r}")
-        force_setattr(self, "delay", _seconds(self.delay, "delay"))
-        if isinstance(self.backoff, bool) or not isinstance(self.backoff, (int, float)) or not 1 <= self.backoff < inf:
-            raise PolicyError(f"backoff must be a number >= 1, got {self.backoff!r}")
-        if self.reset_after is not None:
-            force_setattr(self, "reset_after", _seconds(self.reset_after, "reset_after"))
+__all__ = ["Population", "PopulationCounts", "start_many"]
 
 
 @public
@@ -178,9 +135,9 @@ class Population(Generic[R_co]):
         self._stops_on_failure = on_failure == "stop"
         self._cancelled = False
         self._restarts = 0
-        self._restarter: _Restarter | None = None
+        self._restarter: Restarter | None = None
         if isinstance(on_failure, Restart):
-            self._restarter = _Restarter(on_failure, targets, make, bounds, host.timers)
+            self._restarter = Restarter(on_failure, targets, make, bounds, host.timers)
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -239,7 +196,7 @@ class Population(Generic[R_co]):
         if isinstance(self._on_failure, Restart):
             if self._restarter is None:  # all others have ended
                 before = [wanted] * len(self._runs)
-                self._restarter = _Restarter(self._on_failure, before, self._make, self._bounds, self._host.timers)
+                self._restarter = Restarter(self._on_failure, before, self._make, self._bounds, self._host.timers)
             self._restarter.add(run, wanted)
         self._runs.append(run)
         self._unretrieved.size += 1
@@ -390,99 +347,6 @@ class Population(Generic[R_co]):
         return [run for run in self._runs if not run._finished]
 
 
-class _Restarter:
-    """Starts members again, at most so many times each.
-
-    Args:
-        policy: how often, and after which delay.
-        targets: those of all members, by place.
-        make: makes the run of a target.
-        bounds: those of each run.
-        timers: the engine's.
-    """
-
-    __slots__ = (
-        "_begun",
-        "_make",
-        "_places",
-        "_policy",
-        "_start",
-        "_timers",
-        "_times",
-        "bounds",
-        "targets",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        policy: Restart,
-        targets: list[LazyResult],
-        make: Callable[[LazyResult], Run],
-        bounds: Bounds,
-        timers: Timers,
-    ) -> None:
-        self.targets = targets
-        self.bounds = bounds
-        self._policy = policy
-        self._make = make
-        self._timers = timers
-        self._places: dict[Run, int] | None = None  # made when the first one fails
-        self._times: dict[int, int] = {}  # restarts by place, since the count began anew
-        self._start = timers.now()  # nanoseconds
-        self._begun: dict[int, int] = {}  # by place, when the last run begins; without an entry: at the start
-
-    def place(self, run: Run, runs: list[Run]) -> int | None:
-        """Return the place of the member whose run has failed; None: it must not be started again."""
-        for error in run._errors or ():
-            if not is_a(error, Exception) or is_a(error, InternalError):
-                return None
-        place = self._find_places(runs)[run]
-        if self._policy.reset_after is not None:
-            lasted = self._timers.now() - self._begun.get(place, self._start)
-            if lasted >= self._policy.reset_after * 1e9:
-                self._times.pop(place, None)
-        if self._times.get(place, 0) >= self._policy.limit:
-            return None
-        del self._find_places(runs)[run]  # frees the failure and what its traceback refers to
-        return place
-
-    def add(self, run: Run, target: LazyResult) -> None:
-        """Take in a member that was added."""
-        self.targets.append(target)
-        self._begun[len(self.targets) - 1] = self._timers.now()
-        if self._places is not None:
-            self._places[run] = len(self.targets) - 1
-
-    def begins(self, run: Run, runs: list[Run]) -> None:
-        """Note that a member begins that was held."""
-        if self._policy.reset_after is not None:
-            self._begun[self._find_places(runs)[run]] = self._timers.now()
-
-    def _find_places(self, runs: list[Run]) -> dict[Run, int]:
-        if self._places is None:
-            self._places = {each: place for place, each in enumerate(runs)}
-        return self._places
-
-    def start(self, place: int) -> Run:
-        """Make another run of the member at a place."""
-        assert self._places is not None
-        run = self._make(self.targets[place])
-        self._times[place] = self._times.get(place, 0) + 1
-        self._begun[place] = self._timers.now() + round(self.delay(place) * 1e9)
-        self._places[run] = place
-        return run
-
-    def delay(self, place: int) -> float:
-        """Return the seconds before the run begins that was made last for a member."""
-        if not self._policy.delay:
-            return 0
-        try:
-            factor = self._policy.backoff ** (self._times[place] - 1)
-        except OverflowError:
-            factor = inf
-        return float(min(self._policy.delay * factor, _LONGEST))
-
-
 def start_many(
     host: Host,
     targets: Iterable[Any],
@@ -506,13 +370,6 @@ def start_many(
     population = Population(host, wanted, params, on_failure, bounds, label, concurrency)
     population._begin(wanted)
     return population
-
-
-def _seconds(duration: float | timedelta, name: str) -> float:
-    try:
-        return as_seconds(duration, name)
-    except (TypeError, ValueError) as error:
-        raise PolicyError(str(error)) from None
 
 
 def _ends_process(run: Run) -> bool:

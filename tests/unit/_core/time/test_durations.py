@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import cascade as cs
+from cascade.testing import VirtualTime
 from support.tasks import give, leaf
 
 np: Any
@@ -59,10 +60,27 @@ def test_numbers_and_differences_of_time(duration: Any, seconds: float) -> None:
     assert cs.lazy(later().with_timeout(duration)).policies["timeout"].seconds == seconds
     assert cs.lazy(leaf().with_retry(delay=duration)).policies["retry"].delay == seconds
     assert cs.ResultCache(ttl=duration).ttl == seconds
-    assert cs.Restart(delay=duration, reset_after=duration).delay == seconds
+    assert restarted_after(duration) == seconds
     with pytest.raises(cs.RunDeadlineError):
         cs.run(cs.wait(LONGEST).after(cs.wait(1)), deadline=duration, engine=engine)
     engine.limits.pause("*", ttl=duration)
+
+
+def restarted_after(delay: Any) -> float:
+    """How long a failed member of a population waits."""
+    virtual = VirtualTime()
+
+    @cs.task(mode="inline")
+    def fail() -> None:
+        raise LookupError
+
+    async def main() -> float:
+        await virtual.engine.start_many([fail()], on_failure=cs.Restart(limit=1, delay=delay, reset_after=delay))
+        return virtual.engine.clock.time()
+
+    seconds = virtual.run(main())
+    virtual.close()
+    return float(seconds)
 
 
 TAKERS: dict[str, Callable[[Any], object]] = {
