@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.time.durations import Duration, as_seconds
@@ -33,8 +34,8 @@ class Restart(msgspec.Struct, frozen=True):
 
     Attributes:
         limit: how many times each member is started again, >= 0; the next failure is final.
-        delay: seconds, or a `timedelta`, on the engine's clock before the first restart of a member; until it begins
-            again, it is parked.
+        delay: seconds, given as a number or a `timedelta`, on the engine's clock before the first restart of a member;
+            until it begins again, it is parked.
         backoff: factor of the delay from restart to restart, >= 1.
         reset_after: likewise, after which a run that fails has been well: the count of restarts of its member, and with
             it the delay, begins anew. None: it never does.
@@ -44,22 +45,28 @@ class Restart(msgspec.Struct, frozen=True):
 
     >>> import cascade as cs
     >>> cs.Restart(limit=5, delay=1, reset_after=60)
-    Restart(limit=5, delay=1, backoff=2, reset_after=60)
+    Restart(limit=5, delay=1.0, backoff=2, reset_after=60.0)
     """
 
     limit: int = 3
-    delay: Duration = 0
+    delay: float = 0
     backoff: float = 2
-    reset_after: Duration | None = None
+    reset_after: float | None = None
+
+    if TYPE_CHECKING:  # what is given may be a `timedelta`; the attributes are floats
+
+        def __init__(
+            self, limit: int = 3, delay: Duration = 0, backoff: float = 2, reset_after: Duration | None = None
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         if type(self.limit) is not int or self.limit < 0:
             raise PolicyError(f"limit must be an int >= 0, got {self.limit!r}")
-        _seconds(self.delay, "delay")
+        force_setattr(self, "delay", _seconds(self.delay, "delay"))
         if isinstance(self.backoff, bool) or not isinstance(self.backoff, (int, float)) or not 1 <= self.backoff < inf:
             raise PolicyError(f"backoff must be a number >= 1, got {self.backoff!r}")
         if self.reset_after is not None:
-            _seconds(self.reset_after, "reset_after")
+            force_setattr(self, "reset_after", _seconds(self.reset_after, "reset_after"))
 
 
 class Restarter:
@@ -75,11 +82,9 @@ class Restarter:
 
     __slots__ = (
         "_begun",
-        "_delay",
         "_make",
         "_places",
         "_policy",
-        "_reset_after",
         "_start",
         "_timers",
         "_times",
@@ -98,8 +103,6 @@ class Restarter:
         self.targets = targets
         self.bounds = bounds
         self._policy = policy
-        self._delay = _seconds(policy.delay, "delay")
-        self._reset_after = None if policy.reset_after is None else _seconds(policy.reset_after, "reset_after")
         self._make = make
         self._timers = timers
         self._places: dict[Run, int] | None = None  # made when the first one fails
@@ -113,9 +116,9 @@ class Restarter:
             if not is_a(error, Exception) or is_a(error, InternalError):
                 return None
         place = self._find_places(runs)[run]
-        if self._reset_after is not None:
+        if self._policy.reset_after is not None:
             lasted = self._timers.now() - self._begun.get(place, self._start)
-            if lasted >= self._reset_after * 1e9:
+            if lasted >= self._policy.reset_after * 1e9:
                 self._times.pop(place, None)
         if self._times.get(place, 0) >= self._policy.limit:
             return None
@@ -131,7 +134,7 @@ class Restarter:
 
     def begins(self, run: Run, runs: list[Run]) -> None:
         """Note that a member begins that was held."""
-        if self._reset_after is not None:
+        if self._policy.reset_after is not None:
             self._begun[self._find_places(runs)[run]] = self._timers.now()
 
     def _find_places(self, runs: list[Run]) -> dict[Run, int]:
@@ -150,13 +153,13 @@ class Restarter:
 
     def delay(self, place: int) -> float:
         """Return the seconds before the run begins that was made last for a member."""
-        if not self._delay:
+        if not self._policy.delay:
             return 0
         try:
             factor = self._policy.backoff ** (self._times[place] - 1)
         except OverflowError:
             factor = inf
-        return float(min(self._delay * factor, _LONGEST))
+        return float(min(self._policy.delay * factor, _LONGEST))
 
 
 def _seconds(duration: Duration, name: str) -> float:

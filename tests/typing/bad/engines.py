@@ -105,3 +105,21 @@ virtual = VirtualTime(seed=3)
 value: str = virtual.run(add(1, 2))  # error
 slept: int = virtual.run(asyncio.sleep(1, "x"))  # error
 virtual.run(add("1", 2))  # error
+
+cs.wait("1")  # error
+cs.wait_until("noon")  # error
+cs.ticks()  # error
+cs.ticks(1, offset="1")  # error
+
+
+def elsewhere(engine: cs.Engine) -> str:
+    engine.submit(add(1, 2), dedline=3)  # error
+    return engine.submit(add(1, 2)).result()  # error
+
+
+async def more(engine: cs.Engine, out: cs.Channel[int]) -> None:
+    engine.start(add(1, 2), closes="out")  # error
+    engine.start_many([add(1, 2)], concurrency="3")  # error
+    engine.start_many([add(1, 2)]).add(fetch("u"))  # error
+    async for number in out:
+        number.upper()  # error

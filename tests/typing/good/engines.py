@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
 import cascade as cs
@@ -116,6 +118,32 @@ assert_type(restart.backoff, float)
 assert_type(restart.reset_after, float | None)
 cs.Restart()
 cs.Restart(3, 1, 2, None)
+cs.Restart(delay=timedelta(seconds=1), reset_after=timedelta(minutes=1))
+
+# Durations, instants, ticks.
+assert_type(cs.wait(timedelta(seconds=1)), float)
+assert_type(cs.wait_until(datetime.now(UTC)), float)
+assert_type(cs.wait_until(12), float)
+assert_type(cs.ticks(timedelta(minutes=1), offset=3), float)
+assert_type(fetch.with_timeout(timedelta(seconds=3))("u"), bytes)
+assert_type(fetch.with_retry(delay=timedelta(seconds=1))("u"), bytes)
+
+
+def elsewhere(engine: cs.Engine) -> bytes:
+    assert_type(engine.submit([add(1, 2)]), Future[list[int]])
+    return engine.submit(fetch("u"), name="of a thread", deadline=timedelta(seconds=3)).result(60)
+
+
+async def more(engine: cs.Engine, out: cs.Channel[str]) -> list[str]:
+    run = engine.start(add(1, 2), closes=out)
+    run.add_done_callback(lambda ended: print(ended.result() + 1))
+    assert_type(run.exception(), BaseException | None)
+    assert_type(run.cancel(), bool)
+    population = engine.start_many([fetch("u")], concurrency=3)
+    assert_type(population.add(fetch("v")), cs.Run[bytes])
+    await engine.join()
+    return [text.upper() async for text in out]
+
 
 virtual = VirtualTime(seed=3)
 assert_type(virtual.run(add(1, 2)), int)
