@@ -54,6 +54,13 @@ class Operable:
     def __bool__(self) -> _Refused: ...
     __len__: None
     __iter__: None
+    __next__: None
+    __aiter__: None
+    __enter__: None
+    __exit__: None
+    __aenter__: None
+    __aexit__: None
+    __bytes__: None
     __contains__: None
     def __reversed__(self) -> _Refused: ...
     def __format__(self, spec: str, /) -> NoReturn: ...  # an object has it, which returns text

@@ -138,6 +138,11 @@ cdef class Operable:
     def __getattr__(self, name):
         if name.startswith("__"):  # what Python and libraries look for, and do without
             raise AttributeError(f"a lazy result has no attribute {name!r}")
+        if name == "keys":  # an AttributeError would become one of Python's, which does not say what to write
+            _refuse(
+                self, "keys", "unpacked with **, or asked for its keys",
+                "write x['name'] for an item, or unpack it in a task; for its value now, cs.run(x)"
+            )
         raise AttributeError(
             f"a lazy result has no attribute {name!r}: write cs.attr(x, {name!r}) for the attribute of its value; a "
             f"method of its value is called in a task"
@@ -167,6 +172,24 @@ cdef class Operable:
             "write x[0], x[1], map a task over it, f.map(item=x), or loop in a task; for its value now, cs.run(x)"
         )
 
+    def __next__(self):
+        _refuse(self, "items", "given to next()", "write x[0], or loop in a task; for its value now, cs.run(x)")
+
+    def __aiter__(self):
+        _refuse(self, "items", "iterated over", "loop in an async task that is given it; for its value now, cs.run(x)")
+
+    def __enter__(self):
+        _refuse_context(self, "with")
+
+    def __exit__(self, *_):
+        _refuse_context(self, "with")
+
+    async def __aenter__(self):
+        _refuse_context(self, "async with")
+
+    async def __aexit__(self, *_):
+        _refuse_context(self, "async with")
+
     def __reversed__(self):
         _refuse(self, "items", "given to reversed()", "write x[::-1], or loop in a task; for its value now, cs.run(x)")
 
@@ -191,6 +214,9 @@ cdef class Operable:
     def __complex__(self):
         _refuse_number(self, "complex")
 
+    def __bytes__(self):
+        _refuse_number(self, "bytes")
+
     def __index__(self):
         _refuse(
             self, "value", "used as an integer, as an index is",
@@ -208,6 +234,13 @@ cdef class Operable:
 
     def __ceil__(self):
         _refuse_number(self, "math.ceil")
+
+
+cdef object _refuse_context(object lazy, str statement):
+    return _refuse(
+        lazy, "value", f"used in `{statement}`",
+        "enter it in a task that is given it, or make a resource of it, cs.resource; for its value now, cs.run(x)"
+    )
 
 
 cdef object _refuse_number(object lazy, str function):

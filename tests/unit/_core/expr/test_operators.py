@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import copy
 import math
 import operator
@@ -97,6 +98,26 @@ def test_equal_operators_are_two_nodes_and_hash_is_that_of_the_identity() -> Non
     assert len({x, y, x}) == 2
 
 
+def drive(coroutine: Any) -> None:
+    """Take the first step."""
+    coroutine.send(None)
+
+
+async def use_with(x: Any) -> None:
+    with x:
+        pass
+
+
+async def use_async_with(x: Any) -> None:
+    async with x:
+        pass
+
+
+async def use_async_for(x: Any) -> None:
+    async for _ in x:
+        pass
+
+
 USES: list[tuple[Callable[[Any], object], str]] = [
     (bool, "run_if"),
     (lambda x: not x, "run_if"),
@@ -128,6 +149,16 @@ USES: list[tuple[Callable[[Any], object], str]] = [
     (range, "operator.getitem"),
     (hex, "operator.getitem"),
     (reversed, r"x\[::-1\]"),
+    (lambda x: dict(**x), r"x\['name'\]"),
+    (lambda x: {**x}, r"x\['name'\]"),
+    (lambda x: {}.update(x), r"x\['name'\]"),
+    (dict, r"x\['name'\]"),
+    (next, r"x\[0\]"),
+    (bytes, r"cs.task\(bytes\)"),
+    (lambda x: contextlib.ExitStack().enter_context(x), "cs.resource"),
+    (lambda x: drive(use_with(x)), "cs.resource"),
+    (lambda x: drive(use_async_with(x)), "cs.resource"),
+    (lambda x: drive(use_async_for(x)), "in an async task"),
 ]
 
 
