@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, INTERRUPTED, UsageError, report
+from cascade.command_line.json_value import to_json
+from cascade.command_line.status import FAILED, INTERRUPTED, UsageError, report, write
 from cascade.engine.engine import Engine
 from cascade.exceptions import InputError
 from cascade.expressions.inputs import resolve
@@ -44,7 +43,7 @@ def execute(
         program: the name at the beginning of errors.
         log: what is written on standard error during the run: "none", "text" (lines for people) or "json" (events).
         json: whether the value is printed as JSON instead of by `repr`.
-        verbose: whether a failure is printed with its traceback.
+        verbose: whether a failure is printed as a traceback.
 
     Raises:
         UsageError: the value of a param or variable is missing, unknown or does not convert. Nothing was started.
@@ -56,7 +55,7 @@ def execute(
     try:
         with _logged(engine, log, verbose):
             value = cs.run(target, params=params, engine=engine)
-        text = _text(value, json)
+        result = to_json(value) + b"\n" if json else f"{value!r}\n"
     except KeyboardInterrupt:
         return INTERRUPTED
     except (SystemExit, GeneratorExit):
@@ -64,13 +63,14 @@ def execute(
     except BaseException as error:
         report(error, program, verbose=verbose)
         return FAILED
-    print(text, flush=True)
-    return DONE
+    return write(result, program)
 
 
 def _logged(engine: Engine, log: Log, verbose: bool) -> ExitStack:
     """Write the events of an engine on standard error until the stack is closed."""
     stack = ExitStack()
+    if sys.stderr is None:  # closed
+        return stack
     if log == "text":
         from cascade.events import EventConsole
 
@@ -85,18 +85,3 @@ def _logged(engine: Engine, log: Log, verbose: bool) -> ExitStack:
 def _close(events: EventLog) -> None:
     with suppress(OSError):  # standard error is closed: the value is still printed
         events.close()
-
-
-def _text(value: Any, json: bool) -> str:
-    if json:
-        return msgspec.json.encode(value, enc_hook=_no_json).decode()
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return repr(value).encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _no_json(value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if value is cs.SKIPPED:
-        return None
-    raise TypeError(f"value must have a form in JSON, got `{type(value).__name__}`: print it without --json")

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, UsageError, report
+from cascade.command_line.status import FAILED, UsageError, report, write
 from cascade.command_line.target import find_target
 
 __all__ = ["explain"]
@@ -24,7 +24,7 @@ def explain(
     Args:
         target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
             current directory is searched first.
-        verbose: Print a failure with its traceback.
+        verbose: Print a failure as a traceback.
     """
     try:
         text = cs.explain(find_target(target))
@@ -33,5 +33,4 @@ def explain(
     except Exception as error:
         report(error, "cascade", verbose=verbose)
         return FAILED
-    print(text.rstrip("\n"), flush=True)
-    return DONE
+    return write(text.rstrip("\n") + "\n")

@@ -148,7 +148,7 @@ def _own(name: str) -> inspect.Parameter:
         parameter = Parameter(help="Print the value as JSON.", negative=(), show_default=False)
     else:
         parameter = Parameter(
-            name=("--verbose", "-v"), help="Print a failure with its traceback.", negative=(), show_default=False
+            name=("--verbose", "-v"), help="Print a failure as a traceback.", negative=(), show_default=False
         )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, parameter]

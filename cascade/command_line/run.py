@@ -40,7 +40,7 @@ def run(
         param: NAME=VALUE, for each param of the target without a default, or with another value than its default.
         json: Print the value as JSON.
         log: Write events on standard error: "text" for people, "json" for programs, one event per line.
-        verbose: Print a failure with its traceback, and log every node (text).
+        verbose: Print a failure as a traceback, and log every node (text).
         engine: MODULE:NAME of an engine, or of a function that returns one, with its resources and settings.
         limit: NAME=AMOUNT, for each limit that calls have as a constraint.
         seed: The seed of the jitter of retries.

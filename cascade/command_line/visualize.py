@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, UsageError, report
+from cascade.command_line.status import DONE, FAILED, UsageError, report, write
 from cascade.command_line.target import find_target
 
 __all__ = ["visualize"]
@@ -29,7 +29,7 @@ def visualize(
             current directory is searched first.
         format: The language: "mermaid" (Markdown pages show it) or "dot" (Graphviz).
         output: Write the picture to this file instead.
-        verbose: Print a failure with its traceback.
+        verbose: Print a failure as a traceback.
     """
     try:
         picture = cs.visualize(find_target(target))
@@ -42,5 +42,4 @@ def visualize(
     except Exception as error:
         report(error, "cascade", verbose=verbose)
         return FAILED
-    print(text, flush=True)
-    return DONE
+    return write(f"{text}\n")

@@ -81,6 +81,11 @@ JOBS = """
     def two_lines():
         raise ValueError("one\\ntwo \\x1b[31m")
 
+    @cs.task(mode="inline")
+    def evaluated(code):
+        return eval(code)
+
+    any_value = evaluated(cs.Param("code"))
     skipped = [divide(1, 2).run_if(False), divide(1, 2)]
     limited = divide(1, 2).with_constraints(gpu=1)
     environment = repeat(cs.Env("CASCADE_WORD"), 1)
@@ -151,6 +156,42 @@ def test_other_targets(jobs: str, cascade: Cascade, name: str, printed: str) -> 
 )
 def test_values_as_json(jobs: str, cascade: Cascade, name: str, printed: str) -> None:
     assert cascade("run", f"{jobs}:{name}", "--json") == (0, f"{printed}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        ("2**70", str(2**70)),
+        ("{1: 2, 1.5: 3}", '{"1":2,"1.5":3}'),
+        ("b'\\xff'", '"/w=="'),
+        ("type('I', (int,), {})(3)", "3"),
+        ("__import__('datetime').date(2024, 1, 1)", '"2024-01-01"'),
+        ("__import__('dataclasses').make_dataclass('D', ['a'])((1, {2}))", '{"a":[1,[2]]}'),
+        ("__import__('msgspec').defstruct('S', ['a'])(None)", '{"a":null}'),
+    ],
+)
+def test_other_values_as_json(jobs: str, cascade: Cascade, code: str, printed: str) -> None:
+    assert cascade("run", f"{jobs}:any_value", "--json", "-p", f"code={code}") == (0, f"{printed}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("float('nan')", "ValueError: value must have a form in JSON, got nan at $: print it without --json"),
+        ("{'a': [1, {'b': -float('inf')}]}", "got -inf at $.a[1].b:"),
+        ("__import__('dataclasses').make_dataclass('D', ['a'])(float('nan'))", "got nan at $.a:"),
+        ("{float('nan'): 1}", "got a key nan at $:"),
+        ("{1: 1, '1': 2}", "got two keys '1' at $:"),
+        ("[{(1, 2): 3}]", "TypeError: value must have a form in JSON, got a key of type `tuple` at $[0]:"),
+        ("{None: 3}", "got a key of type `NoneType` at $:"),
+        ("[a := [], a.append(a)][0]", "RecursionError"),
+        ("1j", "got `complex`:"),
+    ],
+)
+def test_what_has_no_form_in_json_is_a_failure(jobs: str, cascade: Cascade, code: str, said: str) -> None:
+    status, out, err = cascade("run", f"{jobs}:any_value", "--json", "-p", f"code={code}")
+    assert (status, out) == (1, "")
+    assert said in err and len(err.splitlines()) == 1
 
 
 def test_a_value_that_json_cannot_say_is_a_failure(jobs: str, cascade: Cascade) -> None:
@@ -255,7 +296,8 @@ def test_the_traceback_with_v(jobs: str, cascade: Cascade) -> None:
     status, out, err = cascade("run", f"{jobs}:several", "-v")
     assert (status, out) == (1, "")
     assert "Traceback (most recent call last):" in err and "return a / b" in err
-    assert err.splitlines()[-1].startswith("cascade: ZeroDivisionError: division by zero (task ")
+    assert err.count("ZeroDivisionError: division by zero") == 1  # and no line after it that says the same
+    assert err.splitlines()[-1].startswith(f"task {jobs}.divide at $[0]")
 
 
 def test_a_message_of_several_lines_becomes_one_and_does_nothing_to_a_terminal(jobs: str, cascade: Cascade) -> None:
@@ -348,9 +390,11 @@ def test_help(cascade: Cascade) -> None:
 # ---------------------------------------------------------------------------------------- in processes of their own
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str, shell: str = "", **environment: str) -> subprocess.Popen[str]:
+    """Start a command line; ``shell``: with this redirection of a POSIX shell."""
+    redirected = ["sh", "-c", f'exec "$@" {shell}', "sh"] if shell else []
     return subprocess.Popen(
-        [sys.executable, "-m", "cascade", *arguments],
+        [*redirected, sys.executable, "-m", "cascade", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -370,6 +414,44 @@ def test_a_terminal_that_cannot_show_it_all(tmp_path: Path) -> None:
     (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
     with start(tmp_path, "run", "jobs:surrogate", PYTHONIOENCODING="ascii") as process:
         assert process.communicate(timeout=60) == ("'\\udcff \\u2713'\n", "")
+
+
+def test_json_is_utf_8_whatever_the_encoding_of_standard_output(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
+    command = [sys.executable, "-m", "cascade", "run", "jobs:surrogate", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(HOME), "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=True)
+    assert done.stdout == '"\\udcff \u2713"\n'.encode()
+    assert json.loads(done.stdout) == "\udcff \u2713"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes the stream")
+@pytest.mark.parametrize("command", ["run jobs:values", "run jobs:values --json", "explain jobs:values"])
+def test_standard_output_is_closed(tmp_path: Path, command: str) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
+    with start(tmp_path, *command.split(), shell=">&-") as process:
+        said = "cascade: standard output must be open, as the result is written there\n"
+        assert process.communicate(timeout=60) == ("", said)
+        assert process.returncode == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell closes the stream")
+def test_standard_error_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
+    for options in ([], ["-v"], ["--log", "json"], ["--log", "text"]):
+        with start(tmp_path, "run", "jobs:several", *options, shell="2>&-") as process:
+            assert process.communicate(timeout=60) == ("", "")
+            assert process.returncode == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["run jobs:values", "visualize jobs:values", "run --help"])
+def test_the_disk_is_full(tmp_path: Path, command: str) -> None:
+    (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
+    with start(tmp_path, *command.split(), shell=">/dev/full") as process:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert out == "" and "No space left" in err and len(err.splitlines()) == 1
 
 
 def test_interrupted_it_cleans_up_and_says_nothing(tmp_path: Path) -> None:
