@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from cascade.command_line.arguments import Given, make_target
 from cascade.command_line.execution import Log, execute
+from cascade.command_line.options import option_name
 from cascade.command_line.status import FAILED, UsageError, report
-from cascade.command_line.target import find, find_target
+from cascade.command_line.target import find
 from cascade.engine.engine import Engine
 
 __all__ = ["run"]
@@ -19,7 +22,7 @@ _NONE: tuple[str, ...] = ()
 def run(
     target: str,
     /,
-    *,
+    *arguments: Given,
     param: Annotated[tuple[str, ...], Parameter(name=("--param", "-p"), negative=())] = _NONE,
     json: Annotated[bool, Parameter(negative=())] = False,
     log: Log = "none",
@@ -35,8 +38,9 @@ def run(
     """Run a target and print its value.
 
     Args:
-        target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
-            current directory is searched first.
+        target: MODULE:NAME or FILE.py:NAME of a lazy result, of a list of them, or of a task or function that returns
+            one. Modules are searched in the current directory first.
+        arguments: What the task or function is called with, or --NAME VALUE for a param. TARGET --help lists them.
         param: NAME=VALUE, for each param of the target without a default, or with another value than its default.
         json: Print the value as JSON.
         log: Write events on standard error: "text" for people, "json" for programs, one event per line.
@@ -57,13 +61,13 @@ def run(
         "max_processes": max_processes,
         "quantum": quantum,
     }
-    params = _pairs(param, "--param", "NAME=VALUE")
     given = {name: value for name, value in settings.items() if value is not None}
     if engine is not None and given:
         option = next(iter(given)).replace("_", "-")
         raise UsageError(f"--engine cannot be combined with settings of a new engine, got --{option}")
     try:
-        found = find_target(target)
+        pairs = _pairs(param, "--param", "NAME=VALUE")
+        found, params = make_target(target, arguments, pairs, options=_options())
         runs_on = _new(given) if engine is None else _find_engine(engine)
     except UsageError:
         raise
@@ -116,3 +120,9 @@ def _find_engine(text: str) -> Engine:
     if not isinstance(found, Engine):
         raise UsageError(f"{text} must be an engine or a function that returns one, got `{type(found).__name__}`")
     return found
+
+
+def _options() -> list[str]:
+    """Return the options of the command."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return [option_name(one.name) for one in inspect.signature(run).parameters.values() if one.kind is kind]

@@ -96,7 +96,7 @@ def _discard(*streams: TextIO | None) -> None:
         except (OSError, ValueError):
             with suppress(OSError, ValueError):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream.fileno())
+                os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
                 os.close(nowhere)
 
 
