@@ -9,6 +9,7 @@ Most of it needs the extra `cli`, whose packages are imported when a command lin
     arguments, options     the arguments that it takes
     execution      running it, printing its value
     json_value     its value as JSON
+    progress       a line on the terminal while it takes long
     status         exit statuses, and errors on one line
 """
 

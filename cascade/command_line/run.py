@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from cascade._core.time.clock import Clock
 from cascade.command_line.arguments import Given, make_target
-from cascade.command_line.execution import Log, execute
+from cascade.command_line.execution import Log, execute, rehearse
 from cascade.command_line.options import option_name
 from cascade.command_line.status import FAILED, UsageError, report
 from cascade.command_line.target import find
@@ -27,6 +28,9 @@ def run(
     json: Annotated[bool, Parameter(negative=())] = False,
     log: Log = "none",
     verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative=())] = False,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    virtual: Annotated[bool, Parameter(negative=())] = False,
     engine: str | None = None,
     limit: Annotated[tuple[str, ...], Parameter(negative=())] = _NONE,
     seed: int | None = None,
@@ -45,6 +49,9 @@ def run(
         json: Print the value as JSON.
         log: Write events on standard error: "text" for people, "json" for programs, one event per line.
         verbose: Print a failure as a traceback, and log every node (text).
+        quiet: Show no progress, and nothing else but failures.
+        dry_run: Print what would be run, instead of running it.
+        virtual: Run in virtual time: waiting takes no real time.
         engine: MODULE:NAME of an engine, or of a function that returns one, with its resources and settings.
         limit: NAME=AMOUNT, for each limit that calls have as a constraint.
         seed: The seed of the jitter of retries.
@@ -60,6 +67,7 @@ def run(
         "max_threads": max_threads,
         "max_processes": max_processes,
         "quantum": quantum,
+        "virtual": virtual or None,
     }
     given = {name: value for name, value in settings.items() if value is not None}
     if engine is not None and given:
@@ -74,7 +82,12 @@ def run(
     except Exception as error:  # raised by the user's module
         report(error, "cascade", verbose=verbose)
         return FAILED
-    return execute(found, params, engine=runs_on, program="cascade", log=log, json=json, verbose=verbose)
+    if dry_run:
+        return rehearse(found, params, engine=runs_on, program="cascade", json=json)
+    return execute(
+        found, params, engine=runs_on, program="cascade", log=log, json=json, verbose=verbose, quiet=quiet,
+        owns_process=True,
+    )  # fmt: skip
 
 
 def _pairs(texts: tuple[str, ...], option: str, form: str) -> dict[str, str]:
@@ -107,6 +120,8 @@ def _amounts(texts: tuple[str, ...]) -> dict[str, float]:
 
 
 def _new(settings: dict[str, Any]) -> Engine:
+    if settings.pop("virtual", False):
+        settings["clock"] = Clock.virtual(seed=settings.get("seed", 0))
     try:
         return Engine(**settings)
     except (ValueError, TypeError) as error:

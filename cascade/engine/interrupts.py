@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -21,9 +21,14 @@ class Interrupts:
     but loses a signal that arrives while it starts, and raises at once for one that arrives while it ends.
 
     Like `asyncio.Runner`, it changes nothing outside the main thread, or if the program has its own signal handler.
+
+    Args:
+        at_second: called at the second SIGINT, in the signal handler: a program may end itself there, as nothing can
+            interrupt a thread. None: nothing is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_second: Callable[[], object] | None = None) -> None:
+        self._at_second = at_second
         self._received = False
         self._task: asyncio.Task[Any] | None = None
 
@@ -61,6 +66,8 @@ class Interrupts:
     def _handle_signal(self, number: int, frame: FrameType | None) -> None:
         if self._received:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            if self._at_second is not None:
+                self._at_second()
             raise KeyboardInterrupt
         self._received = True
         task = self._task

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cascade.engine.bounds import RunOptions
     from cascade.expressions.targets import C, DictOf, ListOf
 
-__all__ = ["in_event_loop", "run"]
+__all__ = ["in_event_loop", "run", "run_in_new_loop"]
 
 
 K = TypeVar("K")
@@ -93,21 +93,30 @@ def run(
         raise EngineStateError(
             "an event loop is running in this thread: use `await engine.run(target)` instead of cs.run"
         )
+    options = {
+        "max_iterations": max_iterations,
+        "deadline": deadline,
+        "params": params,
+        "name": name,
+        "tags": tags,
+        "closes": closes,
+    }
+    return run_in_new_loop(wanted, options, engine, Interrupts())
+
+
+def run_in_new_loop(target: LazyResult, options: dict[str, Any], engine: Engine | None, interrupts: Interrupts) -> Any:
+    """Do what `run` does, after the check of its arguments.
+
+    Args:
+        target: an expression.
+        options: as for `Engine.run`.
+        engine: as for `run`.
+        interrupts: what is done at SIGINT.
+    """
     value: list[Any] = []
     failure: list[BaseException] = []
-    with (
-        Interrupts() as interrupts,
-        asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner,
-    ):
-        options = {
-            "max_iterations": max_iterations,
-            "deadline": deadline,
-            "params": params,
-            "name": name,
-            "tags": tags,
-            "closes": closes,
-        }
-        runner.run(interrupts.watch(_run(wanted, options, engine, value, failure)))
+    with interrupts, asyncio.Runner(loop_factory=None if engine is None else engine.new_loop) as runner:
+        runner.run(interrupts.watch(_run(target, options, engine, value, failure)))
     if failure:
         raise failure.pop()
     return value[0]

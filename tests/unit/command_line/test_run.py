@@ -118,6 +118,10 @@ def cascade(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, 
     return run
 
 
+def append(file: Path, text: str) -> None:
+    file.write_text(file.read_text() + text)
+
+
 Cascade = Callable[..., tuple[int, str, str]]
 
 
@@ -355,6 +359,78 @@ def test_events_for_people(jobs: str, cascade: Cascade) -> None:
     assert "started" in err and "done" in err
 
 
+# -------------------------------------------------------------------------------------------- dry runs, virtual time
+
+
+def test_a_dry_run_starts_nothing(jobs: str, cascade: Cascade, tmp_path: Path) -> None:
+    append(
+        tmp_path / f"{jobs}.py",
+        textwrap.dedent("""
+        @cs.task
+        def touches(name: str):
+            Path(name).touch()
+
+        wide = [touches("touched"), cs.Param("n", type=int)]
+    """),
+    )
+    status, out, err = cascade("run", f"{jobs}:wide", "--dry-run", "-p", "n=3")
+    assert (status, err) == (0, "")
+    assert f"{jobs}.touches" in out and "surely" in out and "param 'n' = 3" in out
+    assert cascade("run", f"{jobs}:touches", "touched", "--dry-run")[0] == 0
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("main", "param 'times': no value was given, and it has no default"),
+        ("limited", "gpu"),
+        ("resourceful", "nothing"),
+    ],
+)
+def test_a_dry_run_with_problems(jobs: str, cascade: Cascade, tmp_path: Path, target: str, said: str) -> None:
+    append(tmp_path / f"{jobs}.py", '\nresourceful = divide(cs.Inject("nothing"), 1)\n')
+    status, out, err = cascade("run", f"{jobs}:{target}", "--dry-run")
+    assert (status, err) == (2, "")
+    assert "problems:" in out and said in out.partition("problems:")[2]
+
+
+def test_a_dry_run_as_json(jobs: str, cascade: Cascade) -> None:
+    status, out, err = cascade("run", f"{jobs}:limited", "--dry-run", "--json", "--limit", "gpu=1")
+    assert (status, err) == (0, "")
+    document = json.loads(out)
+    assert document["nodes"][0]["policies"] == {"constraints": "gpu=1"} and document["problems"] == []
+    status, out, _ = cascade("run", f"{jobs}:main", "--dry-run", "--json", "-p", "word=a")
+    document = json.loads(out)
+    assert status == 2 and len(document["problems"]) == 1
+    assert [(given["name"], given["value"]) for given in document["inputs"]] == [("word", "'a'"), ("times", None)]
+
+
+def test_virtual_time(jobs: str, cascade: Cascade, tmp_path: Path) -> None:
+    append(
+        tmp_path / f"{jobs}.py",
+        textwrap.dedent("""
+        later = repeat("later", 1).after(cs.wait(7500))
+        fails_later = divide(1, 0).after(cs.wait(2))
+
+        def clocked():
+            return cs.Engine(clock=cs.Clock.virtual(start=60))
+    """),
+    )
+    said = "cascade: 2 h 5 min of virtual time passed\n"
+    assert cascade("run", f"{jobs}:later", "--virtual") == (0, "['later']\n", said)
+    assert cascade("run", f"{jobs}:later", "--virtual", "--seed", "3", "--json") == (0, '["later"]\n', said)
+    assert cascade("run", f"{jobs}:later", "--engine", f"{jobs}:clocked") == (0, "['later']\n", said)
+    assert cascade("run", f"{jobs}:later", "--virtual", "--quiet") == (0, "['later']\n", "")
+    assert cascade("run", f"{jobs}:values", "--virtual") == (0, "[0.5, 0.75]\n", "cascade: no virtual time passed\n")
+    status, _, err = cascade("run", f"{jobs}:fails_later", "--virtual")
+    assert status == 1 and err.endswith("cascade: 2.00 s of virtual time passed\n") and len(err.splitlines()) == 2
+    status, _, err = cascade("run", f"{jobs}:later", "--virtual", "--log", "json")
+    assert status == 0 and [json.loads(line) for line in err.splitlines()]
+    status, _, err = cascade("run", f"{jobs}:later", "--virtual", "--engine", f"{jobs}:clocked")
+    assert status == 2 and err.endswith("got --virtual\n")
+
+
 # --------------------------------------------------------------------------------------------------------- pictures
 
 
@@ -477,6 +553,49 @@ def test_interrupted_it_cleans_up_and_says_nothing(tmp_path: Path) -> None:
     assert out == "cleaned up\n"
     assert [json.loads(line)["outcome"] for line in err.splitlines() if '"RunFinished"' in line] == ["cancelled"]
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other signals")
+@pytest.mark.parametrize("mode", ["thread", "process", "async"])
+def test_interrupted_twice_it_ends_at_once(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "jobs.py").write_text(
+        textwrap.dedent("""
+        import asyncio, sys, time
+        import cascade as cs
+
+        def wait():
+            print("started", flush=True)
+            time.sleep(1000)
+
+        thread = cs.task(wait, mode="thread")
+        process = cs.task(wait, mode="process")
+
+        @cs.task(name="async")
+        async def stubborn():
+            print("started", flush=True)
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    print("stopping", flush=True)
+
+        globals()["async"] = stubborn
+    """)
+    )
+    with start(tmp_path, "run", f"jobs:{mode}", "--max-processes", "1") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGINT)
+        for _ in range(100):  # the first one may not have been handled yet when the second comes
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(0.5)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        process.kill()  # unless it has ended
+        assert process.wait(60) == 130
+        assert "Traceback" not in process.communicate(timeout=60)[1]
 
 
 def test_nobody_reads_the_value(tmp_path: Path) -> None:
