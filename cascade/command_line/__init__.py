@@ -7,6 +7,7 @@ Most of it needs the extra `cli`, whose packages are imported when a command lin
     program        `cascade.cli`: a command for one target, with an option for each param
     target         the object that `module:name` names
     arguments, options     the arguments that it takes
+    completion     the targets that a shell offers
     execution      running it, printing its value
     json_value     its value as JSON
     progress       a line on the terminal while it takes long

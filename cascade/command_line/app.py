@@ -41,6 +41,10 @@ def build() -> App:
     for command in commands:
         app.command(command)
     app.command(templates)
+    if hasattr(app, "register_install_completion_command"):  # not in the first versions of cyclopts 4
+        app.register_install_completion_command(
+            help="Install completion for the shell: of commands, options and targets."
+        )
     return app
 
 

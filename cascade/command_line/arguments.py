@@ -10,11 +10,12 @@ from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Annotated, Any, Final, ForwardRef, NamedTuple
 
-from cyclopts import App, CycloptsError, Parameter, UnknownOptionError
+from cyclopts import App, CycloptsError, UnknownOptionError
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import Task
 from cascade._core.expr.task_spec import signature_of
+from cascade.command_line.completion import completed
 from cascade.command_line.options import default_text, docstring, option_name, option_type
 from cascade.command_line.status import UsageError
 from cascade.command_line.target import check_callable, find, is_target, target_of
@@ -22,9 +23,11 @@ from cascade.exceptions import InputError
 from cascade.expressions.conversion import ConversionError, check_type, convert, kind_of, type_name
 from cascade.expressions.inputs import NOTHING, ParamSpec, distinct
 
-__all__ = ["Given", "make_target", "print_help"]
+__all__ = ["Given", "TargetName", "make_target", "print_help"]
 
-Given = Annotated[str, Parameter(allow_leading_hyphen=True)]
+TargetName = Annotated[str, completed()]
+"""The annotation for cyclopts of `target`."""
+Given = Annotated[str, completed(allow_leading_hyphen=True)]
 """The annotation for cyclopts of `*arguments`: what the command itself does not know."""
 
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

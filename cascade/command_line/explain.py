@@ -7,14 +7,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 import cascade as cs
-from cascade.command_line.arguments import Given, make_target
+from cascade.command_line.arguments import Given, TargetName, make_target
 from cascade.command_line.status import FAILED, UsageError, report, write
 
 __all__ = ["explain"]
 
 
 def explain(
-    target: str,
+    target: TargetName,
     /,
     *arguments: Given,
     verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from cascade._core.time.clock import Clock
-from cascade.command_line.arguments import Given, make_target
+from cascade.command_line.arguments import Given, TargetName, make_target
 from cascade.command_line.execution import Log, execute, rehearse
 from cascade.command_line.options import option_name
 from cascade.command_line.status import FAILED, UsageError, report
@@ -21,7 +21,7 @@ _NONE: tuple[str, ...] = ()
 
 
 def run(
-    target: str,
+    target: TargetName,
     /,
     *arguments: Given,
     param: Annotated[tuple[str, ...], Parameter(name=("--param", "-p"), negative=())] = _NONE,

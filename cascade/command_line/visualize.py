@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 import cascade as cs
-from cascade.command_line.arguments import Given, make_target
+from cascade.command_line.arguments import Given, TargetName, make_target
 from cascade.command_line.status import DONE, FAILED, UsageError, report, write
 
 __all__ = ["visualize"]
 
 
 def visualize(
-    target: str,
+    target: TargetName,
     /,
     *arguments: Given,
     format: Literal["mermaid", "dot"] = "mermaid",  # noqa: A002 - the option `--format`
