@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import cascade as cs
-from cascade.command_line.status import DONE, FAILED, USAGE, UsageError, finish, report
+from cascade.command_line.status import DONE, FAILED, USAGE, UsageError, finish, print_problems, report, write
 from cascade.extras import need
 
 if TYPE_CHECKING:
@@ -41,11 +42,30 @@ def build() -> App:
     for command in commands:
         app.command(command)
     app.command(templates)
-    if hasattr(app, "register_install_completion_command"):  # not in the first versions of cyclopts 4
-        app.register_install_completion_command(
-            help="Install completion for the shell: of commands, options and targets."
-        )
+    if hasattr(app, "install_completion"):  # not in the first versions of cyclopts 4
+        app.command(_install_completion, name="--install-completion")
     return app
+
+
+def _install_completion(
+    *, shell: Literal["bash", "zsh", "fish", "powershell"] | None = None, output: Path | None = None
+) -> int:
+    """Install completion for a shell: of commands, options and targets.
+
+    Args:
+        shell: By default, the shell in which this is called.
+        output: The file to write, instead of that in which the shell looks for it.
+    """
+    from cyclopts.completion import ShellDetectionError
+
+    try:
+        written = build().install_completion(shell=shell, output=output)
+    except ShellDetectionError as error:
+        raise UsageError(f"--shell must be given, as the shell cannot be found out: {error}") from None
+    except OSError as error:
+        print_problems(str(error))
+        return FAILED
+    return write(f"Completion was installed in {written}. Start a new shell to use it.\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

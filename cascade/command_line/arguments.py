@@ -242,7 +242,7 @@ def _parse(text: str, accepted: Sequence[Accepted], given: Sequence[str], option
     except UnknownOptionError as error:
         given_as = str(error.token.keyword or error.token.value)
         known = [option_name(one.name) for one in accepted if one.kind not in _SEVERAL]
-        close = get_close_matches(given_as, [*known, *options], n=2)
+        close = get_close_matches(given_as, [*known, *options], n=2, cutoff=0.7)
         hint = (
             f"did you mean {' or '.join(close)}?"
             if close

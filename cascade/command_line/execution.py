@@ -12,19 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from msgspec.structs import asdict
 
 import cascade as cs
-from cascade.command_line.json_value import to_json
 from cascade.command_line.progress import Progress, is_shown
 from cascade.command_line.status import DONE, FAILED, INTERRUPTED, USAGE, UsageError, print_problems, report, write
 from cascade.engine.engine import Engine
-from cascade.engine.interrupts import Interrupts
-from cascade.engine.runner import run_in_new_loop
-from cascade.events.text import span
 from cascade.exceptions import InputError
-from cascade.expressions.conversion import shown
 from cascade.expressions.inputs import resolve
 from cascade.expressions.targets import expression
 from cascade.inspect.api import inputs
-from cascade.inspect.policy_text import describe
 
 if TYPE_CHECKING:
     from cascade.events import EventLog
@@ -68,13 +62,16 @@ def execute(
         resolve(inputs(target), params, os.environ)  # before the run: an InputError of a task is not an error of usage
     except InputError as error:
         raise UsageError(str(error)) from None
+    from cascade.engine.interrupts import Interrupts
+    from cascade.engine.runner import run_in_new_loop
+
     start = engine.clock.time()
-    shown = None if quiet or json or log != "none" or not is_shown() else Progress(engine)
-    interrupts = Interrupts(partial(_leave, shown)) if owns_process else Interrupts()
+    line = None if quiet or json or log != "none" or not is_shown() else Progress(engine)
+    interrupts = Interrupts(partial(_leave, line)) if owns_process else Interrupts()
     try:
-        with _logged(engine, log, verbose), shown or nullcontext():
+        with _logged(engine, log, verbose), line or nullcontext():
             value = run_in_new_loop(expression(target), {"params": params}, engine, interrupts)
-        result = to_json(value) + b"\n" if json else f"{value!r}\n"
+        result = _json(value) if json else f"{value!r}\n"
     except KeyboardInterrupt:
         return INTERRUPTED
     except (SystemExit, GeneratorExit):
@@ -84,6 +81,8 @@ def execute(
         return FAILED
     finally:
         if engine.clock.is_virtual and not quiet and log != "json":
+            from cascade.events.text import span
+
             passed = engine.clock.time() - start
             print_problems(f"{span(passed) + ' of' if passed else 'no'} virtual time passed", program)
     return write(result, program)
@@ -103,18 +102,27 @@ def rehearse(target: Any, params: Mapping[str, Any], *, engine: Engine, program:
         0: nothing is known for which a run would fail; else 2, and the problems are printed, too.
     """
     found = cs.dry_run(target, params=params, engine=engine)
-    status = write(to_json(_document(found)) + b"\n" if json else f"{found}\n", program)
+    status = write(_json(_document(found)) if json else f"{found}\n", program)
     return status if found.ok or status != DONE else USAGE
 
 
 def _document(found: DryRun) -> dict[str, Any]:
     """Return a dry run for JSON: policies and values of params are text."""
+    from cascade.expressions.conversion import shown
+    from cascade.inspect.policy_text import describe
+
     document = {name: [asdict(each) for each in part] for name, part in asdict(found).items() if name != "problems"}
     for node in document["nodes"]:
         node["policies"] = {role: describe(role, setting) for role, setting in node["policies"].items()}
     for given in document["inputs"]:
         given["value"] = shown(given["value"]) if given["known"] else None
     return {**document, "problems": found.problems}
+
+
+def _json(value: Any) -> bytes:
+    from cascade.command_line.json_value import to_json
+
+    return to_json(value) + b"\n"
 
 
 def _leave(progress: Progress | None) -> NoReturn:

@@ -128,7 +128,7 @@ def test_what_a_shell_asks(capfd: pytest.CaptureFixture[str], line: list[str], e
 def test_bash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))  # whose .bashrc it changes
     script = folder / "completion"
-    assert main(["--install-completion", "--shell", "bash", "--output", str(script)]) in (0, None)
+    assert main(["--install-completion", "--shell", "bash", "--output", str(script)]) == 0
     program = folder / "cascade"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cascade "$@"\n')
     program.chmod(0o755)
