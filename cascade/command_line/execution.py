@@ -88,7 +88,15 @@ def execute(
     return write(result, program)
 
 
-def rehearse(target: Any, params: Mapping[str, Any], *, engine: Engine, program: str, json: bool = False) -> int:
+def rehearse(
+    target: Any,
+    params: Mapping[str, Any],
+    *,
+    engine: Engine,
+    program: str,
+    json: bool = False,
+    verbose: bool = False,
+) -> int:
     """Print what a run of a target would do, and return the exit status. Nothing is started.
 
     Args:
@@ -97,12 +105,18 @@ def rehearse(target: Any, params: Mapping[str, Any], *, engine: Engine, program:
         engine: the engine whose resources and limits are checked.
         program: the name at the beginning of errors.
         json: whether it is printed as JSON instead of as a table.
+        verbose: whether a failure is printed as a traceback.
 
     Returns:
         0: nothing is known for which a run would fail; else 2, and the problems are printed, too.
     """
-    found = cs.dry_run(target, params=params, engine=engine)
-    status = write(_json(_document(found)) if json else f"{found}\n", program)
+    try:
+        found = cs.dry_run(target, params=params, engine=engine)
+        text = _json(_document(found)) if json else f"{found}\n"
+    except Exception as error:  # the target has no template
+        report(error, program, verbose=verbose)
+        return FAILED
+    status = write(text, program)
     return status if found.ok or status != DONE else USAGE
 
 

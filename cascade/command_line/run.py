@@ -83,7 +83,7 @@ def run(
         report(error, "cascade", verbose=verbose)
         return FAILED
     if dry_run:
-        return rehearse(found, params, engine=runs_on, program="cascade", json=json)
+        return rehearse(found, params, engine=runs_on, program="cascade", json=json, verbose=verbose)
     return execute(
         found, params, engine=runs_on, program="cascade", log=log, json=json, verbose=verbose, quiet=quiet,
         owns_process=True,

@@ -150,8 +150,9 @@ def _import_file(path: str) -> ModuleType:
         parts.insert(0, package)
     if parts[-1] == "__init__" and len(parts) > 1:
         parts.pop()
+    add_working_directory()
     if folder not in sys.path:
-        sys.path.insert(0, folder)
+        sys.path.insert(0, folder)  # before the working directory, which may have a module of the same name
     name = ".".join(parts)
     module = _import(name)
     loaded = getattr(module, "__file__", None)

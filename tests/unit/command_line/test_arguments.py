@@ -272,6 +272,17 @@ def test_a_file_in_a_package_and_in_another_folder(cascade: Cascade, tmp_path: P
         del sys.modules[module]
 
 
+def test_a_file_beside_one_of_the_same_name_in_the_current_directory(
+    cascade: Cascade, tmp_path: Path, jobs: str
+) -> None:
+    name = f"cli_twice_{next(_numbers)}"
+    (tmp_path / "other").mkdir()
+    for folder in (tmp_path, tmp_path / "other"):
+        (folder / f"{name}.py").write_text(f"import cascade as cs\n@cs.task\ndef main(): return {folder.name!r}\n")
+    assert cascade("run", f"other/{name}.py:main") == (0, "'other'\n", "")
+    del sys.modules[name]
+
+
 def test_a_file_with_the_name_of_another_module(cascade: Cascade, tmp_path: Path, jobs: str) -> None:
     (tmp_path / "json.py").write_text("import cascade as cs\nmain = cs.wait(0)")
     status, _, err = cascade("run", "json.py:main")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -44,6 +45,10 @@ JOBS = """
     @cs.task(mode="inline")
     def looping(n: int):
         return looping(n - 1) if n else patient()
+
+    @cs.task(mode="thread")
+    def threaded():
+        until_a_line()
 
     @cs.task(mode="inline")
     def blocking():
@@ -123,6 +128,7 @@ def terminals() -> Iterator[list[Terminal]]:
 
 CLEARED = "\x1b[2K"
 """What clears a line of a terminal."""
+SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 
 
 @posix
@@ -172,6 +178,19 @@ def test_nothing_is_shown(folder: Path, terminals: list[Terminal], options: list
     terminal.enter()
     assert terminal.end() == 0
     assert "\x1b" not in terminal.seen and "running" not in terminal.seen
+
+
+@posix
+def test_a_second_interrupt_leaves_a_terminal_as_it_was(folder: Path, terminals: list[Terminal]) -> None:
+    terminal = Terminal(folder, "run", "jobs:threaded")
+    terminals.append(terminal)
+    terminal.wait_for("running threaded")
+    terminal.process.send_signal(signal.SIGINT)
+    terminal.wait_for("stopping: running threaded")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+    assert terminal.seen.endswith(CLEARED)
+    assert terminal.seen.rindex(SHOW_CURSOR) > terminal.seen.rindex(HIDE_CURSOR)
 
 
 class Recorded:
