@@ -228,10 +228,10 @@ def test_help_lists_the_arguments_of_a_target(jobs: str, cascade: Cascade) -> No
         assert (status, err) == (0, "")
         text = " ".join(out.split())
         assert text.startswith(f"Usage: cascade run {jobs}:crawl [OPTIONS] URL [DEPTH] Fetch pages. The options of")
-        assert "URL --url Where to begin. [required]" in text
-        assert "DEPTH --depth How deep, at most. [default: 2]" in text
-        assert "--fast --no-fast [default: False]" in text
-        assert "--level LOW|HIGH [default: LOW]" in text
+        assert "URL --url " in text and "Where to begin. [required]" in text
+        assert "DEPTH --depth " in text and "How deep, at most. [default: 2]" in text
+        assert "--no-fast" in text and "[default: False]" in text
+        assert "LOW|HIGH [default: LOW]" in text
     assert "And more" not in text
 
 
