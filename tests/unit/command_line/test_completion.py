@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import cascade as cs
+
 pytest.importorskip("cyclopts", reason="needs the extra cli")
 pytest.importorskip("rich", reason="needs the extra cli")
 
@@ -137,5 +139,6 @@ def test_bash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         COMP_WORDS=(./cascade run jol); COMP_CWORD=2; _cascade; echo "${{COMPREPLY[@]}}"
         COMP_WORDS=(./cascade run --see); COMP_CWORD=2; _cascade; echo "${{COMPREPLY[@]}}"
     """
+    monkeypatch.setenv("PYTHONPATH", str(Path(cs.__file__).parent.parent))
     done = subprocess.run(["bash", "-c", lines], capture_output=True, text=True, timeout=60, check=True, cwd=folder)
     assert done.stdout == "jolly:fun\n--seed\n"
