@@ -76,7 +76,7 @@ def make_target(
     if not is_target(found):
         check_callable(found, text)
         accepted, signature = _parameters(found, text)
-        bound = _bind(accepted, signature, _parse(text, accepted, given, options))
+        bound = _bind(accepted, signature, _parse(text, accepted, given, options), options)
         return target_of(found, text, bound.args, bound.kwargs), values
     for name, value in _parse(text, _params(found), given, options).items():
         if name in values:
@@ -243,13 +243,9 @@ def _parse(text: str, accepted: Sequence[Accepted], given: Sequence[str], option
         given_as = str(error.token.keyword or error.token.value)
         known = [option_name(one.name) for one in accepted if one.kind not in _SEVERAL]
         close = get_close_matches(given_as, [*known, *options], n=2, cutoff=0.7)
-        hint = (
-            f"did you mean {' or '.join(close)}?"
-            if close
-            else f"it takes {', '.join(known)}"
-            if known
-            else "it takes none"
-        )
+        hint = f"did you mean {' or '.join(close)}?" if close else f"it takes {', '.join(known) or 'none'}"
+        if known and not given_as.startswith("--"):
+            hint = f"{hint}; a value that begins with a hyphen is written like this: {known[0]}={given_as}"
         raise UsageError(f"{text} takes no argument {given_as} ({hint})") from None
     except CycloptsError as error:
         error.verbose = False
@@ -262,14 +258,18 @@ def _parse(text: str, accepted: Sequence[Accepted], given: Sequence[str], option
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _bind(accepted: Sequence[Accepted], signature: inspect.Signature, given: dict[str, Any]) -> inspect.BoundArguments:
+def _bind(
+    accepted: Sequence[Accepted], signature: inspect.Signature, given: dict[str, Any], options: Sequence[str]
+) -> inspect.BoundArguments:
     """Return the arguments of a call, converted."""
     problems: list[str] = []
     values: dict[str, Any] = {}
     for one in accepted:
         if one.name not in given:
             if one.default is NOTHING and one.kind not in _SEVERAL:
-                problems.append(f"{one.word}: no value was given, and it has no default")
+                name = option_name(one.name)
+                hint = f" ({name} is an option of the command: write `-- {name}` for it)" if name in options else ""
+                problems.append(f"{one.word}: no value was given, and it has no default{hint}")
             continue
         value = given[one.name]
         if one.kind is inspect.Parameter.VAR_POSITIONAL:

@@ -164,10 +164,11 @@ def _import_file(path: str) -> ModuleType:
 
 
 def _import_place(error: BaseException, name: str) -> str:
-    """Return where in a module its import failed, without frames of the import system and of this file."""
+    """Return where in a module its import failed, without frames of the import system and of Cascade."""
+    own = os.path.dirname(os.path.dirname(__file__)) + os.sep
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and not frame.filename.startswith("<frozen importlib") and
+        if not frame.filename.startswith((own, "cascade/_core/", "<frozen importlib")) and
         frame.filename != importlib.__file__
     ]  # fmt: skip
     place = f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""

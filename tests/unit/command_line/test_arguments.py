@@ -83,6 +83,10 @@ JOBS = """
         return json, seed
 
     @cs.task(mode="inline")
+    def verbose(verbose: bool):
+        return verbose
+
+    @cs.task(mode="inline")
     def lazy(n: int, p=cs.Param("p", type=int, default=7), *others: int):
         return n, p, others
 
@@ -194,6 +198,16 @@ def test_arguments_are_converted(jobs: str, cascade: Cascade, line: str, value: 
         ("crawl u --dept 3", "{}:crawl takes no argument --dept (did you mean --depth?)"),
         ("crawl u --jsn", "{}:crawl takes no argument --jsn (did you mean --json?)"),
         ("crawl u --zzz", "{}:crawl takes no argument --zzz (it takes --url, --depth, --fast, --level, --names)"),
+        (
+            "crawl -u",
+            "(it takes --url, --depth, --fast, --level, --names; a value that begins with a hyphen is written "
+            "like this: --url=-u)",
+        ),
+        (
+            "verbose --verbose",
+            "argument 'verbose': no value was given, and it has no default (--verbose is an option "
+            "of the command: write `-- --verbose` for it)",
+        ),
         ("crawl u --depth", "--depth"),
         ("crawl u --depth 1 --depth 2", "--depth"),
         ("crawl u --url v", "--url"),

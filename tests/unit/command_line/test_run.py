@@ -319,6 +319,9 @@ def test_a_module_that_fails(jobs: str, cascade: Cascade, tmp_path: Path) -> Non
         assert status == 1
         assert f"ModuleNotFoundError: No module named 'no_such_module_at_all' (while importing {jobs}, " in err
         assert f"{jobs}.py:2)" in err
+    (tmp_path / f"{jobs}.py").write_text("import cascade as cs\n\ncs.task(3)\n")
+    status, _, err = cascade("run", f"{jobs}:main")
+    assert status == 1 and "TaskDefinitionError" in err and err.endswith(f"{jobs}.py:3)\n")  # its line, not Cascade's
     (tmp_path / f"{jobs}.py").write_text("def broken(:\n")
     status, _, err = cascade("run", f"{jobs}:main")
     assert status == 1 and "SyntaxError" in err and len(err.splitlines()) == 1
