@@ -6,33 +6,34 @@ import asyncio
 import signal
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Interrupts"]
+__all__ = ["Cancellable", "Interrupts"]
 
 
-class Interrupts:
-    """A context manager: the first SIGINT cancels a coroutine, and `KeyboardInterrupt` is raised when that has ended.
-
-    Python itself raises `KeyboardInterrupt` between any two instructions, also in the middle of a teardown. Here the
-    signal handler only records the signal, and the event loop cancels the coroutine in a callback, so no operation is
-    interrupted halfway. A second SIGINT raises at once, as do all that follow. `asyncio.Runner` does nearly the same,
-    but loses a signal that arrives while it starts, and raises at once for one that arrives while it ends.
-
-    Like `asyncio.Runner`, it changes nothing outside the main thread, or if the program has its own signal handler.
-    """
+class Cancellable:
+    """Cancels a coroutine, from a signal handler or from another thread, in a callback of its event loop."""
 
     def __init__(self) -> None:
         self._received = False
         self._task: asyncio.Task[Any] | None = None
 
     def watch(self, coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
-        """Return a coroutine that awaits another one and that a SIGINT cancels, also one received before it begins."""
+        """Return a coroutine that awaits another one and that `cancel` cancels, also if that was called before."""
         watched: Any = self._watch(coroutine)
         watched.__qualname__ = getattr(coroutine, "__qualname__", watched.__qualname__)  # for messages of asyncio
         given: Coroutine[Any, Any, Any] = watched
         return given
+
+    def cancel(self) -> None:
+        """Cancel the coroutine, unless it has ended. Not here: this may interrupt arbitrary code of its thread."""
+        self._received = True
+        task = self._task
+        if task is not None:
+            with suppress(RuntimeError):  # in another thread: it has ended meanwhile, and its event loop is closed
+                task.get_loop().call_soon_threadsafe(self._cancel)
 
     async def _watch(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         task = self._task = asyncio.current_task()
@@ -42,6 +43,22 @@ class Interrupts:
             return await coroutine
         finally:
             self._task = None
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+class Interrupts(Cancellable):
+    """A context manager: the first SIGINT cancels a coroutine, and `KeyboardInterrupt` is raised when that has ended.
+
+    Python itself raises `KeyboardInterrupt` between any two instructions, also in the middle of a teardown. Here the
+    signal handler only records the signal, and the event loop cancels the coroutine in a callback, so no operation is
+    interrupted halfway. A second SIGINT raises at once, as do all that follow. `asyncio.Runner` does nearly the same,
+    but loses a signal that arrives while it starts, and raises at once for one that arrives while it ends.
+
+    Like `asyncio.Runner`, it changes nothing outside the main thread, or if the program has its own signal handler.
+    """
 
     def __enter__(self) -> Interrupts:
         main = threading.current_thread() is threading.main_thread()
@@ -62,11 +79,4 @@ class Interrupts:
         if self._received:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt
-        self._received = True
-        task = self._task
-        if task is not None:
-            task.get_loop().call_soon_threadsafe(self._cancel)  # not here: the handler interrupts arbitrary code
-
-    def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        self.cancel()
