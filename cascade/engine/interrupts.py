@@ -1,16 +1,42 @@
-"""Interrupts: Ctrl-C in a program that waits in `cascade.run`."""
+"""Interrupts: Ctrl-C in a program that waits in `cascade.run`, and in a notebook that waits in `cascade.arun`."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Cancellable", "Interrupts"]
+__all__ = ["Cancellable", "Interrupts", "awake_in_kernels"]
+
+_BEAT = 0.1  # seconds after which an interrupt of a cell is noticed
+
+
+@contextmanager
+def awake_in_kernels() -> Iterator[None]:
+    """Keep the running event loop awake while a cell of a notebook awaits something, so that it can be interrupted.
+
+    The signal handler of Jupyter's kernel adds a callback to the event loop, and does not wake it: a cell that waits
+    for an hour would be interrupted after it. The loop must not be a virtual one: waking it would make its time pass.
+    """
+    if "ipykernel" not in sys.modules:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    due: list[asyncio.TimerHandle] = []
+
+    def beat() -> None:
+        due[:] = [loop.call_later(_BEAT, beat)]
+
+    beat()
+    try:
+        yield
+    finally:
+        due.pop().cancel()
 
 
 class Cancellable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from cascade._core.expr.lazy import LazyResult
@@ -11,7 +12,7 @@ from cascade._core.time.clock import Clock
 from cascade._core.time.durations import Duration
 from cascade._support.public import public
 from cascade.engine.engine import Engine
-from cascade.engine.interrupts import Interrupts
+from cascade.engine.interrupts import Interrupts, awake_in_kernels
 from cascade.exceptions import EngineStateError
 from cascade.expressions.targets import expression
 from cascade.templates.cache import default_templates
@@ -145,10 +146,12 @@ async def arun(
 
     It is `cascade.run` for notebooks, web services and asynchronous tests. The run is evaluated on the running event
     loop if the clock of the engine is real, or is that of the loop. An engine with another virtual clock gets an event
-    loop of its own, as `cascade.run` makes one, in a thread of its own: the running loop stays free meanwhile, and a
-    task without a mode of another kind is called in that thread.
+    loop of its own, as `cascade.run` makes one, in a thread of its own, in which all its tasks are called: the running
+    loop stays free meanwhile.
 
-    Cancelling this cancels the run, and ends once the run has ended.
+    Cancelling this cancels the run, and ends once the run has ended. So does Ctrl-C, and an interrupt of the cell of a
+    notebook: asyncio or the kernel cancel what awaits this. Where neither handles the signal, this does, as
+    `cascade.run` does.
 
     Args:
         target: a lazy result, a container of lazy results, or any value, which is its own value.
@@ -191,21 +194,30 @@ async def arun(
     }
     if not in_event_loop():
         raise EngineStateError("cs.arun() must be awaited where an event loop of asyncio is running, got none")
-    if engine is None:
-        async with Engine(templates=default_templates) as own:
-            return await own.run(wanted, **options)
     running = getattr(asyncio.get_running_loop(), "clock", None)
-    if not engine.clock.is_virtual or running is engine.clock:
-        return await engine.run(wanted, **options)
-    if isinstance(running, Clock):
-        raise EngineStateError(
-            "the running event loop keeps another virtual time than the engine: give both engines one clock"
-        )
-    return await _run_in_thread(wanted, options, engine)
+    in_virtual_time = isinstance(running, Clock)
+    work = _run_here
+    if engine is not None and engine.clock.is_virtual and running is not engine.clock:
+        if in_virtual_time:
+            raise EngineStateError(
+                "the running event loop keeps another virtual time than the engine: give both engines one clock"
+            )
+        work = _run_in_thread
+    with Interrupts() as interrupts, nullcontext() if in_virtual_time else awake_in_kernels():
+        return await interrupts.watch(work(wanted, options, engine))
 
 
-async def _run_in_thread(target: LazyResult, options: RunOptions, engine: Engine) -> Any:
+async def _run_here(target: LazyResult, options: RunOptions, engine: Engine | None) -> Any:
+    """Evaluate a target on the running event loop."""
+    if engine is not None:
+        return await engine.run(target, **options)
+    async with Engine(templates=default_templates) as own:
+        return await own.run(target, **options)
+
+
+async def _run_in_thread(target: LazyResult, options: RunOptions, engine: Engine | None) -> Any:
     """Evaluate a target under virtual time, on an event loop in a thread of its own."""
+    assert engine is not None
     from cascade.engine.loop_thread import drive
 
     runs: list[Run[Any]] = []
@@ -256,8 +268,7 @@ async def _keep(work: Coroutine[Any, Any, Any], value: list[Any], failure: list[
 
 async def _evaluate(target: LazyResult, options: RunOptions, engine: Engine | None) -> Any:
     if engine is None:
-        async with Engine(templates=default_templates) as own:
-            return await own.run(target, **options)
+        return await _run_here(target, options, None)
     return await _release_after(engine, lambda: engine.run(target, **options))
 
 

@@ -9,13 +9,13 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
 
 import cascade as cs
-from cascade.engine.interrupts import Interrupts
+from cascade.engine.interrupts import Interrupts, awake_in_kernels
 from cascade.testing import VirtualTime
 
 HOME = str(Path(cs.__file__).parent)
@@ -367,3 +367,52 @@ def test_raised_between_any_two_lines_it_leaves_an_engine_that_can_be_closed() -
     assert closed
     assert lines > 100
     assert [at for at in range(1, lines + 1, 3) if not form(at)[1]] == []
+
+
+async def beats_in_a_second(monkeypatch: pytest.MonkeyPatch, in_kernel: bool) -> int:
+    """How often a loop is woken within a second in which a cell waits."""
+    if in_kernel:
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    else:
+        monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    times: list[float] = []
+    clock = cs.Clock.virtual()
+
+    class Loop(cs.VirtualLoop):
+        def call_later(self, delay: float, callback: Any, *args: Any, **options: Any) -> Any:
+            def counted() -> None:
+                times.append(self.time())
+                callback(*args)
+
+            return super().call_later(delay, counted, **options)
+
+    async def wait() -> None:
+        with awake_in_kernels():
+            await cs.arun(cs.wait(1.05), engine=engine)
+
+    def in_virtual_time() -> None:
+        with asyncio.Runner(loop_factory=lambda: Loop(clock)) as runner:
+            runner.run(wait())
+
+    engine = cs.Engine(clock=clock)
+    await asyncio.to_thread(in_virtual_time)
+    assert len(clock) == 0, "nothing wakes the loop afterwards"
+    return len(times)
+
+
+async def test_a_kernel_is_kept_awake_while_a_cell_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await beats_in_a_second(monkeypatch, in_kernel=True) == 10
+    assert await beats_in_a_second(monkeypatch, in_kernel=False) == 0
+
+
+def test_virtual_time_passes_by_waiting_only_also_in_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    engine = cs.Engine(clock=cs.Clock.virtual())
+
+    async def main() -> None:
+        with pytest.raises(cs.DeadlockError):
+            await cs.arun(cs.Channel[int]().recv(), engine=engine)
+
+    with asyncio.Runner(loop_factory=engine.new_loop) as runner:
+        runner.run(main())
+    assert engine.clock.time() == 0

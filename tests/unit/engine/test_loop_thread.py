@@ -1,4 +1,4 @@
-"""`cascade.arun`: a target inside a running event loop, under real and under virtual time."""
+"""An event loop in a thread of its own: `cascade.arun` of engines with a virtual clock."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import gc
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 import cascade as cs
 from cascade.events import NodeFinished
-from cascade.testing import VirtualTime, spy
+from cascade.testing import spy
 
 HOUR = 3600.0
 VALUE = contextvars.ContextVar("VALUE", default="unset")
@@ -121,7 +122,7 @@ async def test_a_failure_is_raised_as_itself(engine: cs.Engine) -> None:
     with pytest.raises(ValueError, match="no") as raised:
         await cs.arun(call(fail), engine=engine)
     assert raised.value is error
-    assert any("test_arun.call" in note for note in error.__notes__)
+    assert any("test_loop_thread.call" in note for note in error.__notes__)
     assert await cs.arun(hours(1), engine=engine) == "done"
 
 
@@ -329,92 +330,26 @@ async def test_a_closed_coroutine_cancels_the_run(engine: cs.Engine) -> None:
 
 
 @pytest.mark.posix_only
-def test_an_interrupt_cancels_the_run(engine: cs.Engine) -> None:
-    states: list[str] = []
+@pytest.mark.parametrize("run_main", ["asyncio.run", "run_until_complete"])
+def test_an_interrupt_cancels_the_run(engine: cs.Engine, run_main: str) -> None:
+    """Also where a loop is run without `asyncio.Runner`, which handles the signal: as by IPython in a terminal."""
+    runs: list[cs.Run[Any]] = []
 
     async def main() -> None:
-        running = await endless(engine)
-        (run,) = engine.runs
-        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
-        try:
-            await running
-        finally:
-            states.append(run.state)
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            runs.extend(engine.runs)
+            loop.call_soon_threadsafe(signal.raise_signal, signal.SIGINT)
+
+        await cs.arun(forever(interrupt), engine=engine)
 
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(main())
-    assert states == ["cancelled"]
+        if run_main == "asyncio.run":
+            asyncio.run(main())
+        else:
+            with closing(asyncio.new_event_loop()) as loop:
+                loop.run_until_complete(main())
+    assert [run.state for run in runs] == ["cancelled"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert cs.run(hours(1), engine=engine) == "done"
-
-
-# --------------------------------------------------------------------------------------------------- real time
-
-
-async def test_a_real_engine_works_on_the_running_loop_and_stays_open() -> None:
-    async with cs.Engine() as engine:
-        here = threading.current_thread().name
-        assert await cs.arun(thread_name(), engine=engine) == here
-        assert await asyncio.gather(*(cs.arun(thread_name(), engine=engine) for _ in range(3))) == [here] * 3
-
-
-async def test_without_an_engine_it_makes_one() -> None:
-    assert await cs.arun(call(asyncio.get_running_loop)) is asyncio.get_running_loop()
-    assert await cs.arun({"x": call(lambda: 1), "y": 2}) == {"x": 1, "y": 2}
-    assert await cs.arun("a value") == "a value"
-
-
-@pytest.mark.parametrize("kind", ["virtual", "real", "none"])
-async def test_the_options_are_those_of_run(kind: str, engine: cs.Engine) -> None:
-    given = {"virtual": engine, "real": cs.Engine(), "none": None}[kind]
-    closed = cs.Channel[int]()
-
-    @cs.task(mode="inline")
-    def labelled(n: int) -> tuple[str | None, dict[str, str], int]:
-        run = cs.current().run
-        return run.name, dict(run.tags), n
-
-    target = labelled(cs.Param("n", type=int))
-    value = await cs.arun(target, engine=given, params={"n": 7}, name="one", tags={"site": "7"}, closes=closed)
-    assert value == ("one", {"site": "7"}, 7)
-    assert closed.closed
-    with pytest.raises(cs.RunLimitError):
-        await cs.arun(hours(9), engine=given, max_iterations=0)
-    with pytest.raises(cs.RunDeadlineError):
-        await cs.arun(cs.wait(HOUR), engine=given, deadline=0.001)
-
-
-# ------------------------------------------------------------------------------------------------------ errors
-
-
-async def test_bad_arguments_are_refused_at_once() -> None:
-    with pytest.raises(TypeError, match="engine must be an `Engine` or None, got `str`"):
-        await cs.arun(hours(1), engine="virtual")  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="name must be None or a str"):
-        await cs.arun(hours(1), name=3)  # type: ignore[call-overload]
-
-
-def test_it_needs_an_event_loop(engine: cs.Engine) -> None:
-    for given in (engine, None):
-        with pytest.raises(cs.EngineStateError, match="must be awaited where an event loop of asyncio is running"):
-            cs.arun(hours(1), engine=given).send(None)
-
-
-async def test_the_errors_of_run_say_what_to_write(engine: cs.Engine) -> None:
-    with pytest.raises(cs.EngineStateError, match=r"write `await cs\.arun\(target\)` instead of cs\.run"):
-        cs.run(hours(1))
-    with pytest.raises(
-        cs.EngineStateError, match=r"write `await cs\.arun\(target, engine=engine\)` instead of cs\.run"
-    ):
-        cs.run(hours(1), engine=engine)
-    with pytest.raises(cs.EngineStateError, match=r"`await cs\.arun\(target, engine=engine\)`"):
-        engine.start(hours(1))
-    with pytest.raises(cs.EngineStateError, match=r"`await cs\.arun\(\.\.\.\)`"):
-        await hours(1)
-
-
-async def test_the_engine_of_virtual_time_for_tests_can_be_used() -> None:
-    virtual = VirtualTime()
-    with pytest.raises(cs.EngineStateError, match=r"`await cs\.arun\(target, engine=virtual\.engine\)`"):
-        virtual.run(hours(1))
-    assert await cs.arun(hours(1), engine=virtual.engine) == "done"
-    await asyncio.to_thread(virtual.close)
