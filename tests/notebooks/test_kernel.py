@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ pytest.importorskip("nbclient", reason="nbclient is not installed")
 pytest.importorskip("ipykernel", reason="ipykernel is not installed")
 
 from support.notebooks import BEGUN, Cell, execute
+from support.paths import TESTS
 
 # A kernel is another process, with modules and warnings of its own.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -46,6 +48,8 @@ async def sleeps():
     try: await asyncio.sleep(3600)
     finally: ends.append("ended")
 """
+
+AGAIN = "await engine.run(add(1, 2)), await cs.arun(hours(24), engine=virtual), await cs.arun(add(3, 4))"
 
 
 def values(cells: list[Cell]) -> list[str | None]:
@@ -119,9 +123,8 @@ def test_runs_in_cells(tmp_path: Path) -> None:
     assert cells[13].printed == "printed in virtual time\n"
 
 
-@pytest.mark.parametrize(
-    "work",
-    [
+def test_interrupted_cells_leave_the_engines_usable(tmp_path: Path) -> None:
+    works = [
         "tell_when_idle(); await engine.run(forever())",
         "tell_when_idle(); await engine.start_many([forever(), forever()])",
         "tell_when_idle(); await cs.arun(forever())",
@@ -130,22 +133,20 @@ def test_runs_in_cells(tmp_path: Path) -> None:
         "tell_when_idle(); await cs.arun(cs.Channel().recv(), engine=engine)",
         "await cs.arun(sleeps(), engine=engine)",
         "await cs.arun(sleeps())",
-    ],
-)
-def test_an_interrupted_cell_leaves_the_engines_usable(tmp_path: Path, work: str) -> None:
+    ]
     cells = execute(
         tmp_path,
-        TASKS,
-        IDLE,
+        f"{TASKS}\n{IDLE}",
         "engine, virtual = cs.Engine(), cs.Engine(clock=cs.Clock.virtual())",
-        work,
-        "engine.runs, virtual.runs, ends",
-        "await engine.run(add(1, 2)), await cs.arun(hours(24), engine=virtual), await cs.arun(add(3, 4))",
+        *(cell for work in works for cell in (work, "engine.runs, virtual.runs, ends", AGAIN)),
         "await engine.aclose(); await cs.arun(add(1, 2), engine=engine)",
     )
-    assert cells[3].error in ("CancelledError", "KeyboardInterrupt")
-    ended = "['ended']" if "sleeps" in work else "[]"
-    assert values(cells)[4:] == [f"((), (), {ended})", "(3, 'done', 7)", "EngineClosedError"]
+    for number, work in enumerate(works):
+        interrupted, left, again = cells[2 + 3 * number : 5 + 3 * number]
+        assert interrupted.error in ("CancelledError", "KeyboardInterrupt"), f"{work}: {interrupted}"
+        ended = ["ended"] * sum("sleeps" in each for each in works[: number + 1])
+        assert values([left, again]) == [f"((), (), {ended})", "(3, 'done', 7)"], work
+    assert cells[-1].error == "EngineClosedError"
 
 
 def test_an_interrupt_of_a_blocking_cell_leaves_its_runs(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_an_interrupt_of_a_blocking_cell_leaves_its_runs(tmp_path: Path) -> None
 
 
 def test_modules_that_are_loaded_again(tmp_path: Path) -> None:
-    """With autoreload: a task that is reached through its module is the new one; one imported by name is the old one."""
+    """With autoreload: a task reached through its module is the new one, and one imported by name is the old one."""
     module = "import cascade as cs\n@cs.task\ndef step(n): return {}\n"
     write = "from pathlib import Path\nimport os\ndef write(text, at):\n    Path('steps.py').write_text(text)\n"
     cells = execute(
@@ -178,3 +179,11 @@ def test_modules_that_are_loaded_again(tmp_path: Path) -> None:
     )
     assert [cell.error for cell in cells] == [None] * 8
     assert values(cells)[4:] == ["2", None, "[100, 2, 2]", "(200, 2)"]
+
+
+def test_the_page_on_notebooks_is_one(tmp_path: Path) -> None:
+    page = (TESTS.parent / "docs" / "guide" / "notebooks.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    cells = execute(tmp_path, *blocks)
+    assert len(blocks) >= 6
+    assert [(block, cell) for block, cell in zip(blocks, cells, strict=True) if cell.error] == []
