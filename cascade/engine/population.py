@@ -241,6 +241,7 @@ class Population(Generic[R_co]):
         for state, number in msgspec.structs.asdict(self.counts()).items():
             if number:
                 yield state, f"{number:,}"
+        yield "iterations", f"{sum(run.iterations for run in self._runs):,}"
         for run in self._failed[:_SHOWN]:
             if run._errors:
                 yield f"exception of run {run.id}", describe(run._error(run._errors))

@@ -63,11 +63,11 @@ async def test_a_population_shows_a_table() -> None:
         assert bundle[PLAIN] == repr(population)
         assert bundle[HTML] == (
             f"<table>{row('members', 4)}{row('name', 'many')}{row('tags', 'x=&lt;y&gt;')}{row('done', 2)}"
-            f"{row('failed', 2)}{row(f'exception of run {first.id}', failure)}"
+            f"{row('failed', 2)}{row('iterations', 3)}{row(f'exception of run {first.id}', failure)}"
             f"{row(f'exception of run {second.id}', failure)}</table>"
         )
         empty = engine.start_many([])
-        assert empty._repr_mimebundle_()[HTML] == f"<table>{row('members', 0)}</table>"
+        assert empty._repr_mimebundle_()[HTML] == f"<table>{row('members', 0)}{row('iterations', 0)}</table>"
 
 
 async def test_of_many_failures_a_few_are_shown() -> None:
