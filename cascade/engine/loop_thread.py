@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -49,34 +49,26 @@ async def drive(
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
-    if _driven.setdefault(id(clock), ended) is not ended:
-        raise EngineStateError(_IN_USE)
     context = copy_context()
     cancellable = Cancellable()
     failure: list[BaseException] = []
 
     def main() -> None:
         try:
-            with asyncio.Runner(loop_factory=new_loop) as runner:
+            # Here, as no signal interrupts a thread: the clock cannot stay in use by mistake.
+            with _the_only_one(clock), asyncio.Runner(loop_factory=new_loop) as runner:
                 runner.run(cancellable.watch(work()), context=context)
         except BaseException as error:
             failure.append(error)
         finally:
-            _driven.pop(id(clock), None)
             with suppress(RuntimeError):  # the loop that waits was closed meanwhile
                 loop.call_soon_threadsafe(_settle, ended)
 
+    cancelled: asyncio.CancelledError | None = None
     try:
-        clock.take()  # raises if a loop that was started in another way is running on it
-        clock.give_back()
         # A daemon: a run without end must not keep the process from ending when the loop that waits has been given up.
         # Started in an empty context: the thread itself would keep the caller's alive.
         Context().run(threading.Thread(target=main, name="cascade-virtual-time", daemon=True).start)
-    except BaseException:
-        _driven.pop(id(clock), None)
-        raise
-    cancelled: asyncio.CancelledError | None = None
-    try:
         while not ended.done():
             try:
                 await asyncio.wait((ended,))  # and not the future itself, which would be cancelled instead
@@ -92,10 +84,25 @@ async def drive(
         raise failure.pop()
 
 
-_IN_USE = (
-    "another event loop is running on this virtual clock: await the first `cs.arun` before the second one, or give "
-    "both targets to one: `await cs.arun([first, second], engine=engine)`"
-)
+@contextmanager
+def _the_only_one(clock: Clock) -> Iterator[None]:
+    """Have no other thread drive a clock meanwhile.
+
+    Raises:
+        EngineStateError: another one does, or another loop is running on the clock.
+    """
+    mine = object()
+    if _driven.setdefault(id(clock), mine) is not mine:
+        raise EngineStateError(
+            "another event loop is running on this virtual clock: await the first `cs.arun` before the second one, or "
+            "give both targets to one: `await cs.arun([first, second], engine=engine)`"
+        )
+    try:
+        clock.take()  # raises if a loop that was started in another way is running on it
+        clock.give_back()
+        yield
+    finally:
+        _driven.pop(id(clock), None)
 
 
 def _unless_cancelled(failure: list[BaseException]) -> BaseException | None:

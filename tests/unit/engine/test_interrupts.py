@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -100,8 +101,8 @@ def target() -> list[Any]:
     return [use(), use_later(), in_thread(), cs.wait(0.0001), count(3), use_later().with_timeout(60)]
 
 
-def engine() -> cs.Engine:
-    made = cs.Engine(max_threads=1)
+def engine(clock: cs.Clock | None = None) -> cs.Engine:
+    made = cs.Engine(max_threads=1, clock=clock)
     for provider in (plain, awaited, shared, connected, step):
         made.register(provider)
     return made
@@ -119,10 +120,27 @@ async def population() -> None:
         assert len([run async for run in made.as_completed(many)]) == 2
 
 
+held: list[cs.Engine] = []  # it is freed where no signal is raised: nothing is raised out of a destructor
+
+
+async def in_virtual_time() -> None:
+    held.append(engine(cs.Clock.virtual()))
+    await cs.arun(target(), engine=held[0])
+
+
+def in_a_plain_loop(make: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """As IPython does in a terminal: no handler of asyncio's own is installed."""
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(make())
+
+
 FORMS: dict[str, Callable[[], object]] = {
     "run": lambda: cs.run([count(3), in_thread(), cs.wait(0.0001)]),
     "run on an engine": lambda: cs.run(target(), engine=engine()),
     "asyncio": lambda: asyncio.run(inside()),
+    "arun": lambda: in_a_plain_loop(lambda: cs.arun([count(3), in_thread(), cs.wait(0.0001)])),
+    "arun in virtual time": lambda: in_a_plain_loop(in_virtual_time),
+    "arun in virtual time, asyncio": lambda: asyncio.run(in_virtual_time()),
     "population": lambda: asyncio.run(population()),
 }
 
@@ -171,6 +189,7 @@ def alone(form: Callable[[], object]) -> Iterator[object]:
 def test_at_every_line(name: str) -> None:
     form = FORMS[name]
     form()
+    held.clear()
     with Interrupting(0) as counting:
         form()
     assert counting.lines > 100
@@ -179,6 +198,8 @@ def test_at_every_line(name: str) -> None:
     for at in range(1, counting.lines + 1, step):
         opened.clear()
         closed.clear()
+        held.clear()
+        gc.collect()
         interrupted = False
         with Interrupting(at) as interrupting:
             try:
