@@ -17,8 +17,8 @@ import pytest
 import cascade as cs
 
 FUNCTIONS = {
-    "Env", "Inject", "Param", "Router", "attr", "cached", "cli", "const", "current", "data", "dry_run", "explain",
-    "fallback", "from_json", "gather", "inject", "lazy", "outcome", "pipeline", "preload", "race", "recover",
+    "Env", "Inject", "Param", "Router", "arun", "attr", "cached", "cli", "const", "current", "data", "dry_run",
+    "explain", "fallback", "from_json", "gather", "inject", "lazy", "outcome", "pipeline", "preload", "race", "recover",
     "resource", "run", "scope", "select", "sequence", "structural_hash", "task", "ticks", "to_json", "visualize",
     "wait", "wait_until",
 }  # fmt: skip
