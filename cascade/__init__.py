@@ -13,6 +13,7 @@ The public names, and the place of each:
     resource, inject, Inject    resources                              cascade/resources/
     cached, ResultCache         cached results                         cascade/cache/
     EventLog, EventConsole      events                                 cascade/events/
+    emit                        events of your own                     cascade/engine/own_events.py
     run, Engine, Run            evaluation                             cascade/engine/
     current, CurrentCall        the call that code is a part of        cascade/engine/current.py
     Population                  many runs at once                      cascade/engine/population.py
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from cascade.durable.protocol import StateBackend
     from cascade.engine.current import CurrentCall, RunIdentity, current
     from cascade.engine.engine import Engine
+    from cascade.engine.own_events import emit
     from cascade.engine.population import Population, PopulationCounts
     from cascade.engine.restart import Restart
     from cascade.engine.run import Run
@@ -146,6 +148,7 @@ _LATER = {
     "cli": "cascade.command_line.program",
     "current": "cascade.engine.current",
     "dry_run": "cascade.inspect.dry_run",
+    "emit": "cascade.engine.own_events",
     "explain": "cascade.inspect.api",
     "from_json": "cascade.inspect.json_document",
     "preload": "cascade.templates.cache",
@@ -233,6 +236,7 @@ __all__ = [
     "current",
     "data",
     "dry_run",
+    "emit",
     "explain",
     "fallback",
     "from_json",
