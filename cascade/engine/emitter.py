@@ -172,7 +172,8 @@ class EventEmitter:
 
     def finished(self, run: ReportedRun, number: int) -> None:
         """Record that a node has its value. ``number``: of its call."""
-        call = self._calls_of(run).open.pop(number, None)
+        calls = self._calls.get(run.id)
+        call = None if calls is None else calls.open.pop(number, None)
         if call is None:  # it was cached, or has started before anything subscribed
             return
         self._tell_start(run, call)
@@ -211,7 +212,8 @@ class EventEmitter:
 
     def stopped(self, run: ReportedRun, ended: list[int], given_up: list[int], pending: list[int]) -> None:
         """Record that calls were stopped, as far as they have started: those in ``pending`` have not ended yet."""
-        calls = self._calls_of(run)
+        if (calls := self._calls.get(run.id)) is None:
+            return
         calls.over.update(number for number in given_up if number in calls.open)
         for number in (*ended, *given_up):
             if number not in pending:
@@ -219,7 +221,8 @@ class EventEmitter:
 
     def ended(self, run: ReportedRun, number: int) -> None:
         """Record that a call that was stopped has ended, if its failure was not recorded."""
-        self._stop(run, self._calls_of(run), number, "unneeded")
+        if (calls := self._calls.get(run.id)) is not None:
+            self._stop(run, calls, number, "unneeded")
 
     def failed(self, run: ReportedRun, place: Place, error: BaseException, levels: int) -> None:
         """Record that a node has failed and is not retried.
@@ -280,8 +283,9 @@ class EventEmitter:
 
     def working(self, run: ReportedRun, waiter: Waiter, future: Future[Any]) -> None:
         """Follow a call in a worker: the time that passes before it begins there is no run time."""
-        if (place := waiter._place()) is not None and (call := self._calls_of(run).open.get(place.call)) is not None:
-            call.follow(future)
+        calls = self._calls.get(run.id)
+        if calls is not None and (place := waiter._place()) is not None and place.call in calls.open:
+            calls.open[place.call].follow(future)
 
     def _calls_of(self, run: ReportedRun) -> RunCalls:
         calls = self._calls.get(run.id)

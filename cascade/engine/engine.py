@@ -579,9 +579,12 @@ class Engine:
         Raises:
             TypeError: ``event`` is no event, or one of the engine's own classes.
         """
-        from cascade.engine.own_events import emit_from
+        from cascade.events.event import check_own_event
 
-        emit_from(self._driver.services.emitter, event)
+        check_own_event(event)
+        emitter = self._driver.services.emitter
+        if emitter.emits(type(event)):
+            emitter.emit_own(event, None, 0)
 
     @property
     def limits(self) -> Limits:

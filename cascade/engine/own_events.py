@@ -1,4 +1,4 @@
-"""Events of the user's own: `cascade.emit` and `Engine.emit`."""
+"""`cascade.emit`: events of the user's own, from inside a task."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._support.public import public
 from cascade.engine.current import current, current_run
-from cascade.events.event import EVENTS, Event
+from cascade.events.event import Event, check_own_event
 
 if TYPE_CHECKING:
     from cascade.engine.emitter import EventEmitter
 
-__all__ = ["emit", "emit_from"]
+__all__ = ["emit"]
 
 
 @public
@@ -42,27 +42,8 @@ def emit(event: Event) -> None:
     >>> seen[0].order, seen[0].run_name
     ('17', 'shop')
     """
-    check_own(event)
+    check_own_event(event)
     run: Any = current_run()
     emitter: EventEmitter = run._host.services.emitter
     if emitter.emits(type(event)):
         emitter.emit_own(event, run, current().number)
-
-
-def emit_from(emitter: EventEmitter, event: Event) -> None:
-    """Emit an event that belongs to no run."""
-    check_own(event)
-    if emitter.emits(type(event)):
-        emitter.emit_own(event, None, 0)
-
-
-def check_own(event: object) -> None:
-    """Raise `TypeError` unless something is an event of a class that the user has defined."""
-    kind = type(event)
-    if not isinstance(event, Event):
-        raise TypeError(
-            f"event must be an instance of a subclass of cascade.events.Event, got `{kind.__name__}`: write "
-            f"`class Shipped(cascade.events.Event, frozen=True, kw_only=True): order: str`"
-        )
-    if kind in EVENTS or kind.__module__.startswith("cascade.events"):
-        raise TypeError(f"event must be of a class of your own, got {kind.__name__}, which the engine emits itself")

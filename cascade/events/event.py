@@ -48,11 +48,12 @@ __all__ = [
     "TemplateEvent",
     "TemplateEvicted",
     "TemplateLoaded",
+    "check_own_event",
 ]
 
 
 @public_in("cascade.events")
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="event", omit_defaults=True, gc=False):
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="event", omit_defaults=True, repr_omit_defaults=True, gc=False):
     """Something that happened in an engine: the base of all events.
 
     Encoded as JSON or MessagePack, an event is an object with the name of its class as "event".
@@ -408,3 +409,15 @@ EVENTS: tuple[type[Event], ...] = (
     TaskDemoted,
 )
 """Every class of events that an engine emits."""
+
+
+def check_own_event(event: object) -> None:
+    """Raise `TypeError` unless something is an event of a class that the user has defined."""
+    kind = type(event)
+    if not isinstance(event, Event):
+        raise TypeError(
+            f"event must be an instance of a subclass of cascade.events.Event, got `{kind.__name__}`: write "
+            f"`class Shipped(cascade.events.Event, frozen=True, kw_only=True): order: str`"
+        )
+    if kind in EVENTS or kind in (Event, RunEvent, NodeEvent, ResourceEvent, TemplateEvent):
+        raise TypeError(f"event must be of a class of your own, got {kind.__name__}, which is one of the engine's")

@@ -281,12 +281,16 @@ cdef class Dispatching(Branching):
     cdef int notify_pruned(self, Frame frame) except -1:
         """Report the calls of a frame whose values nothing has needed, now that its own value is there."""
         cdef Template template = frame.template
-        cdef Py_ssize_t at
+        cdef Py_ssize_t at, last = template.node_count - 1
         cdef list pruned = None
+        cdef set tails = set()
         if not template.by_need:
             return 0
+        while frame.chosen[last] >= 0:  # of a tail call, the value is that of the target alone
+            last = frame.chosen[last]
+            tails.add(last)
         for at in range(template.node_count - 1):
-            if template.nodes[at].op == CALL and frame.values[at] is NULL:
+            if template.nodes[at].op == CALL and frame.values[at] is NULL and at not in tails:
                 if pruned is None:
                     pruned = []
                 pruned.append(place_of(frame, at))
