@@ -14,7 +14,7 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.results import target_name
 from cascade._core.shape.template import Template
 from cascade.engine.open_calls import OpenCall, RunCalls, fields_of
-from cascade.engine.places import title_of
+from cascade.engine.places import path_of, title_of
 from cascade.engine.process_name import this_process
 
 if TYPE_CHECKING:
@@ -181,20 +181,19 @@ class EventEmitter:
             self._emit(kind(**self._run(run), **call.fields(), **call.times(self._timers.now())))
 
     def skipped(self, run: ReportedRun, place: Place, skip: Skip, chosen: Place | None) -> None:
-        """Record that a node is skipped. ``chosen``: what a condition would have chosen: it is named then."""
+        """Record that a node is skipped. ``chosen``: what a condition would have chosen, by which it is named."""
         calls = self._calls_of(run)
         call = calls.open.get(place.call)
         if call is not None and call.told:
             self.finished(run, place.call)
             return
         calls.open.pop(place.call, None)
-        if chosen is not None and chosen.call not in calls.open and chosen.call not in calls.over:
-            place = chosen
-            calls.over.add(place.call)
         if kind := self._wanted.get("NodeSkipped"):
             from cascade.graph.describe import describe_skip
 
             fields = fields_of(place, run.iterations)
+            if chosen is not None:
+                fields |= {"task": title_of(chosen.template, chosen.number), "path": path_of(chosen)}
             self._emit(kind(**self._run(run), **fields, reason=describe_skip(skip)))
 
     def pruned(self, run: ReportedRun, places: list[Place]) -> None:

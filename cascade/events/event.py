@@ -143,7 +143,8 @@ class NodeEvent(Event, frozen=True, kw_only=True):
     """Something happened to one node of a graph.
 
     Attributes:
-        task: the task that the node calls, as "module.name"; of other nodes, "cascade.router", "cascade.map" and so on.
+        task: the task that the node calls, as "module.name"; of other nodes, "cascade.router", "cascade.map" and so on;
+            of a condition that was false, the task under it.
         path: of the node from the target on: "$.args[0]"; "$.args[0].returned.args[1]" is in what the task there has
             returned, "$.args[0].await" what it awaits, "$.args[0][3]" item 3 of the map there.
         iteration: the number of tail calls that its run had made.

@@ -262,12 +262,12 @@ cdef class Dispatching(Branching):
         return <PyObject*>value
 
     cdef int notify_skipped(self, Frame frame, Node* node, Py_ssize_t at, Skip skip) except -1:
-        """Report that a node is skipped; of a condition that was false, also the node that it would have chosen."""
+        """Report that a node is skipped; of a condition that was false, also which node it would have chosen."""
         cdef int32_t guarded
         chosen = None
         if node.kind == GUARD and skip.template is frame.template and skip.number == frame.template.plan.order[at]:
             guarded = frame.template.operands[node.first_operand + 1]
-            if guarded < frame.template.node_count and frame.values[guarded] is NULL:
+            if guarded < frame.template.node_count:
                 chosen = place_of(frame, guarded)
         self.scheduler.callbacks.node_skipped(self, place_of(frame, at), skip, chosen)
         return 0
@@ -308,7 +308,7 @@ cdef class Dispatching(Branching):
         self.notify_finished(frame, node)
         while ended:
             self.notify_finished(frame, ended.pop())
-        return 0
+        return self.notify_pruned(frame)
 
     cdef bint is_tail(self, Frame frame, Node* node, Py_ssize_t at) noexcept:
         """Whether the expression that a node has given is the value of its frame: a tail call."""

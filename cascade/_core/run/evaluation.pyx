@@ -399,8 +399,6 @@ cdef class Evaluation(Regions):
             self.remember(frame, <LazyResult>frame.values[frame.template.node_count - 1])
         template = self.scheduler.table.get(extraction)
         frame.template.observe_tail(template)
-        if self.scheduler.notify_nodes:
-            self.notify_pruned(frame)
         frame.hydrate(template, extraction)
         self.number_calls(frame)
         if template.catches:
@@ -417,14 +415,14 @@ cdef class Evaluation(Regions):
         cdef Launched waiter
         cdef Template template = frame.template
         cdef Py_ssize_t last = template.node_count - 1
+        if self.scheduler.notify_nodes:
+            self.notify_pruned(frame)
         value = <object>frame.values[last]
         self.top = frame.below
         frame.below = None
         frame.stacked = False
         if self.expressions is not None:
             self.expressions.pop(<size_t><PyObject*>frame, None)
-        if self.scheduler.notify_nodes:
-            self.notify_pruned(frame)
         if parent is None:
             if type(value) is Skip:
                 raise TaskSkippedError(self.scheduler.callbacks.describe_skip(value))
