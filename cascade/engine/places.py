@@ -25,7 +25,7 @@ def path_of(place: Place) -> str:
     """Return the path of a node from the target of its run.
 
     It leads through the calls that the node is a part of. "$.args[0].returned.args[1]": the second argument of what the
-    task at "$.args[0]" has returned; "$.args[0].await": what it awaits; "$.args[0][3]": the fourth item of the map there.
+    task at "$.args[0]" has returned; "$.args[0].await": what it awaits; "$.args[0][3]": item 3 of the map there.
     """
     path = _known(place.template, place.number)[1]
     if not place.callers:

@@ -53,7 +53,16 @@ __all__ = [
 
 
 @public_in("cascade.events")
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="event", omit_defaults=True, repr_omit_defaults=True, gc=False):
+class Event(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag=True,
+    tag_field="event",
+    omit_defaults=True,
+    repr_omit_defaults=True,
+    gc=False,
+):
     """Something that happened in an engine: the base of all events.
 
     Encoded as JSON or MessagePack, an event is an object with the name of its class as "event".
@@ -168,8 +177,9 @@ class NodeEvent(Event, frozen=True, kw_only=True):
 class NodeStarted(NodeEvent, frozen=True, kw_only=True):
     """The task of a node is called: its inputs are known, and it holds its limits and resources.
 
-    Exactly one event follows with the same `call`: `NodeFinished`, `NodeFailed`, `NodeCaught` or `NodeStopped`. Routers,
-    conditions, fallbacks and races may be skipped until they have their value: their start is told of right before it.
+    Exactly one event follows with the same `call`: `NodeFinished`, `NodeFailed`, `NodeCaught` or `NodeStopped`.
+    Routers, conditions, fallbacks and races may be skipped until they have their value: their start is told of right
+    before that.
     """
 
 
@@ -220,8 +230,8 @@ class NodeStopped(NodeEvent, frozen=True, kw_only=True):
 
     Attributes:
         reason: "failed": a part of it has, such as a call that it has returned, or an item of the map; "unneeded": its
-            value is of no use any longer, as something else has failed or has won a race, or a time was over; "run": its
-            run has ended.
+            value is of no use any longer, as something else has failed or has won a race, or a time was over; "run":
+            its run has ended.
         seconds, waited: as those of `NodeFinished`.
     """
 

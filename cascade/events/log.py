@@ -182,7 +182,7 @@ def _events(
 
 
 def _lines(file: IO[Any], strict: bool, path: str, types: tuple[type[Event], ...]) -> Iterator[Event | None]:
-    decoder = msgspec.json.Decoder(Union[(*EVENTS, *types)])  # noqa: UP007 (made of a tuple)
+    decoder = msgspec.json.Decoder(Union[(*EVENTS, *types)])
     yield None
     for number, line in enumerate(file, 1):
         try:

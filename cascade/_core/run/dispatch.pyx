@@ -286,7 +286,8 @@ cdef class Dispatching(Branching):
         cdef set tails = set()
         if not template.by_need:
             return 0
-        while frame.chosen[last] >= 0:  # of a tail call, the value is that of the target alone
+        # Of a tail call, the value is that of the target alone. A race may have chosen what is no node: data.
+        while last < template.node_count and frame.chosen[last] >= 0:
             last = frame.chosen[last]
             tails.add(last)
         for at in range(template.node_count - 1):
@@ -316,7 +317,7 @@ cdef class Dispatching(Branching):
         if node.kind == MAP or self.completion is not None:
             return False
         if frame.template.by_need:  # routers and conditions pass on the value of the node that they have chosen
-            while last != at and frame.chosen[last] >= 0:
+            while last != at and last < frame.template.node_count and frame.chosen[last] >= 0:
                 last = frame.chosen[last]
         return at == last
 

@@ -1,8 +1,6 @@
-from typing import Literal, TypeAlias, final
+from typing import Literal, final
 
 from cascade._core.shape.template import Template
-
-Caller: TypeAlias = tuple[Template, int, int | Literal["returned", "await"]]
 
 @final
 class Place:
@@ -17,6 +15,6 @@ class Place:
     @property
     def item(self) -> int | None: ...
     @property
-    def callers(self) -> tuple[Caller, ...]: ...
+    def callers(self) -> tuple[tuple[Template, int, int | Literal["returned", "await"]], ...]: ...
     @property
     def hidden(self) -> int: ...

@@ -28,9 +28,9 @@ cdef class Place:
         call: the number of the call; no other call of the engine has it.
         parent: the number of the call that the expression is the value of, or that awaits it, or of the map; 0: none.
         item: the index of the map's item that the expression is; None: its parent is no map.
-        callers: the parent, its parent, and so on, from the outside in: (template, number of the node in its graph, how),
-            where `how` is the index of an item, or "returned", or "await". Of very many those in the middle are left
-            out.
+        callers: the parent, its parent, and so on, from the outside in: (template, number of the node in its graph,
+            how), where `how` is the index of an item, or "returned", or "await". Of very many those in the middle are
+            left out.
         hidden: how many that are, after the first half of `callers`.
     """
 

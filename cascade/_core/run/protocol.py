@@ -20,9 +20,9 @@ __all__ = ["CoreCallbacks"]
 class CoreCallbacks(Protocol):
     """What the core cannot do itself: start work outside the loop's thread, ask the limits, report events.
 
-    A run is a `cascade.engine.run.Run`, of which the core knows the compiled part. A node is given by its `Place`; to the
-    limits, by its template, by its place in the order of the plan, and by its frame: a number that no other living frame
-    of the run has.
+    A run is a `cascade.engine.run.Run`, of which the core knows the compiled part. A node is given by its `Place`; to
+    the limits, by its template, by its place in the order of the plan, and by its frame: a number that no other living
+    frame of the run has.
     """
 
     def wake(self) -> None:
