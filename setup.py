@@ -43,6 +43,7 @@ MODULES = [
     "cascade._core.run.inline_monitor",
     "cascade._core.run.mailbox",
     "cascade._core.run.operands",
+    "cascade._core.run.place",
     "cascade._core.run.regions",
     "cascade._core.run.results",
     "cascade._core.run.scheduler",
@@ -86,6 +87,9 @@ else:
 
 # Added to the flags that the interpreter itself was built with.
 FLAGS = [] if sys.platform == "win32" else ["-O2", "-Wno-unused-function"]
+if sys.platform == "linux":
+    # Functions of the interpreter are called without a jump in between: a tail call has some hundred such calls.
+    FLAGS += ["-fno-plt", "-fno-semantic-interposition"]
 LINK_FLAGS: list[str] = []
 
 if os.environ.get("CASCADE_SANITIZE") == "1":

@@ -14,6 +14,7 @@ The public names, and the place of each:
     cached, ResultCache         cached results                         cascade/cache/
     EventLog, EventConsole      events                                 cascade/events/
     run, arun, Engine, Run      evaluation                             cascade/engine/
+    emit                        events of your own                     cascade/engine/own_events.py
     current, CurrentCall        the call that code is a part of        cascade/engine/current.py
     Population                  many runs at once                      cascade/engine/population.py
     Restart                     failed members, started again          cascade/engine/restart.py
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from cascade.durable.protocol import StateBackend
     from cascade.engine.current import CurrentCall, RunIdentity, current
     from cascade.engine.engine import Engine
+    from cascade.engine.own_events import emit
     from cascade.engine.population import Population, PopulationCounts
     from cascade.engine.restart import Restart
     from cascade.engine.run import Run
@@ -149,6 +151,7 @@ _LATER = {
     "cli": "cascade.command_line.program",
     "current": "cascade.engine.current",
     "dry_run": "cascade.inspect.dry_run",
+    "emit": "cascade.engine.own_events",
     "explain": "cascade.inspect.api",
     "from_json": "cascade.inspect.json_document",
     "preload": "cascade.templates.cache",
@@ -237,6 +240,7 @@ __all__ = [
     "current",
     "data",
     "dry_run",
+    "emit",
     "explain",
     "fallback",
     "from_json",

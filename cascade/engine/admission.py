@@ -10,7 +10,6 @@ from cascade._core.run.waiting import Waiter
 from cascade._core.shape.template import Template
 
 if TYPE_CHECKING:
-    from cascade._core.run.trail import Trail
     from cascade.engine.host import Host
     from cascade.engine.run import Run
     from cascade.limits import Grant, Request
@@ -30,7 +29,7 @@ def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at:
         return True
 
     async def ask() -> None:
-        (await wait_for(host, request, run, template, at, waiter._trail)).release()
+        (await wait_for(host, request, run, waiter)).release()
         run._grant_permit(frame, at)
 
     def answered(asked: asyncio.Task[None]) -> None:
@@ -44,7 +43,7 @@ def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at:
     return False
 
 
-async def wait_for(host: Host, request: Request, run: Run, template: Template, at: int, trail: Trail) -> Grant:
+async def wait_for(host: Host, request: Request, run: Run, waiter: Waiter) -> Grant:
     """Wait until the limits grant a request, and return the grant. Emits NodeBlocked and NodeUnblocked if it waits."""
     emitter, timers = host.services.emitter, host.timers
     start = timers.now()
@@ -52,9 +51,9 @@ async def wait_for(host: Host, request: Request, run: Run, template: Template, a
 
     def blocked(reason: str) -> None:
         reasons.append(reason)
-        emitter.blocked(run, template, at, reason, trail)
+        emitter.blocked(run, waiter, reason)
 
     grant = await host.services.limits.acquire(request, blocked)
     if reasons:
-        emitter.unblocked(run, template, at, reasons[-1], (timers.now() - start) * 1e-9, trail)
+        emitter.unblocked(run, waiter, reasons[-1], timers.now() - start)
     return grant

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Coroutine
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
 from cascade._core.expr.lazy import LazyResult
@@ -19,11 +19,11 @@ from cascade._core.shape.template import Template
 from cascade._support.failures import add_note
 from cascade.engine.admission import request_permit
 from cascade.engine.dispatch import call_worker, start_async
-from cascade.engine.places import path_of
+from cascade.engine.places import callers_of, path_of
 from cascade.exceptions import ResourceError
 
 if TYPE_CHECKING:
-    from cascade._core.run.trail import Trail
+    from cascade._core.run.place import Place
     from cascade.engine.host import Host
     from cascade.engine.run import Run
 
@@ -64,6 +64,8 @@ class Callbacks:
         """Start a call of a sync task in a worker, which completes the waiter from its thread."""
         future = call_worker(self._host, waiter, mode, task, arguments, keywords)
         waiter.handle = future
+        if self._host.services.emitter.wants_nodes:
+            self._host.services.emitter.working(cast(Any, waiter.run), waiter, future)
         future.add_done_callback(waiter.follow)
 
     def launch_invocation(
@@ -166,34 +168,33 @@ class Callbacks:
         self,
         error: BaseException,
         run: Run,
-        template: Template | None,
-        number: int,
-        caught: bool,
-        trail: Trail,
+        place: Place | None,
+        levels: int,
         written: list[tuple[LazyResult, Template, int]],
     ) -> None:
-        """Note on an exception which task raised it, where in the graph, and in which iteration."""
-        if template is None:
-            what = "the target"
-        else:
-            from cascade.graph.describe import describe
+        """Note on an exception which task raised it, where in the graph, in which iteration, and who called it."""
+        what = "the target" if place is None else self._describe(run, place, levels >= 0)
+        if written:
+            from cascade.engine.written import site_of
 
-            count = len(run._errors or ())
-            if caught:
-                count = run._ensure_extras().caught
-                run._ensure_extras().caught += 1
-            # The place takes time linear in the graph: too much if very many nodes of a large one fail.
-            exactly = count < FAR or len(template.graph.nodes) < FAR
-            where = path_of(template, number, trail) if exactly else f"node {number}"
-            what = describe(template.graph, number, where)
-            if written:
-                from cascade.engine.written import site_of
-
-                what += site_of(written)
+            what += site_of(written)
+        if place is not None and place.callers:
+            what += callers_of(place)
         kind, owner = f"{what}, iteration ", f" of run {run.id}"
         add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
-        if template is not None:
-            self._host.services.emitter.failed(run, template, number, error, caught, trail)
+        if place is not None:
+            self._host.services.emitter.failed(run, place, error, levels)
+
+    def _describe(self, run: Run, place: Place, caught: bool) -> str:
+        from cascade.graph.describe import describe
+
+        count = len(run._errors or ())
+        if caught:
+            count = run._ensure_extras().caught
+            run._ensure_extras().caught += 1
+        # The place takes time linear in the graph: too much if very many nodes of a large one fail.
+        exactly = count < FAR or len(place.template.graph.nodes) < FAR
+        return describe(place.template.graph, place.number, path_of(place) if exactly else f"node {place.number}")
 
     def describe_skip(self, skip: Skip) -> str:
         """Return which condition was false, as text."""
@@ -201,17 +202,29 @@ class Callbacks:
 
         return describe_skip(skip)
 
-    def node_started(self, run: Run, template: Template, at: int, frame: int, trail: Trail) -> None:
-        """Record that a node starts. ``frame``: the id of its frame, unique among living frames."""
-        self._host.services.emitter.started(run, template, at, frame, trail)
+    def node_started(self, run: Run, place: Place) -> None:
+        """Record that a node starts."""
+        self._host.services.emitter.started(run, place)
 
-    def node_finished(self, run: Run, template: Template, at: int, frame: int, trail: Trail) -> None:
+    def node_finished(self, run: Run, call: int) -> None:
         """Record that a node has its value."""
-        self._host.services.emitter.finished(run, template, at, frame, trail)
+        self._host.services.emitter.finished(run, call)
 
-    def node_skipped(self, run: Run, template: Template, at: int, skip: Skip, trail: Trail) -> None:
+    def node_skipped(self, run: Run, place: Place, skip: Skip, chosen: Place | None) -> None:
         """Record that a node is skipped."""
-        self._host.services.emitter.skipped(run, template, at, skip, trail)
+        self._host.services.emitter.skipped(run, place, skip, chosen)
+
+    def nodes_pruned(self, run: Run, places: list[Place]) -> None:
+        """Record that nothing has needed some nodes."""
+        self._host.services.emitter.pruned(run, places)
+
+    def nodes_stopped(self, run: Run, ended: list[int], given_up: list[int], pending: list[int]) -> None:
+        """Record that calls are stopped."""
+        self._host.services.emitter.stopped(run, ended, given_up, pending)
+
+    def node_ended(self, run: Run, call: int) -> None:
+        """Record that a node that was stopped has ended."""
+        self._host.services.emitter.ended(run, call)
 
     def tail_call(self, run: Run, template: Template, slots: list[Any], outermost: bool) -> None:
         """Record a tail call. ``outermost``: it is in the frame of the run's target."""

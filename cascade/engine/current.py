@@ -14,11 +14,10 @@ from cascade.engine.places import path_of
 from cascade.exceptions import EngineStateError
 
 if TYPE_CHECKING:
-    from cascade._core.run.trail import Trail
-    from cascade._core.shape.template import Template
+    from cascade._core.run.place import Place
     from cascade.engine.run import Run
 
-__all__ = ["CurrentCall", "RunIdentity", "current"]
+__all__ = ["CurrentCall", "RunIdentity", "current", "current_run"]
 
 
 @public
@@ -48,15 +47,15 @@ class CurrentCall:
     Attributes:
         iteration: the number of tail calls that the run had made when the call started.
         attempt: 1, or the number of the attempt if the call is retried.
+        number: the number of the call, as `call` in events.
     """
 
-    __slots__ = ("_run", "_where", "attempt", "iteration")
+    __slots__ = ("_run", "_where", "attempt", "iteration", "number")
 
-    def __init__(
-        self, run: Run | RunIdentity, where: tuple[Template, int, Trail] | str, iteration: int, attempt: int
-    ) -> None:
+    def __init__(self, run: Run | RunIdentity, where: Place | str, number: int, iteration: int, attempt: int) -> None:
         self._run = run
         self._where = where
+        self.number = number
         self.iteration = iteration
         self.attempt = attempt
 
@@ -79,7 +78,7 @@ class CurrentCall:
     @property
     def path(self) -> str:
         """The place of the call, from the target: "$.args[0]", as in events and notes."""
-        return self._where if isinstance(self._where, str) else path_of(*self._where)
+        return self._where if isinstance(self._where, str) else path_of(self._where)
 
     def __repr__(self) -> str:
         return f"<CurrentCall at {self.path}: iteration {self.iteration} of run {self._run.id}, attempt {self.attempt}>"
@@ -92,7 +91,7 @@ def current() -> CurrentCall:
     With engines inside one another (a task that uses `cascade.run`), it is the innermost call.
 
     Returns:
-        A `CurrentCall`: engine, run, iteration, attempt, path.
+        A `CurrentCall`: engine, run, iteration, attempt, path, number.
 
     Raises:
         EngineStateError: the code is not part of a call, or the call has ended.
@@ -111,9 +110,11 @@ def current() -> CurrentCall:
         where = None if run is None else run._running_place()
         if where is None:
             raise EngineStateError("cs.current() must be called inside a task, got a call outside")
-        return CurrentCall(run, where, run.iterations, 1)
+        return CurrentCall(run, where, where.call, run.iterations, 1)
     if type(call) is SentCall:
-        return CurrentCall(RunIdentity(call.run, call.name, call.tags), call.path, call.iteration, call.attempt)
+        return CurrentCall(
+            RunIdentity(call.run, call.name, call.tags), call.path, call.number, call.iteration, call.attempt
+        )
     attempt = 1
     if type(call) is Attempt:
         call, attempt = call.waiter, call.number
@@ -121,4 +122,19 @@ def current() -> CurrentCall:
     where = call._place()
     if run is None or where is None:
         raise EngineStateError("cs.current() must be called inside a task, got a call after the task had ended")
-    return CurrentCall(run, where, call.iteration, attempt)
+    return CurrentCall(run, where, where.call, call.iteration, attempt)
+
+
+def current_run() -> Any:
+    """Return the run of the call that the code is a part of.
+
+    Raises:
+        EngineStateError: the code is not part of a call, or it runs in a worker process.
+    """
+    call: Any = CALL.get()
+    if type(call) is SentCall:
+        raise EngineStateError("a worker process has no engine: give the task mode='thread', or make it async")
+    run = running() if call is None else (call.waiter if type(call) is Attempt else call).run
+    if run is None:
+        raise EngineStateError("cs.emit() must be called inside a task, got a call outside: write engine.emit(event)")
+    return run

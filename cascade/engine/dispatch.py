@@ -71,7 +71,7 @@ def call_worker(
         run: Any = waiter.run
         place = waiter._place()
         assert place is not None  # it is being started
-        call = SentCall(run.id, run.name, dict(run.tags), waiter.iteration, attempt, path_of(*place))
+        call = SentCall(run.id, run.name, dict(run.tags), waiter.iteration, attempt, path_of(place), place.call)
     else:
         call = waiter if attempt == 1 else Attempt(waiter, attempt)
     known = CALL.set(call)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from cascade.engine.bounds import RunOptions
     from cascade.engine.population import Population
     from cascade.engine.restart import Restart
-    from cascade.events import Events
+    from cascade.events import Event, Events
     from cascade.expressions.targets import C, DictOf, ListOf
     from cascade.graph.solver import Solver
     from cascade.limits import Limits
@@ -569,6 +569,25 @@ class Engine:
     def events(self) -> Events:
         """The event bus, for subscribers."""
         return self._driver.services.emitter.events
+
+    def emit(self, event: Event) -> None:
+        """Emit an event of your own that belongs to no run; `cascade.emit` is for tasks. May be called from any thread.
+
+        If nothing subscribes to its class, this does nothing.
+
+        Args:
+            event: of a subclass of `cascade.events.Event` that you have defined. Subscribers get a copy with time,
+                timestamp and process.
+
+        Raises:
+            TypeError: ``event`` is no event, or one of the engine's own classes.
+        """
+        from cascade.events.event import check_own_event
+
+        check_own_event(event)
+        emitter = self._driver.services.emitter
+        if emitter.emits(type(event)):
+            emitter.emit_own(event, None, 0)
 
     @property
     def limits(self) -> Limits:

@@ -261,11 +261,11 @@ class Invocation:
     async def _pause(self, error: Exception) -> None:
         """Wait before the next attempt. No grant and no resource is held meanwhile."""
         self._error = None
-        seconds = self._delay
-        trail = self._waiter._trail
-        emitter = self._host.services.emitter
-        emitter.retrying(self._run, *self._node[:2], self._attempt - 1, seconds, error, trail)
-        await pause(self._host.timers, seconds)
+        emitter, timers = self._host.services.emitter, self._host.timers
+        emitter.retrying(self._run, self._waiter, self._attempt - 1, self._delay, error)
+        start = timers.now()
+        await pause(timers, self._delay)
+        emitter.waited(self._run, self._waiter, timers.now() - start)
 
     async def _wait_for_grant(self) -> Grant:
         """Wait until the limits admit an attempt. An amount beyond a capacity raises, and is not retried."""
@@ -273,7 +273,7 @@ class Invocation:
             return self._coroutine[1]
         if (grant := self._grant_at_once()) is not None:
             return grant
-        return await wait_for(self._host, self._request(), self._run, *self._node[:2], self._waiter._trail)
+        return await wait_for(self._host, self._request(), self._run, self._waiter)
 
     async def _with_resources(self) -> Any:
         """Make one attempt, with the resources of scope "call" set up for it alone."""
@@ -282,7 +282,7 @@ class Invocation:
             return await coroutine
         if not self._placeholders():
             return await self._with_timeout(self._arguments, self._keywords)
-        hooks = self._host.services.emitter.hooks(self._run.id)
+        hooks = self._host.services.emitter.hooks(self._run)
         scope = Scope(self._host.services.resources, "call", self._run._scope(), hooks)
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]
@@ -328,6 +328,8 @@ class Invocation:
         else:
             call = self._waiter, self._where, self._task, arguments, keywords
             future = call_worker(self._host, *call, self._attempt)
+            if self._host.services.emitter.wants_nodes:
+                self._host.services.emitter.working(self._run, self._waiter, future)
             value = await self._await_worker(future)
         if type(value) is not CoroutineType:
             return value
@@ -393,8 +395,9 @@ class Invocation:
             self._leader.pending.attempt()
         if not self._started:
             self._started = True
-            if self._host.services.emitter.wants_nodes:
-                self._host.services.emitter.started(self._run, *self._node, self._waiter._trail)
+            emitter = self._host.services.emitter
+            if emitter.wants_nodes and (place := self._waiter._place()) is not None:
+                emitter.started(self._run, place)
 
     def _placeholders(self) -> bool:
         if not self._node[0].resources:
@@ -479,7 +482,7 @@ class Invocation:
         """Share a cached result with equal calls, and emit the event."""
         if self._leader is not None:
             self._leader.done(hit.value)
-        self._host.services.emitter.cache_hit(self._run, *self._node, self._key, self._waiter._trail)
+        self._host.services.emitter.cache_hit(self._run, self._waiter, self._key)
         return hit
 
     def _keep(self, value: Any) -> Any:

@@ -351,7 +351,7 @@ class Run(Evaluation, Generic[R_co]):
             from cascade.resources.scope import Scope
 
             services = self._host.services
-            hooks = services.emitter.hooks(self.id)
+            hooks = services.emitter.hooks(self)
             extras.scope = Scope(services.resources, "run", services.scope(), hooks, self._context)
         return extras.scope
 

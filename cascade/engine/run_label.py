@@ -17,15 +17,17 @@ class RunLabel(NamedTuple):
     Attributes:
         name: None: it has no name.
         tags: values by key; a read-only mapping.
+        plain_tags: the same as a dict, for events: not to be changed.
         selected: the names that selectors of limits match for these.
     """
 
     name: str | None
     tags: Mapping[str, str]
+    plain_tags: dict[str, str]
     selected: tuple[str, ...]
 
 
-NO_LABEL = RunLabel(None, MappingProxyType({}), ())
+NO_LABEL = RunLabel(None, MappingProxyType({}), {}, ())
 
 
 def run_label(name: object, tags: object) -> RunLabel | None:
@@ -44,4 +46,4 @@ def run_label(name: object, tags: object) -> RunLabel | None:
     for key, value in kept.items():
         if type(key) is not str or type(value) is not str:
             raise TypeError(f'tags must be a mapping of str to str, got {key!r}: {value!r}: write "{key}": "{value}"')
-    return RunLabel(name, MappingProxyType(kept), label_names(name, kept))
+    return RunLabel(name, MappingProxyType(kept), kept, label_names(name, kept))

@@ -141,7 +141,7 @@ class Services:
         if self._scope is None:
             from cascade.resources.scope import Scope
 
-            self._scope = Scope(self.resources, "engine", None, self.emitter.hooks(0), self._loop.context)
+            self._scope = Scope(self.resources, "engine", None, self.emitter.hooks(None), self._loop.context)
         return self._scope
 
     def take_scope(self) -> Scope | None:

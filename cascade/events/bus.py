@@ -151,8 +151,9 @@ class Events:
     def emit(self, event: Event) -> None:
         """Deliver an event, or queue it while another one is being delivered.
 
-        Only the engine calls it, in the thread of its event loop. It does not raise: a `KeyboardInterrupt` or
-        `SystemExit` of a subscriber is raised in the next turn of the event loop, unless no loop is running.
+        Only the engine calls it, in the thread of its event loop; for events of your own there are `cascade.emit` and
+        `Engine.emit`. It does not raise: a `KeyboardInterrupt` or `SystemExit` of a subscriber is raised in the next
+        turn of the event loop, unless no loop is running.
 
         Args:
             event: the event.

@@ -175,7 +175,7 @@ class EventConsole(Subscriber):
         if self._start is None:
             self._start = time
         style = _STYLES.get(word, "dim")
-        if _terminal(console) and console.width < _NARROW:
+        if _terminal(console) and console.width < _NARROW + max(0, len(whose) - 10):  # a run may have a long name
             whole = Text.assemble((f"{whose} ", "dim"), (f"{word}: ", style), _encodable(console, text))
             line = _folded(console, whole, 2)
         else:

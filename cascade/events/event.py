@@ -2,8 +2,8 @@
 
     Event
     ├── RunEvent        RunStarted, RunFinished, TailCall
-    ├── NodeEvent       NodeStarted, NodeFinished, NodeFailed, NodeCaught, NodeRetrying, NodeSkipped, NodeBlocked,
-    │                   NodeUnblocked, CacheHit
+    ├── NodeEvent       NodeStarted, NodeFinished, NodeFailed, NodeCaught, NodeStopped, NodeRetrying, NodeSkipped,
+    │                   NodePruned, NodeBlocked, NodeUnblocked, CacheHit
     ├── ResourceEvent   ResourceAcquired, ResourceReleased
     ├── TemplateEvent   TemplateBuilt, TemplateLoaded, TemplateEvicted
     └── TaskDemoted
@@ -30,9 +30,11 @@ __all__ = [
     "NodeEvent",
     "NodeFailed",
     "NodeFinished",
+    "NodePruned",
     "NodeRetrying",
     "NodeSkipped",
     "NodeStarted",
+    "NodeStopped",
     "NodeUnblocked",
     "ResourceAcquired",
     "ResourceEvent",
@@ -46,18 +48,35 @@ __all__ = [
     "TemplateEvent",
     "TemplateEvicted",
     "TemplateLoaded",
+    "check_own_event",
 ]
 
 
 @public_in("cascade.events")
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="event", gc=False):
+class Event(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag=True,
+    tag_field="event",
+    omit_defaults=True,
+    repr_omit_defaults=True,
+    gc=False,
+):
     """Something that happened in an engine: the base of all events.
 
     Encoded as JSON or MessagePack, an event is an object with the name of its class as "event".
 
+    A subclass is an event of your own, for `cascade.emit`, which sets the attributes of this class.
+
     Attributes:
         time: seconds on the engine's clock; only differences are meaningful.
-        run: the number of the run; 0: it belongs to no run.
+        run: the number of the run, unique in its process; 0: it belongs to no run.
+        timestamp: seconds since 1970-01-01 UTC, by the clock of the computer.
+        process: the name of the process, which no other process has: host, number and a random part.
+        run_name: the name that was given to the run; None: none.
+        tags: those of the run.
+        call: the number of the call, unique in its engine: all events of one call have it; 0: it is not of a call.
 
     >>> import msgspec
     >>> from cascade.events import RunStarted
@@ -65,8 +84,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="even
     b'{"event":"RunStarted","time":1.5,"run":3,"target":"jobs.main"}'
     """
 
-    time: float
+    time: float = -1.0
     run: int = 0
+    timestamp: float = 0.0
+    process: str = ""
+    run_name: str | None = None
+    tags: dict[str, str] = {}
+    call: int = 0
 
 
 # -- runs ------------------------------------------------------------------------------------------------------------
@@ -128,32 +152,48 @@ class NodeEvent(Event, frozen=True, kw_only=True):
     """Something happened to one node of a graph.
 
     Attributes:
-        task: the task that the node calls, as "module.name".
-        path: of the node in its graph, from the target on: "$.args[0]".
+        task: the task that the node calls, as "module.name"; of other nodes, "cascade.router", "cascade.map" and so on;
+            of a condition that was false, the task under it.
+        path: of the node from the target on: "$.args[0]"; "$.args[0].returned.args[1]" is in what the task there has
+            returned, "$.args[0].await" what it awaits, "$.args[0][3]" item 3 of the map there.
         iteration: the number of tail calls that its run had made.
         node: the number of the node in its template.
+        parent: the number of the call that this one is a part of: the call that has returned the expression with this
+            node, the async task that awaits it, or the map; 0: it is part of the target, or of a tail call of that.
+        item: which item of the map `parent` it is, from 0 on; None: its parent is no map.
+        kind: that of the node: "sync", "async", "map", "router", "guard" (a condition), "wait", "recv" and so on.
     """
 
     task: str
     path: str
     iteration: int
     node: int
+    parent: int = 0
+    item: int | None = None
+    kind: str = ""
 
 
 @public_in("cascade.events")
 class NodeStarted(NodeEvent, frozen=True, kw_only=True):
-    """The task of a node is called: its inputs are known, and it holds its limits and resources."""
+    """The task of a node is called: its inputs are known, and it holds its limits and resources.
+
+    Exactly one event follows with the same `call`: `NodeFinished`, `NodeFailed`, `NodeCaught` or `NodeStopped`.
+    Routers, conditions, fallbacks and races may be skipped until they have their value: their start is told of right
+    before that.
+    """
 
 
 @public_in("cascade.events")
 class NodeFinished(NodeEvent, frozen=True, kw_only=True):
-    """The task of a node has returned.
+    """The call of a node has its value: that of the expression, if its task has returned one.
 
     Attributes:
-        seconds: the duration of the call.
+        seconds: the duration of the call, without the time that it has waited.
+        waited: seconds that it has waited since its inputs were known: for limits, for a worker, for another attempt.
     """
 
     seconds: float
+    waited: float = 0.0
 
 
 @public_in("cascade.events")
@@ -162,9 +202,12 @@ class NodeFailed(NodeEvent, frozen=True, kw_only=True):
 
     Attributes:
         error: the exception, as "Type: message".
+        seconds, waited: as those of `NodeFinished`; None: not known, as nothing was subscribed to starts and ends.
     """
 
     error: str
+    seconds: float | None = None
+    waited: float | None = None
 
 
 @public_in("cascade.events")
@@ -173,9 +216,28 @@ class NodeCaught(NodeEvent, frozen=True, kw_only=True):
 
     Attributes:
         error: the exception, as "Type: message".
+        seconds, waited: as those of `NodeFailed`.
     """
 
     error: str
+    seconds: float | None = None
+    waited: float | None = None
+
+
+@public_in("cascade.events")
+class NodeStopped(NodeEvent, frozen=True, kw_only=True):
+    """A call that had started ends without a value and without a failure of its own.
+
+    Attributes:
+        reason: "failed": a part of it has, such as a call that it has returned, or an item of the map; "unneeded": its
+            value is of no use any longer, as something else has failed or has won a race, or a time was over; "run":
+            its run has ended.
+        seconds, waited: as those of `NodeFinished`.
+    """
+
+    reason: Literal["failed", "unneeded", "run"]
+    seconds: float
+    waited: float = 0.0
 
 
 @public_in("cascade.events")
@@ -199,6 +261,17 @@ class NodeSkipped(NodeEvent, frozen=True, kw_only=True):
 
     Attributes:
         reason: the condition that was false, or the input that was skipped, as text.
+    """
+
+    reason: str
+
+
+@public_in("cascade.events")
+class NodePruned(NodeEvent, frozen=True, kw_only=True):
+    """A node never starts, as nothing needs its value: a router, a condition or a fallback has chosen another.
+
+    Attributes:
+        reason: what has chosen, as text.
     """
 
     reason: str
@@ -332,8 +405,10 @@ EVENTS: tuple[type[Event], ...] = (
     NodeFinished,
     NodeFailed,
     NodeCaught,
+    NodeStopped,
     NodeRetrying,
     NodeSkipped,
+    NodePruned,
     NodeBlocked,
     NodeUnblocked,
     CacheHit,
@@ -345,3 +420,15 @@ EVENTS: tuple[type[Event], ...] = (
     TaskDemoted,
 )
 """Every class of events that an engine emits."""
+
+
+def check_own_event(event: object) -> None:
+    """Raise `TypeError` unless something is an event of a class that the user has defined."""
+    kind = type(event)
+    if not isinstance(event, Event):
+        raise TypeError(
+            f"event must be an instance of a subclass of cascade.events.Event, got `{kind.__name__}`: write "
+            f"`class Shipped(cascade.events.Event, frozen=True, kw_only=True): order: str`"
+        )
+    if kind in EVENTS or kind in (Event, RunEvent, NodeEvent, ResourceEvent, TemplateEvent):
+        raise TypeError(f"event must be of a class of your own, got {kind.__name__}, which is one of the engine's")

@@ -120,7 +120,9 @@ class EventLog(Subscriber):
         self._writer.close()
 
     @staticmethod
-    def read(file: str | os.PathLike[str] | IO[Any], *, strict: bool = False) -> Iterator[Event]:
+    def read(
+        file: str | os.PathLike[str] | IO[Any], *, strict: bool = False, types: Iterable[type[Event]] = ()
+    ) -> Iterator[Event]:
         r"""Read events back, one by one, from a file that a log has written.
 
         Args:
@@ -128,12 +130,14 @@ class EventLog(Subscriber):
             strict: what to do with lines that are not events. False: skip them. Such lines are written by another
                 program to the same stream, by a later version of Cascade with new events, or by a process that was
                 stopped in the middle of a line. True: the first one is an error.
+            types: classes of events of your own that are to be read, too; without, they are lines of another program.
 
         Returns:
             An iterator over the events. It closes the file of a path when it ends or is collected.
 
         Raises:
             OSError: the file cannot be opened.
+            TypeError: one of ``types`` is not a class of events.
             ValueError: a line is not an event and ``strict`` is True; raised by the iterator at that line.
 
         >>> import io
@@ -145,7 +149,8 @@ class EventLog(Subscriber):
             ...
         ValueError: line 2 must be an event, got 'hello': JSON is malformed: invalid character (byte 0)
         """
-        events = _events(file, strict)
+        own = tuple(dict.fromkeys(kind for kind in types if kind not in EVENTS))
+        events = _events(file, strict, event_types(own, "types") if own else ())
         next(events)  # opens the file, so that a wrong path raises here
         return cast(Iterator[Event], events)
 
@@ -163,19 +168,21 @@ class EventLog(Subscriber):
         return f"<EventLog of {len(self._attached)} engines{', closed' if self.closed else ''}>"
 
 
-def _events(source: str | os.PathLike[str] | IO[Any], strict: bool) -> Iterator[Event | None]:
+def _events(
+    source: str | os.PathLike[str] | IO[Any], strict: bool, types: tuple[type[Event], ...]
+) -> Iterator[Event | None]:
     """Yield None when the file is open, and then its events."""
     if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
-            yield from _lines(file, strict, os.fspath(source))
+            yield from _lines(file, strict, os.fspath(source), types)
     elif hasattr(source, "readline"):
-        yield from _lines(source, strict, "")
+        yield from _lines(source, strict, "", types)
     else:
         raise TypeError(f"file must be a path or an open file, got `{type(source).__name__}`")
 
 
-def _lines(file: IO[Any], strict: bool, path: str) -> Iterator[Event | None]:
-    decoder = msgspec.json.Decoder(Union[EVENTS])  # noqa: UP007 (made of a tuple)
+def _lines(file: IO[Any], strict: bool, path: str, types: tuple[type[Event], ...]) -> Iterator[Event | None]:
+    decoder = msgspec.json.Decoder(Union[(*EVENTS, *types)])
     yield None
     for number, line in enumerate(file, 1):
         try:
@@ -190,12 +197,11 @@ def _lines(file: IO[Any], strict: bool, path: str) -> Iterator[Event | None]:
 
 def _encodable(event: Event) -> Event:
     """Return the event with lone surrogates escaped, which file names in error messages may contain."""
-    texts = {name: getattr(event, name) for name in event.__struct_fields__}
-    return msgspec.structs.replace(
-        event,
-        **{
-            name: text.encode("utf-8", "backslashreplace").decode()
-            for name, text in texts.items()
-            if isinstance(text, str)
-        },
-    )
+    fields = {name: getattr(event, name) for name in event.__struct_fields__}
+    texts = {name: _escaped(text) for name, text in fields.items() if isinstance(text, str)}
+    tags = {_escaped(key): _escaped(value) for key, value in event.tags.items()}
+    return msgspec.structs.replace(event, **texts, tags=tags)
+
+
+def _escaped(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -14,9 +14,11 @@ from cascade.events.event import (
     NodeEvent,
     NodeFailed,
     NodeFinished,
+    NodePruned,
     NodeRetrying,
     NodeSkipped,
     NodeStarted,
+    NodeStopped,
     NodeUnblocked,
     ResourceAcquired,
     ResourceReleased,
@@ -50,8 +52,10 @@ def worded(event: Event) -> tuple[str, str]:
 
 
 def owner(event: Event) -> str:
-    """Return where an event happened: "run 3", or "engine"."""
-    return f"run {event.run}" if event.run else "engine"
+    """Return where an event happened: "run 3", "run 3 (order-17)" if it has a name, or "engine"."""
+    if not event.run:
+        return "engine"
+    return f"run {event.run}" if event.run_name is None else f"run {event.run} ({plain(event.run_name)})"
 
 
 def span(seconds: float) -> str:
@@ -86,6 +90,15 @@ def _where(event: NodeEvent) -> str:
     return f"{plain(event.task)} at {plain(event.path)}{iteration}"
 
 
+def _ended(word: str) -> Callable[[NodeFinished | NodeStopped], tuple[str, str]]:
+    def text(event: NodeFinished | NodeStopped) -> tuple[str, str]:
+        why = f": {_WHY[event.reason]}" if isinstance(event, NodeStopped) else ""
+        wait = f" after a wait of {span(event.waited)}" if event.waited else ""
+        return word, f"{_where(event)} in {span(event.seconds)}{wait}{why}"
+
+    return text
+
+
 def _finished(event: RunFinished) -> tuple[str, str]:
     calls = f", {counted(event.iterations, 'tail call')}" if event.iterations else ""
     error = f": {plain(event.error)}" if event.error is not None else ""
@@ -102,16 +115,19 @@ def _released(event: ResourceReleased) -> tuple[str, str]:
     return "released", f"{plain(event.name)} ({event.scope}){error}"
 
 
+_WHY = {"failed": "a part of it has failed", "unneeded": "nothing needs it any longer", "run": "its run has ended"}
 _WORDS: dict[type[Event], Callable[[Any], tuple[str, str]]] = {
     RunStarted: lambda event: ("started", plain(event.target)),
     RunFinished: _finished,
     TailCall: lambda event: ("tail call", f"{plain(event.target)}, iteration {event.iteration:,}"),
     NodeStarted: lambda event: ("running", _where(event)),
-    NodeFinished: lambda event: ("finished", f"{_where(event)} in {span(event.seconds)}"),
+    NodeFinished: _ended("finished"),
+    NodeStopped: _ended("stopped"),
     NodeCaught: lambda event: ("caught", f"{_where(event)}: {plain(event.error)}"),
     NodeFailed: lambda event: ("error", f"{_where(event)}: {plain(event.error)}"),
     NodeRetrying: _retrying,
     NodeSkipped: lambda event: ("skipped", f"{_where(event)}: {plain(event.reason)}"),
+    NodePruned: lambda event: ("pruned", f"{_where(event)}: {plain(event.reason)}"),
     NodeBlocked: lambda event: ("blocked", f"{_where(event)}: {plain(event.reason)}"),
     NodeUnblocked: lambda event: ("unblocked", f"{_where(event)} after {span(event.seconds)}: {plain(event.reason)}"),
     CacheHit: lambda event: ("cached", f"{_where(event)}, key {plain(event.key, 20)}"),

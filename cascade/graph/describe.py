@@ -11,7 +11,7 @@ from cascade.graph.path import locate
 if TYPE_CHECKING:
     from cascade._core.expr.builtin_nodes import Skip
 
-__all__ = ["describe", "describe_skip"]
+__all__ = ["describe", "describe_chooser", "describe_skip", "name_of"]
 
 
 def describe(graph: GraphTemplate, number: int, where: str | None = None) -> str:
@@ -29,17 +29,45 @@ def describe(graph: GraphTemplate, number: int, where: str | None = None) -> str
     >>> describe(graph, 0), describe(graph, 1, "node 1")
     ("resource 'db' at $.args[0]", 'task shop.pay at node 1')
     """
-    node = graph.nodes[number]
     if where is None:
         where = locate(graph, number)
+    return f"{name_of(graph, number)} at {where}"
+
+
+def name_of(graph: GraphTemplate, number: int) -> str:
+    """Return a node without its place: "task shop.pay".
+
+    Args:
+        graph: a graph that was built or checked.
+        number: index of the node into `graph.nodes`.
+    """
+    node = graph.nodes[number]
     if type(node) is not Call:
-        return f"{type(node).__name__} at {where}"
+        return type(node).__name__
     symbol = graph.calls[node.symbol]
     kind = KINDS[symbol.kind]
     if not kind.word:
-        return f"{kind.prefix}task {symbol.module}.{symbol.qualname} at {where}"
+        return f"{kind.prefix}task {symbol.module}.{symbol.qualname}"
     name = f" {symbol.qualname!r}" if kind.named else ""
-    return f"{kind.phrase or kind.word}{name} at {where}"
+    return f"{kind.phrase or kind.word}{name}"
+
+
+def describe_chooser(graph: GraphTemplate, number: int) -> str:
+    """Return why nothing has needed a node of a graph: "router at $[1] did not need it".
+
+    Args:
+        graph: a graph that was built or checked.
+        number: index of the node into `graph.nodes`.
+    """
+    while number < len(graph.nodes) - 1:
+        number = next(
+            index for index in range(number + 1, len(graph.nodes))
+            if any(type(ref) is NodeRef and ref.index == number for ref in graph.nodes[index].operands)
+        )  # fmt: skip
+        node = graph.nodes[number]
+        if type(node) is Call and KINDS[graph.calls[node.symbol].kind].core.chooses:
+            break
+    return f"{describe(graph, number)} did not need it"
 
 
 def describe_skip(skip: Skip) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from cascade._support.failures import another, set_cause
 from cascade._support.forks import reset_in_children
 from cascade.exceptions import WorkerError
-from cascade.workers.thread_pool import ThreadPool
+from cascade.workers.thread_pool import ThreadPool, set_seconds
 from cascade.workers.worker_process import end_with_parent
 from cascade.workers.worker_result import WorkerResult, is_plain, make_call, unpack
 
@@ -196,6 +196,7 @@ class _Unpacker:
 
 def _complete(future: Future[Any], packed: WorkerResult) -> None:
     value, failure = unpack(packed)
+    set_seconds(future, packed.seconds)
     if failure is None:
         future.set_result(value)
     else:

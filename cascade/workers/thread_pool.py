@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -106,6 +107,11 @@ class ThreadPool:
         return f"<ThreadPool {self._name}: {self.threads} of {self._max_threads} threads, {self.idle} idle>"
 
 
+def set_seconds(future: Future[Any], seconds: float) -> None:
+    """Note on the future of a call how long the call itself has taken, for events."""
+    future.seconds = seconds  # type: ignore[attr-defined]
+
+
 def default_threads() -> int:
     """Return the default number of threads: that of `concurrent.futures.ThreadPoolExecutor`."""
     processors = getattr(os, "process_cpu_count", os.cpu_count)() or 1
@@ -126,15 +132,18 @@ class _Call:
     def make(self) -> None:
         """Make the call. Afterwards only its future refers to the result, and nothing to the arguments."""
         future = self.future
+        start = time.perf_counter()
         try:
             value = self.fn(*self.args, **self.kwargs)
         except BaseException as error:
             del self.fn, self.args, self.kwargs
+            set_seconds(future, time.perf_counter() - start)
             future.set_exception(error)
             # The traceback refers to this frame. A reference from here to the future would close a cycle.
             del self, future
         else:
             del self.fn, self.args, self.kwargs
+            set_seconds(future, time.perf_counter() - start)
             future.set_result(value)
 
 

@@ -10,6 +10,7 @@ import os
 import pickle
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -72,12 +73,14 @@ class WorkerResult(NamedTuple):
         value: the pickled result; None: the call has failed.
         faults: the exception of the call, then its causes, contexts and members.
         trace: the formatted traceback of the worker.
+        seconds: how long the call itself has taken.
     """
 
     task: str
     value: bytes | None
     faults: list[PackedError]
     trace: str
+    seconds: float = 0.0
 
 
 class RemoteTraceback(Exception):
@@ -111,18 +114,20 @@ def make_call(call: bytes, task: str) -> WorkerResult:
         )
     process = os.getpid()
     CALL.set(sent)
+    start = time.perf_counter()
     try:
         # Its name leads to the task if `@cs.task` decorates the function, else to the function itself.
         value = (found.fn if isinstance(found, Task) else found)(*arguments, **keywords)
     except BaseException as error:
         end_if_forked(process, error)
-        return _pack(task, error)
+        return _pack(task, error)._replace(seconds=time.perf_counter() - start)
+    seconds = time.perf_counter() - start
     end_if_forked(process)
     try:
         buffer = BytesIO()
         # Unlike `pickle`, it knows connections, sockets and registered types.
         ForkingPickler(buffer, _PROTOCOL).dump(value)
-        return WorkerResult(task, buffer.getvalue(), [], "")
+        return WorkerResult(task, buffer.getvalue(), [], "", seconds)
     except BaseException as error:
         kind = failures.name_of(type(value))[1]
         if type(value) is CoroutineType:

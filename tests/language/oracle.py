@@ -77,6 +77,34 @@ class Journal:
             return self._counts[call]
 
 
+@dataclass(eq=False)
+class Made:
+    """One call in the tree of calls.
+
+    Attributes:
+        task: the name of the task; "map" for a map.
+        parent: the call that it is a part of; "recover": a handler has returned it; None: it is a part of the target.
+        item: of the map that is its parent; None: that is none.
+        attempts: how often it was tried.
+        end: "finished", "failed" or "stopped", because a part of it has failed.
+    """
+
+    task: str
+    parent: Made | str | None
+    item: int | None = None
+    attempts: int = 1
+    end: str = "stopped"
+
+
+@dataclass
+class Site:
+    """Where a call is: the call that its expression is a part of, and whether it is the last thing in that."""
+
+    parent: Made | str | None = None
+    item: int | None = None
+    is_tail: bool = False
+
+
 @dataclass
 class Outcome:
     """What came of an expression. `errors` are all that could have ended it, `calls` all that could be made."""
@@ -85,6 +113,7 @@ class Outcome:
     errors: list[BaseException] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
     params: dict[str, object] = field(default_factory=dict)
+    tree: list[Made] = field(default_factory=list)
 
     @property
     def calls(self) -> list[object]:
@@ -110,7 +139,7 @@ def evaluate(target: Node, *, everything: bool = False, journal: Journal | None 
     """
     outcome = Outcome(journal=journal or Journal(), params=params_of(target))
     try:
-        value = drive(_frame(target, 0, outcome, everything))
+        value = drive(_frame(target, 0, outcome, everything, Site()))
         if value is _SKIPPED:
             raise cs.TaskSkippedError("the target was skipped")
     except Exception as error:
@@ -137,8 +166,8 @@ def _absorbing(target: Node) -> set[Node]:
     return found
 
 
-def _frame(target: Node, path: int, outcome: Outcome, everything: bool) -> Generator:
-    frame = Frame(meant(target), path, outcome, everything)
+def _frame(target: Node, path: int, outcome: Outcome, everything: bool, site: Site) -> Generator:
+    frame = Frame(meant(target), path, outcome, everything, site)
     while frame.target not in frame.values:
         node = frame.next()
         try:
@@ -166,10 +195,12 @@ class Frame:
         path: the place of the call that gave it.
         outcome: of the run.
         everything: whether a failure that nothing catches leaves the rest to be evaluated.
+        site: of its target.
     """
 
-    def __init__(self, target: Node, path: int, outcome: Outcome, everything: bool) -> None:
+    def __init__(self, target: Node, path: int, outcome: Outcome, everything: bool, site: Site) -> None:
         self.target = target
+        self._site = site
         self._places = Places(target, path)
         literals = [node for node in self._places.numbers if not holds_lazy(node)]
         self.values: dict[Node, object] = {node: constant(node) for node in literals}
@@ -235,7 +266,15 @@ class Frame:
                 value = yield self._recover(node, value.error)
             self.values[node] = value
         else:
-            self.values[node] = yield _value(node, given, self._places, self._outcome, self._everything)
+            site = Site(self._site.parent, self._site.item, self._is_tail(node))
+            self.values[node] = yield _value(node, given, self._places, self._outcome, self._everything, site)
+
+    def _is_tail(self, node: Node) -> bool:
+        """Whether the value of a node is that of the frame: what it returns goes on in place of the frame."""
+        last = self.target
+        while last is not node and last in self._chosen:
+            last = self._chosen[last]
+        return last is node
 
     def _passed_on(self, node: Node) -> object:
         """The first skip or failure among what a node needs that it must pass on; None: there is none."""
@@ -342,8 +381,13 @@ class Frame:
         if not matches(node.on, error):
             raise error
         place, given = self._places.of(node), (failure(error),)
-        result = _attempts(node.task, place, given, {}, {"max_attempts": 1}, self._outcome.journal)
-        return (yield _come_to(result, place, self._outcome, self._everything))
+        site = Site(self._site.parent, self._site.item) if self._is_tail(node) else Site("recover")
+        made = Made(node.task.name, site.parent, site.item, end="failed")
+        if not node.plain:  # a task: its call is what the handler returns
+            self._outcome.tree.append(made)
+        result = _attempts(node.task, place, given, {}, {"max_attempts": 1}, self._outcome.journal, made)
+        made.end = "finished"
+        return (yield _come_to(result, place, self._outcome, self._everything, site))
 
     def fail(self, node: Node, error: BaseException) -> None:
         """A node has failed: so do those that need it, up to those that catch it. If the target is among them, all.
@@ -425,7 +469,9 @@ def _branch(node: Guard, condition: object) -> Node | None:
     return node.node if condition else node.otherwise
 
 
-def _value(node: Node, given: list[object], places: Places, outcome: Outcome, everything: bool) -> Generator:
+def _value(
+    node: Node, given: list[object], places: Places, outcome: Outcome, everything: bool, site: Site
+) -> Generator:
     match node:
         case Input():
             return outcome.params.get(node.name, DEFAULT)
@@ -440,9 +486,9 @@ def _value(node: Node, given: list[object], places: Places, outcome: Outcome, ev
         case Call():
             args, kwargs = arguments(node, given)
             asked = _asked(node, given)
-            return (yield _call(node, places.of(node), args, kwargs, asked, outcome, everything))
+            return (yield _call(node, places.of(node), args, kwargs, asked, outcome, everything, site))
         case Map():
-            return (yield _items(node, given, places.of(node), outcome, everything))
+            return (yield _items(node, given, places.of(node), outcome, everything, site))
     raise AssertionError(node)
 
 
@@ -458,7 +504,9 @@ def arguments(node: Call, items: list[object]) -> tuple[tuple[object, ...], dict
     return tuple(items[:count]), dict(zip(names, items[count : count + len(names)], strict=True))
 
 
-def _items(node: Map, given: list[object], place: int, outcome: Outcome, everything: bool) -> Generator:
+def _items(node: Map, given: list[object], place: int, outcome: Outcome, everything: bool, site: Site) -> Generator:
+    made = Made("map", site.parent, site.item, end="failed")
+    outcome.tree.append(made)
     inputs = list(map_inputs(node))
     zipped, consts = inputs[: len(node.zipped)], inputs[len(node.zipped) :]
     columns = given[: len(zipped)]
@@ -470,17 +518,20 @@ def _items(node: Map, given: list[object], place: int, outcome: Outcome, everyth
     if len({len(row) for row in rows}) > 1:
         raise cs.MapError("the lengths differ")
     results: list[object] = []
-    for items in zip(*rows, strict=True):
+    made.end = "stopped"
+    for index, items in enumerate(zip(*rows, strict=True)):
         kwargs = {**dict(zip(zipped, items, strict=True)), **common}
         kwargs = {name: kwargs[name] for name in map_order(node)}
         try:
-            result = yield _call(node, place, (), kwargs, _asked(node, given), outcome, everything)
+            item = Site(made, index, is_tail=True)
+            result = yield _call(node, place, (), kwargs, _asked(node, given), outcome, everything, item)
         except Exception as error:
             if not everything:
                 raise
             outcome.errors.append(error)
             result = _FAILED
         results.append(cs.SKIPPED if result is _SKIPPED else result)
+    made.end = "finished"
     return _FAILED if any(result is _FAILED for result in results) else results
 
 
@@ -501,6 +552,7 @@ def _call(
     asked: dict[str, float],
     outcome: Outcome,
     everything: bool,
+    site: Site,
 ) -> Generator:
     """One call with its policies, and what comes of an expression that it gives."""
     policies = {extra.role: extra.operand for extra in node.extras}
@@ -509,31 +561,41 @@ def _call(
         key = cache_key(policies["cache"], args, kwargs)
         if key in kept:
             return kept[key][1]
+    made = Made(node.task.name, site.parent, site.item, end="failed")
+    outcome.tree.append(made)
     if any(amount > LIMITS[name] for name, amount in asked.items()):
         raise cs.LimitError("more than there is")
-    result = _attempts(node.task, place, args, kwargs, policies.get("retry", {"max_attempts": 1}), outcome.journal)
+    retry = policies.get("retry", {"max_attempts": 1})
+    result = _attempts(node.task, place, args, kwargs, retry, outcome.journal, made)
+    inner = Site(made)
     if isinstance(result, Awaited):
-        result = yield _awaited(result, place, outcome, everything)
-    result = yield _come_to(result, place, outcome, everything)
+        result = yield _awaited(result, place, outcome, everything, inner)
+    if site.is_tail and "cache" not in policies:
+        made.end = "finished"
+        inner = Site(site.parent, site.item)
+    else:
+        made.end = "stopped"
+    result = yield _come_to(result, place, outcome, everything, inner)
+    made.end = "finished"
     if "cache" in policies and result is not _FAILED and result is not _SKIPPED:
         kept[key] = (args, kwargs), result
     return result
 
 
-def _come_to(result: object, place: int, outcome: Outcome, everything: bool) -> Generator:
+def _come_to(result: object, place: int, outcome: Outcome, everything: bool, site: Site) -> Generator:
     """What comes of the result of a task: the value of an expression, or of a container of expressions, or itself."""
     expression = as_node(result)
     if isinstance(expression, Data):
         return payload(expression.node)
     if holds_lazy(expression):
-        return (yield _frame(expression, place, outcome, everything))
+        return (yield _frame(expression, place, outcome, everything, site))
     return constant(result) if is_node(result) else result
 
 
-def _awaited(awaited: Awaited, place: int, outcome: Outcome, everything: bool) -> Generator:
+def _awaited(awaited: Awaited, place: int, outcome: Outcome, everything: bool, site: Site) -> Generator:
     values = []
     for index, node in enumerate(awaited.nodes):
-        value = yield _frame(node, hash((place, index)), outcome, everything)
+        value = yield _frame(node, hash((place, index)), outcome, everything, site)
         if value is _FAILED:
             return value
         values.append("skipped" if value is _SKIPPED else value)
@@ -547,10 +609,14 @@ def _attempts(
     kwargs: dict[str, object],
     retry: dict[str, object],
     journal: Journal,
+    made: Made | None = None,
 ) -> object:
     left = retry.get("max_attempts", 3)
+    made = made or Made("", None)
+    made.attempts = 0
     while True:
         left -= 1
+        made.attempts += 1
         try:
             return perform(spec, journal.record(entry(place, spec, args, kwargs)), args, kwargs)
         except Exception as error:

@@ -15,7 +15,9 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 def _values(kind: Any) -> st.SearchStrategy[Any]:
     """Any value of a field of an event."""
     if type(None) in get_args(kind):
-        return st.none() | TEXTS
+        return st.none() | _values(next(each for each in get_args(kind) if each is not type(None)))
+    if kind == dict[str, str]:
+        return st.dictionaries(TEXTS, TEXTS, max_size=2)
     if get_origin(kind) is not None:
         return st.sampled_from(get_args(kind))
     return {float: FINITE, int: st.integers(0, 2**53), str: TEXTS}[kind]

@@ -19,6 +19,7 @@ cdef class Aborting(Ending):
     cdef void unlink_stopped(self, Stopped found, Catch catch) noexcept
     cdef void unstack(self, list frames) noexcept
     cdef int release_stopped(self, Stopped found, Catch catch) except -1
+    cdef int notify_stopped(self, Stopped found) except -1
     cdef bint note_failure(self, Catch catch, object error, Frame frame, Py_ssize_t node) except -1
     cdef int abandon(self, object completion) except -1
     cdef int settle_dying(self, Waiter waiter, Frame frame, object value, object error, object completion) except -1

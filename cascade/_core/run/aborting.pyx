@@ -28,6 +28,7 @@ from cascade._core.run.branching cimport MapState
 from cascade._core.run.demand cimport may_be_ready
 from cascade._core.run.frame cimport NONE_CHOSEN, POISONED, UNDEMANDED
 from cascade._core.run.mailbox cimport Mailbox, Received
+from cascade._core.run.place cimport call_of, calls_of, place_of
 from cascade._core.run.scheduler cimport ACTIVE
 from cascade._core.run.stopped cimport Catch, Enclosing, Region, Stopped, cancel_future, may_be_caught, set_result
 from cascade._core.run.unseen cimport find_unseen, put_back_unseen
@@ -376,6 +377,8 @@ cdef class Aborting(Ending):
             self.scheduler.callbacks.forget_permits(
                 self, [<size_t><PyObject*>each for each in found.frames], <size_t><PyObject*>found.root, found.doomed
             )
+        if self.scheduler.notify_nodes:
+            self.notify_stopped(found)
         for each in found.landed:
             waiter = <Waiter>each
             if waiter.error is not None and not self.note_failure(catch, waiter.error, waiter.frame, waiter.node):
@@ -402,16 +405,24 @@ cdef class Aborting(Ending):
             self.fail(error, place, node)
         return 0
 
+    cdef int notify_stopped(self, Stopped found) except -1:
+        """Report which calls were stopped. Those that were cancelled end later."""
+        cdef list ended = []
+        for each in found.frames:
+            ended += calls_of(<Frame>each, None)
+        self.scheduler.callbacks.nodes_stopped(
+            self, ended, [] if found.nodes is None else calls_of(found.root, found.nodes),
+            [call_of((<Waiter>each).frame, (<Waiter>each).node) for each, _ in found.cancelled]
+        )
+        return 0
+
     cdef bint note_failure(self, Catch catch, object error, Frame frame, Py_ssize_t node) except -1:
         """Take a failure of what was stopped. False: it is none that can be caught."""
         cdef object each
         error = self.as_raised(error)
         if not may_be_caught(error):
             return False
-        number = frame.template.plan.order[node]
-        self.scheduler.callbacks.annotate(
-            error, self, frame.template, number, True, self.trail(frame), self.written(frame, node)
-        )
+        self.scheduler.callbacks.annotate(error, self, place_of(frame, node), 0, self.written(frame, node))
         if catch.errors is not None:
             for each in catch.errors:
                 if each is error:
@@ -438,6 +449,8 @@ cdef class Aborting(Ending):
             value.close()
         if error is not None and not self.note_failure(catch, error, frame, waiter.node):
             self.fail(error, frame, waiter.node)
+        if self.scheduler.notify_nodes:
+            self.scheduler.callbacks.node_ended(self, call_of(frame, waiter.node))
         self.leave_regions(waiter)
         if catch.pending == 0:
             self.conclude(catch)

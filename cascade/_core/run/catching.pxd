@@ -13,7 +13,7 @@ cdef class Catching(Aborting):
         self, object error, Frame frame, Py_ssize_t node, Frame at, Py_ssize_t failed, list poisoned, dict verdicts
     ) except -1
     cdef bint is_caught(self, object error, Frame at, Py_ssize_t failed) except -1
-    cdef int tell_caught(self, object error, Frame frame, Py_ssize_t node) except -1
+    cdef int tell_caught(self, object error, Frame frame, Py_ssize_t node, Py_ssize_t levels) except -1
     cdef list poisoned_by(self, Frame frame, Py_ssize_t node, object error, dict verdicts)
     cdef bint catches_at(self, Frame frame, Py_ssize_t at, Py_ssize_t operand, object error, dict verdicts) except -1
     cdef bint decide(self, Frame frame, Node* node, Py_ssize_t at, PyObject* value) except -1

@@ -30,6 +30,7 @@ from cascade._core.expr.task_spec cimport FALLBACK, OUTCOME, RACE, RECOVER, SCOP
 from cascade._core.run.branching cimport DEFERRED
 from cascade._core.run.demand cimport undemanded
 from cascade._core.run.mailbox cimport Mailbox
+from cascade._core.run.place cimport place_of
 from cascade._core.run.results cimport as_final
 from cascade._core.run.frame cimport ANY_CHOSEN, NONE_CHOSEN, POISONED, UNDEMANDED
 from cascade._core.run.scheduler cimport ACTIVE
@@ -75,7 +76,7 @@ cdef class Catching(Aborting):
             failed = at.parent_node
             at = at.parent
         if self.interrupted and self.phase == ACTIVE and self.is_caught(error, frame, node):
-            self.tell_caught(error, frame, node)
+            self.tell_caught(error, frame, node, 0)
             return self.stop()
         return self.fail(error, frame, node)
 
@@ -90,11 +91,8 @@ cdef class Catching(Aborting):
             at = at.parent
         return False
 
-    cdef int tell_caught(self, object error, Frame frame, Py_ssize_t node) except -1:
-        self.scheduler.callbacks.annotate(
-            error, self, frame.template, frame.template.plan.order[node], True, self.trail(frame),
-            self.written(frame, node)
-        )
+    cdef int tell_caught(self, object error, Frame frame, Py_ssize_t node, Py_ssize_t levels) except -1:
+        self.scheduler.callbacks.annotate(error, self, place_of(frame, node), levels, self.written(frame, node))
         return 0
 
     cdef int fail_late(self, object error, Frame frame, Waiter waiter) except -1:
@@ -111,7 +109,7 @@ cdef class Catching(Aborting):
             at, failed, is_of_no_interest = catch.frame, catch.node, catch.errors is None
         if not is_of_no_interest and not self.is_caught(error, at, failed):
             return self.fail(error, frame, waiter.node)
-        return self.tell_caught(error, frame, waiter.node)
+        return self.tell_caught(error, frame, waiter.node, 0)
 
     cdef int catch_in(
         self, object error, Frame frame, Py_ssize_t node, Frame at, Py_ssize_t failed, list poisoned, dict verdicts
@@ -119,8 +117,12 @@ cdef class Catching(Aborting):
         """Catch the failure of a node in a frame above it, or its own: at the node `failed` of that."""
         cdef Catch catch = Catch.__new__(Catch)
         cdef list doomed = None
-        cdef Py_ssize_t each
-        self.tell_caught(error, frame, node)
+        cdef Py_ssize_t each, levels = 0
+        cdef Frame caller = frame
+        while caller is not at:
+            caller = caller.parent
+            levels += 1
+        self.tell_caught(error, frame, node, levels)
         if self.running:
             self.scheduler.extraction.clear()  # the error may have ended an extraction half-way
         if self.phase != ACTIVE:

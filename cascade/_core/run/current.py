@@ -39,6 +39,7 @@ class SentCall(NamedTuple):
         iteration: the number of tail calls that the run had made.
         attempt: 1, 2, ...
         path: of the node.
+        number: of the call, as in events.
     """
 
     run: int
@@ -47,6 +48,7 @@ class SentCall(NamedTuple):
     iteration: int
     attempt: int
     path: str
+    number: int
 
 
 CALL: ContextVar[Launched | Attempt | SentCall | None] = ContextVar("cascade.call", default=None)

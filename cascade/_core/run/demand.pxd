@@ -5,4 +5,4 @@ from cascade._core.run.frame cimport Frame
 
 cdef bint may_be_ready(Frame frame, list nodes) except -1
 cdef list undemanded(Frame frame, list seeds)
-cdef list reset_exclusive(Frame frame, Py_ssize_t at)
+cdef list reset_exclusive(Frame frame, Py_ssize_t at, long long first_call)

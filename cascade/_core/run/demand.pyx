@@ -89,8 +89,8 @@ cdef bint _is_of_use(Frame frame, Py_ssize_t at, set dead) except -1:
     return at == template.node_count - 1
 
 
-cdef list reset_exclusive(Frame frame, Py_ssize_t at):
-    """Undo what was evaluated for a scope alone. Return the values, which are to be released."""
+cdef list reset_exclusive(Frame frame, Py_ssize_t at, long long first_call):
+    """Undo what was evaluated for a scope alone; its calls have new numbers. Return the values, to be released."""
     cdef Template template = frame.template
     cdef bytearray inside = bytearray(template.node_count)
     cdef list released = []
@@ -118,7 +118,8 @@ cdef list reset_exclusive(Frame frame, Py_ssize_t at):
                 frame.values[i] = NULL
             frame.needs[i] = UNDEMANDED
             frame.chosen[i] = NONE_CHOSEN
-    if frame.maps is not None:
-        for i in [each for each in frame.maps if inside[each]]:
-            released.append(frame.maps.pop(i))
+            if frame.maps is None:
+                frame.maps = {}
+            released.append(frame.maps.pop(i, None))
+            frame.maps[~i] = first_call + i
     return released

@@ -2,6 +2,7 @@
 
 from cpython.object cimport PyObject
 
+from cascade._core.expr.builtin_nodes cimport Skip
 from cascade._core.run.branching cimport Branching
 from cascade._core.run.frame cimport Frame
 from cascade._core.expr.task cimport Task
@@ -24,6 +25,8 @@ cdef class Dispatching(Branching):
     cdef bint request_permit(self, Frame frame, Node* node) except -1
     cdef bint takes_placeholder(self, Frame frame, Node* node) noexcept
     cdef PyObject* call_invocation(self, Frame frame, Node* node) except NULL
+    cdef int notify_skipped(self, Frame frame, Node* node, Py_ssize_t at, Skip skip) except -1
     cdef int notify_finished(self, Frame frame, Py_ssize_t node) except -1
     cdef int notify_tail_finished(self, Frame frame, Py_ssize_t node) except -1
+    cdef int notify_pruned(self, Frame frame) except -1
     cdef bint is_tail(self, Frame frame, Node* node, Py_ssize_t at) noexcept

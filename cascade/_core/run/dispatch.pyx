@@ -14,13 +14,14 @@ from cascade._core.run.branching cimport DEFERRED, Branching
 from cascade._core.shape.key cimport CALL
 from cascade._core.expr.lazy cimport LazyResult
 from cascade._core.run.operands cimport build, call, keywords, positional
+from cascade._core.run.place cimport call_of, place_of
 from cascade._core.run.results cimport examine
 from cascade._core.expr.builtin_nodes cimport Placeholder, Skip
 from cascade._core.expr.task_spec cimport (
-    ASYNC, AUTO, DEFAULT, INLINE, MAP, MODES, PROCESS, SCOPE, SYNC, THREAD, calls_function, waits,
+    ASYNC, AUTO, DEFAULT, GUARD, INLINE, MAP, MODES, PROCESS, SCOPE, SYNC, THREAD, calls_function, waits,
 )
 from cascade._core.expr.task cimport Task
-from cascade._core.shape.template cimport FAST, SLOW
+from cascade._core.shape.template cimport FAST, SLOW, Template
 from cascade._core.run.frame cimport ANY_CHOSEN, NONE_CHOSEN
 from cascade._core.run.waiting cimport PENDING, Launched, Waiter, discard, new_launched
 
@@ -158,7 +159,7 @@ cdef class Dispatching(Branching):
                 if node.absorbs:
                     return self.build_skipping(frame, node, at, skip)
                 if notified:
-                    self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>skip, self.trail(frame))
+                    self.scheduler.callbacks.node_skipped(self, place_of(frame, at), <object>skip, None)
                 Py_INCREF_(skip)
                 return skip
         if self.scheduler.limits_active and node.op == CALL and not slow:
@@ -173,14 +174,12 @@ cdef class Dispatching(Branching):
             made = self.call_invocation(frame, node)
         else:
             if notified and not self.has_begun(frame, at):
-                self.scheduler.callbacks.node_started(
-                    self, frame.template, at, <size_t><PyObject*>frame, self.trail(frame)
-                )
+                self.scheduler.callbacks.node_started(self, place_of(frame, at))
             made = self.execute(frame, node)
         made = examine(self.scheduler.extraction, node, made)
         if notified and made != PENDING and made != DEFERRED:
             if Py_TYPE(made) == SkipType:
-                self.scheduler.callbacks.node_skipped(self, frame.template, at, <object>made, self.trail(frame))
+                self.notify_skipped(frame, node, at, <Skip>made)
             elif Py_TYPE(made) != Lazy:
                 self.notify_finished(frame, at)
             elif self.is_tail(frame, node, at):
@@ -262,12 +261,42 @@ cdef class Dispatching(Branching):
         Py_INCREF(value)
         return <PyObject*>value
 
+    cdef int notify_skipped(self, Frame frame, Node* node, Py_ssize_t at, Skip skip) except -1:
+        """Report that a node is skipped; of a condition that was false, also which node it would have chosen."""
+        cdef int32_t guarded
+        chosen = None
+        if node.kind == GUARD and skip.template is frame.template and skip.number == frame.template.plan.order[at]:
+            guarded = frame.template.operands[node.first_operand + 1]
+            if guarded < frame.template.node_count:
+                chosen = place_of(frame, guarded)
+        self.scheduler.callbacks.node_skipped(self, place_of(frame, at), skip, chosen)
+        return 0
+
     cdef int notify_finished(self, Frame frame, Py_ssize_t node) except -1:
         """Report that a node has its value, if it is a call."""
         if frame.template.nodes[node].op == CALL:
-            self.scheduler.callbacks.node_finished(
-                self, frame.template, node, <size_t><PyObject*>frame, self.trail(frame)
-            )
+            self.scheduler.callbacks.node_finished(self, call_of(frame, node))
+        return 0
+
+    cdef int notify_pruned(self, Frame frame) except -1:
+        """Report the calls of a frame whose values nothing has needed, now that its own value is there."""
+        cdef Template template = frame.template
+        cdef Py_ssize_t at, last = template.node_count - 1
+        cdef list pruned = None
+        cdef set tails = set()
+        if not template.by_need:
+            return 0
+        # Of a tail call, the value is that of the target alone. A race may have chosen what is no node: data.
+        while last < template.node_count and frame.chosen[last] >= 0:
+            last = frame.chosen[last]
+            tails.add(last)
+        for at in range(template.node_count - 1):
+            if template.nodes[at].op == CALL and frame.values[at] is NULL and at not in tails:
+                if pruned is None:
+                    pruned = []
+                pruned.append(place_of(frame, at))
+        if pruned is not None:
+            self.scheduler.callbacks.nodes_pruned(self, pruned)
         return 0
 
     cdef int notify_tail_finished(self, Frame frame, Py_ssize_t node) except -1:
@@ -280,7 +309,7 @@ cdef class Dispatching(Branching):
         self.notify_finished(frame, node)
         while ended:
             self.notify_finished(frame, ended.pop())
-        return 0
+        return self.notify_pruned(frame)
 
     cdef bint is_tail(self, Frame frame, Node* node, Py_ssize_t at) noexcept:
         """Whether the expression that a node has given is the value of its frame: a tail call."""
@@ -288,7 +317,7 @@ cdef class Dispatching(Branching):
         if node.kind == MAP or self.completion is not None:
             return False
         if frame.template.by_need:  # routers and conditions pass on the value of the node that they have chosen
-            while last != at and frame.chosen[last] >= 0:
+            while last != at and last < frame.template.node_count and frame.chosen[last] >= 0:
                 last = frame.chosen[last]
         return at == last
 

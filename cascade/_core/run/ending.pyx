@@ -14,6 +14,7 @@ Nothing here starts a node. docs/internals/run-states.md has the diagram.
 from types import CoroutineType as _CoroutineType
 
 from cascade._core.run.scheduler cimport ACTIVE, CLOSED, ENDED, STOPPING
+from cascade._core.run.place cimport place_of
 from cascade._core.run.waiting cimport Waiter
 
 from cascade.exceptions import InternalError
@@ -134,12 +135,9 @@ cdef class Ending(Dispatching):
         """Record an error, once, and annotate it with the node that raised it. Without a frame, no node did."""
         error = self.as_raised(error)
         if frame is None:
-            self.scheduler.callbacks.annotate(error, self, None, 0, False, (), [])
+            self.scheduler.callbacks.annotate(error, self, None, -1, [])
         else:
-            number = frame.template.plan.order[node]
-            self.scheduler.callbacks.annotate(
-                error, self, frame.template, number, False, self.trail(frame), self.written(frame, node)
-            )
+            self.scheduler.callbacks.annotate(error, self, place_of(frame, node), -1, self.written(frame, node))
         if self.running:
             self.scheduler.extraction.clear()  # the error may have ended an extraction half-way
         if self.errors is None:

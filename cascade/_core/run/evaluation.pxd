@@ -25,3 +25,8 @@ cdef class Evaluation(Regions):
     cdef int settle_item(self, Frame frame, Py_ssize_t node, Py_ssize_t item, object value) except -1
     cdef int make_ready(self, Frame frame, Py_ssize_t node) except -1
     cdef int settle_landed(self) except -1
+
+    cdef inline void number_calls(self, Frame frame) noexcept:
+        """Give the calls of a frame their numbers."""
+        frame.first_call = self.scheduler.calls
+        self.scheduler.calls += frame.template.node_count

@@ -4,9 +4,9 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.run.place import Place
 from cascade._core.run.regions import Regions
 from cascade._core.run.scheduler import Scheduler
-from cascade._core.run.trail import Trail
 from cascade._core.shape.template import Template
 
 @disjoint_base
@@ -22,4 +22,4 @@ class Evaluation(Regions):
     def _context(self) -> Context: ...
     def _begin(self) -> None: ...
     def _next_target(self) -> tuple[Template, int] | None: ...
-    def _running_place(self) -> tuple[Template, int, Trail] | None: ...
+    def _running_place(self) -> Place | None: ...

@@ -29,6 +29,7 @@ from cascade._core.expr.task_spec cimport SYNC
 from cascade._core.run.results cimport examine, gives_expressions
 from cascade._core.shape.containers cimport may_hold
 from cascade._core.shape.template cimport Node, Template
+from cascade._core.run.place cimport place_of
 from cascade._core.run.unseen cimport unseen_in_value
 from cascade._core.run.waiting cimport PENDING, Launched, Waiter, discard, new_launched
 
@@ -83,11 +84,11 @@ cdef class Evaluation(Regions):
         return self.running
 
     def _running_place(self):
-        """Return which node is being executed: (template, number of the node in its graph, trail); None: none is."""
+        """Return the `Place` of the node that is being executed; None: none is."""
         cdef Frame frame = self.top
         if not self.running or frame is None or frame.count == 0:
             return None
-        return frame.template, frame.template.plan.order[self.at], self.trail(frame)
+        return place_of(frame, self.at)
 
     def _next_target(self):
         """Return the target of the frame that it works on next: (template, number of the node); None: there is none."""
@@ -328,6 +329,7 @@ cdef class Evaluation(Regions):
         cdef Frame frame = Frame.__new__(Frame)
         self.scheduler.extraction.run(expression)
         frame.hydrate(self.scheduler.table.get(self.scheduler.extraction), self.scheduler.extraction)
+        self.number_calls(frame)
         frame.parent = parent
         frame.parent_node = <int32_t>parent_node
         if self.scheduler.debugging:
@@ -374,10 +376,12 @@ cdef class Evaluation(Regions):
             self.scheduler.table.hit(frame.template)
             frame.template.recurs = True
             frame.rehydrate(self.scheduler.extraction)
+            self.number_calls(frame)
             return 0
         template = self.scheduler.table.get(self.scheduler.extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, self.scheduler.extraction)
+        self.number_calls(frame)
         if template.catches:
             self.has_catching = True
         self.at = template.node_count - 1
@@ -396,6 +400,7 @@ cdef class Evaluation(Regions):
         template = self.scheduler.table.get(extraction)
         frame.template.observe_tail(template)
         frame.hydrate(template, extraction)
+        self.number_calls(frame)
         if template.catches:
             self.has_catching = True
         self.at = template.node_count - 1
@@ -410,6 +415,8 @@ cdef class Evaluation(Regions):
         cdef Launched waiter
         cdef Template template = frame.template
         cdef Py_ssize_t last = template.node_count - 1
+        if self.scheduler.notify_nodes:
+            self.notify_pruned(frame)
         value = <object>frame.values[last]
         self.top = frame.below
         frame.below = None

@@ -26,8 +26,8 @@ cdef class Frame:
     cdef int32_t next  # the next node to execute, as long as nodes are executed in the order of the plan
     cdef int32_t awaited  # nodes that have started and not ended
     cdef int32_t parent_node  # the one in `parent`
-    cdef bint scattered  # a node starts when it lacks no operand, not in the order of the plan
-    cdef bint skipping  # a node was skipped, or its failure is caught: others may have to pass that on
+    cdef unsigned char scattered  # a node starts when it lacks no operand, not in the order of the plan
+    cdef unsigned char skipping  # a node was skipped, or its failure is caught: others may have to pass that on
     cdef unsigned char stacked  # it stands in its run's stack of frames that can go on
     cdef unsigned char tails  # the value of the target has landed, and is the next expression
     cdef int32_t* needs  # when scattered: of each node, how many results it still lacks; UNDEMANDED or POISONED
@@ -37,8 +37,9 @@ cdef class Frame:
     # By need: of each node that chooses, the node that it takes its value from, NONE_CHOSEN or ANY_CHOSEN.
     cdef int32_t* chosen
     # By number of the node: the `MapState` of a map that has begun, the `Region` of an open scope, or None; of a
-    # container, the `Skip` of a part.
+    # container, the `Skip` of a part. By ~(number of a node): the number of its call, if it was evaluated before.
     cdef dict maps
+    cdef long long first_call  # the number of the call of node 0; see place.pyx
     cdef Frame parent  # whose node this frame's value is the value of; None: the run's
     cdef Py_ssize_t item  # number of the item of the parent's map, 1 or higher; 0: the parent's node is not a map
     cdef object awaiter  # the `Region` of the async task that awaits this frame's value; None: a node has it

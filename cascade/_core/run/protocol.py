@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cascade._core.run.trail import Trail
+from cascade._core.run.place import Place
 from cascade._core.shape.template import Template
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ __all__ = ["CoreCallbacks"]
 class CoreCallbacks(Protocol):
     """What the core cannot do itself: start work outside the loop's thread, ask the limits, report events.
 
-    A run is a `cascade.engine.run.Run`, of which the core knows the compiled part. A node is given by its template, by
-    its place in the order of the plan, and by its frame: a number that no other living frame of the run has.
+    A run is a `cascade.engine.run.Run`, of which the core knows the compiled part. A node is given by its `Place`; to
+    the limits, by its template, by its place in the order of the plan, and by its frame: a number that no other living
+    frame of the run has.
     """
 
     def wake(self) -> None:
@@ -92,10 +93,8 @@ class CoreCallbacks(Protocol):
         self,
         error: BaseException,
         run: Any,
-        template: Template | None,
-        number: int,
-        caught: bool,
-        trail: Trail,
+        place: Place | None,
+        levels: int,
         written: list[tuple[LazyResult, Template, int]],
     ) -> None:
         """Add a note to an exception: which task raised it, and where.
@@ -103,24 +102,35 @@ class CoreCallbacks(Protocol):
         Args:
             error: the exception.
             run: the run.
-            template: of the node; None: it was no node.
-            number: of the node in the graph.
-            caught: whether it does not end the run.
-            trail: of the node.
+            place: of the node; None: it was no node.
+            levels: how many of the node's callers fail with it, before it is caught; -1: it ends the run.
             written: in debug mode, the node and those that it is beneath; else empty.
         """
 
     def describe_skip(self, skip: Skip) -> str:
         """Return which condition was false."""
 
-    def node_started(self, run: Any, template: Template, at: int, frame: int, trail: Trail) -> None:
+    def node_started(self, run: Any, place: Place) -> None:
         """A node starts."""
 
-    def node_finished(self, run: Any, template: Template, at: int, frame: int, trail: Trail) -> None:
-        """A node has its value."""
+    def node_finished(self, run: Any, call: int) -> None:
+        """A node has its value. ``call``: `Place.call` of its start."""
 
-    def node_skipped(self, run: Any, template: Template, at: int, skip: Skip, trail: Trail) -> None:
-        """A node is skipped."""
+    def node_skipped(self, run: Any, place: Place, skip: Skip, chosen: Place | None) -> None:
+        """A node is skipped. ``chosen``: the node that a condition would have chosen, had it not been false."""
+
+    def nodes_pruned(self, run: Any, places: list[Place]) -> None:
+        """Nodes of an expression that has its value have none, as nothing has needed them."""
+
+    def nodes_stopped(self, run: Any, ended: list[int], given_up: list[int], pending: list[int]) -> None:
+        """Calls are stopped, as far as they have started: numbers of calls.
+
+        ``ended``: of expressions that end with it; ``given_up``: of one that goes on; ``pending``: those of both that
+        end later, with `annotate` or `node_ended`.
+        """
+
+    def node_ended(self, run: Any, call: int) -> None:
+        """A node that was stopped has ended."""
 
     def tail_call(self, run: Any, template: Template, slots: list[Any], outermost: bool) -> None:
         """A frame goes on with another expression. ``outermost``: it is the frame of the run's target."""

@@ -108,7 +108,8 @@ cdef class Regions(Catching):
         cdef Frame frame = waiter.frame
         cdef Py_ssize_t at = waiter.node
         cdef int32_t expression = frame.template.operands[frame.template.nodes[at].first_operand]
-        cdef list _released = reset_exclusive(frame, at)  # released when this returns
+        cdef list _released = reset_exclusive(frame, at, self.scheduler.calls)  # released when this returns
+        self.scheduler.calls += frame.template.node_count
         if frame.maps is None:
             frame.maps = {}
         frame.maps[at] = self.add_region(frame, at, future)

@@ -66,6 +66,7 @@ cdef class Scheduler:
         self.yields = self.quantum == 0
         self.virtual = clock.is_virtual
         self.standstill_at = STANDSTILL
+        self.calls = 1
         self.monitor = InlineMonitor(callbacks)
         self.extraction = Extraction.__new__(Extraction)
 
@@ -81,13 +82,13 @@ cdef class Scheduler:
 
         Args:
             limits_active: `request_permit` and its like before each call: there are rules of limits, or a pause.
-            notify_nodes: `node_started`, `node_finished` and `node_skipped`.
+            notify_nodes: `node_started`, `node_finished` and the others of that kind.
             notify_tail_calls: `tail_call`.
         """
         self.limits_active = limits_active
         self.notify_nodes = notify_nodes
         self.observed = limits_active or notify_nodes
-        self.notify_tail_calls = notify_tail_calls or self.debugging
+        self.notify_tail_calls = notify_tail_calls or notify_nodes or self.debugging
         self.monitor.fuel = min(self.monitor.fuel, 0)  # so that a frame that is being worked on reads them
 
     def begin_turn(self):

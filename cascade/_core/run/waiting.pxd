@@ -67,7 +67,6 @@ cdef class Waiting(Runnable):
     cdef void link(self, Waiter waiter) noexcept
     cdef void unlink(self, Waiter waiter) noexcept
     cdef int return_messages(self) except -1
-    cdef tuple trail(self, Frame frame)
     cdef list written(self, Frame frame, Py_ssize_t node)
 
     cdef inline bint is_awaited(self, Launched waiter, object value) noexcept:

@@ -5,8 +5,8 @@ from typing import Any
 from typing_extensions import disjoint_base
 
 from cascade._core.run.mailbox import Mailbox, Receiver
+from cascade._core.run.place import Place
 from cascade._core.run.scheduler import Runnable
-from cascade._core.run.trail import Trail
 from cascade._core.shape.template import Template
 
 @disjoint_base
@@ -17,9 +17,7 @@ class Waiter(Receiver):
     completion: Any
     @property
     def _stopping(self) -> bool: ...
-    @property
-    def _trail(self) -> Trail: ...
-    def _place(self) -> tuple[Template, int, Trail] | None: ...
+    def _place(self) -> Place | None: ...
     def release(self) -> None: ...
     def follow(self, future: Future[Any] | WorkerFuture[Any]) -> None: ...
 

@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t
 
 from cascade._core.run.choice cimport Choice, check_channels, new_choice
 from cascade._core.run.mailbox cimport Mailbox, Received, next_delivery, nothing, received
+from cascade._core.run.place cimport place_of
 from cascade._core.run.scheduler cimport STOPPING
 from cascade._core.expr.task_spec cimport TICKS, WAIT, WAIT_UNTIL
 from cascade._core.time.clock cimport Clock, after
@@ -50,16 +51,10 @@ cdef class Waiter(Receiver):
         return run is None or run.phase >= STOPPING or (run.dying is not None and self in run.dying)
 
     def _place(self):
-        """Return which node it is: (template, number of the node in its graph, trail); None if it has landed."""
-        cdef Frame frame = self.frame
+        """Return the `Place` of the node; None if it has landed."""
         if self.run is None or self.landed:
             return None
-        return frame.template, frame.template.plan.order[self.node], self.run.trail(frame)
-
-    @property
-    def _trail(self):
-        """The nodes of async tasks that await what the node is a part of; see `Waiting.trail`."""
-        return () if self.run is None else self.run.trail(self.frame)
+        return place_of(self.frame, self.node)
 
     def release(self):
         """Land with a permit to start: the node is executed again."""
@@ -406,19 +401,6 @@ cdef class Waiting(Runnable):
             self.waiters = waiter.next
         waiter.next = None
         waiter.previous = NULL
-
-    cdef tuple trail(self, Frame frame):
-        """The nodes of async tasks that await what a frame is a part of, from the outside in: (template, number)."""
-        cdef list found = None
-        if self.regions is None:
-            return ()
-        while frame is not None:
-            if frame.awaiter is not None and frame.parent is not None:
-                if found is None:
-                    found = []
-                found.append((frame.parent.template, frame.parent.template.plan.order[frame.parent_node]))
-            frame = frame.parent
-        return () if found is None else tuple(found[::-1])
 
     cdef list written(self, Frame frame, Py_ssize_t node):
         """In debug mode, a node and those that it is beneath: (expression, template, number of the node)."""

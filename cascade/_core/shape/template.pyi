@@ -5,7 +5,7 @@ from typing_extensions import disjoint_base
 
 @disjoint_base
 class Template:
-    places: dict[int, tuple[str, str]] | None
+    places: dict[int, tuple[str, str, str]] | None
     @property
     def graph(self) -> Any: ...  # cascade.graph.model.GraphTemplate, which the core does not know
     @property

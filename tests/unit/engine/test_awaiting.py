@@ -236,7 +236,8 @@ def test_a_failure_is_an_exception_of_the_awaiting_task() -> None:
     error = cs.run(keep(1, outer()))[1]
     assert type(error) is ZeroDivisionError
     (note,) = error.__notes__
-    assert note.startswith(f"task {__name__}.inverse at $.args[1].await.args[1], iteration 0 of run ")
+    where = f"task {__name__}.inverse at $.args[1].await.args[1], awaited by task {outer.module}.{outer.name}"
+    assert note.startswith(f"{where}, iteration 0 of run ")
 
 
 def test_a_failure_that_is_not_caught_names_both() -> None:
@@ -259,7 +260,9 @@ def test_a_deep_failure_keeps_few_notes() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         cs.run(fall(100))
     assert len(caught.value.__notes__) == 8
-    assert "$.await.await.await.await.await.await.await.await … 84 steps … .await" in caught.value.__notes__[0]
+    note = caught.value.__notes__[0]
+    assert "$.await.await.await.await.await.await.await.await … 84 callers … .await" in note
+    assert f"awaited by task {fall.module}.{fall.name} (8 times), … 84 more …, awaited by task " in note
 
 
 def test_events_have_the_place_of_the_awaiting_task() -> None:

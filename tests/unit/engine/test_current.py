@@ -186,7 +186,7 @@ def test_items_of_maps_and_nested_expressions() -> None:
         return keep(inline(x), 1)
 
     (first, _), (second, _) = cs.run(outer.map(x=[1, 2]))
-    assert first[2:] == second[2:] == (1, "$.args[0]")
+    assert (first[2:], second[2:]) == ((1, "$[0].args[0]"), (1, "$[1].args[0]"))
 
 
 def test_beneath_an_await() -> None:

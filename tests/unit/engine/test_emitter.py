@@ -315,7 +315,7 @@ async def test_nothing_is_remembered_of_runs_that_have_ended() -> None:
             run.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await run
-        assert not engine._driver.services.emitter._starts
+        assert not engine._driver.services.emitter._calls
 
 
 def test_runs_that_their_event_loop_has_left_are_told_of() -> None:

@@ -189,7 +189,7 @@ def test_each_start_has_one_end(mode: str) -> None:
     starts = sorted(each[1:] for each in seen if each[0] == "NodeStarted")
     assert starts == sorted(each[1:] for each in seen if each[0] == "NodeFinished")
     leaves = {path for _, task, path in seen if task == f"{leaf.module}.leaf"}
-    assert leaves == {"$[0]", "$[1][0]"}
+    assert leaves == {"$.args[0].returned[0]", "$.args[0].returned[1][0]"}
 
 
 @pytest.mark.parametrize("mode", MODES)
