@@ -188,8 +188,15 @@ class Invocation:
 
     def _call_at_once(self, grant: Grant) -> Any:
         self._report_start()
+        known = None
         try:
-            value = self._task.fn(*self._arguments, **self._keywords)
+            if grant.tokens:
+                known = CALL.set(Attempt(self._waiter, 1, grant))  # for `CurrentCall.settle`
+            try:
+                value = self._task.fn(*self._arguments, **self._keywords)
+            finally:
+                if known is not None:
+                    CALL.reset(known)
         except BaseException as error:
             grant.release()
             if self._will_retry(error):
@@ -253,7 +260,7 @@ class Invocation:
             grant = await self._wait_for_grant()
             try:
                 with grant:
-                    return await self._with_resources()
+                    return await self._with_resources(grant)
             except Exception as error:
                 if not self._will_retry(error):
                     raise
@@ -275,19 +282,21 @@ class Invocation:
             return grant
         return await wait_for(self._host, self._request(), self._run, *self._node[:2], self._waiter._trail)
 
-    async def _with_resources(self) -> Any:
+    async def _with_resources(self, grant: Grant) -> Any:
         """Make one attempt, with the resources of scope "call" set up for it alone."""
         if self._coroutine is not None:
             coroutine, self._coroutine = self._coroutine[0], None
+            if grant is not EMPTY_GRANT:
+                CALL.set(Attempt(self._waiter, 1, grant))
             return await coroutine
         if not self._placeholders():
-            return await self._with_timeout(self._arguments, self._keywords)
+            return await self._with_timeout(grant, self._arguments, self._keywords)
         hooks = self._host.services.emitter.hooks(self._run.id)
         scope = Scope(self._host.services.resources, "call", self._run._scope(), hooks)
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]
             keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
-            value = await self._with_timeout(tuple(arguments), keywords)
+            value = await self._with_timeout(grant, tuple(arguments), keywords)
         except BaseException as error:
             await scope.close(error)
             raise
@@ -302,23 +311,25 @@ class Invocation:
     async def _resource(self, scope: Scope, value: Any) -> Any:
         return await scope.get(value.name) if type(value) is Placeholder else value
 
-    async def _with_timeout(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    async def _with_timeout(self, grant: Grant, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Make one attempt within its timeout."""
         self._report_start()
-        if self._attempt > 1:
-            CALL.set(Attempt(self._waiter, self._attempt))  # in the context of its own asyncio task
+        attempt = None
+        if self._attempt > 1 or grant is not EMPTY_GRANT:
+            attempt = Attempt(self._waiter, self._attempt, grant)
+            CALL.set(attempt)  # in the context of its own asyncio task
         if self._timeout is None or self._timeout.seconds is None:
-            return await self._call(arguments, keywords)
+            return await self._call(attempt, arguments, keywords)
         deadline = self._attempt_deadline = Deadline(self._host.timers, self._timeout.seconds)
         try:
             async with deadline:
-                return await self._call(arguments, keywords)
+                return await self._call(attempt, arguments, keywords)
         except TimeoutError:
             if not deadline.expired:
                 raise
         raise TaskTimeoutError(f"{self._name()} took longer than {self._timeout.seconds:g} s, attempt {self._attempt}")
 
-    async def _call(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    async def _call(self, attempt: Attempt | None, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if self._where == "async":
             return await self._task.fn(*arguments, **keywords)
         if self._where == "scope":
@@ -327,7 +338,7 @@ class Invocation:
             value = self._task.fn(*arguments, **keywords)
         else:
             call = self._waiter, self._where, self._task, arguments, keywords
-            future = call_worker(self._host, *call, self._attempt)
+            future = call_worker(self._host, *call, attempt)
             value = await self._await_worker(future)
         if type(value) is not CoroutineType:
             return value

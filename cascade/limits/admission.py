@@ -1,37 +1,39 @@
 """The admission queue: which requests wait, and which is granted next.
 
 A waiting request is a claim. A claim waits in the queues of everything that it asks for and is granted all of it at
-once, when it is the first in each of these queues and each has enough. As all queues are in order of arrival, no claim
-is overtaken in any of them, however much it asks for, and the oldest claim is always the first wherever it waits. When
-something is given back, only the first claim of its queue is examined: the cost does not depend on the number of
-claims.
+once, when it is the first in each of these queues and each has enough. All queues have one order: by priority, then by
+arrival. So no claim is overtaken by one that comes later with the same priority, however much it asks for, and the
+first of all claims is the first wherever it waits. When something is given back, only the first claim of its queue is
+examined: the cost does not depend on the number of claims.
 
 Two things are checked before the pools. A paused claim waits in no queue, and a claim that waits for a rate waits in
-the queues of its rates only; so neither keeps others from what it cannot use yet. Both keep their place in the order of
-arrival.
+the queues of its rates only; so neither keeps others from what it cannot use yet. Both keep their place in the order.
+
+A grant may have a holding of a pool: what calls inside of a scope take from what the scope holds. It is a pool like any
+other, with a queue of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
 from cascade.exceptions import InternalError, LimitError
-from cascade.limits.claim import Claim
+from cascade.limits.claim import Claim, FutureReceiver
 from cascade.limits.request import EMPTY_GRANT, UNLIMITED, Grant, Request
-from cascade.limits.rule import Pause
+from cascade.limits.rule import Pause, Priority
 from cascade.limits.timetable import Timetable
 from cascade.limits.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Timers
-    from cascade.limits.capacity import Pool
+    from cascade.limits.capacity import Holding, Pool
+    from cascade.limits.claim import Receiver
     from cascade.limits.rate import Rate
-    from cascade.limits.request import Share
+    from cascade.limits.request import Share, Tokens
     from cascade.limits.rule import Rule
     from cascade.limits.rulebook import Rulebook
 
@@ -39,7 +41,7 @@ __all__ = ["AdmissionQueue"]
 
 
 class AdmissionQueue:
-    """Grants requests in order of arrival.
+    """Grants requests by priority, then in order of arrival.
 
     Args:
         rulebook: the rules and pauses.
@@ -59,7 +61,7 @@ class AdmissionQueue:
         self._expire = expire
         self._order = count()
         self._claims: dict[Claim, None] = {}  # all that wait
-        self._queues: dict[Pool | Rate, WaitQueue[Claim]] = {}  # those that are not empty
+        self._queues: dict[Pool | Rate, WaitQueue[Claim, tuple[float, int]]] = {}  # those that are not empty
         self._paused: dict[Pause, dict[Claim, None]] = {}  # claims that a pause holds up, of those examined under it
         self._candidates: list[Claim] = []  # a heap of the claims for which something has changed
         self._generation = 0  # incremented by `clear`, after which older grants give nothing back
@@ -77,19 +79,33 @@ class AdmissionQueue:
         request.check()
         if self.timetable.at is not None or self.stopped:
             self.catch_up()
-        applicable = request.applicable(self._rulebook)
-        if applicable.pauses:
+        if request.applicable(self._rulebook).pauses:
             return None
-        if applicable.rates:
+        tokens = request.tokens(self._rulebook)
+        if tokens:
             now = self._timers.now()
-            for rate in applicable.rates:
-                if rate in self._queues or not rate.ready(now):
+            for rate, wanted in tokens:
+                if wanted and (rate in self._queues or not rate.ready(now, wanted)):
                     return None
         shares = request.shares(self._rulebook)
         for pool, wanted in shares:
             if pool in self._queues or pool.used + wanted > pool.capacity:
                 return None
-        return self._grant(shares, applicable.rates)
+        return self._grant(shares, tokens)
+
+    def submit(self, request: Request, receiver: Receiver) -> Claim:
+        """Let a request wait that `try_acquire` has not granted. It may be granted in this very call."""
+        claim = Claim(next(self._order), request, receiver)
+        self._enter(claim)
+        return claim
+
+    def withdraw(self, claim: Claim) -> bool:
+        """Let a claim no longer wait. Return whether it did."""
+        if claim not in self._claims:
+            return False
+        self._remove(claim)
+        self._settle()
+        return True
 
     async def acquire(self, request: Request, blocked: Callable[[str], None] | None) -> Grant:
         """Grant a request when its turn has come.
@@ -105,27 +121,33 @@ class AdmissionQueue:
         if grant is not None:
             return grant
         loop = asyncio.get_running_loop()
-        claim = Claim(next(self._order), request, loop.create_future())
+        receiver = FutureReceiver(loop.create_future())
+        claim = Claim(next(self._order), request, receiver)
         try:
             self._enter(claim)
-            if blocked is not None and not claim.future.done():
-                blocked(self._reason(claim))
+            if blocked is not None and not receiver.future.done():
+                blocked(self.reason(claim))
             while True:
-                grant = await claim.future
+                grant = await receiver.future
                 # A pause may have begun between the grant and this moment: the call has not started, so it waits again.
                 self.catch_up()
                 if not request.applicable(self._rulebook).pauses:
                     return grant
-                claim.future = loop.create_future()
+                receiver.future = loop.create_future()
                 grant.undo()
                 self._enter(claim)
         except BaseException:
-            self._abandon(claim)
+            self._abandon(claim, receiver.future)
             raise
 
-    def requests(self) -> Iterator[Request]:
-        """Yield the requests that wait."""
-        return (claim.request for claim in self._claims)
+    def claims(self) -> Iterator[Claim]:
+        """Yield the claims that wait."""
+        return iter(self._claims)
+
+    def spend(self, rate: Rate, amount: int) -> None:
+        """Take units of a rate at once, perhaps more than there are; a negative amount gives units back."""
+        rate.spend(self._timers.now(), amount)
+        self.supply_changed(rate)
 
     # ----------------------------------------------------------------------------------------------------- changes
 
@@ -156,9 +178,15 @@ class AdmissionQueue:
         for rule in rules:
             if isinstance(rule, Pause):
                 affected |= self._paused.get(rule, {})
+            elif isinstance(rule, Priority):
+                affected |= dict.fromkeys(claim for claim in self._claims if claim.request.is_selected(rule.selector))
             else:
                 affected |= dict.fromkeys(claim for claim in self._claims if _is_among(rule, claim))
         self._requeue(affected)
+
+    def priority_changed(self, rule: Priority) -> None:
+        """Move the claims of a rule to where they belong by its new priority."""
+        self._requeue(claim for claim in self._claims if claim.request.is_selected(rule.selector))
 
     def pause_added(self) -> None:
         """Apply a new pause: examine the first claim of each queue. The others are examined when they are the first."""
@@ -178,8 +206,8 @@ class AdmissionQueue:
                 claim.request.check()
             except LimitError as error:
                 self._remove(claim)
-                if claim.is_awaited():
-                    claim.future.set_exception(error)
+                if claim.receiver.is_awaited():
+                    claim.receiver.refuse(error)
         self._settle()
 
     def clear(self) -> None:
@@ -190,14 +218,14 @@ class AdmissionQueue:
         self._generation += 1
         for claim in list(self._claims):
             self._remove(claim)
-            if claim.is_awaited():
-                claim.future.cancel()
+            if claim.receiver.is_awaited():
+                claim.receiver.drop()
         self._candidates.clear()
 
     # ---------------------------------------------------------------------------------------------------- granting
 
     def _settle(self) -> None:
-        """Examine the candidates in order of arrival, and grant what can be granted."""
+        """Examine the candidates in order, and grant what can be granted."""
         if self._candidates:
             now = self._timers.now()
             while self._candidates:
@@ -208,7 +236,7 @@ class AdmissionQueue:
 
     def _examine(self, claim: Claim, now: int) -> None:
         """Grant a claim, or let it wait where it must."""
-        if not claim.is_awaited():
+        if not claim.receiver.is_awaited():
             self._remove(claim)
             return
         if pauses := claim.request.applicable(self._rulebook).pauses:
@@ -216,12 +244,15 @@ class AdmissionQueue:
             claim.paused_by = pauses[0]
             self._paused.setdefault(pauses[0], {})[claim] = None
             return
-        if any(self._first(rate) is not claim for rate in claim.rates):
+        if any(self._first(rate) is not claim for rate, _ in claim.tokens):
             return
-        if not self._all_ready(claim.rates, now):
+        if claim.tokens and not self._all_ready(claim.tokens, now):
             self._leave_pools(claim)
             return
         if not claim.in_pools:
+            if claim.request.around:  # something around it may have ended while it waited elsewhere
+                claim.request.forget_holdings()
+                claim.shares = claim.request.shares(self._rulebook)
             claim.in_pools = True
             for pool, _ in claim.shares:
                 self._wait_for(claim, pool)
@@ -229,60 +260,81 @@ class AdmissionQueue:
             if self._first(pool) is not claim or pool.used + wanted > pool.capacity:
                 return
         self._remove(claim)
-        claim.future.set_result(self._grant(claim.shares, claim.rates))
+        claim.receiver.grant(self._grant(claim.shares, claim.request.tokens(self._rulebook)))
 
-    def _all_ready(self, rates: tuple[Rate, ...], now: int) -> bool:
-        """Whether all rates have a token; for each that has none, the time at which it will is noted."""
+    def _all_ready(self, tokens: tuple[Tokens, ...], now: int) -> bool:
+        """Whether all rates have enough tokens; for each that has not, the time at which it will is noted."""
         all_ready = True
-        for rate in rates:
-            if rate.ready(now):
+        for rate, wanted in tokens:
+            if rate.ready(now, wanted):
                 self.timetable.wakes.discard(rate)
             else:
-                self.timetable.wakes.add(rate, rate.due(now))
+                self.timetable.wakes.add(rate, rate.due(now, wanted))
                 all_ready = False
         return all_ready
 
-    def _grant(self, shares: tuple[Share, ...], rates: tuple[Rate, ...]) -> Grant:
-        for rate in rates:
-            rate.take()
-        if not shares and not rates:
+    def _grant(self, shares: tuple[Share, ...], tokens: tuple[Tokens, ...]) -> Grant:
+        for rate, wanted in tokens:
+            rate.take(wanted)
+        if not shares and not tokens:
             return EMPTY_GRANT
         for pool, wanted in shares:
             pool.used += wanted
-        return Grant(partial(self._release, shares, rates, self._generation))
+        return Grant(self, shares, tokens, self._generation)
 
-    def _release(self, shares: tuple[Share, ...], rates: tuple[Rate, ...], generation: int, started: bool) -> None:
-        """Take back what a grant has given; the tokens of rates only if the call has not started."""
-        if generation != self._generation:
+    def take_back(self, grant: Grant, started: bool) -> None:
+        """Take back what a grant has taken; the tokens of rates only if the call has not started."""
+        if grant.generation != self._generation:
             return
-        for pool, taken in shares:
-            pool.used -= taken
-            self._first_changed(pool)
-        if rates and not started:
+        holdings = grant.holdings
+        for pool, taken in grant.shares:
+            holding = None if holdings is None else holdings.get(pool)
+            self._first_changed(pool.give_back(taken if holding is None else holding.close()))
+        if grant.tokens and not started:
             now = self._timers.now()
-            for rate in rates:
-                rate.put_back(now)
+            for rate, taken in grant.tokens:
+                rate.spend(now, -taken)
                 self._first_changed(rate)
+        if holdings is not None:
+            self._requeue_beneath(holdings.values())
         if self._candidates:
             self._settle()
+
+    def _requeue_beneath(self, holdings: Iterable[Holding]) -> None:
+        """Let claims that wait for what has ended wait for what is around that, as something else needs them, too."""
+        for holding in holdings:
+            queue = self._queues.get(holding)
+            if queue is not None:
+                claims = list(queue)
+                for claim in claims:
+                    claim.request.forget_holdings()
+                self._requeue(claims)
 
     # ------------------------------------------------------------------------------------------------------ queues
 
     def _enter(self, claim: Claim) -> None:
         """Let a claim wait; if it can be granted by now, it is."""
         self._claims[claim] = None
+        self._look_up(claim)
         self._enqueue(claim)
         self._settle()
 
+    def _look_up(self, claim: Claim) -> None:
+        """Find what applies to a claim now. It waits in no queue."""
+        request, rulebook = claim.request, self._rulebook
+        claim.shares = request.shares(rulebook)
+        claim.tokens = tuple(each for each in request.tokens(rulebook) if each[1])
+        claim.order = -request.priority(rulebook), claim.arrival
+
     def _enqueue(self, claim: Claim) -> None:
-        """Put a claim into the queues of the rates that apply to it now, and examine it next."""
-        claim.shares = claim.request.shares(self._rulebook)
-        claim.rates = claim.request.applicable(self._rulebook).rates
-        for rate in claim.rates:
+        """Put a claim into the queues of its rates, and examine it next."""
+        for rate, _ in claim.tokens:
             before = self._first(rate)
             self._wait_for(claim, rate)
             if before is not None and self._first(rate) is claim:
-                self._leave_pools(before)  # the claim returns from a pause, and arrived earlier
+                self._leave_pools(
+                    before
+                )  # the claim has a higher priority, or returns from a pause and arrived earlier
         heappush(self._candidates, claim)
 
     def _wait_for(self, claim: Claim, supply: Pool | Rate) -> None:
@@ -292,20 +344,21 @@ class AdmissionQueue:
         queue.add(claim, claim.order)
 
     def _requeue(self, claims: Iterable[Claim]) -> None:
-        """Move claims to the queues of the rules that apply now; their place in each queue is that of their arrival."""
-        for claim in list(claims):
+        """Move claims to the queues of the rules that apply now, each to its place by priority and arrival."""
+        moved = list(claims)
+        for claim in moved:
             self._unpause(claim)
             self._leave_queues(claim)
+        for claim in moved:
+            self._look_up(claim)
+        heapify(self._candidates)  # some of them may have another priority
+        for claim in moved:
             self._enqueue(claim)
         self._settle()
 
-    def _abandon(self, claim: Claim) -> None:
+    def _abandon(self, claim: Claim, future: asyncio.Future[Grant]) -> None:
         """Withdraw a claim that is no longer awaited. It may have been granted in the same moment."""
-        future = claim.future
-        if claim in self._claims:
-            self._remove(claim)
-            self._settle()
-        elif future.done() and not future.cancelled() and future.exception() is None:
+        if not self.withdraw(claim) and future.done() and not future.cancelled() and future.exception() is None:
             future.result().undo()
 
     def _remove(self, claim: Claim) -> None:
@@ -324,7 +377,7 @@ class AdmissionQueue:
 
     def _leave_queues(self, claim: Claim) -> None:
         self._leave_pools(claim)
-        for rate in claim.rates:
+        for rate, _ in claim.tokens:
             self._leave_queue(claim, rate)
             if rate not in self._queues:
                 self.timetable.wakes.discard(rate)
@@ -357,19 +410,19 @@ class AdmissionQueue:
         if queue is not None:
             self._push_first(queue)
 
-    def _push_first(self, queue: WaitQueue[Claim]) -> None:
+    def _push_first(self, queue: WaitQueue[Claim, tuple[float, int]]) -> None:
         first = queue.first()
         if first is not None:
             heappush(self._candidates, first)
 
-    def _reason(self, claim: Claim) -> str:
+    def reason(self, claim: Claim) -> str:
         """Return the first thing that a claim waits for, as text for an event."""
         if claim.paused_by is not None:
             return claim.paused_by.reason()
         now = self._timers.now()
-        for rate in claim.rates:
-            if self._first(rate) is not claim or not rate.ready(now):
-                return rate.reason()
+        for rate, wanted in claim.tokens:
+            if self._first(rate) is not claim or not rate.ready(now, wanted):
+                return rate.reason(wanted)
         for pool, wanted in claim.shares:
             if pool.used + wanted > pool.capacity:
                 return pool.reason(wanted)
@@ -382,9 +435,9 @@ class AdmissionQueue:
 def _applies(rule: Rule, request: Request, rulebook: Rulebook) -> bool:
     """Whether a rule applies to a request."""
     applicable = request.applicable(rulebook)
-    return any(other is rule for other in (*applicable.rates, *applicable.pools))
+    return any(other is rule for other in (*applicable.rates, *applicable.pools, *applicable.priorities))
 
 
 def _is_among(rule: Rule, claim: Claim) -> bool:
     """Whether a claim waits by a rule."""
-    return any(other is rule for other in (*claim.rates, *(pool for pool, _ in claim.shares)))
+    return any(supply is rule or getattr(supply, "root", None) is rule for supply, _ in (*claim.tokens, *claim.shares))

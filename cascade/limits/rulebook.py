@@ -9,8 +9,8 @@ from cascade.limits.selector import run_name, task_names
 
 if TYPE_CHECKING:
     from cascade.limits.capacity import Concurrency
-    from cascade.limits.rate import Rate
-    from cascade.limits.rule import Pause, Rule
+    from cascade.limits.rate import RateRule
+    from cascade.limits.rule import Pause, Priority, Rule
 
 __all__ = ["NO_RULES", "ApplicableRules", "Rulebook"]
 
@@ -21,11 +21,12 @@ class ApplicableRules(NamedTuple):
     """The rules that apply to one call, by kind."""
 
     pools: tuple[Concurrency, ...]
-    rates: tuple[Rate, ...]
+    rates: tuple[RateRule, ...]
+    priorities: tuple[Priority, ...]
     pauses: tuple[Pause, ...]
 
 
-NO_RULES = ApplicableRules((), (), ())
+NO_RULES = ApplicableRules((), (), (), ())
 
 
 class Rulebook:
@@ -92,7 +93,7 @@ class Rulebook:
             of_run = self._find_for_run(run, names)
         if not of_run:
             return found
-        return _sorted((*found.pools, *found.rates, *found.pauses, *of_run))
+        return _sorted((*found.pools, *found.rates, *found.priorities, *found.pauses, *of_run))
 
     def _find_for_task(self, task: str, qualname: str) -> ApplicableRules:
         if len(self._by_task) >= _CACHE_SIZE:
@@ -129,7 +130,7 @@ class Rulebook:
 
 def _sorted(rules: Iterable[Rule]) -> ApplicableRules:
     """Group rules by kind, each once."""
-    kinds: dict[str, list[Rule]] = {"concurrency": [], "rate": [], "pause": []}
+    kinds: dict[str, list[Rule]] = {"concurrency": [], "rate": [], "priority": [], "pause": []}
     for rule in dict.fromkeys(rules):
         kinds[rule.kind].append(rule)
     return ApplicableRules(*(tuple(of_kind) for of_kind in kinds.values()))  # type: ignore[arg-type]

@@ -37,8 +37,8 @@ class Timetable:
         self._due = due
         self._handle: Handle | None = None
         self.at: int | None = None
-        self.wakes: WaitQueue[Rate] = WaitQueue()
-        self.expiries: WaitQueue[Rule] = WaitQueue()
+        self.wakes: WaitQueue[Rate, int] = WaitQueue()
+        self.expiries: WaitQueue[Rule, int] = WaitQueue()
 
     def next_time(self) -> int | None:
         """Return the earliest of all times, in nanoseconds on the clock, or None if there is none."""
@@ -78,7 +78,7 @@ class Timetable:
         self._due()
 
 
-def _take(queue: WaitQueue[T], now: int) -> list[T]:
+def _take(queue: WaitQueue[T, int], now: int) -> list[T]:
     taken = []
     while (key := queue.first_key()) is not None and key <= now:
         item = queue.first()

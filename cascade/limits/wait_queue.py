@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
@@ -9,9 +10,10 @@ from typing import Generic, TypeVar
 __all__ = ["WaitQueue"]
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
-class WaitQueue(Generic[T]):
+class WaitQueue(Generic[T, K]):
     """Items by key, the smallest key first; of equal keys, the item that was added first.
 
     A heap in which a removed item stays until it reaches the top, or until removed items are more than half of the
@@ -27,11 +29,11 @@ class WaitQueue(Generic[T]):
     __slots__ = ("_entries", "_heap", "_places")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, T]] = []
-        self._places: dict[T, tuple[int, int]] = {}  # the valid entry of each item: key and number
+        self._heap: list[tuple[K, int, T]] = []
+        self._places: dict[T, tuple[K, int]] = {}  # the valid entry of each item: key and number
         self._entries = count()
 
-    def add(self, item: T, key: int) -> None:
+    def add(self, item: T, key: K) -> None:
         """Add an item with its key; if it is in the queue, change its key."""
         number = next(self._entries)
         self._places[item] = key, number
@@ -53,11 +55,11 @@ class WaitQueue(Generic[T]):
             heappop(heap)
         return None
 
-    def first_key(self) -> int | None:
+    def first_key(self) -> K | None:
         """Return the key of the first item, or None."""
         return None if self.first() is None else self._heap[0][0]
 
-    def key_of(self, item: T) -> int | None:
+    def key_of(self, item: T) -> K | None:
         """Return the key of an item, or None if it is not in the queue."""
         place = self._places.get(item)
         return None if place is None else place[0]
@@ -66,6 +68,9 @@ class WaitQueue(Generic[T]):
         """Remove all items."""
         self._heap.clear()
         self._places.clear()
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._places)
 
     def __contains__(self, item: T) -> bool:
         return item in self._places

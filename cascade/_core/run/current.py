@@ -11,23 +11,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from cascade._core.run.waiting import Launched
+    from cascade.limits import Grant
 
 __all__ = ["CALL", "Attempt", "SentCall", "forget_call"]
 
 
 class Attempt:
-    """One attempt of a call, other than the first.
+    """One attempt of a call, other than the first, or one that has taken something of the engine's limits.
 
     Attributes:
         waiter: of the call.
-        number: 2, 3, ...
+        number: 1, 2, ...
+        grant: what it has taken; None: nothing.
     """
 
-    __slots__ = ("number", "waiter")
+    __slots__ = ("grant", "number", "waiter")
 
-    def __init__(self, waiter: Launched, number: int) -> None:
+    def __init__(self, waiter: Launched, number: int, grant: Grant | None = None) -> None:
         self.waiter = waiter
         self.number = number
+        self.grant = grant
 
 
 class SentCall(NamedTuple):
