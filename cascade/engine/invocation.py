@@ -23,11 +23,12 @@ from cascade.cache.protocol import Hit
 from cascade.cache.single_flight import SharedResult
 from cascade.clock.deadline import Deadline, pause
 from cascade.engine import cached_call
-from cascade.engine.admission import wait_for
+from cascade.engine.admission import request_of, wait_for
 from cascade.engine.dispatch import call_worker, start_async
+from cascade.engine.held_scope import start_held_scope
 from cascade.engine.regions import evaluate, inputs_of
 from cascade.exceptions import TaskTimeoutError
-from cascade.limits.request import EMPTY_GRANT
+from cascade.limits.request import EMPTY_GRANT, Grant
 from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
@@ -39,9 +40,12 @@ if TYPE_CHECKING:
     from cascade.cache.single_flight import Leader
     from cascade.engine.host import Host
     from cascade.engine.run import Run
-    from cascade.limits import Grant, Request
+    from cascade.limits import Request
+    from cascade.limits.claim import Entry
 
 __all__ = ["Invocation", "start_invocation"]
+
+_ONLY_CONSTRAINTS = {"constraints"}
 
 LATER = object()
 """Returned by `Invocation.at_once` if something has to be awaited."""
@@ -59,10 +63,13 @@ def start_invocation(
     where: str,
 ) -> Any:
     """Make an `Invocation` and start it. Return its value if it ends at once, else the waiter, completed later."""
+    if where == "scope" and policies is not None and policies.keys() == _ONLY_CONSTRAINTS:
+        return start_held_scope(host, run, waiter, node, task, policies["constraints"])
     invocation = Invocation(host, run, waiter, node, task, arguments, keywords, policies, where)
     value = invocation.at_once()
     if value is not LATER:
         return value
+    invocation.enter()
     value = start_async(host, waiter, invocation.perform())
     if value is waiter and not invocation.begun:  # a task that is cancelled before it begins runs no `finally`
         waiter.handle.add_done_callback(invocation.release_unstarted)
@@ -96,6 +103,7 @@ class Invocation:
         "_coroutine",
         "_deadline",
         "_delay",
+        "_early",
         "_error",
         "_host",
         "_key",
@@ -151,6 +159,7 @@ class Invocation:
         self._attempt = 1
         self._error: Exception | None = None  # the failure of the attempt before
         self._delay = 0.0  # seconds after it
+        self._early: Grant | Entry | None = None  # what the limits have said before the asyncio task has begun
         if self._retry is not None and self._retry.max_elapsed is not None:
             self._since = host.timers.now()
         self._key = b""  # of the result in the cache
@@ -185,6 +194,15 @@ class Invocation:
         except BaseException:
             self._fail_leader()
             raise
+
+    def enter(self) -> None:
+        """Ask the limits now for what the first attempt needs, so that calls are admitted in the order of their starts.
+
+        The asyncio task of the call begins only later. If the cache is asked first, the limits are not asked yet.
+        """
+        if self._cache is None and self._coroutine is None and self._error is None and self._asks_limits():
+            limits, request = self._host.services.limits, self._request()
+            self._early = limits.try_acquire(request) or limits.enter(request)
 
     def _call_at_once(self, grant: Grant) -> Any:
         self._report_start()
@@ -278,9 +296,18 @@ class Invocation:
         """Wait until the limits admit an attempt. An amount beyond a capacity raises, and is not retried."""
         if self._coroutine is not None:
             return self._coroutine[1]
-        if (grant := self._grant_at_once()) is not None:
-            return grant
-        return await wait_for(self._host, self._request(), self._run, *self._node[:2], self._waiter._trail)
+        early, self._early = self._early, None
+        if early is None and self._asks_limits():
+            limits, request = self._host.services.limits, self._request()
+            early = limits.try_acquire(request) or limits.enter(request)
+        if early is None:
+            return EMPTY_GRANT
+        if isinstance(early, Grant):
+            if not self._host.services.limits_active or not self._host.services.limits.paused(self._request()):
+                return early
+            early.undo()  # a pause has begun before the call
+            early = self._host.services.limits.enter(self._request())
+        return await wait_for(self._host, early, self._run, *self._node[:2], self._waiter._trail)
 
     async def _with_resources(self, grant: Grant) -> Any:
         """Make one attempt, with the resources of scope "call" set up for it alone."""
@@ -333,7 +360,7 @@ class Invocation:
         if self._where == "async":
             return await self._task.fn(*arguments, **keywords)
         if self._where == "scope":
-            return final(await evaluate(self._run, self._waiter))
+            return final(await evaluate(self._run, self._waiter, None if attempt is None else attempt.grant))
         if self._where == "inline":
             value = self._task.fn(*arguments, **keywords)
         else:
@@ -397,6 +424,11 @@ class Invocation:
             self._coroutine = None
             coroutine.close()
             grant.release()
+        early, self._early = self._early, None
+        if isinstance(early, Grant):
+            early.undo()
+        elif early is not None:
+            self._host.services.limits.abandon(early)
         self._fail_leader()
 
     def _report_start(self) -> None:
@@ -421,16 +453,19 @@ class Invocation:
         unit = template.graph.nodes[template.plan.order[at]].operands[0]
         return f"the scope of {heading(template.graph, template.graph.nodes[unit.index])}"
 
+    def _asks_limits(self) -> bool:
+        """Whether the limits are asked before each attempt. No rule is about a scope."""
+        return self._constraints is not None or (self._where != "scope" and self._host.services.limits_active)
+
     def _grant_at_once(self) -> Grant | None:
         """Return the grant of the limits; None: the call has to wait."""
-        if self._constraints is None and (self._where == "scope" or not self._host.services.limits_active):
+        if not self._asks_limits():
             return EMPTY_GRANT
         return self._host.services.limits.try_acquire(self._request())
 
     def _request(self) -> Request:
-        name = f"{self._task.module}.{self._task.name}"
-        selected = self._run._label.selected
-        return self._host.services.limits.request(name, self._task.name, self._run.id, self._constraints, selected)
+        is_scope = self._where == "scope"
+        return request_of(self._host, self._run, self._waiter, self._task, self._constraints, is_scope=is_scope)
 
     def _will_retry(self, error: BaseException) -> bool:
         """Whether a failed attempt is retried; if so, count the next one."""

@@ -22,7 +22,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from cascade.exceptions import InternalError, LimitError
-from cascade.limits.claim import Claim, FutureReceiver
+from cascade.limits.claim import Claim, Entry
 from cascade.limits.request import EMPTY_GRANT, UNLIMITED, Grant, Request
 from cascade.limits.rule import Pause, Priority
 from cascade.limits.timetable import Timetable
@@ -118,26 +118,31 @@ class AdmissionQueue:
             LimitError: it can never be granted, or no longer can.
         """
         grant = self.try_acquire(request)
-        if grant is not None:
-            return grant
-        loop = asyncio.get_running_loop()
-        receiver = FutureReceiver(loop.create_future())
-        claim = Claim(next(self._order), request, receiver)
+        return grant if grant is not None else await self.wait(self.enter(request), blocked)
+
+    def enter(self, request: Request) -> Entry:
+        """Let a request wait that `try_acquire` has not granted, from now on. It must be awaited, or abandoned."""
+        entry = Entry(asyncio.get_running_loop().create_future())
+        entry.claim = self.submit(request, entry)
+        return entry
+
+    async def wait(self, entry: Entry, blocked: Callable[[str], None] | None) -> Grant:
+        """Wait for the grant of a request that was let in."""
+        claim = entry.claim
         try:
-            self._enter(claim)
-            if blocked is not None and not receiver.future.done():
+            if blocked is not None and not entry.future.done():
                 blocked(self.reason(claim))
             while True:
-                grant = await receiver.future
+                grant = await entry.future
                 # A pause may have begun between the grant and this moment: the call has not started, so it waits again.
                 self.catch_up()
-                if not request.applicable(self._rulebook).pauses:
+                if not claim.request.applicable(self._rulebook).pauses:
                     return grant
-                receiver.future = loop.create_future()
+                entry.future = asyncio.get_running_loop().create_future()
                 grant.undo()
                 self._enter(claim)
         except BaseException:
-            self._abandon(claim, receiver.future)
+            self.abandon(entry)
             raise
 
     def claims(self) -> Iterator[Claim]:
@@ -356,9 +361,10 @@ class AdmissionQueue:
             self._enqueue(claim)
         self._settle()
 
-    def _abandon(self, claim: Claim, future: asyncio.Future[Grant]) -> None:
-        """Withdraw a claim that is no longer awaited. It may have been granted in the same moment."""
-        if not self.withdraw(claim) and future.done() and not future.cancelled() and future.exception() is None:
+    def abandon(self, entry: Entry) -> None:
+        """Let a request no longer wait that is not awaited any longer. It may have been granted in the same moment."""
+        future = entry.future
+        if not self.withdraw(entry.claim) and future.done() and not future.cancelled() and future.exception() is None:
             future.result().undo()
 
     def _remove(self, claim: Claim) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cascade.limits.request import Grant, Request, Share, Tokens
     from cascade.limits.rule import Pause
 
-__all__ = ["Claim", "FutureReceiver", "Receiver"]
+__all__ = ["Claim", "Entry", "Receiver"]
 
 
 class Receiver(Protocol):
@@ -29,10 +29,17 @@ class Receiver(Protocol):
         """Learn that the queue was cleared."""
 
 
-class FutureReceiver:
-    """A receiver that completes an asyncio future with the grant."""
+class Entry:
+    """A receiver that completes an asyncio future with the grant.
 
-    __slots__ = ("future",)
+    Attributes:
+        future: the same; another one if the grant could not be used.
+        claim: what waits.
+    """
+
+    __slots__ = ("claim", "future")
+
+    claim: Claim
 
     def __init__(self, future: asyncio.Future[Grant]) -> None:
         self.future = future

@@ -22,7 +22,7 @@ from cascade.limits.units import UNIT, shown, units
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Timers
-    from cascade.limits.claim import Claim, Receiver
+    from cascade.limits.claim import Claim, Entry, Receiver
 
 __all__ = ["Limits"]
 
@@ -379,6 +379,26 @@ class Limits:
             LimitError: it can never be granted, or no longer can.
         """
         return await self._admission.acquire(request, blocked)
+
+    def enter(self, request: Request) -> Entry:
+        """Let a request wait that `try_acquire` has not granted, from now on. It must be awaited, or abandoned."""
+        return self._admission.enter(request)
+
+    async def wait(self, entry: Entry, blocked: Callable[[str], None] | None = None) -> Grant:
+        """Wait for the grant of a request that was let in. If this is cancelled, nothing is held.
+
+        Args:
+            entry: of the request.
+            blocked: called once with the reason if it has to wait.
+
+        Raises:
+            LimitError: it can no longer be granted.
+        """
+        return await self._admission.wait(entry, blocked)
+
+    def abandon(self, entry: Entry) -> None:
+        """Let a request no longer wait that is not awaited any longer."""
+        self._admission.abandon(entry)
 
     def submit(self, request: Request, receiver: Receiver) -> Claim:
         """Let a request wait that `try_acquire` has not granted. It may be granted in this very call."""

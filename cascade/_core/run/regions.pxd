@@ -12,12 +12,12 @@ cdef class Regions(Catching):
 
     cdef int request(self, str what, object first, object second, object third) except -1
     cdef int serve_requests(self) except -1
-    cdef int open_scope(self, Waiter waiter, object future) except -1
+    cdef int open_scope(self, Waiter waiter, object future, object grant) except -1
     cdef bint is_waited_for(self, Waiter waiter) noexcept
-    cdef int open_child(self, Launched waiter, LazyResult expression, object future) except -1
+    cdef int open_child(self, Launched waiter, LazyResult expression, object future, object grant) except -1
     cdef bint holds_back(self, Waiter waiter) except -1
     cdef int close_region(self, object future, object closed) except -1
     cdef int stop_region(self, Region region) except -1
-    cdef Region add_region(self, Frame frame, Py_ssize_t node, object future)
+    cdef Region add_region(self, Frame frame, Py_ssize_t node, object future, object grant)
     cdef int finish_child(self, Frame frame, object value) except -1
     cdef Frame enter(self, LazyResult expression, Frame parent, Py_ssize_t parent_node)

@@ -1,5 +1,5 @@
 from asyncio import Future
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from typing_extensions import disjoint_base
 
@@ -7,16 +7,20 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.catching import Catching
 from cascade._core.run.mailbox import Received
 from cascade._core.run.waiting import Launched, Waiter
+from cascade.limits import Grant
 
 _Result: TypeAlias = tuple[Any, BaseException | None, list[Received] | None]
 
+class _Future(Protocol):  # an asyncio future, or like one
+    def done(self) -> bool: ...
+    def cancel(self) -> object: ...
+    def set_result(self, result: Any, /) -> None: ...
+
 @disjoint_base
 class Regions(Catching):
-    def _open_scope(self, waiter: Waiter, future: Future[_Result]) -> None: ...
+    def _open_scope(self, waiter: Waiter, future: _Future, grant: Grant | None) -> None: ...
     def _open_child(
-        self,
-        waiter: Launched,
-        expression: LazyResult,
-        future: Future[_Result],
+        self, waiter: Launched, expression: LazyResult, future: Future[_Result], grant: Grant | None
     ) -> None: ...
-    def _close_region(self, future: Future[Any], closed: Future[list[BaseException] | None]) -> None: ...
+    def _grants_around(self, waiter: Waiter) -> tuple[Grant, ...]: ...
+    def _close_region(self, future: _Future, closed: _Future) -> None: ...

@@ -34,12 +34,25 @@ cdef class Regions(Catching):
 
     # ------------------------------------------------------------------------------------------------ for the engine
 
-    def _open_scope(self, Waiter waiter not None, future):
-        """Evaluate the expression of the scope that a waiter is of. ``future``: its result is (value, error)."""
-        self.request("scope", waiter, None, future)
+    def _open_scope(self, Waiter waiter not None, future, grant):
+        """Evaluate the expression of the scope that a waiter is of.
 
-    def _open_child(self, Launched waiter not None, LazyResult expression not None, future):
-        """Evaluate an expression for the async task that a waiter is of. ``future``: its result is (value, error).
+        Args:
+            waiter: of the scope.
+            future: of asyncio, or an object with its methods `done`, `cancel` and `set_result`. The result is a tuple:
+                the value, the error, the messages in the value that no task was given.
+            grant: what the scope holds of the limits; None: nothing.
+        """
+        self.request("scope", waiter, grant, future)
+
+    def _open_child(self, Launched waiter not None, LazyResult expression not None, future, grant):
+        """Evaluate an expression for the async task that a waiter is of.
+
+        Args:
+            waiter: of the call of the async task.
+            expression: what it awaits.
+            future: of asyncio. The result is as that of `_open_scope`.
+            grant: what the call holds of the limits; None: nothing.
 
         Raises:
             EngineStateError: the task is being cancelled, or has ended.
@@ -51,7 +64,30 @@ cdef class Regions(Catching):
                 f"a lazy result cannot be awaited any longer: the async task that awaits it {what}; what is still to "
                 f"be evaluated needs a run of its own: `await engine.run(...)`"
             )
-        self.request("child", waiter, expression, future)
+        self.request("child", waiter, (expression, grant), future)
+
+    def _grants_around(self, Waiter waiter not None):
+        """Return what the scopes and async calls hold of the limits that a node is inside of, from the inside out."""
+        cdef Frame frame = waiter.frame
+        cdef Py_ssize_t node = waiter.node
+        cdef list found = None
+        if self.regions is None:
+            return ()
+        while frame is not None:
+            if frame.maps is not None:
+                for each in frame.template.scopes_above(node):
+                    region = frame.maps.get(each)
+                    if type(region) is Region and (<Region>region).grant is not None:
+                        if found is None:
+                            found = []
+                        found.append((<Region>region).grant)
+            if frame.awaiter is not None and (<Region>frame.awaiter).grant is not None:
+                if found is None:
+                    found = []
+                found.append((<Region>frame.awaiter).grant)
+            node = frame.parent_node
+            frame = frame.parent
+        return () if found is None else tuple(found)
 
     def _close_region(self, future, closed):
         """Stop what was opened with a future. ``closed``: a future, done once everything of it has ended.
@@ -89,9 +125,10 @@ cdef class Regions(Catching):
             if self.phase != ACTIVE or not self.is_waited_for(waiter):
                 cancel_future(third)
             elif what == "scope":
-                self.open_scope(waiter, third)
+                self.open_scope(waiter, third, second)
             else:
-                self.open_child(<Launched>waiter, second, third)
+                expression, grant = second
+                self.open_child(<Launched>waiter, expression, third, grant)
         return 0
 
     cdef bint is_waited_for(self, Waiter waiter) noexcept:
@@ -103,7 +140,7 @@ cdef class Regions(Catching):
 
     # -------------------------------------------------------------------------------------------------------- scopes
 
-    cdef int open_scope(self, Waiter waiter, object future) except -1:
+    cdef int open_scope(self, Waiter waiter, object future, object grant) except -1:
         """Demand the expression of a scope, evaluated anew as far as it is of no use to anything else."""
         cdef Frame frame = waiter.frame
         cdef Py_ssize_t at = waiter.node
@@ -111,7 +148,7 @@ cdef class Regions(Catching):
         cdef list _released = reset_exclusive(frame, at)  # released when this returns
         if frame.maps is None:
             frame.maps = {}
-        frame.maps[at] = self.add_region(frame, at, future)
+        frame.maps[at] = self.add_region(frame, at, future, grant)
         frame.chosen[at] = ANY_CHOSEN
         if frame.values[expression] is NULL:
             frame.demand(expression)
@@ -138,7 +175,7 @@ cdef class Regions(Catching):
 
     # ---------------------------------------------------------------------------------------------- awaited expressions
 
-    cdef int open_child(self, Launched waiter, LazyResult expression, object future) except -1:
+    cdef int open_child(self, Launched waiter, LazyResult expression, object future, object grant) except -1:
         """Evaluate an expression beneath the node of an async task that awaits it."""
         cdef Frame child
         cdef Region region
@@ -151,7 +188,7 @@ cdef class Regions(Catching):
         if not self.is_waited_for(waiter):  # a converter of a param has let it end
             child.parent = None
             return cancel_future(future)
-        region = self.add_region(child, -1, future)
+        region = self.add_region(child, -1, future, grant)
         region.waiter = waiter
         waiter.children += 1
         child.awaiter = region
@@ -191,11 +228,12 @@ cdef class Regions(Catching):
 
     # ------------------------------------------------------------------------------------------------------------ both
 
-    cdef Region add_region(self, Frame frame, Py_ssize_t node, object future):
+    cdef Region add_region(self, Frame frame, Py_ssize_t node, object future, object grant):
         cdef Region region = Region.__new__(Region)
         region.frame = frame
         region.node = node
         region.future = future
+        region.grant = grant
         if self.regions is None:
             self.regions = {}
         self.regions[future] = region
