@@ -67,6 +67,7 @@ class EventEmitter:
         listens: whether `run_started` and `run_finished` must be called.
         wants_nodes: whether `started`, `finished` and `skipped` must be called.
         wants_tail_calls: whether `tail_call` must be called.
+        wants_blocks: whether `blocked` and `unblocked` must be called.
     """
 
     def __init__(self, loop: Loop, timers: Timers, templates: Templates, refresh: Callable[[], None]) -> None:
@@ -78,7 +79,7 @@ class EventEmitter:
         # Start times of nodes that have not ended, in nanoseconds: run -> (frame, place) -> time; None: a cache hit.
         self._starts: dict[int, dict[tuple[int, int], int | None]] = {}
         self._wanted: dict[str, Any] = {}  # the types of events that have subscribers, by name
-        self.listens = self.wants_nodes = self.wants_tail_calls = False
+        self.listens = self.wants_nodes = self.wants_tail_calls = self.wants_blocks = False
 
     @property
     def events(self) -> Events:
@@ -99,6 +100,7 @@ class EventEmitter:
             self._wanted = {kind.__name__: kind for kind in events.EVENTS if self._events.wants(kind)}
         self.wants_nodes = not self._wanted.keys().isdisjoint(("NodeStarted", "NodeFinished", "NodeSkipped"))
         self.wants_tail_calls = "TailCall" in self._wanted
+        self.wants_blocks = "NodeBlocked" in self._wanted or "NodeUnblocked" in self._wanted
 
     def _emit(self, event: Any) -> None:
         assert self._events is not None

@@ -64,7 +64,19 @@ class HeldScope:
         held: the grant; None: it waits for it.
     """
 
-    __slots__ = ("_blocked", "_claim", "_ended", "_error", "_host", "_node", "_region", "_run", "_value", "_waiter", "held")
+    __slots__ = (
+        "_blocked",
+        "_claim",
+        "_ended",
+        "_error",
+        "_host",
+        "_node",
+        "_region",
+        "_run",
+        "_value",
+        "_waiter",
+        "held",
+    )  # fmt: skip
 
     def __init__(self, host: Host, run: Run, waiter: Launched, node: tuple[Template, int, int]) -> None:
         self._host = host
@@ -85,6 +97,8 @@ class HeldScope:
         """Wait for the grant of a claim."""
         self._claim = claim
         host = self._host
+        if not host.services.emitter.wants_blocks:
+            return
         reason = host.services.limits.reason(claim)
         self._blocked = reason, host.timers.now()
         host.services.emitter.blocked(self._run, *self._node[:2], reason, self._waiter._trail)

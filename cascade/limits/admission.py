@@ -22,6 +22,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from cascade.exceptions import InternalError, LimitError
+from cascade.limits.capacity import Pool
 from cascade.limits.claim import Claim, Entry
 from cascade.limits.request import EMPTY_GRANT, UNLIMITED, Grant, Request
 from cascade.limits.rule import Pause, Priority
@@ -30,7 +31,7 @@ from cascade.limits.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Timers
-    from cascade.limits.capacity import Holding, Pool
+    from cascade.limits.capacity import Holding
     from cascade.limits.claim import Receiver
     from cascade.limits.rate import Rate
     from cascade.limits.request import Share, Tokens
@@ -231,15 +232,14 @@ class AdmissionQueue:
 
     def _settle(self) -> None:
         """Examine the candidates in order, and grant what can be granted."""
-        if self._candidates:
-            now = self._timers.now()
-            while self._candidates:
-                claim = heappop(self._candidates)
-                if claim in self._claims and claim.paused_by is None:
-                    self._examine(claim, now)
+        candidates, claims = self._candidates, self._claims
+        while candidates:
+            claim = heappop(candidates)
+            if claim in claims and claim.paused_by is None:
+                self._examine(claim)
         self.timetable.arm()
 
-    def _examine(self, claim: Claim, now: int) -> None:
+    def _examine(self, claim: Claim) -> None:
         """Grant a claim, or let it wait where it must."""
         if not claim.receiver.is_awaited():
             self._remove(claim)
@@ -249,9 +249,10 @@ class AdmissionQueue:
             claim.paused_by = pauses[0]
             self._paused.setdefault(pauses[0], {})[claim] = None
             return
-        if any(self._first(rate) is not claim for rate, _ in claim.tokens):
-            return
-        if claim.tokens and not self._all_ready(claim.tokens, now):
+        for rate, _ in claim.tokens:
+            if self._first(rate) is not claim:
+                return
+        if claim.tokens and not self._all_ready(claim.tokens):
             self._leave_pools(claim)
             return
         if not claim.in_pools:
@@ -264,12 +265,14 @@ class AdmissionQueue:
         for pool, wanted in claim.shares:
             if self._first(pool) is not claim or pool.used + wanted > pool.capacity:
                 return
-        self._remove(claim)
-        claim.receiver.grant(self._grant(claim.shares, claim.request.tokens(self._rulebook)))
+        grant = self._grant(claim.shares, claim.request.tokens(self._rulebook))
+        self._remove(claim)  # only now: the next claim is not looked at if nothing is left
+        claim.receiver.grant(grant)
 
-    def _all_ready(self, tokens: tuple[Tokens, ...], now: int) -> bool:
+    def _all_ready(self, tokens: tuple[Tokens, ...]) -> bool:
         """Whether all rates have enough tokens; for each that has not, the time at which it will is noted."""
         all_ready = True
+        now = self._timers.now()
         for rate, wanted in tokens:
             if rate.ready(now, wanted):
                 self.timetable.wakes.discard(rate)
@@ -321,8 +324,21 @@ class AdmissionQueue:
         """Let a claim wait; if it can be granted by now, it is."""
         self._claims[claim] = None
         self._look_up(claim)
-        self._enqueue(claim)
-        self._settle()
+        if not self._joins_line(claim):
+            self._enqueue(claim)
+            self._settle()
+
+    def _joins_line(self, claim: Claim) -> bool:
+        """Let a claim wait where others do, if that is all that there is to do: it is first nowhere."""
+        if len(claim.shares) != 1 or claim.tokens or claim.request.applicable(self._rulebook).pauses:
+            return False
+        pool = claim.shares[0][0]
+        queue = self._queues.get(pool)
+        if queue is None or (first := queue.first()) is None or claim.order < first.order:
+            return False
+        claim.in_pools = True
+        queue.add(claim, claim.order)
+        return True
 
     def _look_up(self, claim: Claim) -> None:
         """Find what applies to a claim now. It waits in no queue."""
@@ -402,7 +418,7 @@ class AdmissionQueue:
         queue.discard(claim)
         if not queue:
             del self._queues[supply]
-        elif was_first:
+        elif was_first and (not isinstance(supply, Pool) or supply.used < supply.capacity):
             self._push_first(queue)
 
     def _first(self, supply: Pool | Rate) -> Claim | None:

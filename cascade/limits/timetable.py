@@ -49,6 +49,8 @@ class Timetable:
 
     def arm(self) -> None:
         """Set the timer for the earliest time."""
+        if self.at is None and not self.wakes and not self.expiries:
+            return
         at = self.next_time()
         if at == self.at:
             return
