@@ -16,8 +16,8 @@ from cascade.exceptions import EngineStateError
 if TYPE_CHECKING:
     from cascade._core.run.trail import Trail
     from cascade._core.shape.template import Template
-    from cascade.limits import Grant
     from cascade.engine.run import Run
+    from cascade.limits import Grant
 
 __all__ = ["CurrentCall", "RunIdentity", "current"]
 

@@ -58,7 +58,7 @@ ELSEWHERE = {
     "unit/inspect/test_render.py": "inspect/diagram inspect/fold",
     "unit/inspect/test_table.py": "inspect/policy_text inspect/tree",
     "unit/_core/run/test_aborting.py": "_core/run/demand _core/run/stopped",
-    "unit/limits/test_admission.py": "limits/claim limits/request limits/wait_queue",
+    "unit/limits/test_admission.py": "limits/request limits/wait_queue",
     "unit/limits/test_rulebook.py": "limits/rule",
     "unit/messaging/test_channel_ends.py": "_core/run/callback",
     "unit/messaging": "_core/run/mailbox",

@@ -39,7 +39,8 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("acquire"), st.sampled_from(TASKS), st.integers(1, 2), wanted),
     st.tuples(st.just("acquire"), st.sampled_from(TASKS), st.integers(1, 2), wanted),
     st.tuples(st.just("acquire inside"), st.sampled_from(TASKS), st.integers(1, 2), wanted, places),
-    st.tuples(st.just("acquire inside"), st.sampled_from(TASKS), st.integers(1, 2), wanted, places),
+    st.tuples(st.just("acquire inside"), st.just(TASKS[1]), st.just(2), st.just({"gpu": 1}), places),
+    st.tuples(st.just("acquire inside"), st.just(TASKS[1]), st.just(2), st.just({"gpu": 1, "tokens": 4}), places),
     st.tuples(st.just("release"), places),
     st.tuples(st.just("release"), places),
     st.tuples(st.just("cancel"), places),
@@ -389,6 +390,32 @@ async def apply(real: Real, model: Model, number: int, operation: tuple[Any, ...
         case "acquire inside", task, run, amounts, place if model.running:
             outside = model.running[pick(sorted(model.running), place)]
             acquire(real, model, number, task, run, amounts, (outside, *outside.around))
+        case "release", place if model.running:
+            chosen = pick(sorted(model.running), place)
+            model.give_back(chosen)
+            real.release(chosen)
+        case "cancel", place if model.line:
+            waiting = model.line[place % len(model.line)]
+            model.cancel(waiting)
+            real.tasks[waiting.number].cancel()
+        case "release and cancel", place if model.running:
+            chosen = pick(sorted(model.running), place)
+            before = set(model.running)
+            model.give_back(chosen)
+            real.release(chosen)
+            # Who is granted something in this moment is cancelled in the same one.
+            granted = sorted(set(model.running) - before)
+            for late in granted:
+                assert real.tasks[late].cancel()
+            for late in granted:
+                model.give_back(late, started=False)
+        case _:
+            change(real, model, operation)
+
+
+def change(real: Real, model: Model, operation: tuple[Any, ...]) -> None:
+    """Change what there is, or let time pass."""
+    match operation:
         case "tokens", rate, burst:
             given = Fraction(rate.split("/")[0]) if burst is None else Fraction(str(burst))
             model.set_tokens(RATES[rate], given)
@@ -412,25 +439,6 @@ async def apply(real: Real, model: Model, number: int, operation: tuple[Any, ...
         case "priority", selector, priority, ttl:
             model.rule("priority", selector, 0, ttl, priority=priority)
             real.limits.set(selector, priority=priority, ttl=ttl)
-        case "release", place if model.running:
-            chosen = pick(sorted(model.running), place)
-            model.give_back(chosen)
-            real.release(chosen)
-        case "cancel", place if model.line:
-            waiting = model.line[place % len(model.line)]
-            model.cancel(waiting)
-            real.tasks[waiting.number].cancel()
-        case "release and cancel", place if model.running:
-            chosen = pick(sorted(model.running), place)
-            before = set(model.running)
-            model.give_back(chosen)
-            real.release(chosen)
-            # Who is granted something in this moment is cancelled in the same one.
-            granted = sorted(set(model.running) - before)
-            for late in granted:
-                assert real.tasks[late].cancel()
-            for late in granted:
-                model.give_back(late, started=False)
         case "capacity", name, capacity:
             model.set_capacity(name, Fraction(str(capacity)))
             real.limits.set(name, capacity=capacity)

@@ -7,11 +7,10 @@ none: `running` in `cascade._core.run.scheduler` finds the run that is being adv
 from __future__ import annotations
 
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from cascade._core.run.waiting import Launched
-    from cascade.limits import Grant
 
 __all__ = ["CALL", "Attempt", "SentCall", "forget_call"]
 
@@ -22,12 +21,12 @@ class Attempt:
     Attributes:
         waiter: of the call.
         number: 1, 2, ...
-        grant: what it has taken; None: nothing.
+        grant: the `cascade.limits.Grant` of what it has taken; None: nothing.
     """
 
     __slots__ = ("grant", "number", "waiter")
 
-    def __init__(self, waiter: Launched, number: int, grant: Grant | None = None) -> None:
+    def __init__(self, waiter: Launched, number: int, grant: Any = None) -> None:
         self.waiter = waiter
         self.number = number
         self.grant = grant

@@ -236,12 +236,12 @@ def test_an_engine_that_was_dropped_with_scopes_in_it() -> None:
     data = Data()
     engine = cs.Engine(limits={"gpu": 1})
 
-    async def main() -> None:
+    async def main(engine: cs.Engine, data: Data) -> None:
         for _ in range(3):
             engine.start(keep(data, cs.scope(keep(data, cs.wait(3600))).with_constraints(gpu=1)))
         await settle()
 
-    asyncio.run(main())
+    asyncio.run(main(engine, data))
     known = weakref.ref(data), weakref.ref(engine)
     del engine, data
     for _ in range(3):
@@ -352,6 +352,21 @@ def test_a_call_that_waits_in_a_scope_that_ends_waits_for_the_engine() -> None:
     virtual.close()
 
 
+@pytest.mark.parametrize("holds_up", ["rate", "pause"])
+def test_a_call_that_something_else_holds_up_while_its_scope_ends_takes_from_the_engine(holds_up: str) -> None:
+    virtual = VirtualTime(limits={"gpu": 1, "tokens": "1/5s"})
+    if holds_up == "rate":
+        virtual.engine.limits.spend(tokens=1)
+    else:
+        virtual.engine.limits.pause("task:*now", ttl=5)
+    shared = now().with_constraints(gpu=1, tokens=1)
+    first = cs.fallback(cs.scope(keep(shared, fail(cs.wait(1)))).with_constraints(gpu=1), "failed")
+    holder = cs.lazy(cs.wait(7)).with_constraints(gpu=1)
+    assert virtual.run([first, keep(shared), holder]) == ["failed", (8,), 7]
+    assert virtual.engine.limits.snapshot()[0].in_use == 0
+    virtual.close()
+
+
 def test_a_scope_with_a_retry_holds_in_each_attempt_and_not_between() -> None:
     virtual = VirtualTime(limits={"gpu": 1})
     attempts: list[float] = []
@@ -371,7 +386,7 @@ def test_a_scope_with_a_retry_holds_in_each_attempt_and_not_between() -> None:
     virtual.close()
 
 
-# -- what an async task awaits ---------------------------------------------------------------------------------------------
+# -- what an async task awaits -----------------------------------------------------------------------------------------
 
 
 def test_what_a_call_awaits_takes_from_what_the_call_holds() -> None:
