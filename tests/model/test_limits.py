@@ -34,10 +34,11 @@ wanted = st.fixed_dictionaries(
         "priority": st.sampled_from([-1, 0, 2, 2.5]),
     },
 )
+a_few = st.fixed_dictionaries({"gpu": st.integers(1, 2)}, optional={"priority": st.integers(0, 1)})
 places = st.integers(0, 7)
 OPERATIONS = st.one_of(
     st.tuples(st.just("acquire"), st.sampled_from(TASKS), st.integers(1, 2), wanted),
-    st.tuples(st.just("acquire"), st.sampled_from(TASKS), st.integers(1, 2), wanted),
+    st.tuples(st.just("acquire"), st.sampled_from(TASKS), st.integers(1, 2), a_few),
     st.tuples(st.just("acquire inside"), st.sampled_from(TASKS), st.integers(1, 2), wanted, places),
     st.tuples(st.just("acquire inside"), st.just(TASKS[1]), st.just(2), st.just({"gpu": 1}), places),
     st.tuples(st.just("acquire inside"), st.just(TASKS[1]), st.just(2), st.just({"gpu": 1, "tokens": 4}), places),

@@ -41,7 +41,7 @@ assert_type(fetch.with_retry(on=OSError).with_timeout(5).with_retry(on=[OSError]
 assert_type(train.with_constraints(gpu=1, memory=0.5)("m"), float)
 assert_type(train.with_constraints(gpu=size())("m"), float)
 assert_type(train.with_constraints(gpu=1, priority=-2.5)("m"), float)
-assert_type(cs.lazy(train("m")).with_constraints(tokens=1200, priority=size()), cs.LazyResult[float])
+asked: float = cs.lazy(train("m")).with_constraints(tokens=1200, priority=size())
 
 limited_engine = cs.Engine(limits={"gpu": 2, "tokens": "90_000/m"})
 limited_engine.limits.rate("tokens", "90_000/m", burst=10_000)
