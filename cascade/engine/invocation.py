@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.policy import ScopeCache
+from cascade._core.limits.requests import EMPTY_GRANT, Grant
 from cascade._core.run.current import CALL, Attempt
 from cascade._core.run.results import examined, final
 from cascade._support.failures import result_of
@@ -25,10 +26,8 @@ from cascade.clock.deadline import Deadline, pause
 from cascade.engine import cached_call
 from cascade.engine.admission import request_of, wait_for
 from cascade.engine.dispatch import call_worker, start_async
-from cascade.engine.held_scope import start_held_scope
 from cascade.engine.regions import evaluate, inputs_of
 from cascade.exceptions import TaskTimeoutError
-from cascade.limits.request import EMPTY_GRANT, Grant
 from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     from cascade.limits.claim import Entry
 
 __all__ = ["Invocation", "start_invocation"]
-
-_ONLY_CONSTRAINTS = {"constraints"}
 
 LATER = object()
 """Returned by `Invocation.at_once` if something has to be awaited."""
@@ -63,8 +60,6 @@ def start_invocation(
     where: str,
 ) -> Any:
     """Make an `Invocation` and start it. Return its value if it ends at once, else the waiter, completed later."""
-    if where == "scope" and policies is not None and policies.keys() == _ONLY_CONSTRAINTS:
-        return start_held_scope(host, run, waiter, node, task, policies["constraints"])
     invocation = Invocation(host, run, waiter, node, task, arguments, keywords, policies, where)
     value = invocation.at_once()
     if value is not LATER:

@@ -1,4 +1,4 @@
-"""A request that waits in the admission queue."""
+"""What a request that waits in the admission queue is for."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
-    from cascade.limits.request import Grant, Request, Share, Tokens
-    from cascade.limits.rule import Pause
+    from cascade._core.limits.requests import Claim, Grant
 
-__all__ = ["Claim", "Entry", "Receiver"]
+__all__ = ["Entry", "Receiver"]
 
 
 class Receiver(Protocol):
@@ -59,36 +58,3 @@ class Entry:
     def drop(self) -> None:
         """Cancel the future."""
         self.future.cancel()
-
-
-class Claim:
-    """A request that waits. Claims are ordered by priority, the highest first, then by arrival.
-
-    Args:
-        arrival: its place among all claims that ever waited. It keeps this place when rules change.
-        request: what is asked for.
-        receiver: is given the grant.
-
-    Attributes:
-        order: minus its priority, and its arrival. It changes only while the claim waits in no queue.
-        tokens: what it takes of the rates in whose queues it waits.
-        shares: what it takes of which pools. It waits in the queues of these pools only when nothing else holds it
-            up, so that a claim which is paused or waits for a rate does not block others.
-        in_pools: whether it waits in the queues of its pools.
-        paused_by: the pause that holds it up; None: no pause does.
-    """
-
-    __slots__ = ("arrival", "in_pools", "order", "paused_by", "receiver", "request", "shares", "tokens")
-
-    def __init__(self, arrival: int, request: Request, receiver: Receiver) -> None:
-        self.arrival = arrival
-        self.order: tuple[float, int] = (0, arrival)
-        self.request = request
-        self.receiver = receiver
-        self.tokens: tuple[Tokens, ...] = ()
-        self.shares: tuple[Share, ...] = ()
-        self.in_pools = False
-        self.paused_by: Pause | None = None
-
-    def __lt__(self, other: Claim) -> bool:
-        return self.order < other.order

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
+from cascade._core.limits.admission import AdmissionQueue
+from cascade._core.limits.pools import Pool
+from cascade._core.limits.requests import UNLIMITED, Grant, Request
+from cascade._core.limits.units import UNIT, shown, units
 from cascade._core.time.durations import Duration, as_seconds
 from cascade._support.public import public_in
 from cascade.exceptions import LimitError, PolicyError
-from cascade.limits.admission import AdmissionQueue
-from cascade.limits.capacity import Concurrency, Pool
+from cascade.limits.capacity import Concurrency
+from cascade.limits.claim import Entry
 from cascade.limits.rate import Rate, RateRule, amount_of, parse_rate
-from cascade.limits.request import UNLIMITED, Grant, Request
 from cascade.limits.rule import Pause, Priority, Rule
 from cascade.limits.rulebook import Rulebook
 from cascade.limits.selector import Selector, looks_like_selector
 from cascade.limits.snapshot import LimitState
-from cascade.limits.units import UNIT, shown, units
+from cascade.limits.timetable import Timetable
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Timers
-    from cascade.limits.claim import Claim, Entry, Receiver
 
 __all__ = ["Limits"]
 
 R = TypeVar("R", bound=Rule)
 _SECOND = 10**9  # nanoseconds
+_SCOPE = "cascade.scope"  # the name of its task
 
 
 @public_in("cascade.limits")
@@ -46,6 +50,7 @@ class Limits:
 
     Attributes:
         active: whether there are rules or pauses, so that each call needs admission.
+        admission: for the engine, the queue of the requests that wait.
 
     Raises:
         TypeError: a capacity is neither a number nor a str, or a name is not a str.
@@ -64,7 +69,7 @@ class Limits:
     <Limits: gpu 0 of 2, tokens 0 of 90000 at 90_000/m, 3 rules, 0 waiting>
     """
 
-    __slots__ = ("_admission", "_changed", "_check", "_limits", "_rulebook", "_timers", "active")
+    __slots__ = ("_changed", "_check", "_limits", "_rulebook", "_timers", "active", "admission")
 
     def __init__(
         self,
@@ -78,7 +83,7 @@ class Limits:
         self._timers = timers
         self._changed = changed
         self._rulebook = Rulebook()
-        self._admission = AdmissionQueue(self._rulebook, timers, self._remove_rules)
+        self.admission = AdmissionQueue(self._rulebook, timers, Timetable, self._remove_rules)
         self._limits: dict[str, Pool | Rate] = {
             name: self._new_rate(name, given, None) if _is_rate(given) else _new_pool(name, given)
             for name, given in (capacities or {}).items()
@@ -122,7 +127,7 @@ class Limits:
         >>> limits.set("task:shop.*", rate="0.5/s", burst=2, ttl=3600)
         """
         self._check()
-        self._admission.catch_up()
+        self.admission.catch_up()
         if capacity is not None:
             others = {"concurrency": concurrency, "rate": rate, "burst": burst, "priority": priority, "ttl": ttl}
             for name, value in others.items():
@@ -181,7 +186,7 @@ class Limits:
         """
         self._check()
         given = self._new_rate(name, rate, burst)
-        self._admission.catch_up()
+        self.admission.catch_up()
         known = self._limits.setdefault(name, given)
         if known is given:
             return
@@ -190,8 +195,8 @@ class Limits:
         lowered = given.burst < known.burst
         known.change(rate, given.burst, self._timers.now())
         if lowered:
-            self._admission.refuse_impossible()
-        self._admission.supply_changed(known)
+            self.admission.refuse_impossible()
+        self.admission.supply_changed(known)
 
     def spend(self, **amounts: float) -> None:
         """Take amounts of rates at once, without waiting, and perhaps more than there is; negative ones give back.
@@ -213,9 +218,9 @@ class Limits:
         130
         """
         self._check()
-        self._admission.catch_up()
+        self.admission.catch_up()
         for rate, amount in [(self._rate(name), _signed(name, amount)) for name, amount in amounts.items()]:
-            self._admission.spend(rate, amount)
+            self.admission.spend(rate, amount)
 
     def remove(self, selector: str) -> bool:
         """Remove the rules of a selector. Its pause, if there is one, stays.
@@ -232,7 +237,7 @@ class Limits:
         """
         self._check()
         text = Selector(selector).text
-        self._admission.catch_up()
+        self.admission.catch_up()
         kinds = ("concurrency", "rate", "priority")
         rules = [rule for kind in kinds if (rule := self._rulebook.get(kind, text)) is not None]
         self._remove_rules(rules)
@@ -253,12 +258,12 @@ class Limits:
         self._check()
         parsed = Selector(selector)
         lifetime = _lifetime(ttl)
-        self._admission.catch_up()
+        self.admission.catch_up()
         if self._rulebook.get("pause", parsed.text) is None:
             pause = Pause(parsed)
             self._rulebook.add(pause)
             self._expire_after(pause, lifetime)
-            self._admission.pause_added()
+            self.admission.pause_added()
             self._update_active()
         else:
             self._expire_after(self._existing("pause", parsed, Pause), lifetime)
@@ -278,7 +283,7 @@ class Limits:
         """
         self._check()
         text = Selector(selector).text
-        self._admission.catch_up()
+        self.admission.catch_up()
         pause = self._rulebook.get("pause", text)
         if pause is None:
             return False
@@ -288,9 +293,9 @@ class Limits:
     def snapshot(self) -> tuple[LimitState, ...]:
         """Return the state of all limits and rates, then of all rules, then of all pauses."""
         self._check()
-        self._admission.catch_up()
+        self.admission.catch_up()
         waiting: dict[object, _Waiting] = {}
-        for claim in self._admission.claims():
+        for claim in self.admission.claims():
             request = claim.request
             applicable = request.applicable(self._rulebook)
             wants: list[tuple[object, int]] = [(pool.root, wanted) for pool, wanted in request.shares(self._rulebook)]
@@ -304,7 +309,7 @@ class Limits:
 
     def __repr__(self) -> str:
         parts = [_text(limit, self._timers.now()) for limit in self._limits.values()]
-        rules, waiting = len(self._rulebook), sum(1 for _ in self._admission.claims())
+        rules, waiting = len(self._rulebook), sum(1 for _ in self.admission.claims())
         parts += [f"{rules} rule{'' if rules == 1 else 's'}", f"{waiting} waiting"]
         return f"<Limits: {', '.join(parts)}>"
 
@@ -312,8 +317,8 @@ class Limits:
 
     def governs(self, task: str, qualname: str, run: int, names: tuple[str, ...] = ()) -> bool:
         """Whether a rule or a pause applies to the calls of a task in a run; ``names``: as for `request`."""
-        if self._admission.stopped:
-            self._admission.catch_up()
+        if self.admission.stopped:
+            self.admission.catch_up()
         return any(self._rulebook.find(task, qualname, run, names))
 
     def request(
@@ -325,7 +330,7 @@ class Limits:
         names: tuple[str, ...] = (),
         *,
         is_scope: bool = False,
-        around: Iterable[Grant] = (),
+        around: tuple[Grant, ...] = (),
     ) -> Request:
         """Return the request of a call. It can be kept and used again, unless it is `UNLIMITED`: rules may be added.
 
@@ -355,9 +360,20 @@ class Limits:
         request.check()
         return request
 
+    def scope_request(
+        self, run: int, amounts: Mapping[str, float], names: tuple[str, ...], around: tuple[Grant, ...]
+    ) -> Request:
+        """Return the request of a scope, as `request` does. Whether it can be granted at all is not checked."""
+        if len(amounts) == 1:
+            ((name, amount),) = amounts.items()
+            limit = self._limits.get(name)
+            if type(limit) is Pool and type(amount) is int and amount > 0:  # as most do: a server, a device
+                return Request(_SCOPE, "scope", run, ((limit, amount * UNIT),), names, (), None, True, around)
+        return self.request(_SCOPE, "scope", run, amounts, names, is_scope=True, around=around)
+
     def paused(self, request: Request) -> bool:
         """Whether a pause applies to a request."""
-        self._admission.catch_up()
+        self.admission.catch_up()
         return bool(request.applicable(self._rulebook).pauses)
 
     def try_acquire(self, request: Request) -> Grant | None:
@@ -366,7 +382,7 @@ class Limits:
         Raises:
             LimitError: it can never be granted.
         """
-        return self._admission.try_acquire(request)
+        return self.admission.try_acquire(request)
 
     async def acquire(self, request: Request, blocked: Callable[[str], None] | None = None) -> Grant:
         """Grant a request when its turn has come. If this is cancelled, nothing is held.
@@ -378,11 +394,14 @@ class Limits:
         Raises:
             LimitError: it can never be granted, or no longer can.
         """
-        return await self._admission.acquire(request, blocked)
+        grant = self.try_acquire(request)
+        return grant if grant is not None else await self.wait(self.enter(request), blocked)
 
     def enter(self, request: Request) -> Entry:
         """Let a request wait that `try_acquire` has not granted, from now on. It must be awaited, or abandoned."""
-        return self._admission.enter(request)
+        entry = Entry(asyncio.get_running_loop().create_future())
+        entry.claim = self.admission.submit(request, entry)
+        return entry
 
     async def wait(self, entry: Entry, blocked: Callable[[str], None] | None = None) -> Grant:
         """Wait for the grant of a request that was let in. If this is cancelled, nothing is held.
@@ -394,23 +413,27 @@ class Limits:
         Raises:
             LimitError: it can no longer be granted.
         """
-        return await self._admission.wait(entry, blocked)
+        admission, claim = self.admission, entry.claim
+        try:
+            if blocked is not None and not entry.future.done():
+                blocked(admission.reason(claim))
+            while True:
+                grant = await entry.future
+                # A pause may have begun between the grant and this moment: the call has not started, so it waits again.
+                if not self.paused(claim.request):
+                    return grant
+                entry.future = asyncio.get_running_loop().create_future()
+                grant.undo()
+                admission.submit_again(claim)
+        except BaseException:
+            self.abandon(entry)
+            raise
 
     def abandon(self, entry: Entry) -> None:
-        """Let a request no longer wait that is not awaited any longer."""
-        self._admission.abandon(entry)
-
-    def submit(self, request: Request, receiver: Receiver) -> Claim:
-        """Let a request wait that `try_acquire` has not granted. It may be granted in this very call."""
-        return self._admission.submit(request, receiver)
-
-    def withdraw(self, claim: Claim) -> None:
-        """Let a claim no longer wait."""
-        self._admission.withdraw(claim)
-
-    def reason(self, claim: Claim) -> str:
-        """Return the first thing that a claim waits for, as text for an event."""
-        return self._admission.reason(claim)
+        """Let a request no longer wait that is not awaited any longer. It may have been granted in the same moment."""
+        future, withdrawn = entry.future, self.admission.withdraw(entry.claim)
+        if not withdrawn and future.done() and not future.cancelled() and future.exception() is None:
+            future.result().undo()
 
     def check_settled(self, grant: Grant | None, amounts: Mapping[str, float]) -> list[tuple[Rate, int]]:
         """Check what `CurrentCall.settle` is given, and return it for `settle`. It may be called in any thread."""
@@ -426,13 +449,13 @@ class Limits:
 
     def settle(self, grant: Grant, amounts: list[tuple[Rate, int]]) -> None:
         """Correct what a call has taken of rates to what it has used."""
-        self._admission.catch_up()
+        self.admission.catch_up()
         for rate, used in amounts:
-            self._admission.spend(rate, used - grant.settle(rate, used))
+            self.admission.spend(rate, used - grant.settle(rate, used))
 
     def clear(self) -> None:
         """Cancel all waiting requests and forget all grants: no call is running. Limits, rules and pauses stay."""
-        self._admission.clear()
+        self.admission.clear()
         for limit in self._limits.values():
             if isinstance(limit, Pool):
                 limit.used = 0
@@ -501,9 +524,9 @@ class Limits:
         lowered = given.capacity < pool.capacity
         pool.capacity = given.capacity
         if lowered:
-            self._admission.refuse_impossible()
+            self.admission.refuse_impossible()
         else:
-            self._admission.supply_changed(pool)
+            self.admission.supply_changed(pool)
 
     def _set_concurrency(self, selector: Selector, most: int, lifetime: int | None) -> None:
         if self._rulebook.get("concurrency", selector.text) is None:
@@ -512,7 +535,7 @@ class Limits:
             pool = self._existing("concurrency", selector, Concurrency)
             pool.capacity = most
             self._expire_after(pool, lifetime)
-            self._admission.supply_changed(pool)
+            self.admission.supply_changed(pool)
 
     def _set_rate(self, selector: Selector, text: str, burst: int, lifetime: int | None) -> None:
         now = self._timers.now()
@@ -522,7 +545,7 @@ class Limits:
             rate = self._existing("rate", selector, RateRule)
             rate.change(text, burst * UNIT, now)
             self._expire_after(rate, lifetime)
-            self._admission.supply_changed(rate)
+            self.admission.supply_changed(rate)
 
     def _set_priority(self, selector: Selector, priority: float, lifetime: int | None) -> None:
         if self._rulebook.get("priority", selector.text) is None:
@@ -531,7 +554,7 @@ class Limits:
             rule = self._existing("priority", selector, Priority)
             rule.priority = priority
             self._expire_after(rule, lifetime)
-            self._admission.priority_changed(rule)
+            self.admission.rule_changed(rule)
 
     def _existing(self, kind: str, selector: Selector, cls: type[R]) -> R:
         rule = self._rulebook.get(kind, selector.text)
@@ -541,24 +564,24 @@ class Limits:
     def _add(self, rule: Rule, lifetime: int | None) -> None:
         self._rulebook.add(rule)
         self._expire_after(rule, lifetime)
-        self._admission.rule_added(rule)
+        self.admission.rule_added(rule)
         self._update_active()
 
     def _expire_after(self, rule: Rule, lifetime: int | None) -> None:
         """Let a rule expire after `lifetime` nanoseconds, or never; after 0, at once and before it has any effect."""
-        expiries = self._admission.timetable.expiries
+        expiries = self.admission.timetable.expiries
         if lifetime is None:
             expiries.discard(rule)
         else:
             expiries.add(rule, self._timers.now() + lifetime)
-        self._admission.catch_up()
+        self.admission.catch_up()
 
     def _remove_rules(self, rules: list[Rule]) -> None:
         """Remove rules, and let the calls go on that they held up."""
         for rule in rules:
             self._rulebook.discard(rule)
-            self._admission.timetable.expiries.discard(rule)
-        self._admission.rules_removed(rules)
+            self.admission.timetable.expiries.discard(rule)
+        self.admission.rules_removed(rules)
         self._update_active()
 
     def _update_active(self) -> None:
@@ -572,7 +595,7 @@ class Limits:
         now = self._timers.now()
         at = None
         if not isinstance(each, (Pool, Rate)) or isinstance(each, (Concurrency, RateRule)):
-            at = self._admission.timetable.expiries.key_of(each)
+            at = self.admission.timetable.expiries.key_of(each)
         name: str = each.name if isinstance(each, (Pool, Rate)) else each.selector.text
         kind: Any = each.kind if hasattr(each, "kind") else "rate" if isinstance(each, Rate) else "limit"
         capacity, in_use = _capacity_of(each, now)

@@ -6,8 +6,8 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from cascade._core.limits.units import UNIT, shown
 from cascade.exceptions import LimitError
-from cascade.limits.units import UNIT, shown
 
 if TYPE_CHECKING:
     from cascade.limits.selector import Selector

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cascade._core.limits.applicable import NO_RULES, ApplicableRules
 from cascade.limits.selector import run_name, task_names
 
 if TYPE_CHECKING:
-    from cascade.limits.capacity import Concurrency
-    from cascade.limits.rate import RateRule
-    from cascade.limits.rule import Pause, Priority, Rule
+    from cascade._core.limits.requests import Request
+    from cascade.limits.rule import Rule
 
-__all__ = ["NO_RULES", "ApplicableRules", "Rulebook"]
+__all__ = ["Rulebook"]
 
 _CACHE_SIZE = 4096  # cached answers of tasks, and as many of runs
-
-
-class ApplicableRules(NamedTuple):
-    """The rules that apply to one call, by kind."""
-
-    pools: tuple[Concurrency, ...]
-    rates: tuple[RateRule, ...]
-    priorities: tuple[Priority, ...]
-    pauses: tuple[Pause, ...]
-
-
-NO_RULES = ApplicableRules((), (), (), ())
 
 
 class Rulebook:
@@ -95,6 +83,11 @@ class Rulebook:
             return found
         return _sorted((*found.pools, *found.rates, *found.priorities, *found.pauses, *of_run))
 
+    def selects(self, rule: Rule, request: Request) -> bool:
+        """Whether the selector of a rule, which need not be one of these, matches the calls of a request."""
+        names = (*task_names(request.task, request.qualname), run_name(request.run), *request.names)
+        return any(rule.selector.matches(name) for name in names)
+
     def _find_for_task(self, task: str, qualname: str) -> ApplicableRules:
         if len(self._by_task) >= _CACHE_SIZE:
             self._by_task.clear()
@@ -133,4 +126,4 @@ def _sorted(rules: Iterable[Rule]) -> ApplicableRules:
     kinds: dict[str, list[Rule]] = {"concurrency": [], "rate": [], "priority": [], "pause": []}
     for rule in dict.fromkeys(rules):
         kinds[rule.kind].append(rule)
-    return ApplicableRules(*(tuple(of_kind) for of_kind in kinds.values()))  # type: ignore[arg-type]
+    return ApplicableRules(*(tuple(of_kind) for of_kind in kinds.values()))

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
+from cascade._core.limits.units import UNIT
 from cascade.limits import Limits
 from cascade.limits.rate import RateRule, parse_rate
 from cascade.limits.selector import Selector
-from cascade.limits.units import UNIT
 from support.fake_timers import SECOND, FakeTimers
 from support.observation import settle
 

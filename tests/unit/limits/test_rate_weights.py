@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
+from cascade._core.limits.units import UNIT
 from cascade.limits import Limits
 from cascade.limits.rate import Rate, parse_rate
-from cascade.limits.units import UNIT
 from cascade.testing import VirtualTime
 from support.fake_timers import SECOND, FakeTimers
 from support.tasks import give
