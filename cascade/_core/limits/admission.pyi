@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
-from typing_extensions import Self, disjoint_base
+from typing_extensions import disjoint_base
 
 from cascade._core.limits.requests import Claim, Grant, Request
 
