@@ -31,6 +31,7 @@ __all__ = ["Limits"]
 
 R = TypeVar("R", bound=Rule)
 _SECOND = 10**9  # nanoseconds
+_MOST = 10**18  # that is spent at once
 _SCOPE = "cascade.scope"  # the name of its task
 
 
@@ -667,6 +668,8 @@ def _signed(name: str, amount: float, least: float = -math.inf) -> int:
         raise TypeError(f"amount of {name!r} must be a number, got `{type(amount).__name__}`")
     if amount < least:
         raise LimitError(f"amount of {name!r} must be >= {least}, got {amount}")
+    if abs(amount) > _MOST:
+        raise LimitError(f"amount of {name!r} must be at most {_MOST:g}, got {amount}")
     try:
         return -units(-amount) if amount < 0 else units(amount)
     except ValueError as error:

@@ -109,6 +109,40 @@ def test_a_server_is_the_trick_with_a_channel() -> None:
     virtual.close()
 
 
+async def test_no_asyncio_task_is_made_for_one() -> None:
+    engine = cs.Engine(limits={"server": 2})
+    run = engine.start([cs.lazy(cs.wait(60)).with_constraints(server=1) for _ in range(10)])
+    await settle()
+    state = engine.limits.snapshot()[0]
+    assert (state.in_use, state.waiting, state.wanted) == (2, 8, 8)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    assert free(engine)
+
+
+def test_what_the_core_makes_cannot_be_made_half() -> None:
+    from cascade._core.limits.admission import AdmissionQueue
+    from cascade._core.limits.pools import Holding, Pool
+    from cascade._core.limits.requests import Claim, Grant, Request
+    from cascade._core.run.held import HeldClosing, HeldScope
+
+    for kind in (AdmissionQueue, Holding, HeldClosing, HeldScope):
+        with pytest.raises(TypeError):
+            kind.__new__(kind)
+    queue = AdmissionQueue.__new__(AdmissionQueue, None, None, lambda *_: cs.Engine().limits.admission.timetable, None)
+    for use in (
+        lambda: queue.try_acquire(Request.__new__(Request)),
+        lambda: queue.submit(Request.__new__(Request), None),
+        lambda: queue.submit_again(Claim.__new__(Claim)),
+        lambda: queue.take_back(Grant.__new__(Grant), True),
+    ):
+        with pytest.raises((TypeError, AttributeError)):
+            use()
+    Grant.__new__(Grant).release()
+    assert Holding(Pool.__new__(Pool), 1).root.name is None
+
+
 def test_the_value_is_that_of_the_expression() -> None:
     engine = cs.Engine(limits={"gpu": 1})
     inner = cs.task(mode="inline")(lambda: cs.lazy(leaf(3)))

@@ -272,10 +272,19 @@ def test_spending() -> None:
     assert virtual.run(ask().with_constraints(tokens=10)) == 40
     virtual.engine.limits.spend(tokens=-1000)
     assert of(virtual.engine).in_use == 0
-    for amounts, kind in (({"gpu": 1}, cs.LimitError), ({"tokens": "1"}, TypeError), ({"x": 1}, cs.LimitError)):
+    wrong: list[tuple[dict[str, Any], type[Exception]]] = [
+        ({"gpu": 1}, cs.LimitError), ({"tokens": "1"}, TypeError), ({"x": 1}, cs.LimitError),
+        ({"tokens": 1e300}, cs.LimitError), ({"tokens": float("-inf")}, cs.LimitError),
+    ]  # fmt: skip
+    for amounts, kind in wrong:
         with pytest.raises(kind):
-            virtual.engine.limits.spend(**{"tokens": 5, **amounts})  # type: ignore[arg-type]
+            virtual.engine.limits.spend(**{"tokens": 5, **amounts})
         assert of(virtual.engine).in_use == 0  # all or nothing
+    for _ in range(3):
+        virtual.engine.limits.spend(tokens=1e18)  # a debt for ever
+    assert of(virtual.engine).in_use == 3e18
+    with pytest.raises(cs.RunDeadlineError):
+        virtual.run(virtual.engine.run(ask().with_constraints(tokens=1), deadline=1000))
     virtual.close()
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import cascade as cs
 from cascade.limits import Limits
 from cascade.testing import VirtualTime
-from support.fake_timers import FakeTimers
+from support.fake_timers import SECOND, FakeTimers
 from support.tasks import give
 
 
@@ -147,6 +147,28 @@ async def test_it_overtakes_at_once_what_cannot_go_on(timers: FakeTimers, limits
     grant.release()
     (await large).release()
     assert limits.snapshot()[0].in_use == 0
+
+
+async def test_what_is_overtaken_at_a_rate_holds_up_nothing_at_a_limit(timers: FakeTimers, limits: Limits) -> None:
+    limits.rate("tokens", "1/s", burst=10)
+    limits.spend(tokens=5)
+    held = limits.try_acquire(limits.request("m.f", "f", 1, {"gpu": 2}))
+    both = asyncio.ensure_future(limits.acquire(limits.request("m.f", "f", 1, {"gpu": 1, "tokens": 1})))
+    await asyncio.sleep(0)  # it waits for the gpu: there are tokens
+    other = asyncio.ensure_future(limits.acquire(limits.request("m.f", "f", 1, {"gpu": 1})))
+    await asyncio.sleep(0)
+    urgent = asyncio.ensure_future(limits.acquire(limits.request("m.f", "f", 1, {"tokens": 9, "priority": 1})))
+    await asyncio.sleep(0)
+    assert held is not None
+    held.release()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert other.done() and not both.done() and not urgent.done()
+    timers.advance(5 * SECOND)
+    (await urgent).release()
+    (await both).release()
+    (await other).release()
+    assert limits.snapshot()[0].in_use == 0 and not list(limits.admission.claims())
 
 
 @pytest.mark.parametrize("priority", ["1", True, None, [1], float("nan"), float("inf"), give("1"), give(float("nan"))])
