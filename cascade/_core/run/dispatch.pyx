@@ -247,15 +247,10 @@ cdef class Dispatching(Branching):
             where = "scope"
         self.scheduler.monitor.fuel -= 1
         try:
-            if node.kind == SCOPE and policies is not None and len(policies) == 1 and "constraints" in policies:
-                value = self.scheduler.callbacks.launch_held_scope(
-                    waiter, self, frame.template, at, <size_t><PyObject*>frame, policies["constraints"]
-                )
-            else:
-                value = self.scheduler.callbacks.launch_invocation(
-                    waiter, self, frame.template, at, <size_t><PyObject*>frame, task,
-                    () if node.kind == SCOPE else positional(frame, node), keywords(frame, node), policies, where
-                )
+            value = self.scheduler.callbacks.launch_invocation(
+                waiter, self, frame.template, at, <size_t><PyObject*>frame, task,
+                () if node.kind == SCOPE else positional(frame, node), keywords(frame, node), policies, where
+            )
         except BaseException:
             discard(waiter)
             raise

@@ -11,12 +11,14 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t
 
 from cascade._core.expr.builtin_nodes cimport Failed, Skip
+from cascade._core.expr.task_spec cimport SCOPE
 from cascade._core.run.branching cimport DEFERRED
 from cascade._core.run.demand cimport reset_exclusive, undemanded
 from cascade._core.run.frame cimport ANY_CHOSEN, ANY_QUEUED, NONE_CHOSEN
 from cascade._core.run.scheduler cimport ACTIVE
 from cascade._core.run.stopped cimport Catch, cancel_future, set_result
 from cascade._core.run.unseen cimport unseen_in_scope, unseen_in_value
+from cascade._core.run.waiting cimport PENDING, discard, new_launched
 from cascade._core.shape.template cimport Node
 
 from cascade.exceptions import EngineStateError, InternalError, TaskSkippedError
@@ -157,6 +159,37 @@ cdef class Regions(Catching):
             frame.push_ready(<int32_t>(at - frame.template.node_count))
         self.push(frame)
         return 0
+
+    cdef PyObject* call_invocation(self, Frame frame, Node* node) except NULL:
+        """Have the engine make a call, or evaluate a scope, with its policies."""
+        return self.call_scope(frame, node) if node.kind == SCOPE else Catching.call_invocation(self, frame, node)
+
+    cdef PyObject* call_scope(self, Frame frame, Node* node) except NULL:
+        """Have the engine evaluate a scope with its policies: as an invocation, unless it only holds amounts."""
+        cdef Py_ssize_t at = self.at
+        cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
+        cdef Launched waiter
+        cdef object amounts = None
+        for i, role in enumerate(<tuple>frame.template.roles[at]):
+            if role == "constraints":
+                amounts = <object>frame.values[operands[<Py_ssize_t>i]]
+            elif role != "after":
+                return Catching.call_invocation(self, frame, node)
+        if amounts is None:
+            return Catching.call_invocation(self, frame, node)
+        waiter = new_launched(self, frame, at)
+        self.scheduler.monitor.fuel -= 1
+        try:
+            value = self.scheduler.callbacks.launch_held_scope(
+                waiter, self, frame.template, at, <size_t><PyObject*>frame, amounts
+            )
+        except BaseException:
+            discard(waiter)
+            raise
+        if not self.is_awaited(waiter, value):
+            raise InternalError("a scope has ended before it has begun")
+        Py_INCREF_(PENDING)
+        return PENDING
 
     cdef PyObject* report_scope(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """Give what a scope has come to, to the invocation that applies its policies."""

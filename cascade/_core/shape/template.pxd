@@ -72,10 +72,10 @@ cdef class Template:
     cdef dict scopes  # by node: the scopes that it is beneath; None: no node has needed them
     cdef object __weakref__
 
-    cdef tuple scopes_above(self, Py_ssize_t node)
     cdef bint has(self, const char* key, Py_ssize_t size) noexcept
     cdef bint matches(self, Extraction extraction) noexcept
     cdef int observe_tail(self, Template to) except -1
+    cdef tuple scopes_above(self, Py_ssize_t node)
 
 
 cdef Template link(bytes key, uint64_t hash, object graph, object plan, tuple structs)

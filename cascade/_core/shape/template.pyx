@@ -67,6 +67,24 @@ cdef class Template:
             self.key, extraction.key, self.key_size * sizeof(uint32_t)
         ) == 0
 
+    cdef int observe_tail(self, Template to) except -1:
+        cdef Py_ssize_t i, count
+        if self is to:
+            self.recurs = True
+            return 0
+        if self.tails is None:
+            self.tails = []
+        count = len(self.tails)
+        for i in range(count):
+            if self.tail_places[i] == <PyObject*>to:
+                return 0
+        if count < TAILS:
+            tail = _weakref.ref(to)
+            if len(self.tails) == count:  # unless making the reference ran the collector, and this function inside it
+                self.tails.append(tail)
+                self.tail_places[count] = <PyObject*>to
+        return 0
+
     cdef tuple scopes_above(self, Py_ssize_t node):
         """The scopes in the expression of which a node is, by their numbers: each after those that are in it."""
         cdef Node* consumer
@@ -97,24 +115,6 @@ cdef class Template:
             self.scopes = {}
         known = self.scopes[node] = tuple(sorted(found))  # a node comes after its operands
         return <tuple>known
-
-    cdef int observe_tail(self, Template to) except -1:
-        cdef Py_ssize_t i, count
-        if self is to:
-            self.recurs = True
-            return 0
-        if self.tails is None:
-            self.tails = []
-        count = len(self.tails)
-        for i in range(count):
-            if self.tail_places[i] == <PyObject*>to:
-                return 0
-        if count < TAILS:
-            tail = _weakref.ref(to)
-            if len(self.tails) == count:  # unless making the reference ran the collector, and this function inside it
-                self.tails.append(tail)
-                self.tail_places[count] = <PyObject*>to
-        return 0
 
 
 cdef void* _array(Py_ssize_t count, size_t width) except NULL:
