@@ -13,7 +13,7 @@ A grant may have a holding of a pool: what calls inside of a scope take from wha
 other, with a queue of its own.
 """
 
-from heapq import heappop as _heappop, heappush as _heappush
+from heapq import heapify as _heapify, heappop as _heappop, heappush as _heappush
 
 from cascade._core.limits.pools cimport Holding, Pool
 from cascade._core.limits.requests cimport NOTHING, UNLIMITED_REQUEST, Claim, Grant, Request, new_claim, new_grant
@@ -366,6 +366,9 @@ cdef class AdmissionQueue:
             self.leave_queues(<Claim>claim)
         for claim in moved:
             self.look_up(<Claim>claim)
+        if self.candidates:  # some of them, which have become the first in a queue, may have another priority now
+            self.candidates = [((<Claim>claim).order, claim) for _, claim in self.candidates]
+            _heapify(self.candidates)
         for claim in moved:
             self.enqueue(<Claim>claim)
         self.settle()

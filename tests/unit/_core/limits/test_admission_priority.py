@@ -149,6 +149,23 @@ async def test_it_overtakes_at_once_what_cannot_go_on(timers: FakeTimers, limits
     assert limits.snapshot()[0].in_use == 0
 
 
+async def test_rules_that_end_together_leave_the_order_of_arrival(timers: FakeTimers, limits: Limits) -> None:
+    limits.set("task:f", concurrency=2)
+    limits.set("*", rate="7/10s", priority=1)
+    granted = [limits.try_acquire(limits.request("m.f", "f", 1, {"priority": 0}))]
+    waits = [asyncio.ensure_future(limits.acquire(limits.request("m.f", "f", 1, None))) for _ in range(2)]
+    await asyncio.sleep(0)
+    limits.remove("*")  # now the two have no priority, and one of them can go on
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert [wait.done() for wait in waits] == [True, False]
+    for grant in granted:
+        assert grant is not None
+        grant.release()
+    (await waits[0]).release()
+    (await waits[1]).release()
+
+
 async def test_what_is_overtaken_at_a_rate_holds_up_nothing_at_a_limit(timers: FakeTimers, limits: Limits) -> None:
     limits.rate("tokens", "1/s", burst=10)
     limits.spend(tokens=5)
