@@ -179,6 +179,9 @@ def benchmarks() -> Iterator[Node]:
     yield Node("a subscriber to TailCall, a tail call", bare, subscribed(TailCall), nodes=1)
     yield Node("a limit", of_call(same.with_constraints(places=1)), limited)
     yield Node("a limit, asked for by the call", of_call(lambda fed: same(fed).with_constraints(places=1)), limited)
+    yield Node(
+        "a scope that holds a limit", of_call(lambda fed: cs.scope(same(fed)).with_constraints(places=1)), limited
+    )
     yield Node("a rule for other tasks", bare, ruled(f"task:{other.name}"), nodes=every)
     yield Node("a rule for it", bare, ruled(f"task:{same.name}"))
     yield Node("a resource of the run", of_call(with_resource), provided("run"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.task import Task
 from cascade._core.run.waiting import Waiter
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from cascade.engine.host import Host
     from cascade.engine.run import Run
     from cascade.limits import Grant, Request
+    from cascade.limits.claim import Entry
 
-__all__ = ["request_permit", "wait_for"]
+__all__ = ["request_of", "request_permit", "wait_for"]
 
 
 def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at: int, frame: int, task: Task) -> bool:
     """Whether the limits admit a node that the core evaluates itself; if not, the waiter is released once they do."""
     limits = host.services.limits
-    request = limits.request(f"{task.module}.{task.name}", task.name, run.id, None, run._label.selected)
+    request = request_of(host, run, waiter, task, None)
     if run._use_permit(frame, at) and not limits.paused(request):
         return True  # it was admitted after waiting
     grant = limits.try_acquire(request)
@@ -28,11 +29,14 @@ def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at:
         grant.release()
         return True
 
+    entry = limits.enter(request)
+
     async def ask() -> None:
-        (await wait_for(host, request, run, waiter)).release()
+        (await wait_for(host, entry, run, waiter)).release()
         run._grant_permit(frame, at)
 
     def answered(asked: asyncio.Task[None]) -> None:
+        limits.abandon(entry)  # a task that is cancelled before it begins has not
         if asked.cancelled() or asked.exception() is not None:
             waiter.follow(asked)
         else:
@@ -43,7 +47,17 @@ def request_permit(host: Host, waiter: Waiter, run: Run, template: Template, at:
     return False
 
 
-async def wait_for(host: Host, request: Request, run: Run, waiter: Waiter) -> Grant:
+def request_of(
+    host: Host, run: Run, waiter: Waiter, task: Task, amounts: dict[str, Any] | None, *, is_scope: bool = False
+) -> Request:
+    """Return what a call, or a scope, asks of the limits."""
+    name, around = f"{task.module}.{task.name}", run._grants_around(waiter)
+    return host.services.limits.request(
+        name, task.name, run.id, amounts, run._label.selected, is_scope=is_scope, around=around
+    )
+
+
+async def wait_for(host: Host, entry: Entry, run: Run, waiter: Waiter) -> Grant:
     """Wait until the limits grant a request, and return the grant. Emits NodeBlocked and NodeUnblocked if it waits."""
     emitter, timers = host.services.emitter, host.timers
     start = timers.now()
@@ -53,7 +67,7 @@ async def wait_for(host: Host, request: Request, run: Run, waiter: Waiter) -> Gr
         reasons.append(reason)
         emitter.blocked(run, waiter, reason)
 
-    grant = await host.services.limits.acquire(request, blocked)
+    grant = await host.services.limits.wait(entry, blocked)
     if reasons:
         emitter.unblocked(run, waiter, reasons[-1], timers.now() - start)
     return grant

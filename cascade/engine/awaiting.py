@@ -24,7 +24,12 @@ def await_lazy(expression: LazyResult) -> Generator[Any, None, Any]:
         raise EngineStateError(
             f"a lazy result cannot be awaited in a worker process; {_name(expression)} was: return it instead"
         )
-    waiter: Launched | None = call.waiter if type(call) is Attempt else call
+    grant = None
+    waiter: Launched | None
+    if type(call) is Attempt:
+        waiter, grant = call.waiter, call.grant
+    else:
+        waiter = call
     if waiter is None:
         raise EngineStateError(
             f"a lazy result can be awaited inside an async task only; {_name(expression)} was awaited outside: write "
@@ -43,7 +48,7 @@ def await_lazy(expression: LazyResult) -> Generator[Any, None, Any]:
             f"one, perhaps in a worker thread: return the lazy result instead, or use cs.run there"
         )
     region: asyncio.Future[RegionResult] = loop.create_future()
-    run._open_child(waiter, expression, region)
+    run._open_child(waiter, expression, region, grant)
     return (yield from await_region(run, region).__await__())
 
 

@@ -85,6 +85,18 @@ class Callbacks:
         node = template, at, frame
         return self._start_invocation(self._host, run, waiter, node, task, arguments, keywords, policies, where)
 
+    def launch_held_scope(self, waiter: Launched, run: Run, amounts: dict[str, Any]) -> Launched:
+        """Start a scope that only holds amounts of limits. Return its waiter."""
+        started: Launched = self._start_held_scope(self._host, run, waiter, amounts)
+        return started
+
+    @cached_property
+    def _start_held_scope(self) -> Any:
+        """`start_held_scope`, imported on first use."""
+        from cascade.engine.held_scope import start_held_scope
+
+        return start_held_scope
+
     @cached_property
     def _start_invocation(self) -> Any:
         """`start_invocation`, imported on first use: many programs do without."""

@@ -16,6 +16,7 @@ from cascade.exceptions import EngineStateError
 if TYPE_CHECKING:
     from cascade._core.run.place import Place
     from cascade.engine.run import Run
+    from cascade.limits import Grant
 
 __all__ = ["CurrentCall", "RunIdentity", "current", "current_run"]
 
@@ -50,10 +51,19 @@ class CurrentCall:
         number: the number of the call, as `call` in events.
     """
 
-    __slots__ = ("_run", "_where", "attempt", "iteration", "number")
+    __slots__ = ("_grant", "_run", "_where", "attempt", "iteration", "number")
 
-    def __init__(self, run: Run | RunIdentity, where: Place | str, number: int, iteration: int, attempt: int) -> None:
+    def __init__(
+        self,
+        run: Run | RunIdentity,
+        where: Place | str,
+        number: int,
+        iteration: int,
+        attempt: int,
+        grant: Grant | None = None,
+    ) -> None:
         self._run = run
+        self._grant = grant
         self._where = where
         self.number = number
         self.iteration = iteration
@@ -79,6 +89,40 @@ class CurrentCall:
     def path(self) -> str:
         """The place of the call, from the target: "$.args[0]", as in events and notes."""
         return self._where if isinstance(self._where, str) else path_of(self._where)
+
+    def settle(self, **amounts: float) -> None:
+        """Correct what this attempt of the call has taken of rates to what it has really used.
+
+        The difference to what the call asked for is given back to the rate, or taken from it, at once; it may be more
+        than there is, which calls that come later wait for. What is settled last counts. The call must have asked for
+        the rate, if only for 0. Limits are not settled: the call holds them until its end.
+
+        Args:
+            amounts: what was used, by the name of the rate: numbers >= 0.
+
+        Raises:
+            EngineStateError: the code runs in a worker process, which has no engine, or the attempt has ended.
+            TypeError: an amount is not a number.
+            LimitError: a rate is unknown, or the call has not asked for it, or an amount is not >= 0 and finite.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def ask(prompt):
+        ...     cs.current().settle(tokens=1830)         # as the response says
+        ...     return "42"
+        >>> engine = cs.Engine(limits={"tokens": "90_000/m"}, clock=cs.Clock.virtual())
+        >>> cs.run(ask("6 * 7").with_constraints(tokens=1200), engine=engine)
+        '42'
+        >>> engine.limits.snapshot()[0].in_use
+        1830
+        """
+        driver, grant = self.engine._driver, self._grant
+        limits = driver.services.limits
+        if grant is not None and not grant.is_held:
+            raise EngineStateError("settle() must be called before the attempt of the call ends, got a call later")
+        settled = limits.check_settled(grant, amounts)
+        if grant is not None:
+            driver.call_in_loop(lambda: limits.settle(grant, settled))
 
     def __repr__(self) -> str:
         return f"<CurrentCall at {self.path}: iteration {self.iteration} of run {self._run.id}, attempt {self.attempt}>"
@@ -115,14 +159,14 @@ def current() -> CurrentCall:
         return CurrentCall(
             RunIdentity(call.run, call.name, call.tags), call.path, call.number, call.iteration, call.attempt
         )
-    attempt = 1
+    attempt, grant = 1, None
     if type(call) is Attempt:
-        call, attempt = call.waiter, call.number
+        call, attempt, grant = call.waiter, call.number, call.grant
     run = call.run
     where = call._place()
     if run is None or where is None:
         raise EngineStateError("cs.current() must be called inside a task, got a call after the task had ended")
-    return CurrentCall(run, where, where.call, call.iteration, attempt)
+    return CurrentCall(run, where, where.call, call.iteration, attempt, grant)
 
 
 def current_run() -> Any:

@@ -63,7 +63,7 @@ def call_worker(
     task: Task,
     arguments: tuple[Any, ...],
     keywords: dict[str, Any],
-    attempt: int = 1,
+    attempt: Attempt | None = None,
 ) -> Future[Any]:
     """Have a worker call a sync task, whose code finds its call by `cascade.current`. See `Workers.call`."""
     call: Launched | Attempt | SentCall
@@ -71,9 +71,11 @@ def call_worker(
         run: Any = waiter.run
         place = waiter._place()
         assert place is not None  # it is being started
-        call = SentCall(run.id, run.name, dict(run.tags), waiter.iteration, attempt, path_of(place), place.call)
+        number = 1 if attempt is None else attempt.number
+        path = path_of(place)
+        call = SentCall(run.id, run.name, dict(run.tags), waiter.iteration, number, path, place.call)
     else:
-        call = waiter if attempt == 1 else Attempt(waiter, attempt)
+        call = waiter if attempt is None else attempt
     known = CALL.set(call)
     try:
         return host.workers.call(mode, task, arguments, keywords)

@@ -82,6 +82,7 @@ class EventEmitter:
         listens: whether `run_started` and `run_finished` must be called.
         wants_nodes: whether `started`, `finished`, `skipped`, `pruned` and `stopped` must be called.
         wants_tail_calls: whether `tail_call` must be called.
+        wants_blocks: whether `blocked` and `unblocked` must be called.
     """
 
     def __init__(self, loop: Loop, timers: Timers, templates: Templates, refresh: Callable[[], None]) -> None:
@@ -92,7 +93,7 @@ class EventEmitter:
         self._events: Events | None = None
         self._calls: dict[int, RunCalls] = {}  # by run
         self._wanted: dict[str, Any] = {}  # the types of events that have subscribers, by name
-        self.listens = self.wants_nodes = self.wants_tail_calls = False
+        self.listens = self.wants_nodes = self.wants_tail_calls = self.wants_blocks = False
 
     @property
     def events(self) -> Events:
@@ -113,6 +114,8 @@ class EventEmitter:
             self._wanted = {kind.__name__: kind for kind in events.EVENTS if self._events.wants(kind)}
         self.wants_nodes = not self._wanted.keys().isdisjoint(_OF_ALL_NODES)
         self.wants_tail_calls = "TailCall" in self._wanted
+        blocks = "NodeBlocked" in self._wanted or "NodeUnblocked" in self._wanted
+        self.wants_blocks = blocks or self.wants_nodes  # which tell how long a call has waited
 
     def _emit(self, event: Any) -> None:
         assert self._events is not None

@@ -86,7 +86,8 @@ class Engine:
         max_processes: how many worker processes, >= 1; None: one for each processor.
         templates: the cache of templates: a `Templates`, or the path of a template file; None: a new one in memory.
         solver: plans each graph; None: the native solver. Must be None if ``templates`` is given: they have a solver.
-        limits: the capacity of each limit that calls can request with `LazyResult.with_constraints`, by name.
+        limits: what calls can ask for with `LazyResult.with_constraints`, by name: the capacity of a limit as a number,
+            or a rate as a str: "90_000/m".
         seed: seeds `random`; None: the seed of a virtual clock, else an arbitrary one.
         executors: replacements of the engine's own workers, by mode: "thread", "process", or both.
         state: the state backend, which records each tail call; None: none.
@@ -123,7 +124,7 @@ class Engine:
         max_processes: int | None = None,
         templates: Templates | str | os.PathLike[str] | None = None,
         solver: Solver | None = None,
-        limits: Mapping[str, float] | None = None,
+        limits: Mapping[str, float | str] | None = None,
         seed: int | None = None,
         executors: Mapping[str, Executor] | None = None,
         state: StateBackend | None = None,

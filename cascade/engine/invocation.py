@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cascade._core.expr.builtin_nodes import Placeholder, Skip
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.policy import ScopeCache
+from cascade._core.limits.requests import EMPTY_GRANT, Grant
 from cascade._core.run.current import CALL, Attempt
 from cascade._core.run.results import examined, final
 from cascade._support.failures import result_of
@@ -23,11 +24,10 @@ from cascade.cache.protocol import Hit
 from cascade.cache.single_flight import SharedResult
 from cascade.clock.deadline import Deadline, pause
 from cascade.engine import cached_call
-from cascade.engine.admission import wait_for
+from cascade.engine.admission import request_of, wait_for
 from cascade.engine.dispatch import call_worker, start_async
 from cascade.engine.regions import evaluate, inputs_of
 from cascade.exceptions import TaskTimeoutError
-from cascade.limits.request import EMPTY_GRANT
 from cascade.resources.scope import Scope
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from cascade.cache.single_flight import Leader
     from cascade.engine.host import Host
     from cascade.engine.run import Run
-    from cascade.limits import Grant, Request
+    from cascade.limits import Request
+    from cascade.limits.claim import Entry
 
 __all__ = ["Invocation", "start_invocation"]
 
@@ -63,6 +64,7 @@ def start_invocation(
     value = invocation.at_once()
     if value is not LATER:
         return value
+    invocation.enter()
     value = start_async(host, waiter, invocation.perform())
     if value is waiter and not invocation.begun:  # a task that is cancelled before it begins runs no `finally`
         waiter.handle.add_done_callback(invocation.release_unstarted)
@@ -96,6 +98,7 @@ class Invocation:
         "_coroutine",
         "_deadline",
         "_delay",
+        "_early",
         "_error",
         "_host",
         "_key",
@@ -151,6 +154,7 @@ class Invocation:
         self._attempt = 1
         self._error: Exception | None = None  # the failure of the attempt before
         self._delay = 0.0  # seconds after it
+        self._early: Grant | Entry | None = None  # what the limits have said before the asyncio task has begun
         if self._retry is not None and self._retry.max_elapsed is not None:
             self._since = host.timers.now()
         self._key = b""  # of the result in the cache
@@ -186,10 +190,26 @@ class Invocation:
             self._fail_leader()
             raise
 
+    def enter(self) -> None:
+        """Ask the limits now for what the first attempt needs, so that calls are admitted in the order of their starts.
+
+        The asyncio task of the call begins only later. If the cache is asked first, the limits are not asked yet.
+        """
+        if self._cache is None and self._coroutine is None and self._error is None and self._asks_limits():
+            limits, request = self._host.services.limits, self._request()
+            self._early = limits.try_acquire(request) or limits.enter(request)
+
     def _call_at_once(self, grant: Grant) -> Any:
         self._report_start()
+        known = None
         try:
-            value = self._task.fn(*self._arguments, **self._keywords)
+            if grant.tokens:
+                known = CALL.set(Attempt(self._waiter, 1, grant))  # for `CurrentCall.settle`
+            try:
+                value = self._task.fn(*self._arguments, **self._keywords)
+            finally:
+                if known is not None:
+                    CALL.reset(known)
         except BaseException as error:
             grant.release()
             if self._will_retry(error):
@@ -253,7 +273,7 @@ class Invocation:
             grant = await self._wait_for_grant()
             try:
                 with grant:
-                    return await self._with_resources()
+                    return await self._with_resources(grant)
             except Exception as error:
                 if not self._will_retry(error):
                     raise
@@ -271,23 +291,34 @@ class Invocation:
         """Wait until the limits admit an attempt. An amount beyond a capacity raises, and is not retried."""
         if self._coroutine is not None:
             return self._coroutine[1]
-        if (grant := self._grant_at_once()) is not None:
-            return grant
-        return await wait_for(self._host, self._request(), self._run, self._waiter)
+        early, self._early = self._early, None
+        if early is None and self._asks_limits():
+            limits, request = self._host.services.limits, self._request()
+            early = limits.try_acquire(request) or limits.enter(request)
+        if early is None:
+            return EMPTY_GRANT
+        if isinstance(early, Grant):
+            if not self._host.services.limits_active or not self._host.services.limits.paused(self._request()):
+                return early
+            early.undo()  # a pause has begun before the call
+            early = self._host.services.limits.enter(self._request())
+        return await wait_for(self._host, early, self._run, self._waiter)
 
-    async def _with_resources(self) -> Any:
+    async def _with_resources(self, grant: Grant) -> Any:
         """Make one attempt, with the resources of scope "call" set up for it alone."""
         if self._coroutine is not None:
             coroutine, self._coroutine = self._coroutine[0], None
+            if grant is not EMPTY_GRANT:
+                CALL.set(Attempt(self._waiter, 1, grant))
             return await coroutine
         if not self._placeholders():
-            return await self._with_timeout(self._arguments, self._keywords)
+            return await self._with_timeout(grant, self._arguments, self._keywords)
         hooks = self._host.services.emitter.hooks(self._run)
         scope = Scope(self._host.services.resources, "call", self._run._scope(), hooks)
         try:
             arguments = [await self._resource(scope, value) for value in self._arguments]
             keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
-            value = await self._with_timeout(tuple(arguments), keywords)
+            value = await self._with_timeout(grant, tuple(arguments), keywords)
         except BaseException as error:
             await scope.close(error)
             raise
@@ -302,32 +333,34 @@ class Invocation:
     async def _resource(self, scope: Scope, value: Any) -> Any:
         return await scope.get(value.name) if type(value) is Placeholder else value
 
-    async def _with_timeout(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    async def _with_timeout(self, grant: Grant, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Make one attempt within its timeout."""
         self._report_start()
-        if self._attempt > 1:
-            CALL.set(Attempt(self._waiter, self._attempt))  # in the context of its own asyncio task
+        attempt = None
+        if self._attempt > 1 or grant is not EMPTY_GRANT:
+            attempt = Attempt(self._waiter, self._attempt, grant)
+            CALL.set(attempt)  # in the context of its own asyncio task
         if self._timeout is None or self._timeout.seconds is None:
-            return await self._call(arguments, keywords)
+            return await self._call(attempt, arguments, keywords)
         deadline = self._attempt_deadline = Deadline(self._host.timers, self._timeout.seconds)
         try:
             async with deadline:
-                return await self._call(arguments, keywords)
+                return await self._call(attempt, arguments, keywords)
         except TimeoutError:
             if not deadline.expired:
                 raise
         raise TaskTimeoutError(f"{self._name()} took longer than {self._timeout.seconds:g} s, attempt {self._attempt}")
 
-    async def _call(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    async def _call(self, attempt: Attempt | None, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if self._where == "async":
             return await self._task.fn(*arguments, **keywords)
         if self._where == "scope":
-            return final(await evaluate(self._run, self._waiter))
+            return final(await evaluate(self._run, self._waiter, None if attempt is None else attempt.grant))
         if self._where == "inline":
             value = self._task.fn(*arguments, **keywords)
         else:
             call = self._waiter, self._where, self._task, arguments, keywords
-            future = call_worker(self._host, *call, self._attempt)
+            future = call_worker(self._host, *call, attempt)
             if self._host.services.emitter.wants_nodes:
                 self._host.services.emitter.working(self._run, self._waiter, future)
             value = await self._await_worker(future)
@@ -388,6 +421,11 @@ class Invocation:
             self._coroutine = None
             coroutine.close()
             grant.release()
+        early, self._early = self._early, None
+        if isinstance(early, Grant):
+            early.undo()
+        elif early is not None:
+            self._host.services.limits.abandon(early)
         self._fail_leader()
 
     def _report_start(self) -> None:
@@ -413,16 +451,19 @@ class Invocation:
         unit = template.graph.nodes[template.plan.order[at]].operands[0]
         return f"the scope of {heading(template.graph, template.graph.nodes[unit.index])}"
 
+    def _asks_limits(self) -> bool:
+        """Whether the limits are asked before each attempt. No rule is about a scope."""
+        return self._constraints is not None or (self._where != "scope" and self._host.services.limits_active)
+
     def _grant_at_once(self) -> Grant | None:
         """Return the grant of the limits; None: the call has to wait."""
-        if self._constraints is None and (self._where == "scope" or not self._host.services.limits_active):
+        if not self._asks_limits():
             return EMPTY_GRANT
         return self._host.services.limits.try_acquire(self._request())
 
     def _request(self) -> Request:
-        name = f"{self._task.module}.{self._task.name}"
-        selected = self._run._label.selected
-        return self._host.services.limits.request(name, self._task.name, self._run.id, self._constraints, selected)
+        is_scope = self._where == "scope"
+        return request_of(self._host, self._run, self._waiter, self._task, self._constraints, is_scope=is_scope)
 
     def _will_retry(self, error: BaseException) -> bool:
         """Whether a failed attempt is retried; if so, count the next one."""

@@ -16,6 +16,7 @@ from cascade._core.shape.struct_layout import parts_of
 if TYPE_CHECKING:
     from cascade._core.run.waiting import Waiter
     from cascade.engine.run import Run
+    from cascade.limits import Grant
 
 RegionResult: TypeAlias = tuple[Any, BaseException | None, list[Received] | None]
 """What has become of a region: its value or its failure, and the messages in the value that no task was given."""
@@ -23,19 +24,20 @@ RegionResult: TypeAlias = tuple[Any, BaseException | None, list[Received] | None
 __all__ = ["RegionResult", "await_region", "evaluate", "inputs_of"]
 
 
-async def evaluate(run: Run, waiter: Waiter) -> Any:
+async def evaluate(run: Run, waiter: Waiter, grant: Grant | None) -> Any:
     """Evaluate the expression of a scope, and return its value.
 
     Args:
         run: of which the scope is a node.
         waiter: of the scope.
+        grant: what the scope holds of the limits; None: nothing.
 
     Raises:
         asyncio.CancelledError: this was cancelled; everything that was started for the scope has ended.
         BaseException: the failure of the expression, as itself.
     """
     region: asyncio.Future[RegionResult] = asyncio.get_running_loop().create_future()
-    run._open_scope(waiter, region)
+    run._open_scope(waiter, region, grant)
     return await await_region(run, region)
 
 

@@ -67,7 +67,7 @@ class Services:
         configure: called with three switches of the core: ask the limits, notify of nodes, notify of tail calls.
         seed: seeds the random source; None: arbitrary.
         state: the state backend; None: none.
-        limits: capacities by name.
+        limits: capacities and rates by name.
 
     Attributes:
         random: the random source of the jitter of retries.
@@ -82,7 +82,7 @@ class Services:
         configure: Callable[[bool, bool, bool], None],
         seed: int | None,
         state: StateBackend | None,
-        limits: Mapping[str, float] | None,
+        limits: Mapping[str, float | str] | None,
     ) -> None:
         self._loop = loop
         self._configure = configure

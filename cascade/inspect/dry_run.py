@@ -288,13 +288,17 @@ class _DryRunner:
                 continue
             call = self.graph.calls[node.symbol]
             for name, wanted in planned.policies.get("constraints", {}).items():
+                if name == "priority":
+                    continue
                 asked.setdefault(name, []).append(wanted)
                 if limits is not None:
                     try:
                         limits.request(f"{call.module}.{call.qualname}", call.qualname, 0, {name: wanted or 0})
                     except (LimitError, PolicyError) as error:
                         self.problems.append(str(error))
-        known = {} if limits is None else {s.name: s.capacity for s in limits.snapshot() if s.kind == "limit"}
+        known = {}
+        if limits is not None:
+            known = {s.name: s.capacity for s in limits.snapshot() if s.kind in ("limit", "rate")}
         return tuple([PlannedLimit(name, _most(wanted), known.get(name)) for name, wanted in asked.items()])
 
 

@@ -1,37 +1,16 @@
-"""Pools: an amount that calls take from and give back."""
+"""Concurrency: how many calls run at once, as a pool of which each takes one unit."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cascade.limits.units import shown
+from cascade._core.limits.pools import Pool
+from cascade._core.limits.units import shown
 
 if TYPE_CHECKING:
     from cascade.limits.selector import Selector
 
-__all__ = ["Concurrency", "Pool"]
-
-
-class Pool:
-    """A limit: its capacity and how much of it is in use.
-
-    Attributes:
-        name: of the limit, as calls ask for it.
-        capacity: units in total.
-        used: units that are taken; more than the capacity only after the capacity was lowered.
-    """
-
-    __slots__ = ("capacity", "name", "used")
-
-    def __init__(self, name: str, capacity: int) -> None:
-        self.name = name
-        self.capacity = capacity
-        self.used = 0
-
-    def reason(self, wanted: int) -> str:
-        """Why a call waits for `wanted` units of it, as text for an event."""
-        free = max(0, self.capacity - self.used)
-        return f"limit {self.name}: {shown(wanted)} wanted, {shown(free)} of {shown(self.capacity)} free"
+__all__ = ["Concurrency"]
 
 
 class Concurrency(Pool):

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, TypeVar
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
+from cascade._core.limits.admission import AdmissionQueue
+from cascade._core.limits.pools import Pool
+from cascade._core.limits.requests import UNLIMITED, Grant, Request
+from cascade._core.limits.units import UNIT, shown, units
 from cascade._core.time.durations import Duration, as_seconds
 from cascade._support.public import public_in
 from cascade.exceptions import LimitError, PolicyError
-from cascade.limits.admission import AdmissionQueue
-from cascade.limits.capacity import Concurrency, Pool
-from cascade.limits.rate import Rate, parse_rate
-from cascade.limits.request import UNLIMITED, Grant, Request
-from cascade.limits.rule import Pause, Rule
+from cascade.limits.capacity import Concurrency
+from cascade.limits.claim import Entry
+from cascade.limits.rate import Rate, RateRule, amount_of, parse_rate
+from cascade.limits.rule import Pause, Priority, Rule
 from cascade.limits.rulebook import Rulebook
 from cascade.limits.selector import Selector, looks_like_selector
 from cascade.limits.snapshot import LimitState
-from cascade.limits.units import UNIT, shown, units
+from cascade.limits.timetable import Timetable
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Timers
@@ -25,40 +31,50 @@ __all__ = ["Limits"]
 
 R = TypeVar("R", bound=Rule)
 _SECOND = 10**9  # nanoseconds
+_MOST = 10**18  # that is spent at once
+_SCOPE = "cascade.scope"  # the name of its task
 
 
 @public_in("cascade.limits")
 class Limits:
-    """How many calls run at once on an engine, and how often they start. An engine has it as `Engine.limits`.
+    """How much calls may use on an engine, how many run at once, how often they start, and which of them first.
+
+    An engine has it as `Engine.limits`.
 
     It must be used in the thread of the engine's event loop.
 
     Args:
-        capacities: the capacity of each limit, by name; numbers >= 0 with a resolution of 1e-9.
+        capacities: by name, the capacity of a limit, a number >= 0 with a resolution of 1e-9; or a rate: "90_000/m".
         timers: the engine's clock.
         changed: called when `active` has changed.
         check: called first by each method for users; raises if the thread is not that of the event loop in use.
 
     Attributes:
         active: whether there are rules or pauses, so that each call needs admission.
+        admission: for the engine, the queue of the requests that wait.
 
     Raises:
-        TypeError: a capacity is not a number, or a name is not a str.
-        LimitError: a capacity is negative, infinite or NaN, or a name is empty or looks like a selector.
+        TypeError: a capacity is neither a number nor a str, or a name is not a str.
+        LimitError: a capacity is negative, infinite or NaN, a rate is not valid, or a name is empty or looks like a
+            selector.
 
     >>> import cascade as cs
-    >>> engine = cs.Engine(limits={"gpu": 2})
+    >>> engine = cs.Engine(limits={"gpu": 2, "tokens": "90_000/m"})
     >>> engine.limits.set("task:fetch*", concurrency=5, rate="10/m")
     >>> engine.limits.pause("run:7", ttl=60)
-    >>> [(state.name, state.kind, state.capacity) for state in engine.limits.snapshot()]
-    [('gpu', 'limit', 2), ('task:fetch*', 'concurrency', 5), ('task:fetch*', 'rate', 1), ('run:7', 'pause', 0)]
+    >>> [(state.name, state.kind, state.capacity) for state in engine.limits.snapshot()][:2]
+    [('gpu', 'limit', 2), ('tokens', 'rate', 90000)]
+    >>> [(state.name, state.kind, state.capacity) for state in engine.limits.snapshot()][2:]
+    [('task:fetch*', 'concurrency', 5), ('task:fetch*', 'rate', 1), ('run:7', 'pause', 0)]
+    >>> engine.limits
+    <Limits: gpu 0 of 2, tokens 0 of 90000 at 90_000/m, 3 rules, 0 waiting>
     """
 
-    __slots__ = ("_admission", "_changed", "_check", "_pools", "_rulebook", "_timers", "active")
+    __slots__ = ("_changed", "_check", "_limits", "_rulebook", "_timers", "active", "admission")
 
     def __init__(
         self,
-        capacities: Mapping[str, float] | None,
+        capacities: Mapping[str, float | str] | None,
         timers: Timers,
         changed: Callable[[], None],
         check: Callable[[], None] = lambda: None,
@@ -68,8 +84,11 @@ class Limits:
         self._timers = timers
         self._changed = changed
         self._rulebook = Rulebook()
-        self._admission = AdmissionQueue(self._rulebook, timers, self._remove_rules)
-        self._pools = {name: _new_pool(name, capacity) for name, capacity in (capacities or {}).items()}
+        self.admission = AdmissionQueue(self._rulebook, timers, Timetable, self._remove_rules)
+        self._limits: dict[str, Pool | Rate] = {
+            name: self._new_rate(name, given, None) if _is_rate(given) else _new_pool(name, given)
+            for name, given in (capacities or {}).items()
+        }
 
     # ------------------------------------------------------------------------------------------------ for users
 
@@ -81,6 +100,7 @@ class Limits:
         concurrency: int | None = None,
         rate: str | None = None,
         burst: int | None = None,
+        priority: float | None = None,
         ttl: Duration | None = None,
     ) -> None:
         """Set the capacity of a limit, or add or change a rule. It takes effect at once, also for calls that wait.
@@ -93,6 +113,8 @@ class Limits:
             concurrency: how many matching calls run at once, >= 1.
             rate: how often matching calls start: "5/s", "10/m", "1/100ms"; the units are ms, s, m, h and d.
             burst: how many calls a rate lets start at once after a quiet period, >= 1; None: 1.
+            priority: of matching calls that wait: the higher, the earlier. It is for calls that have no priority by
+                `with_constraints`; of several rules, the highest counts. Without any, a call has priority 0.
             ttl: seconds after which the rule expires; None: it does not expire. It replaces an earlier ``ttl``.
 
         Raises:
@@ -106,30 +128,100 @@ class Limits:
         >>> limits.set("task:shop.*", rate="0.5/s", burst=2, ttl=3600)
         """
         self._check()
-        self._admission.catch_up()
+        self.admission.catch_up()
         if capacity is not None:
-            for name, value in (("concurrency", concurrency), ("rate", rate), ("burst", burst), ("ttl", ttl)):
+            others = {"concurrency": concurrency, "rate": rate, "burst": burst, "priority": priority, "ttl": ttl}
+            for name, value in others.items():
                 if value is not None:
                     raise LimitError(f"capacity must be given alone, got it with {name} for {selector!r}")
             self._set_capacity(selector, capacity)
             return
-        if isinstance(selector, str) and selector in self._pools:
+        if isinstance(selector, str) and selector in self._limits:
+            if isinstance(self._limits[selector], Rate):
+                raise LimitError(f"{selector!r} is a rate: change it with `limits.rate({selector!r}, ...)`")
             raise LimitError(f"capacity must be given for the limit {selector!r}, got None; rules have selectors")
         parsed = Selector(selector)
-        if concurrency is None and rate is None:
-            raise LimitError(f"concurrency or rate must be given for {selector!r}, got neither")
+        if concurrency is None and rate is None and priority is None:
+            raise LimitError(f"concurrency, rate or priority must be given for {selector!r}, got none of them")
         if burst is not None and rate is None:
             raise LimitError(f"rate must be given with burst for {selector!r}, got None")
         lifetime = _lifetime(ttl)
         # All arguments are checked before anything is changed.
         most = None if concurrency is None else _count(concurrency, "concurrency") * UNIT
-        tokens = 1 if burst is None else _count(burst, "burst")
+        calls = 1 if burst is None else _count(burst, "burst")
+        if priority is not None:
+            priority = as_priority(priority)
         if rate is not None:
             parse_rate(rate)
         if most is not None:
             self._set_concurrency(parsed, most, lifetime)
         if rate is not None:
-            self._set_rate(parsed, rate, tokens, lifetime)
+            self._set_rate(parsed, rate, calls, lifetime)
+        if priority is not None:
+            self._set_priority(parsed, priority, lifetime)
+
+    def rate(self, name: str, rate: str, burst: float | None = None) -> None:
+        """Add or change a rate of which each call takes the amount that it asks for, such as tokens per minute.
+
+        Calls ask for an amount by `LazyResult.with_constraints`. It is taken when they start, and not given back when
+        they end: see `CurrentCall.settle`. A change takes effect at once, also for calls that wait.
+
+        Args:
+            name: as calls ask for it.
+            rate: an amount per period: "90_000/m", "0.5/s", "1000/10s"; the units are ms, s, m, h and d.
+            burst: how much it saves up while no call takes any, which is the most that one call can take, a number > 0;
+                None: the amount of one period.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            LimitError: an argument is not valid, or a limit has that name.
+
+        >>> import cascade as cs
+        >>> engine = cs.Engine(clock=cs.Clock.virtual())
+        >>> engine.limits.rate("tokens", "1000/s", burst=500)
+        >>> @cs.task(mode="inline")
+        ... def ask(prompt):
+        ...     return cs.current().engine.clock.time()
+        >>> cs.run([ask("?").with_constraints(tokens=400), ask("?").with_constraints(tokens=300)], engine=engine)
+        [0.0, 0.2]
+        """
+        self._check()
+        given = self._new_rate(name, rate, burst)
+        self.admission.catch_up()
+        known = self._limits.setdefault(name, given)
+        if known is given:
+            return
+        if not isinstance(known, Rate):
+            raise LimitError(f"name of a rate must not be that of a limit, got {name!r}: use another name")
+        lowered = given.burst < known.burst
+        known.change(rate, given.burst, self._timers.now())
+        if lowered:
+            self.admission.refuse_impossible()
+        self.admission.supply_changed(known)
+
+    def spend(self, **amounts: float) -> None:
+        """Take amounts of rates at once, without waiting, and perhaps more than there is; negative ones give back.
+
+        For what was used outside of calls, or what a service says is left. A call settles its own amounts with
+        `CurrentCall.settle`. Beyond what there is, it is a debt: calls wait until time has paid it.
+
+        Args:
+            amounts: by the name of the rate.
+
+        Raises:
+            TypeError: an amount is not a number.
+            LimitError: a rate is unknown, or an amount is infinite or NaN.
+
+        >>> import cascade as cs
+        >>> engine = cs.Engine(limits={"tokens": "100/m"}, clock=cs.Clock.virtual())
+        >>> engine.limits.spend(tokens=130)
+        >>> engine.limits.snapshot()[0].in_use
+        130
+        """
+        self._check()
+        self.admission.catch_up()
+        for rate, amount in [(self._rate(name), _signed(name, amount)) for name, amount in amounts.items()]:
+            self.admission.spend(rate, amount)
 
     def remove(self, selector: str) -> bool:
         """Remove the rules of a selector. Its pause, if there is one, stays.
@@ -146,8 +238,9 @@ class Limits:
         """
         self._check()
         text = Selector(selector).text
-        self._admission.catch_up()
-        rules = [rule for kind in ("concurrency", "rate") if (rule := self._rulebook.get(kind, text)) is not None]
+        self.admission.catch_up()
+        kinds = ("concurrency", "rate", "priority")
+        rules = [rule for kind in kinds if (rule := self._rulebook.get(kind, text)) is not None]
         self._remove_rules(rules)
         return bool(rules)
 
@@ -166,12 +259,12 @@ class Limits:
         self._check()
         parsed = Selector(selector)
         lifetime = _lifetime(ttl)
-        self._admission.catch_up()
+        self.admission.catch_up()
         if self._rulebook.get("pause", parsed.text) is None:
             pause = Pause(parsed)
             self._rulebook.add(pause)
             self._expire_after(pause, lifetime)
-            self._admission.pause_added()
+            self.admission.pause_added()
             self._update_active()
         else:
             self._expire_after(self._existing("pause", parsed, Pause), lifetime)
@@ -191,7 +284,7 @@ class Limits:
         """
         self._check()
         text = Selector(selector).text
-        self._admission.catch_up()
+        self.admission.catch_up()
         pause = self._rulebook.get("pause", text)
         if pause is None:
             return False
@@ -199,31 +292,46 @@ class Limits:
         return True
 
     def snapshot(self) -> tuple[LimitState, ...]:
-        """Return the state of all limits, then of all rules, then of all pauses."""
+        """Return the state of all limits and rates, then of all rules, then of all pauses."""
         self._check()
-        self._admission.catch_up()
-        waiting: dict[object, int] = {}
-        for request in self._admission.requests():
+        self.admission.catch_up()
+        waiting: dict[object, _Waiting] = {}
+        for claim in self.admission.claims():
+            request = claim.request
             applicable = request.applicable(self._rulebook)
-            pools = (pool for pool, _ in request.shares(self._rulebook))
-            for restriction in (*pools, *applicable.rates, *applicable.pauses):
-                waiting[restriction] = waiting.get(restriction, 0) + 1
+            wants: list[tuple[object, int]] = [(pool.root, wanted) for pool, wanted in request.shares(self._rulebook)]
+            wants += request.tokens(self._rulebook)
+            wants += [(rule, 0) for rule in (*applicable.priorities, *applicable.pauses)]
+            for restriction, wanted in wants:
+                waiting.setdefault(restriction, _Waiting()).add(wanted)
         rules = sorted(self._rulebook, key=lambda rule: rule.kind == "pause")
-        return (
-            *(_pool_state(pool, "limit", waiting.get(pool, 0), None) for pool in self._pools.values()),
-            *(self._rule_state(rule, waiting.get(rule, 0)) for rule in rules),
-        )
+        nothing = _Waiting()
+        return tuple(self._state(each, waiting.get(each, nothing)) for each in (*self._limits.values(), *rules))
+
+    def __repr__(self) -> str:
+        parts = [_text(limit, self._timers.now()) for limit in self._limits.values()]
+        rules, waiting = len(self._rulebook), sum(1 for _ in self.admission.claims())
+        parts += [f"{rules} rule{'' if rules == 1 else 's'}", f"{waiting} waiting"]
+        return f"<Limits: {', '.join(parts)}>"
 
     # --------------------------------------------------------------------------------------------- for the engine
 
     def governs(self, task: str, qualname: str, run: int, names: tuple[str, ...] = ()) -> bool:
         """Whether a rule or a pause applies to the calls of a task in a run; ``names``: as for `request`."""
-        if self._admission.stopped:
-            self._admission.catch_up()
+        if self.admission.stopped:
+            self.admission.catch_up()
         return any(self._rulebook.find(task, qualname, run, names))
 
     def request(
-        self, task: str, qualname: str, run: int, amounts: Mapping[str, float] | None, names: tuple[str, ...] = ()
+        self,
+        task: str,
+        qualname: str,
+        run: int,
+        amounts: Mapping[str, float] | None,
+        names: tuple[str, ...] = (),
+        *,
+        is_scope: bool = False,
+        around: tuple[Grant, ...] = (),
     ) -> Request:
         """Return the request of a call. It can be kept and used again, unless it is `UNLIMITED`: rules may be added.
 
@@ -231,23 +339,42 @@ class Limits:
             task: the module and qualified name of its task.
             qualname: its qualified name.
             run: the number of its run.
-            amounts: how much it asks for of limits, by name.
+            amounts: how much it asks for of limits and rates, by name; and its "priority".
             names: what selectors match for the run beside its number: its name and its tags.
+            is_scope: whether it is of a scope: rules about how many calls run or start do not apply.
+            around: the grants of the scopes and calls that it is inside of, from the inside out.
 
         Raises:
             LimitError: a limit is unknown, or its capacity is smaller than the amount.
-            PolicyError: an amount is not a number >= 0.
+            PolicyError: an amount is not a number >= 0, or a priority is not a number.
         """
-        limits = self._amounts(task, amounts) if amounts else ()
-        if not limits and not self.governs(task, qualname, run, names):
+        limits: tuple[tuple[Pool, int], ...] = ()
+        tokens: tuple[tuple[Rate, int], ...] = ()
+        priority: float | None = None
+        if amounts:
+            limits, tokens = self._amounts(task, amounts)
+            if "priority" in amounts:
+                priority = as_priority(amounts["priority"], f" - at task {task}")
+        if not limits and not tokens and not self.governs(task, qualname, run, names):
             return UNLIMITED
-        request = Request(task, qualname, run, limits, names)
+        request = Request(task, qualname, run, limits, names, tokens, priority, is_scope, around)
         request.check()
         return request
 
+    def scope_request(
+        self, run: int, amounts: Mapping[str, float], names: tuple[str, ...], around: tuple[Grant, ...]
+    ) -> Request:
+        """Return the request of a scope, as `request` does. Whether it can be granted at all is not checked."""
+        if len(amounts) == 1:
+            ((name, amount),) = amounts.items()
+            limit = self._limits.get(name)
+            if type(limit) is Pool and type(amount) is int and amount > 0:  # as most do: a server, a device
+                return Request(_SCOPE, "scope", run, ((limit, amount * UNIT),), names, (), None, True, around)
+        return self.request(_SCOPE, "scope", run, amounts, names, is_scope=True, around=around)
+
     def paused(self, request: Request) -> bool:
         """Whether a pause applies to a request."""
-        self._admission.catch_up()
+        self.admission.catch_up()
         return bool(request.applicable(self._rulebook).pauses)
 
     def try_acquire(self, request: Request) -> Grant | None:
@@ -256,7 +383,7 @@ class Limits:
         Raises:
             LimitError: it can never be granted.
         """
-        return self._admission.try_acquire(request)
+        return self.admission.try_acquire(request)
 
     async def acquire(self, request: Request, blocked: Callable[[str], None] | None = None) -> Grant:
         """Grant a request when its turn has come. If this is cancelled, nothing is held.
@@ -268,43 +395,139 @@ class Limits:
         Raises:
             LimitError: it can never be granted, or no longer can.
         """
-        return await self._admission.acquire(request, blocked)
+        grant = self.try_acquire(request)
+        return grant if grant is not None else await self.wait(self.enter(request), blocked)
+
+    def enter(self, request: Request) -> Entry:
+        """Let a request wait that `try_acquire` has not granted, from now on. It must be awaited, or abandoned."""
+        entry = Entry(asyncio.get_running_loop().create_future())
+        entry.claim = self.admission.submit(request, entry)
+        return entry
+
+    async def wait(self, entry: Entry, blocked: Callable[[str], None] | None = None) -> Grant:
+        """Wait for the grant of a request that was let in. If this is cancelled, nothing is held.
+
+        Args:
+            entry: of the request.
+            blocked: called once with the reason if it has to wait.
+
+        Raises:
+            LimitError: it can no longer be granted.
+        """
+        admission, claim = self.admission, entry.claim
+        try:
+            if blocked is not None and not entry.future.done():
+                blocked(admission.reason(claim))
+            while True:
+                grant = await entry.future
+                # A pause may have begun between the grant and this moment: the call has not started, so it waits again.
+                if not self.paused(claim.request):
+                    return grant
+                entry.future = asyncio.get_running_loop().create_future()
+                grant.undo()
+                admission.submit_again(claim)
+        except BaseException:
+            self.abandon(entry)
+            raise
+
+    def abandon(self, entry: Entry) -> None:
+        """Let a request no longer wait that is not awaited any longer. It may have been granted in the same moment."""
+        future, withdrawn = entry.future, self.admission.withdraw(entry.claim)
+        if not withdrawn and future.done() and not future.cancelled() and future.exception() is None:
+            future.result().undo()
+
+    def check_settled(self, grant: Grant | None, amounts: Mapping[str, float]) -> list[tuple[Rate, int]]:
+        """Check what `CurrentCall.settle` is given, and return it for `settle`. It may be called in any thread."""
+        settled = [(self._rate(name), _signed(name, amount, least=0)) for name, amount in amounts.items()]
+        taken = () if grant is None else [rate for rate, _ in grant.tokens]
+        for rate, _ in settled:
+            if rate not in taken:
+                raise LimitError(
+                    f"settle() needs a call that asks for the rate: give the call with_constraints({rate.name}=...), "
+                    f"or use `limits.spend({rate.name}=...)`"
+                )
+        return settled
+
+    def settle(self, grant: Grant, amounts: list[tuple[Rate, int]]) -> None:
+        """Correct what a call has taken of rates to what it has used."""
+        self.admission.catch_up()
+        for rate, used in amounts:
+            self.admission.spend(rate, used - grant.settle(rate, used))
 
     def clear(self) -> None:
         """Cancel all waiting requests and forget all grants: no call is running. Limits, rules and pauses stay."""
-        self._admission.clear()
-        for pool in self._pools.values():
-            pool.used = 0
+        self.admission.clear()
+        for limit in self._limits.values():
+            if isinstance(limit, Pool):
+                limit.used = 0
         for rule in self._rulebook:
             if isinstance(rule, Concurrency):
                 rule.used = 0
 
     # ------------------------------------------------------------------------------------------------- the parts
 
-    def _amounts(self, task: str, amounts: Mapping[str, float]) -> tuple[tuple[Pool, int], ...]:
-        limits = []
+    def _amounts(
+        self, task: str, amounts: Mapping[str, float]
+    ) -> tuple[tuple[tuple[Pool, int], ...], tuple[tuple[Rate, int], ...]]:
+        limits: list[tuple[Pool, int]] = []
+        tokens: list[tuple[Rate, int]] = []
         for name, amount in amounts.items():
-            pool = self._pools.get(name)
-            if pool is None:
-                known = ", ".join(repr(known) for known in self._pools) or "none"
-                raise LimitError(f"limit must be one of the engine's ({known}), got {name!r} - at task {task}")
+            if name == "priority":
+                continue
+            limit = self._limits.get(name)
+            if limit is None:
+                raise LimitError(f"limit must be one of the engine's ({self._known()}), got {name!r} - at task {task}")
             try:
                 wanted = units(amount)
             except (TypeError, ValueError) as error:
                 raise PolicyError(f"amount of {name!r} must be a number >= 0, got {error} - at task {task}") from None
-            if wanted:
-                limits.append((pool, wanted))
-        return tuple(limits)
+            if isinstance(limit, Rate):
+                tokens.append((limit, wanted))  # also 0: it can be settled
+            elif wanted:
+                limits.append((limit, wanted))
+        return tuple(limits), tuple(tokens)
+
+    def _known(self) -> str:
+        return ", ".join(repr(known) for known in self._limits) or "none"
+
+    def _rate(self, name: str) -> Rate:
+        rate = self._limits.get(name)
+        if rate is None:
+            raise LimitError(f"limit must be one of the engine's ({self._known()}), got {name!r}")
+        if not isinstance(rate, Rate):
+            raise LimitError(
+                f"limit must be a rate, got {name!r}: what a call takes of a limit is given back at its end"
+            )
+        return rate
+
+    def _new_rate(self, name: str, text: str, burst: float | None) -> Rate:
+        """Make a rate of what the user gave."""
+        _check_name(name)
+        most = amount_of(text)
+        if burst is not None:
+            try:
+                most = units(burst)
+            except TypeError as error:
+                raise TypeError(f"burst of {name!r} must be a number, got {error}") from None
+            except ValueError as error:
+                raise LimitError(f"burst of {name!r} must be a number > 0, got {error}") from None
+            if not most:
+                raise LimitError(
+                    f"burst of {name!r} must be a number > 0, got {burst}; to stop calls, use `limits.pause`"
+                )
+        return Rate(name, text, most, self._timers.now())
 
     def _set_capacity(self, name: str, capacity: float) -> None:
         given = _new_pool(name, capacity)
-        pool = self._pools.setdefault(name, given)
+        pool = self._limits.setdefault(name, given)
+        if isinstance(pool, Rate):
+            raise LimitError(f"{name!r} is a rate: change it with `limits.rate({name!r}, ...)`")
         lowered = given.capacity < pool.capacity
         pool.capacity = given.capacity
         if lowered:
-            self._admission.refuse_impossible()
+            self.admission.refuse_impossible()
         else:
-            self._admission.supply_changed(pool)
+            self.admission.supply_changed(pool)
 
     def _set_concurrency(self, selector: Selector, most: int, lifetime: int | None) -> None:
         if self._rulebook.get("concurrency", selector.text) is None:
@@ -313,17 +536,26 @@ class Limits:
             pool = self._existing("concurrency", selector, Concurrency)
             pool.capacity = most
             self._expire_after(pool, lifetime)
-            self._admission.supply_changed(pool)
+            self.admission.supply_changed(pool)
 
     def _set_rate(self, selector: Selector, text: str, burst: int, lifetime: int | None) -> None:
         now = self._timers.now()
         if self._rulebook.get("rate", selector.text) is None:
-            self._add(Rate(selector, text, burst, now), lifetime)
+            self._add(RateRule(selector, text, burst, now), lifetime)
         else:
-            rate = self._existing("rate", selector, Rate)
-            rate.change(text, burst, now)
+            rate = self._existing("rate", selector, RateRule)
+            rate.change(text, burst * UNIT, now)
             self._expire_after(rate, lifetime)
-            self._admission.supply_changed(rate)
+            self.admission.supply_changed(rate)
+
+    def _set_priority(self, selector: Selector, priority: float, lifetime: int | None) -> None:
+        if self._rulebook.get("priority", selector.text) is None:
+            self._add(Priority(selector, priority), lifetime)
+        else:
+            rule = self._existing("priority", selector, Priority)
+            rule.priority = priority
+            self._expire_after(rule, lifetime)
+            self.admission.rule_changed(rule)
 
     def _existing(self, kind: str, selector: Selector, cls: type[R]) -> R:
         rule = self._rulebook.get(kind, selector.text)
@@ -333,24 +565,24 @@ class Limits:
     def _add(self, rule: Rule, lifetime: int | None) -> None:
         self._rulebook.add(rule)
         self._expire_after(rule, lifetime)
-        self._admission.rule_added(rule)
+        self.admission.rule_added(rule)
         self._update_active()
 
     def _expire_after(self, rule: Rule, lifetime: int | None) -> None:
         """Let a rule expire after `lifetime` nanoseconds, or never; after 0, at once and before it has any effect."""
-        expiries = self._admission.timetable.expiries
+        expiries = self.admission.timetable.expiries
         if lifetime is None:
             expiries.discard(rule)
         else:
             expiries.add(rule, self._timers.now() + lifetime)
-        self._admission.catch_up()
+        self.admission.catch_up()
 
     def _remove_rules(self, rules: list[Rule]) -> None:
         """Remove rules, and let the calls go on that they held up."""
         for rule in rules:
             self._rulebook.discard(rule)
-            self._admission.timetable.expiries.discard(rule)
-        self._admission.rules_removed(rules)
+            self.admission.timetable.expiries.discard(rule)
+        self.admission.rules_removed(rules)
         self._update_active()
 
     def _update_active(self) -> None:
@@ -359,41 +591,113 @@ class Limits:
             self.active = active
             self._changed()
 
-    def _rule_state(self, rule: Rule, waiting: int) -> LimitState:
+    def _state(self, each: Pool | Rate | Rule, waiting: _Waiting) -> LimitState:
+        """Return the state of a limit, a rate, a rule or a pause."""
         now = self._timers.now()
-        at = self._admission.timetable.expiries.key_of(rule)
-        expires_in = None if at is None else (at - now) / _SECOND
-        if isinstance(rule, Concurrency):
-            return _pool_state(rule, "concurrency", waiting, expires_in)
-        if isinstance(rule, Rate):
-            return LimitState(
-                name=rule.selector.text, kind="rate", capacity=rule.burst, in_use=rule.burst - rule.left(now),
-                waiting=waiting, rate=rule.text, expires_in=expires_in,
-            )  # fmt: skip
+        at = None
+        if not isinstance(each, (Pool, Rate)) or isinstance(each, (Concurrency, RateRule)):
+            at = self.admission.timetable.expiries.key_of(each)
+        name: str = each.name if isinstance(each, (Pool, Rate)) else each.selector.text
+        kind: Any = each.kind if hasattr(each, "kind") else "rate" if isinstance(each, Rate) else "limit"
+        capacity, in_use = _capacity_of(each, now)
         return LimitState(
-            name=rule.selector.text, kind="pause", capacity=0, in_use=0, waiting=waiting, expires_in=expires_in
+            name=name,
+            kind=kind,
+            capacity=shown(capacity),
+            in_use=shown(in_use),
+            waiting=waiting.count,
+            wanted=shown(waiting.wanted),
+            rate=each.text if isinstance(each, Rate) else None,
+            priority=each.priority if isinstance(each, Priority) else None,
+            expires_in=None if at is None else (at - now) / _SECOND,
         )
 
 
-def _pool_state(
-    pool: Pool, kind: Literal["limit", "concurrency"], waiting: int, expires_in: float | None
-) -> LimitState:
-    return LimitState(
-        name=pool.name, kind=kind, capacity=shown(pool.capacity), in_use=shown(pool.used), waiting=waiting,
-        expires_in=expires_in,
-    )  # fmt: skip
+class _Waiting:
+    """How many calls wait for something, and how much they want of it, in units."""
+
+    __slots__ = ("count", "wanted")
+
+    def __init__(self) -> None:
+        self.count = self.wanted = 0
+
+    def add(self, wanted: int) -> None:
+        self.count += 1
+        self.wanted += wanted
 
 
-def _new_pool(name: str, capacity: float) -> Pool:
-    """Make a limit of what the user gave."""
+def _capacity_of(each: Pool | Rate | Rule, now: int) -> tuple[int, int]:
+    """Return the capacity of something and how much of it is in use, in units."""
+    if isinstance(each, Pool):
+        return each.capacity, each.used
+    if isinstance(each, Rate):
+        left = each.left(now)
+        if isinstance(each, RateRule):
+            left = left // UNIT * UNIT  # in whole calls
+        return each.burst, each.burst - left
+    return 0, 0
+
+
+def _text(limit: Pool | Rate, now: int) -> str:
+    capacity, in_use = _capacity_of(limit, now)
+    text = f"{limit.name} {shown(in_use):.10g} of {shown(capacity):.10g}"
+    return f"{text} at {limit.text}" if isinstance(limit, Rate) else text
+
+
+def as_priority(priority: object, where: str = "") -> float:
+    """Check a priority, and return it as a number that can be compared.
+
+    Raises:
+        PolicyError: it is not a number, or it is infinite or NaN.
+    """
+    if type(priority) is int:
+        return priority
+    if isinstance(priority, bool) or not isinstance(priority, Real):
+        raise PolicyError(f"priority must be a number, got `{type(priority).__name__}`{where}")
+    if isinstance(priority, Integral):
+        return int(priority)
+    number = float(priority)
+    if not math.isfinite(number):
+        raise PolicyError(f"priority must be a finite number, got {priority!r}{where}")
+    return number
+
+
+def _signed(name: str, amount: float, least: float = -math.inf) -> int:
+    """Check an amount of a rate that was used, and return it in units."""
+    if isinstance(amount, bool) or not isinstance(amount, Real):
+        raise TypeError(f"amount of {name!r} must be a number, got `{type(amount).__name__}`")
+    if amount < least:
+        raise LimitError(f"amount of {name!r} must be >= {least}, got {amount}")
+    if abs(amount) > _MOST:
+        raise LimitError(f"amount of {name!r} must be at most {_MOST:g}, got {amount}")
+    try:
+        return -units(-amount) if amount < 0 else units(amount)
+    except ValueError as error:
+        raise LimitError(f"amount of {name!r} must be a finite number, got {error}") from None
+
+
+def _check_name(name: str) -> None:
+    """Check the name of a limit or of a rate."""
     if not isinstance(name, str):
         raise TypeError(f"name of a limit must be a str, got `{type(name).__name__}`")
     if not name or looks_like_selector(name):
         raise LimitError(f"name of a limit must be a word such as 'gpu', got {name!r}; for tasks and runs, set a rule")
+    if name == "priority":
+        raise LimitError("name of a limit must not be 'priority': a call gives its priority with this name")
+
+
+def _is_rate(given: object) -> TypeGuard[str]:
+    """Whether what is given for a limit is meant as a rate."""
+    return isinstance(given, str) and "/" in given
+
+
+def _new_pool(name: str, capacity: float | str) -> Pool:
+    """Make a limit of what the user gave."""
+    _check_name(name)
     try:
         return Pool(name, units(capacity))
     except TypeError as error:
-        raise TypeError(f"capacity of {name!r} must be a number, got {error}") from None
+        raise TypeError(f"capacity of {name!r} must be a number, or a rate such as '90_000/m', got {error}") from None
     except ValueError as error:
         raise LimitError(f"capacity of {name!r} must be a number >= 0, got {error}") from None
 

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from cascade._core.limits.applicable import NO_RULES, ApplicableRules
 from cascade.limits.selector import run_name, task_names
 
 if TYPE_CHECKING:
-    from cascade.limits.capacity import Concurrency
-    from cascade.limits.rate import Rate
-    from cascade.limits.rule import Pause, Rule
+    from cascade._core.limits.requests import Request
+    from cascade.limits.rule import Rule
 
-__all__ = ["NO_RULES", "ApplicableRules", "Rulebook"]
+__all__ = ["Rulebook"]
 
 _CACHE_SIZE = 4096  # cached answers of tasks, and as many of runs
-
-
-class ApplicableRules(NamedTuple):
-    """The rules that apply to one call, by kind."""
-
-    pools: tuple[Concurrency, ...]
-    rates: tuple[Rate, ...]
-    pauses: tuple[Pause, ...]
-
-
-NO_RULES = ApplicableRules((), (), ())
 
 
 class Rulebook:
@@ -92,7 +81,12 @@ class Rulebook:
             of_run = self._find_for_run(run, names)
         if not of_run:
             return found
-        return _sorted((*found.pools, *found.rates, *found.pauses, *of_run))
+        return _sorted((*found.pools, *found.rates, *found.priorities, *found.pauses, *of_run))
+
+    def selects(self, rule: Rule, request: Request) -> bool:
+        """Whether the selector of a rule, which need not be one of these, matches the calls of a request."""
+        names = (*task_names(request.task, request.qualname), run_name(request.run), *request.names)
+        return any(rule.selector.matches(name) for name in names)
 
     def _find_for_task(self, task: str, qualname: str) -> ApplicableRules:
         if len(self._by_task) >= _CACHE_SIZE:
@@ -129,7 +123,7 @@ class Rulebook:
 
 def _sorted(rules: Iterable[Rule]) -> ApplicableRules:
     """Group rules by kind, each once."""
-    kinds: dict[str, list[Rule]] = {"concurrency": [], "rate": [], "pause": []}
+    kinds: dict[str, list[Rule]] = {"concurrency": [], "rate": [], "priority": [], "pause": []}
     for rule in dict.fromkeys(rules):
         kinds[rule.kind].append(rule)
-    return ApplicableRules(*(tuple(of_kind) for of_kind in kinds.values()))  # type: ignore[arg-type]
+    return ApplicableRules(*(tuple(of_kind) for of_kind in kinds.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from cascade.limits.wait_queue import WaitQueue
+from cascade._core.limits.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Handle, Timers
@@ -37,8 +37,8 @@ class Timetable:
         self._due = due
         self._handle: Handle | None = None
         self.at: int | None = None
-        self.wakes: WaitQueue[Rate] = WaitQueue()
-        self.expiries: WaitQueue[Rule] = WaitQueue()
+        self.wakes: WaitQueue[Rate, int] = WaitQueue()
+        self.expiries: WaitQueue[Rule, int] = WaitQueue()
 
     def next_time(self) -> int | None:
         """Return the earliest of all times, in nanoseconds on the clock, or None if there is none."""
@@ -49,6 +49,8 @@ class Timetable:
 
     def arm(self) -> None:
         """Set the timer for the earliest time."""
+        if self.at is None and not self.wakes and not self.expiries:
+            return
         at = self.next_time()
         if at == self.at:
             return
@@ -78,7 +80,7 @@ class Timetable:
         self._due()
 
 
-def _take(queue: WaitQueue[T], now: int) -> list[T]:
+def _take(queue: WaitQueue[T, int], now: int) -> list[T]:
     taken = []
     while (key := queue.first_key()) is not None and key <= now:
         item = queue.first()

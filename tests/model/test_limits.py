@@ -6,33 +6,49 @@ import asyncio
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
-from cascade.limits import Limits
+from cascade.limits import EMPTY_GRANT, Grant, Limits
 from support.fake_timers import SECOND, FakeTimers
 from support.observation import settle
 
-CAPACITIES = {"gpu": 2, "mem": 1.5}
+CAPACITIES = {"gpu": 2, "mem": 1.5, "tokens": "10/4s"}
+UNIT = 10**9  # the smallest part of an amount is one by this
 TASKS = [("a.get", "get"), ("a.put", "put"), ("b.get", "get")]
 SELECTORS = ["*", "task:a.*", "task:get", "task:b.get", "run:1", "[rt]*2"]
 RATES = {"1/s": Fraction(1, SECOND), "7/10s": Fraction(7, 10 * SECOND), "3/s": Fraction(3, SECOND)}
 TTLS = st.sampled_from([None, None, 0, 0.7, 2])
 
 wanted = st.fixed_dictionaries(
-    {}, optional={"gpu": st.sampled_from([0, 1, 1, 2, 3]), "mem": st.sampled_from([0.1, 0.5, 1, 1.5])}
+    {},
+    optional={
+        "gpu": st.sampled_from([0, 1, 1, 2, 3]),
+        "mem": st.sampled_from([0.1, 0.5, 1, 1.5]),
+        "tokens": st.sampled_from([0, 0.5, 1, 4, 10, 11]),
+        "priority": st.sampled_from([-1, 0, 2, 2.5]),
+    },
 )
+a_few = st.fixed_dictionaries({"gpu": st.integers(1, 2)}, optional={"priority": st.integers(0, 1)})
 places = st.integers(0, 7)
 OPERATIONS = st.one_of(
     st.tuples(st.just("acquire"), st.sampled_from(TASKS), st.integers(1, 2), wanted),
-    st.tuples(st.just("acquire"), st.sampled_from(TASKS), st.integers(1, 2), wanted),
+    st.tuples(st.just("acquire"), st.sampled_from(TASKS), st.integers(1, 2), a_few),
+    st.tuples(st.just("acquire inside"), st.sampled_from(TASKS), st.integers(1, 2), wanted, places),
+    st.tuples(st.just("acquire inside"), st.just(TASKS[1]), st.just(2), st.just({"gpu": 1}), places),
+    st.tuples(st.just("acquire inside"), st.just(TASKS[1]), st.just(2), st.just({"gpu": 1, "tokens": 4}), places),
     st.tuples(st.just("release"), places),
     st.tuples(st.just("release"), places),
     st.tuples(st.just("cancel"), places),
+    st.tuples(st.just("tokens"), st.sampled_from(sorted(RATES)), st.sampled_from([None, 1, 5.5, 12])),
+    st.tuples(st.just("spend"), st.sampled_from([-3, 0.25, 2, 30])),
+    st.tuples(st.just("settle"), places, st.sampled_from([0, 0.5, 2, 12])),
+    st.tuples(st.just("priority"), st.sampled_from(SELECTORS), st.sampled_from([-2, 1, 2, 3.5]), TTLS),
     st.tuples(st.just("release and cancel"), places),
     st.tuples(st.just("capacity"), st.sampled_from(["gpu", "mem"]), st.sampled_from([0, 0.5, 1, 2, 3])),
     st.tuples(st.just("concurrency"), st.sampled_from(SELECTORS), st.integers(1, 3), TTLS),
@@ -53,14 +69,37 @@ class Rule:
     capacity: Fraction = Fraction(0)  # of a pool; of a rate, its burst
     used: Fraction = Fraction(0)
     speed: Fraction = Fraction(0)  # calls a nanosecond
-    calls: Fraction = Fraction(0)  # that a rate lets start at once
+    calls: Fraction = Fraction(0)  # that a rate lets start at once; of one with weights, how much can be taken
     expires: int | None = None
+    priority: float = 0
+    parent: Rule | None = None  # of what a call holds, for those inside of it
+    closed: bool = False
+
+    @property
+    def root(self) -> Rule:
+        return self if self.parent is None else self.parent.root
 
     def gain(self, calls: Fraction) -> None:
         """Have a rate let so many calls more start, as far as its burst goes: and what is less than a nanosecond's."""
-        parts = (1 / self.speed).numerator if self.speed else 1
-        rest = min(self.speed, Fraction(1)) - Fraction(1, parts) if self.speed else 0
+        rest = min(self.speed, Fraction(1)) - Fraction(1, self.parts) if self.speed else 0
         self.calls = min(self.capacity + rest, self.calls + calls)
+
+    def change(self, speed: Fraction, capacity: Fraction) -> None:
+        """Change a rate. A call is so many parts, and there are whole parts only."""
+        self.speed, self.capacity = speed, capacity
+        self.calls = Fraction(floor(self.calls * self.parts), self.parts)
+        self.gain(Fraction(0))
+
+    @property
+    def parts(self) -> int:
+        return (1 / self.speed).numerator * UNIT
+
+    def give_back(self, amount: Fraction) -> None:
+        if self.closed:
+            assert self.parent is not None
+            self.parent.give_back(amount)
+        else:
+            self.used -= amount
 
 
 @dataclass(eq=False)
@@ -70,16 +109,20 @@ class Call:
     number: int
     names: tuple[str, ...]
     amounts: dict[str, Fraction]
+    priority: float | None = None
+    around: tuple[Call, ...] = ()
     holds: list[tuple[Rule, Fraction]] = field(default_factory=list)
-    started_by: list[Rule] = field(default_factory=list)  # rates
+    lends: dict[Rule, Rule] = field(default_factory=dict)  # by what it holds, what calls inside of it take from
+    started_by: dict[Rule, Fraction] = field(default_factory=dict)  # rates, and what it has taken of them
 
 
 class Model:
-    """What limits are: whoever waits is looked at in the order of arrival, again and again, until nobody can go on."""
+    """What limits are: all that wait are looked at by priority and arrival, again and again, until none can go on."""
 
     def __init__(self, now: int) -> None:
         self.now = now
-        self.pools = {name: Rule("limit", name, Fraction(str(value))) for name, value in CAPACITIES.items()}
+        self.pools = {name: Rule("limit", name, Fraction(str(CAPACITIES[name]))) for name in ("gpu", "mem")}
+        self.tokens = Rule("rate", "tokens", Fraction(10), speed=Fraction(10, 4 * SECOND), calls=Fraction(10))
         self.rules: dict[tuple[str, str], Rule] = {}
         self.line: list[Call] = []
         self.running: dict[int, Call] = {}
@@ -92,16 +135,33 @@ class Model:
         return [rule for rule in rules if any(fnmatchcase(name, rule.selector) for name in call.names)]
 
     def shares(self, call: Call) -> list[tuple[Rule, Fraction]]:
-        asked = [(self.pools[name], amount) for name, amount in call.amounts.items() if amount]
-        return asked + [(rule, Fraction(1)) for rule in self.matching(call, "concurrency")]
+        asked = [(self.pools[name], amount) for name, amount in call.amounts.items() if amount and name != "tokens"]
+        asked += [(rule, Fraction(1)) for rule in self.matching(call, "concurrency")]
+        return [(self.nearest(call, pool), amount) for pool, amount in asked]
+
+    def nearest(self, call: Call, limit: Rule) -> Rule:
+        """What the innermost call around it holds of a limit, if that has not ended; else the limit itself."""
+        for holder in call.around:
+            for pool, amount in holder.holds if holder.number in self.running else ():
+                if pool.root is limit:
+                    return holder.lends.setdefault(pool, Rule("holding", "", amount, parent=pool))
+        return limit
+
+    def rates(self, call: Call) -> dict[Rule, Fraction]:
+        named = {self.tokens: call.amounts["tokens"]} if "tokens" in call.amounts else {}
+        return named | dict.fromkeys(self.matching(call, "rate"), Fraction(1))
+
+    def place(self, call: Call) -> tuple[float, int]:
+        priorities = [rule.priority for rule in self.matching(call, "priority")]
+        return -(call.priority if call.priority is not None else max(priorities, default=0)), call.number
 
     def settle(self) -> None:
         while (call := self.next()) is not None:
             self.line.remove(call)
             call.holds = self.shares(call)
-            call.started_by = self.matching(call, "rate")
-            for rate in call.started_by:
-                rate.calls -= 1
+            call.started_by = self.rates(call)
+            for rate, amount in call.started_by.items():
+                rate.calls -= amount
             for pool, amount in call.holds:
                 pool.used += amount
             self.running[call.number] = call
@@ -109,11 +169,11 @@ class Model:
     def next(self) -> Call | None:
         wanted_rates: set[Rule] = set()
         wanted_pools: set[Rule] = set()
-        for call in self.line:
+        for call in sorted(self.line, key=self.place):
             if self.matching(call, "pause"):
                 continue
-            rates = self.matching(call, "rate")
-            leave = all(rate.calls >= 1 and rate not in wanted_rates for rate in rates)
+            rates = {rate: amount for rate, amount in self.rates(call).items() if amount}
+            leave = all(rate.calls >= amount and rate not in wanted_rates for rate, amount in rates.items())
             wanted_rates.update(rates)
             if not leave:
                 continue
@@ -126,18 +186,32 @@ class Model:
     # -- what happens
 
     def acquire(self, call: Call) -> None:
-        if any(amount > self.pools[name].capacity for name, amount in call.amounts.items()):
+        if self.is_impossible(call):
             self.outcomes[call.number] = "error"
         else:
             self.line.append(call)
             self.settle()
 
+    def is_impossible(self, call: Call) -> bool:
+        most = {name: self.nearest(call, pool).capacity for name, pool in self.pools.items()}
+        most["tokens"] = self.tokens.capacity
+        return any(amount > most[name] for name, amount in call.amounts.items())
+
+    def refuse_impossible(self) -> None:
+        for call in list(self.line):
+            if self.is_impossible(call):
+                self.line.remove(call)
+                self.outcomes[call.number] = "error"
+
     def give_back(self, number: int, *, started: bool = True) -> None:
         call = self.running.pop(number)
         for pool, amount in call.holds:
-            pool.used -= amount
-        for rate in () if started else call.started_by:
-            rate.gain(Fraction(1))
+            lent = call.lends.get(pool)
+            if lent is not None:
+                lent.closed = True
+            pool.give_back(amount if lent is None else amount - lent.used)
+        for rate, amount in () if started else call.started_by.items():
+            rate.gain(amount)
         self.outcomes[number] = "released" if started else "cancelled"
         self.settle()
 
@@ -147,23 +221,39 @@ class Model:
         self.settle()
 
     def set_capacity(self, name: str, capacity: Fraction) -> None:
+        lowered = capacity < self.pools[name].capacity
         self.pools[name].capacity = capacity
-        for call in list(self.line):
-            if call.amounts.get(name, 0) > capacity:
-                self.line.remove(call)
-                self.outcomes[call.number] = "error"
+        if lowered:
+            self.refuse_impossible()
         self.settle()
 
-    def rule(self, kind: str, selector: str, capacity: int, ttl: float | None, speed: Fraction = Fraction(0)) -> None:
+    def set_tokens(self, speed: Fraction, burst: Fraction) -> None:
+        lowered = burst < self.tokens.capacity
+        self.tokens.change(speed, burst)
+        if lowered:
+            self.refuse_impossible()
+        self.settle()
+
+    def spend(self, amount: Fraction) -> None:
+        self.tokens.gain(-amount)
+        self.settle()
+
+    def rule(
+        self,
+        kind: str,
+        selector: str,
+        capacity: int,
+        ttl: float | None,
+        speed: Fraction = Fraction(0),
+        priority: float = 0,
+    ) -> None:
         rule = self.rules.get((kind, selector))
         if rule is None:
             rule = self.rules[kind, selector] = Rule(kind, selector, calls=Fraction(capacity), speed=speed)
-        elif kind == "rate":
-            cost = (1 / speed).numerator  # a call is so many parts, and there are whole parts only
-            rule.calls = Fraction(int(rule.calls * cost), cost)
         rule.capacity = Fraction(capacity)
-        rule.speed = speed
-        rule.gain(Fraction(0))
+        rule.priority = priority
+        if kind == "rate":
+            rule.change(speed, Fraction(capacity))
         rule.expires = None if ttl is None else self.now + round(ttl * SECOND)
         self.pass_time(0)
 
@@ -181,10 +271,12 @@ class Model:
             for rule in self.rules.values():
                 if rule.expires is not None:
                     moments.append(rule.expires)
-                if rule.kind == "rate" and rule.calls < 1:
-                    moments.append(self.now + ceil((1 - rule.calls) / rule.speed))
+            for call in self.line:
+                for rate, amount in self.rates(call).items():
+                    if rate.calls < amount:
+                        moments.append(self.now + ceil((amount - rate.calls) / rate.speed))
             moment = min(moments)
-            for rule in self.rules.values():
+            for rule in (*self.rules.values(), self.tokens):
                 rule.gain((moment - self.now) * rule.speed)
             self.now = moment
             self.expire()
@@ -209,17 +301,21 @@ class Real:
         self.outcomes: dict[int, str] = {}
         self.told: dict[int, list[str]] = {}
 
-    def acquire(self, number: int, task: tuple[str, str], run: int, amounts: dict[str, float]) -> None:
+    def acquire(
+        self, number: int, task: tuple[str, str], run: int, amounts: dict[str, float], around: tuple[Grant, ...]
+    ) -> None:
         self.told[number] = []
-        self.tasks[number] = asyncio.ensure_future(self.ask(number, task, run, amounts))
+        self.tasks[number] = asyncio.ensure_future(self.ask(number, task, run, amounts, around))
 
-    async def ask(self, number: int, task: tuple[str, str], run: int, amounts: dict[str, float]) -> None:
+    async def ask(
+        self, number: int, task: tuple[str, str], run: int, amounts: dict[str, float], around: tuple[Grant, ...]
+    ) -> None:
         try:
-            request = self.limits.request(*task, run, amounts)
+            request = self.limits.request(*task, run, amounts, around=around)
             grant = self.limits.try_acquire(request)
             if grant is None:
                 grant = await self.limits.acquire(request, self.told[number].append)
-                assert len(self.told[number]) == 1
+                assert len(self.told[number]) <= 1  # none if its priority lets it go on at once
             self.grants[number] = grant
         except cs.LimitError:
             self.outcomes[number] = "error"
@@ -237,47 +333,72 @@ def check(real: Real, model: Model) -> None:
     assert real.outcomes == model.outcomes
     assert sorted(real.grants) == sorted(model.running)
     seen = {(state.kind, state.name): state for state in real.limits.snapshot()}
-    rules = {(rule.kind, rule.selector): rule for rule in (*model.pools.values(), *model.rules.values())}
+    everything = (*model.pools.values(), model.tokens, *model.rules.values())
+    rules = {(rule.kind, rule.selector): rule for rule in everything}
     assert seen.keys() == rules.keys()
     for key, rule in rules.items():
         state = seen[key]
-        if rule.kind == "rate":
-            assert state.capacity - state.in_use == int(rule.calls)
+        if rule is model.tokens:
+            assert state.capacity == rule.capacity
+            left = min(rule.capacity, Fraction(floor(rule.calls * UNIT), UNIT))
+            assert state.in_use == float(rule.capacity - left)
+        elif rule.kind == "rate":
+            assert state.capacity - state.in_use == floor(rule.calls)
+        elif rule.kind == "priority":
+            assert state.priority == rule.priority
         else:
             assert Fraction(str(state.in_use)) == rule.used
             assert Fraction(str(state.capacity)) == rule.capacity
-        waits = sum(rule in subject(model, call) for call in model.line)
-        assert state.waiting == waits
+        waits = [subject(model, call)[rule] for call in model.line if rule in subject(model, call)]
+        assert state.waiting == len(waits) and state.wanted == float(sum(waits))
         assert state.expires_in == (None if rule.expires is None else (rule.expires - model.now) / SECOND)
     assert real.limits.active == bool(model.rules)
     assert all(before is not after for before, after in zip(real.flips, real.flips[1:], strict=False))
     assert len(real.timers.pending) <= 1
 
 
-def subject(model: Model, call: Call) -> list[Rule]:
-    """The rules and limits that hold for a call."""
-    pools = [pool for pool, _ in model.shares(call)]
-    return pools + model.matching(call, "rate") + model.matching(call, "pause")
+def subject(model: Model, call: Call) -> dict[Rule, Fraction]:
+    """The rules and limits that hold for a call, and what it wants of them."""
+    pools = {pool.root: amount for pool, amount in model.shares(call)}
+    others = dict.fromkeys([*model.matching(call, "pause"), *model.matching(call, "priority")], Fraction(0))
+    return pools | model.rates(call) | others
 
 
 def pick(candidates: list[int], place: int) -> int:
     return candidates[place % len(candidates)]
 
 
+def acquire(
+    real: Real,
+    model: Model,
+    number: int,
+    task: tuple[str, str],
+    run: int,
+    amounts: dict[str, float],
+    around: tuple[Call, ...],
+) -> None:
+    names = (f"task:{task[0]}", f"task:{task[1]}", f"run:{run}")
+    wants = {name: Fraction(str(amount)) for name, amount in amounts.items() if name != "priority"}
+    grants = tuple(real.grants.get(call.number, EMPTY_GRANT) for call in around)
+    model.acquire(Call(number, names, wants, amounts.get("priority"), around))
+    real.acquire(number, task, run, amounts, grants)
+
+
 async def apply(real: Real, model: Model, number: int, operation: tuple[Any, ...]) -> None:
     match operation:
         case "acquire", task, run, amounts:
-            names = (f"task:{task[0]}", f"task:{task[1]}", f"run:{run}")
-            model.acquire(Call(number, names, {name: Fraction(str(amount)) for name, amount in amounts.items()}))
-            real.acquire(number, task, run, amounts)
+            acquire(real, model, number, task, run, amounts, ())
+        case "acquire inside", task, run, amounts, place if model.running:
+            outside = model.running[pick(sorted(model.running), place)]
+            acquire(real, model, number, task, run, amounts, (outside, *outside.around))
         case "release", place if model.running:
             chosen = pick(sorted(model.running), place)
             model.give_back(chosen)
             real.release(chosen)
         case "cancel", place if model.line:
-            call = model.line[place % len(model.line)]
-            model.cancel(call)
-            real.tasks[call.number].cancel()
+            waiting = model.line[place % len(model.line)]
+            model.cancel(waiting)
+            real.tasks[waiting.number].cancel()
         case "release and cancel", place if model.running:
             chosen = pick(sorted(model.running), place)
             before = set(model.running)
@@ -289,6 +410,36 @@ async def apply(real: Real, model: Model, number: int, operation: tuple[Any, ...
                 assert real.tasks[late].cancel()
             for late in granted:
                 model.give_back(late, started=False)
+        case _:
+            change(real, model, operation)
+
+
+def change(real: Real, model: Model, operation: tuple[Any, ...]) -> None:
+    """Change what there is, or let time pass."""
+    match operation:
+        case "tokens", rate, burst:
+            given = Fraction(rate.split("/")[0]) if burst is None else Fraction(str(burst))
+            model.set_tokens(RATES[rate], given)
+            real.limits.rate("tokens", rate, burst)
+        case "spend", amount:
+            model.spend(Fraction(str(amount)))
+            real.limits.spend(tokens=amount)
+        case "settle", place, amount if model.running:
+            chosen = pick(sorted(model.running), place)
+            call = model.running[chosen]
+            if model.tokens in call.started_by:
+                difference = Fraction(str(amount)) - call.started_by[model.tokens]
+                call.started_by[model.tokens] += difference
+                model.spend(difference)
+                real.limits.settle(
+                    real.grants[chosen], real.limits.check_settled(real.grants[chosen], {"tokens": amount})
+                )
+            else:
+                with pytest.raises(cs.LimitError, match="settle"):
+                    real.limits.check_settled(real.grants[chosen], {"tokens": amount})
+        case "priority", selector, priority, ttl:
+            model.rule("priority", selector, 0, ttl, priority=priority)
+            real.limits.set(selector, priority=priority, ttl=ttl)
         case "capacity", name, capacity:
             model.set_capacity(name, Fraction(str(capacity)))
             real.limits.set(name, capacity=capacity)
@@ -299,7 +450,7 @@ async def apply(real: Real, model: Model, number: int, operation: tuple[Any, ...
             model.rule("rate", selector, burst, ttl, RATES[rate])
             real.limits.set(selector, rate=rate, burst=burst, ttl=ttl)
         case "remove", selector:
-            expected = model.remove(("concurrency", selector), ("rate", selector))
+            expected = model.remove(("concurrency", selector), ("rate", selector), ("priority", selector))
             assert real.limits.remove(selector) is expected
         case "pause", selector, ttl:
             model.rule("pause", selector, 0, ttl)

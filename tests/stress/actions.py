@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from scenes import Scene, drop, keep, listening, nesting, sending, ticking
 
 import cascade as cs
+import cascade.graph.key_reader
 
 if TYPE_CHECKING:
     from world import World

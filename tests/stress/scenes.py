@@ -146,6 +146,11 @@ def limited(world: World) -> cs.LazyResult:
     return drop(*[receive(world, world.a_value()).with_constraints(slots=1) for _ in range(3)])
 
 
+def holding(world: World) -> cs.LazyResult:
+    inner = drop(receive(world, world.a_value()).with_constraints(slots=1), cs.wait(world.a_span()))
+    return drop(*[cs.scope(inner).with_constraints(slots=1, priority=world.below(2)) for _ in range(2)])
+
+
 def timed(world: World) -> cs.LazyResult:
     return drop(receive(world, world.a_value()).with_timeout(0.001), world.a_value())
 
@@ -236,5 +241,5 @@ HELD: dict[Scene, int] = {many: 3, failing: 3, mapped: 3, listening: 1}
 
 SCENES: list[Scene] = [
     listening, listening, many, many, ticking, nesting, acting, awaiting, working, mapped, routed, conditional, failing,
-    retried, limited, timed, provided, cached, sending,
+    retried, limited, holding, timed, provided, cached, sending,
 ]  # fmt: skip

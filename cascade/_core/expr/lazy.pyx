@@ -380,9 +380,15 @@ cdef bint _only_combines(LazyResult lazy) except -1:
     return (<object>lazy.task)._standard_name is not None
 
 
+cdef CallShape _scope_shape = None
+
+
 cdef LazyResult scope_call(object value):
     """The node of an expression as one unit."""
-    return of_shape(scope_task, call_shape(("cascade", "scope", KINDS[SCOPE], MODES[INLINE], ()), 1, ()), [value])
+    global _scope_shape
+    if _scope_shape is None:  # kept: a loop that makes a scope in each iteration finds it, and those extended from it
+        _scope_shape = call_shape(("cascade", "scope", KINDS[SCOPE], MODES[INLINE], ()), 1, ())
+    return of_shape(scope_task, _scope_shape, [value])
 
 
 cdef LazyResult _with_role(LazyResult lazy, str role, object operand):

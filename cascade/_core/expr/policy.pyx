@@ -197,18 +197,30 @@ cdef class Governable(Operable):
         """
         return self._with("cache", check_cache(policy))
 
-    def with_constraints(self, **amounts):
-        """Make the call when these amounts of the engine's capacities are free.
+    def with_constraints(self, *, priority=None, **amounts):
+        """Make the call when these amounts of the engine's limits and rates are free.
 
         Args:
-            amounts: by the name of the capacity: a number >= 0, or a lazy result with that value.
+            priority: among the calls that wait: the higher, the earlier. A number, or a lazy result with that value;
+                None: that of the rules that apply to the call, or 0.
+            amounts: by the name of the limit or the rate: a number >= 0, or a lazy result with that value.
 
         Returns:
             A new `LazyResult`.
 
         Raises:
-            PolicyError: an amount is not a number >= 0.
+            PolicyError: an amount is not a number >= 0, or the priority is not a finite number.
+
+        >>> import cascade as cs
+        >>> @cs.task(mode="inline")
+        ... def train(model):
+        ...     return f"{model} trained"
+        >>> engine = cs.Engine(limits={"gpu": 2, "tokens": "90_000/m"})
+        >>> cs.run(train("a").with_constraints(gpu=1, tokens=1200, priority=5), engine=engine)
+        'a trained'
         """
+        if priority is not None:
+            amounts["priority"] = priority
         return self._with("constraints", check_constraints(amounts))
 
 
@@ -221,13 +233,25 @@ def _span(seconds, what):
 
 
 cdef dict check_constraints(dict amounts):
-    """Refuse what cannot be an amount. A lazy result is checked when it has a value."""
+    """Refuse what cannot be an amount or a priority. A lazy result is checked when it has a value."""
     for name, amount in amounts.items():
+        if name == "priority":
+            check_priority(amount)
+            continue
         if isinstance(amount, bool) or (isinstance(amount, (int, float)) and not 0 <= amount < float("inf")):
             raise PolicyError(f"amount of {name!r} must be a number >= 0, got {amount!r}")
         if isinstance(amount, (str, bytes, list, tuple, dict, set)) or amount is None:
             raise PolicyError(f"amount of {name!r} must be a number, got `{type(amount).__name__}`")
     return amounts
+
+
+cdef int check_priority(object priority) except -1:
+    """Refuse what cannot be a priority."""
+    if isinstance(priority, (bool, str, bytes, list, tuple, dict, set)) or priority is None:
+        raise PolicyError(f"priority must be a number, got `{type(priority).__name__}`")
+    if isinstance(priority, float) and not -float("inf") < priority < float("inf"):
+        raise PolicyError(f"priority must be a finite number, got {priority!r}")
+    return 0
 
 
 cdef object check_cache(object policy):

@@ -241,8 +241,10 @@ cdef class Task:
         check_cached(check_cache(policy), self)
         return _governed(self, "cache", policy)
 
-    def with_constraints(self, **amounts):
-        """Return this task with amounts of limits for each call: see `LazyResult.with_constraints`."""
+    def with_constraints(self, *, priority=None, **amounts):
+        """Return this task with amounts of limits, and a priority, for each call: see `LazyResult.with_constraints`."""
+        if priority is not None:
+            amounts["priority"] = priority
         return _governed(self, "constraints", check_constraints(amounts))
 
     def _content(self):

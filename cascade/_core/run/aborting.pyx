@@ -593,19 +593,21 @@ cdef class Aborting(Ending):
                     self.leave_region(region)
 
     cdef int discard_landed(self) except -1:
-        cdef list landed = None
+        """A scope that holds something lands when the last thing in it has: so there may be more each time."""
+        cdef list landed
         cdef Waiter waiter
-        if self.dying_in is not None:
+        while self.dying_in is not None and self.first_landed is not None:
             landed = []
             waiter = self.first_landed
             while waiter is not None:
                 landed.append(waiter)
                 waiter = waiter.next_landed
-        try:
-            return Ending.discard_landed(self)
-        finally:
-            for each in landed or ():
-                self.leave_regions(<Waiter>each)
+            try:
+                Ending.discard_landed(self)
+            finally:
+                for each in landed:
+                    self.leave_regions(<Waiter>each)
+        return Ending.discard_landed(self)
 
     def _kill(self, error):
         """End the run at once, with this error, and await nothing: its event loop or its engine has failed."""

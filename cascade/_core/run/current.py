@@ -7,7 +7,7 @@ none: `running` in `cascade._core.run.scheduler` finds the run that is being adv
 from __future__ import annotations
 
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from cascade._core.run.waiting import Launched
@@ -16,18 +16,20 @@ __all__ = ["CALL", "Attempt", "SentCall", "forget_call"]
 
 
 class Attempt:
-    """One attempt of a call, other than the first.
+    """One attempt of a call, other than the first, or one that has taken something of the engine's limits.
 
     Attributes:
         waiter: of the call.
-        number: 2, 3, ...
+        number: 1, 2, ...
+        grant: the `cascade.limits.Grant` of what it has taken; None: nothing.
     """
 
-    __slots__ = ("number", "waiter")
+    __slots__ = ("grant", "number", "waiter")
 
-    def __init__(self, waiter: Launched, number: int) -> None:
+    def __init__(self, waiter: Launched, number: int, grant: Any = None) -> None:
         self.waiter = waiter
         self.number = number
+        self.grant = grant
 
 
 class SentCall(NamedTuple):

@@ -53,6 +53,9 @@ class CoreCallbacks(Protocol):
     ) -> Any:
         """Start a call with policies, limits or resources of its own."""
 
+    def launch_held_scope(self, waiter: Launched, run: Any, amounts: dict[str, Any]) -> Launched:
+        """Start a scope that only holds amounts of limits. Return its waiter."""
+
     def launch_resource(self, waiter: Launched, run: Any, name: str) -> Any:
         """Return a resource, or a `Placeholder` if its scope is "call"."""
 

@@ -11,12 +11,14 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int32_t
 
 from cascade._core.expr.builtin_nodes cimport Failed, Skip
+from cascade._core.expr.task_spec cimport SCOPE
 from cascade._core.run.branching cimport DEFERRED
 from cascade._core.run.demand cimport reset_exclusive, undemanded
 from cascade._core.run.frame cimport ANY_CHOSEN, ANY_QUEUED, NONE_CHOSEN
 from cascade._core.run.scheduler cimport ACTIVE
 from cascade._core.run.stopped cimport Catch, cancel_future, set_result
 from cascade._core.run.unseen cimport unseen_in_scope, unseen_in_value
+from cascade._core.run.waiting cimport PENDING, discard, new_launched
 from cascade._core.shape.template cimport Node
 
 from cascade.exceptions import EngineStateError, InternalError, TaskSkippedError
@@ -34,12 +36,25 @@ cdef class Regions(Catching):
 
     # ------------------------------------------------------------------------------------------------ for the engine
 
-    def _open_scope(self, Waiter waiter not None, future):
-        """Evaluate the expression of the scope that a waiter is of. ``future``: its result is (value, error)."""
-        self.request("scope", waiter, None, future)
+    def _open_scope(self, Waiter waiter not None, future, grant):
+        """Evaluate the expression of the scope that a waiter is of.
 
-    def _open_child(self, Launched waiter not None, LazyResult expression not None, future):
-        """Evaluate an expression for the async task that a waiter is of. ``future``: its result is (value, error).
+        Args:
+            waiter: of the scope.
+            future: of asyncio, or an object with its methods `done`, `cancel` and `set_result`. The result is a tuple:
+                the value, the error, the messages in the value that no task was given.
+            grant: what the scope holds of the limits; None: nothing.
+        """
+        self.request("scope", waiter, grant, future)
+
+    def _open_child(self, Launched waiter not None, LazyResult expression not None, future, grant):
+        """Evaluate an expression for the async task that a waiter is of.
+
+        Args:
+            waiter: of the call of the async task.
+            expression: what it awaits.
+            future: of asyncio. The result is as that of `_open_scope`.
+            grant: what the call holds of the limits; None: nothing.
 
         Raises:
             EngineStateError: the task is being cancelled, or has ended.
@@ -51,7 +66,30 @@ cdef class Regions(Catching):
                 f"a lazy result cannot be awaited any longer: the async task that awaits it {what}; what is still to "
                 f"be evaluated needs a run of its own: `await engine.run(...)`"
             )
-        self.request("child", waiter, expression, future)
+        self.request("child", waiter, (expression, grant), future)
+
+    def _grants_around(self, Waiter waiter not None):
+        """Return what the scopes and async calls hold of the limits that a node is inside of, from the inside out."""
+        cdef Frame frame = waiter.frame
+        cdef Py_ssize_t node = waiter.node
+        cdef list found = None
+        if self.regions is None:
+            return ()
+        while frame is not None:
+            if frame.maps is not None:
+                for each in frame.template.scopes_above(node):
+                    region = frame.maps.get(each)
+                    if type(region) is Region and (<Region>region).grant is not None:
+                        if found is None:
+                            found = []
+                        found.append((<Region>region).grant)
+            if frame.awaiter is not None and (<Region>frame.awaiter).grant is not None:
+                if found is None:
+                    found = []
+                found.append((<Region>frame.awaiter).grant)
+            node = frame.parent_node
+            frame = frame.parent
+        return () if found is None else tuple(found)
 
     def _close_region(self, future, closed):
         """Stop what was opened with a future. ``closed``: a future, done once everything of it has ended.
@@ -89,9 +127,10 @@ cdef class Regions(Catching):
             if self.phase != ACTIVE or not self.is_waited_for(waiter):
                 cancel_future(third)
             elif what == "scope":
-                self.open_scope(waiter, third)
+                self.open_scope(waiter, third, second)
             else:
-                self.open_child(<Launched>waiter, second, third)
+                expression, grant = second
+                self.open_child(<Launched>waiter, expression, third, grant)
         return 0
 
     cdef bint is_waited_for(self, Waiter waiter) noexcept:
@@ -103,7 +142,7 @@ cdef class Regions(Catching):
 
     # -------------------------------------------------------------------------------------------------------- scopes
 
-    cdef int open_scope(self, Waiter waiter, object future) except -1:
+    cdef int open_scope(self, Waiter waiter, object future, object grant) except -1:
         """Demand the expression of a scope, evaluated anew as far as it is of no use to anything else."""
         cdef Frame frame = waiter.frame
         cdef Py_ssize_t at = waiter.node
@@ -112,7 +151,7 @@ cdef class Regions(Catching):
         self.scheduler.calls += frame.template.node_count
         if frame.maps is None:
             frame.maps = {}
-        frame.maps[at] = self.add_region(frame, at, future)
+        frame.maps[at] = self.add_region(frame, at, future, grant)
         frame.chosen[at] = ANY_CHOSEN
         if frame.values[expression] is NULL:
             frame.demand(expression)
@@ -121,6 +160,35 @@ cdef class Regions(Catching):
             frame.push_ready(<int32_t>(at - frame.template.node_count))
         self.push(frame)
         return 0
+
+    cdef PyObject* call_invocation(self, Frame frame, Node* node) except NULL:
+        """Have the engine make a call, or evaluate a scope, with its policies."""
+        return self.call_scope(frame, node) if node.kind == SCOPE else Catching.call_invocation(self, frame, node)
+
+    cdef PyObject* call_scope(self, Frame frame, Node* node) except NULL:
+        """Have the engine evaluate a scope with its policies: as an invocation, unless it only holds amounts."""
+        cdef Py_ssize_t at = self.at
+        cdef int32_t* operands = frame.template.operands + node.first_operand + node.operands
+        cdef Launched waiter
+        cdef object amounts = None
+        for i, role in enumerate(<tuple>frame.template.roles[at]):
+            if role == "constraints":
+                amounts = <object>frame.values[operands[<Py_ssize_t>i]]
+            elif role != "after":
+                return Catching.call_invocation(self, frame, node)
+        if amounts is None:
+            return Catching.call_invocation(self, frame, node)
+        waiter = new_launched(self, frame, at)
+        self.scheduler.monitor.fuel -= 1
+        try:
+            value = self.scheduler.callbacks.launch_held_scope(waiter, self, amounts)
+        except BaseException:
+            discard(waiter)
+            raise
+        if not self.is_awaited(waiter, value):
+            raise InternalError("a scope has ended before it has begun")
+        Py_INCREF_(PENDING)
+        return PENDING
 
     cdef PyObject* report_scope(self, Frame frame, Node* node, Py_ssize_t at) except NULL:
         """Give what a scope has come to, to the invocation that applies its policies."""
@@ -139,7 +207,7 @@ cdef class Regions(Catching):
 
     # ---------------------------------------------------------------------------------------------- awaited expressions
 
-    cdef int open_child(self, Launched waiter, LazyResult expression, object future) except -1:
+    cdef int open_child(self, Launched waiter, LazyResult expression, object future, object grant) except -1:
         """Evaluate an expression beneath the node of an async task that awaits it."""
         cdef Frame child
         cdef Region region
@@ -152,7 +220,7 @@ cdef class Regions(Catching):
         if not self.is_waited_for(waiter):  # a converter of a param has let it end
             child.parent = None
             return cancel_future(future)
-        region = self.add_region(child, -1, future)
+        region = self.add_region(child, -1, future, grant)
         region.waiter = waiter
         waiter.children += 1
         child.awaiter = region
@@ -192,11 +260,12 @@ cdef class Regions(Catching):
 
     # ------------------------------------------------------------------------------------------------------------ both
 
-    cdef Region add_region(self, Frame frame, Py_ssize_t node, object future):
+    cdef Region add_region(self, Frame frame, Py_ssize_t node, object future, object grant):
         cdef Region region = Region.__new__(Region)
         region.frame = frame
         region.node = node
         region.future = future
+        region.grant = grant
         if self.regions is None:
             self.regions = {}
         self.regions[future] = region

@@ -20,7 +20,8 @@ cdef class Catch:
 cdef class Region:
     cdef Frame frame  # of the scope, or of the expression that is awaited
     cdef Py_ssize_t node  # of the scope; -1: the whole frame, which an async task awaits
-    cdef object future  # of asyncio: its result is the pair of value and error
+    cdef object future  # of asyncio, or like one: its result is the value, the error, and unseen messages
+    cdef object grant  # of the limits: what the scope or the call holds, for calls in it; None: nothing
     cdef bint aborted  # it will have no result, and is kept until what was stopped in it has ended
     cdef Catch failing  # the failure that it ends with, once what was stopped by it has ended; None: it goes on
     cdef Py_ssize_t dying  # how many waiters in it were cancelled and have not landed

@@ -3,6 +3,7 @@
 cimport cython
 from cpython.object cimport PyObject
 
+from cascade._core.run.held cimport HeldScope
 from cascade._core.shape.key cimport DICT
 from cascade._core.shape.template cimport Node, Template
 
@@ -142,6 +143,9 @@ cdef bint may_be_caught(object error) noexcept:
 
 cdef int set_result(object future, object result) except -1:
     """Give an asyncio future its result, if anything still awaits it."""
+    if type(future) is HeldScope:
+        value, error, _ = result
+        return (<HeldScope>future).end(value, error, False)
     try:
         if not future.done():
             future.set_result(result)
@@ -152,6 +156,8 @@ cdef int set_result(object future, object result) except -1:
 
 cdef int cancel_future(object future) except -1:
     """Cancel an asyncio future, if anything still awaits it."""
+    if type(future) is HeldScope:  # everything in it has ended
+        return (<HeldScope>future).end(None, None, True)
     try:
         future.cancel()
     except RuntimeError:  # its event loop is closed

@@ -69,11 +69,13 @@ cdef class Template:
     cdef list tails  # weak references to other templates that tail calls from this one led to
     cdef PyObject* tail_places[TAILS]  # their addresses, for comparison
     cdef public dict places  # by number in the graph: name and path in events; None: no event has needed one
+    cdef dict scopes  # by node: the scopes that it is beneath; None: no node has needed them
     cdef object __weakref__
 
     cdef bint has(self, const char* key, Py_ssize_t size) noexcept
     cdef bint matches(self, Extraction extraction) noexcept
     cdef int observe_tail(self, Template to) except -1
+    cdef tuple scopes_above(self, Py_ssize_t node)
 
 
 cdef Template link(bytes key, uint64_t hash, object graph, object plan, tuple structs)

@@ -94,6 +94,37 @@ cdef class Template:
                 self.tail_places[count] = <PyObject*>to
         return 0
 
+    cdef tuple scopes_above(self, Py_ssize_t node):
+        """The scopes in the expression of which a node is, by their numbers: each after those that are in it."""
+        cdef Node* consumer
+        cdef Py_ssize_t i, each, at
+        cdef set seen
+        cdef list stack
+        cdef set found
+        known = None if self.scopes is None else self.scopes.get(node)
+        if known is not None:
+            return <tuple>known
+        stack = [node]
+        seen = {node}
+        found = set()
+        while stack:
+            each = stack.pop()
+            for i in range(self.nodes[each].consumers + self.nodes[each].choosers):
+                if i < self.nodes[each].consumers:
+                    at = self.consumers[self.nodes[each].first_consumer + i]
+                else:
+                    at = self.choosers[self.nodes[each].first_chooser + i - self.nodes[each].consumers]
+                consumer = &self.nodes[at]
+                if consumer.op == CALL and consumer.kind == SCOPE and self.operands[consumer.first_operand] == each:
+                    found.add(at)  # not if the scope only needs it to begin, for an amount that it asks for
+                if at not in seen:
+                    seen.add(at)
+                    stack.append(at)
+        if self.scopes is None:
+            self.scopes = {}
+        known = self.scopes[node] = tuple(sorted(found))  # a node comes after its operands
+        return <tuple>known
+
 
 cdef void* _array(Py_ssize_t count, size_t width) except NULL:
     cdef void* made = PyMem_Malloc((count + 1) * width)

@@ -80,7 +80,7 @@ asyncio.run(main())
 cs.Engine(quantum="0")  # error
 cs.Engine(default_mode="fast")  # error
 cs.Engine(limit={"gpu": 2})  # error
-cs.Engine(limits={"gpu": "2"})  # error
+cs.Engine(limits={"gpu": [2]})  # error
 cs.Engine(clock=3)  # error
 cs.Restart(limit="3")  # error
 cs.Restart(limits=3)  # error

@@ -67,6 +67,10 @@ fetch.with_cache("memory")  # error
 fetch.with_cache(60)  # error
 fetch.with_constraints(1)  # error
 fetch.with_constraints(gpu="1")  # error
+fetch.with_constraints(gpu=1, priority="high")  # error
+cs.Engine().limits.rate("tokens", 90_000)  # error
+cs.Engine().limits.spend(tokens="1")  # error
+cs.current().settle(tokens="1")  # error
 fetch.with_constraint(gpu=1)  # error
 fetch.with_retries(3)  # error
 

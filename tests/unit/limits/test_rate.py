@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade as cs
+from cascade._core.limits.units import UNIT
 from cascade.limits import Limits
-from cascade.limits.rate import Rate, parse_rate
+from cascade.limits.rate import RateRule, parse_rate
 from cascade.limits.selector import Selector
 from support.fake_timers import SECOND, FakeTimers
 from support.observation import settle
@@ -84,15 +85,15 @@ def test_a_rate_is_text(limits: Limits, rate: object) -> None:
 )
 def test_never_more_than_the_rate_and_a_burst(rate: str, burst: int, pauses: list[int]) -> None:
     now = 12345
-    bucket = Rate(Selector("*"), rate, burst, now)
+    bucket = RateRule(Selector("*"), rate, burst, now)
     gain, cost = parse_rate(rate)
     taken: list[int] = []
     for pause in pauses:
         now += pause
-        while len(taken) < 200 and bucket.ready(now):
-            bucket.take()
+        while len(taken) < 200 and bucket.ready(now, UNIT):
+            bucket.take(UNIT)
             taken.append(now)
-        assert bucket.left(now) <= burst
+        assert bucket.left(now) <= burst * UNIT
     for first in range(len(taken)):
         for last in range(first, len(taken)):
             assert last - first + 1 <= burst + Fraction(gain, cost) * (taken[last] - taken[first] + 1)
@@ -100,25 +101,25 @@ def test_never_more_than_the_rate_and_a_burst(rate: str, burst: int, pauses: lis
 
 @given(st.sampled_from(["1/s", "7/s", "3/10s", "10/m", "0.7/h", "13/d"]), st.integers(1, 1000))
 def test_who_comes_when_it_is_due_gets_exactly_the_rate(rate: str, calls: int) -> None:
-    bucket = Rate(Selector("*"), rate, 1, 0)
+    bucket = RateRule(Selector("*"), rate, 1, 0)
     gain, cost = parse_rate(rate)
     now = 0
     for call in range(calls):
-        now = bucket.due(now)
+        now = bucket.due(now, UNIT)
         assert now == ceil(Fraction(cost, gain) * call)
-        assert now == 0 or not bucket.ready(now - 1)
-        assert bucket.ready(now)
-        bucket.take()
+        assert now == 0 or not bucket.ready(now - 1, UNIT)
+        assert bucket.ready(now, UNIT)
+        bucket.take(UNIT)
 
 
 def test_a_rate_does_not_drift_when_it_is_asked_in_between() -> None:
-    often, seldom = Rate(Selector("*"), "7/s", 3, 0), Rate(Selector("*"), "7/s", 3, 0)
+    often, seldom = RateRule(Selector("*"), "7/s", 3, 0), RateRule(Selector("*"), "7/s", 3, 0)
     for bucket in (often, seldom):
         for _ in range(3):
-            bucket.take()
+            bucket.take(UNIT)
     for now in range(0, SECOND // 7 + 1, 1000):
-        often.ready(now)
-    assert often.due(SECOND // 7) == seldom.due(SECOND // 7) == SECOND // 7 + 1
+        often.ready(now, UNIT)
+    assert often.due(SECOND // 7, UNIT) == seldom.due(SECOND // 7, UNIT) == SECOND // 7 + 1
 
 
 # -- those who wait --------------------------------------------------------------------------------------------

@@ -232,9 +232,11 @@ async def test_snapshot_and_reasons(timers: FakeTimers, limits: Limits) -> None:
         "limit gpu: 0.5 wanted, 0.5 of 2 free, others wait before it",
     ]
     assert limits.snapshot() == (
-        LimitState(name="gpu", kind="limit", capacity=2, in_use=1.5, waiting=2),
-        LimitState(name="task:fetch", kind="concurrency", capacity=2, in_use=2, waiting=1, expires_in=60),
-        LimitState(name="task:fetch", kind="rate", capacity=2, in_use=2, waiting=1, rate="1/10s", expires_in=60),
+        LimitState(name="gpu", kind="limit", capacity=2, in_use=1.5, waiting=2, wanted=1.5),
+        LimitState(name="task:fetch", kind="concurrency", capacity=2, in_use=2, waiting=1, wanted=1, expires_in=60),
+        LimitState(
+            name="task:fetch", kind="rate", capacity=2, in_use=2, waiting=1, wanted=1, rate="1/10s", expires_in=60
+        ),
         LimitState(name="run:9", kind="pause", capacity=0, in_use=0, waiting=1, expires_in=1.5),
     )
     timers.advance(10 * SECOND)

@@ -1,0 +1,19 @@
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Pool:
+    name: str
+    capacity: int
+    used: int
+    def __init__(self, name: str, capacity: int) -> None: ...
+    @property
+    def root(self) -> Pool: ...
+    def reason(self, wanted: int) -> str: ...
+
+@disjoint_base
+class Holding(Pool):
+    def __init__(self, parent: Pool, amount: int) -> None: ...
+    @property
+    def parent(self) -> Pool: ...
+    @property
+    def is_open(self) -> bool: ...
