@@ -43,6 +43,8 @@ autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False  # the signatures of structs have the types
+
 
 # The sections of the navigation and their pages, in order. The build fails if a page is in none of them.
 def folder(name: str) -> list[str]:
@@ -58,16 +60,22 @@ def guide(names: str) -> list[str]:
 SECTIONS = {
     "Tutorial": folder("tutorial"),
     "How to": folder("howto"),
-    "Guide: expressions": guide(
-        "semantics failures routing conditions order mapping inside inputs types structure"
-    ),
+    "Guide: expressions": guide("semantics failures routing conditions order mapping inside inputs types structure"),
     "Guide: what goes with a call": guide("retries timeouts caching resources limits"),
     "Guide: many runs, and time": guide("channels clock bounds populations threads"),
     "Guide: observability": guide("events debugging tools templates warm-starts command-line"),
     "Guide: extending and testing": guide("protocols pickling testing fireflies pythons"),
     "Reference": ["reference/index"],
     "Internals": folder("internals"),
-    "Project": ["/README", "/CHANGELOG", "/benchmarks/README", "contributing", "/RELEASING", "/SECURITY", "/CODE_OF_CONDUCT"],
+    "Project": [
+        "/README",
+        "/CHANGELOG",
+        "/benchmarks/README",
+        "contributing",
+        "/RELEASING",
+        "/SECURITY",
+        "/CODE_OF_CONDUCT",
+    ],
 }
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 import inspect
 from collections import defaultdict
+from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from docutils.nodes import Text
-from sphinx.addnodes import desc_annotation, desc_sig_punctuation, desc_sig_space
+from sphinx.addnodes import desc_annotation, desc_sig_punctuation, desc_sig_space, desc_signature
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc.preserve_defaults import DefaultValue
 from sphinx.pycode import ModuleAnalyzer
@@ -25,6 +26,13 @@ LONGEST = 4  # how many types a union may have
 KNOWN_AS = {"Mailbox": "Channel", "_LazyValue": "LazyResult", "Const": "const"}
 # Found by mypy first, for a reason of its own: see the stub of `task`.
 FOR_MYPY = "_GenericTask"
+# Classes whose objects are made by the engine, or by functions.
+NOT_CALLED = {"Clock", "CurrentCall", "LazyResult", "Population", "Received", "Run", "Task"}
+
+
+def known(name: str) -> str:
+    """The name of a class for users."""
+    return KNOWN_AS.get(name, name)
 
 
 class Stubs:
@@ -38,7 +46,7 @@ class Stubs:
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef):
                     for member in node.body:
-                        self._add(f"{KNOWN_AS.get(node.name, node.name)}.", member)
+                        self._add(f"{known(node.name)}.", member)
                 elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
                     self._alias(ast.unparse(node.target), node.value)
                 else:
@@ -53,16 +61,14 @@ class Stubs:
             self.functions[where + node.name].append(node)
 
     def _alias(self, name: str, value: ast.expr) -> None:
-        known = self._aliases.setdefault(name, value)
-        if ast.unparse(known) != ast.unparse(value):
+        first = self._aliases.setdefault(name, value)
+        if ast.unparse(first) != ast.unparse(value):
             raise ValueError(f"the stubs have two aliases called {name}")
 
     def text(self, *types: ast.expr | None) -> Any:
         """The union of types as text, without aliases and with the names that users know."""
-        parts: dict[str, None] = {}
-        for each in types:
-            if each is not None:
-                parts |= dict.fromkeys(_members(_Known(self._aliases).visit(ast.parse(ast.unparse(each)).body[0].value)))
+        shown = [_Known(self._aliases).visit(deepcopy(each)) for each in types if each is not None]
+        parts = dict.fromkeys(member for each in shown for member in _members(each))
         if not parts:
             return inspect.Parameter.empty
         if len(parts) > LONGEST + ("None" in parts):
@@ -87,8 +93,8 @@ class _Known(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self._aliases:
-            return self.visit(ast.parse(ast.unparse(self._aliases[node.id])).body[0].value)
-        return ast.Name(KNOWN_AS.get(node.id, node.id).lstrip("_"))
+            return self.visit(deepcopy(self._aliases[node.id]))
+        return ast.Name(known(node.id).lstrip("_"))
 
 
 def _members(node: ast.expr) -> list[str]:
@@ -118,12 +124,12 @@ def definitions(stubs: Stubs, what: str, thing: Any) -> list[ast.FunctionDef]:
     if what == "class":
         if inspect.isfunction(thing.__init__):
             return []
-        homes = [KNOWN_AS.get(each.__name__, each.__name__) for each in thing.__mro__]
+        homes = [known(each.__name__) for each in thing.__mro__]
         return next((found for home in homes if (found := stubs.functions.get(f"{home}.__init__"))), [])
     if inspect.isfunction(thing) or what not in ("function", "method"):
         return []
     home, dot, name = thing.__qualname__.rpartition(".")
-    return stubs.functions.get(f"{KNOWN_AS.get(home, home)}{dot}{name}", [])
+    return stubs.functions.get(f"{known(home)}{dot}{name}", [])
 
 
 def signature_of(stubs: Stubs, what: str, thing: Any) -> inspect.Signature | None:
@@ -138,55 +144,60 @@ def signature_of(stubs: Stubs, what: str, thing: Any) -> inspect.Signature | Non
     return stubs.signature(at_run_time, found)
 
 
-def made_by_cascade(thing: type) -> bool:
-    """Whether users never call a class: it is a protocol, or its instances are made by the engine or by other calls."""
+def is_not_called(thing: type) -> bool:
+    """Whether users do not call a class: it is a protocol, or the engine or functions make its objects."""
     return getattr(thing, "_is_protocol", False) or thing.__qualname__ in NOT_CALLED
 
 
-NOT_CALLED = {"Clock", "CurrentCall", "LazyResult", "Population", "Received", "Run", "Task"}
-
-
 def keep_colons(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Napoleon takes for a type what stands before a colon, in results and in attributes; here types are annotations."""
+    """Keep napoleon from taking what stands before a colon, in a result or an attribute, for a type."""
     for number in reversed(range(len(lines))):
         if lines[number].strip() in ("Returns:", "Yields:"):
             indent = len(lines[number]) - len(lines[number].lstrip())
             lines.insert(number + 1, " " * (indent + 4) + "\\")  # an escaped end of line is nothing
     if what in ("attribute", "data", "property"):
-        lines.insert(0, "")
+        lines.insert(0, "\\")
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
-    """Called by Sphinx."""
-    package = Path(import_module("cascade").__file__).parent
-    stubs = Stubs(package)
+class Reference:
+    """What is changed in the entries of the reference."""
 
-    def sign(app: Sphinx, what: str, name: str, thing: Any, options: Any, arguments: str | None, returned: str) -> tuple[str, str] | None:
+    def __init__(self, stubs: Stubs) -> None:
+        self._stubs = stubs
+
+    def sign(
+        self, app: Sphinx, what: str, name: str, thing: Any, options: Any, arguments: str | None, returned: str
+    ) -> tuple[str, str] | None:
+        """The signature of a name: arguments and result; None leaves it as it is."""
         if inspect.isfunction(thing):  # shown as `help` shows it, without overloads
             analyzer = ModuleAnalyzer.for_module(thing.__module__)
             analyzer.analyze()
             analyzer.overloads.clear()
-        if what == "class" and made_by_cascade(thing):
+        if what == "class" and is_not_called(thing):
             return ("", "") if arguments else None
-        signature = signature_of(stubs, what, thing)
+        signature = signature_of(self._stubs, what, thing)
         if signature is None:
             return None
-        returned = signature.return_annotation if what != "class" else ""
+        returned = "" if what == "class" else signature.return_annotation
         return stringify_signature(signature, show_return_annotation=False), returned
 
-    def add_type(app: Sphinx, domain: str, kind: str, content: Any) -> None:
-        if domain != "py" or kind not in ("property", "attribute"):
+    def add_type(self, app: Sphinx, domain: str, kind: str, content: Any) -> None:
+        """Add the type of a compiled attribute to its signature."""
+        if domain != "py" or kind not in ("attribute", "property"):
             return
-        for signature in content.parent.findall(lambda node: node.tagname == "desc_signature"):
+        for signature in content.parent.findall(desc_signature):
             owner, _, name = signature["fullname"].rpartition(".")
             classes = getattr(import_module(signature["module"]), owner).__mro__
-            homes = [KNOWN_AS.get(each.__name__, each.__name__) for each in classes]
-            found = [stubs.attributes[f"{home}.{name}"] for home in homes if f"{home}.{name}" in stubs.attributes]
+            found = [each for home in classes if (each := self._stubs.attributes.get(f"{known(home.__name__)}.{name}"))]
             if found and ":" not in signature.astext():
-                shown = desc_sig_punctuation("", ":"), desc_sig_space(), Text(stubs.text(found[0]))
+                shown = desc_sig_punctuation("", ":"), desc_sig_space(), Text(self._stubs.text(found[0]))
                 signature += desc_annotation("", "", *shown)
 
-    app.connect("autodoc-process-signature", sign)
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    reference = Reference(Stubs(Path(import_module("cascade").__file__).parent))
+    app.connect("autodoc-process-signature", reference.sign)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon
-    app.connect("object-description-transform", add_type)
+    app.connect("object-description-transform", reference.add_type)
     return {"parallel_read_safe": True, "version": "1"}
