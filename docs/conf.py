@@ -35,11 +35,13 @@ pygments_dark_style = "monokai"
 myst_heading_anchors = 6
 
 # `name` in a docstring is a link, if there is such a name, and code in any case.
+smartquotes = False  # "thread" is a str
 highlight_language = "text"
 default_role = "py:obj"
 autodoc_default_options = {"members": True, "inherited-members": "BaseException,OSError,BaseEventLoop,object"}
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -68,7 +70,7 @@ SECTIONS = {
     "Reference": ["reference/index"],
     "Internals": folder("internals"),
     "Project": [
-        "/README",
+        "Read me </README>",
         "/CHANGELOG",
         "/benchmarks/README",
         "contributing",

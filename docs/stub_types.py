@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections import defaultdict
 from copy import deepcopy
 from importlib import import_module
@@ -74,6 +75,12 @@ class Stubs:
         if len(parts) > LONGEST + ("None" in parts):
             return "Any"
         return " | ".join(sorted(parts, key="None".__eq__))  # None comes last
+
+    def legible(self, signature: str) -> str:
+        """The text of a signature with names that users know, in place of those that stay unresolved at run time."""
+        aliases = {"Duration": self._aliases["Duration"], "Mode": self._aliases["_Mode"]}
+        replaced = KNOWN_AS | {name: ast.unparse(value) for name, value in aliases.items()}
+        return re.sub(r"\w+", lambda found: replaced.get(found[0], found[0]), signature)
 
     def signature(self, at_run_time: inspect.Signature, found: list[ast.FunctionDef]) -> inspect.Signature:
         """A signature with the types that definitions in a stub have."""
@@ -176,8 +183,8 @@ class Reference:
         if what == "class" and is_not_called(thing):
             return ("", "") if arguments else None
         signature = signature_of(self._stubs, what, thing)
-        if signature is None:
-            return None
+        if signature is None:  # written in Python
+            return arguments and (self._stubs.legible(arguments), self._stubs.legible(returned or ""))
         returned = "" if what == "class" else signature.return_annotation
         return stringify_signature(signature, show_return_annotation=False), returned
 

@@ -34,7 +34,6 @@ NOT_THERE = {
     "tests/unit/a/test_b_*.py",
     "cascade/control",
     "tests/typing",
-    "docs/reference",
 }
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
