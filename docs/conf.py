@@ -35,7 +35,7 @@ pygments_dark_style = "monokai"
 myst_heading_anchors = 6
 
 # `name` in a docstring is a link, if there is such a name, and code in any case.
-smartquotes = False  # "thread" is a str
+smartquotes_action = "D"  # dashes alone: "thread" is a str
 highlight_language = "text"
 default_role = "py:obj"
 autodoc_default_options = {"members": True, "inherited-members": "BaseException,OSError,BaseEventLoop,object"}
