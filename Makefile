@@ -110,7 +110,7 @@ types: $(VENV)/.built $(VENV)/.tools
 docs: $(VENV)/.built $(VENV)/.tools
 	@rm -rf build/site
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d build/doctrees -E . build/site
-	SITE="$(abspath build/site)" $(BIN)/pytest -q -n 0 tests/docs/test_site.py
+	CASCADE_SITE="$(abspath build/site)" $(BIN)/pytest -q -n 0 tests/docs/test_site.py
 	@echo '$(abspath build/site)/index.html'
 
 pytest: $(VENV)/.built $(VENV)/.tools

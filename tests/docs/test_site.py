@@ -1,6 +1,6 @@
 """The site that `make docs` builds: no warning, no dead link, all its code runs, its reference says what `help` says.
 
-`SITE` names a site that was built already; else these tests build one.
+`CASCADE_SITE` names a site that was built already; else these tests build one.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    if "SITE" in os.environ:
-        return Site(Path(os.environ["SITE"]))
+    if "CASCADE_SITE" in os.environ:
+        return Site(Path(os.environ["CASCADE_SITE"]))
     place = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [
