@@ -65,7 +65,7 @@ SECTIONS = {
     "Guide: expressions": guide("semantics failures routing conditions order mapping inside inputs types structure"),
     "Guide: what goes with a call": guide("retries timeouts caching resources limits"),
     "Guide: many runs, and time": guide("channels clock bounds populations threads"),
-    "Guide: observability": guide("events debugging tools templates warm-starts command-line"),
+    "Guide: observability": guide("events debugging tools notebooks templates warm-starts command-line"),
     "Guide: extending and testing": guide("protocols pickling testing fireflies pythons"),
     "Reference": ["reference/index"],
     "Internals": folder("internals"),
