@@ -156,12 +156,15 @@ def is_not_called(thing: type) -> bool:
     return getattr(thing, "_is_protocol", False) or thing.__qualname__ in NOT_CALLED
 
 
-def keep_colons(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Keep napoleon from taking what stands before a colon, in a result or an attribute, for a type."""
+def prepare(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Have a docstring mean to Sphinx and napoleon what it means to its readers."""
+    # Code may be followed by letters, as in a plural.
+    lines[:] = [re.sub(r"(?<=[\w)\]])`(?=[a-z])", r"`\\ ", line) for line in lines]
+    # What stands before a colon, in a result or an attribute, is no type. An escaped end of line is nothing.
     for number in reversed(range(len(lines))):
         if lines[number].strip() in ("Returns:", "Yields:"):
             indent = len(lines[number]) - len(lines[number].lstrip())
-            lines.insert(number + 1, " " * (indent + 4) + "\\")  # an escaped end of line is nothing
+            lines.insert(number + 1, " " * (indent + 4) + "\\")
     if what in ("attribute", "data", "property"):
         lines.insert(0, "\\")
 
@@ -205,6 +208,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     reference = Reference(Stubs(Path(import_module("cascade").__file__).parent))
     app.connect("autodoc-process-signature", reference.sign)
-    app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", prepare, priority=400)  # before napoleon
     app.connect("object-description-transform", reference.add_type)
     return {"parallel_read_safe": True, "version": "1"}

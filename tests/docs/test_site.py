@@ -146,7 +146,8 @@ def words(text: str) -> list[str]:
 
 def says(thing: Any) -> list[str]:
     """The words of a docstring."""
-    return words(HEADINGS.sub("", inspect.getdoc(thing) or "").replace("<BLANKLINE>", ""))
+    text = HEADINGS.sub("", inspect.getdoc(thing) or "").replace("<BLANKLINE>", "")
+    return words(re.sub(r"(?<=[\w)\]])`+(?=[a-z])", "", text))  # code with a plural's letter is one word
 
 
 def parameters(entry: Any) -> list[str]:
