@@ -13,12 +13,14 @@ FIREFLIES ?= --side 30 --period 5 --refractory 1 --nudge 0.2 --duration 60
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help fireflies test lint types pytest test-long test-all stress sanitize bench build annotate sdist wheel clean
+.PHONY: help fireflies test lint types pytest docs test-long test-all stress sanitize bench build annotate sdist wheel \
+    clean
 
 help:
 	@echo 'make fireflies  900 recursive agents in the terminal; FIREFLIES="--side 10 ..." for other options'
 	@echo 'make test       all of these: make lint (ruff, cython-lint), make types (mypy, stubtest, pyright), make pytest'
 	@echo '                PYTEST="-k name ..." for options of pytest'
+	@echo 'make docs       the site, in build/site: with no warning and no dead link'
 	@echo 'make test-long  the tests that take many seconds, which make pytest leaves out'
 	@echo 'make test-all   pytest on every supported Python here, against the built package, long tests included'
 	@echo 'make stress     use the core from everywhere at once, for SECONDS=600; STRESS="--seed 1 ..." for other options'
@@ -59,7 +61,7 @@ $(VENV)/.cli: $(VENV)/.made
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.made
-	@$(BIN)/python .ci/requires cli plots test dev >$(VENV)/requirements.txt
+	@$(BIN)/python .ci/requires cli docs plots test dev >$(VENV)/requirements.txt
 	$(PIP) install --requirement $(VENV)/requirements.txt
 	@touch $@
 
@@ -103,6 +105,13 @@ types: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --allowlist .ci/stubtest-allowlist cascade
 	$(BIN)/pyright
+
+# Built anew, as what is kept of an earlier build would hide warnings. The tests look at the links of what was built.
+docs: $(VENV)/.built $(VENV)/.tools
+	@rm -rf build/site
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d build/doctrees -E . build/site
+	CASCADE_SITE="$(abspath build/site)" $(BIN)/pytest -q -n 0 tests/docs/test_site.py
+	@echo '$(abspath build/site)/index.html'
 
 pytest: $(VENV)/.built $(VENV)/.tools
 	$(BIN)/pytest $(SPREAD) $(PYTEST)

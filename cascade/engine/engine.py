@@ -211,7 +211,7 @@ class Engine:
 
         Args:
             target: a lazy result, a container of lazy results, or any value, which is its own value.
-            params: values for the `Param`s of the target, by name.
+            params: values for each `Param` of the target, by name.
             max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
             name: `Run.name`, of your choice; it need not be unique.
@@ -294,7 +294,7 @@ class Engine:
 
         Args:
             targets: each as `start` takes it.
-            params: values for the `Param`s of all targets, by name.
+            params: values for each `Param` of all targets, by name.
             on_failure: what happens when a member fails. "leave": the other members go on; "stop": they are cancelled;
                 `Restart`: they go on, and the failed member is started again.
             max_iterations: how many tail calls each run may make, >= 0; None: those of the engine.
@@ -383,7 +383,7 @@ class Engine:
 
         Args:
             target: a lazy result, a container of lazy results, or any value, which is its own value.
-            params: values for the `Param`s of the target, by name.
+            params: values for each `Param` of the target, by name.
             max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
             deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.
             name: `Run.name`, of your choice; it need not be unique.

@@ -63,7 +63,7 @@ def run(
 
     Args:
         target: a lazy result, a container of lazy results, or any value, which is its own value.
-        params: values for the `Param`s of the target, by name.
+        params: values for each `Param` of the target, by name.
         engine: the engine to use; None: a new one for this call, with templates that all such calls share.
         max_iterations: how many tail calls the run may make, >= 0; None: those of the engine.
         deadline: seconds on the engine's clock within which the run must have its value; None: no deadline.

@@ -75,8 +75,8 @@ def explain(target: Any) -> str:
     >>> print(cs.explain(cs.gather(1, 2)))
     1 node, 0 edges, 3 slots, longest path 1
     <BLANKLINE>
-    node  start  priority  kind         makes                             slot  operands
-      #0      0         1  sync inline  cascade.expressions.gather.gather     0  slot 1, slot 2  <- target
+    node  start  priority  kind         makes           slot  operands
+      #0      0         1  sync inline  cascade.gather     0  slot 1, slot 2  <- target
     """
     from cascade.inspect.table import explain
 

@@ -26,11 +26,11 @@ from cascade.inspect.fold import part
 from cascade.inspect.forecast import NEAR, Forecast, Runs, forecast
 from cascade.inspect.policy_text import amount, describe
 from cascade.resources.binding import outside_call
+from cascade.resources.provider import ScopeKind
 from cascade.templates.cache import default_templates
 
 if TYPE_CHECKING:
     from cascade.expressions.inputs import Spec
-    from cascade.resources.provider import ScopeKind
 
 __all__ = ["DryRun", "PlannedInput", "PlannedLimit", "PlannedNode", "PlannedResource", "dry_run"]
 

@@ -92,7 +92,7 @@ class VirtualTime:
 
         Args:
             target: a lazy result, a container of lazy results or a value; or a coroutine, which may use `engine`.
-            params: values for the `Param`s of the target, by name; None for a coroutine.
+            params: values for each `Param` of the target, by name; None for a coroutine.
 
         Returns:
             The value of the target, or the result of the coroutine.

@@ -22,6 +22,7 @@ import pytest
 
 import cascade as cs
 from cascade.events.event import EVENTS
+from cascade.testing import VirtualTime
 from docs.test_packaging import NOT_IN_THE_SDIST
 from support.paths import HOME
 
@@ -35,7 +36,6 @@ NOT_THERE = {
     "tests/unit/a/test_b_*.py",
     "cascade/control",
     "tests/typing",
-    "docs/reference",
 }
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -46,9 +46,11 @@ def in_tree(page: Path) -> str:
 
 
 class Finder(doctest.DocTestFinder):
-    """Finds the examples of classes in the file that they are written in, wherever users find them."""
+    """Finds the examples of classes and functions in the file that they are written in, wherever users find them."""
 
     def _from_module(self, module: ModuleType, object: object) -> bool:  # noqa: A002
+        if inspect.isfunction(object):
+            return object.__globals__ is module.__dict__
         if inspect.isclass(object) and object.__module__.startswith("cascade"):
             return re.search(rf"^class {object.__name__}\b", inspect.getsource(module), re.MULTILINE) is not None
         return super()._from_module(module, object)  # type: ignore[misc]
@@ -160,7 +162,12 @@ def test_examples_in_docstrings(name: str) -> None:
 
 def test_examples_of_public_classes_are_found() -> None:
     found = {each.name for each in Finder().find(importlib.import_module("cascade.engine.engine")) if each.examples}
-    assert "cascade.engine.engine.Engine" in found
+    assert {"cascade.engine.engine.Engine", "cascade.engine.engine.Engine.start"} <= found
+
+
+def test_examples_of_public_functions_are_found() -> None:
+    (found,) = [each for each in Finder().find(importlib.import_module("cascade.expressions.lazy")) if each.examples]
+    assert found.name == "cascade.expressions.lazy.lazy"
 
 
 def test_the_page_on_events_has_a_row_for_each_event() -> None:
@@ -182,6 +189,14 @@ def test_the_page_on_templates_shows_what_explain_prints() -> None:
     shown = re.search(r"\n((?:    2 nodes, .*\n)(?:(?:    .*)?\n)+)", page)
     assert shown is not None
     assert shown.group(1).split() == printed.split()
+
+
+def test_the_test_on_the_page_on_clocks_passes(virtual: VirtualTime) -> None:
+    names: dict[str, Any] = {"__name__": "page"}
+    for _, block in python_blocks((ROOT / "docs" / "guide" / "clock.md").read_text(encoding="utf-8")):
+        exec(block, names)
+    names["test_an_hour"](virtual)
+    assert virtual.time == 3600
 
 
 def test_the_page_on_tools_shows_what_a_dry_run_prints() -> None:

@@ -12,7 +12,7 @@ cdef object _end = object()
 
 
 cdef class Const:
-    """An input of a map that is the same for every item. Made by `cascade.const`."""
+    """const(value)\n--\n\nAn input of a map that is the same for every item."""
 
     def __init__(self, value):
         self.value = value

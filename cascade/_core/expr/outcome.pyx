@@ -11,7 +11,8 @@ from cascade.exceptions import TaskSkippedError
 
 @cython.final
 cdef class Outcome:
-    """What became of an expression: a value, a failure, or that it was skipped. Made by `cascade.outcome`.
+    """Outcome(value=None, error=None, skipped=False)\n--\n
+    What became of an expression: a value, a failure, or that it was skipped. Made by `cascade.outcome`.
 
     Attributes:
         ok: whether there is a value.

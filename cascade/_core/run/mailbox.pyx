@@ -135,7 +135,7 @@ cdef int64_t next_delivery() noexcept:
 
 
 cdef class Mailbox:
-    """The compiled part of `cascade.Channel`."""
+    """Mailbox(capacity=None, overflow='error', *, name=None)\n--\n\nThe compiled part of `cascade.Channel`."""
 
     @classmethod
     def __class_getitem__(cls, message):

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pickle
 import pickletools
+import pydoc
 import subprocess
 import sys
 from datetime import timedelta
@@ -128,6 +129,25 @@ def test_names_of_other_public_modules_say_where_they_are_found(module: str) -> 
             where = thing.__module__
             assert where in (module, "cascade", *PACKAGES), name
             assert getattr(importlib.import_module(where), name) is thing
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (cs.Channel, "capacity=None, overflow='error', *, name=None"),
+        (cs.Outcome, "value=None, error=None, skipped=False"),
+        (cs.const, "value"),
+    ],
+    ids=lambda part: getattr(part, "__name__", None),
+)
+def test_compiled_classes_say_how_they_are_called(kind: type, arguments: str) -> None:
+    assert str(inspect.signature(kind)) == f"({arguments})"
+    assert f"{kind.__name__}({arguments})" in pydoc.plain(pydoc.render_doc(kind))
+
+
+def test_every_public_function_has_a_signature() -> None:
+    for name in FUNCTIONS:
+        assert inspect.signature(getattr(cs, name)).parameters or name == "current"
 
 
 class Shop:
