@@ -70,11 +70,17 @@ def skip_without(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=in_tree)
-def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
+def test_python_blocks_of_a_page_run_one_after_another(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     skip_without(page)
     module = ModuleType("page")
+    monkeypatch.syspath_prepend(tmp_path)
     for before, block in python_blocks(page.read_text()):
-        if FILE.match(block):  # it is run by a command, below
+        if file := FILE.match(block):  # later blocks may import it; it is run by a command, below
+            (tmp_path / file[1]).write_text(block, encoding="utf-8")
+            monkeypatch.setitem(sys.modules, file[1].removesuffix(".py"), module)  # forgotten after the test
+            del sys.modules[file[1].removesuffix(".py")]
             continue
         # A failure shows the block and says where it stands.
         name = f"<{page.name}, after line {before}>"
@@ -95,7 +101,8 @@ def test_commands_on_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> N
     for name, block in files.items():
         (tmp_path / name).write_text(block, encoding="utf-8")
         used = rf"^\$ .*\b{re.escape(name)}|^(from|import) {name.removesuffix('.py')}\b"
-        assert name == "conftest.py" or re.search(used, text, re.MULTILINE), f"nothing runs {name}"
+        used = "^\\$ pytest" if name.startswith(("conftest", "test_")) else used
+        assert re.search(used, text, re.MULTILINE), f"nothing runs {name}"
     for console in CONSOLE.findall(text):
         for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", console, re.MULTILINE):
             printed = shell(command, tmp_path)

@@ -39,7 +39,7 @@ def program(page: Path) -> str:
     files = re.findall(r"^```python\n# (\w+)\.py$", text, re.MULTILINE)
     for line in text.splitlines():
         if files and re.match(f"(from|import) ({'|'.join(files)}) ", line):
-            line = ""  # noqa: PLW2901
+            line = ""
         if line.startswith("```"):
             inside = line == "```python"
             lines.append("")

@@ -1,4 +1,4 @@
-"""Programs whose tasks run in worker processes: what these import of the main module, and what is said if they cannot."""
+"""Programs with tasks for worker processes: what these import of the main module, and what is said if they cannot."""
 
 from __future__ import annotations
 
