@@ -116,5 +116,5 @@ def _expire(run: BoundedRun, deadline: float) -> None:
         doing = f"ready to go on with {title_of(*target)}"
     iterations = f"{run.iterations:,} iteration{'' if run.iterations == 1 else 's'}"
     run._fail_from_outside(
-        RunDeadlineError(f"run {run.id} has reached its deadline of {deadline:g} s after {iterations}: {doing}")
+        RunDeadlineError(f"run {run.id} has reached its deadline of {deadline:.12g} s after {iterations}: {doing}")
     )

@@ -264,7 +264,7 @@ class Invocation:
         except TimeoutError:
             if not deadline.expired:
                 raise
-        raise TaskTimeoutError(f"{self._name()} took longer than {self._timeout.total:g} s in total")
+        raise TaskTimeoutError(f"{self._name()} took longer than {self._timeout.total:.12g} s in total")
 
     async def _attempts(self) -> Any:
         while True:
@@ -349,7 +349,9 @@ class Invocation:
         except TimeoutError:
             if not deadline.expired:
                 raise
-        raise TaskTimeoutError(f"{self._name()} took longer than {self._timeout.seconds:g} s, attempt {self._attempt}")
+        raise TaskTimeoutError(
+            f"{self._name()} took longer than {self._timeout.seconds:.12g} s, attempt {self._attempt}"
+        )
 
     async def _call(self, attempt: Attempt | None, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if self._where == "async":

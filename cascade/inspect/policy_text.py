@@ -31,7 +31,7 @@ def describe(role: str, setting: Any) -> str:
         text = _retry(setting)
     elif type(setting) is Timeout:
         parts = (setting.seconds, "an attempt"), (setting.total, "in total")
-        text = ", ".join(f"{seconds:g} s {what}" for seconds, what in parts if seconds is not None)
+        text = ", ".join(f"{seconds:.12g} s {what}" for seconds, what in parts if seconds is not None)
     elif role == "constraints" and type(setting) is dict:
         text = ", ".join(f"{printable(str(name))}={amount(value)}" for name, value in setting.items())
     elif role == "return_exceptions":
@@ -39,7 +39,7 @@ def describe(role: str, setting: Any) -> str:
     elif role == "cache":
         text = printable(type(setting).__name__)
         ttl = getattr(setting, "ttl", None)
-        text += f", ttl {ttl:g} s" if type(ttl) in (int, float) else ""
+        text += f", ttl {ttl:.12g} s" if type(ttl) in (int, float) else ""
     else:
         text = amount(setting)
     return shorten(text, _LONGEST)
@@ -65,15 +65,15 @@ def _retry(retry: Retry) -> str:
     parts = [f"{retry.max_attempts} attempt{'' if retry.max_attempts == 1 else 's'}"]
     if retry.delay:
         if isinstance(retry.delay, float):
-            parts += [f"delay {retry.delay:g} s", f"backoff {retry.backoff:g}"]
+            parts += [f"delay {retry.delay:.12g} s", f"backoff {retry.backoff:.12g}"]
         else:
             parts.append(f"delay by {_name(retry.delay)}")
         if retry.max_delay is not None:
-            parts.append(f"at most {retry.max_delay:g} s")
+            parts.append(f"at most {retry.max_delay:.12g} s")
         if retry.jitter is not None:
             parts.append(f"{retry.jitter} jitter")
     if retry.max_elapsed is not None:
-        parts.append(f"within {retry.max_elapsed:g} s")
+        parts.append(f"within {retry.max_elapsed:.12g} s")
     for word, kinds in (("on", retry.on), ("not on", retry.give_up_on)):
         if not isinstance(kinds, tuple):
             parts.append(f"{word} {_name(kinds)}")

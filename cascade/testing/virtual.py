@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.time.clock import Clock
@@ -17,6 +17,7 @@ from cascade.exceptions import EngineClosedError, EngineStateError
 from cascade.expressions.targets import expression
 
 if TYPE_CHECKING:
+    from cascade.engine.bounds import RunOptions
     from cascade.expressions.targets import C, DictOf, ListOf
 
 __all__ = ["VirtualTime"]
@@ -72,27 +73,28 @@ class VirtualTime:
         return self.engine.random
 
     @overload
-    def run(self, target: LazyResult[R], *, params: Mapping[str, Any] | None = None) -> R: ...
+    def run(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> R: ...
     @overload
-    def run(self, target: C, *, params: Mapping[str, Any] | None = None) -> C: ...
+    def run(self, target: C, **options: Unpack[RunOptions]) -> C: ...
     @overload
-    def run(self, target: tuple[LazyResult[R], ...], *, params: Mapping[str, Any] | None = None) -> tuple[R, ...]: ...
+    def run(self, target: tuple[LazyResult[R], ...], **options: Unpack[RunOptions]) -> tuple[R, ...]: ...
     @overload
-    def run(self, target: ListOf[R], *, params: Mapping[str, Any] | None = None) -> list[R]: ...
+    def run(self, target: ListOf[R], **options: Unpack[RunOptions]) -> list[R]: ...
     @overload
-    def run(self, target: DictOf[K, R], *, params: Mapping[str, Any] | None = None) -> dict[K, R]: ...
+    def run(self, target: DictOf[K, R], **options: Unpack[RunOptions]) -> dict[K, R]: ...
     @overload
     def run(self, target: Coroutine[Any, Any, R]) -> R: ...
     @overload
-    def run(self, target: R, *, params: Mapping[str, Any] | None = None) -> R: ...
-    def run(self, target: Any, *, params: Mapping[str, Any] | None = None) -> Any:
+    def run(self, target: R, **options: Unpack[RunOptions]) -> R: ...
+    def run(self, target: Any, **options: Unpack[RunOptions]) -> Any:
         """Run a target on the engine, or a coroutine on the event loop of its clock, and return its value.
 
         Runs and asyncio tasks that have not ended go on in the next call.
 
         Args:
             target: a lazy result, a container of lazy results or a value; or a coroutine, which may use `engine`.
-            params: values for each `Param` of the target, by name; None for a coroutine.
+            options: what `Engine.run` takes beside the target: ``params``, ``max_iterations``, ``deadline``, ``name``,
+                ``tags``, ``closes``. None for a coroutine.
 
         Returns:
             The value of the target, or the result of the coroutine.
@@ -101,7 +103,7 @@ class VirtualTime:
             BaseException: the exception of the target.
             DeadlockError: every run and task waits, and nothing can wake one.
             TargetError: ``target`` is none of these.
-            TypeError: ``params`` were given for a coroutine.
+            TypeError: an option was given for a coroutine, or there is none of that name.
             EngineClosedError: it was closed.
             EngineStateError: an event loop is running in this thread already.
         """
@@ -109,10 +111,10 @@ class VirtualTime:
             wanted = expression(target)
             runner = self._open()
             with Interrupts() as interrupts:
-                return runner.run(interrupts.watch(self.engine.run(wanted, params=params)))
+                return runner.run(interrupts.watch(self.engine.run(wanted, **options)))
         try:
-            if params is not None:
-                raise TypeError("params must be None for a coroutine: pass them to `engine.run` inside it")
+            if given := ", ".join(name for name, value in options.items() if value is not None):
+                raise TypeError(f"{given} must be None for a coroutine: pass them to `engine.run` inside it")
             runner = self._open()
         except BaseException:
             target.close()  # else Python would warn that it was never awaited

@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
+from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
 from typing import Any
 
@@ -31,6 +32,11 @@ GRACE = 5.0
 """Seconds that a worker process has for its exit when the pool is closed and no call runs in it; then it is killed."""
 
 _SHOWN = 5  # running calls that a message names
+_EXIT = 1.0  # seconds for which the exit code of a process is awaited that has closed its pipes
+_UNGUARDED = (
+    "if it died as it imported the program's main module, start runs under `if __name__ == '__main__':` there "
+    "(its traceback is on standard error)"
+)
 
 
 class WorkerDiedError(WorkerError, BrokenProcessPool):
@@ -265,6 +271,7 @@ class _Generation:
             None  # descriptions of the calls that ran when a process died; None: none died
         )
         self._abandoned: set[Future[Any]] = set()
+        self._answered = False  # a process of it has started, and has ended a call
         self._retired = False
         self._ended = threading.Event()
         self._freed = freed
@@ -343,6 +350,7 @@ class _Generation:
             self._abandoned.discard(future)
             ends = self._take_end()
         if error is None:
+            self._answered = True
             self._unpacker.complete(future, inner.result())
         else:
             future.set_exception(self._death(task, error) if isinstance(error, BrokenExecutor) else another(error))
@@ -357,17 +365,26 @@ class _Generation:
         others = list(self._at_work_at_death or ())
         if task in others:
             others.remove(task)
-        code = ""
-        with suppress(ValueError):  # closed processes have no exit code; nor may one that has just died
-            codes = [process.exitcode for process in tuple(self._processes.values())]
-            code = next((f" with exit code {code}" for code in codes if code), "")
+        code = self._exit_code()
         named = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
         made = WorkerDiedError(
-            f"a worker process died{code} while task {task} was running; "
+            f"a worker process died{'' if code is None else f' with exit code {code}'} while task {task} was running; "
             + (f"so were {named}, and it may have run any of these" if others else "no other task was")
+            # 1 is the exit code after an exception: a worker process imports the main module before its first call.
+            + ("" if code != 1 or self._answered else f"; {_UNGUARDED}")
         )
         set_cause(made, error)
         return made
+
+    def _exit_code(self) -> int | None:
+        """The exit code of a process that has died, unless it is 0 or cannot be had."""
+        for process in tuple(self._processes.values()):
+            with suppress(ValueError, OSError):  # closed processes have no exit code
+                if wait([process.sentinel], 0):
+                    process.join(_EXIT)
+                    if process.exitcode:
+                        return int(process.exitcode)
+        return None
 
     def _after_call(self, ends: bool) -> None:
         if ends:

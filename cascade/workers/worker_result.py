@@ -107,6 +107,7 @@ def make_call(call: bytes, task: str) -> WorkerResult:
     try:
         found, arguments, keywords, sent = pickle.loads(call)
     except Exception as error:
+        _explain(error)
         return _pack(task, error)
     except BaseException as error:  # raised by an argument or a module: it must not end the program or cancel the run
         return _pack(
@@ -139,6 +140,15 @@ def make_call(call: bytes, task: str) -> WorkerResult:
         )
         failures.set_cause(wrong, error)
         return _pack(task, wrong)
+
+
+def _explain(error: Exception) -> None:
+    """Note what to do about a name that the program's main module does not have in a worker process."""
+    if isinstance(error, AttributeError) and re.search("__(mp_)?main__", str(error)):
+        error.add_note(
+            "a worker process imports the program's main module by another name, and knows nothing of code that is "
+            "typed, or is under `if __name__ == '__main__':`: define tasks and classes at the top level, or in a module"
+        )
 
 
 def _pickling_error(rule: str, error: BaseException) -> WorkerError:

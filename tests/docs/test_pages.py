@@ -38,6 +38,11 @@ NOT_THERE = {
     "tests/typing",
 }
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+OTHERS = "fastapi|httpx|uvicorn"
+PYTEST = ("-p", "no:asyncio", "-p", "no:cacheprovider", "-W", "error")
+FILE = re.compile(r"# (\w+\.py)\n")
+CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RECIPES = [page for page in PAGES if page.parent.name in ("tutorial", "howto")]
 
 
 def in_tree(page: Path) -> str:
@@ -62,11 +67,27 @@ def python_blocks(text: str) -> list[tuple[int, str]]:
     return [(text.count("\n", 0, block.start(1)), block.group(1)) for block in found]
 
 
+def skip_without(page: Path) -> None:
+    """Skip a test of a page that uses a package of the extra `test` which this Python does not have."""
+    for package in sorted(set(re.findall(rf"^(?:import|from) ({OTHERS})\b", page.read_text(), re.MULTILINE))):
+        pytest.importorskip(package)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=in_tree)
-def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
-    namespace = ModuleType("page").__dict__
+def test_python_blocks_of_a_page_run_one_after_another(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_without(page)
+    module = ModuleType("page")
+    namespace = module.__dict__
     blocks = []
+    monkeypatch.syspath_prepend(tmp_path)
     for before, block in python_blocks(page.read_text()):
+        if file := FILE.match(block):  # later blocks may import it; it is run by a command, below
+            (tmp_path / file[1]).write_text(block, encoding="utf-8")
+            monkeypatch.setitem(sys.modules, file[1].removesuffix(".py"), module)  # forgotten after the test
+            del sys.modules[file[1].removesuffix(".py")]
+            continue
         # A failure shows the block and says where it stands.
         name = f"<{page.name}, after line {before}>"
         linecache.cache[name] = (len(block), None, block.splitlines(keepends=True), name)
@@ -89,6 +110,34 @@ def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
 def awaits(block: CodeType) -> bool:
     """Whether a block awaits something outside of a function."""
     return bool(block.co_flags & inspect.CO_COROUTINE)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if re.search("^```python\n# \\w+\\.py\n", page.read_text(), re.MULTILINE)],
+    ids=in_tree,
+)
+def test_commands_on_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
+    """Blocks that begin with a comment like `# name.py` are files."""
+    skip_without(page)
+    text = page.read_text()
+    files = {found[1]: block for _, block in python_blocks(text) if (found := FILE.match(block))}
+    for name, block in files.items():
+        (tmp_path / name).write_text(block, encoding="utf-8")
+        used = rf"^\$ .*\b{re.escape(name)}|^(from|import) {name.removesuffix('.py')}\b"
+        used = "^\\$ pytest" if name.startswith(("conftest", "test_")) else used
+        assert re.search(used, text, re.MULTILINE), f"nothing runs {name}"
+    for console in CONSOLE.findall(text):
+        for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", console, re.MULTILINE):
+            printed = shell(command, tmp_path)
+            assert doctest.OutputChecker().check_output(shown, printed, OPTIONS), f"$ {command}\n{printed}"
+
+
+@pytest.mark.parametrize("page", RECIPES, ids=in_tree)
+def test_a_recipe_says_what_one_will_have_and_where_more_is_said(page: Path) -> None:
+    _, first, *_, last = page.read_text().strip().split("\n\n")
+    assert first.startswith("At the end of this page you have ")
+    assert re.match("(Read on|Next): ", last) and "](" in last
 
 
 def anchors(page: Path) -> set[str]:
@@ -225,10 +274,15 @@ def test_the_page_on_the_command_line_shows_what_commands_print(tmp_path: Path) 
 
 
 def shell(command: str, directory: Path) -> str:
-    """What a command prints, `cascade ...` or `python ...`."""
+    """What a command prints, `cascade ...`, `pytest ...` or `python ...`."""
     program, *arguments = command.split()
     done = subprocess.run(
-        [sys.executable, *(["-m", "cascade"] if program == "cascade" else []), *arguments],
+        [
+            sys.executable,
+            *([] if program == "python" else ["-m", program]),
+            *arguments,
+            *PYTEST * (program == "pytest"),
+        ],
         cwd=directory,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOME), os.environ.get("PYTHONPATH", "")])},
         stdout=subprocess.PIPE,

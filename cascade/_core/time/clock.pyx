@@ -240,8 +240,8 @@ cdef class Clock:
 
     def __repr__(self):
         if self.is_virtual:
-            return f"<Clock: virtual, {self.now() / 1e9:g} s>"
-        return f"<Clock: real, {self.speed:g} times as fast>" if self.scaled else "<Clock: real>"
+            return f"<Clock: virtual, {self.now() / 1e9:.12g} s>"
+        return f"<Clock: real, {self.speed:.12g} times as fast>" if self.scaled else "<Clock: real>"
 
     cdef int64_t now(self) noexcept:
         cdef double passed

@@ -157,6 +157,24 @@ def test_a_deadline_says_what_the_run_was_doing() -> None:
         cs.run(poll(0, None).after(cs.wait(1)), engine=virtual(), deadline=5.5)
 
 
+def test_long_durations_are_written_out() -> None:
+    weeks = 10_000_000
+    with pytest.raises(cs.RunDeadlineError, match="deadline of 10000000 s after"):
+        cs.run(cs.wait(weeks + 1), engine=virtual(), deadline=weeks)
+
+    @cs.task
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(cs.TaskTimeoutError, match="longer than 10000000 s, attempt 1"):
+        cs.run(forever.with_timeout(weeks)(), engine=virtual())
+    with pytest.raises(cs.TaskTimeoutError, match="longer than 10000000 s in total"):
+        cs.run(forever.with_timeout(total=weeks)(), engine=virtual())
+    retry = forever.with_retry(2, delay=weeks, max_delay=weeks, max_elapsed=weeks)
+    shown = str(cs.dry_run(retry.with_timeout(weeks, total=weeks)()))
+    assert shown.count("10000000 s") == 5 and "e+0" not in shown
+
+
 def test_a_busy_loop_meets_its_deadline() -> None:
     with pytest.raises(cs.RunDeadlineError, match=r"iterations: ready to go on with .*endless"):
         cs.run(endless(), deadline=0.01)

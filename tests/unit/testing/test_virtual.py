@@ -74,9 +74,24 @@ def test_nothing_runs_once_it_is_closed(ran: bool) -> None:
         time.run(asyncio.sleep(1))
 
 
-def test_a_coroutine_has_no_params(virtual: VirtualTime) -> None:
+def test_a_coroutine_has_no_options(virtual: VirtualTime) -> None:
     with pytest.raises(TypeError, match="params must be None for a coroutine"):
         virtual.run(asyncio.sleep(1), params={"n": 3})
+    with pytest.raises(TypeError, match="deadline must be None for a coroutine"):
+        virtual.run(asyncio.sleep(1), deadline=1)
+    assert virtual.run(asyncio.sleep(1, "done"), params=None) == "done"
+
+
+def test_a_run_takes_what_the_engine_takes(virtual: VirtualTime) -> None:
+    with pytest.raises(cs.RunDeadlineError):
+        virtual.run(cs.wait(3600), deadline=60)
+    assert virtual.time == 60
+    with pytest.raises(cs.RunLimitError):
+        virtual.run(tick(1), max_iterations=0)
+    named = cs.task(lambda: cs.current().run.name, mode="inline")
+    assert virtual.run(named(), name="test", tags={"site": "7"}) == "test"
+    with pytest.raises(TypeError, match="max_iteration'"):
+        virtual.run(tick(1), max_iteration=0)  # type: ignore[call-overload]
 
 
 async def test_inside_an_event_loop_nothing_is_begun() -> None:

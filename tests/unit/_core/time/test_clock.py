@@ -86,6 +86,7 @@ def test_a_real_clock_is_not_moved() -> None:
 
 def test_what_a_clock_looks_like() -> None:
     assert repr(cs.Clock.virtual(start=1.5)) == "<Clock: virtual, 1.5 s>"
+    assert repr(cs.Clock.virtual(start=1.7e9)) == "<Clock: virtual, 1700000000 s>"
     assert repr(cs.Clock.real()) == "<Clock: real>"
     assert repr(cs.Clock.real(speed=2)) == "<Clock: real, 2 times as fast>"
     assert cs.Clock.virtual(seed=3).seed == 3
