@@ -23,6 +23,7 @@ from cascade.engine.places import path_of
 from cascade.exceptions import ResourceError
 
 if TYPE_CHECKING:
+    from cascade._core.expr.map_inputs import Feed
     from cascade._core.run.trail import Trail
     from cascade.engine.host import Host
     from cascade.engine.run import Run
@@ -98,6 +99,12 @@ class Callbacks:
         scope = run._scope()
         is_open, value = scope.open(name)
         return value if is_open else self.launch_async(waiter, scope.get(name))
+
+    def launch_feed(self, waiter: Launched, run: Run, feed: Feed) -> Any:
+        """Take the items of a map's async inputs. Return None if they have ended at once, else the waiter."""
+        from cascade.engine.feeding import take_items
+
+        return start_async(self._host, waiter, take_items(run, waiter, feed))
 
     # ------------------------------------------------------------------------------------------- before it starts
 

@@ -430,6 +430,8 @@ def _describe_wait(template: Template, number: int, mailboxes: tuple[Mailbox, ..
     if not isinstance(node, Call):
         return f"running {type(node).__name__}"
     symbol = template.graph.calls[node.symbol]
+    if symbol.kind == "map":
+        return f"waiting for an item of the map of {symbol.qualname}"
     if mailboxes is None:  # a built-in node that waits, such as recv, has not started: a rule or a pause holds it up
         held = KINDS[symbol.kind].core.waits
         return f"waiting to start {symbol.qualname}" if held else f"running {symbol.qualname}"
