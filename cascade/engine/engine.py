@@ -12,8 +12,9 @@ import os
 import random
 import weakref
 from asyncio.events import _get_running_loop
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
@@ -323,18 +324,45 @@ class Engine:
         bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
         return start_many(self._driver, targets, params, on_failure, bounds, run_label(name, tags), concurrency)
 
-    def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]:
+    @overload
+    def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]: ...
+    @overload
+    def as_completed(
+        self,
+        runs: Iterable[LazyResult[R]] | AsyncIterable[LazyResult[R]],
+        *,
+        concurrency: int | None = None,
+        **options: Unpack[RunOptions],
+    ) -> AsCompleted[R]: ...
+    @overload
+    def as_completed(
+        self,
+        runs: Iterable[R] | AsyncIterable[R],
+        *,
+        concurrency: int | None = None,
+        **options: Unpack[RunOptions],
+    ) -> AsCompleted[R]: ...
+    def as_completed(
+        self, runs: Any, *, concurrency: int | None = None, **options: Unpack[RunOptions]
+    ) -> AsCompleted[Any]:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
 
         Args:
-            runs: a population: of each member, the last run is yielded; or an iterable of runs: each is yielded once.
+            runs: a population: of each member, the last run is yielded; an iterable of runs: each is yielded once; or
+                an iterable or async iterable of targets, each as `start` takes it and with a lazy result: a run of each
+                is started, as there is room, and yielded.
+            concurrency: of targets, how many runs are started and not yet yielded, at most; >= 1. None: 1,024.
+            options: of targets, what `start` takes beside the target, for each run.
 
         Returns:
             An asynchronous iterator of `Run`. Runs that have ended already come first, in the order of ``runs``.
-            Breaking off the iteration, or cancelling a task that awaits the next run, does not affect the runs.
+            Cancelling a task that awaits the next run does not affect the runs. Breaking off the iteration does not
+            affect those that were given; those of targets are cancelled, and no more are started. If the iterable of
+            targets fails, its exception is raised once all runs that it has given were yielded.
 
         Raises:
-            TypeError: ``runs`` is neither, or one of its items is not a run.
+            TypeError: ``runs`` is none of these, or one of its items is not a run or a target as the others are.
+            PolicyError: ``concurrency`` has another value.
             EngineStateError: a run, or the population, belongs to another engine.
 
         >>> import asyncio, cascade as cs
@@ -348,9 +376,9 @@ class Engine:
         >>> asyncio.run(main())
         ['short', 'long']
         """
-        from cascade.engine.as_completed import AsCompleted
+        from cascade.engine.as_completed import as_completed
 
-        return AsCompleted(self._driver, runs)
+        return as_completed(self._driver, runs, partial(self.start, **options), concurrency)
 
     @overload
     async def run(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> R: ...

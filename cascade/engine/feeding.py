@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cascade._core.run.waiting import Launched
     from cascade.engine.run import Run
 
-__all__ = ["close_all", "take_items"]
+__all__ = ["close_all", "next_item", "take_items"]
 
 
 async def take_items(run: Run, waiter: Launched, feed: Feed) -> None:
@@ -40,7 +40,7 @@ async def take_items(run: Run, waiter: Launched, feed: Feed) -> None:
             while not feed.room:
                 await _change(feed)
             for iterator in iterators:
-                row.append(await _next(iterator))  # noqa: PERF401 - what was taken must be known if one fails
+                row.append(await next_item(iterator))  # noqa: PERF401 - what was taken must be known if one fails
             ended = any(item is END for item in row)
             feed.room -= 1
             feed.rows.append(row)
@@ -65,7 +65,7 @@ async def _change(feed: Feed) -> None:
     await feed.wanted
 
 
-async def _next(iterator: AsyncIterator[Any]) -> Any:
+async def next_item(iterator: AsyncIterator[Any]) -> Any:
     """Take the next item; `END` if there is none."""
     try:
         item = await anext(iterator)
