@@ -255,6 +255,6 @@ def _check(runs: Iterable[Run], host: Host) -> dict[Run, None]:
             hint = ": start it, engine.start(...)" if isinstance(run, LazyResult) else ""
             raise TypeError(f"runs[{index}] must be a run, as those before it are, got `{type(run).__name__}`{hint}")
         if run._host is not host:
-            raise EngineStateError(f"runs[{index}] must be a run of this engine, got run {run.id} of another engine")
+            raise EngineStateError(f"runs[{index}] must be a run of this engine, got {run._called} of another engine")
         found[run] = None
     return found

@@ -35,8 +35,11 @@ __all__ = ["Bounds", "check_iterations", "iterations_met"]
 class BoundedRun(Protocol):
     """A run, as far as its bounds are concerned."""
 
-    id: int
     _max_iterations: int
+
+    @property
+    def _called(self) -> str:
+        """It, in messages."""
 
     @property
     def iterations(self) -> int:
@@ -102,7 +105,7 @@ def iterations_met(run: BoundedRun, following: LazyResult) -> RunLimitError:
     """
     task = following.task
     return RunLimitError(
-        f"run {run.id} has reached max_iterations={run.iterations:,}: it was to continue with "
+        f"{run._called} has reached max_iterations={run.iterations:,}: it was to continue with "
         f"{task.module}.{task.name}(...)"
     )
 
@@ -116,5 +119,5 @@ def _expire(run: BoundedRun, deadline: float) -> None:
         doing = f"ready to go on with {title_of(*target)}"
     iterations = f"{run.iterations:,} iteration{'' if run.iterations == 1 else 's'}"
     run._fail_from_outside(
-        RunDeadlineError(f"run {run.id} has reached its deadline of {deadline:g} s after {iterations}: {doing}")
+        RunDeadlineError(f"{run._called} has reached its deadline of {deadline:g} s after {iterations}: {doing}")
     )

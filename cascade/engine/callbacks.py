@@ -138,7 +138,7 @@ class Callbacks:
             try:
                 handle.cancel()
             except Exception as error:  # perhaps an executor's future that cannot be stopped: it is awaited
-                self._host.report(f"run {run.id} could not cancel something that it awaits", error)
+                self._host.report(f"{run._called} could not cancel something that it awaits", error)
 
     def forget_permits(self, run: Run, frames: list[int], root: int, doomed: bytearray | None) -> None:
         """Drop the permits of nodes that were stopped: another frame may come to have the address of theirs."""
@@ -197,7 +197,7 @@ class Callbacks:
                 from cascade.engine.written import site_of
 
                 what += site_of(written)
-        kind, owner = f"{what}, iteration ", f" of run {run.id}"
+        kind, owner = f"{what}, iteration ", f" of {run._called}"
         add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
         if template is not None:
             self._host.services.emitter.failed(run, template, number, error, caught, trail)

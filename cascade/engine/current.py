@@ -82,7 +82,9 @@ class CurrentCall:
         return self._where if isinstance(self._where, str) else path_of(*self._where)
 
     def __repr__(self) -> str:
-        return f"<CurrentCall at {self.path}: iteration {self.iteration} of run {self._run.id}, attempt {self.attempt}>"
+        return (
+            f"<CurrentCall at {self.path}: iteration {self.iteration} of {self._run._called}, attempt {self.attempt}>"
+        )
 
 
 @public

@@ -138,7 +138,10 @@ class LoopBinding:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise EngineStateError("no event loop is running: use cascade.run, or await engine.run") from None
+            loop = None
+        if loop is None:
+            self.check_thread()
+            raise EngineStateError("no event loop is running: use cascade.run, or await engine.run")
         if loop is not self._bound_loop:
             self._take(loop)
 
@@ -201,9 +204,9 @@ class LoopBinding:
             return
         if home.is_running():
             raise EngineStateError(
-                "the engine must be used on one event loop at a time, got a second one while it is in use on another "
-                "one, which is running: call `engine.submit(target)`, which is for other threads, or give each thread "
-                "an engine of its own"
+                "the engine must be used on one event loop at a time, in the thread of that loop, got a call from "
+                "elsewhere while one is running: call `engine.submit(target)`, which is for other threads, or give "
+                "each thread an engine of its own"
             )
         if self._runs:
             raise EngineStateError(

@@ -132,6 +132,6 @@ class Starter:
 def check_target(target: object, index: int) -> None:
     """Raise `TypeError` unless something is a lazy result or a container, which may have some."""
     if isinstance(target, Run):
-        raise TypeError(f"runs[{index}] must be a target, as those before it are, got run {target.id}")
+        raise TypeError(f"runs[{index}] must be a target, as those before it are, got {target._called}")
     if not isinstance(target, (LazyResult, list, tuple, dict)):
         raise TypeError(f"runs[{index}] must be a run or a target, got `{type(target).__name__}`")
