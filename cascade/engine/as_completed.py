@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -19,6 +20,7 @@ from cascade.engine.starter import Starter, check_target
 from cascade.exceptions import EngineStateError, PolicyError
 
 if TYPE_CHECKING:
+    from cascade.engine.bounds import SharedOptions
     from cascade.engine.host import Host
 
 __all__ = ["AsCompleted", "as_completed"]
@@ -212,18 +214,23 @@ def _unsubscribe(queue: _Queue, population: Population | None, starter: Starter 
     return stopped
 
 
-def as_completed(host: Host, runs: Any, start: Callable[[Any], Run], concurrency: int | None) -> AsCompleted[Any]:
+def as_completed(
+    host: Host, runs: Any, start: Callable[..., Run], options: SharedOptions, concurrency: int | None
+) -> AsCompleted[Any]:
     """Iterate over runs, or over those of targets. See `Engine.as_completed`.
 
     Args:
         host: the engine.
         runs: a population, an iterable of runs, or an iterable or async iterable of targets.
-        start: starts a run of a target.
+        start: starts a run of a target, with these options.
+        options: of the runs of targets.
         concurrency: how many runs of targets may be started and not yet yielded; None: the default.
     """
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
         raise PolicyError(f"concurrency must be None or an int >= 1, got {concurrency!r}")
+    given = [each for each, value in {"concurrency": concurrency, **options}.items() if value is not None]
     if isinstance(runs, Population):
+        _check_for_targets(given, "a population")
         return AsCompleted(host, runs)
     targets: Any = runs
     if isinstance(runs, (Run, LazyResult, str, bytes)) or not isinstance(runs, (Iterable, AsyncIterable)):
@@ -237,14 +244,19 @@ def as_completed(host: Host, runs: Any, start: Callable[[Any], Run], concurrency
         for first in targets:
             targets = chain((first,), targets)
             if isinstance(first, Run):
-                if concurrency is not None:
-                    raise TypeError(f"concurrency is for targets, which are started as there is room; got {first!r}")
+                _check_for_targets(given, "runs")
                 return AsCompleted(host, targets)
             check_target(first, 0)
             break
     made: AsCompleted[Any] = AsCompleted(host, ())
-    made._start_from(targets, start, AT_ONCE if concurrency is None else concurrency)
+    made._start_from(targets, partial(start, **options), AT_ONCE if concurrency is None else concurrency)
     return made
+
+
+def _check_for_targets(given: list[str], what: str) -> None:
+    """Refuse options of runs that are to be started where runs are given that were."""
+    if given:
+        raise TypeError(f"{given[0]} is for targets, of which runs are started; got {what}: give it where these start")
 
 
 def _check(runs: Iterable[Run], host: Host) -> dict[Run, None]:

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from cascade.clock.timers import Timers
     from cascade.engine.run_extras import RunExtras
 
-    class RunOptions(TypedDict, total=False):
-        """What `Engine.start` and `Engine.run` take beside the target, by name."""
+    class SharedOptions(TypedDict, total=False):
+        """What runs that are started together are given beside their targets, by name."""
 
         params: Mapping[str, Any] | None
         max_iterations: int | None
         deadline: Duration | None
         name: str | None
         tags: Mapping[str, str] | None
+
+    class RunOptions(SharedOptions, total=False):
+        """What `Engine.start` and `Engine.run` take beside the target, by name."""
+
         closes: Mailbox | Iterable[Mailbox] | None
 
 

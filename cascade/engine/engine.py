@@ -14,7 +14,6 @@ import weakref
 from asyncio.events import _get_running_loop
 from collections.abc import AsyncIterable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from cascade._core.run.mailbox import Mailbox
     from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import AsCompleted
-    from cascade.engine.bounds import RunOptions
+    from cascade.engine.bounds import RunOptions, SharedOptions
     from cascade.engine.population import Population
     from cascade.engine.restart import Restart
     from cascade.events import Events
@@ -332,7 +331,7 @@ class Engine:
         runs: Iterable[LazyResult[R]] | AsyncIterable[LazyResult[R]],
         *,
         concurrency: int | None = None,
-        **options: Unpack[RunOptions],
+        **options: Unpack[SharedOptions],
     ) -> AsCompleted[R]: ...
     @overload
     def as_completed(
@@ -340,10 +339,18 @@ class Engine:
         runs: Iterable[R] | AsyncIterable[R],
         *,
         concurrency: int | None = None,
-        **options: Unpack[RunOptions],
+        **options: Unpack[SharedOptions],
     ) -> AsCompleted[R]: ...
     def as_completed(
-        self, runs: Any, *, concurrency: int | None = None, **options: Unpack[RunOptions]
+        self,
+        runs: Any,
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: Duration | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        concurrency: int | None = None,
     ) -> AsCompleted[Any]:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
 
@@ -352,7 +359,11 @@ class Engine:
                 an iterable or async iterable of targets, each as `start` takes it and with a lazy result: a run of each
                 is started, as there is room, and yielded.
             concurrency: of targets, how many runs are started and not yet yielded, at most; >= 1. None: 1,024.
-            options: of targets, what `start` takes beside the target, for each run.
+            params: of targets, values for the `Param`s of all of them, by name.
+            max_iterations: of targets, how many tail calls each run may make, >= 0; None: those of the engine.
+            deadline: of targets, seconds from the start of each run, on the engine's clock; None: no deadline.
+            name: of targets, `Run.name` of all their runs.
+            tags: of targets, `Run.tags` of all their runs.
 
         Returns:
             An asynchronous iterator of `Run`. Runs that have ended already come first, in the order of ``runs``.
@@ -361,7 +372,8 @@ class Engine:
             targets fails, its exception is raised once all runs that it has given were yielded.
 
         Raises:
-            TypeError: ``runs`` is none of these, or one of its items is not a run or a target as the others are.
+            TypeError: ``runs`` is none of these, or one of its items is not a run or a target as the others are; or
+                runs are given what is for targets.
             PolicyError: ``concurrency`` has another value.
             EngineStateError: a run, or the population, belongs to another engine.
 
@@ -378,7 +390,14 @@ class Engine:
         """
         from cascade.engine.as_completed import as_completed
 
-        return as_completed(self._driver, runs, partial(self.start, **options), concurrency)
+        options: SharedOptions = {
+            "params": params,
+            "max_iterations": max_iterations,
+            "deadline": deadline,
+            "name": name,
+            "tags": tags,
+        }
+        return as_completed(self._driver, runs, self.start, options, concurrency)
 
     @overload
     async def run(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> R: ...

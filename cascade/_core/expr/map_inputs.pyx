@@ -136,6 +136,8 @@ def _no_series(name, value):
         instead = f"{name}=list(d), list(d.values()) or list(d.items()) for its keys, values or pairs"
     elif isinstance(value, (set, frozenset)):
         instead = f"{name}=sorted(s), or a list in another order, for its members"
+    elif callable(value):
+        instead = f"{name}=f(...) for the items that it gives when it is called"
     else:
         instead = f"{name}=[...] for a single item"
     return MapError(

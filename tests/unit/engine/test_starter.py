@@ -225,8 +225,10 @@ async def test_a_map_is_not_a_series_of_targets() -> None:
 async def test_what_is_no_target() -> None:
     engine = cs.Engine()
     run = engine.start(give(1))
-    with pytest.raises(TypeError, match="concurrency is for targets"):
-        engine.as_completed([run], concurrency=2)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"^concurrency is for targets, .* got runs"):
+        engine.as_completed([run], concurrency=2)
+    with pytest.raises(TypeError, match=r"^name is for targets, .* got a population"):
+        engine.as_completed(engine.start_many([]), name="one")  # type: ignore[call-overload]
     for wrong, told in (
         (3, r"runs\[1\] must be a run or a target, got `int`"),
         (run, r"runs\[1\] must be a target, as"),
