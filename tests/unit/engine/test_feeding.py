@@ -491,11 +491,16 @@ async def test_messages_that_no_item_was_given_are_put_back(sent: int) -> None:
 
 
 def test_its_event_loop_is_closed_under_it() -> None:
-    source = Source(0, endless=True)
     engine = cs.Engine()
+    messages = channel()
+
+    async def endless() -> AsyncIterator[int]:
+        while True:
+            yield 1
+            await asyncio.Event().wait()
 
     async def leave() -> cs.Run[object]:
-        run = engine.start(pair.map(x=source))
+        run = engine.start(pair.map(x=messages, y=endless()))
         await settle(8)
         return run
 
@@ -505,6 +510,7 @@ def test_its_event_loop_is_closed_under_it() -> None:
     with pytest.raises(cs.EngineStateError):
         cs.run(run_of(run), engine=engine)
     gc.collect()
+    assert messages.drain() == [1, 2]  # nothing could be awaited, but what was taken is put back
 
 
 @cs.task
