@@ -104,7 +104,7 @@ class Callbacks:
         """Take the items of a map's async inputs. Return None if they have ended at once, else the waiter."""
         from cascade.engine.feeding import take_items
 
-        return start_async(self._host, waiter, take_items(run, waiter, feed))
+        return start_async(self._host, waiter, take_items(waiter, feed))
 
     # ------------------------------------------------------------------------------------------- before it starts
 

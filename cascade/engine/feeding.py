@@ -15,18 +15,16 @@ from cascade._core.run.mailbox import Mailbox
 
 if TYPE_CHECKING:
     from cascade._core.run.waiting import Launched
-    from cascade.engine.run import Run
 
 __all__ = ["close_all", "next_item", "take_items"]
 
 
-async def take_items(run: Run, waiter: Launched, feed: Feed) -> None:
+async def take_items(waiter: Launched, feed: Feed) -> None:
     """Take the items of async iterables into a feed until one has ended; then, or if that fails, close them all.
 
     What was taken from a channel and is not used is put back.
 
     Args:
-        run: of the map.
         waiter: of the map's node.
         feed: says how many may be taken.
     """
@@ -46,17 +44,29 @@ async def take_items(run: Run, waiter: Launched, feed: Feed) -> None:
             feed.rows.append(row)
             row = []
             if len(feed.rows) == 1:  # else the map has not been executed since it was told so
-                run._feed(waiter)
+                _tell(waiter)
         while feed.rows:
             await _change(feed)
     except GeneratorExit:  # its event loop was closed: nothing can be awaited any longer
         _put_back(feed, row)
         raise
-    except BaseException:
+    except BaseException as error:
         _put_back(feed, row)
-        await close_all(iterators)
+        try:
+            await close_all(iterators)
+        except BaseException as wrong:
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise BaseExceptionGroup("several async inputs of a map failed", [error, wrong]) from None
         raise
     await close_all(iterators)
+
+
+def _tell(waiter: Launched) -> None:
+    """Have the map's node executed again. No frame of `take_items` holds the run, which may hold its failure."""
+    run: Any = waiter.run
+    if run is not None:
+        run._feed(waiter)
 
 
 async def _change(feed: Feed) -> None:

@@ -162,6 +162,21 @@ async def test_an_exhausted_generator_is_an_error() -> None:
         await cs.Engine().run(target)
 
 
+async def test_a_generator_that_something_else_iterates_over_is_an_error() -> None:
+    async def slow() -> AsyncIterator[int]:
+        for n in range(3):
+            await settle(5)
+            yield n
+
+    made = slow()
+    engine = cs.Engine()
+    first = engine.start(pair.map(x=made))
+    await settle(4)
+    with pytest.raises(cs.MapError, match="input 'x' of a map must be its own, got an async generator that is in use"):
+        await engine.run(pair.map(x=made))
+    assert await first == [(0, None), (1, None), (2, None)]
+
+
 async def test_the_next_attempt_at_the_whole_iterates_again() -> None:
     source = Source(0, 1, 2)
     left = [ValueError(), ValueError()]
@@ -463,6 +478,19 @@ async def test_a_failure_of_closing_is_told() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await cs.Engine().run(pair.map(x=Wrong(), y=Wrong()))
     assert [str(error) for error in caught.value.exceptions] == ["cannot close 4"] * 2
+
+
+async def test_so_is_one_after_another_failure() -> None:
+    class Wrong(ByHand):
+        async def __anext__(self) -> int:
+            raise ValueError("no item")
+
+        async def aclose(self) -> None:
+            raise OSError("cannot close")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await cs.Engine().run(pair.map(x=Wrong()))
+    assert [str(error) for error in caught.value.exceptions] == ["no item", "cannot close"]
 
 
 async def test_an_iterable_that_gives_no_iterator() -> None:
