@@ -82,7 +82,9 @@ cdef class Zipped:
             if _is_exhausted(value):
                 raise MapError(f"input {name!r} of a map must have items, got an exhausted generator")
             if type(value) is _AsyncGeneratorType and value.ag_running:
-                raise MapError(f"input {name!r} of a map must be its own, got an async generator that is in use elsewhere")
+                raise MapError(
+                    f"input {name!r} of a map must be its own, got an async generator that is in use elsewhere"
+                )
         self.size = next((size for size in map(_size, values) if size is not None), -1)
         self.iterators = [
             None if _iterates_async(value) else _iterator(name, value) for name, value in zip(names, values)
