@@ -15,6 +15,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import (
+    AsyncGeneratorType,
     BuiltinFunctionType,
     CellType,
     CodeType,
@@ -223,6 +224,7 @@ _WITHOUT_MODULE: tuple[type, ...] = (
     CellType,
     ModuleType,
     GeneratorType,
+    AsyncGeneratorType,
     CoroutineType,
 )
 # Types that no module has under their name. They are never collected, so their ids are unique.

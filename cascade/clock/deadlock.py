@@ -18,6 +18,10 @@ class WaitingRun(Protocol):
         """Its number."""
 
     @property
+    def name(self) -> str | None:
+        """The name that the user gave it."""
+
+    @property
     def doing(self) -> str:
         """What it waits for, as text."""
 
@@ -58,11 +62,15 @@ def describe(engines: Sequence[Waiting], tasks: Iterable[str]) -> str:
     """
     runs = sorted((run for engine in engines for run in engine.runs), key=lambda run: run.id)
     lines = [
-        *_cut([f"run {run.id}: {run.doing}" for run in runs[:_SHOWN]], len(runs)),
+        *_cut([f"run {run.id}{_named(run)}: {run.doing}" for run in runs[:_SHOWN]], len(runs)),
         *(limit for engine in engines for limit in _limits(engine)),
         *_cut(sorted(tasks)),
     ]
     return "\n  ".join(["deadlock: every run is waiting and nothing can wake one:", *lines])
+
+
+def _named(run: WaitingRun) -> str:
+    return "" if run.name is None else f" {run.name!r}"
 
 
 def _limits(engine: Waiting) -> Iterator[str]:

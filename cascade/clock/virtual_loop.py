@@ -50,6 +50,10 @@ class DrivenRun(Protocol):
         """Its number."""
 
     @property
+    def name(self) -> str | None:
+        """The name that the user gave it."""
+
+    @property
     def doing(self) -> str:
         """What it waits for, as text."""
 

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from cascade.clock.timers import Timers
     from cascade.engine.run_extras import RunExtras
 
-    class RunOptions(TypedDict, total=False):
-        """What `Engine.start` and `Engine.run` take beside the target, by name."""
+    class SharedOptions(TypedDict, total=False):
+        """What runs that are started together are given beside their targets, by name."""
 
         params: Mapping[str, Any] | None
         max_iterations: int | None
         deadline: Duration | None
         name: str | None
         tags: Mapping[str, str] | None
+
+    class RunOptions(SharedOptions, total=False):
+        """What `Engine.start` and `Engine.run` take beside the target, by name."""
+
         closes: Mailbox | Iterable[Mailbox] | None
 
 
@@ -35,8 +39,11 @@ __all__ = ["Bounds", "check_iterations", "iterations_met"]
 class BoundedRun(Protocol):
     """A run, as far as its bounds are concerned."""
 
-    id: int
     _max_iterations: int
+
+    @property
+    def _called(self) -> str:
+        """It, in messages."""
 
     @property
     def iterations(self) -> int:
@@ -102,7 +109,7 @@ def iterations_met(run: BoundedRun, following: LazyResult) -> RunLimitError:
     """
     task = following.task
     return RunLimitError(
-        f"run {run.id} has reached max_iterations={run.iterations:,}: it was to continue with "
+        f"{run._called} has reached max_iterations={run.iterations:,}: it was to continue with "
         f"{task.module}.{task.name}(...)"
     )
 
@@ -116,5 +123,5 @@ def _expire(run: BoundedRun, deadline: float) -> None:
         doing = f"ready to go on with {title_of(*target)}"
     iterations = f"{run.iterations:,} iteration{'' if run.iterations == 1 else 's'}"
     run._fail_from_outside(
-        RunDeadlineError(f"run {run.id} has reached its deadline of {deadline:.12g} s after {iterations}: {doing}")
+        RunDeadlineError(f"{run._called} has reached its deadline of {deadline:.12g} s after {iterations}: {doing}")
     )

@@ -23,6 +23,7 @@ from cascade.engine.places import callers_of, path_of
 from cascade.exceptions import ResourceError
 
 if TYPE_CHECKING:
+    from cascade._core.expr.map_inputs import Feed
     from cascade._core.run.place import Place
     from cascade.engine.host import Host
     from cascade.engine.run import Run
@@ -113,6 +114,12 @@ class Callbacks:
         is_open, value = scope.open(name)
         return value if is_open else self.launch_async(waiter, scope.get(name))
 
+    def launch_feed(self, waiter: Launched, run: Run, feed: Feed) -> Any:
+        """Take the items of a map's async inputs. Return None if they have ended at once, else the waiter."""
+        from cascade.engine.feeding import take_items
+
+        return start_async(self._host, waiter, take_items(waiter, feed))
+
     # ------------------------------------------------------------------------------------------- before it starts
 
     def admit(self, run: Run, template: Template, specs: list[Any]) -> None:
@@ -145,7 +152,7 @@ class Callbacks:
             try:
                 handle.cancel()
             except Exception as error:  # perhaps an executor's future that cannot be stopped: it is awaited
-                self._host.report(f"run {run.id} could not cancel something that it awaits", error)
+                self._host.report(f"{run._called} could not cancel something that it awaits", error)
 
     def forget_permits(self, run: Run, frames: list[int], root: int, doomed: bytearray | None) -> None:
         """Drop the permits of nodes that were stopped: another frame may come to have the address of theirs."""
@@ -192,7 +199,7 @@ class Callbacks:
             what += site_of(written)
         if place is not None and place.callers:
             what += callers_of(place)
-        kind, owner = f"{what}, iteration ", f" of run {run.id}"
+        kind, owner = f"{what}, iteration ", f" of {run._called}"
         add_note(error, f"{kind}{run.iterations}{owner}", kind, owner)
         if place is not None:
             self._host.services.emitter.failed(run, place, error, levels)

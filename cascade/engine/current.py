@@ -125,7 +125,9 @@ class CurrentCall:
             driver.call_in_loop(lambda: limits.settle(grant, settled))
 
     def __repr__(self) -> str:
-        return f"<CurrentCall at {self.path}: iteration {self.iteration} of run {self._run.id}, attempt {self.attempt}>"
+        return (
+            f"<CurrentCall at {self.path}: iteration {self.iteration} of {self._run._called}, attempt {self.attempt}>"
+        )
 
 
 @public

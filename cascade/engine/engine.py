@@ -12,7 +12,7 @@ import os
 import random
 import weakref
 from asyncio.events import _get_running_loop
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from cascade._support.notebooks import Types
     from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import AsCompleted
-    from cascade.engine.bounds import RunOptions
+    from cascade.engine.bounds import RunOptions, SharedOptions
     from cascade.engine.population import Population
     from cascade.engine.restart import Restart
     from cascade.events import Event, Events
@@ -327,18 +327,58 @@ class Engine:
         bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
         return start_many(self._driver, targets, params, on_failure, bounds, run_label(name, tags), concurrency)
 
-    def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]:
+    @overload
+    def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]: ...
+    @overload
+    def as_completed(
+        self,
+        runs: Iterable[LazyResult[R]] | AsyncIterable[LazyResult[R]],
+        *,
+        concurrency: int | None = None,
+        **options: Unpack[SharedOptions],
+    ) -> AsCompleted[R]: ...
+    @overload
+    def as_completed(
+        self,
+        runs: Iterable[R] | AsyncIterable[R],
+        *,
+        concurrency: int | None = None,
+        **options: Unpack[SharedOptions],
+    ) -> AsCompleted[R]: ...
+    def as_completed(
+        self,
+        runs: Any,
+        *,
+        params: Mapping[str, Any] | None = None,
+        max_iterations: int | None = None,
+        deadline: Duration | None = None,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        concurrency: int | None = None,
+    ) -> AsCompleted[Any]:
         """Iterate over runs in the order in which they end: ``async for run in engine.as_completed(runs)``.
 
         Args:
-            runs: a population: of each member, the last run is yielded; or an iterable of runs: each is yielded once.
+            runs: a population: of each member, the last run is yielded; an iterable of runs: each is yielded once; or
+                an iterable or async iterable of targets, each as `start` takes it and with a lazy result: a run of each
+                is started, as there is room, and yielded.
+            concurrency: of targets, how many runs are started and not yet yielded, at most; >= 1. None: 1,024.
+            params: of targets, values for the `Param`s of all of them, by name.
+            max_iterations: of targets, how many tail calls each run may make, >= 0; None: those of the engine.
+            deadline: of targets, seconds from the start of each run, on the engine's clock; None: no deadline.
+            name: of targets, `Run.name` of all their runs.
+            tags: of targets, `Run.tags` of all their runs.
 
         Returns:
             An asynchronous iterator of `Run`. Runs that have ended already come first, in the order of ``runs``.
-            Breaking off the iteration, or cancelling a task that awaits the next run, does not affect the runs.
+            Cancelling a task that awaits the next run does not affect the runs. Breaking off the iteration does not
+            affect those that were given; those of targets are cancelled, and no more are started. If the iterable of
+            targets fails, its exception is raised once all runs that it has given were yielded.
 
         Raises:
-            TypeError: ``runs`` is neither, or one of its items is not a run.
+            TypeError: ``runs`` is none of these, or one of its items is not a run or a target as the others are; or
+                runs are given what is for targets.
+            PolicyError: ``concurrency`` has another value.
             EngineStateError: a run, or the population, belongs to another engine.
 
         >>> import asyncio, cascade as cs
@@ -352,9 +392,16 @@ class Engine:
         >>> asyncio.run(main())
         ['short', 'long']
         """
-        from cascade.engine.as_completed import AsCompleted
+        from cascade.engine.as_completed import as_completed
 
-        return AsCompleted(self._driver, runs)
+        options: SharedOptions = {
+            "params": params,
+            "max_iterations": max_iterations,
+            "deadline": deadline,
+            "name": name,
+            "tags": tags,
+        }
+        return as_completed(self._driver, runs, self.start, options, concurrency)
 
     @overload
     async def run(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> R: ...

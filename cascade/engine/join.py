@@ -36,6 +36,10 @@ class AwaitedRun(Protocol):
     id: int
 
     @property
+    def _called(self) -> str:
+        """It, in messages."""
+
+    @property
     def _is_running(self) -> bool:
         """Whether one of its tasks is executing in the loop's thread at this moment."""
 
@@ -290,7 +294,7 @@ class AwaitGraph:
             if number < count:
                 direct += handles
             if current in handles or run._is_running:  # running: called from a coroutine before its first suspension
-                raise EngineStateError(f"run {run.id} would await its own end")
+                raise EngineStateError(f"{run._called} would await its own end")
             for handle in handles:
                 if (other := self._awaited.get(handle)) is not None:
                     found = found or set(runs)

@@ -138,9 +138,12 @@ class LoopBinding:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
+            loop = None
+        if loop is None:
+            self.check_thread()
             raise EngineStateError(
                 "no event loop is running: use cs.run, or `await cs.arun(target, engine=engine)` where one is"
-            ) from None
+            )
         if loop is not self._bound_loop:
             self._take(loop)
 
@@ -203,9 +206,9 @@ class LoopBinding:
             return
         if home.is_running():
             raise EngineStateError(
-                "the engine must be used on one event loop at a time, got a second one while it is in use on another "
-                "one, which is running: call `engine.submit(target)`, which is for other threads, or give each thread "
-                "an engine of its own"
+                "the engine must be used on one event loop at a time, in the thread of that loop, got a call from "
+                "elsewhere while one is running: call `engine.submit(target)`, which is for other threads, or give "
+                "each thread an engine of its own"
             )
         if self._runs:
             raise EngineStateError(

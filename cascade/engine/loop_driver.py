@@ -80,7 +80,7 @@ class LoopDriver(LoopBinding):
             try:
                 handle.cancel()
             except Exception as error:
-                self.report(f"run {run.id} could not cancel something that it awaits", error)
+                self.report(f"{run._called} could not cancel something that it awaits", error)
 
     def _end_after_error(self, run: Run, error: BaseException) -> None:
         """End a run although an exception has interrupted that before: an awaiter may wait for its end."""
@@ -90,7 +90,7 @@ class LoopDriver(LoopBinding):
             else:
                 run._finish()
         except BaseException as worse:
-            self.report(f"a done callback of run {run.id} failed", worse)
+            self.report(f"a done callback of {run._called} failed", worse)
 
     async def _tear_down(self, run: Run) -> None:
         """Tear down the resources of an ended run, then end it: it is not done before."""
@@ -150,7 +150,7 @@ class LoopDriver(LoopBinding):
                 self._cancel_handles(run)
                 run._kill(own)
             except Exception as worse:
-                self.report(f"run {run.id} could not be stopped after the engine failed", worse)
+                self.report(f"{run._called} could not be stopped after the engine failed", worse)
             self._end_after_error(run, own)
 
     def _set_alarm(self) -> None:

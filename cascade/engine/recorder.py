@@ -19,6 +19,10 @@ class RecordedRun(Protocol):
     id: int
 
     @property
+    def _called(self) -> str:
+        """It, in messages."""
+
+    @property
     def iterations(self) -> int:
         """How many tail calls it has made."""
 
@@ -59,4 +63,4 @@ class StateRecorder:
         try:
             self._backend.forget(run.id)
         except Exception as fault:
-            self._report(f"the state backend failed at the end of run {run.id}", fault)
+            self._report(f"the state backend failed at the end of {run._called}", fault)

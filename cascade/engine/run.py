@@ -136,12 +136,12 @@ class Run(Evaluation, Generic[R_co]):
             asyncio.CancelledError: it was cancelled.
         """
         if not self._finished:
-            raise EngineStateError(f"run {self.id} has not ended: await it")
+            raise EngineStateError(f"{self._called} has not ended: await it")
         self._retrieved = True
         if self._errors:
             return self._error(self._errors)
         if self._interrupted:
-            raise asyncio.CancelledError(f"run {self.id} was cancelled")
+            raise asyncio.CancelledError(f"{self._called} was cancelled")
         return None
 
     def add_done_callback(self, function: Callable[[Run[R_co]], object], *, context: Context | None = None) -> None:
@@ -219,9 +219,13 @@ class Run(Evaluation, Generic[R_co]):
     def __await__(self) -> Generator[Any, None, R_co]:
         return self._join().__await__()
 
+    @property
+    def _called(self) -> str:
+        """It, in messages: its number, and its name if it has one."""
+        return f"run {self.id}" if self.name is None else f"run {self.id} {self.name!r}"
+
     def __repr__(self) -> str:
-        name = "" if self.name is None else f" {self.name!r}"
-        return f"<Run {self.id}{name}: {self.doing}, {self.iterations} iterations>"
+        return f"<R{self._called[1:]}: {self.doing}, {self.iterations} iterations>"
 
     def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
         """What a notebook shows: a table. A failure that is shown there does not count as retrieved."""
@@ -247,7 +251,7 @@ class Run(Evaluation, Generic[R_co]):
             if self._extras is not None and self._extras.unretrieved is not None:
                 self._extras.unretrieved.add(self.id, error)
             else:
-                self._host.report(f"the exception of run {self.id} was never retrieved", error)
+                self._host.report(f"the exception of {self._called} was never retrieved", error)
 
     async def _join(self, *, returns_messages: bool = False) -> R_co:
         """Await its end.
@@ -413,7 +417,7 @@ class Run(Evaluation, Generic[R_co]):
         """Return the exception with which it has ended; None: it has a value."""
         if self._errors:
             return self._error(self._errors)
-        return asyncio.CancelledError(f"run {self.id} was cancelled") if self._interrupted else None
+        return asyncio.CancelledError(f"{self._called} was cancelled") if self._interrupted else None
 
     @property
     def _skipped(self) -> bool:
@@ -438,7 +442,7 @@ class Run(Evaluation, Generic[R_co]):
             self._call_done_callbacks()
 
     def _error(self, errors: list[BaseException]) -> BaseException:
-        return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)
+        return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of {self._called} failed", errors)
 
 
 def _describe_wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None) -> str:
@@ -451,6 +455,8 @@ def _describe_wait(template: Template, number: int, mailboxes: tuple[Mailbox, ..
     if not isinstance(node, Call):
         return f"running {type(node).__name__}"
     symbol = template.graph.calls[node.symbol]
+    if symbol.kind == "map":
+        return f"waiting for an item of the map of {symbol.qualname}"
     if mailboxes is None:  # a built-in node that waits, such as recv, has not started: a rule or a pause holds it up
         held = KINDS[symbol.kind].core.waits
         return f"waiting to start {symbol.qualname}" if held else f"running {symbol.qualname}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from language.descriptions import Box, Call, Guard, Literal, Map, Router, TaskSpec
@@ -40,6 +42,20 @@ class Give:
 
     def __call__(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         return self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """An async iterable that has its items at once, or one after the other; it can be iterated over again."""
+
+    items: list[object]
+    at_once: bool
+
+    async def __aiter__(self) -> AsyncIterator[object]:
+        for item in self.items:
+            if not self.at_once:
+                await asyncio.sleep(0)
+            yield item
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import cascade as cs
-from language.acts import Awaited
+from language.acts import Awaited, Stream
 from language.descriptions import (
     DEFAULT,
     LIMITS,
@@ -512,9 +512,11 @@ def _items(node: Map, given: list[object], place: int, outcome: Outcome, everyth
     columns = given[: len(zipped)]
     common = dict(zip(consts, given[len(zipped) :], strict=False))
     for name, column in zip(zipped, columns, strict=True):
-        if isinstance(column, str | bytes | dict | set | frozenset) or not hasattr(type(column), "__iter__"):
+        if isinstance(column, str | bytes | dict | set | frozenset) or not (
+            hasattr(type(column), "__iter__") or isinstance(column, Stream)
+        ):
             raise cs.MapError(f"{name} cannot be zipped")
-    rows = [list(column) for column in columns]
+    rows = [column.items if isinstance(column, Stream) else list(column) for column in columns]
     if len({len(row) for row in rows}) > 1:
         raise cs.MapError("the lengths differ")
     results: list[object] = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
-from language.acts import Again, Awaits, Boom, Digest, Either, Fail, Give, Pick, Recurse
+from language.acts import Again, Awaits, Boom, Digest, Either, Fail, Give, Pick, Recurse, Stream
 from language.descriptions import (
     PARAMS,
     RECORDS,
@@ -299,7 +299,9 @@ def maps(draw: st.DrawFn, pool: Pool, rules: Rules) -> Map:
     zipped: dict[str, Node] = {}
     for name in used[:2]:
         values = draw(st.lists(literal_values, min_size=length, max_size=length))
-        match draw(st.sampled_from(["box", "box", "literal", "range", "task"])):
+        # Items of an async iterable come later than at once.
+        kinds = ["box", "box", "literal", "range", "task", *(() if rules.exact else ("stream", "stream of a task"))]
+        match draw(st.sampled_from(kinds)):
             case "box":
                 items = draw(st.lists(pool.children(), min_size=length, max_size=length))
                 zipped[name] = Box(draw(st.sampled_from(["list", "tuple"])), tuple(items))
@@ -307,6 +309,11 @@ def maps(draw: st.DrawFn, pool: Pool, rules: Rules) -> Map:
                 zipped[name] = Literal(tuple(values))
             case "range":
                 zipped[name] = Literal(range(length))
+            case "stream":
+                zipped[name] = Literal(Stream(values, draw(st.booleans())))
+            case "stream of a task":
+                stream = Stream(values, draw(st.booleans()))
+                zipped[name] = Call(TaskSpec("items", Give(stream), draw(st.sampled_from(rules.kinds))))
             case "task":
                 zipped[name] = Call(TaskSpec("items", Give(values), draw(st.sampled_from(rules.kinds))))
     if rules.failing and draw(st.integers(0, 5)) == 0:

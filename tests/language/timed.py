@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -82,10 +83,11 @@ class Gather:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """A call for each of some pieces of work, which have no inputs."""
+    """A call for each of some pieces of work, which have no inputs. They may come from an async iterable."""
 
     items: tuple[Work, ...]
     concurrency: int | None = None
+    streams: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -618,6 +620,13 @@ async def _stop(tasks: list[asyncio.Task[object]]) -> list[Exception]:
     raise Aborted(wrong) if wrong else cancelled
 
 
+async def _turns(count: int) -> None:
+    """Pass so many turns of the event loop, also if this is cancelled."""
+    for _ in range(count):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+
+
 Seen = tuple[object, list[tuple[int, str, str]]]
 
 
@@ -650,11 +659,30 @@ async def evaluate(target: Node, time: Callable[[], float], cancel: float | None
 # -- as an expression --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Stream:
+    """An async iterable of work, which comes at one time. Closing an iteration must be awaited."""
+
+    items: tuple[Work, ...]
+    builder: Builder
+
+    async def __aiter__(self) -> AsyncIterator[Work]:
+        self.builder.streams += 1
+        try:
+            for each in self.items:
+                await asyncio.sleep(0)
+                yield each
+        finally:
+            await _turns(3)
+            self.builder.streams -= 1
+
+
 class Builder:
     """Makes the expression that a description describes, whose tasks write down what they do."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
+        self.streams = 0  # that were opened and not closed
 
     def build(self, target: Node) -> cs.LazyResult:
         """Make an expression; its descriptions that are reached twice are lazy results that are reached twice."""
@@ -674,7 +702,8 @@ class Builder:
             case Inline():
                 return inline(*inner)
             case Map():
-                return item.map(work=node.items, builder=cs.const(self), concurrency=node.concurrency)
+                works = Stream(node.items, self) if node.streams else node.items
+                return item.map(work=works, builder=cs.const(self), concurrency=node.concurrency)
             case Recover():
                 return cs.recover(inner[0], partial(self._handle, node.handler), on=node.on)
             case Fallback():
@@ -737,4 +766,7 @@ def summary(outcome: cs.Outcome) -> object:
 async def observe(engine: cs.Engine, target: Node, cancel: float | None = None) -> Seen:
     """Return what an engine makes of an expression, or its failure, and what happened."""
     trace = Trace(engine.clock.time)
-    return await _seen(engine.start(Builder(trace).build(target)), trace, cancel)
+    builder = Builder(trace)
+    seen = await _seen(engine.start(builder.build(target)), trace, cancel)
+    assert builder.streams == 0
+    return seen

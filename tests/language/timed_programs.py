@@ -100,7 +100,7 @@ class Drawing:
                 return Gather(self._several(1))
             case "map":
                 items = tuple(self._work() for _ in range(self._draw(st.integers(1, 3))))  # none would take no time
-                return Map(items, self._draw(st.sampled_from([None, 1, 2])))
+                return Map(items, self._draw(st.sampled_from([None, 1, 2])), self._draw(st.booleans()))
             case "recover":
                 return Recover(self._pick(), self._work(), self._draw(_caught))
             case "fallback":

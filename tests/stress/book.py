@@ -87,7 +87,7 @@ class Book:
         """Note a problem; or none, if the error is one that may happen."""
         if error is None:
             self._problems.append(what)
-        elif not allowed(error) and not (self.cuts and _is_cut(error)):
+        elif not allowed(error, cuts=self.cuts):
             self.fail(what, error)
 
     def fail(self, what: str, error: BaseException) -> None:
@@ -120,11 +120,11 @@ class Book:
         return problems
 
 
-def allowed(error: BaseException) -> bool:
-    """Whether it is, or is made of nothing but, what may happen."""
+def allowed(error: BaseException, *, cuts: bool = False) -> bool:
+    """Whether it is, or is made of nothing but, what may happen; ``cuts``: also to teardowns."""
     if isinstance(error, BaseExceptionGroup):
-        return all(allowed(each) for each in error.exceptions)
-    return isinstance(error, ALLOWED)
+        return all(allowed(each, cuts=cuts) for each in error.exceptions)
+    return isinstance(error, ALLOWED) or (cuts and _is_cut(error))
 
 
 def _is_cut(error: BaseException) -> bool:

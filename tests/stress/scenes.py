@@ -30,6 +30,11 @@ def fail(*values: object) -> None:
 
 
 @cs.task(mode="inline")
+def refuse(value: object) -> None:
+    raise Told
+
+
+@cs.task(mode="inline")
 def take(world: World, *received: cs.Received) -> int:
     for each in received:
         if not each.timed_out:
@@ -103,11 +108,30 @@ def threaded(world: World, *values: object) -> object:
     return world.a_value()
 
 
+class Streamed:
+    """An async iterable that can be iterated over again, as what failed may be started again."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def __aiter__(self) -> AsyncIterator[object]:
+        try:
+            for _ in range(3):
+                self.world.act()
+                await asyncio.sleep(0)
+                yield self.world.a_value()
+        finally:
+            await asyncio.sleep(0)
+            self.world.act()
+
+
 def mapped(world: World) -> cs.LazyResult:
     items: list[Any] = [world.a_value() for _ in range(3)]
     task = world.choose([keep, drop, fail, yes])
     if task is yes:
         return yes.map(_value=world.an_iterator() if world.chance(0.5) else items)
+    if task is fail:
+        return world.choose([keep, drop, refuse]).map(value=Streamed(world), concurrency=1 + world.below(3))
     return drop(listen.map(
         received=[world.a_channel().recv(world.a_span()) for _ in items],
         world=cs.const(world), turns=cs.const(1), value=items,

@@ -1,5 +1,7 @@
-from collections.abc import Iterable
-from typing import Any
+from asyncio import Future
+from collections import deque
+from collections.abc import AsyncIterable, Iterable
+from typing import Any, Final, final
 
 from typing_extensions import disjoint_base
 
@@ -14,6 +16,17 @@ class MarkedSeries:
     def __init__(self, value: object) -> None: ...
     @property
     def value(self) -> Any: ...
+
+END: Final[object]
+
+@final
+class Feed:
+    room: int
+    wanted: Future[None] | None
+    @property
+    def iterables(self) -> list[AsyncIterable[Any]]: ...
+    @property
+    def rows(self) -> deque[list[Any]]: ...
 
 @disjoint_base
 class Zipped:

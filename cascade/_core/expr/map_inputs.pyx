@@ -1,6 +1,8 @@
 """Map inputs: the inputs of a map, taken item by item, so that no input has to be in memory as a whole."""
 
+from collections import deque as _deque
 from importlib import import_module as _import_module
+from types import AsyncGeneratorType as _AsyncGeneratorType
 from types import GeneratorType as _GeneratorType
 
 from collections.abc import Mapping as _Mapping
@@ -9,6 +11,8 @@ from cascade._core.public cimport name_type
 from cascade.exceptions import MapError
 
 cdef object _end = object()
+
+END = _end  # instead of an item: the input has no more
 
 
 cdef class Const:
@@ -34,6 +38,29 @@ cdef class MarkedSeries:
         return _import_module("cascade").LazyResult._series, (self.value,)
 
 
+cdef class Feed:
+    """The items of a map's async inputs, between the engine, which takes them, and the map, which uses them."""
+
+    cdef int allow(self) except -1:
+        """Let the engine take one more."""
+        self.room += 1
+        return self.wake()
+
+    cdef int wake(self) except -1:
+        """Let what takes the items see what has changed."""
+        wanted, self.wanted = self.wanted, None
+        if wanted is not None and not wanted.done():
+            wanted.set_result(None)
+        return 0
+
+    cdef list take(self):
+        """The oldest of those that were taken: one of each input, or `END`. Only if there is one."""
+        cdef list items = self.rows.popleft()
+        if not self.rows:
+            self.wake()
+        return items
+
+
 cdef class Zipped:
     """The inputs of a map, side by side.
 
@@ -52,17 +79,33 @@ cdef class Zipped:
         check_sizes(names, values)
         self.names = names
         for name, value in zip(names, values):
-            if type(value) is _GeneratorType and value.gi_frame is None:
+            if _is_exhausted(value):
                 raise MapError(f"input {name!r} of a map must have items, got an exhausted generator")
+            if type(value) is _AsyncGeneratorType and value.ag_running:
+                raise MapError(
+                    f"input {name!r} of a map must be its own, got an async generator that is in use elsewhere"
+                )
         self.size = next((size for size in map(_size, values) if size is not None), -1)
-        self.iterators = [_iterator(name, value) for name, value in zip(names, values)]
+        self.iterators = [
+            None if _iterates_async(value) else _iterator(name, value) for name, value in zip(names, values)
+        ]
+        if None in self.iterators:
+            self.feed = Feed.__new__(Feed)
+            self.feed.iterables = [value for value in values if _iterates_async(value)]
+            self.feed.rows = _deque()
 
     cdef list take(self):
-        """The next item of each input; None at the end."""
+        """The next item of each input; None at the end. With async inputs, only if the feed has items."""
         cdef list items = []
+        cdef list fed = None if self.feed is None else self.feed.take()
+        cdef Py_ssize_t used = 0
         cdef bint ended = False
         for iterator in self.iterators:
-            item = next(iterator, _end)
+            if iterator is None:
+                item = fed[used]
+                used += 1
+            else:
+                item = next(iterator, _end)
             ended |= item is _end
             items.append(item)
         if not ended:
@@ -97,6 +140,8 @@ def _no_series(name, value):
         instead = f"{name}=list(d), list(d.values()) or list(d.items()) for its keys, values or pairs"
     elif isinstance(value, (set, frozenset)):
         instead = f"{name}=sorted(s), or a list in another order, for its members"
+    elif callable(value):
+        instead = f"{name}=f(...) for the items that it gives when it is called"
     else:
         instead = f"{name}=[...] for a single item"
     return MapError(
@@ -106,6 +151,8 @@ def _no_series(name, value):
 
 
 def _size(value):
+    if _iterates_async(value):  # a channel: the number of its messages is not that of its items
+        return None
     try:
         return len(value)
     except TypeError:
@@ -119,7 +166,9 @@ cdef int check_zippable(str name, object value) except -1:
             f"input {name!r} of a map must be a series of items, got the table `{type(value).__name__}`: write "
             f"{name}=table[\"column\"] to take the items of a column, or a list of its rows"
         )
-    if isinstance(value, (str, bytes, bytearray, set, frozenset, _Mapping)) or not _iterates(value):
+    if isinstance(value, (str, bytes, bytearray, set, frozenset, _Mapping)) or not (
+        _iterates(value) or _iterates_async(value)
+    ):
         raise _no_series(name, value)
     if getattr(value, "ndim", None) == 0 and hasattr(type(value), "shape"):  # a scalar of numpy, or of its kind
         raise _no_series(name, value)
@@ -128,6 +177,17 @@ cdef int check_zippable(str name, object value) except -1:
 
 def _iterates(value):
     return hasattr(type(value), "__iter__") or hasattr(type(value), "__getitem__")
+
+
+def _iterates_async(value):
+    """Whether a value is an async iterable. One that can be iterated over at once is not taken as such."""
+    return hasattr(type(value), "__aiter__") and not hasattr(type(value), "__iter__")
+
+
+def _is_exhausted(value):
+    if type(value) is _AsyncGeneratorType:
+        return value.ag_frame is None
+    return type(value) is _GeneratorType and value.gi_frame is None
 
 
 cdef int check_sizes(tuple names, list values) except -1:

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from inspect import Signature
 from types import CodeType
 from typing import Any, Concatenate, Generic, Literal, Protocol, Self, TypeAlias, final, overload
@@ -71,7 +71,7 @@ class Task(Generic[_P, _R_co]):
         *,
         concurrency: int | None = None,
         return_exceptions: Literal[False] = False,
-        **inputs: Iterable[Any] | Const | LazyResult,
+        **inputs: Iterable[Any] | AsyncIterable[Any] | Const | LazyResult,
     ) -> list[_R_co]: ...
     @overload
     def map(
@@ -80,7 +80,7 @@ class Task(Generic[_P, _R_co]):
         *,
         concurrency: int | None = None,
         return_exceptions: bool,
-        **inputs: Iterable[Any] | Const | LazyResult,
+        **inputs: Iterable[Any] | AsyncIterable[Any] | Const | LazyResult,
     ) -> list[_R_co | Exception]: ...
     def with_retry(
         self,

@@ -191,7 +191,8 @@ cdef class Task:
         Args:
             concurrency: number of items that are evaluated at once, at most; an int >= 1, or None: 1,024.
             return_exceptions: whether the result of an item that fails is its exception.
-            inputs: for each argument a series of items (a list, tuple, range, array, generator), or a lazy result with
+            inputs: for each argument a series of items (a list, tuple, range, array, generator), an async iterable
+                (an async generator, a channel), whose items are taken as there is room for them, or a lazy result with
                 such a value; or `cascade.const` with a value for all items.
 
         Returns:

@@ -135,8 +135,9 @@ cdef class Aborting(Ending):
         if root.maps is not None:  # the items of a map are beneath it
             for each in doomed:
                 state = root.maps.get(each)
-                if type(state) is MapState and (<MapState>state).in_flight > (
-                    awaited if <Py_ssize_t>each == catch.node else 0
+                if type(state) is MapState and (
+                    (<MapState>state).is_fed
+                    or (<MapState>state).in_flight > (awaited if <Py_ssize_t>each == catch.node else 0)
                 ):
                     return False
         for each in doomed:

@@ -23,6 +23,7 @@ cdef class MapState:
     cdef Py_ssize_t concurrency  # how many may be in flight at once
     cdef bint exhausted  # no item is left to start
     cdef bint queued  # the node stands in its frame's heap of ready nodes
+    cdef bint is_fed  # the engine is taking items of async inputs, or closing these: the node has a waiter for that
 
 
 cdef PyObject* DEFERRED  # instead of a value: the node is executed again, once its chosen node or an item has one
@@ -41,6 +42,7 @@ cdef class Branching(Waiting):
     cdef Py_ssize_t choose_branch(self, Frame frame, Node* node) except -2
     cdef Py_ssize_t choose_route(self, Frame frame, Node* node, PyObject** value) except -2
     cdef PyObject* start_item(self, Frame frame, Node* node, Py_ssize_t at) except NULL
+    cdef int launch_feed(self, Frame frame, Py_ssize_t at, MapState state) except -1
     cdef MapState open_map(self, Frame frame, Node* node, Py_ssize_t at)
     cdef PyObject* resource(self, Frame frame, Node* node, Py_ssize_t at) except NULL
     cdef PyObject* inherited(self, Frame frame, Node* node) except? NULL

@@ -228,12 +228,14 @@ cdef class Branching(Waiting):
         cdef PyObject* made
         if state is None:
             state = self.open_map(frame, node, at)
+            if state.zipped.feed is not None:
+                self.launch_feed(frame, at, state)
         state.queued = False
-        if not state.exhausted:
+        if not state.exhausted and (state.zipped.feed is None or state.zipped.feed.rows):
             items = state.zipped.take()
             state.exhausted = items is None
         if items is None:
-            if state.in_flight == 0:
+            if state.exhausted and state.in_flight == 0 and not state.is_fed:
                 Py_INCREF(state.results)
                 return <PyObject*>state.results
             Py_INCREF_(DEFERRED)
@@ -254,11 +256,27 @@ cdef class Branching(Waiting):
         state.results.append(None)
         self.item = len(state.results)
         state.in_flight += 1
-        if state.in_flight < state.concurrency:
+        if state.in_flight < state.concurrency and (state.zipped.feed is None or state.zipped.feed.rows):
             state.queued = True
             frame.push_ready(<int32_t>at)
         Py_INCREF(lazy)
         return <PyObject*>lazy
+
+    cdef int launch_feed(self, Frame frame, Py_ssize_t at, MapState state) except -1:
+        """Have the engine take the items of async inputs: in an asyncio task, which the map's node waits for.
+
+        So whatever stops the node cancels that task, and awaits it: it closes the inputs.
+        """
+        cdef Launched waiter = new_launched(self, frame, at)
+        state.zipped.feed.room = state.concurrency
+        try:
+            value = self.scheduler.callbacks.launch_feed(waiter, self, state.zipped.feed)
+        except BaseException:
+            discard(waiter)
+            raise
+        state.is_fed = self.is_awaited(waiter, value)
+        frame.awaited += state.is_fed
+        return 0
 
     cdef MapState open_map(self, Frame frame, Node* node, Py_ssize_t at):
         cdef MapState state = MapState.__new__(MapState)

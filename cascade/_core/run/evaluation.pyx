@@ -25,7 +25,7 @@ from cascade._core.run.mailbox cimport Received
 from cascade._core.run.scheduler cimport ACTIVE, DECIDE, ENDED, PARKED, READY, STOPPING, Scheduler
 from cascade._core.expr.builtin_nodes cimport Skip, skipped_member
 from cascade._core.expr.data cimport Data, unwrapped
-from cascade._core.expr.task_spec cimport SYNC
+from cascade._core.expr.task_spec cimport MAP, SYNC
 from cascade._core.run.results cimport examine, gives_expressions
 from cascade._core.shape.containers cimport may_hold
 from cascade._core.shape.template cimport Node, Template
@@ -206,6 +206,8 @@ cdef class Evaluation(Regions):
                         self.make_ready(frame, waiter.node)
                     elif gives_expressions(&frame.template.nodes[waiter.node]):
                         self.settle_returned(frame, waiter.node, value, completion)
+                    elif frame.template.nodes[waiter.node].kind == MAP:
+                        self.wake_map(frame, waiter.node, True)
                     else:
                         self.settle(frame, waiter.node, value, completion)
                 except BaseException as failure:
@@ -471,8 +473,17 @@ cdef class Evaluation(Regions):
         cdef MapState state = <MapState>frame.maps[node]
         state.results[item - 1] = skipped_member if type(value) is Skip else value
         state.in_flight -= 1
+        if state.zipped.feed is not None:
+            state.zipped.feed.allow()
+        return self.wake_map(frame, node, False)  # it has more items to start, or this was the last one
+
+    cdef int wake_map(self, Frame frame, Py_ssize_t node, bint has_landed) except -1:
+        """Execute a map again. ``has_landed``: what has fed it has closed its async inputs."""
+        cdef MapState state = <MapState>frame.maps[node]
+        if has_landed:
+            state.is_fed = False
         self.push(frame)
-        if not state.queued:  # it has more items to start, or this was the last one
+        if not state.queued:
             state.queued = True
             frame.push_ready(<int32_t>node)
         return 0

@@ -331,7 +331,7 @@ cdef class Mailbox:
         if self.closer is None:
             return ChannelClosedError(f"{done} a closed channel")
         how = "was cancelled" if self.closer.state == "cancelled" else "has failed"
-        error = ChannelClosedError(f"{done} a closed channel: run {self.closer.id}, to which it belongs, {how}")
+        error = ChannelClosedError(f"{done} a closed channel: {self.closer._called}, to which it belongs, {how}")
         error.__cause__ = self.closer._failure()
         self.closer._retrieved = True
         return error

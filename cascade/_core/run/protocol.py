@@ -11,6 +11,7 @@ from cascade._core.shape.template import Template
 if TYPE_CHECKING:
     from cascade._core.expr.builtin_nodes import Skip
     from cascade._core.expr.lazy import LazyResult
+    from cascade._core.expr.map_inputs import Feed
     from cascade._core.expr.task import Task
     from cascade._core.run.waiting import Launched, Waiter
 
@@ -58,6 +59,9 @@ class CoreCallbacks(Protocol):
 
     def launch_resource(self, waiter: Launched, run: Any, name: str) -> Any:
         """Return a resource, or a `Placeholder` if its scope is "call"."""
+
+    def launch_feed(self, waiter: Launched, run: Any, feed: Feed) -> Any:
+        """Start taking the items of a map's async inputs, as many as the feed has room for."""
 
     # --- stopping a part of a run that goes on
 

@@ -24,4 +24,5 @@ cdef class Regions(Catching):
     cdef int stop_region(self, Region region) except -1
     cdef Region add_region(self, Frame frame, Py_ssize_t node, object future, object grant)
     cdef int finish_child(self, Frame frame, object value) except -1
+    cdef int wake_map(self, Frame frame, Py_ssize_t node, bint has_landed) except -1
     cdef Frame enter(self, LazyResult expression, Frame parent, Py_ssize_t parent_node)

@@ -101,6 +101,10 @@ cdef class Regions(Catching):
         else:
             self.close_region(future, closed)
 
+    def _feed(self, Launched waiter not None):
+        """A map has more items of its async inputs to start. ``waiter``: of what takes them."""
+        self.request("feed", waiter, None, None)
+
     cdef int request(self, str what, object first, object second, object third) except -1:
         """Keep a request for the next advance of the run."""
         if self.phase != ACTIVE:
@@ -122,6 +126,10 @@ cdef class Regions(Catching):
                 self.close_region(first, second)
                 continue
             waiter = <Waiter>first
+            if what == "feed":
+                if self.phase == ACTIVE and self.is_waited_for(waiter):
+                    self.wake_map(waiter.frame, waiter.node, False)
+                continue
             if third.done():
                 continue  # it was cancelled meanwhile
             if self.phase != ACTIVE or not self.is_waited_for(waiter):
@@ -255,6 +263,9 @@ cdef class Regions(Catching):
             return self.end_region(region, None, error)
         return self.end_region(region, value, None, unseen_in_value(frame, frame.template.node_count - 1))
 
+    cdef int wake_map(self, Frame frame, Py_ssize_t node, bint has_landed) except -1:
+        raise InternalError("overridden in `Evaluation`")
+
     cdef Frame enter(self, LazyResult expression, Frame parent, Py_ssize_t parent_node):
         raise InternalError("overridden in `Evaluation`")
 
@@ -322,7 +333,7 @@ cdef class Regions(Catching):
             for what, first, second, third in requests or ():
                 if what == "close":
                     self.close_region(first, second)
-                else:
+                elif third is not None:
                     cancel_future(third)
 
     cdef void drop(self) noexcept:

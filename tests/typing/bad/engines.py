@@ -69,8 +69,9 @@ async def main() -> None:
         members: cs.Population[str] = population  # error
         async for ended in engine.as_completed(population):
             ended.result() + 1  # error
-        async for one in engine.as_completed([3]):  # error
-            one.cancel()
+        async for one in engine.as_completed(fetch("u") for _ in range(3)):
+            one.result() + 1  # error
+        engine.as_completed([add(1, 2)], concurrency="2")  # error
         engine.as_completed(run)  # error
         print(text, texts, other, number, numbers, wrong, done, members)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import assert_type
@@ -29,6 +29,10 @@ def spawn(engine: cs.Engine, n: int) -> cs.Run[int]:
 
 def first(runs: tuple[cs.Run[bytes], ...]) -> bytes:
     return runs[0].result()
+
+
+async def calls() -> AsyncIterator[int]:
+    yield add(1, 2)
 
 
 async def finish(run: cs.Run[int]) -> int:
@@ -68,6 +72,12 @@ async def main(params: Mapping[str, object]) -> None:
             assert_type(ended.result(), bytes)
         async for one in engine.as_completed([run, run]):
             assert_type(one.result(), int)
+        async for page in engine.as_completed((fetch("u") for _ in range(3)), concurrency=2, tags={"site": "7"}):
+            assert_type(page, cs.Run[bytes])
+        async for other in engine.as_completed(calls()):
+            assert_type(other.result(), int)
+        async for lazy in engine.as_completed([cs.lazy(add(1, 2))], name="sum"):
+            assert_type(lazy.result(), int)
         lazies = engine.start_many([cs.lazy(add(1, 2)).after(fetch("u"))], on_failure=cs.Restart(limit=3))
         assert_type(lazies, cs.Population[int])
         assert_type(engine.start_many([add(1, 2)], on_failure="stop").runs, tuple[cs.Run[int], ...])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import assert_type
 
 import cascade as cs
@@ -42,6 +42,11 @@ def numbers() -> Iterator[int]:
     yield 1
 
 
+async def lines(n: int) -> AsyncIterator[str]:
+    for _ in range(n):
+        yield "u"
+
+
 def read(xs: Iterable[int]) -> list[int]:
     return cs.run(square.map(x=xs))
 
@@ -56,6 +61,8 @@ assert_type(power.map(base=[1, 2], exponent=[3, 4]), list[int])
 assert_type(power.map(base=[1, 2], exponent=cs.const(3)), list[int])
 assert_type(power.map(base=square.map(x=[1]), exponent=cs.const(square(2))), list[int])
 assert_type(fetch.map(url=urls(3)), list[bytes])
+assert_type(fetch.map(url=lines(3)), list[bytes])
+assert_type(square.map(x=cs.Channel[int](), concurrency=4), list[int])
 assert_type(total(square.map(x=[1, 2])), int)
 assert_type(cs.run(square.map(x=[1, 2])), list[int])
 assert_type(cs.run(square.map(x=[1, 2]))[0] + 1, int)

@@ -18,7 +18,7 @@ import pytest
 import cascade as cs
 
 FUNCTIONS = {
-    "Env", "Inject", "Param", "Router", "arun", "attr", "cached", "cli", "const", "current", "data", "dry_run",
+    "Env", "Inject", "Param", "Router", "arun", "attr", "cached", "cli", "const", "current", "data", "dry_run", "emit",
     "explain", "fallback", "from_json", "gather", "inject", "lazy", "outcome", "pipeline", "preload", "race", "recover",
     "resource", "run", "scope", "select", "sequence", "structural_hash", "task", "ticks", "to_json", "visualize",
     "wait", "wait_until",
@@ -71,7 +71,7 @@ def test_all_names_are_there_and_no_others() -> None:
 # What a user sees who types a dot after one of these.
 VISIBLE = {
     cs.Engine: {
-        "aclose", "as_completed", "clock", "close", "drain", "events", "join", "limits", "new_loop", "override",
+        "aclose", "as_completed", "clock", "close", "drain", "emit", "events", "join", "limits", "new_loop", "override",
         "random", "register", "resources", "run", "runs", "start", "start_many", "submit", "templates",
     },
     cs.Run: {"add_done_callback", "cancel", "cancelled", "doing", "done", "exception", "id", "iterations", "name",

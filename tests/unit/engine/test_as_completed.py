@@ -114,21 +114,22 @@ async def test_begun_in_the_middle_of_an_end(many: bool) -> None:
         assert not many or set(found) == set(population.runs)
 
 
-@pytest.mark.parametrize("runs", [7, None, [count(1)], count(1), "ab", [None]])
+@pytest.mark.parametrize("runs", [7, None, count(1), "ab", [None], ["ab"]])
 async def test_what_is_no_run(runs: object) -> None:
-    with pytest.raises(TypeError, match=r"^runs(\[0\])? must be a (run|population or an iterable of runs), got `\w+`"):
-        cs.Engine().as_completed(runs)  # type: ignore[arg-type]
+    told = r"^runs(\[0\])? must be a (run or a target|population or an iterable of runs or of targets), got `\w+`"
+    with pytest.raises(TypeError, match=told):
+        cs.Engine().as_completed(runs)  # type: ignore[call-overload]
 
 
 async def test_one_run_is_no_iterable_of_runs() -> None:
     engine = cs.Engine()
     run = engine.start(count(1))
-    with pytest.raises(TypeError, match="iterable of runs, got `Run`"):
+    with pytest.raises(TypeError, match="iterable of runs or of targets, got `Run`"):
         engine.as_completed(run)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"runs\[1\]"):
         engine.as_completed([run, 2])  # type: ignore[list-item]
-    with pytest.raises(TypeError, match=r"runs\[0\] must be a run, got `LazyResult`: start it, engine.start\(...\)"):
-        engine.as_completed([count(1)])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"runs\[1\] must be a run, .* got `LazyResult`: start it, engine.start\(...\)"):
+        engine.as_completed([run, count(1)])  # type: ignore[list-item]
     await run
     gc.collect()
     assert queues() == 0

@@ -55,6 +55,26 @@ def in_thread(function: Callable[..., object], *args: object, **options: object)
     return result
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda engine: engine.start(add(1, 2)),
+        lambda engine: engine.start_many([add(1, 2)]),
+        lambda engine: engine.as_completed([add(1, 2)]),
+        lambda engine: engine.close(),
+        lambda engine: cs.run(add(1, 2), engine=engine),
+        lambda engine: asyncio.run(engine.run(add(1, 2))),
+        lambda engine: asyncio.run(engine.join()),
+        lambda engine: asyncio.run(engine.drain()),
+    ],
+)
+async def test_all_that_another_thread_asks_of_it_has_one_error(use: Callable[[cs.Engine], object]) -> None:
+    async with cs.Engine() as engine:
+        with pytest.raises(cs.EngineStateError, match=f"{IN_USE}.*engine.submit"):
+            await asyncio.to_thread(use, engine)
+        assert await engine.run(add(1, 2)) == 3
+
+
 async def leave(engine: cs.Engine, n: int) -> int:
     async with engine:
         value: int = await engine.run(add(n, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -130,3 +131,39 @@ def test_a_subset_of_runs_is_paused_by_name_and_by_tag(how: str, virtual: Virtua
         await runs[1]
 
     virtual.run(main())
+
+
+async def test_messages_about_a_run_say_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    @cs.task(mode="inline")
+    def fail() -> None:
+        raise ValueError("so")
+
+    @cs.task(mode="inline")
+    def here() -> str:
+        return repr(cs.current())
+
+    async with cs.Engine() as engine:
+        channel: cs.Channel[int] = cs.Channel()
+        run = engine.start(fail(), name="order-17", closes=channel)
+        called = f"run {run.id} 'order-17'"
+        with pytest.raises(cs.EngineStateError, match=f"{called} has not ended"):
+            run.result()
+        with pytest.raises(ValueError, match="so") as caught:
+            await run
+        assert caught.value.__notes__[0].endswith(f"of {called}")
+        with pytest.raises(cs.ChannelClosedError, match=f"{called}, to which it belongs"):
+            await channel.receive()
+        assert "'order-18', attempt 1" in await engine.run(here(), name="order-18")
+        with pytest.raises(cs.RunDeadlineError, match=r"^run \d+ 'slow' has reached its deadline"):
+            await engine.run(cs.wait(3600), deadline=0.001, name="slow")
+        engine.start(fail(), name="lost")
+        await engine.join()
+        gc.collect()
+    assert "the exception of run" in caplog.text
+    assert "'lost' was never retrieved" in caplog.text
+
+
+def test_so_does_that_of_a_deadlock() -> None:
+    engine = cs.Engine(clock=cs.Clock.virtual())
+    with pytest.raises(cs.DeadlockError, match=r"run \d+ 'waits': waiting in recv"):
+        cs.run(cs.Channel[int]().recv(), engine=engine, name="waits")

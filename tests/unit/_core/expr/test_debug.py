@@ -68,7 +68,7 @@ def test_errors_show_where_a_node_was_written(tmp_path: Path) -> None:
 def check(found, *marks):
     assert len(found) == len(marks), found
     for note, mark in zip(found, marks):
-        assert f"({__file__}:{line(mark)}), iteration" in note, (note, mark)
+        assert f"({__file__}:{line(mark)})" in note, (note, mark)
 
 check(notes(inverse(0)), "alone")  # alone
 check(notes(part(1)), "part")

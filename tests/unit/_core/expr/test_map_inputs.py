@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -79,3 +79,12 @@ def test_inputs_that_do_not_fit_the_task_are_refused_at_once() -> None:
         pair.map(y=[1])
     with pytest.raises(cs.MapError, match="at least one input"):
         pair.map(x=cs.const(1))
+
+
+async def test_a_function_that_was_not_called_is_told_as_such() -> None:
+    async def pages() -> AsyncIterator[int]:
+        yield 1
+
+    for given in (pages, pair):
+        with pytest.raises(cs.MapError, match=r"got `\w+`: .*cs\.const.*, or x=f\(\.\.\.\) for the items"):
+            pair.map(x=given)
