@@ -28,7 +28,7 @@ KNOWN_AS = {"Mailbox": "Channel", "_LazyValue": "LazyResult", "Const": "const"}
 # Found by mypy first, for a reason of its own: see the stub of `task`.
 FOR_MYPY = "_GenericTask"
 # Classes whose objects are made by the engine, or by functions.
-NOT_CALLED = {"Clock", "CurrentCall", "LazyResult", "Population", "Received", "Run", "Task"}
+NOT_CALLED = {"Clock", "CurrentCall", "Grant", "LazyResult", "Population", "Received", "Request", "Run", "Task"}
 
 
 def known(name: str) -> str:
