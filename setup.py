@@ -14,6 +14,7 @@ from setuptools import Extension, setup
 
 MODULES = [
     "cascade._core.fork",
+    "cascade._core.tracebacks",
     "cascade._core.expr.builtin_nodes",
     "cascade._core.expr.combining",
     "cascade._core.expr.data",
@@ -83,6 +84,25 @@ if END in APPEND.impl:
     APPEND.impl = APPEND.impl.replace(END, "if (result == 0) " + END)
 else:
     print("setup.py: this Cython has another ListCompAppendAndDecref than 3.3.1; it is used as it is", file=sys.stderr)
+
+# The functions of the core add no frame to a traceback, unless CASCADE_TRACEBACK=full is set when the first one would
+# (docs/guide/debugging.md). So a failure shows the frames of users alone, and costs less. `try` and `finally` take an
+# exception without a traceback, which `with` does not: so the core has no `with`, which a test checks.
+TRACEBACK = UtilityCode.load_cached("AddTraceback", "Exceptions.c")
+BEGIN = "PyObject *ptype, *pvalue, *ptraceback;\n\n    if (c_line) {"
+ASK = """PyObject *ptype, *pvalue, *ptraceback;
+    static int is_full = -1;
+
+    if (unlikely(is_full < 0)) {
+        const char *wanted = getenv("CASCADE_TRACEBACK");
+        is_full = wanted != NULL && strcmp(wanted, "full") == 0;
+    }
+    if (likely(!is_full)) return;
+    if (c_line) {"""
+if TRACEBACK.impl.count(BEGIN) == 1:
+    TRACEBACK.impl = TRACEBACK.impl.replace(BEGIN, ASK)
+else:
+    print("setup.py: this Cython has another AddTraceback than 3.3.1; it is used as it is", file=sys.stderr)
 
 # Added to the flags that the interpreter itself was built with.
 FLAGS = [] if sys.platform == "win32" else ["-O2", "-Wno-unused-function"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Generic
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._support.boundary import boundary
 from cascade._support.futures import settle
 from cascade._support.type_variables import R_co
 from cascade.engine.call_graph import unlink
@@ -30,6 +31,7 @@ class AsCompleted(Generic[R_co]):
 
     __slots__ = ("_host", "_population", "_queue", "_waited")
 
+    @boundary
     def __init__(self, host: Host, runs: Population[R_co] | Iterable[Run[R_co]]) -> None:
         self._queue = _Queue()
         self._population: Population | None = None
@@ -55,6 +57,7 @@ class AsCompleted(Generic[R_co]):
     def __aiter__(self) -> AsCompleted[R_co]:
         return self
 
+    @boundary
     async def __anext__(self) -> Run[R_co]:
         queue = self._queue
         while not queue.ended:

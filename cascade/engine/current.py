@@ -8,6 +8,7 @@ import msgspec
 
 from cascade._core.run.current import CALL, Attempt, SentCall
 from cascade._core.run.scheduler import running
+from cascade._core.tracebacks import hide_frames
 from cascade._support.public import public
 from cascade.engine.engine import Engine
 from cascade.engine.places import path_of
@@ -105,20 +106,24 @@ def current() -> CurrentCall:
     >>> cs.run(where(where()))
     ('$', 0, 1)
     """
-    call: Any = CALL.get()
-    if call is None:
-        run: Any = running()
-        where = None if run is None else run._running_place()
-        if where is None:
-            raise EngineStateError("cs.current() must be called inside a task, got a call outside")
-        return CurrentCall(run, where, run.iterations, 1)
-    if type(call) is SentCall:
-        return CurrentCall(RunIdentity(call.run, call.name, call.tags), call.path, call.iteration, call.attempt)
-    attempt = 1
-    if type(call) is Attempt:
-        call, attempt = call.waiter, call.number
-    run = call.run
-    where = call._place()
-    if run is None or where is None:
-        raise EngineStateError("cs.current() must be called inside a task, got a call after the task had ended")
-    return CurrentCall(run, where, call.iteration, attempt)
+    try:
+        call: Any = CALL.get()
+        if call is None:
+            run: Any = running()
+            where = None if run is None else run._running_place()
+            if where is None:
+                raise EngineStateError("cs.current() must be called inside a task, got a call outside")
+            return CurrentCall(run, where, run.iterations, 1)
+        if type(call) is SentCall:
+            return CurrentCall(RunIdentity(call.run, call.name, call.tags), call.path, call.iteration, call.attempt)
+        attempt = 1
+        if type(call) is Attempt:
+            call, attempt = call.waiter, call.number
+        run = call.run
+        where = call._place()
+        if run is None or where is None:
+            raise EngineStateError("cs.current() must be called inside a task, got a call after the task had ended")
+        return CurrentCall(run, where, call.iteration, attempt)
+    except BaseException as error:
+        hide_frames(error)
+        raise

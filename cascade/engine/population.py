@@ -12,6 +12,7 @@ import msgspec
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.current import forget_call
+from cascade._support.boundary import boundary
 from cascade._support.failures import is_a, singles
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
@@ -161,6 +162,7 @@ class Population(Generic[R_co]):
             restarts=self._restarts,
         )
 
+    @boundary
     def add(self, target: LazyResult[R_co] | R_co) -> Run[R_co]:
         """Add a member, and start it as the others were started; also if all others have ended.
 
@@ -226,6 +228,7 @@ class Population(Generic[R_co]):
         shown = ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
         return f"<Population of {len(self):,}: {shown or 'no members'}>"
 
+    @boundary
     async def _join(self) -> PopulationCounts:
         if self._unfinished_count:
             join = RunFuture(self, self._host.running_loop())

@@ -13,6 +13,9 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
 from cascade._core.run.unseen import return_messages
+from cascade._core.tracebacks import hide_frames
+from cascade._support.boundary import boundary
+from cascade._support.failures import set_traceback, traceback_of
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, ScheduledCall, call_all, mark_shared
@@ -111,6 +114,7 @@ class Run(Evaluation, Generic[R_co]):
         self._request_cancel()
         return True
 
+    @boundary
     def result(self) -> R_co:
         """Return its value, once it has ended.
 
@@ -121,10 +125,13 @@ class Run(Evaluation, Generic[R_co]):
         """
         error = self.exception()
         if error is not None:
+            if self._extras is not None and len(self._errors or ()) == 1:
+                set_traceback(error, self._extras.traceback)  # without the frames of what has raised it before
             raise error
         value: R_co = self._value
         return value
 
+    @boundary
     def exception(self) -> BaseException | None:
         """Return the exception with which it has ended; None: it has a value.
 
@@ -141,6 +148,7 @@ class Run(Evaluation, Generic[R_co]):
             raise asyncio.CancelledError(f"run {self.id} was cancelled")
         return None
 
+    @boundary
     def add_done_callback(self, function: Callable[[Run[R_co]], object], *, context: Context | None = None) -> None:
         """Have a function called with the run soon after its end, as with a future of asyncio.
 
@@ -235,18 +243,22 @@ class Run(Evaluation, Generic[R_co]):
             returns_messages: on cancellation, whether messages in its value go back to their channels, if this call
                 is all that awaits the run.
         """
-        if not self._finished:
-            join = RunFuture(self, self._host.running_loop())
-            self._add_done_callback((join,))
-            try:
-                with self._host.await_graph.record(self):
-                    await join
-            except asyncio.CancelledError as cancelled:
-                if returns_messages and not (join.shared or self._retrieved):
-                    self._return_messages()
-                self._retrieved = True
-                raise cancelled from (self._error(self._errors) if self._errors else None)
-        return self.result()
+        try:
+            if not self._finished:
+                join = RunFuture(self, self._host.running_loop())
+                self._add_done_callback((join,))
+                try:
+                    with self._host.await_graph.record(self):
+                        await join
+                except asyncio.CancelledError as cancelled:
+                    if returns_messages and not (join.shared or self._retrieved):
+                        self._return_messages()
+                    self._retrieved = True
+                    raise cancelled from (self._error(self._errors) if self._errors else None)
+            return self.result()
+        except BaseException as error:
+            hide_frames(error)
+            raise
 
     def _return_messages(self) -> None:
         """Return messages to their channels that the run has received and no task was given: the value is not used."""
@@ -403,6 +415,8 @@ class Run(Evaluation, Generic[R_co]):
         """Finish an ended run: emit the event and call the done callbacks, which wake its awaiters."""
         self._close()
         try:
+            if self._errors:
+                self._ensure_extras().traceback = traceback_of(self._errors[0])
             if self._extras is not None:
                 self._fail_leaders()
                 for timer in (self._extras.deadline, self._extras.beginning):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
 
     from cascade.cache.single_flight import Leader
     from cascade.clock.timers import Handle
@@ -31,6 +32,7 @@ class RunExtras:
         beginning: the timer that begins it.
         label: its name and tags.
         started_at: nanoseconds on the engine's clock, if an event needs it.
+        traceback: that of its first failure, when it ended.
     """
 
     __slots__ = (
@@ -44,6 +46,7 @@ class RunExtras:
         "permits",
         "scope",
         "started_at",
+        "traceback",
         "unretrieved",
     )
 
@@ -59,3 +62,4 @@ class RunExtras:
         self.beginning: Handle | None = None
         self.label: RunLabel | None = None
         self.started_at: int | None = None
+        self.traceback: TracebackType | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from cascade._core.time.durations import Duration, as_seconds
+from cascade._support.boundary import boundary
 from cascade._support.public import public_in
 from cascade.exceptions import LimitError, PolicyError
 from cascade.limits.admission import AdmissionQueue
@@ -73,6 +74,7 @@ class Limits:
 
     # ------------------------------------------------------------------------------------------------ for users
 
+    @boundary
     def set(
         self,
         selector: str,
@@ -131,6 +133,7 @@ class Limits:
         if rate is not None:
             self._set_rate(parsed, rate, tokens, lifetime)
 
+    @boundary
     def remove(self, selector: str) -> bool:
         """Remove the rules of a selector. Its pause, if there is one, stays.
 
@@ -151,6 +154,7 @@ class Limits:
         self._remove_rules(rules)
         return bool(rules)
 
+    @boundary
     def pause(self, selector: str = "*", ttl: Duration | None = None) -> None:
         """Start no more matching calls. Calls that run are not interrupted.
 
@@ -176,6 +180,7 @@ class Limits:
         else:
             self._expire_after(self._existing("pause", parsed, Pause), lifetime)
 
+    @boundary
     def resume(self, selector: str = "*") -> bool:
         """End a pause. Calls to which another pause applies stay paused.
 

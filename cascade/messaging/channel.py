@@ -11,6 +11,8 @@ from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.callback import Callback, SendCallback
 from cascade._core.run.mailbox import Mailbox, Received
 from cascade._core.time.durations import Duration, as_seconds
+from cascade._core.tracebacks import hide_frames
+from cascade._support.boundary import boundary
 from cascade._support.public import public
 from cascade._support.type_variables import M
 from cascade.exceptions import ChannelClosedError
@@ -55,6 +57,7 @@ class Channel(Mailbox[M]):
         called = "" if self.name is None else f" {self.name!r}"
         return f"<{type(self).__name__}{called}: {len(self)} messages wait{', closed' if self.closed else ''}>"
 
+    @boundary
     async def receive(self, timeout: Duration | None = None) -> Received[M]:
         """Receive a message in plain asyncio code, as `recv` does in an expression.
 
@@ -118,6 +121,7 @@ class Channel(Mailbox[M]):
         """
         return _Messages(self)
 
+    @boundary
     async def put(self, message: M) -> None:
         """Send a message in plain asyncio code. It waits for room if ``overflow`` is "block", else not at all.
 
@@ -171,6 +175,7 @@ class _Messages(Generic[M]):
             return (await self._channel.receive()).message
         except ChannelClosedError as error:
             if error.__cause__ is not None:
+                hide_frames(error)
                 raise
             raise StopAsyncIteration from None
 
