@@ -85,22 +85,18 @@ if END in APPEND.impl:
 else:
     print("setup.py: this Cython has another ListCompAppendAndDecref than 3.3.1; it is used as it is", file=sys.stderr)
 
-# The functions of the core add no frame to a traceback, unless CASCADE_TRACEBACK=full is set when the first one would
-# (docs/guide/debugging.md). So a failure shows the frames of users alone, and costs less. `try` and `finally` take an
-# exception without a traceback, which `with` does not: so the core has no `with`, which a test checks.
+# The functions of the core add no frame to a traceback, unless CASCADE_TRACEBACK=full is set: `_core/tracebacks.h`.
+HEADER = '\n#include "tracebacks.h"\n'
 TRACEBACK = UtilityCode.load_cached("AddTraceback", "Exceptions.c")
-BEGIN = "PyObject *ptype, *pvalue, *ptraceback;\n\n    if (c_line) {"
-ASK = """PyObject *ptype, *pvalue, *ptraceback;
-    static int is_full = -1;
-
-    if (unlikely(is_full < 0)) {
-        const char *wanted = getenv("CASCADE_TRACEBACK");
-        is_full = wanted != NULL && strcmp(wanted, "full") == 0;
-    }
-    if (likely(!is_full)) return;
-    if (c_line) {"""
-if TRACEBACK.impl.count(BEGIN) == 1:
-    TRACEBACK.impl = TRACEBACK.impl.replace(BEGIN, ASK)
+ADD = "PyObject *ptype, *pvalue, *ptraceback;\n\n    if (c_line) {"
+CAUGHT = UtilityCode.load_cached("GetException", "Exceptions.c")
+GET = "PyObject *local_type = NULL, *local_value, *local_tb = NULL;\n"
+if TRACEBACK.impl.count(ADD) == 1 and CAUGHT.impl.count(GET) == 1:
+    DROP = "if (likely(!cascade_keeps_frames())) {\n        cascade_drop_frame();\n        return;\n    }"
+    TRACEBACK.impl = TRACEBACK.impl.replace(ADD, ADD.replace("\n\n", f"\n\n    {DROP}\n"))
+    CAUGHT.impl = CAUGHT.impl.replace(GET, f"{GET}    cascade_add_frame();\n")
+    TRACEBACK.proto = HEADER + (TRACEBACK.proto or "")
+    CAUGHT.proto = HEADER + (CAUGHT.proto or "")
 else:
     print("setup.py: this Cython has another AddTraceback than 3.3.1; it is used as it is", file=sys.stderr)
 
@@ -130,6 +126,8 @@ setup(
                 name,
                 [name.replace(".", "/") + ".pyx"],
                 define_macros=MACROS,
+                include_dirs=["cascade/_core"],
+                depends=["cascade/_core/tracebacks.h"],
                 extra_compile_args=FLAGS,
                 extra_link_args=LINK_FLAGS,
             )

@@ -3,7 +3,7 @@
 Python adds a frame to a traceback when an exception leaves it, so the frames of Cascade stand before those that the
 exception had already. They are dropped where it leaves Cascade:
 
-- the compiled core adds none (`setup.py`);
+- the compiled core leaves none behind (`tracebacks.h`);
 - `hide` drops those that stand first in that of a failure, before anything can look at it;
 - functions that users call have `hide_frames` and a bare `raise` in an `except`, which does not add the frame that it
   stands in once more (`cascade._support.boundary`). So the traceback of an error that Cascade itself raises ends at the
@@ -28,7 +28,7 @@ cdef extern from "Python.h":
         PyObject* co_filename
     PyCodeObject* PyFrame_GetCode(PyFrameObject*) noexcept  # a new reference
     Py_ssize_t PyUnicode_Tailmatch(PyObject*, PyObject*, Py_ssize_t, Py_ssize_t, int) noexcept
-    PyObject* PyException_GetTraceback(PyObject*) noexcept  # a new reference; NULL: it has none
+    PyObject* PyException_GetTraceback(PyObject*) noexcept  # a new reference; NULL or None: it has none
     int PyException_SetTraceback(PyObject*, PyObject*) noexcept
     ctypedef struct PyTypeObject
     bint PyObject_TypeCheck(PyObject*, PyTypeObject*) noexcept
@@ -90,7 +90,7 @@ cdef void _hide(PyObject* error) noexcept:
     cdef Origin origin
     if before is NULL:
         return
-    if not PyObject_TypeCheck(error, _InternalError):
+    if before is not Py_None and not PyObject_TypeCheck(error, _InternalError):
         while at is not NULL:
             origin = _origin(at)
             if origin == OF_USER:
