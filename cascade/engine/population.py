@@ -130,7 +130,7 @@ class Population(Generic[R_co]):
         self._runs = [make(target) for target in targets]
         self._unfinished_count = len(targets)
         self._failed: list[Run] = []
-        self._unretrieved = UnretrievedFailures(host.report, len(targets))
+        self._unretrieved = UnretrievedFailures(host.report, len(targets), "" if label is None else str(label))
         self._futures: list[RunFuture] = []
         self._callbacks: list[DoneCallback] = []
         self._stops_on_failure = on_failure == "stop"

@@ -15,7 +15,7 @@ from cascade._core.run.evaluation import Evaluation
 from cascade._core.run.unseen import return_messages
 from cascade._core.tracebacks import hide_frames
 from cascade._support.boundary import boundary
-from cascade._support.failures import set_traceback, traceback_of
+from cascade._support.failures import is_a, set_traceback, singles, traceback_of
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, ScheduledCall, call_all, mark_shared
@@ -229,12 +229,12 @@ class Run(Evaluation, Generic[R_co]):
         return f"<Run {self.id}{name}: {self.doing}, {self.iterations} iterations>"
 
     def __del__(self) -> None:
-        if self._finished and self._errors and not self._retrieved:
+        if self._finished and self._errors and not self._retrieved and not _is_cancellation(self._errors):
             error = self._error(self._errors)
             if self._extras is not None and self._extras.unretrieved is not None:
                 self._extras.unretrieved.add(self.id, error)
             else:
-                self._host.report(f"the exception of run {self.id} was never retrieved", error)
+                self._host.report(f"the exception of run {self.id}{self._label} was never retrieved", error)
 
     async def _join(self, *, returns_messages: bool = False) -> R_co:
         """Await its end.
@@ -432,6 +432,15 @@ class Run(Evaluation, Generic[R_co]):
 
     def _error(self, errors: list[BaseException]) -> BaseException:
         return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of run {self.id} failed", errors)
+
+
+def _is_cancellation(errors: list[BaseException]) -> bool:
+    """Whether a run has failed only as its calls were cancelled: by the end of the event loop, or by other code."""
+    for error in errors:
+        for single in singles(error):
+            if not is_a(single, asyncio.CancelledError):
+                return False
+    return True
 
 
 def _describe_wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None) -> str:
