@@ -1,4 +1,4 @@
-"""Tracebacks: an exception that reaches code of the user has no frames of Cascade, unless CASCADE_TRACEBACK=full is set.
+"""Tracebacks: an exception that reaches user code has no frames of Cascade, unless CASCADE_TRACEBACK=full is set.
 
 Python adds a frame to a traceback when an exception leaves it, so the frames of Cascade stand before those that the
 exception had already. They are dropped where it leaves Cascade:
