@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Generic
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.tracebacks import hide_frames
 from cascade._support.boundary import boundary
 from cascade._support.futures import settle
 from cascade._support.type_variables import R_co
@@ -57,14 +58,17 @@ class AsCompleted(Generic[R_co]):
     def __aiter__(self) -> AsCompleted[R_co]:
         return self
 
-    @boundary
     async def __anext__(self) -> Run[R_co]:
-        queue = self._queue
-        while not queue.ended:
-            if not self._count_unfinished():
-                raise StopAsyncIteration
-            await self._wait()
-        return queue.ended.popleft()
+        try:
+            queue = self._queue
+            while not queue.ended:
+                if not self._count_unfinished():
+                    raise StopAsyncIteration
+                await self._wait()
+            return queue.ended.popleft()
+        except BaseException as error:
+            hide_frames(error)
+            raise
 
     def _count_unfinished(self) -> int:
         """How many runs have not ended. Members may be added to a population meanwhile."""

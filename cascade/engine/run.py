@@ -114,7 +114,6 @@ class Run(Evaluation, Generic[R_co]):
         self._request_cancel()
         return True
 
-    @boundary
     def result(self) -> R_co:
         """Return its value, once it has ended.
 
@@ -123,15 +122,26 @@ class Run(Evaluation, Generic[R_co]):
             asyncio.CancelledError: it was cancelled.
             BaseException: the exception of its task, itself; an `ExceptionGroup` if several tasks failed at once.
         """
-        error = self.exception()
-        if error is not None:
-            if self._extras is not None and len(self._errors or ()) == 1:
-                set_traceback(error, self._extras.traceback)  # without the frames of what has raised it before
-            raise error
-        value: R_co = self._value
-        return value
+        try:
+            error = self.exception()
+            if error is not None:
+                if self._errors is not None and len(self._errors) == 1:
+                    self._restore_traceback(error)
+                raise error
+            value: R_co = self._value
+            return value
+        except BaseException as failure:
+            hide_frames(failure)
+            raise
 
-    @boundary
+    def _restore_traceback(self, error: BaseException) -> None:
+        """Give its failure the traceback that it was first raised with: without the frames of those who awaited it."""
+        extras = self._ensure_extras()
+        if extras.traceback is False:
+            extras.traceback = traceback_of(error)
+        else:
+            set_traceback(error, extras.traceback)
+
     def exception(self) -> BaseException | None:
         """Return the exception with which it has ended; None: it has a value.
 
@@ -139,14 +149,18 @@ class Run(Evaluation, Generic[R_co]):
             EngineStateError: it has not ended.
             asyncio.CancelledError: it was cancelled.
         """
-        if not self._finished:
-            raise EngineStateError(f"run {self.id} has not ended: await it")
-        self._retrieved = True
-        if self._errors:
-            return self._error(self._errors)
-        if self._interrupted:
-            raise asyncio.CancelledError(f"run {self.id} was cancelled")
-        return None
+        try:
+            if not self._finished:
+                raise EngineStateError(f"run {self.id} has not ended: await it")
+            self._retrieved = True
+            if self._errors:
+                return self._error(self._errors)
+            if self._interrupted:
+                raise asyncio.CancelledError(f"run {self.id} was cancelled")
+            return None
+        except BaseException as failure:
+            hide_frames(failure)
+            raise
 
     @boundary
     def add_done_callback(self, function: Callable[[Run[R_co]], object], *, context: Context | None = None) -> None:
@@ -415,8 +429,6 @@ class Run(Evaluation, Generic[R_co]):
         """Finish an ended run: emit the event and call the done callbacks, which wake its awaiters."""
         self._close()
         try:
-            if self._errors:
-                self._ensure_extras().traceback = traceback_of(self._errors[0])
             if self._extras is not None:
                 self._fail_leaders()
                 for timer in (self._extras.deadline, self._extras.beginning):
