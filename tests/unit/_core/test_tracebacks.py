@@ -26,6 +26,7 @@ from support.paths import TESTS
 
 anything: Any = cs
 PACKAGE = Path(cs.__file__).parent
+SOURCES = TESTS.parent / "cascade"
 ASYNCIO = Path(asyncio.__file__).parent
 
 pytestmark = pytest.mark.skipif(keeps_frames(), reason="CASCADE_TRACEBACK=full is set")
@@ -540,7 +541,7 @@ def test_there_is_no_cycle() -> None:
 
 def test_the_core_has_no_with() -> None:
     """Where there is no memory, an exception has no traceback, and the code that Cython makes for it fails then."""
-    for path in PACKAGE.rglob("*.pyx"):
+    for path in SOURCES.rglob("*.pyx"):
         assert not any(line.lstrip().startswith("with ") for line in path.read_text().splitlines()), path
 
 
@@ -563,7 +564,10 @@ def output(folder: Path, *arguments: str, full: bool = False, stdin: str = "") -
     """What a program prints, on both streams, that finds `jobs.py` in its folder."""
     (folder / "jobs.py").write_text(JOBS)
     known = {name: value for name, value in os.environ.items() if name != "CASCADE_TRACEBACK"}
-    known |= {"PYTHONPATH": os.pathsep.join([str(folder), str(TESTS.parent)]), "NO_COLOR": "1"}
+    known |= {
+        "PYTHONPATH": os.pathsep.join([str(folder), known.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        "NO_COLOR": "1",
+    }
     if full:
         known["CASCADE_TRACEBACK"] = "full"
     done = subprocess.run(
@@ -632,8 +636,8 @@ def test_in_a_debugger_after_the_fact(tmp_path: Path) -> None:
 
 def test_the_header_and_the_module_agree() -> None:
     """Both look at the same variable and the same value."""
-    header = (PACKAGE / "_core" / "tracebacks.h").read_text()
-    module = (PACKAGE / "_core" / "tracebacks.pyx").read_text()
+    header = (SOURCES / "_core" / "tracebacks.h").read_text()
+    module = (SOURCES / "_core" / "tracebacks.pyx").read_text()
     for text in ("CASCADE_TRACEBACK", '"full"', '"cascade/_core/"'):
         assert text in header
         assert text in module
@@ -642,7 +646,7 @@ def test_the_header_and_the_module_agree() -> None:
 def test_boundaries_end_in_a_bare_raise() -> None:
     """Another `raise` would add the frame that it stands in once more."""
     found = 0
-    for path in PACKAGE.rglob("*.py"):
+    for path in SOURCES.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ExceptHandler) and ast.unparse(node).find("hide_frames(error)\n    raise") > 0:
                 found += 1

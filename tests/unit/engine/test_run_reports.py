@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 import pytest
-
-from support.paths import TESTS
 
 BEGIN = """
 import asyncio, gc, os, signal, sys
@@ -273,9 +270,8 @@ engine.close()
 
 def errors(program: str) -> str:
     """What a program prints on standard error."""
-    known = os.environ | {"PYTHONPATH": str(TESTS.parent)}
     done = subprocess.run(
-        [sys.executable, "-c", BEGIN + program], env=known, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", BEGIN + program], capture_output=True, text=True, timeout=120, check=True
     )
     return done.stderr
 
