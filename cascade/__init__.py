@@ -13,7 +13,7 @@ The public names, and the place of each:
     resource, inject, Inject    resources                              cascade/resources/
     cached, ResultCache         cached results                         cascade/cache/
     EventLog, EventConsole      events                                 cascade/events/
-    run, Engine, Run            evaluation                             cascade/engine/
+    run, arun, Engine, Run      evaluation                             cascade/engine/
     current, CurrentCall        the call that code is a part of        cascade/engine/current.py
     Population                  many runs at once                      cascade/engine/population.py
     Restart                     failed members, started again          cascade/engine/restart.py
@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 import cascade._support.loading  # isort: split  # noqa: F401
 from cascade._core.expr.builtin_nodes import SKIPPED, inject
 from cascade._core.expr.data import data
-from cascade._core.expr.lazy import LazyResult
+from cascade._core.expr.lazy import LazyResult, displayed_by
 from cascade._core.expr.map_inputs import Const as const
 from cascade._core.expr.outcome import Outcome
 from cascade._core.expr.task import Task, task
@@ -79,6 +79,8 @@ from cascade.expressions.router import Router
 
 if TYPE_CHECKING:
     from cascade._core.expr.operator_tasks import attr
+    from cascade._core.shape.template import Template
+    from cascade._support.notebooks import Types
     from cascade.cache.file_exists import FileExists
     from cascade.cache.memory_store import MemoryStore
     from cascade.cache.policy import ResultCache, cached
@@ -93,7 +95,7 @@ if TYPE_CHECKING:
     from cascade.engine.population import Population, PopulationCounts
     from cascade.engine.restart import Restart
     from cascade.engine.run import Run
-    from cascade.engine.runner import run
+    from cascade.engine.runner import arun, run
     from cascade.events import EventConsole, EventLog, EventLogger
     from cascade.expressions.inputs import Env, Param
     from cascade.graph.solver import Solver
@@ -141,6 +143,7 @@ _LATER = {
     "TemplateStats": "cascade.templates.cache",
     "Templates": "cascade.templates.cache",
     "VirtualLoop": "cascade.clock.virtual_loop",
+    "arun": "cascade.engine.runner",
     "attr": "cascade._core.expr.operator_tasks",
     "cached": "cascade.cache.policy",
     "cli": "cascade.command_line.program",
@@ -226,6 +229,7 @@ __all__ = [
     "VirtualLoop",
     "VirtualTimeError",
     "WorkerError",
+    "arun",
     "attr",
     "cached",
     "cli",
@@ -259,3 +263,12 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _LATER, __all__)
+
+
+def _display(shown: LazyResult | Template, include: Types = None, exclude: Types = None) -> dict[str, str]:
+    from cascade.inspect.display import display
+
+    return display(shown, include, exclude)
+
+
+displayed_by(_display)

@@ -6,16 +6,13 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
-from enum import Enum
-from pathlib import PurePath
-from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.public import public
+from cascade.command_line.options import default_text, docstring, option_type
 from cascade.command_line.status import finish
 from cascade.engine.engine import Engine
-from cascade.expressions.conversion import kind_of, shown, type_name
 from cascade.expressions.inputs import NOTHING, EnvSpec, ParamSpec, Spec, distinct
 from cascade.expressions.targets import expression
 from cascade.extras import need
@@ -25,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cli"]
 
-_WORDS = {"int": "INTEGER", "float": "NUMBER", "bool": "BOOLEAN", "dict": "JSON", "object": "JSON", "class": "TEXT"}
-_LONGEST = 40
 _OWN = ("verbose", "json", "log")
 # The prefix of a param's name in the signature of the command: a param may be called `class`.
 _MARK = "param_"
@@ -109,27 +104,13 @@ def _build(target: Any, specs: list[Spec], program: str, engine: Engine | None) 
 
 def _option(spec: ParamSpec, params: dict[str, ParamSpec]) -> inspect.Parameter:
     """Return the option of a param. Its value remains text, except for flags: the engine converts it."""
-    from cyclopts import Parameter
-
-    bare = spec.name.lstrip("_")
-    option = f"--{spec.name[: len(spec.name) - len(bare)]}{bare.replace('_', '-')}"
-    settings: dict[str, Any] = {"name": (option,), "show_default": False}
-    parts = [spec.description] if spec.description else []
-    if spec.default is NOTHING:
-        parts.append("[required]")
-    else:
-        parts.append(f"[default: {_written(spec.default)}]")
-    flag = kind_of(spec.type) == "bool"
-    if flag:
-        settings["negative"] = () if f"no_{spec.name}" in params else (f"--no-{option[2:]}",)
-    elif "metavar" in inspect.signature(Parameter).parameters:  # not in the first versions of cyclopts 4
-        settings["metavar"] = _word(spec.type)
-    else:
-        parts.insert(0, _word(spec.type))
-    settings["help"] = " ".join(parts)
-    kind: Any = bool | None if flag else str | None
-    annotation = Annotated[kind, Parameter(**settings)]
+    annotation = option_type(spec.name, spec.type, remarks=_remarks(spec), others=params)
     return inspect.Parameter(_MARK + spec.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _remarks(spec: Spec) -> list[str]:
+    default = "[required]" if spec.default is NOTHING else f"[default: {default_text(spec.default)}]"
+    return [spec.description, default] if spec.description else [default]
 
 
 def _own(name: str) -> inspect.Parameter:
@@ -148,7 +129,7 @@ def _own(name: str) -> inspect.Parameter:
         parameter = Parameter(help="Print the value as JSON.", negative=(), show_default=False)
     else:
         parameter = Parameter(
-            name=("--verbose", "-v"), help="Print a failure with its traceback.", negative=(), show_default=False
+            name=("--verbose", "-v"), help="Print a failure as a traceback.", negative=(), show_default=False
         )
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, parameter]
@@ -157,44 +138,11 @@ def _own(name: str) -> inspect.Parameter:
 
 def _help(target: Any, specs: list[Spec]) -> str:
     """Return the text above the options: the first paragraph of the task's docstring, and the variables."""
-    task = target.task if isinstance(target, LazyResult) else None
-    document = inspect.getdoc(task.fn) if task is not None and inspect.isroutine(task.fn) else None
-    what = "the targets" if task is None else task.name
+    document = docstring(target)
+    what = target.task.name if isinstance(target, LazyResult) else "the targets"
     parts = [document.partition("\n\n")[0] if document else f"Run {what}."]
     variables = [spec for spec in specs if isinstance(spec, EnvSpec)]
     if variables:
-        lines = [f"  {spec.name}  {_variable(spec)}" for spec in variables]
+        lines = [f"  {spec.name}  {' '.join(_remarks(spec))}" for spec in variables]
         parts.append("\n".join(["Environment variables:", *lines]))
     return "\n\n".join(parts)
-
-
-def _variable(spec: EnvSpec) -> str:
-    parts = [spec.description] if spec.description else []
-    parts.append("[required]" if spec.default is NOTHING else f"[default: {_written(spec.default)}]")
-    return " ".join(parts)
-
-
-def _written(value: Any) -> str:
-    """Return a default as text for a command line."""
-    if isinstance(value, str):
-        return value if value.isprintable() and value.strip() == value and value and len(value) < 60 else shown(value)
-    if isinstance(value, Enum):
-        return str(value.value) if isinstance(value.value, str) else value.name
-    return str(value) if isinstance(value, PurePath) else shown(value)
-
-
-def _word(wanted: Any) -> str:
-    """Return the placeholder for a value of a type in the text of ``--help``."""
-    kind = kind_of(wanted)
-    if kind == "union":
-        return "|".join(dict.fromkeys(_word(member) for member in get_args(wanted) if member is not NoneType))
-    if kind in ("literal", "enum"):
-        options = [_written(option) for option in (wanted if kind == "enum" else get_args(wanted))]
-        listed = "|".join(options)
-        return listed if options and len(listed) <= _LONGEST else "CHOICE"
-    if kind == "items":
-        parts = [part for part in get_args(wanted) if part is not ...]
-        return f"{_word(parts[0]) if parts else 'TEXT'},..."
-    if kind == "class" and issubclass(wanted, PurePath):
-        return "PATH"
-    return type_name(wanted).upper() if kind == "scalar" else _WORDS.get(kind, "TEXT")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from cascade.command_line.execution import Log, execute
+from cascade._core.time.clock import Clock
+from cascade.command_line.arguments import Given, TargetName, make_target
+from cascade.command_line.execution import Log, execute, rehearse
+from cascade.command_line.options import option_name
 from cascade.command_line.status import FAILED, UsageError, report
-from cascade.command_line.target import find, find_target
+from cascade.command_line.target import find
 from cascade.engine.engine import Engine
 
 __all__ = ["run"]
@@ -17,13 +21,16 @@ _NONE: tuple[str, ...] = ()
 
 
 def run(
-    target: str,
+    target: TargetName,
     /,
-    *,
+    *arguments: Given,
     param: Annotated[tuple[str, ...], Parameter(name=("--param", "-p"), negative=())] = _NONE,
     json: Annotated[bool, Parameter(negative=())] = False,
     log: Log = "none",
     verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False,
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative=())] = False,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    virtual: Annotated[bool, Parameter(negative=())] = False,
     engine: str | None = None,
     limit: Annotated[tuple[str, ...], Parameter(negative=())] = _NONE,
     seed: int | None = None,
@@ -35,12 +42,16 @@ def run(
     """Run a target and print its value.
 
     Args:
-        target: MODULE:NAME of a lazy result, of a list of them, or of a task or function that needs no arguments. The
-            current directory is searched first.
+        target: MODULE:NAME or FILE.py:NAME of a lazy result, of a list of them, or of a task or function that returns
+            one. Modules are searched in the current directory first.
+        arguments: What the task or function is called with, or --NAME VALUE for a param. TARGET --help lists them.
         param: NAME=VALUE, for each param of the target without a default, or with another value than its default.
         json: Print the value as JSON.
         log: Write events on standard error: "text" for people, "json" for programs, one event per line.
-        verbose: Print a failure with its traceback, and log every node (text).
+        verbose: Print a failure as a traceback, and log every node (text).
+        quiet: Show no progress, and nothing else but failures.
+        dry_run: Print what would be run, instead of running it.
+        virtual: Run in virtual time: waiting takes no real time.
         engine: MODULE:NAME of an engine, or of a function that returns one, with its resources and settings.
         limit: NAME=AMOUNT, for each limit that calls have as a constraint.
         seed: The seed of the jitter of retries.
@@ -56,21 +67,27 @@ def run(
         "max_threads": max_threads,
         "max_processes": max_processes,
         "quantum": quantum,
+        "virtual": virtual or None,
     }
-    params = _pairs(param, "--param", "NAME=VALUE")
     given = {name: value for name, value in settings.items() if value is not None}
     if engine is not None and given:
         option = next(iter(given)).replace("_", "-")
         raise UsageError(f"--engine cannot be combined with settings of a new engine, got --{option}")
     try:
-        found = find_target(target)
+        pairs = _pairs(param, "--param", "NAME=VALUE")
+        found, params = make_target(target, arguments, pairs, options=_options())
         runs_on = _new(given) if engine is None else _find_engine(engine)
     except UsageError:
         raise
     except Exception as error:  # raised by the user's module
         report(error, "cascade", verbose=verbose)
         return FAILED
-    return execute(found, params, engine=runs_on, program="cascade", log=log, json=json, verbose=verbose)
+    if dry_run:
+        return rehearse(found, params, engine=runs_on, program="cascade", json=json, verbose=verbose)
+    return execute(
+        found, params, engine=runs_on, program="cascade", log=log, json=json, verbose=verbose, quiet=quiet,
+        owns_process=True,
+    )  # fmt: skip
 
 
 def _pairs(texts: tuple[str, ...], option: str, form: str) -> dict[str, str]:
@@ -103,6 +120,8 @@ def _amounts(texts: tuple[str, ...]) -> dict[str, float]:
 
 
 def _new(settings: dict[str, Any]) -> Engine:
+    if settings.pop("virtual", False):
+        settings["clock"] = Clock.virtual(seed=settings.get("seed", 0))
     try:
         return Engine(**settings)
     except (ValueError, TypeError) as error:
@@ -116,3 +135,9 @@ def _find_engine(text: str) -> Engine:
     if not isinstance(found, Engine):
         raise UsageError(f"{text} must be an engine or a function that returns one, got `{type(found).__name__}`")
     return found
+
+
+def _options() -> list[str]:
+    """Return the options of the command."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return [option_name(one.name) for one in inspect.signature(run).parameters.values() if one.kind is kind]

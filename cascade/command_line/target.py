@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import reduce
 from types import ModuleType
@@ -19,7 +19,9 @@ from cascade._core.shape.extract import finds_lazy
 from cascade._support.failures import add_note
 from cascade.command_line.status import UsageError
 
-__all__ = ["Target", "add_working_directory", "find", "find_target", "is_target"]
+__all__ = ["Target", "add_working_directory", "check_callable", "find", "find_target", "is_target", "target_of"]
+
+_NONE: Mapping[str, Any] = {}
 
 Target: TypeAlias = "LazyResult | list[Any] | tuple[Any, ...] | dict[Any, Any]"
 
@@ -28,8 +30,9 @@ def find_target(text: str) -> Any:
     """Return the target that `text` names. The current directory is searched first.
 
     Args:
-        text: "module:name". The name, which may contain dots, is that of a lazy result, of a container of lazy results,
-            or of a task or function without required arguments, which is called for the target.
+        text: "module:name" or "file.py:name". The name, which may contain dots, is that of a lazy result, of a
+            container of lazy results, or of a task or function without required arguments, which is called for the
+            target.
 
     Raises:
         UsageError: there is no such module, no such name in it, or the object is not a target.
@@ -38,16 +41,40 @@ def find_target(text: str) -> Any:
     found = find(text)
     if is_target(found):
         return found
-    if callable(found) and not isinstance(found, type):
-        found = _call(found, text)
-        if is_target(found):
-            return found
-        if inspect.iscoroutine(found):
-            found.close()
-        raise UsageError(f"{text}() must return a lazy result or a list of them, got {_kind(found)}")
-    raise UsageError(
-        f"{text} must be a lazy result, a list of them, or a function that returns one, got {_kind(found)}"
-    )
+    check_callable(found, text)
+    _check_needs_nothing(found, text)
+    return target_of(found, text)
+
+
+def check_callable(found: object, text: str) -> None:
+    """Check that an object, which is no target, is a task or function.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not callable(found) or isinstance(found, type):
+        raise UsageError(
+            f"{text} must be a lazy result, a list of them, or a function that returns one, got {_kind(found)}"
+        )
+
+
+def target_of(found: Callable[..., Any], text: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] = _NONE) -> Any:
+    """Return the target that a task or function returns.
+
+    Raises:
+        UsageError: it returns something else.
+        BaseException: the exception of the call, with a note.
+    """
+    try:
+        made = found(*args, **kwargs)
+    except Exception as error:
+        add_note(error, f"while calling {text}()")
+        raise
+    if is_target(made):
+        return made
+    if inspect.iscoroutine(made):
+        made.close()
+    raise UsageError(f"{text}() must return a lazy result or a list of them, got {_kind(made)}")
 
 
 def is_target(value: object) -> bool:
@@ -59,7 +86,7 @@ def is_target(value: object) -> bool:
 
 
 def find(text: str) -> Any:
-    r"""Return the object that "module:name" names.
+    r"""Return the object that "module:name" or "file.py:name" names.
 
     Raises:
         UsageError: there is no such object.
@@ -72,17 +99,17 @@ def find(text: str) -> Any:
         ...
     cascade.command_line.status.UsageError: os.path has no 'sepp' (did you mean ...
     """
-    name, colon, attribute = text.partition(":")
+    name, colon, attribute = text.rpartition(":")
     if not colon or not name or not attribute:
         raise UsageError(f"name must be MODULE:NAME, such as jobs:main, got {text!r}")
-    module = _import(name)
+    module = _import_file(name) if name.endswith(".py") else _import(name)
     parts = attribute.split(".")
     for count, part in enumerate(parts):
         owner = reduce(getattr, parts[:count], module)
         if not hasattr(owner, part):
             close = get_close_matches(part, dir(owner), n=3)
             hint = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
-            where = ".".join([name, *parts[:count]])
+            where = ".".join([module.__name__, *parts[:count]])
             raise UsageError(f"{'' if count else 'module '}{where} has no {part!r}{hint}")
     return reduce(getattr, parts, module)
 
@@ -103,8 +130,7 @@ def _import(name: str) -> ModuleType:
         missing = error.name or ""
         if name == missing or name.startswith(f"{missing}."):
             here = f" in {os.getcwd()} nor installed"
-            hint = f" (write {name[:-3]}, without the .py)" if name.endswith(".py") else here
-            raise UsageError(f"cannot import module {name!r}: no {missing!r}{hint}") from None
+            raise UsageError(f"cannot import module {name!r}: no {missing!r}{here}") from None
         add_note(error, _import_place(error, name))
         raise
     except Exception as error:
@@ -112,18 +138,44 @@ def _import(name: str) -> ModuleType:
         raise
 
 
+def _import_file(path: str) -> ModuleType:
+    """Import a file as the module that it is: its packages, which have an `__init__.py`, are in its name."""
+    file = os.path.abspath(path)
+    if not os.path.isfile(file):
+        raise UsageError(f"cannot import file {path!r}: there is none in {os.getcwd()}")
+    folder, base = os.path.split(file)
+    parts = [base[:-3]]
+    while os.path.exists(os.path.join(folder, "__init__.py")):
+        folder, package = os.path.split(folder)
+        parts.insert(0, package)
+    if parts[-1] == "__init__" and len(parts) > 1:
+        parts.pop()
+    add_working_directory()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # before the working directory, which may have a module of the same name
+    name = ".".join(parts)
+    module = _import(name)
+    loaded = getattr(module, "__file__", None)
+    if loaded is None or not os.path.exists(loaded) or not os.path.samefile(loaded, file):
+        raise UsageError(
+            f"cannot import file {path!r}: {name!r} is the name of another module, {loaded or 'a part of Python'}"
+        )
+    return module
+
+
 def _import_place(error: BaseException, name: str) -> str:
-    """Return where in a module its import failed, without frames of the import system and of this file."""
+    """Return where in a module its import failed, without frames of the import system and of Cascade."""
+    own = os.path.dirname(os.path.dirname(__file__)) + os.sep
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and not frame.filename.startswith("<frozen importlib") and
+        if not frame.filename.startswith((own, "cascade/_core/", "<frozen importlib")) and
         frame.filename != importlib.__file__
     ]  # fmt: skip
     place = f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"while importing {name}{place}"
 
 
-def _call(found: Callable[..., Any], text: str) -> Any:
+def _check_needs_nothing(found: Callable[..., Any], text: str) -> None:
     try:
         signature = signature_of(found)
     except (TypeError, ValueError):  # some built-in functions have no signature
@@ -136,11 +188,6 @@ def _call(found: Callable[..., Any], text: str) -> Any:
     if needed:
         listed = ", ".join(map(repr, needed))
         raise UsageError(f"{text} must need no arguments, but needs {listed}: use params (cs.Param)")
-    try:
-        return found()
-    except Exception as error:
-        add_note(error, f"while calling {text}()")
-        raise
 
 
 def _kind(value: object) -> str:

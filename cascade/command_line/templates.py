@@ -10,6 +10,7 @@ from typing import Annotated, Any, ParamSpec
 
 from cyclopts import App, Parameter
 
+from cascade.command_line.arguments import TargetName
 from cascade.command_line.status import DONE, FAILED, UsageError, print_problems, report
 from cascade.command_line.target import add_working_directory, find_target
 from cascade.exceptions import StructureError, TargetError, TemplateError
@@ -220,7 +221,7 @@ def verify(*files: Path) -> int:
 
 @app.command
 @_reports_errors
-def build(*targets: str, output: _Output) -> int:
+def build(*targets: TargetName, output: _Output) -> int:
     """Make templates ahead of time, such as for a container image.
 
     No task is run, so shapes of expressions that tasks return are not included. To include them, run the program once

@@ -38,8 +38,8 @@ def _open(expression: LazyResult) -> tuple[Run, asyncio.Future[RegionResult]]:
     waiter: Launched | None = call.waiter if type(call) is Attempt else call
     if waiter is None:
         raise EngineStateError(
-            f"a lazy result can be awaited inside an async task only; {_name(expression)} was awaited outside: use "
-            f"`await engine.run(...)`, or cs.run"
+            f"a lazy result can be awaited inside an async task only; {_name(expression)} was awaited outside: write "
+            f"`await cs.arun(...)`, `await engine.run(...)`, or cs.run(...)"
         )
     run: Any = waiter.run
     if run is None:

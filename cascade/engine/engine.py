@@ -12,7 +12,7 @@ import os
 import random
 import weakref
 from asyncio.events import _get_running_loop
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
@@ -26,6 +26,7 @@ from cascade._core.time.durations import Duration
 from cascade._core.tracebacks import hide_frames
 from cascade._support.boundary import boundary
 from cascade._support.forks import reset_in_children
+from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
 from cascade.engine import awaiting  # noqa: F401 - lazy results can be awaited
 from cascade.engine.bounds import Bounds, check_iterations
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from cascade._core.run.mailbox import Mailbox
+    from cascade._support.notebooks import Types
     from cascade.durable.protocol import StateBackend
     from cascade.engine.as_completed import AsCompleted
     from cascade.engine.bounds import RunOptions
@@ -64,6 +66,7 @@ R = TypeVar("R")
 
 Mode = Literal["auto", "inline", "thread", "process"]
 
+_SHOWN = 20  # runs that a notebook shows
 _MODES = ("auto", "inline", "thread", "process")
 
 
@@ -635,6 +638,21 @@ class Engine:
             TypeError: ``provider`` cannot be a resource.
         """
         return self.resources.override(name, provider)
+
+    def __repr__(self) -> str:
+        count = len(self.runs)
+        runs = "closed" if self._driver.closed else f"{count:,} run{'' if count == 1 else 's'}"
+        return f"<Engine: {runs}, {self.clock}>"
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
+        """What a notebook shows: a table of its runs that have not ended."""
+        return bundle({PLAIN: self.__repr__, HTML: lambda: table(self._rows())}, include, exclude)
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        runs = self.runs
+        yield "clock", self.clock
+        yield "runs", "closed" if self._driver.closed else f"{len(runs):,}"
+        yield from ((f"run {run.id}", run) for run in runs[:_SHOWN])
 
     @boundary
     def new_loop(self) -> asyncio.AbstractEventLoop:

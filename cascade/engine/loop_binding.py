@@ -139,7 +139,9 @@ class LoopBinding:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise EngineStateError("no event loop is running: use cascade.run, or await engine.run") from None
+            raise EngineStateError(
+                "no event loop is running: use cs.run, or `await cs.arun(target, engine=engine)` where one is"
+            ) from None
         if loop is not self._bound_loop:
             self._take(loop)
 
@@ -298,8 +300,8 @@ class LoopBinding:
             return None
         if clock is not self.clock:
             raise EngineStateError(
-                "an engine with a virtual clock needs an event loop of that clock: use cascade.run(target, "
-                "engine=engine), or asyncio.Runner(loop_factory=engine.new_loop)"
+                "an engine with a virtual clock needs an event loop of that clock, and another one is running: write "
+                "`await cs.arun(target, engine=engine)`, or asyncio.Runner(loop_factory=engine.new_loop)"
             )
         loop.join(self)  # type: ignore[attr-defined]
         loop_ready: Sized = loop.loop_ready  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
@@ -13,7 +13,8 @@ import msgspec
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.current import forget_call
 from cascade._support.boundary import boundary
-from cascade._support.failures import is_a, singles
+from cascade._support.failures import describe, is_a, singles
+from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, call_all
@@ -24,11 +25,14 @@ from cascade.exceptions import EngineStateError, PolicyError, RunDeadlineError, 
 from cascade.expressions.targets import expression
 
 if TYPE_CHECKING:
+    from cascade._support.notebooks import Types
     from cascade.engine.bounds import Bounds
     from cascade.engine.host import Host
     from cascade.engine.run_label import RunLabel
 
 __all__ = ["Population", "PopulationCounts", "start_many"]
+
+_SHOWN = 3  # exceptions that a notebook shows
 
 
 @public
@@ -227,6 +231,22 @@ class Population(Generic[R_co]):
         counts = msgspec.structs.asdict(self.counts())
         shown = ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
         return f"<Population of {len(self):,}: {shown or 'no members'}>"
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
+        """What a notebook shows: a table. Failures that are shown there do not count as retrieved."""
+        return bundle({PLAIN: self.__repr__, HTML: lambda: table(self._rows())}, include, exclude)
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        yield "members", f"{len(self):,}"
+        for run in self._runs[:1]:  # all have the same name and tags
+            yield from (row for row in run._rows() if row[0] in ("name", "tags"))
+        for state, number in msgspec.structs.asdict(self.counts()).items():
+            if number:
+                yield state, f"{number:,}"
+        yield "iterations", f"{sum(run.iterations for run in self._runs):,}"
+        for run in self._failed[:_SHOWN]:
+            if run._errors:
+                yield f"exception of run {run.id}", describe(run._error(run._errors))
 
     @boundary
     async def _join(self) -> PopulationCounts:

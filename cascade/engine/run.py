@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -15,7 +15,8 @@ from cascade._core.run.evaluation import Evaluation
 from cascade._core.run.unseen import return_messages
 from cascade._core.tracebacks import hide_frames
 from cascade._support.boundary import boundary
-from cascade._support.failures import is_a, set_traceback, singles, traceback_of
+from cascade._support.failures import describe, is_a, set_traceback, singles, traceback_of
+from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, ScheduledCall, call_all, mark_shared
@@ -26,6 +27,7 @@ from cascade.exceptions import EngineStateError, TaskSkippedError
 if TYPE_CHECKING:
     from cascade._core.run.mailbox import Mailbox
     from cascade._core.shape.template import Template
+    from cascade._support.notebooks import Types
     from cascade.cache.single_flight import Leader
     from cascade.engine.host import Host
     from cascade.resources.scope import Scope
@@ -241,6 +243,24 @@ class Run(Evaluation, Generic[R_co]):
     def __repr__(self) -> str:
         name = "" if self.name is None else f" {self.name!r}"
         return f"<Run {self.id}{name}: {self.doing}, {self.iterations} iterations>"
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
+        """What a notebook shows: a table. A failure that is shown there does not count as retrieved."""
+        return bundle({PLAIN: self.__repr__, HTML: lambda: table(self._rows())}, include, exclude)
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        yield "run", self.id
+        if self.name is not None:
+            yield "name", self.name
+        if self.tags:
+            yield "tags", ", ".join(f"{key}={value}" for key, value in self.tags.items())
+        state, doing = self.state, self.doing
+        yield "state", state
+        if doing != state:
+            yield "doing", doing
+        yield "iterations", f"{self.iterations:,}"
+        if state == "failed" and self._errors:
+            yield "exception", describe(self._error(self._errors))
 
     def __del__(self) -> None:
         if self._finished and self._errors and not self._retrieved and not _is_cancellation(self._errors):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import reprlib
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
@@ -51,6 +53,16 @@ _SERIES: tuple[tuple[type, type], ...] = (
     (inspect.ListType, list), (inspect.SetType, set), (inspect.FrozenSetType, frozenset),
     (inspect.VarTupleType, tuple), (inspect.TupleType, tuple),
 )  # fmt: skip
+# How Python reads the text of a type. What it refuses, msgspec may take: "3.0" as an int, "PT1H" as a timedelta.
+_READERS: dict[Any, Callable[[str], Any]] = {
+    int: lambda text: int(text) if text.lstrip("+-").isdecimal() else int(text, 0),
+    float: float,
+    datetime: datetime.fromisoformat,
+    date: date.fromisoformat,
+    time: time.fromisoformat,
+    timedelta: lambda text: timedelta(seconds=float(text)),
+}
+_BRACKETS = {"[": "]", "(": ")", "{": "}"}
 # An instance of a subclass is converted: True is not an int here, and a datetime is not a date.
 _EXACT = ("int", "float", "scalar")
 
@@ -348,8 +360,7 @@ def _as_series(value: Any, wanted: Any, base: Any) -> Any:
     """Return a container of items, each converted."""
     given = value
     if isinstance(value, str):
-        text = value.strip()
-        value = _decoded(text, wanted) if text.startswith("[") else [one.strip() for one in text.split(",") if text]
+        value = _split(value.strip(), wanted)
     elif not isinstance(value, list | tuple | set | frozenset):
         raise _mismatch(value, wanted)
     parts = get_args(base)
@@ -368,6 +379,17 @@ def _as_series(value: Any, wanted: Any, base: Any) -> Any:
         raise _mismatch(given, wanted, str(error)) from None
 
 
+def _split(text: str, wanted: Any) -> Any:
+    """Return the items in a text: a JSON array, a Python list, tuple or set, or what is between commas."""
+    if text.startswith("["):
+        return _decoded(text, wanted, (list,))
+    if text.startswith(("(", "{")):
+        items = _literal(text, (tuple, set))
+        if items is not None:
+            return items
+    return [one.strip() for one in text.split(",") if text]
+
+
 def _items(values: Iterable[Any], of: Iterable[Any]) -> Iterator[Any]:
     for index, (value, wanted) in enumerate(zip(values, of, strict=True)):
         try:
@@ -379,7 +401,7 @@ def _items(values: Iterable[Any], of: Iterable[Any]) -> Iterator[Any]:
 def _as_dict(value: Any, wanted: Any, base: Any) -> dict[Any, Any]:
     given = value
     if isinstance(value, str):
-        value = _decoded(value, wanted)
+        value = _decoded(value, wanted, (dict,))
     if not isinstance(value, dict):
         raise _mismatch(given, wanted)
     of_key, of_value = get_args(base) or (None, None)
@@ -409,15 +431,37 @@ def _read(text: str, wanted: Any, base: Any, kind: Kind) -> Any:
             raise _mismatch(text, wanted, "write true or false, yes or no, on or off, 1 or 0")
         return _WORDS[word]
     if kind == "object":
-        return _by_msgspec(_decoded(text, wanted), base)
+        return _by_msgspec(_decoded(text, wanted, (dict, list, tuple)), base)
+    read = _READERS.get(base)
+    if read is not None:
+        try:
+            return read(text.strip())
+        except (ValueError, OverflowError):  # of infinitely many seconds
+            pass
     return _by_msgspec(text.strip(), base, text)
 
 
-def _decoded(text: str, wanted: Any) -> Any:
+def _decoded(text: str, wanted: Any, kinds: tuple[type, ...]) -> Any:
+    """Parse JSON, or else a literal of Python of one of these kinds."""
     try:
         return msgspec.json.decode(text)
     except Exception as error:
-        raise _mismatch(text, wanted, _description(error)) from error
+        literal = _literal(text, kinds)
+        if literal is None:
+            raise _mismatch(text, wanted, _description(error)) from error
+        return literal
+
+
+def _literal(text: str, kinds: tuple[type, ...]) -> Any:
+    """Return the container that a literal of Python denotes, or None if the text is no such literal."""
+    text = text.strip()
+    if text[-1:] != _BRACKETS.get(text[:1], ""):
+        return None
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # the last two: it is nested too deeply
+        return None
+    return value if isinstance(value, kinds) else None
 
 
 def _by_msgspec(value: Any, wanted: Any, given: Any = None) -> Any:

@@ -112,11 +112,16 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
     from cascade.graph.labels import heading
     from cascade.inspect.render import picture
 
-    if (shape := _as_shape(target)) is not None:
+    settings: dict[int, str] = {}
+    if isinstance(target, Template):
+        template = target
+    elif (shape := _as_shape(target)) is not None:
         return picture(shape.graph, shape.plan)
-    templates = default_templates if engine is None else engine.templates
-    wanted = expression(target)
-    template: Template = templates.lookup(wanted)
+    else:
+        templates = default_templates if engine is None else engine.templates
+        wanted = expression(target)
+        template = templates.lookup(wanted)
+        settings = _settings(template.graph, structure(wanted)[1])
     numbers = {template: ""}  # of the templates reached by observed tail calls, this one first
     tails = []
     for source in (reached := [template]):
@@ -127,7 +132,6 @@ def visualize(target: Any, *, engine: Engine | None = None) -> Picture:
             if other in numbers:
                 tails.append((numbers[source], numbers[other]))
     labels = {numbers[other]: heading(other.graph, other.graph.nodes[-1]) for other in reached}
-    settings = _settings(template.graph, structure(wanted)[1])
     return picture(template.graph, template.plan, tails, labels=labels, settings=settings)
 
 

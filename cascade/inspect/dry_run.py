@@ -11,6 +11,7 @@ from msgspec import Struct
 from cascade._core.expr.policy import ScopeCache
 from cascade._core.shape.extract import structure
 from cascade._core.shape.template import Template
+from cascade._support.notebooks import PLAIN, Types, bundle
 from cascade._support.public import public, public_in
 from cascade.engine.engine import Engine
 from cascade.exceptions import LimitError, PolicyError, ResourceError
@@ -134,6 +135,10 @@ class DryRun(Struct, frozen=True):
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
+        """What a notebook shows: the report."""
+        return bundle({PLAIN: self.__str__}, include, exclude)
 
 
 @public

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from cascade._support.notebooks import Types
 from cascade._support.public import public
 from cascade.exceptions import TemplateError
 from cascade.graph.model import (
@@ -30,6 +31,9 @@ from cascade.graph.model import (
     StructSymbol,
 )
 from cascade.graph.solver import check
+from cascade.inspect.mime import picture_bundle, too_many
+from cascade.inspect.picture import Picture
+from cascade.inspect.render import picture
 from cascade.templates.codec import escaped, unescaped
 
 __all__ = ["FORMAT", "Shape", "dump", "from_json"]
@@ -52,6 +56,16 @@ class Shape(Struct, frozen=True, gc=False):
     def __reduce__(self) -> tuple[Any, ...]:
         """As its JSON document: a pickle then names no class of the model."""
         return from_json, (dump(self),)
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
+        """What a notebook shows: a picture."""
+        return picture_bundle(self._text, self._draw, include, exclude)
+
+    def _text(self) -> str:
+        return f"<Shape of {len(self.graph.nodes):,} node{'' if len(self.graph.nodes) == 1 else 's'}>"
+
+    def _draw(self) -> Picture | str:
+        return too_many(len(self.graph.nodes)) or picture(self.graph, self.plan)
 
 
 # Copies of the structs of the model, with names for their fields in JSON.

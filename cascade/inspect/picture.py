@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from cascade._support.notebooks import Types
 from cascade._support.public import public
+from cascade.inspect.mime import LONGEST, picture_bundle
 
 __all__ = ["Picture"]
 
 
 @public
 class Picture(Struct, frozen=True, gc=False):
-    """A picture of a template: its source text in two languages.
+    """A picture of a template: its source text in two languages. A notebook shows it as a picture.
 
     Attributes:
         mermaid: the text for Mermaid, which Markdown pages show.
@@ -20,3 +22,10 @@ class Picture(Struct, frozen=True, gc=False):
 
     mermaid: str
     dot: str
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
+        """What a notebook shows."""
+        return picture_bundle(self._text, lambda: self, include, exclude)
+
+    def _text(self) -> str:
+        return self.mermaid if len(self.mermaid) <= LONGEST else f"<Picture of {len(self.mermaid):,} characters>"

@@ -11,8 +11,10 @@ LimitState          one row of `Limits.snapshot`                  snapshot.py
 
 from __future__ import annotations
 
+from cascade._support.lazy_names import lazy_names
 from cascade.limits.limits import Limits
 from cascade.limits.request import EMPTY_GRANT, UNLIMITED, Grant, Request
 from cascade.limits.snapshot import LimitState
 
 __all__ = ["EMPTY_GRANT", "UNLIMITED", "Grant", "LimitState", "Limits", "Request"]
+__getattr__, __dir__ = lazy_names(__name__, {}, __all__)

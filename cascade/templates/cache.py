@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from cascade._core.expr.symbol import symbol
 from cascade._core.shape.table import TemplateTable
 from cascade._support.boundary import boundary
+from cascade._support.notebooks import HTML, PLAIN, Types, bundle, table
 from cascade._support.public import public
 from cascade.graph.model import NATIVE_SOLVER, STRUCTS
 from cascade.templates.files import TemplateFiles, check_path, name_of, process_files
@@ -224,6 +225,18 @@ class Templates(TemplateTable):
     def stats(self) -> TemplateStats:
         """The current counters."""
         return TemplateStats(self.hits, self.misses, self._builds, self._solves, self.evictions, self._loaded)
+
+    def __repr__(self) -> str:
+        return f"<Templates: {len(self):,} in memory, {self.hits:,} hits, {self.misses:,} misses>"
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
+        """What a notebook shows: a table."""
+        return bundle({PLAIN: self.__repr__, HTML: lambda: table(self._rows())}, include, exclude)
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        yield "templates", f"{len(self):,}"
+        for name, number in msgspec.structs.asdict(self.stats).items():
+            yield name, f"{number:,}"
 
 
 @public

@@ -12,9 +12,11 @@
 
 from __future__ import annotations
 
+from cascade._support.lazy_names import lazy_names
 from cascade.testing.channel import FakeChannel
 from cascade.testing.override import override
 from cascade.testing.spy import spy
 from cascade.testing.virtual import VirtualTime
 
 __all__ = ["FakeChannel", "VirtualTime", "override", "spy"]
+__getattr__, __dir__ = lazy_names(__name__, {}, __all__)

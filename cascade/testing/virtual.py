@@ -145,7 +145,8 @@ class VirtualTime:
             raise EngineClosedError("cannot run: the `VirtualTime` is closed")
         if in_event_loop():
             raise EngineStateError(
-                "an event loop is running in this thread: use `VirtualTime` in a function that is not async"
+                "an event loop is running in this thread: use `VirtualTime` in a function that is not async, or write "
+                "`await cs.arun(target, engine=virtual.engine)`"
             )
         if self._runner is None:
             self._runner = asyncio.Runner(loop_factory=self.engine.new_loop)

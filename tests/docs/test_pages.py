@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import doctest
 import importlib
 import inspect
@@ -13,7 +15,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import pytest
@@ -60,12 +62,31 @@ def python_blocks(text: str) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=in_tree)
 def test_python_blocks_of_a_page_run_one_after_another(page: Path) -> None:
-    module = ModuleType("page")
+    namespace = ModuleType("page").__dict__
+    blocks = []
     for before, block in python_blocks(page.read_text()):
         # A failure shows the block and says where it stands.
         name = f"<{page.name}, after line {before}>"
         linecache.cache[name] = (len(block), None, block.splitlines(keepends=True), name)
-        exec(compile(block, name, "exec", dont_inherit=True), module.__dict__)  # without the `annotations` of this file
+        # Without the `annotations` of this file.
+        blocks.append(compile(block, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True))
+
+    async def cells() -> None:
+        for block in blocks:
+            value = eval(block, namespace)
+            if awaits(block):
+                await value
+
+    if any(map(awaits, blocks)):  # cells of a notebook: an event loop is running in each
+        asyncio.run(cells())
+    else:
+        for block in blocks:
+            exec(block, namespace)
+
+
+def awaits(block: CodeType) -> bool:
+    """Whether a block awaits something outside of a function."""
+    return bool(block.co_flags & inspect.CO_COROUTINE)
 
 
 def anchors(page: Path) -> set[str]:

@@ -10,6 +10,7 @@ from support.checkers import CHECKERS, ask
 from support.paths import TESTS
 
 ROOT = TESTS.parent
+AWAITS = ("await ", "assert await ")
 PAGES = [ROOT / "README.md", ROOT / "docs" / "index.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 
 
@@ -23,6 +24,8 @@ def program(page: Path) -> str:
             lines.append("")
         else:
             lines.append(line if inside else "")
+    if any(line.startswith(AWAITS) for line in lines):  # cells of a notebook: all of them in a function, at their lines
+        lines = ["async def cells() -> None:", *(f"    {line}" if line else "" for line in lines[1:])]
     return "\n".join(lines) + "\n"
 
 
@@ -41,3 +44,11 @@ def test_a_page_becomes_a_program_with_its_lines(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Page\n\n```python\nx = 1\n```\n\n```text\nx = 2\n```\n\n```python\nx = 3\n```\n")
     assert program(page).splitlines() == ["", "", "", "x = 1", *[""] * 7, "x = 3", ""]
+
+
+def test_cells_of_a_notebook_become_a_function_with_their_lines(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n```python\nx = 1\n\nassert await y == 2\n```\n")
+    assert program(page).splitlines() == [
+        "async def cells() -> None:", "", "", "    x = 1", "", "    assert await y == 2", ""
+    ]  # fmt: skip

@@ -55,6 +55,7 @@ cdef extern from "Python.h":
 
 cdef object _nothing = object()
 cdef object _awaiting = None  # supplied by the engine
+cdef object _displaying = None  # supplied by `cascade`
 cdef object guard_task = None
 cdef object scope_task = None
 cdef tuple catching_calls = None
@@ -212,7 +213,7 @@ cdef class LazyResult(Governable):
         if _awaiting is None:
             raise EngineStateError(
                 f"a lazy result can be awaited inside an async task only; {(<CallShape>self.shape).task[1]}(...) was "
-                f"awaited outside: use `await engine.run(...)`, or cs.run"
+                f"awaited outside: write `await cs.arun(...)`, `await engine.run(...)`, or cs.run(...)"
             )
         use(self)  # the task may be cancelled before it takes the first step
         return _awaiting(self)
@@ -281,6 +282,22 @@ cdef class LazyResult(Governable):
 
     def __repr__(self):
         return _describe(self, 3)
+
+    # The parameters are `include` and `exclude`, which no function in Cython can have: `include` is a statement.
+    def _repr_mimebundle_(self, *types, **named):
+        """What a notebook shows: a picture."""
+        return display(self, types, named)
+
+
+def display(shown, tuple types, dict named):
+    """Return what a notebook shows of a lazy result or of a template, by MIME type."""
+    return _displaying(shown, *types, **named)
+
+
+def displayed_by(function):
+    """Have ``function`` make what notebooks show: the core knows no pictures."""
+    global _displaying
+    _displaying = function
 
 
 def awaited_by(function):

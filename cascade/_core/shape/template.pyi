@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from typing import Any
 
 from typing_extensions import disjoint_base
@@ -21,3 +22,6 @@ class Template:
     def resources(self) -> tuple[str, ...]: ...
     @property
     def resources_outside_calls(self) -> tuple[str, ...]: ...
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> dict[str, str]: ...

@@ -16,6 +16,8 @@ from cascade._core.expr.task_spec cimport (
 )
 from cascade._core.expr.symbol cimport CallShape, call_shape, struct_shape
 
+from cascade._core.expr.lazy import display
+
 cdef dict COLLECTIONS = {"list": LIST, "tuple": TUPLE, "set": SET, "frozenset": FROZENSET}
 
 cdef enum:
@@ -56,6 +58,13 @@ cdef class Template:
     def structure_key(self):
         """The structure key, as bytes of native tokens."""
         return (<char*>self.key)[:self.key_size * <Py_ssize_t>sizeof(uint32_t)]
+
+    def __repr__(self):
+        return f"<Template of {self.node_count:,} node{'' if self.node_count == 1 else 's'}>"
+
+    def _repr_mimebundle_(self, *types, **named):
+        """What a notebook shows: a picture."""
+        return display(self, types, named)
 
     cdef bint has(self, const char* key, Py_ssize_t size) noexcept:
         """Whether its key is this one, of ``size`` bytes."""

@@ -31,6 +31,16 @@ async def finish(run: cs.Run[int]) -> str:
     return await run  # error
 
 
+async def cell(engine: cs.Engine) -> None:
+    (await cs.arun(add(1, 2))).upper()  # error
+    cs.arun(add(1, 2)) + 1  # error
+    await cs.arun(add("1", 2))  # error
+    await cs.arun(add(1, 2), engine="virtual")  # error
+    await cs.arun(add(1, 2), param={"n": 3})  # error
+    await cs.arun(add(1, 2), engine)  # error
+    (await cs.arun([add(1, 2)], engine=engine))[0].upper()  # error
+
+
 async def main() -> None:
     async with cs.Engine() as engine:
         run = engine.start(add(1, 2))

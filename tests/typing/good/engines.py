@@ -74,6 +74,17 @@ async def main(params: Mapping[str, object]) -> None:
         print(known)
 
 
+async def cell(engine: cs.Engine) -> None:
+    assert_type(await cs.arun(add(1, 2)), int)
+    assert_type(await cs.arun(fetch("u"), engine=engine, params={"n": 3}, deadline=5), bytes)
+    assert_type(await cs.arun([add(1, 2), add(3, 4)], engine=engine), list[int])
+    assert_type(await cs.arun(cs.gather(add(1, 2), fetch("u"))), tuple[int, bytes])
+    assert_type(await cs.arun((add(1, 2), fetch("u")), name="one", tags={"site": "7"}), tuple[int, bytes])
+    assert_type(await cs.arun({"a": add(1, 2)}, closes=cs.Channel[int]()), dict[str, int])
+    assert_type(await cs.arun(cs.lazy(add(1, 2)).with_retry(3), max_iterations=9), int)
+    assert_type(await cs.arun("a value"), str)
+
+
 asyncio.run(main({"n": 3}))
 
 assert_type(cs.run(add(1, 2), engine=cs.Engine(default_mode="inline"), params={"n": 3}), int)

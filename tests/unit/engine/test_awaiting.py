@@ -608,7 +608,7 @@ async def test_after_the_task_has_ended_nothing_can_be_awaited_in_its_name() -> 
 
 
 async def test_outside_of_a_task_the_error_names_what_to_write() -> None:
-    with pytest.raises(cs.EngineStateError, match=r"give.* was awaited outside: use `await engine\.run\("):
+    with pytest.raises(cs.EngineStateError, match=r"give.* was awaited outside: write `await cs\.arun\("):
         await give(1)
     async with cs.Engine() as engine:
         await engine.run(give(1))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 import pytest
 
 import cascade as cs
-from cascade.engine.interrupts import Interrupts
+from cascade.engine.interrupts import Interrupts, awake_in_kernels
 from cascade.testing import VirtualTime
 
 HOME = str(Path(cs.__file__).parent)
@@ -100,8 +101,8 @@ def target() -> list[Any]:
     return [use(), use_later(), in_thread(), cs.wait(0.0001), count(3), use_later().with_timeout(60)]
 
 
-def engine() -> cs.Engine:
-    made = cs.Engine(max_threads=1)
+def engine(clock: cs.Clock | None = None) -> cs.Engine:
+    made = cs.Engine(max_threads=1, clock=clock)
     for provider in (plain, awaited, shared, connected, step):
         made.register(provider)
     return made
@@ -119,10 +120,27 @@ async def population() -> None:
         assert len([run async for run in made.as_completed(many)]) == 2
 
 
+held: list[cs.Engine] = []  # it is freed where no signal is raised: nothing is raised out of a destructor
+
+
+async def in_virtual_time() -> None:
+    held.append(engine(cs.Clock.virtual()))
+    await cs.arun(target(), engine=held[0])
+
+
+def in_a_plain_loop(make: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """As IPython does in a terminal: no handler of asyncio's own is installed."""
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(make())
+
+
 FORMS: dict[str, Callable[[], object]] = {
     "run": lambda: cs.run([count(3), in_thread(), cs.wait(0.0001)]),
     "run on an engine": lambda: cs.run(target(), engine=engine()),
     "asyncio": lambda: asyncio.run(inside()),
+    "arun": lambda: in_a_plain_loop(lambda: cs.arun([count(3), in_thread(), cs.wait(0.0001)])),
+    "arun in virtual time": lambda: in_a_plain_loop(in_virtual_time),
+    "arun in virtual time, asyncio": lambda: asyncio.run(in_virtual_time()),
     "population": lambda: asyncio.run(population()),
 }
 
@@ -171,6 +189,7 @@ def alone(form: Callable[[], object]) -> Iterator[object]:
 def test_at_every_line(name: str) -> None:
     form = FORMS[name]
     form()
+    held.clear()
     with Interrupting(0) as counting:
         form()
     assert counting.lines > 100
@@ -179,6 +198,8 @@ def test_at_every_line(name: str) -> None:
     for at in range(1, counting.lines + 1, step):
         opened.clear()
         closed.clear()
+        held.clear()
+        gc.collect()
         interrupted = False
         with Interrupting(at) as interrupting:
             try:
@@ -367,3 +388,52 @@ def test_raised_between_any_two_lines_it_leaves_an_engine_that_can_be_closed() -
     assert closed
     assert lines > 100
     assert [at for at in range(1, lines + 1, 3) if not form(at)[1]] == []
+
+
+async def beats_in_a_second(monkeypatch: pytest.MonkeyPatch, in_kernel: bool) -> int:
+    """How often a loop is woken within a second in which a cell waits."""
+    if in_kernel:
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    else:
+        monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    times: list[float] = []
+    clock = cs.Clock.virtual()
+
+    class Loop(cs.VirtualLoop):
+        def call_later(self, delay: float, callback: Any, *args: Any, **options: Any) -> Any:
+            def counted() -> None:
+                times.append(self.time())
+                callback(*args)
+
+            return super().call_later(delay, counted, **options)
+
+    async def wait() -> None:
+        with awake_in_kernels():
+            await cs.arun(cs.wait(1.05), engine=engine)
+
+    def in_virtual_time() -> None:
+        with asyncio.Runner(loop_factory=lambda: Loop(clock)) as runner:
+            runner.run(wait())
+
+    engine = cs.Engine(clock=clock)
+    await asyncio.to_thread(in_virtual_time)
+    assert len(clock) == 0, "nothing wakes the loop afterwards"
+    return len(times)
+
+
+async def test_a_kernel_is_kept_awake_while_a_cell_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await beats_in_a_second(monkeypatch, in_kernel=True) == 10
+    assert await beats_in_a_second(monkeypatch, in_kernel=False) == 0
+
+
+def test_virtual_time_passes_by_waiting_only_also_in_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    engine = cs.Engine(clock=cs.Clock.virtual())
+
+    async def main() -> None:
+        with pytest.raises(cs.DeadlockError):
+            await cs.arun(cs.Channel[int]().recv(), engine=engine)
+
+    with asyncio.Runner(loop_factory=engine.new_loop) as runner:
+        runner.run(main())
+    assert engine.clock.time() == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -125,6 +125,35 @@ SAMPLES: list[tuple[Any, Any, Any]] = [
     ("3", Positive, 3),
     ("3", Annotated[int | None, msgspec.Meta(gt=0)], 3),
     ("a,b", Annotated[list[str], msgspec.Meta(max_length=2)], ["a", "b"]),
+    ("+5", int, 5),
+    ("007", int, 7),
+    ("-007", int, -7),
+    ("1_000", int, 1000),
+    ("0x1F", int, 31),
+    ("-0b11", int, -3),
+    ("3.0", int, 3),
+    (".5", float, 0.5),
+    ("1.", float, 1.0),
+    ("+5", float, 5.0),
+    ("007", Literal[7], 7),
+    (".5, +5", list[float], [0.5, 5.0]),
+    ("['a', 'b']", list[str], ["a", "b"]),
+    ("[.5, None]", list[float | None], [0.5, None]),
+    ("(1, 'x')", tuple[int, str], (1, "x")),
+    ("{1, 2}", set[int], {1, 2}),
+    ("(a), (b)", list[str], ["(a)", "(b)"]),
+    ("{'a': 1}", dict[str, int], {"a": 1}),
+    ("{1: 'a'}", dict[int, str], {1: "a"}),
+    ("{'x': 1, 'y': 2}", Point, Point(1, 2)),
+    ("(1, 'x')", Pair, Pair(1, "x")),
+    ("2024-01-01T10:00", datetime, datetime(2024, 1, 1, 10)),
+    ("2024-01-01 10:00Z", datetime, datetime(2024, 1, 1, 10, tzinfo=UTC)),
+    ("2024-01-01", datetime, datetime(2024, 1, 1)),
+    ("20240101", date, date(2024, 1, 1)),
+    ("2024-W01-1", date, date(2024, 1, 1)),
+    ("10:00", time, time(10)),
+    (".5", timedelta, timedelta(seconds=0.5)),
+    ("PT1H", timedelta, timedelta(hours=1)),
     ("anything", Any, "anything"),
     ("anything", None, "anything"),
     ("anything", object, "anything"),
@@ -168,6 +197,13 @@ REFUSED: list[tuple[Any, Any, str]] = [
     ("-1", Positive, "value must be `int`, got `int` -1: expected `int` >= 1"),
     ("a,b,c", Annotated[list[str], msgspec.Meta(max_length=2)], "expected `array` of length <= 2"),
     ("2024-13-01", date, "value must be `date`, got `str` '2024-13-01': invalid RFC3339 encoded date"),
+    ("2024-01-01T10:00", date, "value must be `date`, got `str` '2024-01-01T10:00'"),
+    ("inf", timedelta, "duration is out of range"),
+    ("9" * 5000, int, "value must be `int`"),
+    ("--5", int, "value must be `int`, got `str` '--5'"),
+    ("[1, x]", list[int], "JSON is malformed"),
+    ("{1, 2}", dict[str, int], "JSON is malformed"),
+    ("[" + "-" * 100_000 + "1]", list[int], "JSON is malformed"),
     ("\udcff", int, "value must be `int`, got `str` '\\udcff'"),
     ("[" * 100_000, list[list], "RecursionError"),
 ]
