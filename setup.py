@@ -14,6 +14,7 @@ from setuptools import Extension, setup
 
 MODULES = [
     "cascade._core.fork",
+    "cascade._core.tracebacks",
     "cascade._core.expr.builtin_nodes",
     "cascade._core.expr.combining",
     "cascade._core.expr.data",
@@ -90,6 +91,21 @@ if END in APPEND.impl:
 else:
     print("setup.py: this Cython has another ListCompAppendAndDecref than 3.3.1; it is used as it is", file=sys.stderr)
 
+# The functions of the core add no frame to a traceback, unless CASCADE_TRACEBACK=full is set: `_core/tracebacks.h`.
+HEADER = '\n#include "tracebacks.h"\n'
+TRACEBACK = UtilityCode.load_cached("AddTraceback", "Exceptions.c")
+ADD = "PyObject *ptype, *pvalue, *ptraceback;\n\n    if (c_line) {"
+CAUGHT = UtilityCode.load_cached("GetException", "Exceptions.c")
+GET = "PyObject *local_type = NULL, *local_value, *local_tb = NULL;\n"
+if TRACEBACK.impl.count(ADD) == 1 and CAUGHT.impl.count(GET) == 1:
+    DROP = "if (likely(!cascade_keeps_frames())) {\n        cascade_drop_frame();\n        return;\n    }"
+    TRACEBACK.impl = TRACEBACK.impl.replace(ADD, ADD.replace("\n\n", f"\n\n    {DROP}\n"))
+    CAUGHT.impl = CAUGHT.impl.replace(GET, f"{GET}    cascade_add_frame();\n")
+    TRACEBACK.proto = HEADER + (TRACEBACK.proto or "")
+    CAUGHT.proto = HEADER + (CAUGHT.proto or "")
+else:
+    print("setup.py: this Cython has another AddTraceback than 3.3.1; it is used as it is", file=sys.stderr)
+
 # Added to the flags that the interpreter itself was built with.
 FLAGS = [] if sys.platform == "win32" else ["-O2", "-Wno-unused-function"]
 if sys.platform == "linux":
@@ -119,6 +135,8 @@ setup(
                 name,
                 [name.replace(".", "/") + ".pyx"],
                 define_macros=MACROS,
+                include_dirs=["cascade/_core"],
+                depends=["cascade/_core/tracebacks.h"],
                 extra_compile_args=FLAGS,
                 extra_link_args=LINK_FLAGS,
             )

@@ -171,7 +171,10 @@ class InternalError(CascadeError):
     """An invariant of Cascade was violated: a defect. Please report it with the traceback."""
 
     def __str__(self) -> str:
-        return f"{super().__str__()} (a defect in Cascade, not in your code: please report it, traceback included)"
+        return (
+            f"{super().__str__()} (a defect in Cascade, not in your code: please report it, with the traceback under "
+            f"CASCADE_TRACEBACK=full)"
+        )
 
 
 for _name in __all__:

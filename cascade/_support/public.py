@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeVar, get_type_hints
+
+from cascade._support.boundary import boundary
 
 __all__ = ["public", "public_in"]
 
@@ -15,7 +18,12 @@ Thing = TypeVar("Thing")
 
 
 def public(thing: Thing) -> Thing:
-    """Mark a class or function as public in `cascade`. Used as the outermost decorator."""
+    """Mark a class or function as public in `cascade`. Used as the outermost decorator.
+
+    A function becomes a `boundary`. The methods of a class are made that one by one: the engine calls some very often.
+    """
+    if isinstance(thing, FunctionType):
+        thing = boundary(thing)
     return public_in("cascade")(thing)
 
 

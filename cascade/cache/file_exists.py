@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from cascade._core.expr.task import Task
+from cascade._support.boundary import boundary
 from cascade._support.public import public
 from cascade.cache.file_marks import TRIES, UnfinishedMarks, is_marked
 from cascade.cache.protocol import Hit, NoResult
@@ -70,6 +71,7 @@ class FileExists:
 
     blocking = True
 
+    @boundary
     def __init__(
         self,
         path: Paths | Callable[..., Paths],

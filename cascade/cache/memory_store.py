@@ -6,6 +6,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import Any
 
+from cascade._support.boundary import boundary
 from cascade._support.forks import new_lock
 from cascade._support.public import public
 from cascade.cache.protocol import Hit
@@ -51,6 +52,7 @@ class MemoryStore:
 
     blocking = False
 
+    @boundary
     def __init__(self, max_entries: int = 10_000) -> None:
         self._max_entries = check_bound(max_entries, "max_entries")
         self._entries: OrderedDict[bytes, tuple[Hit, float | None]] = OrderedDict()

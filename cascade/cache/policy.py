@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from cascade._core.expr.task import Task, task
 from cascade._core.time.durations import Duration, as_seconds
+from cascade._support.boundary import boundary
 from cascade._support.public import public
 from cascade.cache.arguments import bind
 from cascade.cache.fingerprint import fingerprint, write
@@ -72,6 +73,7 @@ class ResultCache:
 
     depends = True  # on resources and inputs that an expression asks for which the task has given
 
+    @boundary
     def __init__(
         self,
         *,

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cascade._support.boundary import boundary
 from cascade._support.failures import describe, is_from_keyboard
 from cascade._support.public import public
 from cascade.cache.memory_store import check_bound
@@ -74,6 +75,7 @@ class DiskStore:
 
     blocking = True
 
+    @boundary
     def __init__(self, path: str | os.PathLike[str], max_entries: int = 100_000, *, max_bytes: int = 1 << 30) -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise PolicyError(f"path must be a path, got `{type(path).__name__}`")

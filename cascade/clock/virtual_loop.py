@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVarTuple, Unpack
 
 from cascade._core.time.clock import Alarm, Clock
 from cascade._core.time.io_guard import allow_real_io, forbid_real_io
+from cascade._support.boundary import boundary
 from cascade._support.public import public
 from cascade.exceptions import DeadlockError, VirtualTimeError
 
@@ -296,7 +297,7 @@ def _refusing(name: str) -> Callable[..., Any]:
         )
 
     refuse.__name__ = name
-    return refuse
+    return boundary(refuse)
 
 
 for _name in _REFUSED:

@@ -11,6 +11,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._core.tracebacks import hide_frames
+from cascade._support.boundary import boundary
 from cascade._support.futures import settle
 from cascade._support.type_variables import R_co
 from cascade.engine.call_graph import unlink
@@ -37,6 +39,7 @@ class AsCompleted(Generic[R_co]):
 
     __slots__ = ("_host", "_population", "_queue", "_starter", "_waited")
 
+    @boundary
     def __init__(self, host: Host, runs: Population[R_co] | Iterable[Run[R_co]]) -> None:
         self._queue = _Queue()
         self._starter: Starter | None = None
@@ -64,24 +67,28 @@ class AsCompleted(Generic[R_co]):
         return self
 
     async def __anext__(self) -> Run[R_co]:
-        queue, starter = self._queue, self._starter
-        if starter is not None and not queue.closed:
-            starter.fill()
-        while not queue.ended:
-            if not self._count_unfinished() and (starter is None or starter.exhausted):
-                if starter is not None and starter.failure is not None:
-                    failure, starter.failure = starter.failure, None
-                    raise failure
-                raise StopAsyncIteration
-            await self._wait()
-        run = queue.ended.popleft()
-        if starter is not None:
-            try:
+        try:
+            queue, starter = self._queue, self._starter
+            if starter is not None and not queue.closed:
                 starter.fill()
-            except BaseException:  # of the process: it is still to be yielded
-                queue.ended.appendleft(run)
-                raise
-        return run
+            while not queue.ended:
+                if not self._count_unfinished() and (starter is None or starter.exhausted):
+                    if starter is not None and starter.failure is not None:
+                        failure, starter.failure = starter.failure, None
+                        raise failure
+                    raise StopAsyncIteration
+                await self._wait()
+            run = queue.ended.popleft()
+            if starter is not None:
+                try:
+                    starter.fill()
+                except BaseException:  # of the process: it is still to be yielded
+                    queue.ended.appendleft(run)
+                    raise
+            return run
+        except BaseException as error:
+            hide_frames(error)
+            raise
 
     def _start_from(self, targets: Any, start: Callable[[Any], Run], concurrency: int) -> None:
         """Have the runs started of which it yields each."""

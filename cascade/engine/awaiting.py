@@ -8,17 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.lazy import LazyResult, awaited_by
 from cascade._core.run.current import CALL, Attempt, SentCall
+from cascade._core.tracebacks import hide_frames
 from cascade.engine.regions import RegionResult, await_region
 from cascade.exceptions import EngineStateError
 
 if TYPE_CHECKING:
     from cascade._core.run.waiting import Launched
+    from cascade.engine.run import Run
 
 __all__ = ["await_lazy"]
 
 
 def await_lazy(expression: LazyResult) -> Generator[Any, None, Any]:
     """Evaluate an expression as a part of the run of the current async task; see `LazyResult.__await__`."""
+    try:
+        return (yield from await_region(*_open(expression)).__await__())
+    except BaseException as error:
+        hide_frames(error)
+        raise
+
+
+def _open(expression: LazyResult) -> tuple[Run, asyncio.Future[RegionResult]]:
+    """Have the run of the current async task evaluate an expression. Return the run and the region."""
     call: Any = CALL.get()
     if type(call) is SentCall:
         raise EngineStateError(
@@ -49,7 +60,7 @@ def await_lazy(expression: LazyResult) -> Generator[Any, None, Any]:
         )
     region: asyncio.Future[RegionResult] = loop.create_future()
     run._open_child(waiter, expression, region, grant)
-    return (yield from await_region(run, region).__await__())
+    return run, region
 
 
 def _is_running(loop: asyncio.AbstractEventLoop) -> bool:

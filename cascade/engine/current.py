@@ -8,6 +8,7 @@ import msgspec
 
 from cascade._core.run.current import CALL, Attempt, SentCall
 from cascade._core.run.scheduler import running
+from cascade._core.tracebacks import hide_frames
 from cascade._support.public import public
 from cascade.engine.engine import Engine
 from cascade.engine.places import path_of
@@ -150,25 +151,29 @@ def current() -> CurrentCall:
     >>> cs.run(where(where()))
     ('$', 0, 1)
     """
-    call: Any = CALL.get()
-    if call is None:
-        run: Any = running()
-        where = None if run is None else run._running_place()
-        if where is None:
-            raise EngineStateError("cs.current() must be called inside a task, got a call outside")
-        return CurrentCall(run, where, where.call, run.iterations, 1)
-    if type(call) is SentCall:
-        return CurrentCall(
-            RunIdentity(call.run, call.name, call.tags), call.path, call.number, call.iteration, call.attempt
-        )
-    attempt, grant = 1, None
-    if type(call) is Attempt:
-        call, attempt, grant = call.waiter, call.number, call.grant
-    run = call.run
-    where = call._place()
-    if run is None or where is None:
-        raise EngineStateError("cs.current() must be called inside a task, got a call after the task had ended")
-    return CurrentCall(run, where, where.call, call.iteration, attempt, grant)
+    try:
+        call: Any = CALL.get()
+        if call is None:
+            run: Any = running()
+            where = None if run is None else run._running_place()
+            if where is None:
+                raise EngineStateError("cs.current() must be called inside a task, got a call outside")
+            return CurrentCall(run, where, where.call, run.iterations, 1)
+        if type(call) is SentCall:
+            return CurrentCall(
+                RunIdentity(call.run, call.name, call.tags), call.path, call.number, call.iteration, call.attempt
+            )
+        attempt, grant = 1, None
+        if type(call) is Attempt:
+            call, attempt, grant = call.waiter, call.number, call.grant
+        run = call.run
+        where = call._place()
+        if run is None or where is None:
+            raise EngineStateError("cs.current() must be called inside a task, got a call after the task had ended")
+        return CurrentCall(run, where, where.call, call.iteration, attempt, grant)
+    except BaseException as error:
+        hide_frames(error)
+        raise
 
 
 def current_run() -> Any:

@@ -23,6 +23,8 @@ from cascade._core.run.current import forget_call
 from cascade._core.run.scheduler import Scheduler
 from cascade._core.time.clock import Clock
 from cascade._core.time.durations import Duration
+from cascade._core.tracebacks import hide_frames
+from cascade._support.boundary import boundary
 from cascade._support.forks import reset_in_children
 from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
@@ -115,6 +117,7 @@ class Engine:
     ['hello you', 'hello me']
     """
 
+    @boundary
     def __init__(
         self,
         *,
@@ -241,16 +244,20 @@ class Engine:
         >>> asyncio.run(main())
         (False, [3, 7])
         """
-        wanted = expression(target)
-        label = run_label(name, tags)
-        channels = closed_at_end(closes)
-        bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
-        self._driver.bind()
-        started: Run[Any] = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params, label)
-        if channels is not None:
-            started._add_done_callback((channels,))
-        self._driver.begin(started, wanted, bounds)
-        return started
+        try:
+            wanted = expression(target)
+            label = run_label(name, tags)
+            channels = closed_at_end(closes)
+            bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
+            self._driver.bind()
+            started: Run[Any] = Run(self._driver, wanted, forget_call(contextvars.copy_context()), params, label)
+            if channels is not None:
+                started._add_done_callback((channels,))
+            self._driver.begin(started, wanted, bounds)
+            return started
+        except BaseException as error:
+            hide_frames(error)
+            raise
 
     @overload
     def start_many(
@@ -278,6 +285,7 @@ class Engine:
         tags: Mapping[str, str] | None = None,
         concurrency: int | None = None,
     ) -> Population[R]: ...
+    @boundary
     def start_many(
         self,
         targets: Iterable[Any],
@@ -345,6 +353,7 @@ class Engine:
         concurrency: int | None = None,
         **options: Unpack[SharedOptions],
     ) -> AsCompleted[R]: ...
+    @boundary
     def as_completed(
         self,
         runs: Any,
@@ -446,16 +455,20 @@ class Engine:
             RunLimitError, RunDeadlineError: the run has reached a bound.
             TargetError, EngineClosedError, EngineStateError: as `start` does.
         """
-        started = self.start(
-            target,
-            params=params,
-            max_iterations=max_iterations,
-            deadline=deadline,
-            name=name,
-            tags=tags,
-            closes=closes,
-        )
-        return await started._join(returns_messages=True)
+        try:
+            started = self.start(
+                target,
+                params=params,
+                max_iterations=max_iterations,
+                deadline=deadline,
+                name=name,
+                tags=tags,
+                closes=closes,
+            )
+            return await started._join(returns_messages=True)
+        except BaseException as error:
+            hide_frames(error)
+            raise
 
     @overload
     def submit(self, target: LazyResult[R], **options: Unpack[RunOptions]) -> Future[R]: ...
@@ -469,6 +482,7 @@ class Engine:
     def submit(self, target: DictOf[K, R], **options: Unpack[RunOptions]) -> Future[dict[K, R]]: ...
     @overload
     def submit(self, target: R, **options: Unpack[RunOptions]) -> Future[R]: ...
+    @boundary
     def submit(self, target: Any, **options: Unpack[RunOptions]) -> Future[Any]:
         """Run a target on the event loop that holds the engine, from another thread. The safe way in from there.
 
@@ -509,6 +523,7 @@ class Engine:
             work.close()
             raise EngineStateError(NO_LOOP) from None
 
+    @boundary
     async def join(self) -> None:
         """Wait until no run is left: until all have ended, also those that are started meanwhile.
 
@@ -529,6 +544,7 @@ class Engine:
         self._driver.check_thread()
         await self._driver.join()
 
+    @boundary
     async def drain(self) -> None:
         """Start no more runs, wait for those that have not ended, and close the engine.
 
@@ -558,6 +574,7 @@ class Engine:
             raise
         await self.aclose()
 
+    @boundary
     def close(self) -> None:
         """Do what `aclose` does, where no event loop is running: in a program that uses `cascade.run`.
 
@@ -582,6 +599,7 @@ class Engine:
         with asyncio.Runner(loop_factory=self.new_loop) as runner:
             runner.run(self.aclose())
 
+    @boundary
     async def aclose(self) -> None:
         """Cancel and await the runs that have not ended, and stop the workers. No run can be started afterwards.
 
@@ -593,10 +611,12 @@ class Engine:
             self._driver.closed = True
             await self._stop(None)
 
+    @boundary
     async def __aenter__(self) -> Engine:
         self._driver.bind()
         return self
 
+    @boundary
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -647,6 +667,7 @@ class Engine:
         """The resources that tasks can ask for."""
         return self._driver.services.resources
 
+    @boundary
     def register(self, provider: Any, name: str | None = None) -> None:
         """Register a resource, which tasks get by its name.
 
@@ -668,6 +689,7 @@ class Engine:
         """
         self.resources.register(provider, name)
 
+    @boundary
     def override(self, name: str, provider: Any) -> AbstractContextManager[None]:
         """Replace a resource while a `with` block lasts; see also `cascade.testing.override`.
 
@@ -699,6 +721,7 @@ class Engine:
         yield "runs", "closed" if self._driver.closed else f"{len(runs):,}"
         yield from ((f"run {run.id}", run) for run in runs[:_SHOWN])
 
+    @boundary
     def new_loop(self) -> asyncio.AbstractEventLoop:
         """Make an event loop on the engine's clock, on which plain asyncio code can run beside its runs.
 

@@ -19,6 +19,7 @@ from cascade._core.expr.policy import ScopeCache
 from cascade._core.limits.requests import EMPTY_GRANT, Grant
 from cascade._core.run.current import CALL, Attempt
 from cascade._core.run.results import examined, final
+from cascade._core.tracebacks import hide_frames
 from cascade._support.failures import result_of
 from cascade.cache.protocol import Hit
 from cascade.cache.single_flight import SharedResult
@@ -320,6 +321,7 @@ class Invocation:
             keywords = {name: await self._resource(scope, value) for name, value in self._keywords.items()}
             value = await self._with_timeout(grant, tuple(arguments), keywords)
         except BaseException as error:
+            hide_frames(error)  # a teardown may look at it
             await scope.close(error)
             raise
         wrong = await scope.close(None)
@@ -469,6 +471,7 @@ class Invocation:
 
     def _will_retry(self, error: BaseException) -> bool:
         """Whether a failed attempt is retried; if so, count the next one."""
+        hide_frames(error)  # the predicate, and a `delay` that is a function, may look at it
         retry = self._retry
         if self._waiter._stopping or (self._deadline is not None and self._deadline.expired):
             return False  # a call that is being cancelled may fail: that is not retried

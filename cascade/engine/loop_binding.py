@@ -18,6 +18,7 @@ from cascade._core.run.ending import detach_all
 from cascade._core.time.clock import Clock
 from cascade._support.failures import add_note, describe, exc_info
 from cascade._support.forks import new_lock
+from cascade._support.futures import forget_tasks
 from cascade._support.threads import call_in_executor
 from cascade.clock.timers import ClockTimers
 from cascade.engine.join import AwaitGraph
@@ -325,6 +326,8 @@ class LoopBinding:
         try:
             for run in lost:
                 error = EngineStateError("the event loop was closed before the run had ended")
+                run._retrieved = True  # a run that ends with its event loop is not reported, as no asyncio task is
+                forget_tasks(run._handles())
                 run._kill(error)
                 run._close()
                 run._abandon_scope(error)

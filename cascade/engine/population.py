@@ -12,6 +12,7 @@ import msgspec
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.current import forget_call
+from cascade._support.boundary import boundary
 from cascade._support.failures import describe, is_a, singles
 from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
@@ -133,7 +134,7 @@ class Population(Generic[R_co]):
         self._runs = [make(target) for target in targets]
         self._unfinished_count = len(targets)
         self._failed: list[Run] = []
-        self._unretrieved = UnretrievedFailures(host.report, len(targets))
+        self._unretrieved = UnretrievedFailures(host.report, len(targets), "" if label is None else str(label))
         self._futures: list[RunFuture] = []
         self._callbacks: list[DoneCallback] = []
         self._stops_on_failure = on_failure == "stop"
@@ -165,6 +166,7 @@ class Population(Generic[R_co]):
             restarts=self._restarts,
         )
 
+    @boundary
     def add(self, target: LazyResult[R_co] | R_co) -> Run[R_co]:
         """Add a member, and start it as the others were started; also if all others have ended.
 
@@ -246,6 +248,7 @@ class Population(Generic[R_co]):
             if run._errors:
                 yield f"exception of run {run.id}", describe(run._error(run._errors))
 
+    @boundary
     async def _join(self) -> PopulationCounts:
         if self._unfinished_count:
             join = RunFuture(self, self._host.running_loop())

@@ -11,6 +11,7 @@ from msgspec.structs import force_setattr
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.time.durations import Duration, as_seconds
+from cascade._support.boundary import boundary
 from cascade._support.failures import is_a
 from cascade._support.public import public
 from cascade.engine.run import Run
@@ -59,6 +60,7 @@ class Restart(msgspec.Struct, frozen=True):
             self, limit: int = 3, delay: Duration = 0, backoff: float = 2, reset_after: Duration | None = None
         ) -> None: ...
 
+    @boundary
     def __post_init__(self) -> None:
         if type(self.limit) is not int or self.limit < 0:
             raise PolicyError(f"limit must be an int >= 0, got {self.limit!r}")

@@ -13,7 +13,9 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
 from cascade._core.run.unseen import return_messages
-from cascade._support.failures import describe
+from cascade._core.tracebacks import hide_frames
+from cascade._support.boundary import boundary
+from cascade._support.failures import describe, is_a, set_traceback, singles, traceback_of
 from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
@@ -122,11 +124,25 @@ class Run(Evaluation, Generic[R_co]):
             asyncio.CancelledError: it was cancelled.
             BaseException: the exception of its task, itself; an `ExceptionGroup` if several tasks failed at once.
         """
-        error = self.exception()
-        if error is not None:
-            raise error
-        value: R_co = self._value
-        return value
+        try:
+            error = self.exception()
+            if error is not None:
+                if self._errors is not None and len(self._errors) == 1:
+                    self._restore_traceback(error)
+                raise error
+            value: R_co = self._value
+            return value
+        except BaseException as failure:
+            hide_frames(failure)
+            raise
+
+    def _restore_traceback(self, error: BaseException) -> None:
+        """Give its failure the traceback that it was first raised with: without the frames of those who awaited it."""
+        extras = self._ensure_extras()
+        if extras.traceback is False:
+            extras.traceback = traceback_of(error)
+        else:
+            set_traceback(error, extras.traceback)
 
     def exception(self) -> BaseException | None:
         """Return the exception with which it has ended; None: it has a value.
@@ -135,15 +151,20 @@ class Run(Evaluation, Generic[R_co]):
             EngineStateError: it has not ended.
             asyncio.CancelledError: it was cancelled.
         """
-        if not self._finished:
-            raise EngineStateError(f"{self._called} has not ended: await it")
-        self._retrieved = True
-        if self._errors:
-            return self._error(self._errors)
-        if self._interrupted:
-            raise asyncio.CancelledError(f"{self._called} was cancelled")
-        return None
+        try:
+            if not self._finished:
+                raise EngineStateError(f"{self._called} has not ended: await it")
+            self._retrieved = True
+            if self._errors:
+                return self._error(self._errors)
+            if self._interrupted:
+                raise asyncio.CancelledError(f"{self._called} was cancelled")
+            return None
+        except BaseException as failure:
+            hide_frames(failure)
+            raise
 
+    @boundary
     def add_done_callback(self, function: Callable[[Run[R_co]], object], *, context: Context | None = None) -> None:
         """Have a function called with the run soon after its end, as with a future of asyncio.
 
@@ -246,7 +267,7 @@ class Run(Evaluation, Generic[R_co]):
             yield "exception", describe(self._error(self._errors))
 
     def __del__(self) -> None:
-        if self._finished and self._errors and not self._retrieved:
+        if self._finished and self._errors and not self._retrieved and not _is_cancellation(self._errors):
             error = self._error(self._errors)
             if self._extras is not None and self._extras.unretrieved is not None:
                 self._extras.unretrieved.add(self.id, error)
@@ -260,18 +281,22 @@ class Run(Evaluation, Generic[R_co]):
             returns_messages: on cancellation, whether messages in its value go back to their channels, if this call
                 is all that awaits the run.
         """
-        if not self._finished:
-            join = RunFuture(self, self._host.running_loop())
-            self._add_done_callback((join,))
-            try:
-                with self._host.await_graph.record(self):
-                    await join
-            except asyncio.CancelledError as cancelled:
-                if returns_messages and not (join.shared or self._retrieved):
-                    self._return_messages()
-                self._retrieved = True
-                raise cancelled from (self._error(self._errors) if self._errors else None)
-        return self.result()
+        try:
+            if not self._finished:
+                join = RunFuture(self, self._host.running_loop())
+                self._add_done_callback((join,))
+                try:
+                    with self._host.await_graph.record(self):
+                        await join
+                except asyncio.CancelledError as cancelled:
+                    if returns_messages and not (join.shared or self._retrieved):
+                        self._return_messages()
+                    self._retrieved = True
+                    raise cancelled from (self._error(self._errors) if self._errors else None)
+            return self.result()
+        except BaseException as error:
+            hide_frames(error)
+            raise
 
     def _return_messages(self) -> None:
         """Return messages to their channels that the run has received and no task was given: the value is not used."""
@@ -443,6 +468,15 @@ class Run(Evaluation, Generic[R_co]):
 
     def _error(self, errors: list[BaseException]) -> BaseException:
         return errors[0] if len(errors) == 1 else BaseExceptionGroup(f"several tasks of {self._called} failed", errors)
+
+
+def _is_cancellation(errors: list[BaseException]) -> bool:
+    """Whether a run has failed only as its calls were cancelled: by the end of the event loop, or by other code."""
+    for error in errors:
+        for single in singles(error):
+            if not is_a(single, asyncio.CancelledError):
+                return False
+    return True
 
 
 def _describe_wait(template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Literal
 
     from cascade.cache.single_flight import Leader
     from cascade.clock.timers import Handle
@@ -17,7 +19,7 @@ __all__ = ["RunExtras"]
 
 
 class RunExtras:
-    """Optional state of one run. Each attribute is None until it is used.
+    """Optional state of one run. Most attributes are None until they are used.
 
     Attributes:
         params: values for the target's params, by name.
@@ -31,6 +33,7 @@ class RunExtras:
         beginning: the timer that begins it.
         label: its name and tags.
         started_at: nanoseconds on the engine's clock, if an event needs it.
+        traceback: that of its failure, before anything has raised that again; None: it has none; False: not known yet.
     """
 
     __slots__ = (
@@ -44,6 +47,7 @@ class RunExtras:
         "permits",
         "scope",
         "started_at",
+        "traceback",
         "unretrieved",
     )
 
@@ -59,3 +63,4 @@ class RunExtras:
         self.beginning: Handle | None = None
         self.label: RunLabel | None = None
         self.started_at: int | None = None
+        self.traceback: TracebackType | Literal[False] | None = False

@@ -26,6 +26,11 @@ class RunLabel(NamedTuple):
     plain_tags: dict[str, str]
     selected: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Name and tags as they follow the number of a run in a text: " 'order-17' (site=7)"."""
+        name = "" if self.name is None else f" {self.name!r}"
+        return f"{name} ({', '.join(map('='.join, self.tags.items()))})" if self.tags else name
+
 
 NO_LABEL = RunLabel(None, MappingProxyType({}), {}, ())
 

@@ -19,12 +19,14 @@ class UnretrievedFailures:
     Args:
         report: called with a message and the first failure.
         size: the number of members of the population.
+        label: the name and tags of its members, as text.
     """
 
-    __slots__ = ("_report", "_sum", "size")
+    __slots__ = ("_label", "_report", "_sum", "size")
 
-    def __init__(self, report: Report, size: int) -> None:
+    def __init__(self, report: Report, size: int, label: str = "") -> None:
         self._report = report
+        self._label = label
         self.size = size
         self._sum: _Sum | None = None
 
@@ -33,17 +35,18 @@ class UnretrievedFailures:
         # In a garbage cycle, finalizers run in any order, so the sum may have been finalized before this run. A new sum
         # is not part of that garbage, and is finalized later.
         if self._sum is None or self._sum.reported:
-            self._sum = _Sum(self._report, self.size)
+            self._sum = _Sum(self._report, self.size, self._label)
         self._sum.add(run, error)
 
 
 class _Sum:
     """A number of failures, reported when it is freed."""
 
-    __slots__ = ("_count", "_first", "_report", "_size", "reported")
+    __slots__ = ("_count", "_first", "_label", "_report", "_size", "reported")
 
-    def __init__(self, report: Report, size: int) -> None:
+    def __init__(self, report: Report, size: int, label: str) -> None:
         self._report = report
+        self._label = label
         self._size = size
         self._count = 0
         self._first: tuple[int, BaseException] | None = None
@@ -58,5 +61,5 @@ class _Sum:
         self.reported = True
         if self._first is not None:
             runs = "1 run" if self._count == 1 else f"{self._count:,} runs"
-            text = f"the exception of {runs} in a population of {self._size:,} was never retrieved"
+            text = f"the exception of {runs}{self._label} in a population of {self._size:,} was never retrieved"
             self._report(text if self._count == 1 else f"{text}; this is the first", self._first[1])

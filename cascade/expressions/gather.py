@@ -8,6 +8,7 @@ from cascade._core.expr.builtin_nodes import own_failure
 from cascade._core.expr.combining import gather_call
 from cascade._core.expr.handlers import itself
 from cascade._core.expr.lazy import LazyResult, refuse_task_as
+from cascade._core.tracebacks import hide_frames
 from cascade._support.public import public
 from cascade.exceptions import TaskArgumentError
 
@@ -135,11 +136,15 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
     >>> cs.run(cs.gather(inverse(2), inverse(0), return_exceptions=True))
     (0.5, ZeroDivisionError('division by zero'))
     """
-    if type(return_exceptions) is not bool:
-        raise TaskArgumentError(f"return_exceptions must be a bool, got {return_exceptions!r}")
-    for i, value in enumerate(values):
-        refuse_task_as(value, f"values[{i}]")
-    return gather_call(tuple(map(own_failure, values)) if return_exceptions else values)
+    try:
+        if type(return_exceptions) is not bool:
+            raise TaskArgumentError(f"return_exceptions must be a bool, got {return_exceptions!r}")
+        for i, value in enumerate(values):
+            refuse_task_as(value, f"values[{i}]")
+        return gather_call(tuple(map(own_failure, values)) if return_exceptions else values)
+    except BaseException as error:
+        hide_frames(error)
+        raise
 
 
 # Pickles find the handler by this name.

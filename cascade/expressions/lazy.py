@@ -6,6 +6,7 @@ from typing import Any, TypeVar, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import Task
+from cascade._core.tracebacks import hide_frames
 from cascade._support.public import public
 
 __all__ = ["lazy"]
@@ -44,10 +45,14 @@ def lazy(x: Any, /) -> LazyResult[Any]:
         ...
     TypeError: x must be a lazy result, got the task `half`: call it, as in cs.lazy(half(...))
     """
-    if type(x) is LazyResult:
-        return x
-    if isinstance(x, Task):
-        name = x.__name__
-        raise TypeError(f"x must be a lazy result, got the task `{name}`: call it, as in cs.lazy({name}(...))")
-    hint = ": write cs.lazy(cs.gather(...)) for several" if isinstance(x, (list, tuple)) else ""
-    raise TypeError(f"x must be a lazy result, such as a call of a task, got `{type(x).__name__}`{hint}")
+    try:
+        if type(x) is LazyResult:
+            return x
+        if isinstance(x, Task):
+            name = x.__name__
+            raise TypeError(f"x must be a lazy result, got the task `{name}`: call it, as in cs.lazy({name}(...))")
+        hint = ": write cs.lazy(cs.gather(...)) for several" if isinstance(x, (list, tuple)) else ""
+        raise TypeError(f"x must be a lazy result, such as a call of a task, got `{type(x).__name__}`{hint}")
+    except BaseException as error:
+        hide_frames(error)
+        raise

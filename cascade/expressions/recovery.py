@@ -8,6 +8,7 @@ from typing import Any, Never, NoReturn, TypeAlias, TypeVar, overload
 from cascade._core.expr.builtin_nodes import fallback_call, outcome_call, race_call, recover_call, scope_of
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.outcome import Outcome
+from cascade._core.tracebacks import hide_frames
 from cascade._support.public import public
 
 __all__ = ["fallback", "outcome", "race", "recover", "scope"]
@@ -96,7 +97,11 @@ def recover(value: Any, handler: Callable[[Any], Any], *, on: Any = Exception) -
     >>> cs.run([cs.recover(parse("12"), explain, on=ValueError), cs.recover(parse("x"), explain, on=ValueError)])
     [12, 'no number (ValueError)']
     """
-    return recover_call(value, handler, on)
+    try:
+        return recover_call(value, handler, on)
+    except BaseException as error:
+        hide_frames(error)
+        raise
 
 
 # `Empty` is there as pyright does not know what `[]` is a list of.
@@ -136,7 +141,11 @@ def fallback(value: Any, other: Any, *, on: Catches = Exception) -> Any:
     >>> cs.run([cs.fallback(inverse(4), 0.0), cs.fallback(inverse(0), inverse(2))])
     [0.25, 0.5]
     """
-    return fallback_call(value, other, on)
+    try:
+        return fallback_call(value, other, on)
+    except BaseException as error:
+        hide_frames(error)
+        raise
 
 
 @overload
@@ -166,7 +175,11 @@ def outcome(value: Any) -> Any:
     >>> done.ok, done.error
     (False, ZeroDivisionError('division by zero'))
     """
-    return outcome_call(value)
+    try:
+        return outcome_call(value)
+    except BaseException as error:
+        hide_frames(error)
+        raise
 
 
 @overload
@@ -202,7 +215,11 @@ def scope(value: Any) -> LazyResult[Any]:
     >>> cs.run(cs.scope([page(1), page(2)]).with_retry(max_attempts=3)), attempts
     ([1, 2], [1, 1, 1, 2])
     """
-    return scope_of(value)
+    try:
+        return scope_of(value)
+    except BaseException as error:
+        hide_frames(error)
+        raise
 
 
 @overload
@@ -258,4 +275,8 @@ def race(*values: Any) -> Any:
     >>> cs.run(cs.race(answer("slow", cs.wait(5)), answer("quick", cs.wait(2))), engine=engine), engine.clock.time()
     ('quick', 2.0)
     """
-    return race_call(values)
+    try:
+        return race_call(values)
+    except BaseException as error:
+        hide_frames(error)
+        raise

@@ -7,6 +7,7 @@ from typing import Any, Never, TypeAlias, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import router_call
 from cascade._core.expr.lazy import LazyResult, refuse_task_as
+from cascade._core.tracebacks import hide_frames
 from cascade._support.public import public
 from cascade.exceptions import PolicyError
 
@@ -65,14 +66,18 @@ def Router(selector: object, routes: Mapping[Any, Any], *, default: Any = _nothi
     >>> cs.run(cs.Router(weekday("sun"), {"work": do("hurry"), "weekend": do("rest")}))
     'now rest'
     """
-    if not isinstance(routes, Mapping):
-        raise PolicyError(
-            f"routes must be a mapping from keys to lazy results or values, got `{type(routes).__name__}`"
-        )
-    if not routes:
-        raise PolicyError("routes must have at least one route, got none")
-    refuse_task_as(selector, "selector")
-    for key, route in routes.items():
-        refuse_task_as(route, f"route {key!r}")
-    refuse_task_as(default, "default")
-    return router_call(selector, dict(routes), *(() if default is _nothing else (default,)))
+    try:
+        if not isinstance(routes, Mapping):
+            raise PolicyError(
+                f"routes must be a mapping from keys to lazy results or values, got `{type(routes).__name__}`"
+            )
+        if not routes:
+            raise PolicyError("routes must have at least one route, got none")
+        refuse_task_as(selector, "selector")
+        for key, route in routes.items():
+            refuse_task_as(route, f"route {key!r}")
+        refuse_task_as(default, "default")
+        return router_call(selector, dict(routes), *(() if default is _nothing else (default,)))
+    except BaseException as error:
+        hide_frames(error)
+        raise

@@ -13,6 +13,7 @@ from cascade._core.limits.pools import Pool
 from cascade._core.limits.requests import UNLIMITED, Grant, Request
 from cascade._core.limits.units import UNIT, shown, units
 from cascade._core.time.durations import Duration, as_seconds
+from cascade._support.boundary import boundary
 from cascade._support.public import public_in
 from cascade.exceptions import LimitError, PolicyError
 from cascade.limits.capacity import Concurrency
@@ -92,6 +93,7 @@ class Limits:
 
     # ------------------------------------------------------------------------------------------------ for users
 
+    @boundary
     def set(
         self,
         selector: str,
@@ -223,6 +225,7 @@ class Limits:
         for rate, amount in [(self._rate(name), _signed(name, amount)) for name, amount in amounts.items()]:
             self.admission.spend(rate, amount)
 
+    @boundary
     def remove(self, selector: str) -> bool:
         """Remove the rules of a selector. Its pause, if there is one, stays.
 
@@ -244,6 +247,7 @@ class Limits:
         self._remove_rules(rules)
         return bool(rules)
 
+    @boundary
     def pause(self, selector: str = "*", ttl: Duration | None = None) -> None:
         """Start no more matching calls. Calls that run are not interrupted.
 
@@ -269,6 +273,7 @@ class Limits:
         else:
             self._expire_after(self._existing("pause", parsed, Pause), lifetime)
 
+    @boundary
     def resume(self, selector: str = "*") -> bool:
         """End a pause. Calls to which another pause applies stay paused.
 

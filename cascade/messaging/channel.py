@@ -11,6 +11,7 @@ from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.callback import Callback, SendCallback
 from cascade._core.run.mailbox import Mailbox, Received
 from cascade._core.time.durations import Duration, as_seconds
+from cascade._core.tracebacks import hide_frames
 from cascade._support.public import public
 from cascade._support.type_variables import M
 from cascade.exceptions import ChannelClosedError
@@ -76,26 +77,30 @@ class Channel(Mailbox[M]):
         >>> asyncio.run(main())
         Received(message='hello', timed_out=False, elapsed=0.0)
         """
-        if timeout is not None:
-            timeout = as_seconds(timeout, "timeout")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
-        receiver = Callback(_waking(future))
-        start = loop.time()
-        at_once = receiver.try_or_join(self)
         try:
-            await asyncio.wait((future,), timeout=timeout)
-        except BaseException:  # also GeneratorExit: the event loop was closed
-            receiver.give_back()
+            if timeout is not None:
+                timeout = as_seconds(timeout, "timeout")
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[None] = loop.create_future()
+            receiver = Callback(_waking(future))
+            start = loop.time()
+            at_once = receiver.try_or_join(self)
+            try:
+                await asyncio.wait((future,), timeout=timeout)
+            except BaseException:  # also GeneratorExit: the event loop was closed
+                receiver.give_back()
+                raise
+            finally:
+                future.cancel()
+            taken = receiver.take()
+            if taken is not None:
+                return Received.make(taken[0], False, 0.0 if at_once else loop.time() - start, self)
+            if receiver.refused:
+                raise self._refusal("received from")
+            return Received.make(None, True, loop.time() - start, None)
+        except BaseException as error:
+            hide_frames(error)
             raise
-        finally:
-            future.cancel()
-        taken = receiver.take()
-        if taken is not None:
-            return Received.make(taken[0], False, 0.0 if at_once else loop.time() - start, self)
-        if receiver.refused:
-            raise self._refusal("received from")
-        return Received.make(None, True, loop.time() - start, None)
 
     def __aiter__(self) -> AsyncIterator[M]:
         """Iterate over the messages, in plain asyncio code, until the channel is closed and empty.
@@ -143,16 +148,20 @@ class Channel(Mailbox[M]):
         >>> asyncio.run(main())
         ('a', ['b'])
         """
-        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        sender = SendCallback(_waking(sent), message)
-        if sender.try_or_join(self):
-            return
         try:
-            await sent
-        finally:
-            sender.withdraw()
-        if sender.refused:
-            raise self._refusal("sent to")
+            sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            sender = SendCallback(_waking(sent), message)
+            if sender.try_or_join(self):
+                return
+            try:
+                await sent
+            finally:
+                sender.withdraw()
+            if sender.refused:
+                raise self._refusal("sent to")
+        except BaseException as error:
+            hide_frames(error)
+            raise
 
 
 class _Messages(Generic[M]):
@@ -171,6 +180,7 @@ class _Messages(Generic[M]):
             return (await self._channel.receive()).message
         except ChannelClosedError as error:
             if error.__cause__ is not None:
+                hide_frames(error)
                 raise
             raise StopAsyncIteration from None
 

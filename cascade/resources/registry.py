@@ -9,6 +9,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from cascade._core.expr.lazy import LazyResult
+from cascade._support.boundary import boundary
 from cascade._support.forks import new_lock
 from cascade._support.public import public_in
 from cascade.exceptions import ResourceError
@@ -44,6 +45,7 @@ class Registry:
         self._bindings: dict[str, Binding] = {}  # those checked in this version
         self._made: WeakValueDictionary[tuple[Any, ...], Binding] = WeakValueDictionary()
 
+    @boundary
     def register(self, provider: Any, name: str | None = None) -> None:
         """Register a resource under a name. If the name is registered already, it has the new provider from now on.
 
@@ -67,6 +69,7 @@ class Registry:
             self._changed()
         del before  # after the lock: destructors of the user's objects may run, take long, or wait for other threads
 
+    @boundary
     def override(self, name: str, provider: Any) -> AbstractContextManager[None]:
         """Return a context manager within which a name has another provider. Overrides nest.
 

@@ -10,6 +10,7 @@ import msgspec
 
 from cascade._core.expr.symbol import symbol
 from cascade._core.shape.table import TemplateTable
+from cascade._support.boundary import boundary
 from cascade._support.notebooks import HTML, PLAIN, Types, bundle, table
 from cascade._support.public import public
 from cascade.graph.model import NATIVE_SOLVER, STRUCTS
@@ -71,6 +72,7 @@ class Templates(TemplateTable):
     TemplateStats(hits=1000, misses=1, builds=1, solves=1, evictions=0, loaded=0)
     """
 
+    @boundary
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,
@@ -142,6 +144,7 @@ class Templates(TemplateTable):
             check(graph, plan)
         return plan
 
+    @boundary
     def save(self, path: str | os.PathLike[str]) -> int:
         """Write these templates to a file, with those that it contains and those of the loaded files.
 
@@ -183,6 +186,7 @@ class Templates(TemplateTable):
             encodings[digest_of_key(template.structure_key)] = encoding
         return rewrite(path, adding(encodings))
 
+    @boundary
     def load(self, path: str | os.PathLike[str], *, strict: bool = False) -> int:
         """Open a template file: templates that are not in memory are looked up in it.
 
@@ -202,6 +206,7 @@ class Templates(TemplateTable):
         """
         return self.files.open(path, strict=strict, most=self._largest)
 
+    @boundary
     def flush(self) -> None:
         """Write new templates to the file of this table, and to that of `CASCADE_TEMPLATES`.
 

@@ -6,6 +6,7 @@ import asyncio
 
 from cascade._core.run.mailbox import Received, as_message, expect_nothing
 from cascade._core.time.durations import Duration, as_seconds
+from cascade._support.boundary import boundary
 from cascade._support.public import public_in
 from cascade._support.type_variables import M
 from cascade.exceptions import ChannelClosedError
@@ -46,12 +47,14 @@ class FakeChannel(Channel[M]):
 
     __slots__ = ("sent",)
 
+    @boundary
     def __init__(self, *messages: M) -> None:
         super().__init__()
         expect_nothing(self)
         self.sent: list[M] = []
         self.preload(*messages)
 
+    @boundary
     def preload(self, *messages: M) -> None:
         """Append messages to those to be received.
 
@@ -64,6 +67,7 @@ class FakeChannel(Channel[M]):
         for message in messages:
             super().send(message)
 
+    @boundary
     def send(self, message: M) -> None:
         """Record a message in `sent`.
 
@@ -78,6 +82,7 @@ class FakeChannel(Channel[M]):
             raise self._refusal("sent to")
         self.sent.append(as_message(message))
 
+    @boundary
     async def put(self, message: M) -> None:
         """Record a message in `sent`, in plain asyncio code.
 
@@ -90,6 +95,7 @@ class FakeChannel(Channel[M]):
         """
         self.send(message)
 
+    @boundary
     async def receive(self, timeout: Duration | None = None) -> Received[M]:
         """Receive a message in plain asyncio code, as `recv` does in an expression. It yields once, and does not wait.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.time.clock import Clock
+from cascade._support.boundary import boundary
 from cascade._support.public import public_in
 from cascade.engine.engine import Engine
 from cascade.engine.interrupts import Interrupts
@@ -52,6 +53,7 @@ class VirtualTime:
     >>> virtual.close()
     """
 
+    @boundary
     def __init__(self, *, seed: int = 0, start: float = 0.0, **engine: Any) -> None:
         if "clock" in engine:
             raise TypeError(
@@ -86,6 +88,7 @@ class VirtualTime:
     def run(self, target: Coroutine[Any, Any, R]) -> R: ...
     @overload
     def run(self, target: R, **options: Unpack[RunOptions]) -> R: ...
+    @boundary
     def run(self, target: Any, **options: Unpack[RunOptions]) -> Any:
         """Run a target on the engine, or a coroutine on the event loop of its clock, and return its value.
 
@@ -122,6 +125,7 @@ class VirtualTime:
         with Interrupts() as interrupts:
             return runner.run(interrupts.watch(target))
 
+    @boundary
     def close(self) -> None:
         """Cancel the runs that have not ended, and close the engine and the event loop. It cannot be used afterwards.
 

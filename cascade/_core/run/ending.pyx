@@ -16,6 +16,7 @@ from types import CoroutineType as _CoroutineType
 from cascade._core.run.scheduler cimport ACTIVE, CLOSED, ENDED, STOPPING
 from cascade._core.run.place cimport place_of
 from cascade._core.run.waiting cimport Waiter
+from cascade._core.tracebacks cimport hide
 
 from cascade.exceptions import InternalError
 
@@ -149,7 +150,8 @@ cdef class Ending(Dispatching):
         return 0
 
     cdef object as_raised(self, object error):
-        """An exception as what awaits the run, or catches it, can be given it."""
+        """An exception as what awaits the run, or catches it, can be given it: without the frames of Cascade."""
+        hide(error)
         if not issubclass(type(error), (StopIteration, StopAsyncIteration)):
             return error
         # As in PEP 479: a coroutine that awaits the run could not raise it as it is.

@@ -106,7 +106,7 @@ def test_an_engine_is_closed_after_its_loop_was(caplog: pytest.LogCaptureFixture
     asyncio.run(close())
     gc.collect()
     assert engine.runs == ()
-    assert "was never retrieved" in caplog.text
+    assert "was never retrieved" not in caplog.text  # as of an asyncio task that the end of its event loop cancels
 
 
 async def test_very_many_failures_at_once() -> None:
