@@ -187,7 +187,8 @@ class Reference:
             return ("", "") if arguments else None
         signature = signature_of(self._stubs, what, thing)
         if signature is None:  # written in Python
-            return arguments and (self._stubs.legible(arguments), self._stubs.legible(returned or ""))
+            legible = arguments and self._stubs.legible(arguments).replace("<factory>", "{}")  # of a struct
+            return legible and (legible, self._stubs.legible(returned or ""))
         returned = "" if what == "class" else signature.return_annotation
         return stringify_signature(signature, show_return_annotation=False), returned
 

@@ -272,7 +272,7 @@ class Run(Evaluation, Generic[R_co]):
             if self._extras is not None and self._extras.unretrieved is not None:
                 self._extras.unretrieved.add(self.id, error)
             else:
-                self._host.report(f"the exception of {self._called} was never retrieved", error)
+                self._host.report(f"the exception of run {self.id}{self._label} was never retrieved", error)
 
     async def _join(self, *, returns_messages: bool = False) -> R_co:
         """Await its end.

@@ -202,7 +202,8 @@ class NodeFailed(NodeEvent, frozen=True, kw_only=True):
 
     Attributes:
         error: the exception, as "Type: message".
-        seconds, waited: as those of `NodeFinished`; None: not known, as nothing was subscribed to starts and ends.
+        seconds: as of `NodeFinished`; None: not known, as nothing was subscribed to starts and ends.
+        waited: as of `NodeFinished`, or None.
     """
 
     error: str
@@ -216,7 +217,8 @@ class NodeCaught(NodeEvent, frozen=True, kw_only=True):
 
     Attributes:
         error: the exception, as "Type: message".
-        seconds, waited: as those of `NodeFailed`.
+        seconds: as of `NodeFailed`.
+        waited: as of `NodeFailed`.
     """
 
     error: str
@@ -232,7 +234,8 @@ class NodeStopped(NodeEvent, frozen=True, kw_only=True):
         reason: "failed": a part of it has, such as a call that it has returned, or an item of the map; "unneeded": its
             value is of no use any longer, as something else has failed or has won a race, or a time was over; "run":
             its run has ended.
-        seconds, waited: as those of `NodeFinished`.
+        seconds: as of `NodeFinished`.
+        waited: as of `NodeFinished`.
     """
 
     reason: Literal["failed", "unneeded", "run"]

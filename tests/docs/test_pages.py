@@ -55,7 +55,7 @@ class Finder(doctest.DocTestFinder):
 
     def _from_module(self, module: ModuleType, object: object) -> bool:  # noqa: A002
         if inspect.isfunction(object):
-            return object.__globals__ is module.__dict__
+            return inspect.unwrap(object).__globals__ is module.__dict__
         if inspect.isclass(object) and object.__module__.startswith("cascade"):
             return re.search(rf"^class {object.__name__}\b", inspect.getsource(module), re.MULTILINE) is not None
         return super()._from_module(module, object)  # type: ignore[misc]

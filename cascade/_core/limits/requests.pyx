@@ -137,8 +137,9 @@ cdef class Grant:
         generation: of the lender.
 
     Attributes:
-        shares, generation: the same.
-        tokens: the same; changed by `settle`.
+        shares: what was taken of which pools.
+        generation: of the lender.
+        tokens: what was taken of which rates; changed by `settle`.
         holdings: by pool, what calls inside of what holds this can take; made when one of them asks.
     """
 
