@@ -638,6 +638,7 @@ class Engine:
         """The event bus, for subscribers."""
         return self._driver.services.emitter.events
 
+    @boundary
     def emit(self, event: Event) -> None:
         """Emit an event of your own that belongs to no run; `cascade.emit` is for tasks. May be called from any thread.
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.task import Task
 from cascade._core.expr.task_spec import signature_of
+from cascade._support.boundary import boundary
 from cascade._support.forks import new_lock, reset_in_children
 from cascade._support.public import public_in
 from cascade.events.event import Event
@@ -122,6 +123,7 @@ class Events:
         self._queue.clear()
         self._delivering = False
 
+    @boundary
     def subscribe(self, types: type[E] | tuple[type[E], ...], fn: Callable[[E], object]) -> Subscription[E]:
         """Call a function with each event of a class, beginning with the next that is emitted.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from cascade._support.boundary import boundary
 from cascade._support.public import public
 from cascade.events.bus import Events, Subscription
 from cascade.events.event import (
@@ -92,6 +93,7 @@ class EventConsole(Subscriber):
        2.500  run 1  done       jobs.main in 2.50 s, 1,200 tail calls
     """
 
+    @boundary
     def __init__(self, console: Console | None = None, *, verbose: bool = False) -> None:
         super().__init__()
         from cascade.extras import need

@@ -9,6 +9,7 @@ from typing import IO, Any, Self, Union, cast
 
 import msgspec
 
+from cascade._support.boundary import boundary
 from cascade._support.public import public
 from cascade.events.bus import Events, Subscription, event_types
 from cascade.events.event import EVENTS, Event, RunFinished
@@ -53,6 +54,7 @@ class EventLog(Subscriber):
     '{"event":"RunStarted","time":0.25,"run":1,"target":"jobs.main"}\n'
     """
 
+    @boundary
     def __init__(
         self,
         file: str | os.PathLike[str] | IO[Any],
@@ -79,6 +81,7 @@ class EventLog(Subscriber):
         """Whether `close` was called."""
         return self._writer.closed
 
+    @boundary
     def attach(self, engine: Source) -> Self:
         """Write the events of an engine from now on. Several engines may share a log; attaching again does nothing.
 
@@ -120,6 +123,7 @@ class EventLog(Subscriber):
         self._writer.close()
 
     @staticmethod
+    @boundary
     def read(
         file: str | os.PathLike[str] | IO[Any], *, strict: bool = False, types: Iterable[type[Event]] = ()
     ) -> Iterator[Event]:

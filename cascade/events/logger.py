@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cascade._support.boundary import boundary
 from cascade._support.public import public
 from cascade.events.bus import Events, Subscription, event_types
 from cascade.events.event import (
@@ -75,6 +76,7 @@ class EventLogger(Subscriber):
     INFO run 1 started: jobs.main RunStarted 1
     """
 
+    @boundary
     def __init__(
         self,
         logger: logging.Logger | str = "cascade.events",

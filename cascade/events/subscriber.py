@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 from weakref import WeakKeyDictionary, ref
 
+from cascade._support.boundary import boundary
 from cascade._support.public import public_in
 from cascade.events.bus import Events, Subscription
 
@@ -32,6 +33,7 @@ class Subscriber:
         # Weak: a subscriber that lives as long as the process must not keep finished engines alive.
         self._attached: WeakKeyDictionary[Events, tuple[ref[Subscription[Any]], ...]] = WeakKeyDictionary()
 
+    @boundary
     def attach(self, engine: Source) -> Self:
         """Subscribe to the events of an engine. Several engines may share a subscriber; attaching again does nothing.
 

@@ -383,6 +383,14 @@ WRONG: dict[str, Callable[[], object]] = {
     "run": lambda: cs.run(inline),
     "scope": lambda: anything.scope(inline),
     "select": lambda: anything.select(1),
+    "subscribe": lambda: anything.Engine().events.subscribe(1, print),
+    "log": lambda: anything.EventLog(1),
+    "read": lambda: anything.EventLog.read(1),
+    "console": lambda: anything.EventConsole(1),
+    "logger": lambda: anything.EventLogger(1),
+    "attach": lambda: anything.EventLogger().attach(1),
+    "emit": lambda: anything.emit(1),
+    "engine.emit": lambda: anything.Engine().emit(1),
     "sequence": lambda: anything.sequence(3),
     "skipped": lambda: cs.Outcome(skipped=True).unwrap(),
     "start": lambda: cs.Engine().start(inline(1)),
@@ -598,7 +606,7 @@ def test_in_pytest(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import cascade as cs\nfrom jobs import step\n\ndef test_it():\n    assert cs.run(step(0)) == 1\n"
     )
-    arguments = "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"
+    arguments = "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "test_it.py"
     shown = output(tmp_path, *arguments)
     places = [line for line in shown.splitlines() if line.startswith(("test_it.py:", "jobs.py:")) or "cascade" in line]
     assert [place.split(":")[0:2] for place in places if ".py:" in place] == [
