@@ -52,30 +52,41 @@ static void cascade_drop_frame(void) {
     }
 }
 
-/* Called where an exception is caught: if it has no traceback, and memory suffices, it gets one. */
+/* Called where an exception is caught: if it has no traceback, it gets one. The frame is the same for all of a module;
+so is the traceback where there is no memory for another. */
 static void cascade_add_frame(void) {
-    static PyCodeObject *code = NULL;
-    static PyObject *globals = NULL;
+    static PyFrameObject *frame = NULL;
+    static PyObject *spare = NULL;
     PyObject **place = cascade_traceback();
-    PyFrameObject *frame;
     if (place == NULL || (*place != NULL && PyTraceBack_Check(*place))) return;
-    if (globals == NULL) {
-        PyObject *kind, *error, *traceback;
-        PyErr_Fetch(&kind, &error, &traceback);
-        if (code == NULL) code = PyCode_NewEmpty(CASCADE_CORE, "core", 1);
+    if (frame == NULL) {
+        PyObject *kind, *error, *traceback, *globals = NULL;
+        PyCodeObject *code;
+        PyErr_Fetch(&kind, &error, &traceback); /* `PyFrame_New` fails while there is an exception */
+        code = PyCode_NewEmpty(CASCADE_CORE, "core", 1);
         if (code != NULL) globals = PyDict_New();
-        /* Without builtins `PyFrame_New` would look for those of the thread, and fail as there is an exception. */
-        if (globals != NULL && PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) < 0) {
-            Py_CLEAR(globals);
+        /* Without builtins it would look for those of the thread. */
+        if (globals != NULL && PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0) {
+            frame = PyFrame_New(PyThreadState_Get(), code, globals, NULL);
         }
+        Py_XDECREF(code);
+        Py_XDECREF(globals);
         PyErr_Clear();
         PyErr_Restore(kind, error, traceback);
-        if (globals == NULL) return;
+        if (frame == NULL) return;
     }
-    frame = PyFrame_New(PyThreadState_Get(), code, globals, NULL);
-    if (frame == NULL) return;
-    PyTraceBack_Here(frame);
-    Py_DECREF(frame);
+    if (PyTraceBack_Here(frame) < 0 && spare != NULL) {
+        place = cascade_traceback(); /* of the error of memory, which has taken the place of the exception */
+        if (place != NULL && *place == NULL) {
+            Py_INCREF(spare);
+            *place = spare;
+        }
+        return;
+    }
+    if (spare == NULL && (place = cascade_traceback()) != NULL && *place != NULL) {
+        Py_INCREF(*place);
+        spare = *place;
+    }
 }
 
 #endif
