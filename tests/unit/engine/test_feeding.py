@@ -499,7 +499,7 @@ async def test_an_iterable_that_gives_no_iterator() -> None:
             return 3
 
     source = Source(0)
-    with pytest.raises(TypeError, match="not an async iterator"):
+    with pytest.raises(TypeError, match="async iterator"):
         await cs.Engine().run(pair.map(x=source, y=Wrong()))
     assert nothing_is_left()
 
