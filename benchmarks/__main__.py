@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only NAME ...] [--quick] [--json FILE] [--no-gc] [--list]`."""
+"""`python -m benchmarks [--only NAME ...] [--quick | --best] [--json FILE] [--no-gc] [--list]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from benchmarks.harness.report import Stream, write_json
 from benchmarks.harness.row import Benchmark, Row
-from benchmarks.harness.timing import FULL, QUICK
+from benchmarks.harness.timing import BEST, FULL, QUICK
 
 Topic: TypeAlias = Callable[[], Iterator[Benchmark]]
 """Makes the benchmarks of one topic."""
@@ -45,6 +45,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Cascade.")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="topics, or parts of benchmark names")
     parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds: for orientation only")
+    parser.add_argument("--best", action="store_true", help="the shortest of many short samples: for a busy machine")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all rows to this file")
     parser.add_argument("--no-gc", action="store_true", help="turn the garbage collector off inside samples")
     parser.add_argument("--list", action="store_true", help="print the names of the benchmarks and exit")
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(benchmark.name for benchmark in selected))
         return 0
-    effort = QUICK if options.quick else FULL
+    effort = BEST if options.best else QUICK if options.quick else FULL
     if options.no_gc:
         gc.disable()
     # The collector need not walk in any sample what was imported up to here.

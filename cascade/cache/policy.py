@@ -9,6 +9,7 @@ from hashlib import blake2b
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from cascade._core.expr.policy import hint_if_lazy
 from cascade._core.expr.task import Task, task
 from cascade._core.time.durations import Duration, as_seconds
 from cascade._support.boundary import boundary
@@ -86,7 +87,7 @@ class ResultCache:
             try:
                 ttl = as_seconds(ttl, "ttl")
             except (TypeError, ValueError) as error:
-                raise PolicyError(str(error)) from None
+                raise PolicyError(f"{error}{hint_if_lazy(ttl)}") from None
             if not ttl:
                 raise PolicyError("ttl must be > 0 seconds, got 0")
         if key is not None and not callable(key):

@@ -52,6 +52,7 @@ def progress_line(engine: Engine, seconds: float, doing: str = "") -> str:
     def whole(duration: float) -> str:
         return f"{int(duration)} s" if duration < 60 else span(duration)
 
+    scheduler = engine._driver.scheduler  # noqa: SLF001 - no user needs what it counts
     parts = [whole(seconds)]
     if engine.clock.is_virtual:
         parts.append(f"time {whole(engine.clock.time())}")
@@ -61,6 +62,8 @@ def progress_line(engine: Engine, seconds: float, doing: str = "") -> str:
     iterations = sum(run.iterations for run in runs)
     if iterations:
         parts.append(counted(iterations, "tail call"))
+    if scheduler.ended_calls:
+        parts.append(f"{counted(scheduler.ended_calls, 'call')} finished")
     if doing:
         parts.append(doing)
     return ", ".join(parts)

@@ -67,7 +67,13 @@ async def wait_for(host: Host, entry: Entry, run: Run, waiter: Waiter) -> Grant:
         reasons.append(reason)
         emitter.blocked(run, waiter, reason)
 
-    grant = await host.services.limits.wait(entry, blocked)
+    extras = run._ensure_extras()
+    held_up = extras.held_up = {} if extras.held_up is None else extras.held_up
+    held_up[waiter] = entry.claim
+    try:
+        grant = await host.services.limits.wait(entry, blocked)
+    finally:
+        held_up.pop(waiter, None)
     if reasons:
         emitter.unblocked(run, waiter, reasons[-1], timers.now() - start)
     return grant

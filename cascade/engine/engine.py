@@ -12,10 +12,11 @@ import os
 import random
 import weakref
 from asyncio.events import _get_running_loop
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from cascade._core.expr.debug import is_active
 from cascade._core.expr.lazy import LazyResult, start_debugging
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "Mode"]
 
 K = TypeVar("K")
+P = ParamSpec("P")
 R = TypeVar("R")
 
 Mode = Literal["auto", "inline", "thread", "process"]
@@ -271,6 +273,7 @@ class Engine:
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         concurrency: int | None = None,
+        closes: Mailbox | Iterable[Mailbox] | None = None,
     ) -> Population[R]: ...
     @overload
     def start_many(
@@ -284,6 +287,7 @@ class Engine:
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         concurrency: int | None = None,
+        closes: Mailbox | Iterable[Mailbox] | None = None,
     ) -> Population[R]: ...
     @boundary
     def start_many(
@@ -297,6 +301,7 @@ class Engine:
         name: str | None = None,
         tags: Mapping[str, str] | None = None,
         concurrency: int | None = None,
+        closes: Mailbox | Iterable[Mailbox] | None = None,
     ) -> Population[Any]:
         """Start a run of each of many targets, all at once, and return.
 
@@ -311,6 +316,9 @@ class Engine:
             tags: `Run.tags` of all members.
             concurrency: how many members are at work at once, >= 1: the others are held, in order, until one has ended.
                 None: all are.
+            closes: a channel that belongs to the population, or several: they are closed when all members have ended.
+                If members have failed, who finds one of them closed gets a `ChannelClosedError` whose cause is the
+                first failure.
 
         Returns:
             The `Population`: await it for the end of all.
@@ -318,6 +326,7 @@ class Engine:
         Raises:
             TargetError: one of ``targets`` is not a target; nothing was started.
             PolicyError: ``on_failure`` or ``concurrency`` has another value.
+            TypeError: ``closes`` is no channel.
             EngineClosedError, EngineStateError: as `start` does.
 
         >>> import asyncio, cascade as cs
@@ -333,7 +342,8 @@ class Engine:
         from cascade.engine.population import start_many
 
         bounds = Bounds(self._driver.max_iterations if max_iterations is None else max_iterations, deadline)
-        return start_many(self._driver, targets, params, on_failure, bounds, run_label(name, tags), concurrency)
+        label = run_label(name, tags)
+        return start_many(self._driver, targets, params, on_failure, bounds, label, concurrency, closes)
 
     @overload
     def as_completed(self, runs: Population[R] | Iterable[Run[R]]) -> AsCompleted[R]: ...
@@ -521,7 +531,40 @@ class Engine:
             return asyncio.run_coroutine_threadsafe(work, loop)
         except RuntimeError:  # it was closed meanwhile
             work.close()
-            raise EngineStateError(NO_LOOP) from None
+            raise EngineStateError(NO_LOOP.format("engine.submit()")) from None
+
+    @boundary
+    def call_threadsafe(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Call a function in the thread of the event loop that holds the engine, from any thread.
+
+        For what only that thread may use, such as `limits`. The call is made between two turns of the runs; in that
+        thread itself, it is made at once.
+
+        Args:
+            function: called with ``args`` and ``kwargs``. It must not block: the event loop waits for it.
+            args: its positional arguments.
+            kwargs: its arguments by name.
+
+        Returns:
+            A `concurrent.futures.Future` of what it returns or raises. It is cancelled if the event loop is closed
+            before the call is made. Code on the event loop must not wait for it.
+
+        Raises:
+            TypeError: ``function`` cannot be called.
+            EngineStateError: no running event loop holds the engine.
+
+        >>> import asyncio, cascade as cs
+        >>> @cs.task(mode="thread")
+        ... def watch():
+        ...     engine = cs.current().engine
+        ...     engine.call_threadsafe(engine.limits.pause, "task:fetch", ttl=30).result()
+        ...     return engine.call_threadsafe(repr, engine.limits).result()
+        >>> cs.run(watch())
+        '<Limits: 1 rule, 0 waiting>'
+        """
+        if not callable(function):
+            raise TypeError(f"function must be callable, got `{type(function).__name__}`")
+        return self._driver.call_threadsafe(partial(function, *args, **kwargs))
 
     @boundary
     async def join(self) -> None:

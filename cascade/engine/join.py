@@ -26,6 +26,7 @@ __all__ = [
     "ScheduledCall",
     "call_all",
     "closed_at_end",
+    "lacks_value",
     "mark_shared",
 ]
 
@@ -168,7 +169,7 @@ class ScheduledCall:
 
 
 class ClosedAtEnd:
-    """Channels that belong to a run: they are closed when it ends, with its failure if it has no value."""
+    """Channels that belong to a run or a population: they are closed when it ends, with a failure if there is one."""
 
     __slots__ = ("channels",)
 
@@ -181,9 +182,17 @@ class ClosedAtEnd:
 
     def _run_ended(self, run: Any, /) -> None:
         """Close them."""
-        closer = None if run._failure() is None or run._skipped else run
+        self.close(run if lacks_value(run) else None)
+
+    def close(self, closer: Any) -> None:
+        """Close them; ``closer``: the run that has failed or was cancelled; None: nothing went wrong."""
         for channel in self.channels:
             channel._close_for(closer)
+
+
+def lacks_value(run: Any) -> bool:
+    """Whether an ended run has failed or was cancelled, and was not just skipped."""
+    return run._failure() is not None and not run._skipped
 
 
 def closed_at_end(channels: object) -> ClosedAtEnd | None:

@@ -12,19 +12,21 @@ from collections.abc import Callable, Coroutine, Sized
 from contextlib import suppress
 from contextvars import Context
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cascade._core.run.ending import detach_all
 from cascade._core.time.clock import Clock
 from cascade._support.failures import add_note, describe, exc_info
 from cascade._support.forks import new_lock
 from cascade._support.futures import forget_tasks
-from cascade._support.threads import call_in_executor
+from cascade._support.threads import LoopCall, call_in_executor
 from cascade.clock.timers import ClockTimers
 from cascade.engine.join import AwaitGraph
 from cascade.exceptions import DeadlockError, EngineClosedError, EngineStateError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from cascade._core.run.scheduler import Scheduler
     from cascade.engine.run import Run
     from cascade.engine.services import Services
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from cascade.workers.workers import Workers
 
 __all__ = ["NO_LOOP", "LoopBinding", "attempt", "runs_here"]
+
+T = TypeVar("T")
 
 _logger = logging.getLogger("cascade")
 _inherited: list[object] = []  # state of the parent process: kept, as freeing it could tear resources down
@@ -50,7 +54,7 @@ def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 NO_LOOP = (
-    "engine.submit() must be called while a running event loop holds the engine, got none: use `cs.run`, or enter "
+    "{} must be called while a running event loop holds the engine, got none: use `cs.run`, or enter "
     "`async with engine` on that loop first"
 )
 
@@ -208,8 +212,9 @@ class LoopBinding:
         if home.is_running():
             raise EngineStateError(
                 "the engine must be used on one event loop at a time, in the thread of that loop, got a call from "
-                "elsewhere while one is running: call `engine.submit(target)`, which is for other threads, or give "
-                "each thread an engine of its own"
+                "elsewhere while one is running: from other threads, use `engine.submit(target)` to run a target and "
+                "`engine.call_threadsafe(function, *args)` for all else, such as `engine.limits.pause`; or give each "
+                "thread an engine of its own"
             )
         if self._runs:
             raise EngineStateError(
@@ -356,13 +361,28 @@ class LoopBinding:
         """
         home = self._bound_loop
         if home is None or not home.is_running():
-            raise EngineStateError(NO_LOOP)
+            raise EngineStateError(NO_LOOP.format("engine.submit()"))
         if home is _get_running_loop():
             raise EngineStateError(
                 "engine.submit() must be called from another thread than that of the event loop, got it there: use "
                 "`engine.start`, or `await engine.run`"
             )
         return home
+
+    def call_threadsafe(self, function: Callable[[], T]) -> Future[T]:
+        """Call a function in the thread of the event loop that holds the engine. See `Engine.call_threadsafe`."""
+        call = LoopCall(function)
+        home = self._bound_loop
+        if home is None or not home.is_running():
+            raise EngineStateError(NO_LOOP.format("engine.call_threadsafe()"))
+        if home is _get_running_loop():
+            call()
+        else:
+            try:
+                home.call_soon_threadsafe(call)
+            except RuntimeError:  # it was closed meanwhile
+                raise EngineStateError(NO_LOOP.format("engine.call_threadsafe()")) from None
+        return call.future
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
         """Return the engine's event loop, for code that runs on it. See `Host.running_loop`."""

@@ -17,9 +17,10 @@ from cascade._support.failures import describe, is_a, singles
 from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
-from cascade.engine.join import DoneCallback, RunFuture, call_all
+from cascade.engine.join import ClosedAtEnd, DoneCallback, RunFuture, call_all, closed_at_end, lacks_value
 from cascade.engine.restart import Restart, Restarter
 from cascade.engine.run import Run
+from cascade.engine.run_label import RunLabel, label_within
 from cascade.engine.unretrieved import UnretrievedFailures
 from cascade.exceptions import EngineStateError, PolicyError, RunDeadlineError, TargetError
 from cascade.expressions.targets import expression
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from cascade._support.notebooks import Types
     from cascade.engine.bounds import Bounds
     from cascade.engine.host import Host
-    from cascade.engine.run_label import RunLabel
 
 __all__ = ["Population", "PopulationCounts", "start_many"]
 
@@ -94,11 +94,13 @@ class Population(Generic[R_co]):
         "_bounds",
         "_callbacks",
         "_cancelled",
+        "_closes",
         "_concurrency",
         "_failed",
         "_futures",
         "_held",
         "_host",
+        "_label",
         "_make",
         "_on_failure",
         "_restarter",
@@ -118,20 +120,23 @@ class Population(Generic[R_co]):
         bounds: Bounds,
         label: RunLabel | None,
         concurrency: int | None,
+        closes: ClosedAtEnd | None,
     ) -> None:
         context = forget_call(copy_context())
 
-        def make(target: LazyResult) -> Run:
+        def make(target: LazyResult, label: RunLabel | None) -> Run:
             return Run(host, target, context.copy(), params, label)
 
         self._host = host
+        self._label = label
         self._make = make
+        self._closes = closes
         self._bounds = bounds
         self._on_failure = on_failure
         self._concurrency = concurrency
         self._at_work = 0  # members that have begun and not ended for good; counted if they wait for each other
         self._held: dict[Run, None] = {}  # members that wait for others to end, in order
-        self._runs = [make(target) for target in targets]
+        self._runs = [make(target, label) for target in targets]
         self._unfinished_count = len(targets)
         self._failed: list[Run] = []
         self._unretrieved = UnretrievedFailures(host.report, len(targets), "" if label is None else str(label))
@@ -167,18 +172,28 @@ class Population(Generic[R_co]):
         )
 
     @boundary
-    def add(self, target: LazyResult[R_co] | R_co) -> Run[R_co]:
+    def add(
+        self,
+        target: LazyResult[R_co] | R_co,
+        *,
+        name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Run[R_co]:
         """Add a member, and start it as the others were started; also if all others have ended.
 
         Args:
             target: as `Engine.start` takes it.
+            name: its `Run.name`; None: that of the population.
+            tags: more `Run.tags` beside those of the population, or other values of these.
 
         Returns:
             The `Run` of the member.
 
         Raises:
             TargetError: ``target`` is not a target.
-            EngineStateError: the population was cancelled; or the engine is in use on another event loop.
+            TypeError, ValueError: ``name`` or ``tags`` is not valid.
+            EngineStateError: the population was cancelled; or all others have ended, and it has closed its channels; or
+                the engine is in use on another event loop.
             EngineClosedError: the engine was closed.
 
         >>> import asyncio, cascade as cs
@@ -195,10 +210,16 @@ class Population(Generic[R_co]):
         (4, 2)
         """
         wanted = expression(target)
+        label = label_within(self._label, name, tags)
         if self._cancelled:
             raise EngineStateError("a member must be added to a population that goes on, got one that was cancelled")
+        if self._closes is not None and not self._unfinished_count:
+            raise EngineStateError(
+                "a member must be added before all others have ended, as the population closes its channels then: "
+                "close them yourself, and leave out `closes`"
+            )
         self._host.bind()
-        run = self._make(wanted)
+        run = self._make(wanted, label)
         if isinstance(self._on_failure, Restart):
             if self._restarter is None:  # all others have ended
                 before = [wanted] * len(self._runs)
@@ -238,8 +259,8 @@ class Population(Generic[R_co]):
 
     def _rows(self) -> Iterator[tuple[str, object]]:
         yield "members", f"{len(self):,}"
-        for run in self._runs[:1]:  # all have the same name and tags
-            yield from (row for row in run._rows() if row[0] in ("name", "tags"))
+        if self._label is not None:
+            yield from self._label.rows()
         for state, number in msgspec.structs.asdict(self.counts()).items():
             if number:
                 yield state, f"{number:,}"
@@ -288,6 +309,7 @@ class Population(Generic[R_co]):
         except BaseException:  # the caller gets no population: its members must not go on
             self.cancel()
             raise
+        self._close_channels()  # if there are no members
 
     def _begin_or_hold(self, run: Run, target: LazyResult) -> None:
         """Start a member, or hold it until another one has ended."""
@@ -336,7 +358,16 @@ class Population(Generic[R_co]):
             self._restarter = None
             futures, self._futures = self._futures, []
             callbacks = [*callbacks, *futures]
-        call_all(callbacks, run)
+        try:
+            self._close_channels()
+        finally:
+            call_all(callbacks, run)
+
+    def _close_channels(self) -> None:
+        """Close the channels that belong to it if all members have ended: with the first failure, or cancellation."""
+        if self._closes is not None and not self._unfinished_count:
+            found = self._failed or (run for run in self._runs if lacks_value(run))
+            self._closes.close(next(iter(found), None))
 
     def _restart(self, run: Run) -> bool:
         """Start a failed member again, if its policy allows that; return whether it was."""
@@ -349,7 +380,8 @@ class Population(Generic[R_co]):
             return False
         run._retrieved = True  # the restart has handled it
         self._restarts += 1
-        self._runs[place] = again = self._restarter.start(place)
+        label = None if run._extras is None else run._extras.label
+        self._runs[place] = again = self._restarter.start(place, label)
         again._add_done_callback((self,))
         restarter = self._restarter
         self._host.begin(again, restarter.targets[place], restarter.bounds, restarter.delay(place))
@@ -378,6 +410,7 @@ def start_many(
     bounds: Bounds,
     label: RunLabel | None,
     concurrency: int | None,
+    closes: object,
 ) -> Population:
     """Start a population. See `Engine.start_many`."""
     if not isinstance(on_failure, Restart) and on_failure not in ("leave", "stop"):
@@ -389,8 +422,9 @@ def start_many(
     except TypeError:
         raise TargetError(f"targets must be an iterable of targets, got `{type(targets).__name__}`") from None
     wanted = [expression(target, index) for index, target in enumerate(each)]
+    channels = closed_at_end(closes)
     host.bind()
-    population = Population(host, wanted, params, on_failure, bounds, label, concurrency)
+    population = Population(host, wanted, params, on_failure, bounds, label, concurrency, channels)
     population._begin(wanted)
     return population
 

@@ -20,6 +20,7 @@ from cascade.exceptions import InternalError, PolicyError
 if TYPE_CHECKING:
     from cascade.clock.timers import Timers
     from cascade.engine.bounds import Bounds
+    from cascade.engine.run_label import RunLabel
 
 __all__ = ["Restart", "Restarter"]
 
@@ -77,7 +78,7 @@ class Restarter:
     Args:
         policy: how often, and after which delay.
         targets: those of all members, by place.
-        make: makes the run of a target.
+        make: makes the run of a target, with a label.
         bounds: those of each run.
         timers: the engine's.
     """
@@ -98,7 +99,7 @@ class Restarter:
         self,
         policy: Restart,
         targets: list[LazyResult],
-        make: Callable[[LazyResult], Run],
+        make: Callable[[LazyResult, RunLabel | None], Run],
         bounds: Bounds,
         timers: Timers,
     ) -> None:
@@ -144,10 +145,10 @@ class Restarter:
             self._places = {each: place for place, each in enumerate(runs)}
         return self._places
 
-    def start(self, place: int) -> Run:
-        """Make another run of the member at a place."""
+    def start(self, place: int, label: RunLabel | None) -> Run:
+        """Make another run of the member at a place, with the label of the one before."""
         assert self._places is not None
-        run = self._make(self.targets[place])
+        run = self._make(self.targets[place], label)
         self._times[place] = self._times.get(place, 0) + 1
         self._begun[place] = self._timers.now() + round(self.delay(place) * 1e9)
         self._places[run] = place

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from cascade._core.expr.lazy import LazyResult
 from cascade._core.run import gc_traverse  # noqa: F401 - it completes the types
 from cascade._core.run.evaluation import Evaluation
+from cascade._core.run.held import HeldScope
 from cascade._core.run.unseen import return_messages
 from cascade._core.tracebacks import hide_frames
 from cascade._support.boundary import boundary
@@ -26,6 +27,7 @@ from cascade.exceptions import EngineStateError, TaskSkippedError
 
 if TYPE_CHECKING:
     from cascade._core.run.mailbox import Mailbox
+    from cascade._core.run.waiting import Waiter
     from cascade._core.shape.template import Template
     from cascade._support.notebooks import Types
     from cascade.cache.single_flight import Leader
@@ -234,11 +236,28 @@ class Run(Evaluation, Generic[R_co]):
             if self._extras is not None and self._extras.beginning is not None:
                 return "waiting to be started again"
             return self.state
-        waits = _listed([_describe_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
+        waits = _listed([self._describe_wait(*each) for each in awaits[:_SHOWN]], len(awaits))
         return f"stopping: {waits}" if self._stopping else waits
 
     def __await__(self) -> Generator[Any, None, R_co]:
         return self._join().__await__()
+
+    def _describe_wait(
+        self, template: Template, number: int, mailboxes: tuple[Mailbox, ...] | None, waiter: Waiter
+    ) -> str:
+        """Return what it waits for at a node of a template, as text. The arguments: as in `Evaluation._awaits`."""
+        handle = waiter.handle
+        if isinstance(handle, HeldScope):
+            claim = handle.claim
+        else:
+            held_up = None if self._extras is None else self._extras.held_up
+            claim = None if held_up is None else held_up.get(waiter)
+        if claim is None:
+            return _describe_wait(template, number, mailboxes)
+        wanted = (*claim.shares, *claim.tokens)
+        pause = claim.paused_by  # another thread may read this while the claim changes
+        why = ", ".join(each.reason(units) for each, units in wanted) if pause is None else pause.reason()
+        return f"waiting to start {_qualname(template, number)}{f' ({why})' if why else ''}"
 
     @property
     def _called(self) -> str:
@@ -254,10 +273,7 @@ class Run(Evaluation, Generic[R_co]):
 
     def _rows(self) -> Iterator[tuple[str, object]]:
         yield "run", self.id
-        if self.name is not None:
-            yield "name", self.name
-        if self.tags:
-            yield "tags", ", ".join(f"{key}={value}" for key, value in self.tags.items())
+        yield from self._label.rows()
         state, doing = self.state, self.doing
         yield "state", state
         if doing != state:
@@ -498,6 +514,14 @@ def _describe_wait(template: Template, number: int, mailboxes: tuple[Mailbox, ..
     where = f" on {_listed(names[:_SHOWN], len(names))}" if names else ""
     whose = consumer(template.graph, number)
     return f"waiting in {symbol.qualname}{where}{f' for {whose}' if whose else ''}"
+
+
+def _qualname(template: Template, number: int) -> str:
+    """Return the name of the task of a node, or what else the node is."""
+    from cascade.graph.model import Call
+
+    node = template.graph.nodes[number]
+    return template.graph.calls[node.symbol].qualname if isinstance(node, Call) else type(node).__name__
 
 
 def _listed(shown: list[str], count: int) -> str:

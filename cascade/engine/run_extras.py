@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Literal
 
+    from cascade._core.limits.requests import Claim
+    from cascade._core.run.waiting import Waiter
     from cascade.cache.single_flight import Leader
     from cascade.clock.timers import Handle
     from cascade.engine.run_label import RunLabel
@@ -27,6 +29,7 @@ class RunExtras:
         scope: the scope of the run's resources.
         leaders: cached calls whose result is the value of an expression of this run, once that is evaluated.
         permits: (frame, place) of nodes that the limits have admitted and that will start at once.
+        held_up: by waiter of a call that waits for the limits, its claim.
         unretrieved: that of the population in which the run has failed.
         caught: how many failures were caught.
         deadline: the timer that fails the run.
@@ -40,6 +43,7 @@ class RunExtras:
         "beginning",
         "caught",
         "deadline",
+        "held_up",
         "inputs",
         "label",
         "leaders",
@@ -57,6 +61,7 @@ class RunExtras:
         self.scope: Scope | None = None
         self.leaders: dict[Leader, None] | None = None
         self.permits: set[tuple[int, int]] | None = None
+        self.held_up: dict[Waiter, Claim] | None = None
         self.unretrieved: UnretrievedFailures | None = None
         self.caught = 0
         self.deadline: Handle | None = None

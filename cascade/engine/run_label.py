@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 from cascade.limits.selector import label_names
 
-__all__ = ["NO_LABEL", "RunLabel", "run_label"]
+__all__ = ["NO_LABEL", "RunLabel", "label_within", "run_label"]
 
 
 class RunLabel(NamedTuple):
@@ -31,6 +31,13 @@ class RunLabel(NamedTuple):
         name = "" if self.name is None else f" {self.name!r}"
         return f"{name} ({', '.join(map('='.join, self.tags.items()))})" if self.tags else name
 
+    def rows(self) -> Iterator[tuple[str, object]]:
+        """Yield the rows about it of a table in a notebook."""
+        if self.name is not None:
+            yield "name", self.name
+        if self.tags:
+            yield "tags", ", ".join(f"{key}={value}" for key, value in self.tags.items())
+
 
 NO_LABEL = RunLabel(None, MappingProxyType({}), {}, ())
 
@@ -40,6 +47,7 @@ def run_label(name: object, tags: object) -> RunLabel | None:
 
     Raises:
         TypeError: ``name`` is not a str, or ``tags`` is not a mapping of str to str.
+        ValueError: the key of a tag is empty or has a "=".
     """
     if name is None and tags is None:
         return None
@@ -51,4 +59,23 @@ def run_label(name: object, tags: object) -> RunLabel | None:
     for key, value in kept.items():
         if type(key) is not str or type(value) is not str:
             raise TypeError(f'tags must be a mapping of str to str, got {key!r}: {value!r}: write "{key}": "{value}"')
+        if not key or "=" in key:  # "tag:a=b=c" would be two tags
+            raise ValueError(f"key of a tag must be a str that is not empty and has no '=', got {key!r}")
     return RunLabel(name, MappingProxyType(kept), kept, label_names(name, kept))
+
+
+def label_within(common: RunLabel | None, name: object, tags: object) -> RunLabel | None:
+    """Return the label of a member that is added to a population.
+
+    Args:
+        common: that of the population.
+        name: of the member; None: as in ``common``.
+        tags: of the member, beside those in ``common`` and before them; None: no more.
+
+    Raises:
+        TypeError, ValueError: as `run_label` does.
+    """
+    own = run_label(name, tags)
+    if own is None or common is None:
+        return common if own is None else own
+    return run_label(common.name if own.name is None else own.name, {**common.tags, **own.tags})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from types import GeneratorType
 from typing import Any, Literal, TypeAlias, TypeVar, TypeVarTuple, overload
 
 from cascade._core.expr.builtin_nodes import own_failure
 from cascade._core.expr.combining import gather_call
 from cascade._core.expr.handlers import itself
 from cascade._core.expr.lazy import LazyResult, refuse_task_as
+from cascade._core.expr.policy import hint_if_lazy
 from cascade._core.tracebacks import hide_frames
 from cascade._support.public import public
-from cascade.exceptions import TaskArgumentError
+from cascade.exceptions import PolicyError, TaskArgumentError
 
 __all__ = ["gather"]
 
@@ -124,7 +126,7 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
         A `LazyResult`.
 
     Raises:
-        PolicyError: one of ``values`` is a task that was not called.
+        PolicyError: one of ``values`` is a task that was not called, or the only one is a generator.
         TaskArgumentError: ``return_exceptions`` is not a bool.
 
     >>> import cascade as cs
@@ -138,7 +140,10 @@ def gather(*values: Any, return_exceptions: bool = False) -> Any:
     """
     try:
         if type(return_exceptions) is not bool:
-            raise TaskArgumentError(f"return_exceptions must be a bool, got {return_exceptions!r}")
+            hint = hint_if_lazy(return_exceptions)
+            raise TaskArgumentError(f"return_exceptions must be a bool, got {return_exceptions!r}{hint}")
+        if len(values) == 1 and type(values[0]) is GeneratorType:
+            raise PolicyError("values of gather() must be its arguments, got one generator: write cs.gather(*values)")
         for i, value in enumerate(values):
             refuse_task_as(value, f"values[{i}]")
         return gather_call(tuple(map(own_failure, values)) if return_exceptions else values)

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING
 
-from cascade._core.limits.admission import AdmissionQueue
+from cascade._core.expr.task import Task
 from cascade._core.limits.pools import Pool
 from cascade._core.limits.requests import UNLIMITED, Grant, Request
-from cascade._core.limits.units import UNIT, shown, units
-from cascade._core.time.durations import Duration, as_seconds
+from cascade._core.limits.units import UNIT, units
+from cascade._core.time.durations import Duration
 from cascade._support.boundary import boundary
 from cascade._support.public import public_in
 from cascade.exceptions import LimitError, PolicyError
+from cascade.limits.arguments import as_priority, count_of, is_rate, lifetime_of, new_pool, new_rate, signed
 from cascade.limits.capacity import Concurrency
 from cascade.limits.claim import Entry
-from cascade.limits.rate import Rate, RateRule, amount_of, parse_rate
-from cascade.limits.rule import Pause, Priority, Rule
-from cascade.limits.rulebook import Rulebook
-from cascade.limits.selector import Selector, looks_like_selector
-from cascade.limits.snapshot import LimitState
-from cascade.limits.timetable import Timetable
+from cascade.limits.rate import Rate, parse_rate
+from cascade.limits.rules import Rules
+from cascade.limits.selector import Selector
+from cascade.limits.snapshot import LimitState, snapshot, text_of
 
 if TYPE_CHECKING:
     from cascade.clock.timers import Timers
 
 __all__ = ["Limits"]
 
-R = TypeVar("R", bound=Rule)
-_SECOND = 10**9  # nanoseconds
-_MOST = 10**18  # that is spent at once
 _SCOPE = "cascade.scope"  # the name of its task
 
 
@@ -51,7 +45,6 @@ class Limits:
         check: called first by each method for users; raises if the thread is not that of the event loop in use.
 
     Attributes:
-        active: whether there are rules or pauses, so that each call needs admission.
         admission: for the engine, the queue of the requests that wait.
 
     Raises:
@@ -71,7 +64,7 @@ class Limits:
     <Limits: gpu 0 of 2, tokens 0 of 90000 at 90_000/m, 3 rules, 0 waiting>
     """
 
-    __slots__ = ("_changed", "_check", "_limits", "_rulebook", "_timers", "active", "admission")
+    __slots__ = ("_check", "_limits", "_rulebook", "_rules", "_timers", "admission")
 
     def __init__(
         self,
@@ -80,14 +73,13 @@ class Limits:
         changed: Callable[[], None],
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self.active = False
         self._check = check
         self._timers = timers
-        self._changed = changed
-        self._rulebook = Rulebook()
-        self.admission = AdmissionQueue(self._rulebook, timers, Timetable, self._remove_rules)
+        self._rules = Rules(timers, changed)
+        self._rulebook = self._rules.book
+        self.admission = self._rules.admission
         self._limits: dict[str, Pool | Rate] = {
-            name: self._new_rate(name, given, None) if _is_rate(given) else _new_pool(name, given)
+            name: new_rate(name, given, None, timers.now()) if is_rate(given) else new_pool(name, given)
             for name, given in (capacities or {}).items()
         }
 
@@ -96,7 +88,7 @@ class Limits:
     @boundary
     def set(
         self,
-        selector: str,
+        selector: str | Task,
         *,
         capacity: float | None = None,
         concurrency: int | None = None,
@@ -108,9 +100,9 @@ class Limits:
         """Set the capacity of a limit, or add or change a rule. It takes effect at once, also for calls that wait.
 
         Args:
-            selector: with ``capacity``, the name of a limit; else the calls to which the rule applies, as a glob:
-                "task:..." with a task's qualified name, with or without its module, "run:..." with a run's number or
-                name, "tag:key=value" with a tag of a run, or "*".
+            selector: with ``capacity``, the name of a limit; else the calls to which the rule applies: a task, or a
+                glob: "task:..." with a task's qualified name, with or without its module, "run:..." with a run's
+                number or name, "tag:key=value" or "tag:key" with a tag of a run, or "*".
             capacity: the capacity of the limit, a number >= 0. What is in use beyond it is not taken away.
             concurrency: how many matching calls run at once, >= 1.
             rate: how often matching calls start: "5/s", "10/m", "1/100ms"; the units are ms, s, m, h and d.
@@ -136,6 +128,8 @@ class Limits:
             for name, value in others.items():
                 if value is not None:
                     raise LimitError(f"capacity must be given alone, got it with {name} for {selector!r}")
+            if isinstance(selector, Task):
+                raise LimitError(f"selector must be the name of a limit where a capacity is given, got {selector!r}")
             self._set_capacity(selector, capacity)
             return
         if isinstance(selector, str) and selector in self._limits:
@@ -147,21 +141,22 @@ class Limits:
             raise LimitError(f"concurrency, rate or priority must be given for {selector!r}, got none of them")
         if burst is not None and rate is None:
             raise LimitError(f"rate must be given with burst for {selector!r}, got None")
-        lifetime = _lifetime(ttl)
+        lifetime = lifetime_of(ttl)
         # All arguments are checked before anything is changed.
-        most = None if concurrency is None else _count(concurrency, "concurrency") * UNIT
-        calls = 1 if burst is None else _count(burst, "burst")
+        most = None if concurrency is None else count_of(concurrency, "concurrency") * UNIT
+        calls = 1 if burst is None else count_of(burst, "burst")
         if priority is not None:
             priority = as_priority(priority)
         if rate is not None:
             parse_rate(rate)
         if most is not None:
-            self._set_concurrency(parsed, most, lifetime)
+            self._rules.set_concurrency(parsed, most, lifetime)
         if rate is not None:
-            self._set_rate(parsed, rate, calls, lifetime)
+            self._rules.set_rate(parsed, rate, calls, lifetime)
         if priority is not None:
-            self._set_priority(parsed, priority, lifetime)
+            self._rules.set_priority(parsed, priority, lifetime)
 
+    @boundary
     def rate(self, name: str, rate: str, burst: float | None = None) -> None:
         """Add or change a rate of which each call takes the amount that it asks for, such as tokens per minute.
 
@@ -188,7 +183,7 @@ class Limits:
         [0.0, 0.2]
         """
         self._check()
-        given = self._new_rate(name, rate, burst)
+        given = new_rate(name, rate, burst, self._timers.now())
         self.admission.catch_up()
         known = self._limits.setdefault(name, given)
         if known is given:
@@ -201,6 +196,7 @@ class Limits:
             self.admission.refuse_impossible()
         self.admission.supply_changed(known)
 
+    @boundary
     def spend(self, **amounts: float) -> None:
         """Take amounts of rates at once, without waiting, and perhaps more than there is; negative ones give back.
 
@@ -222,11 +218,11 @@ class Limits:
         """
         self._check()
         self.admission.catch_up()
-        for rate, amount in [(self._rate(name), _signed(name, amount)) for name, amount in amounts.items()]:
+        for rate, amount in [(self._rate(name), signed(name, amount)) for name, amount in amounts.items()]:
             self.admission.spend(rate, amount)
 
     @boundary
-    def remove(self, selector: str) -> bool:
+    def remove(self, selector: str | Task) -> bool:
         """Remove the rules of a selector. Its pause, if there is one, stays.
 
         Args:
@@ -236,7 +232,7 @@ class Limits:
             Whether there were any.
 
         Raises:
-            TypeError: `selector` is not a str.
+            TypeError: `selector` is neither a str nor a task.
             LimitError: it is not a selector.
         """
         self._check()
@@ -244,11 +240,11 @@ class Limits:
         self.admission.catch_up()
         kinds = ("concurrency", "rate", "priority")
         rules = [rule for kind in kinds if (rule := self._rulebook.get(kind, text)) is not None]
-        self._remove_rules(rules)
+        self._rules.remove(rules)
         return bool(rules)
 
     @boundary
-    def pause(self, selector: str = "*", ttl: Duration | None = None) -> None:
+    def pause(self, selector: str | Task = "*", ttl: Duration | None = None) -> None:
         """Start no more matching calls. Calls that run are not interrupted.
 
         Args:
@@ -262,19 +258,12 @@ class Limits:
         """
         self._check()
         parsed = Selector(selector)
-        lifetime = _lifetime(ttl)
+        lifetime = lifetime_of(ttl)
         self.admission.catch_up()
-        if self._rulebook.get("pause", parsed.text) is None:
-            pause = Pause(parsed)
-            self._rulebook.add(pause)
-            self._expire_after(pause, lifetime)
-            self.admission.pause_added()
-            self._update_active()
-        else:
-            self._expire_after(self._existing("pause", parsed, Pause), lifetime)
+        self._rules.pause(parsed, lifetime)
 
     @boundary
-    def resume(self, selector: str = "*") -> bool:
+    def resume(self, selector: str | Task = "*") -> bool:
         """End a pause. Calls to which another pause applies stay paused.
 
         Args:
@@ -284,7 +273,7 @@ class Limits:
             Whether there was one.
 
         Raises:
-            TypeError: `selector` is not a str.
+            TypeError: `selector` is neither a str nor a task.
             LimitError: it is not a selector.
         """
         self._check()
@@ -293,33 +282,28 @@ class Limits:
         pause = self._rulebook.get("pause", text)
         if pause is None:
             return False
-        self._remove_rules([pause])
+        self._rules.remove([pause])
         return True
 
+    @boundary
     def snapshot(self) -> tuple[LimitState, ...]:
         """Return the state of all limits and rates, then of all rules, then of all pauses."""
         self._check()
         self.admission.catch_up()
-        waiting: dict[object, _Waiting] = {}
-        for claim in self.admission.claims():
-            request = claim.request
-            applicable = request.applicable(self._rulebook)
-            wants: list[tuple[object, int]] = [(pool.root, wanted) for pool, wanted in request.shares(self._rulebook)]
-            wants += request.tokens(self._rulebook)
-            wants += [(rule, 0) for rule in (*applicable.priorities, *applicable.pauses)]
-            for restriction, wanted in wants:
-                waiting.setdefault(restriction, _Waiting()).add(wanted)
-        rules = sorted(self._rulebook, key=lambda rule: rule.kind == "pause")
-        nothing = _Waiting()
-        return tuple(self._state(each, waiting.get(each, nothing)) for each in (*self._limits.values(), *rules))
+        return snapshot(self._limits.values(), self._rulebook, self.admission, self._timers.now())
 
     def __repr__(self) -> str:
-        parts = [_text(limit, self._timers.now()) for limit in self._limits.values()]
+        parts = [text_of(limit, self._timers.now()) for limit in self._limits.values()]
         rules, waiting = len(self._rulebook), sum(1 for _ in self.admission.claims())
         parts += [f"{rules} rule{'' if rules == 1 else 's'}", f"{waiting} waiting"]
         return f"<Limits: {', '.join(parts)}>"
 
     # --------------------------------------------------------------------------------------------- for the engine
+
+    @property
+    def active(self) -> bool:
+        """Whether there are rules or pauses, so that each call needs admission."""
+        return self._rules.active
 
     def governs(self, task: str, qualname: str, run: int, names: tuple[str, ...] = ()) -> bool:
         """Whether a rule or a pause applies to the calls of a task in a run; ``names``: as for `request`."""
@@ -443,7 +427,7 @@ class Limits:
 
     def check_settled(self, grant: Grant | None, amounts: Mapping[str, float]) -> list[tuple[Rate, int]]:
         """Check what `CurrentCall.settle` is given, and return it for `settle`. It may be called in any thread."""
-        settled = [(self._rate(name), _signed(name, amount, least=0)) for name, amount in amounts.items()]
+        settled = [(self._rate(name), signed(name, amount, least=0)) for name, amount in amounts.items()]
         taken = () if grant is None else [rate for rate, _ in grant.tokens]
         for rate, _ in settled:
             if rate not in taken:
@@ -505,25 +489,8 @@ class Limits:
             )
         return rate
 
-    def _new_rate(self, name: str, text: str, burst: float | None) -> Rate:
-        """Make a rate of what the user gave."""
-        _check_name(name)
-        most = amount_of(text)
-        if burst is not None:
-            try:
-                most = units(burst)
-            except TypeError as error:
-                raise TypeError(f"burst of {name!r} must be a number, got {error}") from None
-            except ValueError as error:
-                raise LimitError(f"burst of {name!r} must be a number > 0, got {error}") from None
-            if not most:
-                raise LimitError(
-                    f"burst of {name!r} must be a number > 0, got {burst}; to stop calls, use `limits.pause`"
-                )
-        return Rate(name, text, most, self._timers.now())
-
     def _set_capacity(self, name: str, capacity: float) -> None:
-        given = _new_pool(name, capacity)
+        given = new_pool(name, capacity)
         pool = self._limits.setdefault(name, given)
         if isinstance(pool, Rate):
             raise LimitError(f"{name!r} is a rate: change it with `limits.rate({name!r}, ...)`")
@@ -533,191 +500,3 @@ class Limits:
             self.admission.refuse_impossible()
         else:
             self.admission.supply_changed(pool)
-
-    def _set_concurrency(self, selector: Selector, most: int, lifetime: int | None) -> None:
-        if self._rulebook.get("concurrency", selector.text) is None:
-            self._add(Concurrency(selector, most), lifetime)
-        else:
-            pool = self._existing("concurrency", selector, Concurrency)
-            pool.capacity = most
-            self._expire_after(pool, lifetime)
-            self.admission.supply_changed(pool)
-
-    def _set_rate(self, selector: Selector, text: str, burst: int, lifetime: int | None) -> None:
-        now = self._timers.now()
-        if self._rulebook.get("rate", selector.text) is None:
-            self._add(RateRule(selector, text, burst, now), lifetime)
-        else:
-            rate = self._existing("rate", selector, RateRule)
-            rate.change(text, burst * UNIT, now)
-            self._expire_after(rate, lifetime)
-            self.admission.supply_changed(rate)
-
-    def _set_priority(self, selector: Selector, priority: float, lifetime: int | None) -> None:
-        if self._rulebook.get("priority", selector.text) is None:
-            self._add(Priority(selector, priority), lifetime)
-        else:
-            rule = self._existing("priority", selector, Priority)
-            rule.priority = priority
-            self._expire_after(rule, lifetime)
-            self.admission.rule_changed(rule)
-
-    def _existing(self, kind: str, selector: Selector, cls: type[R]) -> R:
-        rule = self._rulebook.get(kind, selector.text)
-        assert isinstance(rule, cls)
-        return rule
-
-    def _add(self, rule: Rule, lifetime: int | None) -> None:
-        self._rulebook.add(rule)
-        self._expire_after(rule, lifetime)
-        self.admission.rule_added(rule)
-        self._update_active()
-
-    def _expire_after(self, rule: Rule, lifetime: int | None) -> None:
-        """Let a rule expire after `lifetime` nanoseconds, or never; after 0, at once and before it has any effect."""
-        expiries = self.admission.timetable.expiries
-        if lifetime is None:
-            expiries.discard(rule)
-        else:
-            expiries.add(rule, self._timers.now() + lifetime)
-        self.admission.catch_up()
-
-    def _remove_rules(self, rules: list[Rule]) -> None:
-        """Remove rules, and let the calls go on that they held up."""
-        for rule in rules:
-            self._rulebook.discard(rule)
-            self.admission.timetable.expiries.discard(rule)
-        self.admission.rules_removed(rules)
-        self._update_active()
-
-    def _update_active(self) -> None:
-        active = len(self._rulebook) > 0
-        if active is not self.active:
-            self.active = active
-            self._changed()
-
-    def _state(self, each: Pool | Rate | Rule, waiting: _Waiting) -> LimitState:
-        """Return the state of a limit, a rate, a rule or a pause."""
-        now = self._timers.now()
-        at = None
-        if not isinstance(each, (Pool, Rate)) or isinstance(each, (Concurrency, RateRule)):
-            at = self.admission.timetable.expiries.key_of(each)
-        name: str = each.name if isinstance(each, (Pool, Rate)) else each.selector.text
-        kind: Any = each.kind if hasattr(each, "kind") else "rate" if isinstance(each, Rate) else "limit"
-        capacity, in_use = _capacity_of(each, now)
-        return LimitState(
-            name=name,
-            kind=kind,
-            capacity=shown(capacity),
-            in_use=shown(in_use),
-            waiting=waiting.count,
-            wanted=shown(waiting.wanted),
-            rate=each.text if isinstance(each, Rate) else None,
-            priority=each.priority if isinstance(each, Priority) else None,
-            expires_in=None if at is None else (at - now) / _SECOND,
-        )
-
-
-class _Waiting:
-    """How many calls wait for something, and how much they want of it, in units."""
-
-    __slots__ = ("count", "wanted")
-
-    def __init__(self) -> None:
-        self.count = self.wanted = 0
-
-    def add(self, wanted: int) -> None:
-        self.count += 1
-        self.wanted += wanted
-
-
-def _capacity_of(each: Pool | Rate | Rule, now: int) -> tuple[int, int]:
-    """Return the capacity of something and how much of it is in use, in units."""
-    if isinstance(each, Pool):
-        return each.capacity, each.used
-    if isinstance(each, Rate):
-        left = each.left(now)
-        if isinstance(each, RateRule):
-            left = left // UNIT * UNIT  # in whole calls
-        return each.burst, each.burst - left
-    return 0, 0
-
-
-def _text(limit: Pool | Rate, now: int) -> str:
-    capacity, in_use = _capacity_of(limit, now)
-    text = f"{limit.name} {shown(in_use):.10g} of {shown(capacity):.10g}"
-    return f"{text} at {limit.text}" if isinstance(limit, Rate) else text
-
-
-def as_priority(priority: object, where: str = "") -> float:
-    """Check a priority, and return it as a number that can be compared.
-
-    Raises:
-        PolicyError: it is not a number, or it is infinite or NaN.
-    """
-    if type(priority) is int:
-        return priority
-    if isinstance(priority, bool) or not isinstance(priority, Real):
-        raise PolicyError(f"priority must be a number, got `{type(priority).__name__}`{where}")
-    if isinstance(priority, Integral):
-        return int(priority)
-    number = float(priority)
-    if not math.isfinite(number):
-        raise PolicyError(f"priority must be a finite number, got {priority!r}{where}")
-    return number
-
-
-def _signed(name: str, amount: float, least: float = -math.inf) -> int:
-    """Check an amount of a rate that was used, and return it in units."""
-    if isinstance(amount, bool) or not isinstance(amount, Real):
-        raise TypeError(f"amount of {name!r} must be a number, got `{type(amount).__name__}`")
-    if amount < least:
-        raise LimitError(f"amount of {name!r} must be >= {least}, got {amount}")
-    if abs(amount) > _MOST:
-        raise LimitError(f"amount of {name!r} must be at most {_MOST:g}, got {amount}")
-    try:
-        return -units(-amount) if amount < 0 else units(amount)
-    except ValueError as error:
-        raise LimitError(f"amount of {name!r} must be a finite number, got {error}") from None
-
-
-def _check_name(name: str) -> None:
-    """Check the name of a limit or of a rate."""
-    if not isinstance(name, str):
-        raise TypeError(f"name of a limit must be a str, got `{type(name).__name__}`")
-    if not name or looks_like_selector(name):
-        raise LimitError(f"name of a limit must be a word such as 'gpu', got {name!r}; for tasks and runs, set a rule")
-    if name == "priority":
-        raise LimitError("name of a limit must not be 'priority': a call gives its priority with this name")
-
-
-def _is_rate(given: object) -> TypeGuard[str]:
-    """Whether what is given for a limit is meant as a rate."""
-    return isinstance(given, str) and "/" in given
-
-
-def _new_pool(name: str, capacity: float | str) -> Pool:
-    """Make a limit of what the user gave."""
-    _check_name(name)
-    try:
-        return Pool(name, units(capacity))
-    except TypeError as error:
-        raise TypeError(f"capacity of {name!r} must be a number, or a rate such as '90_000/m', got {error}") from None
-    except ValueError as error:
-        raise LimitError(f"capacity of {name!r} must be a number >= 0, got {error}") from None
-
-
-def _count(number: int, name: str) -> int:
-    """Check a number of calls."""
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise TypeError(f"{name} must be an int, got `{type(number).__name__}`")
-    if number < 1:
-        raise LimitError(f"{name} must be >= 1, got {number}; to stop calls, use `limits.pause`")
-    return number
-
-
-def _lifetime(ttl: Duration | None) -> int | None:
-    """Check a duration in seconds, and return it in nanoseconds."""
-    if ttl is None:
-        return None
-    return round(as_seconds(ttl, "ttl") * _SECOND)

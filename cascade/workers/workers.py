@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cascade._core.expr.debug import is_active
+from cascade._core.expr.lazy import note_returned
 from cascade._core.expr.task import Task
 from cascade.workers.executors import ProcessExecutor, ThreadExecutor, check_count
 
@@ -73,6 +75,8 @@ class Workers:
         if not callable(getattr(future, "add_done_callback", None)):
             kind = type(self._executors[mode]).__name__
             raise TypeError(f"{kind}.submit must return a `concurrent.futures.Future`, got `{type(future).__name__}`")
+        if is_active():
+            future.add_done_callback(_note_returned)
         return future
 
     def abandon(self, mode: str, future: Future[Any]) -> None:
@@ -122,3 +126,9 @@ def _check_executor(executor: Any, where: str) -> Executor:
         raise TypeError(f"{where} must be an executor with the methods {', '.join(_METHODS)}, got {got}")
     found: Executor = executor
     return found
+
+
+def _note_returned(future: Future[Any]) -> None:
+    """Note what a call has returned, for debug mode: it may come too late to be used."""
+    if not future.cancelled() and future.exception() is None:
+        note_returned(future.result())

@@ -4,8 +4,9 @@ from types import FunctionType as _FunctionType
 from weakref import WeakValueDictionary as _WeakValueDictionary
 
 from cascade._core.expr cimport lazy as _lazy
-from cascade._core.expr.failure_types cimport any_failure, check_types
+from cascade._core.expr.failure_types cimport any_failure
 from cascade._core.expr.lazy cimport LazyResult, refuse_task, scope_call
+from cascade._core.expr.policy cimport failures_of
 from cascade._core.expr.task_spec cimport (
     FALLBACK, INJECT, OUTCOME, RACE, RECOVER, ROUTER, Kind, kind_of,
 )
@@ -192,7 +193,7 @@ cdef int _check_function(object function) except -1:
 
 cdef object _caught(object on):
     """What is caught, as the core takes it: a tuple of types, or a predicate."""
-    kinds = check_types(on, "on")
+    kinds = failures_of(on, "on")
     if type(kinds) is tuple:
         for kind in <tuple>kinds:
             if not issubclass(kind, Exception):

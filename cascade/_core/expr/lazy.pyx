@@ -723,6 +723,19 @@ cdef void _tell(object task, PyObject* where) noexcept:
         PyErr_WriteUnraisable(<PyObject*>task)
 
 
+def note_returned(value):
+    """Note, in debug mode, that a task has returned a value: the lazy results in it were not dropped by its code."""
+    cdef list stack = [value]
+    cdef set seen = set()
+    while stack:
+        value = stack.pop()
+        if type(value) is LazyResult:
+            use(<LazyResult>value)
+        elif type(value) in (list, tuple, set, frozenset, dict) and id(value) not in seen:
+            seen.add(id(value))
+            stack.extend(value.values() if type(value) is dict else value)
+
+
 def start_debugging():
     """Switch debug mode on, for all lazy results that are made from now on in the process."""
     global spares

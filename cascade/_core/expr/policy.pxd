@@ -28,6 +28,8 @@ cdef class Governable(Operable):  # has the methods that give a call policies
     pass
 
 
+cpdef str hint_if_lazy(object value)
+cdef object failures_of(object given, str what)
 cdef dict check_constraints(dict amounts)
 cdef object check_cache(object policy)
 cdef int check_policy(str role, object policy) except -1

@@ -20,18 +20,18 @@ cdef class Retry:
         max_elapsed=None,
     ):
         if type(max_attempts) is not int or max_attempts < 1:
-            raise PolicyError(f"max_attempts must be an int >= 1, got {max_attempts!r}")
+            raise PolicyError(f"max_attempts must be an int >= 1, got {max_attempts!r}{hint_if_lazy(max_attempts)}")
         self.max_attempts = min(max_attempts, 2**31)
         self.delay = check_called_at_once(delay, "delay") if callable(delay) else _span(delay, "delay")
         if isinstance(backoff, bool) or not isinstance(backoff, (int, float)) or not 1 <= backoff < float("inf"):
-            raise PolicyError(f"backoff must be a number >= 1, got {backoff!r}")
+            raise PolicyError(f"backoff must be a number >= 1, got {backoff!r}{hint_if_lazy(backoff)}")
         self.backoff = min(backoff, 1e9)
         self.max_delay = None if max_delay is None else _span(max_delay, "max_delay")
         if jitter is not None and (type(jitter) is not str or jitter != "full"):
-            raise PolicyError(f"jitter must be None or 'full', got {jitter!r}")
+            raise PolicyError(f"jitter must be None or 'full', got {jitter!r}{hint_if_lazy(jitter)}")
         self.jitter = jitter
-        self.on = check_types(on, "on")
-        self.give_up_on = check_types(give_up_on, "give_up_on")
+        self.on = failures_of(on, "on")
+        self.give_up_on = failures_of(give_up_on, "give_up_on")
         self.max_elapsed = None if max_elapsed is None else _span(max_elapsed, "max_elapsed")
 
     def wants(self, error):
@@ -229,7 +229,24 @@ def _span(seconds, what):
     try:
         return as_seconds(seconds, what)
     except (TypeError, ValueError) as error:
-        raise PolicyError(str(error)) from None
+        raise PolicyError(f"{error}{hint_if_lazy(seconds)}") from None
+
+
+cpdef str hint_if_lazy(object value):
+    """What to write instead of a lazy result, for an error about something that no lazy result can be; "" otherwise."""
+    if not isinstance(value, Operable):
+        return ""
+    return ", whose value is not known yet: let a task that is given the value make and return the call"
+
+
+cdef object failures_of(object given, str what):
+    """Which failures a policy means: `check_types`, with what to write instead of a lazy result."""
+    try:
+        return check_types(given, what)
+    except PolicyError as error:
+        if not isinstance(given, Operable):
+            raise
+        raise PolicyError(f"{error}{hint_if_lazy(given)}") from None
 
 
 cdef dict check_constraints(dict amounts):
@@ -260,7 +277,8 @@ cdef object check_cache(object policy):
         raise PolicyError(f"policy must be a cache policy, got the class `{policy.__name__}`: make an instance of it")
     for method in ("key", "load", "save"):
         if not callable(getattr(policy, method, None)):
-            raise PolicyError(f"policy must be a cache policy with a method `{method}`, got `{type(policy).__name__}`")
+            text = f"policy must be a cache policy with a method `{method}`, got `{type(policy).__name__}`"
+            raise PolicyError(f"{text}{hint_if_lazy(policy)}")
     return policy
 
 

@@ -19,7 +19,7 @@ from cascade._core.public cimport check_self, name_type
 from cascade._core.expr cimport lazy as _lazy, task_spec as _task_spec
 from cascade._core.expr.lazy cimport LazyResult, new_lazy, of_shape, with_role
 from cascade._core.expr.policy cimport (
-    Retry, Timeout, check_cache, check_cached, check_constraints, check_policy, check_timed,
+    Retry, Timeout, check_cache, check_cached, check_constraints, check_policy, check_timed, hint_if_lazy,
 )
 from cascade._core.expr.task_spec cimport (
     ASYNC, AUTO, DEFAULT, GUARD, INLINE, KINDS, MAP, MODES, PROCESS, SCOPE, THREAD, CallSite, Kind, Mode, TaskSpec,
@@ -558,7 +558,7 @@ cdef LazyResult _map(Task task, object concurrency, dict inputs):
         inputs = {**inputs, "concurrency": concurrency}
         concurrency = None
     if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
-        raise MapError(f"concurrency must be None or an int >= 1, got {concurrency!r}")
+        raise MapError(f"concurrency must be None or an int >= 1, got {concurrency!r}{hint_if_lazy(concurrency)}")
     # A task that takes any names is given them in the order of the call; for others it makes no difference.
     order = list(inputs) if task.spec.keeps_order else sorted(inputs)
     zipped = {name: inputs[name] for name in order if type(inputs[name]) is not Const}

@@ -4,6 +4,7 @@ A frame of a template with nodes that choose, or one in which something was stop
 node whether it is demanded (`Frame.needs`).
 """
 
+from cpython.bytearray cimport PyByteArray_AsString
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t
 
@@ -92,7 +93,8 @@ cdef bint _is_of_use(Frame frame, Py_ssize_t at, set dead) except -1:
 cdef list reset_exclusive(Frame frame, Py_ssize_t at, long long first_call):
     """Undo what was evaluated for a scope alone; its calls have new numbers. Return the values, to be released."""
     cdef Template template = frame.template
-    cdef bytearray inside = bytearray(template.node_count)
+    cdef bytearray room = bytearray(template.node_count)
+    cdef char* inside = PyByteArray_AsString(room)  # whether the scope alone needs a node; `room` keeps its size
     cdef list released = []
     cdef Node* node
     cdef Py_ssize_t i, j, consumer
@@ -104,9 +106,9 @@ cdef list reset_exclusive(Frame frame, Py_ssize_t at, long long first_call):
         for j in range(node.consumers):
             consumer = template.consumers[node.first_consumer + j]
             # What the scope itself needs comes before it: its predecessors, and what its constraints are made of.
-            all_inside = all_inside and consumer != at and inside[consumer]
+            all_inside = all_inside and consumer != at and inside[consumer] != 0
         for j in range(node.choosers):
-            all_inside = all_inside and inside[template.choosers[node.first_chooser + j]]
+            all_inside = all_inside and inside[template.choosers[node.first_chooser + j]] != 0
         inside[i] = all_inside
         if all_inside and frame.values[i] is not NULL:
             released.append(<object>frame.values[i])

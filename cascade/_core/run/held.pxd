@@ -8,7 +8,7 @@ cdef class HeldScope:
     cdef object run
     cdef Launched waiter
     cdef readonly object held  # the grant; None: it waits for it
-    cdef object claim  # that waits; None: none does
+    cdef readonly object claim  # that waits; None: none does
     cdef object blocked  # why it waits, and since when; None: no event was made of it
     cdef bint is_over  # the expression is of no use any longer
     cdef bint ended

@@ -54,6 +54,7 @@ cdef class Scheduler:
     cdef readonly bint notify_tail_calls
     cdef public bint debugging  # runs keep the expressions of their frames, and tail calls take the slow path
     cdef long long calls  # numbers of calls that were given so far; see place.pyx
+    cdef readonly long long ended_calls  # of async tasks, and with a worker or policies: what the core has launched
     cdef bint spent  # the turn is over
     cdef bint awake  # a turn has begun, or is scheduled
     cdef bint advancing

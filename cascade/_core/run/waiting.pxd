@@ -4,6 +4,7 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from cascade._core.expr.task_spec cimport ASYNC, SYNC
 from cascade._core.run.frame cimport Frame
 from cascade._core.run.mailbox cimport Mailbox, Receiver
 from cascade._core.run.scheduler cimport Runnable, RunPhase, Scheduler
@@ -38,6 +39,12 @@ cdef class Waiter(Receiver):
 cdef class Launched(Waiter):
     cdef readonly long long iteration  # of the run, when the node started
     cdef Py_ssize_t children  # expressions of the run that its asyncio task, or one made by it, awaits
+
+    cdef inline bint is_call(self) noexcept:
+        """Whether its node is a call of a task, and not a scope, say."""
+        if self.frame is None:
+            return False
+        return self.frame.template.nodes[self.node].kind in (SYNC, ASYNC)
 
 
 cdef PyObject* PENDING  # instead of a value, which comes later. Compared by identity, never given to user code
@@ -74,6 +81,7 @@ cdef class Waiting(Runnable):
         if value is waiter:
             self.link(waiter)
             return True
+        self.scheduler.ended_calls += waiter.is_call()
         discard(waiter)
         return False
 

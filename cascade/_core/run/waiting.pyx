@@ -7,7 +7,8 @@ from libc.stdint cimport int32_t
 from cascade._core.run.choice cimport Choice, check_channels, new_choice
 from cascade._core.run.mailbox cimport Mailbox, Received, next_delivery, nothing, received
 from cascade._core.run.place cimport place_of
-from cascade._core.run.scheduler cimport STOPPING
+from cascade._core.run.scheduler cimport STOPPING, Scheduler
+from cascade._core.expr.lazy cimport LazyResult, use
 from cascade._core.expr.task_spec cimport TICKS, WAIT, WAIT_UNTIL
 from cascade._core.time.clock cimport Clock, after
 from cascade._core.time.durations cimport instant_of, nanoseconds, period_of
@@ -170,6 +171,13 @@ cdef class Launched(Waiter):
     The callback of a future does, or the traceback of an exception.
     """
 
+    cdef void arrive(self, object value, object error) noexcept:
+        cdef Scheduler scheduler = (<Waiting>self.run).scheduler
+        scheduler.ended_calls += not self.permitted and self.is_call()
+        if scheduler.debugging and type(value) is LazyResult:
+            use(<LazyResult>value)  # it was returned, even if the run stops and evaluates it no longer
+        Waiter.arrive(self, value, error)
+
 
 cdef Waiter new_waiter(Waiting run, Frame frame, Py_ssize_t node):
     """Make a waiter for a node, not in its run's list yet."""
@@ -215,7 +223,7 @@ cdef class Waiting(Runnable):
         return found
 
     def _awaits(self):
-        """What the run waits for, of each node: (template, number of the node in its graph, mailboxes or None).
+        """What the run waits for, of each node: (template, number of the node in its graph, mailboxes or None, waiter).
 
         None: the node waits for something outside the engine.
         """
@@ -228,7 +236,7 @@ cdef class Waiting(Runnable):
         for waiter in waiting:
             if not waiter.landed:
                 template = waiter.frame.template
-                found.append((template, template.plan.order[waiter.node], waiter.waited_mailboxes()))
+                found.append((template, template.plan.order[waiter.node], waiter.waited_mailboxes(), waiter))
         return found
 
     cdef PyObject* wait(self, Frame frame, Node* node, Py_ssize_t at) except NULL:

@@ -125,12 +125,17 @@ cs.ticks(1, offset="1")  # error
 
 def elsewhere(engine: cs.Engine) -> str:
     engine.submit(add(1, 2), dedline=3)  # error
+    engine.call_threadsafe(engine.limits.pause, fetch, tll=30)  # error
+    engine.call_threadsafe(engine.limits.resume, "task:fetch").result().upper()  # error
     return engine.submit(add(1, 2)).result()  # error
 
 
 async def more(engine: cs.Engine, out: cs.Channel[int]) -> None:
     engine.start(add(1, 2), closes="out")  # error
     engine.start_many([add(1, 2)], concurrency="3")  # error
+    engine.start_many([add(1, 2)], closes="out")  # error
+    engine.start_many([add(1, 2)]).add(add(1, 2), name=3)  # error
+    engine.start_many([add(1, 2)]).add(add(1, 2), tags={"site": 7})  # error
     engine.start_many([add(1, 2)]).add(fetch("u"))  # error
     async for number in out:
         number.upper()  # error

@@ -152,6 +152,8 @@ assert_type(fetch.with_retry(delay=timedelta(seconds=1))("u"), bytes)
 
 def elsewhere(engine: cs.Engine) -> bytes:
     assert_type(engine.submit([add(1, 2)]), Future[list[int]])
+    assert_type(engine.call_threadsafe(engine.limits.resume, "task:fetch"), Future[bool])
+    assert_type(engine.call_threadsafe(engine.limits.pause, fetch, ttl=30), Future[None])
     return engine.submit(fetch("u"), name="of a thread", deadline=timedelta(seconds=3)).result(60)
 
 
@@ -160,7 +162,9 @@ async def more(engine: cs.Engine, out: cs.Channel[str]) -> list[str]:
     run.add_done_callback(lambda ended: print(ended.result() + 1))
     assert_type(run.exception(), BaseException | None)
     assert_type(run.cancel(), bool)
-    population = engine.start_many([fetch("u")], concurrency=3)
+    population = engine.start_many([fetch("u")], concurrency=3, closes=out)
+    engine.start_many([fetch("u")], closes=[out])
+    assert_type(population.add(fetch("v"), name="v", tags={"depth": "2"}), cs.Run[bytes])
     assert_type(population.add(fetch("v")), cs.Run[bytes])
     await engine.join()
     return [text.upper() async for text in out]

@@ -208,7 +208,7 @@ async def test_a_worker_that_dies_names_the_calls_that_were_at_work(tmp_path: Pa
                 await engine.run(leave(how))
 
 
-async def test_a_worker_that_dies_is_told_to_each_run_of_its_own(tmp_path: Path) -> None:
+async def test_a_worker_that_dies_is_an_error_of_its_own_for_each_run(tmp_path: Path) -> None:
     from support.process_tasks import dying
 
     async with cs.Engine(max_processes=2) as engine:
@@ -243,7 +243,7 @@ async def test_one_object_that_fails_several_runs_names_each() -> None:
 
 
 @pytest.mark.parametrize("name", ["empty", "keyword", "frozen"])
-async def test_a_set_up_that_fails_several_runs_is_told_to_each_of_its_own(name: str) -> None:
+async def test_a_set_up_that_fails_several_runs_is_an_error_of_its_own_for_each(name: str) -> None:
     gate = asyncio.Event()
 
     @cs.resource(scope="engine")
@@ -387,7 +387,7 @@ def test_a_failure_passes_by_resources_overrides_and_spies(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in (*MAKE, *GROUPS) if name != "no truth"])  # not for `traceback`
-async def test_what_nobody_looks_at_is_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_failures_that_are_not_retrieved_are_logged(name: str, caplog: pytest.LogCaptureFixture) -> None:
     async with cs.Engine() as engine:
         run = engine.start(odd_thread(name))
         while not run.done():

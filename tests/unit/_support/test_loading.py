@@ -143,7 +143,7 @@ def test_a_free_threaded_python_says_once_why_its_lock_is_on(interpreter: Interp
     assert said.endswith("the compiled core of Cascade is not safe without it")
 
 
-def test_a_lock_that_is_forced_off_is_told_of(interpreter: Interpreter) -> None:
+def test_a_lock_that_is_forced_off_causes_a_warning(interpreter: Interpreter) -> None:
     (said,) = interpreter(FREE.replace("forced = False", "forced = True") + HEARD).splitlines()
     assert said.startswith("RuntimeWarning <string> the interpreter lock (GIL) stays off, as PYTHON_GIL=0")
 

@@ -71,8 +71,9 @@ def test_all_names_are_there_and_no_others() -> None:
 # What a user sees who types a dot after one of these.
 VISIBLE = {
     cs.Engine: {
-        "aclose", "as_completed", "clock", "close", "drain", "emit", "events", "join", "limits", "new_loop", "override",
-        "random", "register", "resources", "run", "runs", "start", "start_many", "submit", "templates",
+        "aclose", "as_completed", "call_threadsafe", "clock", "close", "drain", "emit", "events", "join", "limits",
+        "new_loop", "override", "random", "register", "resources", "run", "runs", "start", "start_many", "submit",
+        "templates",
     },
     cs.Run: {"add_done_callback", "cancel", "cancelled", "doing", "done", "exception", "id", "iterations", "name",
         "remove_done_callback", "result", "state", "tags"},

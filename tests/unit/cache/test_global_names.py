@@ -112,7 +112,7 @@ def test_what_a_function_reads_counts(program: Any, what: str, digest: Callable[
         assert digest(vars(program)[name]) != before[name], name
 
 
-def test_what_it_changes_or_what_cannot_be_told_does_not(program: Any) -> None:
+def test_globals_that_it_changes_or_that_have_no_fingerprint_do_not(program: Any) -> None:
     before = [identity(fn, "f") for fn in (program.counting, program.locked)]
     program.count = 7
     program.calls.append(1)

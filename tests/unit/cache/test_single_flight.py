@@ -24,7 +24,7 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_those_who_wait_get_the_result_of_the_one_who_leads() -> None:
+async def test_waiting_calls_get_the_result_of_the_leader() -> None:
     flights = SingleFlight()
     lead = await flights.join(POLICY, b"k")
     assert isinstance(lead, Leader)

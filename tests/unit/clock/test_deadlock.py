@@ -20,7 +20,7 @@ def keep(*values: object) -> object:
     return values
 
 
-def test_a_deadlock_lists_who_waits_for_what(virtual: VirtualTime) -> None:
+def test_a_deadlock_lists_what_each_run_waits_for(virtual: VirtualTime) -> None:
     channel = cs.Channel()
 
     @cs.task
@@ -45,7 +45,7 @@ def test_a_deadlock_lists_who_waits_for_what(virtual: VirtualTime) -> None:
         assert "asleep" in str(error)
 
 
-def test_a_pause_that_nobody_ends(virtual: VirtualTime) -> None:
+def test_a_pause_that_nothing_ends(virtual: VirtualTime) -> None:
     virtual.engine.limits.pause()
     with pytest.raises(cs.DeadlockError, match=r"pause '\*': waited for by 1"):
         virtual.run(keep(1))
@@ -79,7 +79,7 @@ def test_resources_are_torn_down_after_a_deadlock(virtual: VirtualTime) -> None:
     assert seen == ["up", "down"]
 
 
-def test_a_long_list_of_those_who_wait_is_cut(virtual: VirtualTime) -> None:
+def test_a_long_list_of_waiting_runs_is_cut(virtual: VirtualTime) -> None:
     channel = cs.Channel()
     with pytest.raises(cs.DeadlockError) as raised:
 
@@ -102,7 +102,7 @@ def test_plain_code_that_waits_for_ever(virtual: VirtualTime) -> None:
         virtual.run(forgotten())
 
 
-def test_one_who_may_be_woken_is_no_deadlock(virtual: VirtualTime) -> None:
+def test_a_run_that_can_still_be_woken_is_no_deadlock(virtual: VirtualTime) -> None:
     channel = cs.Channel()
 
     async def main() -> object:
@@ -114,7 +114,7 @@ def test_one_who_may_be_woken_is_no_deadlock(virtual: VirtualTime) -> None:
     assert virtual.run(main()).elapsed == DAY
 
 
-def test_a_standstill_is_told_of(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_standstill_is_logged(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
     @cs.task(mode="inline")
     def spin(n: int, _: object = None) -> object:
         return spin(n - 1, cs.wait(0)) if n else None
@@ -129,7 +129,7 @@ def test_a_standstill_is_told_of(virtual: VirtualTime, caplog: pytest.LogCapture
     assert "Run" in caplog.text
 
 
-def test_a_loop_that_never_waits_is_told_of(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_loop_that_never_waits_is_logged(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
     @cs.task(mode="inline")
     def ask(left: int) -> object:
         return ask(left - 1) if left else "enough"
@@ -144,7 +144,9 @@ def test_a_loop_that_never_waits_is_told_of(virtual: VirtualTime, caplog: pytest
 
 
 @pytest.mark.long
-def test_a_coroutine_that_sleeps_for_no_time_is_told_of(virtual: VirtualTime, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_coroutine_that_sleeps_for_zero_seconds_is_logged(
+    virtual: VirtualTime, caplog: pytest.LogCaptureFixture
+) -> None:
     async def spin(rounds: int) -> None:
         for _ in range(rounds):
             await asyncio.sleep(0)
@@ -263,7 +265,7 @@ def test_plain_code_that_waits_for_ever_takes_nothing_of_what_runs_next(virtual:
 
 
 @pytest.mark.long
-def test_a_callback_that_sets_itself_for_no_time_is_told_of(
+def test_a_callback_that_schedules_itself_after_zero_seconds_is_logged(
     virtual: VirtualTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     left = 1_100_000

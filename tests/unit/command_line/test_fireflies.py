@@ -42,7 +42,7 @@ def test_a_show_without_a_terminal(capsys: pytest.CaptureFixture[str], tmp_path:
 
 
 @pytest.mark.usefixtures("cli")
-def test_all_that_is_wrong_is_told_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_wrong_settings_are_reported_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--side", "0", "--period", "nan", "--nudge=-1", "--json", "/no/such/folder/x"]
     assert main(["fireflies", *asked]) == 2
     told = capsys.readouterr()
@@ -156,7 +156,7 @@ def test_the_picture_is_a_png(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("cli")
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
-def test_a_summary_that_cannot_be_written_is_told_and_the_picture_is_still_drawn(
+def test_a_summary_that_cannot_be_written_is_an_error_and_the_picture_is_still_drawn(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     pytest.importorskip("matplotlib", reason="needs the extra plots")
@@ -170,7 +170,7 @@ def test_a_summary_that_cannot_be_written_is_told_and_the_picture_is_still_drawn
 
 @pytest.mark.usefixtures("cli")
 @pytest.mark.parametrize("speed", ["1", "0.000001"])
-def test_interrupted_it_still_tells_what_it_saw(tmp_path: Path, speed: str) -> None:
+def test_after_an_interrupt_it_still_prints_a_summary(tmp_path: Path, speed: str) -> None:
     path = tmp_path / "summary.json"
     home = str(Path(cs.__file__).parent.parent)
     asked = [*BRIEF[:-4], "--duration", "3600", "--speed", speed, "--json", str(path)]

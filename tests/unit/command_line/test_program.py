@@ -86,7 +86,7 @@ def test_defaults_and_several_params(call: Call) -> None:
     assert call(target, "--no-flag", "--max-steps", "2") == (0, "{'a': 2, 'b': False}\n", "")
 
 
-def test_all_that_is_wrong_is_told(call: Call) -> None:
+def test_all_errors_are_reported(call: Call) -> None:
     target = show(a=cs.Param("a", type=int), b=cs.Param("b"), c=cs.Env("CASCADE_NOT_SET"))
     assert call(target, "--a", "x") == (
         2,
@@ -104,7 +104,7 @@ def test_wrong_command_lines(call: Call, argv: list[str]) -> None:
     assert out + err and "Traceback" not in out + err
 
 
-def test_help_tells_all_there_is_to_know(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_names_all_options(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     target = show(
         n=cs.Param("n", type=int, default=3, description="How [bold]many[/bold], 100% of them."),

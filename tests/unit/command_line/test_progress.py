@@ -271,6 +271,39 @@ def test_the_line_counts_runs_and_tail_calls() -> None:
     assert asyncio.run(made()) == "1 min 1 s, 2 runs, 5 tail calls, waiting"
 
 
+@pytest.mark.parametrize("how", ["async", "suspends", "thread", "policies", "map", "nested", "fails"])
+def test_the_line_counts_finished_calls(how: str) -> None:
+    @cs.task
+    async def quick(n: int) -> int:
+        if how == "suspends":
+            await asyncio.sleep(0)
+        return n
+
+    @cs.task(mode="thread")
+    def in_a_thread(n: int) -> int:
+        return n
+
+    @cs.task(mode="inline")
+    def governed(n: int) -> int:
+        if how == "fails" and n == 2:
+            raise ValueError
+        return n
+
+    tasks = {"thread": in_a_thread, "policies": governed, "fails": governed}
+    task = tasks.get(how, quick)
+    calls: list[object] = [task.with_retry(2)(n) for n in range(3)]
+    made: object = {"map": task.map(n=range(3)), "nested": cs.scope(calls).with_timeout(60)}.get(how, calls)
+
+    async def line() -> str:
+        async with cs.Engine() as engine:
+            before = progress.progress_line(engine, 3)
+            await engine.run(cs.outcome([made, cs.wait(0)]))
+            assert before == "3 s"
+            return progress.progress_line(engine, 3)
+
+    assert asyncio.run(line()) == "3 s, 3 calls finished"
+
+
 def test_it_is_stopped_before_it_was_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.Progress(cs.Engine()) as shown:
         thread = shown._thread

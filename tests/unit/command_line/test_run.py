@@ -235,7 +235,7 @@ def test_what_is_no_target(jobs: str, cascade: Cascade, command: str, target: st
     assert said.replace("{}", jobs) in err
 
 
-def test_all_wrong_values_are_told_before_anything_runs(jobs: str, cascade: Cascade) -> None:
+def test_all_wrong_values_are_reported_before_anything_runs(jobs: str, cascade: Cascade) -> None:
     status, out, err = cascade("run", f"{jobs}:main", "-p", "times=x", "-p", "wrod=y", "--log", "json")
     assert (status, out) == (2, "")
     assert err.splitlines() == [
@@ -601,7 +601,7 @@ def test_interrupted_twice_it_ends_at_once(tmp_path: Path, mode: str) -> None:
         assert "Traceback" not in process.communicate(timeout=60)[1]
 
 
-def test_nobody_reads_the_value(tmp_path: Path) -> None:
+def test_a_value_that_no_process_reads(tmp_path: Path) -> None:
     (tmp_path / "jobs.py").write_text(textwrap.dedent(JOBS))
     with start(tmp_path, "run", "jobs:main", "-p", "times=1000000") as process:
         assert process.stdout is not None and process.stderr is not None

@@ -105,7 +105,7 @@ def test_a_deep_or_wide_tree_is_cut(tmp_path: Path, capsys: Captured) -> None:
 
 @pytest.mark.parametrize("command", ["inspect", "verify", "prune", "merge"])
 @pytest.mark.parametrize("content", [None, b"import this", b"\x93CASCADE\2\0\0\0" + bytes(100)])
-def test_what_is_no_file_is_told_in_one_line(
+def test_a_wrong_file_is_reported_in_one_line(
     tmp_path: Path, capsys: Captured, command: str, content: bytes | None
 ) -> None:
     path = tmp_path / "one"
@@ -198,7 +198,7 @@ def test_prune_what_can_no_longer_be_imported(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("command", ["inspect", "verify"])
-def test_an_older_format_is_told(tmp_path: Path, capsys: Captured, command: str) -> None:
+def test_an_older_format_is_reported(tmp_path: Path, capsys: Captured, command: str) -> None:
     path = write(tmp_path / "one", leaf())
     data = path.read_bytes()
     path.write_bytes(data[:8] + bytes(4) + data[12:])

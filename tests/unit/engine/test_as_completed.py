@@ -172,7 +172,7 @@ async def test_left_early_nothing_of_it_is_left_behind(many: bool) -> None:
     assert queues() == 0
 
 
-async def test_to_cancel_who_waits_does_nothing_to_the_runs() -> None:
+async def test_cancelling_the_waiting_task_does_not_affect_the_runs() -> None:
     engine = cs.Engine()
     channel = cs.Channel()
     run = engine.start(heard(channel.recv()))
@@ -205,7 +205,7 @@ async def test_several_share_one_iteration() -> None:
 
 
 @pytest.mark.parametrize("many", [False, True])
-async def test_closed_it_ends_for_who_waits(many: bool) -> None:
+async def test_closing_it_ends_the_iteration_of_a_waiting_task(many: bool) -> None:
     engine = cs.Engine()
     population = engine.start_many([cs.wait(3600)])
     ends = engine.as_completed(population if many else population.runs)

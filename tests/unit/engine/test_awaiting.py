@@ -292,7 +292,7 @@ def test_events_have_the_place_of_the_awaiting_task() -> None:
     ]
 
 
-def test_a_failure_is_told_of_as_one_of_the_task_that_does_not_catch_it() -> None:
+def test_the_note_of_a_failure_names_the_task_that_does_not_catch_it() -> None:
     @cs.task(name="outer")
     async def outer() -> object:
         return await inverse(0)
@@ -744,7 +744,7 @@ def test_a_cancelled_run_leaves_nothing() -> None:
     asyncio.run(main())
 
 
-def test_a_deadlock_is_told() -> None:
+def test_a_deadlock_is_an_error() -> None:
     channel = cs.Channel(name="letters")
 
     @cs.task(name="outer")

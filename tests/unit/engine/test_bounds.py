@@ -30,7 +30,7 @@ def virtual(**options: object) -> cs.Engine:
 
 @pytest.mark.parametrize("n", [0, 1, 25])
 @pytest.mark.parametrize("quantum", [0, 0.001])
-def test_a_run_may_make_so_many_tail_calls_and_no_more(n: int, quantum: float) -> None:
+def test_a_run_makes_at_most_max_iterations_tail_calls(n: int, quantum: float) -> None:
     engine = cs.Engine(quantum=quantum)
     assert cs.run(countdown(n), engine=engine, max_iterations=n) == "lift-off"
     with pytest.raises(cs.RunLimitError) as caught:

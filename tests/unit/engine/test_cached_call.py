@@ -227,7 +227,7 @@ def test_an_interrupt_from_the_keyboard_in_a_store_ends_the_run() -> None:
         cs.run(call)
 
 
-async def test_a_store_that_fails_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_store_that_fails_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(cs.MemoryStore):
         def get(self, key: bytes, now: float) -> Hit | None:
             raise ConnectionError("no route to host")
@@ -299,7 +299,7 @@ def third_time(x: int) -> int:
     return x
 
 
-async def test_a_hit_asks_no_limit_and_is_told_as_that_alone(store: Any) -> None:
+async def test_a_hit_asks_no_limit_and_emits_one_event(store: Any) -> None:
     seen: list[Any] = []
     call = one(1).with_cache(cs.ResultCache(store=store)).with_constraints(gpu=1)
     async with cs.Engine(limits={"gpu": 1}) as engine:

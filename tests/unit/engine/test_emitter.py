@@ -213,7 +213,7 @@ async def test_two_chains_of_which_one_is_held_up() -> None:
 # -- subscribers -------------------------------------------------------------------------------------------------
 
 
-async def test_a_subscriber_that_raises_harms_nobody() -> None:
+async def test_a_subscriber_that_raises_affects_no_run_and_no_other_subscriber() -> None:
     reports: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: reports.append(context))
 
@@ -267,7 +267,7 @@ async def test_who_subscribes_in_the_middle_of_a_loop() -> None:
     assert names[-1] == "NodeFinished" and names.count("TailCall") in (5, 6) and names.count("NodeFinished") in (5, 6)
 
 
-async def test_no_event_is_made_while_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_event_is_made_without_a_subscriber(monkeypatch: pytest.MonkeyPatch) -> None:
     counts: dict[str, int] = {}
 
     def counted(kind: type[Event]) -> type[Event]:
@@ -318,7 +318,7 @@ async def test_nothing_is_remembered_of_runs_that_have_ended() -> None:
         assert not engine._driver.services.emitter._calls
 
 
-def test_runs_that_their_event_loop_has_left_are_told_of() -> None:
+def test_runs_whose_event_loop_was_closed_have_events() -> None:
     state = cs.MemoryState()
     engine = cs.Engine(state=state)
     heard = Heard(engine, RunFinished)

@@ -95,7 +95,7 @@ def test_every_message_of_a_flood_is_accounted_for(
     assert channel.dropped == 0 or overflow.startswith("drop")
 
 
-def test_what_was_sent_to_the_dead_is_kept_for_their_heirs() -> None:
+def test_messages_to_ended_agents_are_kept_for_their_successors() -> None:
     virtual = VirtualTime()
     channel = cs.Channel()
 
@@ -141,7 +141,7 @@ def test_agents_that_start_others() -> None:
     virtual.close()
 
 
-def test_an_agent_that_receives_from_a_closed_channel_is_told_and_the_others_go_on() -> None:
+def test_an_agent_that_receives_from_a_closed_channel_fails_and_the_others_go_on() -> None:
     virtual = VirtualTime()
     channels = [cs.Channel() for _ in range(10)]
 
@@ -168,7 +168,7 @@ def test_an_agent_that_receives_from_a_closed_channel_is_told_and_the_others_go_
     virtual.close()
 
 
-async def test_who_leaves_an_heir_does_not_keep_the_engine_from_its_end() -> None:
+async def test_a_run_that_starts_another_one_at_its_end_does_not_keep_the_engine_open() -> None:
     heirs: list[cs.Run] = []
 
     @cs.task

@@ -49,5 +49,5 @@ def test_paths_of_template_files(take: Any) -> None:
 
 @pytest.mark.parametrize("take", ["set", "pause", "resume"])
 def test_selectors_of_limits(take: str) -> None:
-    with pytest.raises(TypeError, match=r"^selector must be a str, got `int`$"):
+    with pytest.raises(TypeError, match=r"^selector must be a str or a task, got `int`$"):
         getattr(cs.Engine().limits, take)(3)

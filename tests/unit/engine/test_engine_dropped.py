@@ -105,7 +105,7 @@ async def test_an_engine_is_freed_beside_a_loop_that_goes_on(kind: str, said: li
 
 
 @pytest.mark.parametrize("kind", ["timer", "message", "any message", "deep"])
-def test_an_engine_is_freed_whose_clock_somebody_holds(kind: str) -> None:
+def test_an_engine_is_freed_while_its_clock_is_referenced(kind: str) -> None:
     clock = cs.Clock.virtual()
     with asyncio.Runner(loop_factory=lambda: cs.VirtualLoop(clock)) as runner:
         engine = cs.Engine(clock=clock)

@@ -468,7 +468,7 @@ async def test_what_goes_on_in_spite_of_being_cancelled_holds_nothing_up() -> No
     assert nothing_is_left()
 
 
-async def test_a_failure_of_closing_is_told() -> None:
+async def test_a_failure_of_closing_is_raised() -> None:
     class Wrong(ByHand):
         async def aclose(self) -> None:
             raise OSError(f"cannot close {self.n}")

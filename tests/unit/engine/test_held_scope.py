@@ -563,3 +563,17 @@ def test_never_more_than_there_is_never_a_hang_and_all_given_back(found: list[An
     virtual.run(main())  # a hang is an error in virtual time
     assert gauge.used == 0 and free(virtual.engine)
     virtual.close()
+
+
+def test_two_scopes_that_hold_what_the_other_one_needs_are_a_deadlock_that_names_both_limits() -> None:
+    @cs.task(mode="inline", name="copy")
+    def copy(_: object) -> None: ...
+
+    def side(first: str, then: str) -> object:
+        return cs.scope([copy.with_constraints(**{then: 1})(cs.wait(1))]).with_constraints(**{first: 1})
+
+    engine = cs.Engine(clock=cs.Clock.virtual(), limits={"gpu": 1, "disk": 1})
+    with pytest.raises(cs.DeadlockError) as caught:
+        cs.run([side("gpu", "disk"), side("disk", "gpu")], engine=engine)
+    for name in ("gpu", "disk"):
+        assert f"waiting to start copy (limit {name}: 1 wanted, 0 of 1 free)" in str(caught.value)

@@ -221,7 +221,7 @@ async def test_cancelled_after_any_number_of_turns(work: cs.Task, turns: int) ->
         assert free(engine)
 
 
-async def test_a_failing_sibling_cancels_who_waits(work: cs.Task) -> None:
+async def test_a_failing_sibling_cancels_waiting_calls(work: cs.Task) -> None:
     @cs.task(mode="thread")
     def fail() -> None:
         raise OSError
@@ -236,7 +236,7 @@ async def test_a_failing_sibling_cancels_who_waits(work: cs.Task) -> None:
 # -- changes ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_raised_limit_wakes_who_waits(work: cs.Task, gauge: Gauge) -> None:
+async def test_a_raised_limit_wakes_waiting_calls(work: cs.Task, gauge: Gauge) -> None:
     async with cs.Engine(limits={"gpu": 1}) as engine:
         runs = [engine.start(work(x, 200).with_constraints(gpu=1)) for x in range(4)]
         await holds(lambda: gauge.inside == 1)
@@ -364,7 +364,7 @@ def test_one_loop_after_the_other(work: cs.Task) -> None:
     asyncio.run(engine.aclose())
 
 
-async def test_who_waits_is_told_of(work: cs.Task) -> None:
+async def test_a_waiting_call_has_events(work: cs.Task) -> None:
     from cascade.events import NodeBlocked, NodeUnblocked
 
     async with cs.Engine(limits={"gpu": 1}) as engine:
@@ -375,3 +375,50 @@ async def test_who_waits_is_told_of(work: cs.Task) -> None:
         await engine.run([work(x).with_constraints(gpu=1) for x in range(2)])
         assert [event.reason for event in blocked] == ["limit gpu: 1 wanted, 0 of 1 free"]
         assert [(event.reason, event.node) for event in unblocked] == [(blocked[0].reason, blocked[0].node)]
+
+
+@pytest.mark.parametrize("how", [*MODES, "policies", "wait", "map", "scope"])
+async def test_a_run_says_that_its_call_waits_for_the_limits(how: str) -> None:
+    @cs.task(name="call", mode="thread" if how == "thread" else "inline")
+    def call(n: int) -> int:
+        return n
+
+    @cs.task(name="call")
+    async def call_async(n: int) -> int:
+        return n
+
+    made: dict[str, Any] = {
+        "async": call_async(1),
+        "policies": call.with_retry(2)(1),
+        "wait": cs.wait(0),
+        "map": call_async.map(n=[1]),
+        "scope": cs.scope([call(1)]).with_constraints(gpu=1),
+    }
+    name = how if how in ("wait", "scope") else "call"
+    async with cs.Engine(limits={"gpu": 1}) as engine:
+        engine.limits.pause(ttl=3600)
+        run = engine.start(made.get(how, call(1)))
+        await settle()
+        assert (run.state, run.doing) == ("parked", f"waiting to start {name} (paused: *)")
+        engine.limits.resume()
+        await run
+        assert run.doing == "done"
+
+
+async def test_a_run_says_for_which_limit_it_waits_now() -> None:
+    @cs.task
+    async def call() -> int:
+        return 1
+
+    async with cs.Engine(limits={"gpu": 1}) as engine:
+        first: cs.Channel[None] = cs.Channel()
+        holder = engine.start(cs.lazy(first.recv()).with_constraints(gpu=1))
+        await settle()
+        engine.limits.pause("task:*call")
+        run = engine.start(call.with_constraints(gpu=1)())
+        await settle()
+        assert run.doing == "waiting to start " + call.name + " (paused: task:*call)"
+        engine.limits.resume("task:*call")
+        assert run.doing == f"waiting to start {call.name} (limit gpu: 1 wanted, 0 of 1 free)"
+        first.send(None)
+        assert await run == 1 and holder.done()

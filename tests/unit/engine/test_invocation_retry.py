@@ -228,7 +228,7 @@ async def test_what_a_call_returned_is_not_retried_with_it() -> None:
     assert made == ["outer", "inner"] * 2
 
 
-async def test_a_resource_of_the_step_is_fresh_for_each_attempt_and_told_of_the_failure() -> None:
+async def test_a_resource_of_the_call_is_new_for_each_attempt_and_sees_the_failure() -> None:
     told: list[object] = []
 
     @cs.resource(scope="call")

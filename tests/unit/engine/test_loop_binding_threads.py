@@ -204,7 +204,7 @@ async def test_what_is_allowed_in_any_thread() -> None:
     assert len(heard) == 1
 
 
-async def test_the_way_that_the_error_tells() -> None:
+async def test_the_way_that_the_error_names_works() -> None:
     for entered in (False, True):
         async with contextlib.AsyncExitStack() as stack:
             engine = cs.Engine()
@@ -565,3 +565,67 @@ def test_threads_that_run_on_and_shut_down_one_engine() -> None:
             thread.join(PATIENCE)
         assert not any(thread.is_alive() for thread in threads)
     assert seen.keys() <= {"value 1", "in use"}
+
+
+def test_a_function_is_called_in_the_thread_of_the_loop() -> None:
+    @cs.task(mode="thread")
+    def hold_up() -> tuple[bool, bool, str]:
+        engine, here = cs.current().engine, threading.get_ident()
+        with pytest.raises(cs.EngineStateError, match=r"use .*`engine\.call_threadsafe\(function, \*args\)`.*limits"):
+            engine.limits.pause("task:fetch")
+        there = engine.call_threadsafe(threading.get_ident).result(PATIENCE)
+        engine.call_threadsafe(engine.limits.pause, "task:fetch", ttl=3600).result(PATIENCE)
+        resumed = engine.call_threadsafe(engine.limits.resume, selector="task:fetch").result(PATIENCE)
+        return there == threading.main_thread().ident != here, resumed, repr(engine.limits)
+
+    assert cs.run(hold_up()) == (True, True, "<Limits: 0 rules, 0 waiting>")
+
+
+def test_its_error_is_that_of_the_future_and_the_loop_goes_on() -> None:
+    @cs.task(mode="thread")
+    def ask() -> str:
+        engine = cs.current().engine
+        error = engine.call_threadsafe(engine.limits.pause, "fetch").exception(PATIENCE)
+        assert isinstance(error, cs.LimitError)
+        return str(error)
+
+    assert cs.run(ask()).startswith("selector must be ")
+
+
+async def test_in_the_thread_of_the_loop_it_is_called_at_once() -> None:
+    async with cs.Engine() as engine:
+        assert engine.call_threadsafe(int, "7").result(0) == 7
+        assert isinstance(engine.call_threadsafe(int, "x").exception(0), ValueError)
+        with pytest.raises(KeyboardInterrupt):  # it is no error of the function alone
+            engine.call_threadsafe(interrupt)
+        with pytest.raises(TypeError, match="function must be callable, got `int`"):
+            engine.call_threadsafe(7)  # type: ignore[arg-type]
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_function_needs_a_running_loop_that_holds_the_engine() -> None:
+    engine = cs.Engine()
+    with pytest.raises(cs.EngineStateError, match=r"^engine\.call_threadsafe\(\) must be called while a running"):
+        engine.call_threadsafe(int)
+    assert cs.run(add(1, 2), engine=engine) == 3
+    with pytest.raises(cs.EngineStateError, match=r"^engine\.call_threadsafe\(\) must be called while a running"):
+        engine.call_threadsafe(int)
+
+
+def test_a_call_whose_loop_is_closed_before_is_cancelled() -> None:
+    engine, loop = cs.Engine(), asyncio.new_event_loop()
+    called: list[int] = []
+
+    async def main() -> Future[None]:
+        await engine.run(add(1, 2))
+        future: Future[None] = in_thread(engine.call_threadsafe, called.append, 1)
+        loop.stop()  # at the end of this step, before the call
+        return future
+
+    later = loop.create_task(main())
+    loop.run_forever()
+    loop.close()
+    assert later.result().cancelled() and not called

@@ -43,7 +43,7 @@ async def test_targets_may_be_lists_and_equal() -> None:
     assert [run.result() for run in population.runs] == [[1, 2], (3,), 1, 1, []]
 
 
-async def test_nobody() -> None:
+async def test_a_population_without_members() -> None:
     engine = cs.Engine()
     population = engine.start_many([])
     assert population.done()
@@ -63,7 +63,7 @@ async def test_nobody() -> None:
         (7, "`int`"),
     ],
 )
-async def test_what_is_no_target_is_told_before_anything_starts(targets: object, place: str) -> None:
+async def test_a_wrong_target_is_refused_before_anything_starts(targets: object, place: str) -> None:
     engine = cs.Engine()
     seen: list[RunEvent] = []
     engine.events.subscribe(RunEvent, seen.append)
@@ -76,7 +76,7 @@ async def test_what_is_no_target_is_told_before_anything_starts(targets: object,
 
 
 @pytest.mark.parametrize("on_failure", ["restart", None, 3, cs.Restart, ["leave"]])
-async def test_what_is_no_policy_is_told_at_once(on_failure: object) -> None:
+async def test_a_wrong_policy_is_refused_at_once(on_failure: object) -> None:
     engine = cs.Engine()
     with pytest.raises(cs.PolicyError, match="on_failure must be 'leave', 'stop' or a `Restart`"):
         engine.start_many([give(1)], on_failure=on_failure)  # type: ignore[arg-type]
@@ -173,7 +173,7 @@ async def test_counts_add_up_whenever_they_are_read() -> None:
 # ---------------------------------------------------------------------------------------------------------- cancelling
 
 
-async def test_to_cancel_who_awaits_it_cancels_all_and_waits_for_them() -> None:
+async def test_cancelling_the_awaiting_task_cancels_all_members_and_waits_for_them() -> None:
     log: list[str] = []
 
     @cs.task

@@ -151,7 +151,7 @@ async def test_it_begins_anew_with_what_it_was_given() -> None:
     assert states(population) == {"done": 1, "restarts": 1}
 
 
-async def test_a_limit_of_0_starts_nobody_again() -> None:
+async def test_a_limit_of_0_restarts_no_member() -> None:
     population = cs.Engine().start_many([flaky(1)], on_failure=cs.Restart(limit=0))
     counts = await population
     assert (counts.failed, counts.restarts, len(population.failed)) == (1, 0, 1)

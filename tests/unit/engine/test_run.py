@@ -276,7 +276,7 @@ async def test_a_done_callback_is_of_the_engines_loop() -> None:
             await asyncio.to_thread(asyncio.run, elsewhere())
 
 
-async def test_a_failure_that_only_a_callback_was_told_of_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_that_only_a_callback_has_seen_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     engine = cs.Engine()
     engine.start(fail()).add_done_callback(lambda run: None)
     await settle()
@@ -341,7 +341,7 @@ def unhandled(target: object, *, awaited: bool, caplog: pytest.LogCaptureFixture
     return reports + [record.getMessage() + str(record.exc_info) for record in caplog.records]
 
 
-def test_a_failure_that_nobody_awaited_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_that_was_not_awaited_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     [report] = unhandled(fail(), awaited=False, caplog=caplog)
     assert "ValueError" in report
 

@@ -92,6 +92,14 @@ async def test_wrong_ones_are_refused(given: dict[str, Any], message: str) -> No
             assert str(error.value) == message
 
 
+@pytest.mark.parametrize("key", ["", "=", "a=b"])
+async def test_the_key_of_a_tag_is_one_that_selectors_can_tell_from_its_value(key: str) -> None:
+    async with cs.Engine() as engine:
+        with pytest.raises(ValueError, match="key of a tag must be a str that is not empty and has no '=', got "):
+            engine.start(give(1), tags={key: "7"})
+        assert engine.runs == ()
+
+
 @pytest.mark.parametrize("how", ["inline", "thread", "async", "wait", "recv"])
 def test_a_subset_of_runs_is_paused_by_name_and_by_tag(how: str, virtual: VirtualTime) -> None:
     @cs.task(mode="thread" if how == "thread" else "inline")

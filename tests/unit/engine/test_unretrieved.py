@@ -70,7 +70,7 @@ def test_started_and_forgotten() -> None:
     assert error in ("a", "b")
 
 
-def test_nothing_is_told_before_all_have_ended() -> None:
+def test_nothing_is_reported_before_all_have_ended() -> None:
     """Until then, somebody may still look."""
     told: list[object] = []
 
@@ -178,11 +178,11 @@ async def was_skipped_or_cancelled(engine: cs.Engine) -> None:
         was_skipped_or_cancelled,
     ],
 )
-def test_what_somebody_looks_at_is_not_told(look: Callable[[cs.Engine], Awaitable[object]]) -> None:
+def test_retrieved_failures_are_not_reported(look: Callable[[cs.Engine], Awaitable[object]]) -> None:
     assert reports(look) == []
 
 
-def test_only_what_nobody_has_looked_at() -> None:
+def test_only_failures_that_were_not_retrieved_are_reported() -> None:
     async def main(engine: cs.Engine) -> None:
         population = engine.start_many(fail(number) for number in range(5))
         await population
@@ -205,7 +205,7 @@ def test_whatever_the_policy(policy: object) -> None:
     assert error == "so"
 
 
-def test_garbage_in_a_cycle_is_told_as_well() -> None:
+def test_failures_of_a_garbage_cycle_are_reported_too() -> None:
     """The traceback of a failure leads to the function that raised, and so to all that it closes over."""
 
     async def main(engine: cs.Engine) -> None:

@@ -84,7 +84,7 @@ def test_a_class_that_is_defined_later_is_below_its_base(stage: Stage) -> None:
     assert heard == [own]
 
 
-def test_changes_of_what_is_wanted_are_told_and_no_others(stage: Stage) -> None:
+def test_changed_is_called_when_the_wanted_events_change_and_not_otherwise(stage: Stage) -> None:
     first = stage.events.subscribe(NodeStarted, print)
     assert stage.changes == 1
     second = stage.events.subscribe(NodeStarted, repr)
@@ -146,7 +146,7 @@ def test_threads_may_subscribe_and_cancel_while_events_are_delivered(stage: Stag
 # -- order ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_a_subscriber_causes_comes_after_the_event_it_is_told_of(stage: Stage) -> None:
+def test_events_that_a_subscriber_causes_come_after_the_current_event(stage: Stage) -> None:
     heard: list[tuple[str, int]] = []
 
     def first(event: NodeFinished) -> None:
@@ -241,7 +241,7 @@ def test_other_base_exceptions_are_failures_like_any(stage: Stage, kind: type[Ba
     assert [type(error) for _, error in stage.reports] == [kind]
 
 
-def test_a_report_that_fails_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_report_that_fails_affects_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     def report(message: str, error: BaseException) -> None:
         raise OSError("no report today")
 

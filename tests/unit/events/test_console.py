@@ -158,7 +158,7 @@ def retries(times: Iterable[float], task: str = "jobs.fetch") -> list[NodeEvent]
     return [NodeRetrying(**node(time, task), attempt=1, delay=0, error="E: x") for time in times]
 
 
-def test_what_happens_again_and_again_is_told_from_time_to_time() -> None:
+def test_repeated_events_are_written_from_time_to_time() -> None:
     lines = shown([STARTED, *retries(range(10, 40)), DONE])
     assert [line[:8] for line in lines[1:-1]] == ["   0.000", "   1.000", "   2.000", "  12.000", "  22.000"]
     assert lines[4].endswith("(9 more like it left out)")
@@ -187,7 +187,7 @@ def test_of_a_crowd_of_runs_some_are_shown() -> None:
     assert shown(runs)[-1] == "   0.000  engine  and more   980 x started"
 
 
-def test_an_error_that_a_crowd_has_swallowed_is_told_at_the_end_of_its_run() -> None:
+def test_an_error_that_the_line_limiter_has_dropped_is_written_at_the_end_of_its_run() -> None:
     errors = [NodeFailed(**node(10.0, "jobs.fetch", run), error=f"E: {run}") for run in range(1, 41)]
     end = RunFinished(time=10.0, run=40, outcome="failed", iterations=0, seconds=0.0, error="E: 40")
     assert shown([*errors, end])[-2].endswith("failed     after 0.00 ms: E: 40")

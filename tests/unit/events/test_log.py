@@ -241,7 +241,7 @@ def test_a_log_detaches_when_it_is_closed(stage: Stage, tmp_path: Path) -> None:
 # -- what goes wrong -----------------------------------------------------------------------------------------------
 
 
-def test_a_path_that_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         EventLog(tmp_path / "missing" / "events.jsonl")
     with pytest.raises(IsADirectoryError):

@@ -236,7 +236,7 @@ def test_what_is_of_the_type_already_is_kept_as_it_is() -> None:
     assert convert(point, Point) is point
 
 
-def test_a_failure_of_a_class_is_told_and_kept() -> None:
+def test_a_failure_of_a_class_is_reported_and_kept() -> None:
     with pytest.raises(ConversionError, match="value must be `Odd`, got `str` 'x': TypeError: ") as caught:
         convert("x", Odd)
     assert isinstance(caught.value.__cause__, TypeError)

@@ -42,7 +42,14 @@ def test_it_refuses_a_task_that_was_not_called(return_exceptions: bool) -> None:
     assert cs.run(cs.gather(cs.data(half))) == (half,)
 
 
-def test_values_can_be_told_apart_by_position() -> None:
+@pytest.mark.parametrize("return_exceptions", [False, True])
+def test_it_refuses_a_generator_of_its_arguments(return_exceptions: bool) -> None:
+    with pytest.raises(cs.PolicyError, match=r"got one generator: write cs\.gather\(\*values\)"):
+        cs.gather((half(n) for n in range(2)), return_exceptions=return_exceptions)
+    assert cs.run(cs.gather(*(half(n) for n in range(2)))) == (0, 0)
+
+
+def test_types_of_values_are_known_by_position() -> None:
     number, word = cs.run(cs.gather(half(4), "word"))
     assert (number + 1, word.upper()) == (3, "WORD")
 

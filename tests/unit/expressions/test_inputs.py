@@ -58,7 +58,7 @@ DIFFERENT: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT, ids=case_name)
-def test_defaults_that_could_be_told_apart_make_different_specs(one: Any, other: Any) -> None:
+def test_distinguishable_defaults_make_different_specs(one: Any, other: Any) -> None:
     assert ParamSpec("n", one) != ParamSpec("n", other)
     assert ParamSpec("n", one) == ParamSpec("n", one)
 
@@ -92,7 +92,7 @@ def test_a_default_is_converted_and_checked_when_it_is_made() -> None:
 
 
 @pytest.mark.parametrize("make", [cs.Param, cs.Env])
-def test_wrong_arguments_are_told_at_once(make: Any) -> None:
+def test_wrong_arguments_are_errors_at_once(make: Any) -> None:
     with pytest.raises(TypeError, match=r"name of .* must be a `str`, got `int`"):
         make(3)
     with pytest.raises(TypeError, match=r"type must be a class or an annotation, got 'int' - at .* 'n'"):
@@ -138,7 +138,7 @@ def test_a_variable_that_is_empty_is_set() -> None:
     assert problems([EnvSpec("N", 1, int)], N="") == ["environment variable 'N': value must be `int`, got `str` ''"]
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_in_one_error() -> None:
     specs: list[Spec] = [ParamSpec("n", type=int), ParamSpec("name"), EnvSpec("HOME"), EnvSpec("PORT", type=int)]
     assert problems(specs, {"n": "x", "nam": 1, "zzz": 2}, PORT="y") == [
         "param 'n': value must be `int`, got `str` 'x'",

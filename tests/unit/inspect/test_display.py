@@ -95,7 +95,7 @@ def test_a_template_and_a_shape_show_their_picture() -> None:
 
 
 @pytest.mark.parametrize("kind", ["lazy result", "template", "shape"])
-def test_a_large_graph_is_told_of_in_the_text(kind: str) -> None:
+def test_the_text_says_that_a_graph_is_too_large_to_draw(kind: str) -> None:
     target = chain(201)
     shown = {
         "lazy result": target,

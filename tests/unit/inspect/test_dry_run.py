@@ -63,7 +63,7 @@ def test_what_a_param_decides() -> None:
     assert run.inputs == (PlannedInput("param", "which", False, None),)
 
 
-def test_what_nobody_knows_yet() -> None:
+def test_values_that_are_not_known_yet() -> None:
     choice = step("choose")
     shared = step("shared")
     run = cs.dry_run(step("all", cs.Router(choice, {1: shared, 2: step("two")}), shared))
@@ -150,7 +150,7 @@ def test_limits() -> None:
     assert cs.dry_run(step("a").with_constraints(gpu=n), params={"n": 2}, engine=engine).ok
 
 
-def test_settings_that_cannot_be_told_harm_nobody() -> None:
+def test_settings_that_cannot_be_shown_affect_nothing_else() -> None:
     class Awkward:
         blocking = False
         place = None

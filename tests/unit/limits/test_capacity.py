@@ -22,7 +22,7 @@ def test_a_limit_is_given_a_capacity_and_nothing_else(limits: Limits) -> None:
     assert limits.snapshot() == (LimitState(name="gpu", kind="limit", capacity=2, in_use=0, waiting=0),)
 
 
-async def test_a_raised_capacity_wakes_who_fits(limits: Limits) -> None:
+async def test_a_raised_capacity_wakes_the_calls_that_fit(limits: Limits) -> None:
     held = now(limits, gpu=2)
     assert held is not None
     waiting = [ask(limits, gpu=2), ask(limits, gpu=1), ask(limits, gpu=1)]
@@ -40,7 +40,7 @@ async def test_a_raised_capacity_wakes_who_fits(limits: Limits) -> None:
     assert waiting[2].done()
 
 
-async def test_a_lowered_capacity_fails_who_asks_for_more(limits: Limits) -> None:
+async def test_a_lowered_capacity_fails_calls_that_ask_for_more(limits: Limits) -> None:
     held = now(limits, gpu=2)
     assert held is not None
     large, small = ask(limits, gpu=2), ask(limits, gpu=1)

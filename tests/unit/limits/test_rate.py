@@ -54,7 +54,7 @@ def start(limits: Limits, started: list[int], number: int, task: str = "fetch") 
         ("1000000000000/s", Fraction(1, 1000)),
     ],
 )
-def test_a_rate_is_so_many_in_a_span_of_time(text: str, nanoseconds: Fraction) -> None:
+def test_a_rate_is_a_number_of_starts_in_a_period(text: str, nanoseconds: Fraction) -> None:
     gain, cost = parse_rate(text)
     assert Fraction(cost, gain) == nanoseconds
 
@@ -146,7 +146,7 @@ async def test_ten_a_minute_are_ten_a_minute(timers: FakeTimers, limits: Limits)
     assert started == list(range(100)) and not timers.pending
 
 
-async def test_one_timer_whoever_waits(timers: FakeTimers, limits: Limits) -> None:
+async def test_one_timer_serves_all_waiting_calls(timers: FakeTimers, limits: Limits) -> None:
     limits.set("task:fetch", rate="1/s")
     limits.set("task:store", rate="1/d")
     started: list[int] = []
@@ -191,7 +191,7 @@ async def test_below_one_a_second_over_a_long_time(timers: FakeTimers, limits: L
     await asyncio.gather(*tasks)
 
 
-async def test_who_waits_for_a_rate_is_in_nobodys_way(timers: FakeTimers) -> None:
+async def test_a_call_that_waits_for_a_rate_blocks_no_other_call(timers: FakeTimers) -> None:
     limits = Limits({"db": 2}, timers, lambda: None)
     limits.set("task:report", rate="1/h")
     limits.try_acquire(limits.request("m.report", "report", 1, {"db": 1})).release()

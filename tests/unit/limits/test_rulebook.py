@@ -77,7 +77,7 @@ def test_a_rule_that_cannot_be_is_refused_and_changes_nothing(
 # -- changes wake exactly who can go on -----------------------------------------------------------------------
 
 
-async def test_a_changed_concurrency_wakes_who_fits_and_keeps_count(limits: Limits) -> None:
+async def test_a_changed_concurrency_wakes_the_calls_that_fit_and_keeps_its_count(limits: Limits) -> None:
     limits.set("task:fetch", concurrency=1)
     running = [ask(limits) for _ in range(5)]
     await settle()
@@ -98,7 +98,7 @@ async def test_a_changed_concurrency_wakes_who_fits_and_keeps_count(limits: Limi
     assert running[4].done()
 
 
-async def test_a_new_rule_holds_for_those_who_wait(limits: Limits) -> None:
+async def test_a_new_rule_applies_to_waiting_calls(limits: Limits) -> None:
     held = now(limits, gpu=2)
     assert held is not None
     waiting = [ask(limits, gpu=1), ask(limits, gpu=1)]
@@ -127,7 +127,7 @@ async def test_a_grant_is_given_back_whatever_became_of_its_rules(limits: Limits
 # -- pauses ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_pause_stops_at_once_and_only_who_is_meant(limits: Limits) -> None:
+async def test_a_pause_stops_matching_calls_at_once_and_no_others(limits: Limits) -> None:
     running = now(limits, gpu=1)
     limits.pause("task:fetch*")
     assert now(limits) is None and now(limits, "store") is not None
@@ -193,7 +193,7 @@ async def test_what_was_granted_but_not_taken_when_a_pause_begins_does_not_start
     assert limits.snapshot()[0].in_use == 0
 
 
-def test_active_and_its_change_are_told_once_each(timers: FakeTimers) -> None:
+def test_each_change_of_active_is_reported_once(timers: FakeTimers) -> None:
     told: list[bool] = []
     limits = Limits({"gpu": 1}, timers, lambda: told.append(limits.active))
     assert not limits.active

@@ -8,7 +8,7 @@ from support.limit_requests import ask, now
 from support.observation import settle
 
 
-async def test_a_pause_ends_by_itself_and_wakes_who_waits(timers: FakeTimers, limits: Limits) -> None:
+async def test_a_pause_ends_by_itself_and_wakes_waiting_calls(timers: FakeTimers, limits: Limits) -> None:
     limits.pause(ttl=10)
     waits = ask(limits)
     await settle()
@@ -44,7 +44,7 @@ async def test_a_ttl_can_be_renewed_and_taken_away(timers: FakeTimers, limits: L
     assert now(limits) is not None and not limits.active
 
 
-async def test_a_rule_vanishes_by_itself_and_wakes_who_waits(timers: FakeTimers, limits: Limits) -> None:
+async def test_a_rule_expires_by_itself_and_wakes_waiting_calls(timers: FakeTimers, limits: Limits) -> None:
     limits.set("task:fetch", concurrency=1, rate="1/d", ttl=5)
     first = now(limits)
     waits = [ask(limits) for _ in range(3)]
@@ -67,7 +67,7 @@ async def test_what_ends_in_one_moment_ends_at_once_for_all(timers: FakeTimers, 
     assert first.done() and not second.done()
 
 
-async def test_a_pause_of_no_time_lets_nobody_overtake(limits: Limits) -> None:
+async def test_a_pause_of_zero_seconds_lets_no_call_overtake(limits: Limits) -> None:
     held = now(limits, gpu=1)
     first, second = ask(limits, gpu=2), ask(limits, "store", gpu=1)
     await settle()

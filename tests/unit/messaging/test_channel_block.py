@@ -163,7 +163,7 @@ def test_a_closed_channel_takes_nothing() -> None:
         cs.run(late)
 
 
-def test_without_a_capacity_nobody_waits() -> None:
+def test_without_a_capacity_no_sender_waits() -> None:
     channel = cs.Channel(overflow="block")
     cs.run([channel.send(n) for n in range(100)])
     assert len(channel) == 100

@@ -171,7 +171,7 @@ def test_draining_gives_all_messages_though_the_loop_of_a_sender_is_closed(from_
     assert len(left) == 3
 
 
-async def test_closing_tells_those_who_can_be_told() -> None:
+async def test_closing_wakes_the_receivers_whose_loops_are_open() -> None:
     channel = cs.Channel()
     left = await asyncio.to_thread(left_behind, channel.receive())
     waiting = asyncio.ensure_future(channel.receive())
@@ -182,7 +182,7 @@ async def test_closing_tells_those_who_can_be_told() -> None:
     assert len(left) == 1
 
 
-def test_a_message_on_its_way_to_a_loop_that_is_closed_is_put_back_once_nobody_holds_the_receiver() -> None:
+def test_a_message_on_its_way_to_a_closed_loop_is_put_back_once_its_receiver_is_freed() -> None:
     channel = cs.Channel()
     loop = asyncio.new_event_loop()
     task = loop.create_task(channel.receive())
@@ -267,7 +267,9 @@ async def test_a_select_gets_the_first_of_what_is_put_back() -> None:
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]])
 @pytest.mark.parametrize("plain", [False, True])
-async def test_what_many_put_back_keeps_its_order_whoever_ends_first(order: list[int], plain: bool) -> None:
+async def test_messages_that_many_runs_put_back_keep_their_order_whichever_ends_first(
+    order: list[int], plain: bool
+) -> None:
     channel = cs.Channel()
     engine = cs.Engine()
     waiting = [
@@ -284,7 +286,7 @@ async def test_what_many_put_back_keeps_its_order_whoever_ends_first(order: list
     assert channel.drain() == list(range(1, 8))
 
 
-def test_a_message_from_a_thread_is_kept_if_the_loop_is_closed_before_it_is_told() -> None:
+def test_a_message_from_a_thread_is_kept_if_the_loop_is_closed_before_it_is_woken() -> None:
     channel = cs.Channel()
     loop = asyncio.new_event_loop()
     task = loop.create_task(channel.receive())

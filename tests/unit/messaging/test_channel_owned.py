@@ -40,7 +40,7 @@ def test_an_iteration_ends_with_the_run(virtual: VirtualTime) -> None:
     virtual.run(main())
 
 
-def test_the_failure_of_the_run_reaches_whoever_receives(virtual: VirtualTime) -> None:
+def test_the_failure_of_the_run_reaches_each_receiver(virtual: VirtualTime) -> None:
     async def main() -> None:
         out: cs.Channel[int] = cs.Channel()
         run = virtual.engine.start(produce(out, 2, True), closes=out)
@@ -105,7 +105,7 @@ def test_in_every_way_in_which_a_run_ends(how: str, virtual: VirtualTime, *, lat
     virtual.run(main())
 
 
-async def test_what_nobody_was_told_of_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_that_no_receiver_has_seen_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     async with cs.Engine() as engine:
         out: cs.Channel[int] = cs.Channel()

@@ -255,7 +255,7 @@ def test_an_override_changes_what_needs_it_and_nothing_else() -> None:
     assert [one is other for one, other in zip(before, within, strict=True)] == [False, False, True]
 
 
-def test_a_context_manager_is_told_apart_when_it_is_set_up() -> None:
+def test_a_context_manager_is_recognized_when_it_is_set_up() -> None:
     @resource
     @contextmanager
     def managed():

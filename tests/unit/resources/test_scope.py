@@ -338,7 +338,7 @@ async def test_an_interrupt_in_a_teardown_is_let_out_after_the_others(interrupt)
     assert lives.told.reports == []
 
 
-async def test_a_failing_set_up_is_told_to_all_and_tried_again() -> None:
+async def test_a_failing_set_up_fails_all_waiting_calls_and_is_tried_again() -> None:
     attempts = []
 
     @resource
@@ -657,7 +657,7 @@ async def test_an_override_with_another_scope() -> None:
     assert [event[:3] for event in lives.told.events] == [("acquired", "a", "call"), ("released", "a", "call")]
 
 
-async def test_a_run_that_keeps_what_no_longer_fits_is_told_so() -> None:
+async def test_a_run_that_keeps_an_overridden_resource_gets_an_error() -> None:
     log: list[str] = []
 
     @resource(scope="engine")

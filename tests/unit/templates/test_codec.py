@@ -85,7 +85,7 @@ def graph_sample() -> object:
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 20])
-def test_what_is_no_encoding_is_told(size: int) -> None:
+def test_a_wrong_encoding_is_an_error(size: int) -> None:
     for data in (bytes(size), b"\xff" * size, b"\xc1" * size, b"\x91" * size * 10000, b"\x93" + b"\x94" * size):
         with pytest.raises(TemplateError):
             decode(data)

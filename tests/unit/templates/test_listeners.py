@@ -78,7 +78,7 @@ def test_in_the_order_in_which_they_happen() -> None:
     assert [event.time for event in told] == sorted(event.time for event in told)
 
 
-def test_all_engines_that_share_templates_are_told() -> None:
+def test_all_engines_that_share_templates_have_the_events() -> None:
     templates = cs.Templates()
     one, told_one = engine_of(templates)
     other, told_other = engine_of(templates)
@@ -94,7 +94,7 @@ def test_all_engines_that_share_templates_are_told() -> None:
     assert kinds(told_other) == ["TemplateBuilt"] * 3
 
 
-def test_each_is_told_in_the_thread_of_its_own_loop() -> None:
+def test_each_listener_is_called_in_the_thread_of_its_own_loop() -> None:
     templates = cs.Templates()
     engine = cs.Engine(templates=templates)
     threads: list[int] = []
@@ -135,7 +135,7 @@ def test_templates_keep_no_engine_alive() -> None:
     assert len(templates._listeners._listening) == 1
 
 
-def test_whoever_is_told_may_do_anything() -> None:
+def test_a_listener_may_do_anything() -> None:
     """Start runs, look shapes up, even this one, and have them evicted."""
     templates = cs.Templates(max_entries=4)
     engine = cs.Engine(templates=templates)
@@ -161,7 +161,7 @@ def test_whoever_is_told_may_do_anything() -> None:
     assert told.count("TemplateEvicted") == stats.evictions
 
 
-def test_whoever_is_told_may_cancel_the_very_run() -> None:
+def test_a_listener_may_cancel_the_run_that_causes_the_event() -> None:
     engine = cs.Engine(templates=cs.Templates(), quantum=0)
 
     @cs.task(mode="inline")

@@ -171,7 +171,7 @@ async def test_closing_writes_only_what_is_new(tmp_path: Path) -> None:
     assert path.stat().st_ino == before.st_ino and path.stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_templates_that_nobody_has_any_more_are_written(tmp_path: Path) -> None:
+def test_templates_that_are_referenced_nowhere_else_are_written(tmp_path: Path) -> None:
     path = tmp_path / "templates"
     engine = cs.Engine(templates=path)
     cs.run(of_size(4), engine=engine)

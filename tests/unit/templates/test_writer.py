@@ -159,7 +159,7 @@ def test_templates_that_overlap_take_no_memory(tmp_path: Path, caplog: pytest.Lo
     assert ["where" in record.getMessage() for record in caplog.records] == [True, True]
 
 
-def test_a_disk_that_is_full_leaves_the_old_file_and_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_file_and_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "one"
     save(path, 1)
     before = path.read_bytes()

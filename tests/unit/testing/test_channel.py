@@ -104,7 +104,7 @@ def test_a_lazy_result_is_sent_as_to_a_real_channel() -> None:
     assert outbox.sent[0] is lazy
 
 
-async def test_what_is_received_tells_its_channel() -> None:
+async def test_a_received_message_knows_its_channel() -> None:
     channel = FakeChannel(1, 2)
     engine = cs.Engine()
     assert (await engine.run(channel.recv())).channel is channel

@@ -44,7 +44,7 @@ def test_a_program_with_a_guard(tmp_path: Path) -> None:
     assert program(f"{TASK}\n{GUARD}\n    {RUN}\n", tmp_path) == "42\n"
 
 
-def test_a_program_without_a_guard_is_told_of_it(tmp_path: Path) -> None:
+def test_the_error_of_a_program_without_a_main_guard_says_what_is_missing(tmp_path: Path) -> None:
     printed = program(f"{TASK}\n{RUN}\n", tmp_path)
     assert "a worker process died with exit code 1 while task __main__.double(int) was running" in printed
     assert "start runs under `if __name__ == '__main__':` there" in printed

@@ -170,6 +170,55 @@ at_the_end = inverse(1)
     assert run(tmp_path, code) == ["cancelled", "limited", "limited", "too late"]
 
 
+def test_what_a_task_has_returned_too_late_was_not_dropped_by_it(tmp_path: Path) -> None:
+    code = """
+import threading
+
+begun, go_on = threading.Event(), threading.Event()
+
+@cs.task(mode="thread")
+def slow(in_a_list):
+    begun.set()
+    go_on.wait(60)
+    return [inverse(1), {"a": inverse(2)}] if in_a_list else inverse(3)
+
+@cs.task
+async def stubborn():
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        return inverse(4)
+
+async def main():
+    async with cs.Engine() as engine:
+        for in_a_list in False, True:
+            run = engine.start(slow(in_a_list))
+            await asyncio.to_thread(begun.wait)
+            run.cancel()
+            asyncio.get_running_loop().call_later(0, go_on.set)
+            await asyncio.wait([run])
+            begun.clear(), go_on.clear()
+            print(await engine.run(cs.outcome(cs.lazy(slow(in_a_list)).with_timeout(0.01))))
+            go_on.set()
+            await asyncio.to_thread(begun.wait)
+            begun.clear()
+            await asyncio.get_running_loop().run_in_executor(None, int)
+            go_on.clear()
+        run = engine.start(stubborn())
+        while run.state != "parked":
+            await asyncio.sleep(0)
+        run.cancel()
+        await asyncio.wait([run])
+        print(run.state)
+
+asyncio.run(main())
+gc.collect()
+"""
+    found = run(tmp_path, code)
+    assert not [line for line in found if "Warning" in line]
+    assert found[-1] == "cancelled" and len([line for line in found if "TaskTimeoutError" in line]) == 2
+
+
 def test_a_warning_that_is_an_error_goes_to_the_hook(tmp_path: Path) -> None:
     code = """
 warnings.simplefilter("error")

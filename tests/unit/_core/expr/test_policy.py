@@ -177,3 +177,47 @@ def test_what_is_wrong_is_the_same_error_on_both(name: str, arguments: dict[str,
             getattr(governed, name)(**arguments)
         errors.append((type(caught.value), str(caught.value)))
     assert errors[0] == errors[1]
+
+
+@cs.task
+async def fetch(n: int = 0) -> int:
+    return n
+
+
+LATER: Any = add(1)  # a lazy result, whose value is not known when a policy is made
+INSTEAD = ", whose value is not known yet: let a task that is given the value make and return the call"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: cs.lazy(fetch()).with_timeout(LATER),
+        lambda: cs.lazy(fetch()).with_timeout(total=LATER),
+        lambda: fetch.with_timeout(LATER),
+        lambda: fetch.with_retry(LATER),
+        lambda: fetch.with_retry(delay=LATER),
+        lambda: fetch.with_retry(backoff=LATER),
+        lambda: fetch.with_retry(max_delay=LATER),
+        lambda: fetch.with_retry(jitter=LATER),
+        lambda: fetch.with_retry(on=LATER),
+        lambda: fetch.with_retry(give_up_on=LATER),
+        lambda: fetch.with_retry(max_elapsed=LATER),
+        lambda: fetch.with_cache(LATER),
+        lambda: cs.ResultCache(ttl=LATER),
+        lambda: cs.lazy(fetch()).recover(add, on=LATER),
+        lambda: fetch.map(n=[1], concurrency=LATER),
+        lambda: cs.gather(fetch(), return_exceptions=LATER),
+    ],
+)
+def test_a_lazy_result_is_no_part_of_a_policy_and_the_error_says_what_to_write(make: Any) -> None:
+    with pytest.raises(cs.CascadeError) as error:
+        make()
+    assert str(error.value).endswith(INSTEAD)
+
+
+def test_what_it_says_to_write_works() -> None:
+    @cs.task(mode="inline")
+    def patient(seconds: int) -> int:
+        return fetch.with_timeout(seconds)(7)
+
+    assert cs.run(patient(add(1))) == 7

@@ -62,7 +62,7 @@ def test_of_more_the_raster_has_some_of_every_column(topology: Topology) -> None
     assert watched == list(range(0, len(topology), watched[1]))  # evenly
 
 
-def test_nothing_is_kept_of_flashes_that_nobody_wants_drawn() -> None:
+def test_flashes_that_are_not_drawn_are_not_kept() -> None:
     swarm = made(torus8(5))
     before = [firefly.neighbours for firefly in swarm.fireflies]
     sampler = look_at(swarm, raster=False)

@@ -94,7 +94,7 @@ def test_each_setting_says_what_it_expects(asked: dict[str, object], problem: st
     assert problems(**asked) == [problem]
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_in_one_error(tmp_path: Path) -> None:
     told = problems(side=-1, period=float("nan"), nudge=-1.0, json=tmp_path / "no" / "x.json", plot=tmp_path)
     assert [line.partition(" ")[0] for line in told] == ["--side", "--period", "--nudge", "--json", "--plot"]
     assert "No such file or directory" in told[3]

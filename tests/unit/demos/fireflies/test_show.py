@@ -71,7 +71,7 @@ def test_what_a_show_is_asked_for_is_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("settings", [BRIEF, ENDLESS], ids=["virtual", "real"])
-def test_a_view_is_told_what_happens(settings: Settings) -> None:
+def test_a_view_receives_the_events(settings: Settings) -> None:
     view = Curtain(lambda flashes: len(view.readings) >= 2)
     show(settings, view.stage)
     assert len(view.readings) >= 2
