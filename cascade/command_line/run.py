@@ -53,7 +53,7 @@ def run(
         dry_run: Print what would be run, instead of running it.
         virtual: Run in virtual time: waiting takes no real time.
         engine: MODULE:NAME of an engine, or of a function that returns one, with its resources and settings.
-        limit: NAME=AMOUNT, for each limit that calls have as a constraint.
+        limit: NAME=AMOUNT, or NAME=RATE such as tokens=90_000/m, for each limit that calls have as a constraint.
         seed: The seed of the jitter of retries.
         default_mode: Where sync tasks without a mode run.
         max_threads: The maximum number of worker threads.
@@ -106,14 +106,14 @@ def _pairs(texts: tuple[str, ...], option: str, form: str) -> dict[str, str]:
     return pairs
 
 
-def _amounts(texts: tuple[str, ...]) -> dict[str, float]:
-    amounts: dict[str, float] = {}
+def _amounts(texts: tuple[str, ...]) -> dict[str, float | str]:
+    amounts: dict[str, float | str] = {}
     problems = []
     for name, text in _pairs(texts, "--limit", "NAME=AMOUNT").items():
         try:
-            amounts[name] = int(text) if text.isdecimal() else float(text)
+            amounts[name] = text if "/" in text else int(text) if text.isdecimal() else float(text)
         except ValueError:
-            problems.append(f"--limit must be a number for {name!r}, got {text!r}")
+            problems.append(f"--limit must be a number, or a rate such as 90_000/m, for {name!r}, got {text!r}")
     if problems:
         raise UsageError("\n".join(problems))
     return amounts

@@ -111,6 +111,9 @@ def print_problems(problems: str, program: str = "cascade") -> None:
 def report(error: BaseException, program: str, *, verbose: bool) -> None:
     """Print a failure on standard error, on one line; if ``verbose``, as a traceback, which ends with the same."""
     if verbose and sys.stderr is not None:
+        from cascade._core.tracebacks import hide_frames
+
+        hide_frames(error)
         traceback.print_exception(error)
         return
     print_problems(plain(describe(error, notes=True), LONGEST), program)

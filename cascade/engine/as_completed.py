@@ -14,6 +14,7 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.tracebacks import hide_frames
 from cascade._support.boundary import boundary
 from cascade._support.futures import settle
+from cascade._support.not_copied import NotCopied
 from cascade._support.type_variables import R_co
 from cascade.engine.call_graph import unlink
 from cascade.engine.population import Population
@@ -30,7 +31,7 @@ __all__ = ["AsCompleted", "as_completed"]
 AT_ONCE = 1024  # runs that are started and not yet yielded, by default: as many as items of a map
 
 
-class AsCompleted(Generic[R_co]):
+class AsCompleted(NotCopied, Generic[R_co]):
     """An asynchronous iterator over runs in the order in which they end. Made by `Engine.as_completed`.
 
     When it is closed or freed, its done callbacks are removed from the runs, and the runs that it has started itself

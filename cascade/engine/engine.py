@@ -27,6 +27,7 @@ from cascade._core.time.durations import Duration
 from cascade._core.tracebacks import hide_frames
 from cascade._support.boundary import boundary
 from cascade._support.forks import reset_in_children
+from cascade._support.not_copied import NotCopied
 from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
 from cascade.engine import awaiting  # noqa: F401 - lazy results can be awaited
@@ -38,7 +39,7 @@ from cascade.engine.loop_driver import LoopDriver
 from cascade.engine.run import Run
 from cascade.engine.run_label import run_label
 from cascade.engine.services import Services, check_state_backend
-from cascade.exceptions import EngineClosedError, EngineStateError
+from cascade.exceptions import EngineStateError
 from cascade.expressions.targets import expression
 from cascade.templates.cache import Templates
 from cascade.workers.workers import Workers
@@ -73,7 +74,7 @@ _MODES = ("auto", "inline", "thread", "process")
 
 
 @public
-class Engine:
+class Engine(NotCopied):
     """Runs targets: owns the runs, their turns, workers, clock and templates.
 
     Use it inside an event loop, with or without ``async with``, for any number of runs at once, and again in a later
@@ -504,7 +505,8 @@ class Engine:
 
         Returns:
             A `concurrent.futures.Future` of the value. Cancelling it cancels the run. It is cancelled if the event loop
-            is closed before the run has ended.
+            is closed before the run has ended, and has an `EngineStateError` if the engine was left before the run
+            could start.
 
         Raises:
             TargetError: ``target`` is not a target.
@@ -524,9 +526,10 @@ class Engine:
         """
         expression(target)
         if self._driver.closed:
-            raise EngineClosedError("the engine is closed")
+            raise self._driver.closed_error()
         loop = self._driver.loop_elsewhere()
-        work = self.run(target, **options)
+        self.run(target, **options).close()  # wrong options are an error here
+        work = self._run_submitted(target, options)
         try:
             return asyncio.run_coroutine_threadsafe(work, loop)
         except RuntimeError:  # it was closed meanwhile
@@ -565,6 +568,13 @@ class Engine:
         if not callable(function):
             raise TypeError(f"function must be callable, got `{type(function).__name__}`")
         return self._driver.call_threadsafe(partial(function, *args, **kwargs))
+
+    @boundary
+    async def _run_submitted(self, target: Any, options: RunOptions) -> Any:
+        """Run a target of `submit`, unless the engine was left since: then it must not take the event loop again."""
+        if not self._driver.closed and not self._driver.is_held():
+            raise EngineStateError("the engine was left before the run that was submitted could start")
+        return await self.run(target, **options)
 
     @boundary
     async def join(self) -> None:
@@ -752,7 +762,9 @@ class Engine:
 
     def __repr__(self) -> str:
         count = len(self.runs)
-        runs = "closed" if self._driver.closed else f"{count:,} run{'' if count == 1 else 's'}"
+        runs = f"{count:,} run{'' if count == 1 else 's'}"
+        if self._driver.closed:
+            runs = f"closing, {runs}" if count else "closed"
         return f"<Engine: {runs}, {self.clock}>"
 
     def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
@@ -806,15 +818,21 @@ class Engine:
         try:
             # ...which is cancelled too, and cannot start a third one: else this might never end.
             cancelled = await driver.end_runs() or cancelled
+            driver.refuses_runs = False  # the teardown of a resource may run something
+            interrupted, wrong = await driver.release()
+            cancelled = cancelled if interrupted is None else interrupted
+            driver.refuses_runs = True
+            if driver.runs:  # started meanwhile, by whatever code: they would still be there when the engine was left
+                cancelled = await driver.end_runs() or cancelled
+                interrupted, again = await driver.release()
+                cancelled, wrong = interrupted or cancelled, wrong or again
+            interrupted = await driver.close_workers()
+            cancelled = cancelled if interrupted is None else interrupted
+            if len(self.templates.files):
+                await driver.call_in_thread(self.templates.files.flush)  # the thread finishes even if this is cancelled
+            driver.detach()
         finally:
             driver.refuses_runs = False
-        interrupted, wrong = await driver.release()
-        cancelled = cancelled if interrupted is None else interrupted
-        interrupted = await driver.close_workers()
-        cancelled = cancelled if interrupted is None else interrupted
-        if len(self.templates.files):
-            await driver.call_in_thread(self.templates.files.flush)  # the thread finishes even if this is cancelled
-        driver.detach()
         driver.raise_or_report(wrong, failure if cancelled is None else cancelled)
         if cancelled is not None:
             raise cancelled

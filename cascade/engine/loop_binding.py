@@ -134,11 +134,17 @@ class LoopBinding:
         """The limits for which calls wait."""
         return self.services.waited_for()
 
+    def closed_error(self) -> EngineClosedError:
+        """Return the error of what comes too late."""
+        ending = f"is being closed, starts no more runs and has {len(self._runs):,} that have not ended"
+        return EngineClosedError(f"the engine {ending if self._runs else 'is closed'}")
+
     def bind(self) -> None:
         """Bind the engine to the event loop that is running in this thread. See `Host.bind`."""
         if self.closed:
-            raise EngineClosedError("the engine is closed")
+            raise self.closed_error()
         if self.refuses_runs:  # if each ending run could start another one, shutting down might never end
+            self.check_thread()
             raise EngineStateError("cannot start a run: the engine is shutting down (leaving `async with`)")
         try:
             loop = asyncio.get_running_loop()
@@ -198,7 +204,7 @@ class LoopBinding:
         self.services.clear_limits()
         self._abandon(*left)
 
-    def _is_held(self) -> bool:
+    def is_held(self) -> bool:
         """Whether the engine is bound to the event loop that is running in this thread.
 
         Then no other thread takes it before that loop stops running or the engine is released here.
@@ -386,11 +392,12 @@ class LoopBinding:
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
         """Return the engine's event loop, for code that runs on it. See `Host.running_loop`."""
-        loop = asyncio.get_running_loop()
-        if loop is not self.loop:
+        loop = _get_running_loop()
+        if loop is None or loop is not self.loop:
             raise EngineStateError(
-                "a run must be awaited on its engine's own event loop, got another one: from another thread, use the "
-                "future that `engine.submit(target)` returns"
+                f"a run must be awaited, and given callbacks, on its engine's own event loop, got "
+                f"{'none' if loop is None else 'another one'}: from another thread, use the future that "
+                f"`engine.submit(target)` returns"
             )
         return loop
 
@@ -467,13 +474,13 @@ class LoopBinding:
             The cancellation of this call, and the exception of a teardown; each None if there was none.
         """
         cancelled = None
-        while self._background_tasks and self._is_held():
+        while self._background_tasks and self.is_held():
             try:
                 done, _ = await asyncio.wait(self._background_tasks)
                 self._background_tasks -= done  # their done callbacks may not have been called yet
             except asyncio.CancelledError as error:
                 cancelled = error
-        scope = self.services.take_scope() if self._is_held() else None
+        scope = self.services.take_scope() if self.is_held() else None
         wrong = None
         if scope is not None:
             try:

@@ -323,7 +323,7 @@ class LoopDriver(LoopBinding):
         The engine stays bound while it has runs, and while another asyncio task is shutting it down.
         """
         with self._lock:
-            if self._is_held() and not self._runs and self._shutdowns == 1:
+            if self.is_held() and not self._runs and self._shutdowns == 1:
                 self._shutdowns = 0
                 self._bound_loop = None
                 self._cancel_callbacks()

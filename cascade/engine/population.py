@@ -14,6 +14,7 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.run.current import forget_call
 from cascade._support.boundary import boundary
 from cascade._support.failures import describe, is_a, singles
+from cascade._support.not_copied import NotCopied
 from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
@@ -63,7 +64,7 @@ class PopulationCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 @public
-class Population(Generic[R_co]):
+class Population(NotCopied, Generic[R_co]):
     """Many runs that were started together. Made by `Engine.start_many`.
 
     Await it to wait until all members have ended. They go on whether or not it is awaited; cancelling an asyncio task
@@ -251,7 +252,8 @@ class Population(Generic[R_co]):
     def __repr__(self) -> str:
         counts = msgspec.structs.asdict(self.counts())
         shown = ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
-        return f"<Population of {len(self):,}: {shown or 'no members'}>"
+        label = str(self._runs[0]._label) if self._runs else ""  # all have the same name and tags
+        return f"<Population{label} of {len(self):,}: {shown or 'no members'}>"
 
     def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:
         """What a notebook shows: a table. Failures that are shown there do not count as retrieved."""

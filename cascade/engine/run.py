@@ -21,9 +21,10 @@ from cascade._support.notebooks import HTML, PLAIN, bundle, table
 from cascade._support.public import public
 from cascade._support.type_variables import R_co
 from cascade.engine.join import DoneCallback, RunFuture, ScheduledCall, call_all, mark_shared
+from cascade.engine.run_as_future import NotEndedError, check_callback
 from cascade.engine.run_extras import RunExtras
 from cascade.engine.run_label import NO_LABEL, RunLabel
-from cascade.exceptions import EngineStateError, TaskSkippedError
+from cascade.exceptions import TaskSkippedError
 
 if TYPE_CHECKING:
     from cascade._core.run.mailbox import Mailbox
@@ -122,7 +123,7 @@ class Run(Evaluation, Generic[R_co]):
         """Return its value, once it has ended.
 
         Raises:
-            EngineStateError: it has not ended.
+            EngineStateError: it has not ended; it is an `asyncio.InvalidStateError`, too.
             asyncio.CancelledError: it was cancelled.
             BaseException: the exception of its task, itself; an `ExceptionGroup` if several tasks failed at once.
         """
@@ -150,12 +151,12 @@ class Run(Evaluation, Generic[R_co]):
         """Return the exception with which it has ended; None: it has a value.
 
         Raises:
-            EngineStateError: it has not ended.
+            EngineStateError: it has not ended; it is an `asyncio.InvalidStateError`, too.
             asyncio.CancelledError: it was cancelled.
         """
         try:
             if not self._finished:
-                raise EngineStateError(f"{self._called} has not ended: await it")
+                raise NotEndedError(f"{self._called} has not ended: await it")
             self._retrieved = True
             if self._errors:
                 return self._error(self._errors)
@@ -178,7 +179,7 @@ class Run(Evaluation, Generic[R_co]):
 
         Raises:
             EngineStateError: this is not called on the engine's event loop.
-            TypeError: ``function`` cannot be called.
+            TypeError: ``function`` cannot be called, or calling it would not run it: an async function, a task.
 
         >>> import asyncio, cascade as cs
         >>> @cs.task
@@ -193,8 +194,7 @@ class Run(Evaluation, Generic[R_co]):
         >>> asyncio.run(main())
         ([0], 1)
         """
-        if not callable(function):
-            raise TypeError(f"function must be callable, got `{type(function).__name__}`")
+        check_callback(function)
         scheduled = ScheduledCall(function, self._host.running_loop(), copy_context() if context is None else context)
         if self._announced:
             scheduled._run_ended(self)
@@ -261,8 +261,8 @@ class Run(Evaluation, Generic[R_co]):
 
     @property
     def _called(self) -> str:
-        """It, in messages: its number, and its name if it has one."""
-        return f"run {self.id}" if self.name is None else f"run {self.id} {self.name!r}"
+        """It, in messages: its number, and its name and tags if it has some."""
+        return f"run {self.id}{self._label}"
 
     def __repr__(self) -> str:
         return f"<R{self._called[1:]}: {self.doing}, {self.iterations} iterations>"
@@ -283,7 +283,9 @@ class Run(Evaluation, Generic[R_co]):
             yield "exception", describe(self._error(self._errors))
 
     def __del__(self) -> None:
-        if self._finished and self._errors and not self._retrieved and not _is_cancellation(self._errors):
+        if self._retrieved or not self._errors or not self._finished:
+            return
+        if not self._skipped and not _is_cancellation(self._errors):
             error = self._error(self._errors)
             if self._extras is not None and self._extras.unretrieved is not None:
                 self._extras.unretrieved.add(self.id, error)

@@ -15,6 +15,7 @@ from cascade._core.expr.task import Task
 from cascade._core.expr.task_spec import signature_of
 from cascade._support.boundary import boundary
 from cascade._support.forks import new_lock, reset_in_children
+from cascade._support.not_copied import NotCopied
 from cascade._support.public import public_in
 from cascade.events.event import Event
 
@@ -29,7 +30,7 @@ _logger = logging.getLogger("cascade")
 
 
 @public_in("cascade.events")
-class Subscription(Generic[E]):
+class Subscription(NotCopied, Generic[E]):
     """A function that is called with events. Made by `Events.subscribe`.
 
     As a context manager, it is cancelled at the end.
@@ -69,7 +70,7 @@ class Subscription(Generic[E]):
 
 
 @public_in("cascade.events")
-class Events:
+class Events(NotCopied):
     """The events of one engine: `engine.events`.
 
     A subscriber is a plain function, called in the thread of the engine's event loop, which waits for it: it should be

@@ -68,13 +68,14 @@ class EventLog(Subscriber):
             raise ValueError(f"buffer must be an int >= 0, got {buffer!r}")
         self._types = event_types(types if isinstance(types, type) else tuple(types), "types")
         self._writer = LineWriter(file, append=append, size=buffer)
+        self._without_form = 0
         # A log that was not closed is written when it is collected or the interpreter exits.
         self._finalizer = weakref.finalize(self, self._writer.abandon)
 
     @property
     def lost(self) -> int:
-        """The number of events lost because the buffer was full while the file could not be written."""
-        return self._writer.lost
+        """The number of events lost: the buffer was full while the file could not be written, or JSON has no form."""
+        return self._writer.lost + self._without_form
 
     @property
     def closed(self) -> bool:
@@ -160,9 +161,13 @@ class EventLog(Subscriber):
 
     def _write(self, event: Event) -> None:
         try:
-            line = _encoder.encode(event)
-        except UnicodeEncodeError:
-            line = _encoder.encode(_encodable(event))
+            try:
+                line = _encoder.encode(event)
+            except UnicodeEncodeError:
+                line = _encoder.encode(_encodable(event))
+        except BaseException:  # of an event of a user's own, whose fields may be anything
+            self._without_form += 1
+            raise
         self._writer.write(line)
 
     def _run_ended(self, event: RunFinished) -> None:
@@ -196,7 +201,10 @@ def _lines(file: IO[Any], strict: bool, path: str, types: tuple[type[Event], ...
             if strict:
                 shown = line.strip()[:80]
                 where = f"line {number} of {path}" if path else f"line {number}"
-                raise ValueError(f"{where} must be an event, got {shown!r}: {error}") from None
+                own = (
+                    ": give the classes of events of your own, types=(...)" if str(error).endswith("`$.event`") else ""
+                )
+                raise ValueError(f"{where} must be an event, got {shown!r}: {error}{own}") from None
 
 
 def _encodable(event: Event) -> Event:

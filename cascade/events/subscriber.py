@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 from weakref import WeakKeyDictionary, ref
 
 from cascade._support.boundary import boundary
+from cascade._support.not_copied import NotCopied
 from cascade._support.public import public_in
 from cascade.events.bus import Events, Subscription
 
@@ -23,7 +24,7 @@ class Source(Protocol):
 
 
 @public_in("cascade.events")
-class Subscriber:
+class Subscriber(NotCopied):
     """A subscriber that is attached to whole engines: the base of `EventLog`, `EventConsole` and `EventLogger`.
 
     As a context manager it is closed at the end. A subclass makes its subscriptions in `subscriptions`.

@@ -12,6 +12,7 @@ from cascade._core.limits.requests import UNLIMITED, Grant, Request
 from cascade._core.limits.units import UNIT, units
 from cascade._core.time.durations import Duration
 from cascade._support.boundary import boundary
+from cascade._support.not_copied import NotCopied
 from cascade._support.public import public_in
 from cascade.exceptions import LimitError, PolicyError
 from cascade.limits.arguments import as_priority, count_of, is_rate, lifetime_of, new_pool, new_rate, signed
@@ -31,7 +32,7 @@ _SCOPE = "cascade.scope"  # the name of its task
 
 
 @public_in("cascade.limits")
-class Limits:
+class Limits(NotCopied):
     """How much calls may use on an engine, how many run at once, how often they start, and which of them first.
 
     An engine has it as `Engine.limits`.

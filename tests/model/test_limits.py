@@ -101,6 +101,14 @@ class Rule:
         else:
             self.used -= amount
 
+    @property
+    def owner(self) -> Rule:
+        """What that belongs to which is taken of this."""
+        if not self.closed:
+            return self
+        assert self.parent is not None
+        return self.parent.owner
+
 
 @dataclass(eq=False)
 class Call:
@@ -114,6 +122,8 @@ class Call:
     holds: list[tuple[Rule, Fraction]] = field(default_factory=list)
     lends: dict[Rule, Rule] = field(default_factory=dict)  # by what it holds, what calls inside of it take from
     started_by: dict[Rule, Fraction] = field(default_factory=dict)  # rates, and what it has taken of them
+    passed: tuple[float, ...] | None = None  # the place before another one, which waits for what is around this one
+    before: tuple[Call, ...] = ()  # that one, and those before which it has passed itself
 
 
 class Model:
@@ -151,11 +161,30 @@ class Model:
         named = {self.tokens: call.amounts["tokens"]} if "tokens" in call.amounts else {}
         return named | dict.fromkeys(self.matching(call, "rate"), Fraction(1))
 
-    def place(self, call: Call) -> tuple[float, int]:
+    def place(self, call: Call) -> tuple[float, ...]:
         priorities = [rule.priority for rule in self.matching(call, "priority")]
-        return -(call.priority if call.priority is not None else max(priorities, default=0)), call.number
+        own = -(call.priority if call.priority is not None else max(priorities, default=0)), call.number
+        return own if call.passed is None else min(own, call.passed)
+
+    def let_pass(self) -> bool:
+        """Let one that is inside of a holder pass before the first of those that wait for what that one holds."""
+        for pool, first in self.firsts().items():
+            if pool.used + dict(self.shares(first))[pool] > pool.capacity:
+                place = self.place(first)
+                for call in sorted(self.line, key=self.place):
+                    if self.place(call) > place and call not in first.before and self.is_inside(call, pool):
+                        call.passed = (*place[:-1], place[-1] - 0.5, call.number)
+                        call.before = (*first.before, first)
+                        return True
+        return False
+
+    def is_inside(self, call: Call, pool: Rule) -> bool:
+        holders = [holder for holder in call.around if holder.number in self.running]
+        return any(held.owner is pool for holder in holders for held, _ in holder.holds)
 
     def settle(self) -> None:
+        while self.let_pass():
+            pass
         while (call := self.next()) is not None:
             self.line.remove(call)
             call.holds = self.shares(call)
@@ -165,23 +194,39 @@ class Model:
             for pool, amount in call.holds:
                 pool.used += amount
             self.running[call.number] = call
+            while self.let_pass():
+                pass
 
     def next(self) -> Call | None:
+        for call in sorted(self.line, key=self.place):
+            if call in self.in_line_for_pools() and all(
+                self.firsts()[pool] is call and pool.used + amount <= pool.capacity
+                for pool, amount in self.shares(call)
+            ):
+                return call
+        return None
+
+    def firsts(self) -> dict[Rule, Call]:
+        """The first of those that wait for each pool."""
+        firsts: dict[Rule, Call] = {}
+        for call in self.in_line_for_pools():
+            for pool, _ in self.shares(call):
+                firsts.setdefault(pool, call)
+        return firsts
+
+    def in_line_for_pools(self) -> list[Call]:
+        """Those that wait for nothing but pools, in order."""
         wanted_rates: set[Rule] = set()
-        wanted_pools: set[Rule] = set()
+        waiting = []
         for call in sorted(self.line, key=self.place):
             if self.matching(call, "pause"):
                 continue
             rates = {rate: amount for rate, amount in self.rates(call).items() if amount}
             leave = all(rate.calls >= amount and rate not in wanted_rates for rate, amount in rates.items())
             wanted_rates.update(rates)
-            if not leave:
-                continue
-            shares = self.shares(call)
-            if all(pool not in wanted_pools and pool.used + amount <= pool.capacity for pool, amount in shares):
-                return call
-            wanted_pools.update(pool for pool, _ in shares)
-        return None
+            if leave:
+                waiting.append(call)
+        return waiting
 
     # -- what happens
 

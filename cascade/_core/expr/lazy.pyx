@@ -325,7 +325,10 @@ def refuse_task_as(value, what):
 cdef str _describe(object value, int depth):
     """A short text, of bounded depth and width."""
     if not isinstance(value, LazyResult):
-        text = repr(value)
+        try:
+            text = repr(value)
+        except Exception as error:
+            return f"<`{type(value).__name__}`, whose repr raises {type(error).__name__}>"
         return text if len(text) <= 40 else text[:37] + "..."
     name = value.task.name
     if depth == 0:

@@ -11,6 +11,10 @@ the queues of its rates only; so neither keeps others from what it cannot use ye
 
 A grant may have a holding of a pool: what calls inside of a scope take from what the scope holds. It is a pool like any
 other, with a queue of its own.
+
+A claim that waits for a pool waits for the ends of the scopes that hold a part of it. So claims inside of these must
+not wait behind it, in whatever queue: they move to the place before the first claim of that pool's queue, as long as it
+cannot have enough. Else a claim for two things could wait for a scope whose calls wait behind it for the other one.
 """
 
 from heapq import heapify as _heapify, heappop as _heappop, heappush as _heappush
@@ -48,6 +52,7 @@ cdef class AdmissionQueue:
         self.waiting = {}
         self.queues = {}
         self.paused = {}
+        self.inside = {}
         self.candidates = []
 
     # ---------------------------------------------------------------------------------------------------- requests
@@ -88,7 +93,7 @@ cdef class AdmissionQueue:
             The `Claim`.
         """
         cdef Claim claim = new_claim(self.arrivals, request, receiver)
-        self.arrivals += 1
+        self.arrivals += 2  # an odd number is the place before a claim
         self.enter(claim)
         return claim
 
@@ -212,6 +217,7 @@ cdef class AdmissionQueue:
         """Grant a claim, or let it wait where it must."""
         cdef Pool pool
         cdef Grant grant
+        cdef bint waits = False
         if not claim.receiver.is_awaited():
             self.remove(claim)
             return 0
@@ -236,8 +242,15 @@ cdef class AdmissionQueue:
                 self.wait_for(claim, share)
         for share, wanted in claim.shares:
             pool = <Pool?>share
-            if self.first(pool) is not claim or not pool.has(wanted):
+            if self.first(pool) is not claim:
+                waits = True
+            elif not pool.has(wanted):
+                waits = True
+                self.let_pass(claim, pool)
+            if waits and not self.inside:  # else there may be claims to let pass in other queues
                 return 0
+        if waits:
+            return 0
         grant = self.grant(claim.shares, claim.request.all_tokens)
         self.remove(claim)  # only now: the next claim is not looked at if nothing is left
         claim.receiver.grant(grant)
@@ -281,7 +294,9 @@ cdef class AdmissionQueue:
         for share, taken in grant.shares:
             pool = <Pool?>share
             holding = None if grant.holdings is None else <Holding>grant.holdings.get(pool)
-            self.first_changed(pool.return_units(taken if holding is None else holding.close()))
+            pool = pool.return_units(taken if holding is None else holding.close())
+            pool.passed = None  # what a holding has lent is a part of its parent's now
+            self.first_changed(pool)
         if grant.tokens and not started:
             now = self.timers.now()
             for rate, taken in grant.tokens:
@@ -303,11 +318,54 @@ cdef class AdmissionQueue:
                 self.requeue(claims)
         return 0
 
+    # ------------------------------------------------------------------------------- claims inside of what is held
+
+    cdef int let_pass(self, Claim claim, Pool pool) except -1:
+        """Move the claims inside of what holds a part of a pool to the place before a claim that waits for the pool.
+
+        The claim is the first in the pool's queue.
+        """
+        cdef Claim inner
+        if not self.inside or (pool.passed is not None and pool.passed <= claim.order):
+            return 0
+        moved = []
+        for each in self.inside:
+            inner = <Claim>each
+            if inner.may_pass(claim) and inner.request.is_inside(pool):
+                moved.append(inner)
+        pool.passed = claim.order
+        if moved:
+            for each in moved:
+                self.unpause(<Claim>each)
+                self.leave_queues(<Claim>each)
+            for each in moved:
+                (<Claim>each).pass_before(claim)
+            self.reenter(moved)
+        return 0
+
+    cdef int pass_waiting(self, Claim inner) except -1:
+        """Move a claim that is about to wait before those that wait for what is around it."""
+        cdef Claim first
+        cdef Pool pool
+        held = inner.request.held_around()
+        for each in held:
+            pool = <Pool>each
+            first = self.first(pool)
+            if first is not None and inner.may_pass(first) and not pool.has(first.wanted_of(pool)):
+                inner.pass_before(first)
+        for each in held:
+            pool = <Pool>each
+            if pool.passed is not None and pool.passed <= inner.order:
+                pool.passed = None
+        return 0
+
     # ------------------------------------------------------------------------------------------------------ queues
 
     cdef int enter(self, Claim claim) except -1:
         """Let a claim wait; if it can be granted by now, it is."""
         self.waiting[claim] = None
+        if claim.request.around:
+            self.inside[claim] = None
         self.look_up(claim)
         if not self.joins_line(claim):
             self.enqueue(claim)
@@ -339,6 +397,10 @@ cdef class AdmissionQueue:
         else:
             claim.tokens = ()
         claim.order = (-claim.request.known_priority(), claim.arrival)
+        if claim.passed is not None and claim.passed < claim.order:
+            claim.order = claim.passed
+        if claim.request.around:
+            self.pass_waiting(claim)
         return 0
 
     cdef int enqueue(self, Claim claim) except -1:
@@ -364,6 +426,12 @@ cdef class AdmissionQueue:
         for claim in moved:
             self.unpause(<Claim>claim)
             self.leave_queues(<Claim>claim)
+        self.reenter(moved)
+        self.settle()
+        return 0
+
+    cdef int reenter(self, list moved) except -1:
+        """Put claims that have left their queues into those of the rules that apply now."""
         for claim in moved:
             self.look_up(<Claim>claim)
         if self.candidates:  # some of them, which have become the first in a queue, may have another priority now
@@ -371,12 +439,13 @@ cdef class AdmissionQueue:
             _heapify(self.candidates)
         for claim in moved:
             self.enqueue(<Claim>claim)
-        self.settle()
         return 0
 
     cdef int remove(self, Claim claim) except -1:
         """Remove a claim: it no longer waits."""
         del self.waiting[claim]
+        if claim.request.around:
+            self.inside.pop(claim, None)
         self.unpause(claim)
         self.leave_queues(claim)
         return 0
@@ -414,7 +483,9 @@ cdef class AdmissionQueue:
         queue.discard(claim)
         if not queue.places:
             del self.queues[supply]
-        elif was_first and (not isinstance(supply, Pool) or (<Pool>supply).used < (<Pool>supply).capacity):
+        elif was_first and (
+            self.inside or not isinstance(supply, Pool) or (<Pool>supply).used < (<Pool>supply).capacity
+        ):
             self.push_first(queue)
         return 0
 

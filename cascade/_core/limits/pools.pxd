@@ -5,8 +5,10 @@ cdef class Pool:
     cdef public str name
     cdef public object capacity  # ints of any size, in units
     cdef public object used
+    cdef object passed
 
     cdef Pool find_root(self)
+    cdef Pool find_open(self)
     cdef Pool return_units(self, taken)
     cdef bint has(self, wanted) except -1
 

@@ -10,6 +10,8 @@ cdef class Pool:
         name: of the limit, as calls ask for it.
         capacity: units in total.
         used: units that are taken; more than the capacity only after the capacity was lowered.
+        passed: a place in the order of claims: those inside of what holds a part of this pool are before it. None: not
+            known.
     """
 
     def __init__(self, str name not None, capacity):
@@ -28,6 +30,10 @@ cdef class Pool:
         return f"limit {self.name}: {shown(wanted)} wanted, {shown(free)} of {shown(self.capacity)} free"
 
     cdef Pool find_root(self):
+        return self
+
+    cdef Pool find_open(self):
+        """Return the pool that what was taken from this one belongs to by now."""
         return self
 
     cdef Pool return_units(self, taken):
@@ -71,6 +77,9 @@ cdef class Holding(Pool):
 
     cdef Pool find_root(self):
         return self.parent.find_root()
+
+    cdef Pool find_open(self):
+        return self if self.is_open else self.parent.find_open()
 
     cdef Pool return_units(self, taken):
         if not self.is_open:

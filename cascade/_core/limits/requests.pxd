@@ -22,6 +22,8 @@ cdef class Request:
     cdef object known_priority(self)
     cdef int check_amounts(self) except -1
     cdef Pool nearest(self, Pool pool)
+    cdef bint is_inside(self, Pool pool) except -1
+    cdef list held_around(self)
 
 
 cdef class Grant:
@@ -45,6 +47,12 @@ cdef class Claim:
     cdef readonly tuple shares
     cdef bint in_pools
     cdef readonly object paused_by
+    cdef object passed
+    cdef tuple before
+
+    cdef bint may_pass(self, Claim other) except -1
+    cdef int pass_before(self, Claim other) except -1
+    cdef object wanted_of(self, Pool pool)
 
 
 cdef Claim new_claim(long long arrival, Request request, object receiver)

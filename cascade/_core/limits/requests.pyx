@@ -101,6 +101,26 @@ cdef class Request:
                 return holding
         return pool
 
+    cdef bint is_inside(self, Pool pool) except -1:
+        """Whether something around it holds a part of a pool."""
+        cdef Pool held
+        for grant in self.around:
+            if (<Grant?>grant).lender is not None:
+                for held, _ in (<Grant>grant).shares:
+                    if held.find_open() is pool:
+                        return True
+        return False
+
+    cdef list held_around(self):
+        """Return the pools of which something around it holds a part."""
+        cdef Pool held
+        pools = []
+        for grant in self.around:
+            if (<Grant?>grant).lender is not None:
+                for held, _ in (<Grant>grant).shares:
+                    pools.append(held.find_open())
+        return pools
+
     def check(self):
         """Check that it can be granted at some time.
 
@@ -201,12 +221,29 @@ cdef class Claim:
         arrival: its place among all claims that ever waited. It keeps this place when rules change.
         request: what is asked for.
         receiver: is given the grant.
-        order: minus its priority, and its arrival. It changes only while the claim waits in no queue.
+        order: minus its priority, and its arrival; or the place before another claim. It changes only while the claim
+            waits in no queue.
         tokens: what it takes of the rates in whose queues it waits.
         shares: what it takes of which pools. It waits in the queues of these pools only when nothing else holds it
             up, so that a claim which is paused or waits for a rate does not block others.
         paused_by: the pause that holds it up; None: no pause does.
+        passed: the place before another claim, which waits for something that is held around this one; or None.
+        before: the arrivals of that claim and of those before which that one has passed in turn.
     """
+
+    cdef bint may_pass(self, Claim other) except -1:
+        """Whether it is behind another claim, and that one has not passed before it: two may wait for each other."""
+        return other is not self and other.order < self.order and self.arrival not in other.before
+
+    cdef int pass_before(self, Claim other) except -1:
+        """Take the place before another claim, which it may pass."""
+        self.passed = self.order = (*other.order[:-1], other.order[-1] - 1, self.arrival)
+        self.before = (*other.before, other.arrival)
+        return 0
+
+    cdef object wanted_of(self, Pool pool):
+        """Return how much it wants of a pool in whose queue it waits."""
+        return dict(self.shares)[pool]
 
 
 cdef Claim new_claim(long long arrival, Request request, object receiver):
@@ -214,7 +251,7 @@ cdef Claim new_claim(long long arrival, Request request, object receiver):
     claim.arrival = arrival
     claim.request = request
     claim.receiver = receiver
-    claim.order = claim.tokens = claim.shares = ()
+    claim.order = claim.tokens = claim.shares = claim.before = ()
     return claim
 
 

@@ -75,7 +75,7 @@ def select(channels, *, timeout=None):
     """Receive the next message of any of several channels, when the lazy result is evaluated.
 
     If several channels have messages, the first of them in the list is taken. A channel that is closed and empty is
-    ignored as long as another one is open.
+    ignored as long as another one is open, unless it belongs to a run that has failed or was cancelled.
 
     Args:
         channels: a list or tuple of channels or of lazy results with channels as values, or a lazy result with such a
@@ -84,7 +84,8 @@ def select(channels, *, timeout=None):
 
     Returns:
         A `LazyResult` whose value is a `Received`; its ``channel`` is the one that the message came from. It fails with
-        `ChannelClosedError` if all channels are closed and empty.
+        `ChannelClosedError` if all channels are closed and empty; or if none has a message and one was closed as its
+        run, see `Engine.start`, has failed or was cancelled, which is the cause.
 
     Raises:
         TypeError, ValueError: ``channels`` is empty or has an item that is not a channel, or ``timeout`` is not a

@@ -352,7 +352,7 @@ cdef class Mailbox:
             if self.first is not place:
                 continue
             self.leave(place)
-            if place.in_no_line():
+            if closer is not None or place.in_no_line():  # a failure is not waited past, whatever else may send
                 receiver.refuse(error)
                 try:
                     receiver.notify()

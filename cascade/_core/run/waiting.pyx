@@ -332,10 +332,10 @@ cdef class Waiting(Runnable):
                     return <PyObject*>message
                 is_open |= not mailbox.closed
                 may_come |= mailbox.may_deliver()
+            for mailbox in <tuple>channels:
+                if mailbox.closer is not None:
+                    raise mailbox.refusal("received from")
             if not is_open:
-                for mailbox in <tuple>channels:
-                    if mailbox.closer is not None:
-                        raise mailbox.refusal("received from")
                 raise ChannelClosedError("received from a closed channel")
             if not may_come:
                 message = nothing(span)

@@ -258,7 +258,11 @@ def test_a_missing_variable(jobs: str, cascade: Cascade, monkeypatch: pytest.Mon
         (["-p", "times"], "--param must be NAME=VALUE, got 'times'"),
         (["-p", "=3"], "--param must be NAME=VALUE, got '=3'"),
         (["-p", "times=1", "-p", "times=2"], "--param must be given once for 'times', got it again as 'times=2'"),
-        (["-p", "times=1", "--limit", "gpu=x"], "--limit must be a number for 'gpu', got 'x'"),
+        (
+            ["-p", "times=1", "--limit", "gpu=x"],
+            "--limit must be a number, or a rate such as 90_000/m, for 'gpu', got 'x'",
+        ),
+        (["-p", "times=1", "--limit", "gpu=5/y"], "rate must be a str such as '5/s'"),
         (["-p", "times=1", "--max-threads", "0"], "max_threads must be None or an int >= 1"),
         (["-p", "times=1", "--quantum=-1"], "quantum"),
         (
@@ -300,6 +304,7 @@ def test_the_traceback_with_v(jobs: str, cascade: Cascade) -> None:
     assert (status, out) == (1, "")
     assert "Traceback (most recent call last):" in err and "return a / b" in err
     assert err.count("ZeroDivisionError: division by zero") == 1  # and no line after it that says the same
+    assert err.count("  File ") == 1  # the user's: no frame of Cascade
     assert err.splitlines()[-1].startswith(f"task {jobs}.divide at $[0]")
 
 
@@ -334,6 +339,7 @@ def test_limits_and_engines(jobs: str, cascade: Cascade) -> None:
     status, _, err = cascade("run", f"{jobs}:limited")
     assert status == 1 and "gpu" in err
     assert cascade("run", f"{jobs}:limited", "--limit", "gpu=1", "--limit", "mem=0.5") == (0, "0.5\n", "")
+    assert cascade("run", f"{jobs}:limited", "--limit", "gpu=90_000/m") == (0, "0.5\n", "")
     assert cascade("run", f"{jobs}:limited", "--engine", f"{jobs}:engine") == (0, "0.5\n", "")
     settings = ["--seed", "1", "--default-mode", "inline", "--quantum", "0"]
     workers = ["--max-threads", "1", "--max-processes", "1"]

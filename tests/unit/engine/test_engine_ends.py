@@ -95,12 +95,14 @@ async def test_a_drained_engine_starts_no_more_runs_and_closes() -> None:
     draining = asyncio.ensure_future(engine.drain())
     await settle()
     for start in (lambda: engine.start(leaf()), lambda: engine.start_many([leaf()])):
-        with pytest.raises(cs.EngineClosedError):
+        with pytest.raises(cs.EngineClosedError, match="is being closed, starts no more runs and has 1 that have not"):
             start()
-    assert not draining.done() and agents.done
+    assert not draining.done() and agents.done and repr(engine).startswith("<Engine: closing, 1 run, ")
     gate.set()
     await draining
     assert await run == "db" and log == ["used", "closed, runs: 0"]
+    with pytest.raises(cs.EngineClosedError, match=r"^the engine is closed$"):
+        engine.start(leaf())
     await engine.drain()  # once more: there is nothing to be done
     await engine.join()
 
@@ -155,3 +157,49 @@ async def test_close_in_a_loop_says_what_to_do() -> None:
             await asyncio.to_thread(use)
     assert run.state == "parked"
     await engine.aclose()
+
+
+@pytest.mark.parametrize("resources", [False, True])
+async def test_what_is_started_while_an_engine_is_left_does_not_outlive_that(*, resources: bool) -> None:
+    opened: list[str] = []
+
+    @cs.resource(scope="engine")
+    async def db() -> AsyncIterator[str]:
+        opened.append("open")
+        yield "db"
+        begun.set()
+        await settle()
+        opened.append("closed")
+
+    @cs.task(mode="inline")
+    def use(_: object, db: str = cs.Inject("db")) -> str:
+        return db
+
+    async def intrude() -> cs.Run[Any]:
+        await begun.wait()
+        return engine.start(use(1) if resources else cs.wait(3600))
+
+    begun = asyncio.Event()
+    async with asyncio.timeout(30), cs.Engine() as engine:
+        engine.register(db)
+        assert await engine.run(use(1)) == "db"
+        intruder = asyncio.ensure_future(intrude())
+        await settle()
+    assert (await intruder).done() and engine.runs == () and opened.count("open") == opened.count("closed")
+    async with engine:  # it is not held any longer, and can be used again
+        assert await engine.run(leaf()) == "leaf"
+
+
+async def test_what_was_submitted_and_not_begun_when_the_engine_was_left_takes_it_up_no_more() -> None:
+    async with cs.Engine() as engine:
+        await engine.run(leaf())
+        futures: list[Any] = []
+        thread = threading.Thread(target=lambda: futures.append(engine.submit(leaf())))
+        thread.start()
+        thread.join()  # the event loop is held up until it has been submitted
+    with pytest.raises(cs.EngineStateError, match="was left before the run that was submitted could start"):
+        await asyncio.wrap_future(futures[0])
+    assert engine.runs == ()
+    async with engine:
+        with pytest.raises(TypeError, match="unexpected keyword argument 'nme'"):
+            await asyncio.to_thread(engine.submit, leaf(), nme="x")  # type: ignore[call-overload]

@@ -160,7 +160,9 @@ async def test_what_is_refused_in_another_thread() -> None:
     for call in refused:
         with pytest.raises(cs.EngineStateError, match=IN_USE):
             in_thread(call)
-    with pytest.raises(cs.EngineStateError, match="must be awaited on its engine's own event loop"):
+    with pytest.raises(
+        cs.EngineStateError, match="must be awaited, and given callbacks, on its engine's own event loop"
+    ):
         in_thread(lambda: asyncio.run(_wait(run)))
     await run
     assert await engine.run(add(1, 2)) == 3  # it is not closed, nor paused

@@ -146,3 +146,30 @@ def test_they_are_logged_and_read_back() -> None:
     assert event.order == "17"
     with pytest.raises(TypeError, match=r"types\[0\] must be a class of events, got `int`"):
         cs.EventLog.read(file, types=(int,))
+
+
+class Noted(Event, frozen=True, kw_only=True):
+    """Anything has happened."""
+
+    what: object
+
+
+@cs.task(mode="inline")
+def note() -> None:
+    for what in (1, object(), lambda: 2, {3}):
+        cs.emit(Noted(what=what))
+
+
+def test_one_that_json_has_no_form_for_is_counted_as_lost(caplog: pytest.LogCaptureFixture) -> None:
+    engine, file = cs.Engine(), io.StringIO()
+    with cs.EventLog(file, types=(Noted,), buffer=0).attach(engine) as log:
+        cs.run(note(), engine=engine)
+        assert log.lost == 2
+    file.seek(0)
+    assert [event.what for event in cs.EventLog.read(file, types=(Noted,)) if isinstance(event, Noted)] == [1, [3]]
+    file.seek(0)
+    with pytest.raises(
+        ValueError, match=r"Invalid value 'Noted' - at `\$.event`: give the classes of events of your own"
+    ):
+        list(cs.EventLog.read(file, strict=True))
+    assert "failed at Noted; it will not be reported again" in caplog.text

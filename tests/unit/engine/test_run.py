@@ -227,7 +227,33 @@ async def test_a_run_that_has_not_ended_has_no_exception_yet() -> None:
         run = engine.start(keep())
         with pytest.raises(cs.EngineStateError, match=f"^run {run.id} has not ended: await it$"):
             run.exception()
+        with pytest.raises(asyncio.InvalidStateError):  # as a future of asyncio
+            run.result()
         assert not run.cancelled()
+
+
+class Called:
+    async def __call__(self, run: object) -> None: ...
+
+
+async def ends(run: object) -> None: ...
+
+
+async def test_what_would_not_run_when_it_is_called_is_no_done_callback() -> None:
+    async with cs.Engine() as engine:
+        run = engine.start(keep())
+        for wrong, message in [
+            (None, "function must be callable, got `NoneType`"),
+            (keep, "function must be a plain function, got <Task support.tasks.keep>"),
+            (ends, "got the async function ends, which nothing would await"),
+            (Called(), "got the async function `Called`"),
+        ]:
+            with pytest.raises(TypeError, match=message):
+                run.add_done_callback(wrong)  # type: ignore[arg-type]
+        with pytest.raises(
+            cs.EngineStateError, match=r"got none: from another thread, use .* `engine.submit\(target\)`"
+        ):
+            await asyncio.to_thread(run.add_done_callback, print)
 
 
 async def test_done_callbacks_are_those_of_a_future(caplog: pytest.LogCaptureFixture) -> None:
@@ -274,6 +300,15 @@ async def test_a_done_callback_is_of_the_engines_loop() -> None:
 
         with pytest.raises(cs.EngineStateError):
             await asyncio.to_thread(asyncio.run, elsewhere())
+
+
+async def test_a_run_that_was_skipped_has_not_failed(caplog: pytest.LogCaptureFixture) -> None:
+    async with cs.Engine() as engine:
+        engine.start(cs.lazy(keep()).run_if(False))
+        engine.start_many([cs.lazy(keep()).run_if(False), keep()])
+        await engine.join()
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_a_failure_that_only_a_callback_has_seen_is_reported(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ async def test_tasks_know_them_in_each_mode(task: cs.Task[[], object]) -> None:
     async with cs.Engine() as engine:
         run = engine.start(give(task()), name="order-17", tags={"site": "7"})
         assert await run == (run.id, "order-17", {"site": "7"})
-        assert repr(run) == f"<Run {run.id} 'order-17': done, 0 iterations>"
+        assert repr(run) == f"<Run {run.id} 'order-17' (site=7): done, 0 iterations>"
         unnamed = engine.start(task())
         assert await unnamed == (unnamed.id, None, {})
         assert repr(unnamed).startswith(f"<Run {unnamed.id}: ")
@@ -63,6 +64,8 @@ async def test_members_of_a_population_share_them_also_when_they_are_started_aga
         members = engine.start_many([once(), once()], name="pollers", tags={"a": "b"}, on_failure=cs.Restart(limit=1))
         assert (await members).restarts == 1
         assert [run.result() for run in members.runs] == [("pollers", {"a": "b"})] * 2
+        assert repr(members) == "<Population 'pollers' (a=b) of 2: 2 done, 1 restarts>"
+        assert repr(engine.start_many([])) == "<Population of 0: no members>"
 
 
 async def test_tags_are_a_copy_that_nothing_changes() -> None:
@@ -152,14 +155,14 @@ async def test_messages_about_a_run_say_its_name(caplog: pytest.LogCaptureFixtur
 
     async with cs.Engine() as engine:
         channel: cs.Channel[int] = cs.Channel()
-        run = engine.start(fail(), name="order-17", closes=channel)
-        called = f"run {run.id} 'order-17'"
-        with pytest.raises(cs.EngineStateError, match=f"{called} has not ended"):
+        run = engine.start(fail(), name="order-17", tags={"site": "7", "day": "1"}, closes=channel)
+        called = f"run {run.id} 'order-17' (site=7, day=1)"
+        with pytest.raises(cs.EngineStateError, match=re.escape(f"{called} has not ended")):
             run.result()
         with pytest.raises(ValueError, match="so") as caught:
             await run
         assert caught.value.__notes__[0].endswith(f"of {called}")
-        with pytest.raises(cs.ChannelClosedError, match=f"{called}, to which it belongs"):
+        with pytest.raises(cs.ChannelClosedError, match=re.escape(f"{called}, to which it belongs")):
             await channel.receive()
         assert "'order-18', attempt 1" in await engine.run(here(), name="order-18")
         with pytest.raises(cs.RunDeadlineError, match=r"^run \d+ 'slow' has reached its deadline"):

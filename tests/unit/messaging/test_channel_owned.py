@@ -105,6 +105,41 @@ def test_in_every_way_in_which_a_run_ends(how: str, virtual: VirtualTime, *, lat
     virtual.run(main())
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_the_failure_reaches_who_waits_for_one_of_several_channels(
+    virtual: VirtualTime, *, late: bool, first: bool
+) -> None:
+    async def main() -> None:
+        out, control = cs.Channel[int](), cs.Channel[int]()
+        channels = [out, control] if first else [control, out]
+        selected: Any = cs.select(channels, timeout=60)
+        run = virtual.engine.start(produce(out, 0, True) if late else produce(out, 0, True, cs.wait(1)), closes=out)
+        if late:
+            await asyncio.wait([run])  # type: ignore[type-var]
+            control.send(7)  # a message that is there comes first
+            assert (await virtual.engine.run(selected)).message == 7
+        with pytest.raises(cs.ChannelClosedError, match="has failed") as raised:
+            await virtual.engine.run(selected)
+        assert raised.value.__cause__ is run.exception() and virtual.time == (0 if late else 1)
+        control.send(8)
+        assert control.drain() == [8]  # who has failed stands in no line
+
+    virtual.run(main())
+
+
+def test_who_waits_for_several_channels_goes_on_when_a_run_ends_well(virtual: VirtualTime) -> None:
+    async def main() -> None:
+        out, control = cs.Channel[int](), cs.Channel[int]()
+        waiting = asyncio.ensure_future(virtual.engine.run(cs.select([out, control])))
+        await virtual.engine.run(produce(cs.Channel(), 0, False), closes=out)
+        await asyncio.sleep(1)
+        control.send(1)
+        assert (await waiting).message == 1
+
+    virtual.run(main())
+
+
 async def test_a_failure_that_no_receiver_has_seen_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     async with cs.Engine() as engine:
