@@ -12,6 +12,7 @@ The public names, and the place of each:
     Param, Env, cli             inputs from outside                    cascade/expressions/inputs.py
     resource, inject, Inject    resources                              cascade/resources/
     cached, ResultCache         cached results                         cascade/cache/
+    register_key                types that caches are taught           cascade/cache/register.py
     EventLog, EventConsole      events                                 cascade/events/
     run, arun, Engine, Run      evaluation                             cascade/engine/
     emit                        events of your own                     cascade/engine/own_events.py
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from cascade.cache.memory_store import MemoryStore
     from cascade.cache.policy import ResultCache, cached
     from cascade.cache.protocol import CachePolicy, CacheStore, Hit
+    from cascade.cache.register import register_key
     from cascade.cache.sqlite_store import DiskStore
     from cascade.clock.virtual_loop import VirtualLoop
     from cascade.command_line.program import cli
@@ -155,6 +157,7 @@ _LATER = {
     "explain": "cascade.inspect.api",
     "from_json": "cascade.inspect.json_document",
     "preload": "cascade.templates.cache",
+    "register_key": "cascade.cache.register",
     "resource": "cascade.resources.provider",
     "run": "cascade.engine.runner",
     "structural_hash": "cascade.inspect.api",
@@ -252,6 +255,7 @@ __all__ = [
     "preload",
     "race",
     "recover",
+    "register_key",
     "resource",
     "run",
     "scope",

@@ -39,6 +39,7 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.map_inputs import MarkedSeries
 from cascade._core.expr.policy import Retry, ScopeCache, Timeout
 from cascade._core.expr.task import Task
+from cascade._support.failures import describe
 from cascade.cache.functions import (
     Parts,
     builtin_parts,
@@ -52,8 +53,9 @@ from cascade.cache.functions import (
 )
 from cascade.cache.origin import module_name
 from cascade.cache.scalars import ABSENT, LEAVES, BoundFunction, Exact, Unhashable, Used, builtin, class_, opaque
+from cascade.cache.taught import teachings
 
-__all__ = ["SETS", "encode", "parts_of"]
+__all__ = ["SETS", "encode", "forget_kinds", "is_known", "parts_of"]
 
 SETS = (b"set", b"frozenset")  # tags of types without an order
 
@@ -287,6 +289,8 @@ def _find(kind: type) -> Callable[[Any], Parts]:
     """Return the function for the parts of instances of a class that is not in the table."""
     if "__cascade_content__" in vars(kind):
         return _by_content
+    if (function := teachings.find(kind)) is not None:
+        return _taught(function)
     if issubclass(kind, Enum):
         return _enumeration
     if issubclass(kind, msgspec.Struct):
@@ -300,6 +304,10 @@ def _find(kind: type) -> Callable[[Any], Parts]:
         from cascade.cache.numpy_arrays import numpy_parts
 
         return numpy_parts
+    if "pydantic" in sys.modules and issubclass(kind, sys.modules["pydantic"].BaseModel):
+        return _model
+    if "__attrs_attrs__" in vars(kind) and _has_only_attributes(kind):
+        return _attributes
     if kind.__name__ == "cython_function_or_method":
         return _compiled
     if kind.__qualname__ == "_lru_cache_wrapper" and kind.__module__ == "functools":
@@ -308,7 +316,29 @@ def _find(kind: type) -> Callable[[Any], Parts]:
 
 
 def _refuse(value: Any) -> Parts:
-    raise Unhashable(f"`{type(value).__name__}`")
+    raise Unhashable(f"`{type(value).__name__}`", type(value))
+
+
+def _taught(function: Callable[[Any], Any]) -> Callable[[Any], Parts]:
+    def take(value: Any) -> Parts:
+        try:
+            content = function(value)
+        except Exception as error:
+            name = type(value).__name__
+            raise Unhashable(f"`{name}`, for which the function of register_key raised {describe(error)},") from error
+        return b"taught", [opaque(value), Used(function), Exact(content)], ("", "", ".key").__getitem__
+
+    return take
+
+
+def is_known(kind: type) -> bool:
+    """Whether instances of exactly this type are hashed in a way that no program can change."""
+    return kind in LEAVES or kind in _PARTS or "__cascade_content__" in vars(kind)
+
+
+def forget_kinds() -> None:
+    """Find the function for each class anew: a type was taught, after instances of it or of derived types were met."""
+    _kinds.clear()
 
 
 def _derived(value: Any) -> Parts:
@@ -383,6 +413,20 @@ def _dataclass(value: Any) -> Parts:
     own = getattr(value, "__dict__", {})
     state.update((name, own[name]) for name in state if name in own)
     return _record(b"dataclass", type(value), state | _extra(value, state))
+
+
+def _attributes(value: Any) -> Parts:
+    """Return the attributes of an instance of a class made with `attrs`, in slots and dict."""
+    state = _slots(value)
+    return _record(b"attrs", type(value), state | _extra(value, state))
+
+
+def _model(value: Any) -> Parts:
+    """Return the fields of a model of pydantic, the extra and private ones included, and which ones were set."""
+    names = ("__dict__", "__pydantic_extra__", "__pydantic_private__", "__pydantic_fields_set__")
+    state = {name: object.__getattribute__(value, name) for name in names}
+    parts = [type(value), *state.values()]
+    return b"pydantic", parts, (".__class__", "", ".__pydantic_extra__", ".__pydantic_private__", "").__getitem__
 
 
 def _extra(value: Any, state: dict[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from cascade.cache.origin import is_installed
 from cascade.cache.scalars import ABSENT, SIZE, BoundFunction, Exact, Unhashable, Used, function_name, opaque
 from cascade.exceptions import CacheKeyError
 
-__all__ = ["Walk", "fingerprint", "write"]
+__all__ = ["Walk", "fingerprint", "home_of", "write"]
 
 STEPS = 8  # of a longer path the middle is left out: this many steps remain at each end
 
@@ -84,9 +84,9 @@ def fingerprint(value: Any, root: str = "value") -> bytes:
 
     >>> fingerprint({"a": [1, 2]}) == fingerprint({"a": [1, 2]}), fingerprint(1) == fingerprint(True)
     (True, False)
-    >>> fingerprint([object()])
+    >>> fingerprint([object()])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    cascade.CacheKeyError: value must be data that can be hashed, got `object` - at `value[0]`
+    cascade.CacheKeyError: value must be data that can be hashed, got `object` - at `value[0]`; write key=... ...
     """
     return blake2b(write(value, root), digest_size=SIZE).digest()
 
@@ -113,7 +113,10 @@ def write(value: Any, root: str = "value", *, inputs: bool = False) -> bytes:
 
 
 def _key_error(error: Unhashable, where: str) -> CacheKeyError:
-    return CacheKeyError(f"value must be data that can be hashed, got {error} - at `{where}`")
+    text = f"value must be data that can be hashed, got {error} - at `{where}`; write key=... in the cache policy"
+    if error.kind not in (None, object):
+        text += f", or teach the type with cs.register_key({error.kind.__name__}, ...)"
+    return CacheKeyError(text)
 
 
 class Walk:
@@ -124,12 +127,12 @@ class Walk:
         kinds: the types of the visited objects with parts.
     """
 
-    def __init__(self, root: str, *, inputs: bool = False) -> None:
+    def __init__(self, root: str, *, inputs: bool = False, home: str = "") -> None:
         self._inputs = inputs
         self.functions: list[tuple[FunctionType | BoundFunction, list[tuple[Path, Any]]]] = []
         self.kinds: set[type] = set()
         self._root = root
-        self._home = ""  # the package of the first function
+        self._home = home  # the package of the first function
         self._met: dict[tuple[int, bool], _Node] = {}
         self._bound: dict[tuple[int, ...], BoundFunction] = {}  # the first of equal bound functions
         self._again: list[tuple[int, int]] = []  # lazy results that are reached again: they run once
@@ -232,9 +235,7 @@ class Walk:
     def _add_globals(self, node: _Node, fn: FunctionType) -> None:
         """Add the globals that a function reads, and attributes of them, to its parts."""
         if not self._home:
-            name = str(fn.__globals__.get("__name__"))
-            # A function of Python's library counts by its code: its globals change only with Python.
-            self._home = name.partition(".")[0] if type(name) is str and not _is_library(name) else "-"
+            self._home = home_of(fn)
         if self._is_foreign(fn):
             return
         for i in changed_cells(fn) if node.used else ():
@@ -314,6 +315,15 @@ class Walk:
         if hidden > 0:
             steps[STEPS:-STEPS] = [f" … {hidden:,} steps … "]
         return self._root + "".join(steps)
+
+
+def home_of(fn: FunctionType) -> str:
+    """Return the package of a function, whose functions count by their code.
+
+    A function of Python's library counts by its code alone: its globals change only with Python.
+    """
+    name = str(fn.__globals__.get("__name__"))
+    return "-" if _is_library(name) else name.partition(".")[0]
 
 
 def _is_library(module: str) -> bool:

@@ -13,12 +13,13 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from cascade._core.expr.task import Task
-from cascade.cache.fingerprint import Walk, fingerprint
+from cascade.cache.fingerprint import Walk, fingerprint, home_of
 from cascade.cache.functions import Codes, callable_code, description, holds_nothing
 from cascade.cache.global_names import find_bound, find_globals
 from cascade.cache.scalars import LEAVES, BoundFunction, Used
+from cascade.cache.taught import teachings
 
-__all__ = ["identity"]
+__all__ = ["identity", "keyed_identity"]
 
 FIXED = {BoundFunction, CodeType, FunctionType, Task, tuple}  # with parts that are visited on their own
 CHANGING = (array, bytearray, memoryview)  # mutable leaves
@@ -68,13 +69,15 @@ class _Known:
 
     Attributes:
         digest: the digest.
+        teachings: how many types had been taught then: one that is taught since may count otherwise.
     """
 
-    __slots__ = ("_functions", "digest")
+    __slots__ = ("_functions", "digest", "teachings")
 
     def __init__(self, digest: bytes, functions: list[_Held]) -> None:
         self._functions = functions  # the digested function first
         self.digest = digest
+        self.teachings = teachings.count
 
     def holds(self, asked: FunctionType) -> bool:
         """Whether the digest is still valid, for a function with the same code."""
@@ -132,7 +135,7 @@ def identity(fn: Callable[..., Any], root: str) -> bytes:
         held = fingerprint(fn, root)
         return held if not code else fingerprint((held, *map(Used, code)))
     known = _known.get(fn.__code__)
-    if known is not None and known.holds(fn):
+    if known is not None and known.teachings == teachings.count and known.holds(fn):
         return known.digest
     walk = Walk(root)
     digest = walk.digest(fn)
@@ -140,6 +143,29 @@ def identity(fn: Callable[..., Any], root: str) -> bytes:
     if functions is not None:
         _known.add(fn.__code__, _Known(digest, functions))
     return digest
+
+
+def keyed_identity(fn: Callable[..., Any], root: str) -> bytes:
+    """Return the digest of a callable whose calls have a key of their own.
+
+    Nothing that it holds is an error: an object that cannot be hashed counts by its class, and by the attributes of it
+    that the code reads.
+
+    Args:
+        fn: the callable.
+        root: its name in errors.
+    """
+    if holds_nothing(fn):
+        return identity(fn, root)
+    code = callable_code(fn)
+    plain = code[0] if code else fn
+    while not isinstance(plain, FunctionType):
+        inner = getattr(plain, "__func__", None) or getattr(plain, "func", None) or getattr(plain, "fn", None)
+        if inner is None:
+            break
+        plain = inner
+    home = home_of(plain) if isinstance(plain, FunctionType) else ""
+    return Walk(root, home=home).digest(Used((Used(fn), *map(Used, code))))
 
 
 def _hold(asked: FunctionType, walk: Walk) -> list[_Held] | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from hashlib import blake2b
 from inspect import iscoroutinefunction
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from cascade._core.expr.policy import hint_if_lazy
@@ -16,7 +17,7 @@ from cascade._support.boundary import boundary
 from cascade._support.public import public
 from cascade.cache.arguments import bind
 from cascade.cache.fingerprint import fingerprint, write
-from cascade.cache.identity import identity
+from cascade.cache.identity import identity, keyed_identity
 from cascade.cache.memory_store import MemoryStore
 from cascade.cache.origin import is_nameless, module_name
 from cascade.cache.protocol import CacheStore, Hit
@@ -47,8 +48,10 @@ class ResultCache:
 
     Args:
         ttl: seconds for which a result is valid, > 0; None: without end.
-        key: a function that takes the arguments of the task and returns data that counts instead of them. Task, code
-            and closure count as well.
+        key: a function that takes the arguments of the task and returns data that counts instead of them. A method's
+            key function whose first parameter is named as the method's (``self``) takes the instance as well, which
+            then does not count beside the key. Task and code count, too, and of closure, defaults and instance what
+            can be hashed.
         store: keeps the results, such as a `MemoryStore` or a `DiskStore`; None: a `MemoryStore` that the whole process
             shares.
         version: data that counts like an argument. A change of it invalidates earlier results.
@@ -130,7 +133,7 @@ class ResultCache:
                 given.outlives = self.blocking
         # The joined parts have a known length, or are encoded so that none is a prefix of another.
         digest = blake2b(self._settings, digest_size=SIZE)
-        digest.update(_written(module_name(task.module), task.name) + identity(task.fn, task.name))
+        digest.update(_written(module_name(task.module), task.name) + self._identity(task))
         if task._definition()[0] == "scope" and self._key is None:  # noqa: SLF001 - a node of the engine
             # The argument is the expression. Its params and variables count by their values, as a second key has them.
             digest.update(write(args[0], "scope", inputs=True))
@@ -140,6 +143,8 @@ class ResultCache:
             digest.update(b"".join(map(write, bound.values, bound.origins)))
         else:
             digest.update(identity(self._key, "key"))
+            if (method := self._method(task.fn)) is not None:
+                args = (method.__self__, *args)
             digest.update(write(self._key(*args, **kwargs), "key(...)"))
         return digest.digest()
 
@@ -159,7 +164,20 @@ class ResultCache:
         """Raise `CacheKeyError` if the task holds data that cannot be hashed, so that none of its calls has a key."""
         if self.blocking and is_nameless(task.module):
             _warn_nameless(task)
-        identity(task.fn, task.name)
+        self._identity(task)
+
+    def _identity(self, task: Task) -> bytes:
+        if self._key is None:
+            return identity(task.fn, task.name)
+        method = self._method(task.fn)
+        return keyed_identity(task.fn if method is None else method.__func__, task.name)
+
+    def _method(self, fn: Any) -> MethodType | None:
+        """Return a method whose instance the key function takes: its first parameter has the name of the method's."""
+        if type(fn) is not MethodType or type(fn.__func__) is not FunctionType or type(self._key) is not FunctionType:
+            return None
+        own, asked = fn.__func__.__code__, self._key.__code__
+        return fn if own.co_argcount > 0 < asked.co_argcount and own.co_varnames[0] == asked.co_varnames[0] else None
 
     def __repr__(self) -> str:
         given = [("ttl", self.ttl), ("key", self._key), ("version", self.version)]
@@ -232,7 +250,8 @@ def cached(
     Args:
         fn: the function or task.
         ttl: seconds for which a result is valid, > 0; None: without end.
-        key: a function that takes the arguments of the task and returns data that counts instead of them.
+        key: a function that takes the arguments of the task, of a method also ``self`` if its first parameter has that
+            name, and returns data that counts instead of them.
         store: keeps the results; None: a `MemoryStore` that the whole process shares.
         version: data that counts like an argument; a change of it invalidates earlier results.
 

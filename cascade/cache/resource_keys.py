@@ -69,7 +69,7 @@ class ResourceKey:
             if self.outlives:
                 raise CacheKeyError(
                     f"resource `{member.name}` must be known to other processes where results are kept for them: "
-                    f"{error}; register a function made with `cs.resource`, or give the cache policy a `key=` function"
+                    f"{error}, or register a function made with `cs.resource`"
                 ) from None
         token = _tokens.get(provider)
         if token is None:

@@ -56,7 +56,16 @@ LONG = 1024  # bytes of content; more is written as its digest
 
 
 class Unhashable(Exception):
-    """A value cannot be hashed. The text describes the value; the caller adds the place."""
+    """A value cannot be hashed. The text describes the value; the caller adds the place.
+
+    Args:
+        text: describes the value.
+        kind: the type of the value, if a program can teach it.
+    """
+
+    def __init__(self, text: str, kind: type | None = None) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 class Absent:

@@ -12,12 +12,12 @@ from pathlib import Path
 __all__ = ["FORMAT", "Connection", "NotOurs", "identify", "is_damage", "open_for_reading", "open_for_writing"]
 
 APPLICATION = 0x43534344  # "CSCD", in the header of the file
-FORMAT = 1
+FORMAT = 2
 
 SCHEMA = (
     """CREATE TABLE entries (
         key BLOB PRIMARY KEY, value BLOB NOT NULL, digest BLOB NOT NULL,
-        expires REAL, used INTEGER NOT NULL, size INTEGER NOT NULL)""",
+        made REAL, expires REAL, used INTEGER NOT NULL, size INTEGER NOT NULL)""",
     "CREATE INDEX entries_used ON entries (used)",
     "CREATE INDEX entries_expires ON entries (expires) WHERE expires IS NOT NULL",
     # Updated by triggers: counting must not read all entries.
@@ -31,11 +31,14 @@ SCHEMA = (
     f"PRAGMA user_version = {FORMAT}",
 )
 
+INDEX_HEADER = 136  # bytes of the header in the index of the log, both copies and the state of the checkpoint
+
 # The file at a path: device and inode number; None: there is no file.
 Identity = tuple[int, int] | None
 
 
 _abandoned: list[Connection] = []
+_mended: list[int] = []
 
 
 class NotOurs(Exception):
@@ -50,7 +53,7 @@ class Connection:
         identity: the identity of the open file; another file may be at the path by now.
     """
 
-    __slots__ = ("_log", "_milliseconds", "_path", "identity", "raw")
+    __slots__ = ("_log", "_milliseconds", "_path", "_shared", "identity", "raw")
 
     def __init__(self, raw: sqlite3.Connection, path: Path) -> None:
         self.raw = raw
@@ -58,11 +61,30 @@ class Connection:
         self._path = path
         self._log: Identity = None  # the identity of the log (-wal)
         self._milliseconds = -1
+        self._shared = 0  # the largest known size of the index of the log (-shm), in bytes
 
     def recognize(self, identity: Identity) -> None:
         """Store the identities of the open file and of its log."""
         self.identity = identity
         self._log = identify(Path(f"{self._path}-wal"))
+        self.mend_index()
+
+    def mend_index(self) -> None:
+        """Extend the index of the log if it was cut off while it is open, and have SQLite make it anew.
+
+        SQLite maps that file into memory: a read behind its end would end the process (SIGBUS). Called before each use.
+        """
+        index = f"{self._path}-shm"
+        with suppress(OSError):
+            size = os.stat(index).st_size
+            if size >= self._shared:
+                self._shared = size
+                return
+            os.truncate(index, self._shared)
+            file = os.open(index, os.O_RDWR)
+            # Never closed: that would release the locks which this process holds on it for SQLite.
+            _mended.append(file)
+            os.write(file, bytes(INDEX_HEADER))  # an index without a header is made from the log
 
     def wait_for_locks(self, seconds: float) -> None:
         """Set the timeout for locks of other connections, in seconds."""
@@ -91,6 +113,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the file."""
+        self.mend_index()
         with suppress(sqlite3.Error):
             self.raw.close()
 
@@ -153,16 +176,23 @@ def open_for_reading(path: Path, patience: float) -> Connection | None:
         # In a read-only directory SQLite cannot create the log files. Then no process writes to the file, either.
         if os.access(path.parent, os.W_OK):
             raise
+        if os.name == "posix":
+            with suppress(sqlite3.OperationalError):  # with the log that a process has left, if there is one
+                return _open_for_reading(path, identity, patience, "mode=ro&vfs=unix-none", alone=True)
         return _open_for_reading(path, identity, patience, "mode=ro&immutable=1")
 
 
-def _open_for_reading(path: Path, identity: Identity, patience: float, how: str) -> Connection | None:
+def _open_for_reading(
+    path: Path, identity: Identity, patience: float, how: str, *, alone: bool = False
+) -> Connection | None:
     raw = sqlite3.connect(
         f"{path.as_uri()}?{how}", uri=True, timeout=patience, isolation_level=None, check_same_thread=False
     )
     connection = Connection(raw, path)
     try:
         connection.wait_for_locks(patience)
+        if alone:
+            raw.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()  # the index of the log is in memory then
         raw.execute("PRAGMA query_only = ON")
         if raw.execute("SELECT count(*) FROM sqlite_master").fetchall()[0][0]:
             _check(raw)

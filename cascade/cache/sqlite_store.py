@@ -38,7 +38,9 @@ from cascade.exceptions import PolicyError
 __all__ = ["FORMAT", "DiskStore"]
 
 PATIENCE = 1.25  # seconds to wait for another writer; 0 after a timeout, until a write succeeds
+LONGEST = 20.0  # seconds to wait for other writers, one after another
 READ_PATIENCE = 0.1  # seconds to wait for a read, which is rarely blocked
+SKEW = 1.0  # seconds by which the times of two processes may differ
 TOUCHED = 64  # hits in memory before their times of use are written
 
 T = TypeVar("T")
@@ -98,16 +100,16 @@ class DiskStore:
     def get(self, key: bytes, now: float) -> Hit | None:
         """Return the result of a key, or None if there is none or it has expired at ``now`` (seconds)."""
 
-        def work(connection: Connection) -> list[tuple[Any, Any, Any]]:
-            query = "SELECT value, digest, expires FROM entries WHERE key = ?"
+        def work(connection: Connection) -> list[tuple[Any, Any, Any, Any]]:
+            query = "SELECT value, digest, made, expires FROM entries WHERE key = ?"
             return connection.raw.execute(query, (key,)).fetchall()
 
-        none: list[tuple[Any, Any, Any]] = []
+        none: list[tuple[Any, Any, Any, Any]] = []
         rows = self._read(work, none)
         if not rows:
             return None
-        data, digest, expires = rows[0]
-        if expires is not None and not (type(expires) is float and expires > now):
+        data, digest, made, expires = rows[0]
+        if expires is not None and not _is_valid(made, expires, now):
             self._delete_expired(key, now)
             return None
         if type(data) is not bytes or _digest(key, data) != digest:
@@ -148,8 +150,8 @@ class DiskStore:
                 connection.raw.execute("DELETE FROM entries WHERE key = ?", (key,))
                 connection.raw.execute("UPDATE totals SET clock = clock + 1")
                 connection.raw.execute(
-                    "INSERT INTO entries SELECT ?, ?, ?, ?, clock, ? FROM totals",
-                    (key, data, _digest(key, data), expires, size),
+                    "INSERT INTO entries SELECT ?, ?, ?, ?, ?, clock, ? FROM totals",
+                    (key, data, _digest(key, data), now, expires, size),
                 )
                 self._make_room(connection, now)
 
@@ -207,6 +209,7 @@ class DiskStore:
             connection = self._reader(identity)
             if connection is None:
                 return default
+            connection.mend_index()
             connection.wait_for_locks(0.0 if self._read_timed_out else READ_PATIENCE)
             found = work(connection)
             self._read_timed_out = False
@@ -242,13 +245,30 @@ class DiskStore:
 
         Args:
             work: the function.
-            wait: whether to wait for other writers.
+            wait: whether to wait for other writers: as long as they write, and for `PATIENCE` if none does.
         """
         self._reset_after_fork()
-        patience = PATIENCE if wait and not self._write_timed_out else 0.0
+        last = time.monotonic() + LONGEST
+        while True:
+            patience = PATIENCE if wait and not self._write_timed_out else 0.0
+            before = self._progress()
+            failure = self._try_to_write(work, patience)
+            if not isinstance(failure, Exception):
+                return failure
+            if not _is_busy(failure):
+                self._fail(failure)
+                return False
+            if not patience or self._write_timed_out or self._progress() == before or time.monotonic() > last:
+                self._write_timed_out |= wait
+                if wait:
+                    self._fail(failure)
+                return False
+
+    def _try_to_write(self, work: Callable[[Connection], object], patience: float) -> bool | Exception:
+        """Return whether it has succeeded, or why not if that is to be told of."""
         begun = time.monotonic()
         if not self._lock.acquire(timeout=patience):
-            return False
+            return _busy("another thread is writing")
         # If another thread of this process has timed out meanwhile, this one does not wait, either.
         patience = 0.0 if self._write_timed_out else max(0.0, patience - (time.monotonic() - begun))
         if self._writing:  # a destructor has called the store during a write
@@ -266,20 +286,25 @@ class DiskStore:
                 writer.abandon(replaced=True)
             if self._writer is None:
                 self._writer = open_for_writing(self.path, patience)
+            self._writer.mend_index()
             self._writer.wait_for_locks(patience)
             work(self._writer)
             self._write_timed_out = False
             return True
         except Exception as error:
-            failure = error
+            return error
         finally:
             self._writing = False
             self._lock.release()
-        busy = _is_busy(failure)
-        self._write_timed_out |= busy and wait
-        if wait or not busy:
-            self._fail(failure)
-        return False
+
+    def _progress(self) -> object:
+        """Return what changes whenever a process writes to the file."""
+        found = []
+        for path in (self.path, f"{self.path}-wal"):
+            with suppress(OSError):
+                status = os.stat(path)
+                found.append((status.st_mtime_ns, status.st_size))
+        return found
 
     def _fail(self, error: Exception) -> None:
         """Handle an error of the file: warn, and after damage stop using it."""
@@ -337,8 +362,11 @@ class DiskStore:
 
     def _delete_expired(self, key: bytes, now: float) -> None:
         # Another process may have renewed the entry.
-        statement = "DELETE FROM entries WHERE key = ? AND (expires <= ? OR typeof(expires) <> 'real')"
-        self._write(lambda connection: self._delete(connection, statement, key, now), wait=False)
+        statement = (
+            "DELETE FROM entries WHERE key = ? AND (expires <= ? OR made > ? "
+            "OR typeof(expires) <> 'real' OR typeof(made) <> 'real')"
+        )
+        self._write(lambda connection: self._delete(connection, statement, key, now, now + SKEW), wait=False)
 
     def _make_room(self, connection: Connection, now: float) -> None:
         """Evict expired results, then the least recently used, until the rest is within the bounds."""
@@ -365,9 +393,23 @@ class DiskStore:
             _logger.warning("result cache: %s", text)
 
 
+def _is_valid(made: Any, expires: Any, now: float) -> bool:
+    """Whether a result that expires may be used: it may not, either, if it was made in the future.
+
+    Then the calendar was set back since, and nothing shows how old the result is.
+    """
+    return type(made) is float and type(expires) is float and made <= now + SKEW and now < expires
+
+
 def _is_busy(error: Exception) -> bool:
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     return isinstance(error, sqlite3.Error) and code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _busy(text: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+    return error
 
 
 def _digest(key: bytes, data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Calls of cache policies. If a policy fails, the cached call is made all the same, and its result is not kept.
 
-Policies that may block are called in thread pools of their own, one for loads and one for saves, so that no load waits
+Policies that may block are called in threads of their own, some for loads and some for saves, so that no load waits
 behind a save.
 """
 
@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from cascade._core.fork import in_child
 from cascade._support.failures import exc_info, is_a, is_from_keyboard
-from cascade._support.threads import call_in_executor
+from cascade.cache.io_threads import io_threads
 from cascade.cache.pending_result import PendingResult
 from cascade.cache.protocol import Hit, NoResult
 from cascade.cache.single_flight import Needs
@@ -28,24 +25,11 @@ if TYPE_CHECKING:
     from cascade.engine.host import Host
     from cascade.engine.run import Run
 
-__all__ = ["begin", "load", "load_later", "save", "save_later"]
-
-THREADS = 8  # of each of the two pools
+__all__ = ["begin", "load", "load_later", "save", "save_later", "warn_of_cycle"]
 
 _logger = logging.getLogger("cascade")
-_pools: dict[str, ThreadPoolExecutor] = {}
-_making_pool = threading.Lock()
 _warned: set[tuple[type, str, type]] = set()
-
-
-def _forget_threads() -> None:
-    """Forget the pools in a forked process, which has none of their threads."""
-    global _making_pool
-    _making_pool = threading.Lock()
-    _pools.clear()
-
-
-in_child(_forget_threads)
+_cycles: set[str] = set()
 
 
 def load(host: Host, policy: CachePolicy, key: bytes, run: Run) -> Hit | None:
@@ -196,17 +180,24 @@ def _warn_once(policy: CachePolicy, method: str, error: BaseException, text: str
         _logger.warning("result cache: %s", text, exc_info=None if is_a(error, CacheKeyError) else exc_info(error))
 
 
+def warn_of_cycle(name: str) -> None:
+    """Log, once for each task, that a cached call has come back to itself."""
+    if name not in _cycles:
+        _cycles.add(name)
+        _logger.warning(
+            "result cache: %s needs the result of an equal call of itself; the inner call runs without the cache, "
+            "and goes on for ever if nothing but its arguments decides when it ends",
+            name,
+        )
+
+
 async def _call_in_pool(host: Host, policy: Any, pool: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in the pool of that name; at once if the policy does not block, or the clock is virtual."""
     if host.clock.is_virtual or not policy.blocking:
         return function(*arguments)
-    with _making_pool:
-        threads = _pools.get(pool)
-        if threads is None:
-            threads = _pools[pool] = ThreadPoolExecutor(THREADS, thread_name_prefix=f"cascade-cache-{pool}")
     loop = asyncio.get_running_loop()
     # An exception is passed on as a value: an asyncio future does not take every exception, such as StopIteration.
-    value, error = await call_in_executor(loop, threads, _outcome, function, arguments)
+    value, error = await io_threads.call(host, loop, pool, _outcome, function, arguments)
     try:
         if error is not None:
             raise error

@@ -239,7 +239,10 @@ class Invocation:
                 return await self._with_total_timeout()
             if self._leader is None and (hit := await self._look_up(self._cache)) is not None:
                 return final(hit.value)
-            assert self._leader is not None
+            if self._leader is None:  # the result of an equal call that is running needs this one
+                cached_call.warn_of_cycle(self._name())
+                return await self._with_total_timeout()
+            self._mark(self._leader)
             self._leader.pending = await cached_call.begin(self._host, self._cache, self._key)
             if self._where == "scope":
                 self._leader.ask(*inputs_of(self._arguments[0]))
@@ -510,13 +513,25 @@ class Invocation:
         named = dict(zip(self._keywords, arguments[positional:], strict=True))
         return cache.key(self._task, tuple(arguments[:positional]), named)
 
+    def _mark(self, leader: Leader) -> None:
+        """Note that something may be evaluated for its result: that must not wait for this result."""
+        _, at, frame = self._node
+        self._host.services.single_flight.mark(leader, (frame, at))
+
     async def _look_up(self, cache: CachePolicy) -> Hit | None:
-        """Return the result if it is cached or an equal call makes it; None: this call is the leader, and makes it."""
+        """Return the result if it is cached or an equal call makes it.
+
+        None: this call makes it. It is the leader, unless the result of an equal call that is running needs this one.
+        """
         if not self._key:
             self._key = self._find_key(cache)
-        joined = await self._host.services.single_flight.join(cache, self._key)
+        flights, awaits = self._host.services.single_flight, self._host.await_graph
+        awaits.flights = flights
+        joined = await flights.join(cache, self._key, self._waiter, awaits)
         if isinstance(joined, SharedResult):
             return self._found(Hit(joined.value))
+        if joined is None:
+            return None
         self._leader = joined
         if cache.blocking:
             hit = await cached_call.load_later(self._host, cache, self._key, self._run)
@@ -560,6 +575,7 @@ class Invocation:
     def _keep_when_evaluated(self, expression: LazyResult) -> LazyResult:
         """The call has returned an expression: arrange that the value of that is saved."""
         assert self._leader is not None
+        self._mark(self._leader)
         self._run._leaders[self._leader] = None
         self._waiter.completion = self._complete
         return expression

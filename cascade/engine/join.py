@@ -6,12 +6,17 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from cascade._core.run.current import CALL, Attempt
 from cascade._core.run.mailbox import Mailbox
 from cascade._support.futures import settle
 from cascade.engine.call_graph import link
 from cascade.exceptions import EngineStateError
+
+if TYPE_CHECKING:
+    from cascade._core.run.waiting import Launched
+    from cascade.cache.single_flight import SingleFlight
 
 __all__ = [
     "AllDone",
@@ -257,10 +262,17 @@ class AllRuns:
 
 
 class AwaitGraph:
-    """Records which asyncio tasks await which runs, to refuse a run that would await its own end."""
+    """Records which asyncio tasks await which runs, to refuse a run that would await its own end.
+
+    Attributes:
+        calls: of these asyncio tasks, those whose code is part of a call, with the waiter of the call.
+        flights: cached calls, some of which have waited for equal ones; None: none has.
+    """
 
     def __init__(self) -> None:
         self._awaited: dict[asyncio.Task[Any], Awaited] = {}
+        self.calls: dict[asyncio.Task[Any], Launched] = {}
+        self.flights: SingleFlight | None = None
 
     def has(self, task: asyncio.Task[Any]) -> bool:
         """Whether an asyncio task awaits runs."""
@@ -285,9 +297,21 @@ class AwaitGraph:
             link(self._check(current, awaited), current)
         self._awaited[current] = awaited
         try:
+            if (call := CALL.get()) is not None:
+                self._note_call(current, call.waiter if type(call) is Attempt else call, awaited, again=again)
             yield
         finally:
             self._awaited.pop(current, None)
+            self.calls.pop(current, None)
+
+    def _note_call(self, current: asyncio.Task[Any], waiter: Any, awaited: Awaited, *, again: bool) -> None:
+        self.calls[current] = waiter
+        if self.flights is not None and not again:
+            self.flights.release(waiter, awaited._unfinished(), self)
+
+    def calls_awaiting(self, run: Any) -> Iterable[Launched]:
+        """Return the waiters of the calls whose code awaits a run."""
+        return [self.calls[task] for task in run._awaiters() if task in self.calls]
 
     def _check(self, current: asyncio.Task[Any], awaited: Awaited) -> list[Any]:
         """Check for a cycle; return the handles of the awaited runs themselves.

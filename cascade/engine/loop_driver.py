@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._core.expr.lazy import LazyResult
 from cascade._support.failures import another
+from cascade.cache.io_threads import io_threads
 from cascade.engine.join import AllDone, AllRuns
 from cascade.engine.loop_binding import LoopBinding, attempt, runs_here
 from cascade.exceptions import InternalError
@@ -289,6 +290,7 @@ class LoopDriver(LoopBinding):
         Returns:
             The cancellation of this call, which is raised later; the thread goes on then. None: there was none.
         """
+        io_threads.leave(self)
         wait = self.workers.detach()
         if wait is None:
             return None

@@ -6,12 +6,12 @@ Most programs use few of them, so each is made on first use.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Protocol
 
 from cascade._support.forks import new_lock
+from cascade.cache.age_clock import age_clock
 from cascade.clock.timers import Timers
 from cascade.engine.emitter import EventEmitter, Loop
 
@@ -182,6 +182,6 @@ class Services:
                 return
 
     def wall_time(self) -> float:
-        """Return the time by which cached results expire: seconds since the epoch; on a virtual clock, its time."""
+        """Return the time by which cached results expire: that of the `age_clock`; on a virtual clock, its time."""
         clock = self._loop.clock
-        return clock.time() if clock.is_virtual else time.time()
+        return clock.time() if clock.is_virtual else age_clock.now()

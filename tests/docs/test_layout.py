@@ -36,7 +36,6 @@ ELSEWHERE = {
     "unit/cache/test_file_marks.py": "cache/pending_result",
     "unit/cache/test_functions.py": "cache/identity",
     "unit/cache/test_global_names.py": "cache/flow cache/origin",
-    "unit/cache/test_sqlite_store.py": "cache/sqlite_file",
     "unit/command_line/test_run.py": "command_line/app command_line/execution command_line/status command_line/target "
     "command_line/visualize command_line/json_value",
     "unit/command_line/test_program.py": "command_line/options",

@@ -91,6 +91,32 @@ cdef class Regions(Catching):
             frame = frame.parent
         return () if found is None else tuple(found)
 
+    def _around(self, Waiter waiter not None, dict marked, *, bint itself=False):
+        """Return the marks of the calls that a node is evaluated for, from the inside out.
+
+        Args:
+            waiter: of the node.
+            marked: marks of calls, by the address of the frame and the number of the node in the plan. The walk ends
+                with a mark whose attribute `around` is not None: what is around that one is known.
+            itself: whether the node's own mark is one of them.
+        """
+        cdef Frame frame = waiter.frame
+        cdef Py_ssize_t node = waiter.node
+        cdef list found = []
+        while frame is not None:
+            marks = marked.get(<size_t><PyObject*>frame)
+            if marks is not None:
+                for each in (*((node,) if itself else ()), *frame.template.scopes_above(node)):
+                    mark = (<dict>marks).get(each)
+                    if mark is not None:
+                        found.append(mark)
+                        if mark.around is not None:
+                            return found
+            itself = True
+            node = frame.parent_node
+            frame = frame.parent
+        return found
+
     def _close_region(self, future, closed):
         """Stop what was opened with a future. ``closed``: a future, done once everything of it has ended.
 

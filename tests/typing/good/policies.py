@@ -140,3 +140,23 @@ assert_type(cs.run(cs.lazy(square(3)).with_retry(3)), int)
 assert_type(cs.run(cs.lazy(square(3)).with_retry(3).with_timeout(5).with_cache(cs.ResultCache())), int)
 limited: int = cs.lazy(square(3)).with_constraints(gpu=1)
 assert_type(square(limited), int)
+
+
+# Types that caches are taught.
+class Connection:
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    @cs.cached
+    def ask(self, query: str) -> int:
+        return len(query)
+
+
+@cs.register_key(Connection)
+def host_of(connection: Connection) -> str:
+    return connection.host
+
+
+cs.register_key(Connection, lambda connection: connection.host)
+assert_type(host_of(Connection("h")), str)
+assert_type(Connection("h").ask("q"), int)

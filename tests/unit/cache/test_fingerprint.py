@@ -310,7 +310,10 @@ def test_the_message_says_where() -> None:
         for value, place in places:
             with pytest.raises(cs.CacheKeyError) as caught:
                 fingerprint(value)
-            assert str(caught.value) == f"value must be data that can be hashed, got `socket` - at `{place}`"
+            said = (
+                f"value must be data that can be hashed, got `socket` - at `{place}`; write key=... in the cache policy"
+            )
+            assert str(caught.value) == f"{said}, or teach the type with cs.register_key(socket, ...)"
 
 
 def test_a_released_view_is_refused() -> None:

@@ -123,4 +123,5 @@ def test_the_message_says_where_beside_the_arguments() -> None:
     ):
         with pytest.raises(cs.CacheKeyError) as caught:
             fingerprint(node)
-        assert str(caught.value) == f"value must be data that can be hashed, got `object` - at `{place}`"
+        said = f"value must be data that can be hashed, got `object` - at `{place}`; write key=... in the cache policy"
+        assert str(caught.value) == said

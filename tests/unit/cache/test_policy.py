@@ -74,7 +74,8 @@ def test_the_message_says_which_argument() -> None:
     ]:
         with pytest.raises(cs.CacheKeyError) as caught:
             ResultCache().key(add, args, kwargs)
-        assert str(caught.value) == f"value must be data that can be hashed, got `object` - at `{place}`"
+        said = f"value must be data that can be hashed, got `object` - at `{place}`; write key=... in the cache policy"
+        assert str(caught.value) == said
 
 
 def made(body: str, name: str = "f", module: str = "here") -> cs.Task:

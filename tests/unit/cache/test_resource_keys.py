@@ -109,8 +109,8 @@ def test_it_is_refused_where_others_would_find_it(tmp_path: Path) -> None:
         cs.run(url().with_cache(cs.ResultCache(store=store)), engine=engine_with(Client("a")))
     assert str(caught.value) == (
         "resource `db` must be known to other processes where results are kept for them: value must be data that can "
-        "be hashed, got `Client` - at `db`; register a function made with `cs.resource`, or give the cache policy a "
-        "`key=` function"
+        "be hashed, got `Client` - at `db`; write key=... in the cache policy, or teach the type with "
+        "cs.register_key(Client, ...), or register a function made with `cs.resource`"
     )
     kept = cs.ResultCache(store=store, key=lambda db: 1)
     for _ in range(2):
