@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sized
-from types import GeneratorType
 from typing import Any, Never, NoReturn, TypeAlias, TypeVar, overload
 
 from cascade._core.expr.builtin_nodes import fallback_call, outcome_call, race_call, recover_call, scope_of
@@ -11,11 +10,8 @@ from cascade._core.expr.lazy import LazyResult
 from cascade._core.expr.outcome import Outcome
 from cascade._core.tracebacks import hide_frames
 from cascade._support.public import public
-from cascade.exceptions import PolicyError
 
 __all__ = ["fallback", "outcome", "race", "recover", "scope"]
-
-_SEVERAL = (list, tuple, set, frozenset, dict, GeneratorType)  # of which a race of one argument is meant, by mistake
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -269,7 +265,7 @@ def race(*values: Any) -> Any:
         A `LazyResult`.
 
     Raises:
-        PolicyError: there is no argument, or one is not what it must be; or the only one is a container.
+        PolicyError: there is no argument, or one is not what it must be.
 
     >>> import cascade as cs
     >>> engine = cs.Engine(clock=cs.Clock.virtual())
@@ -280,12 +276,6 @@ def race(*values: Any) -> Any:
     ('quick', 2.0)
     """
     try:
-        if len(values) == 1 and isinstance(values[0], _SEVERAL):
-            given = "values.values()" if isinstance(values[0], dict) else "values"
-            raise PolicyError(
-                f"values of race() must be its arguments, got one `{type(values[0]).__name__}`: write "
-                f"cs.race(*{given}); without a race, cs.scope(values)"
-            )
         return race_call(values)
     except BaseException as error:
         hide_frames(error)

@@ -97,7 +97,7 @@ cdef class Regions(Catching):
         Args:
             waiter: of the node.
             marked: marks of calls, by the address of the frame and the number of the node in the plan. The walk ends
-                with a mark whose attribute `around` is not None: what is around that one is known.
+                at a mark whose attribute `around` is not None: what is around that one is known.
             itself: whether the node's own mark is one of them.
         """
         cdef Frame frame = waiter.frame

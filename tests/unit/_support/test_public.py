@@ -20,8 +20,8 @@ import cascade as cs
 FUNCTIONS = {
     "Env", "Inject", "Param", "Router", "arun", "attr", "cached", "cli", "const", "current", "data", "dry_run", "emit",
     "explain", "fallback", "from_json", "gather", "inject", "lazy", "outcome", "pipeline", "preload", "race", "recover",
-    "resource", "run", "scope", "select", "sequence", "structural_hash", "task", "ticks", "to_json", "visualize",
-    "wait", "wait_until",
+    "register_key", "resource", "run", "scope", "select", "sequence", "structural_hash", "task", "ticks",
+    "to_json", "visualize", "wait", "wait_until",
 }  # fmt: skip
 CLASSES = {
     "Channel", "Clock", "DiskStore", "DryRun", "Engine", "EventConsole", "EventLog", "EventLogger", "FileExists", "Hit",

@@ -486,22 +486,6 @@ async def test_what_something_else_needs_goes_on(cold: cs.Engine, log: Notes) ->
     assert log == ["first", "shared"]
 
 
-@pytest.mark.parametrize(
-    ("values", "instead"),
-    [
-        ([give(1), give(2)], r"one `list`: write cs\.race\(\*values\)"),
-        ((give(1), give(2)), r"one `tuple`: write cs\.race\(\*values\)"),
-        ({"a": give(1)}, r"one `dict`: write cs\.race\(\*values\.values\(\)\)"),
-        ((give(n) for n in range(2)), r"one `generator`: write cs\.race\(\*values\)"),
-        ([], r"one `list`: write cs\.race\(\*values\)"),
-    ],
-    ids=["list", "tuple", "dict", "generator", "empty"],
-)
-def test_one_container_is_no_race(values: object, instead: str) -> None:
-    with pytest.raises(cs.PolicyError, match=instead):
-        cs.race(values)
-
-
 async def test_a_race_of_one_value_is_that_value(cold: cs.Engine) -> None:
     assert await cold.run([cs.race(give(1)), cs.race(2)]) == [1, 2]
 
