@@ -822,10 +822,11 @@ class Engine(NotCopied):
             interrupted, wrong = await driver.release()
             cancelled = cancelled if interrupted is None else interrupted
             driver.refuses_runs = True
-            if driver.runs:  # started meanwhile, by whatever code: they would still be there when the engine was left
-                cancelled = await driver.end_runs() or cancelled
-                interrupted, again = await driver.release()
-                cancelled, wrong = interrupted or cancelled, wrong or again
+            # What was started meanwhile, by whatever code, would still be there when the engine was left; and so would
+            # its resources, if it has ended already.
+            cancelled = await driver.end_runs() or cancelled
+            interrupted, again = await driver.release()
+            cancelled, wrong = interrupted or cancelled, wrong or again
             interrupted = await driver.close_workers()
             cancelled = cancelled if interrupted is None else interrupted
             if len(self.templates.files):
