@@ -831,6 +831,7 @@ class Engine(NotCopied):
             cancelled = cancelled if interrupted is None else interrupted
             if len(self.templates.files):
                 await driver.call_in_thread(self.templates.files.flush)  # the thread finishes even if this is cancelled
+            driver.refuses_runs = False  # first: other threads are told that it is in use, or may have it
             driver.detach()
         finally:
             driver.refuses_runs = False
