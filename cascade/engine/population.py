@@ -252,7 +252,7 @@ class Population(NotCopied, Generic[R_co]):
     def __repr__(self) -> str:
         counts = msgspec.structs.asdict(self.counts())
         shown = ", ".join(f"{number:,} {state}" for state, number in counts.items() if number)
-        label = str(self._runs[0]._label) if self._runs else ""  # all have the same name and tags
+        label = "" if self._label is None else str(self._label)
         return f"<Population{label} of {len(self):,}: {shown or 'no members'}>"
 
     def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> dict[str, str]:

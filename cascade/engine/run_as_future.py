@@ -12,7 +12,18 @@ __all__ = ["NotEndedError", "check_callback"]
 
 
 class NotEndedError(EngineStateError, asyncio.InvalidStateError):
-    """The run has not ended, so it has neither a value nor an exception yet."""
+    """The run has not ended, so it has neither a value nor an exception yet.
+
+    To users it is an `EngineStateError`, and is pickled as one: `cascade.exceptions` has no class that is derived from
+    one of asyncio, as importing Cascade does not import that.
+    """
+
+    def __reduce__(self) -> tuple[type[EngineStateError], tuple[object, ...]]:
+        return EngineStateError, self.args
+
+
+NotEndedError.__module__ = "cascade"
+NotEndedError.__name__ = NotEndedError.__qualname__ = EngineStateError.__qualname__
 
 
 def check_callback(function: object) -> None:

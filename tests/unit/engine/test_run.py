@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import logging
+import pickle
 import threading
 
 import pytest
@@ -227,8 +228,11 @@ async def test_a_run_that_has_not_ended_has_no_exception_yet() -> None:
         run = engine.start(keep())
         with pytest.raises(cs.EngineStateError, match=f"^run {run.id} has not ended: await it$"):
             run.exception()
-        with pytest.raises(asyncio.InvalidStateError):  # as a future of asyncio
+        with pytest.raises(asyncio.InvalidStateError) as raised:  # as a future of asyncio
             run.result()
+        assert f"{type(raised.value).__module__}.{type(raised.value).__qualname__}" == "cascade.EngineStateError"
+        unpickled = pickle.loads(pickle.dumps(raised.value))
+        assert type(unpickled) is cs.EngineStateError and str(unpickled) == str(raised.value)
         assert not run.cancelled()
 
 

@@ -12,7 +12,7 @@ import pytest
 import cascade as cs
 from cascade.testing import VirtualTime
 from support.process_tasks import called
-from support.tasks import give
+from support.tasks import give, keep
 
 
 def own() -> tuple[int, str | None, dict[str, str]]:
@@ -66,6 +66,14 @@ async def test_members_of_a_population_share_them_also_when_they_are_started_aga
         assert [run.result() for run in members.runs] == [("pollers", {"a": "b"})] * 2
         assert repr(members) == "<Population 'pollers' (a=b) of 2: 2 done, 1 restarts>"
         assert repr(engine.start_many([])) == "<Population of 0: no members>"
+
+
+async def test_the_repr_of_a_population_has_its_own_name_whatever_its_members_are_called() -> None:
+    async with cs.Engine() as engine:
+        members = engine.start_many([], name="pollers", tags={"a": "b"})
+        assert repr(members) == "<Population 'pollers' (a=b) of 0: no members>"
+        await members.add(keep(), name="other", tags={"a": "c"})
+        assert repr(members) == "<Population 'pollers' (a=b) of 1: 1 done>"
 
 
 async def test_tags_are_a_copy_that_nothing_changes() -> None:
