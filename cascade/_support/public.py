@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from cascade._support.boundary import boundary
 
-__all__ = ["public", "public_in"]
+__all__ = ["public", "public_in", "shown_as"]
 
 Thing = TypeVar("Thing")
 
@@ -39,6 +39,32 @@ def public_in(module: str) -> Callable[[Thing], Thing]:
             _resolve(thing)
         thing.__module__ = module
         return thing
+
+    return mark
+
+
+Error = TypeVar("Error", bound=type[BaseException])
+
+
+def shown_as(base: type[BaseException]) -> Callable[[Error], Error]:
+    """Return a decorator for an exception class that is one of its bases to users: by name, and in pickles.
+
+    Such a class only adds another base, or tells Cascade something. No user needs its name, and files move.
+
+    Args:
+        base: the base, which is public.
+    """
+
+    def __reduce__(self: BaseException) -> tuple[Any, ...]:
+        reduced: Any = base.__reduce__(self)  # the class, its arguments, and perhaps its attributes
+        return base, *reduced[1:]
+
+    def mark(kind: Error) -> Error:
+        kind.__module__ = base.__module__
+        kind.__name__ = base.__name__
+        kind.__qualname__ = base.__qualname__
+        kind.__reduce__ = __reduce__  # type: ignore[method-assign,assignment]
+        return kind
 
     return mark
 

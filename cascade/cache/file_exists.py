@@ -12,7 +12,7 @@ import msgspec
 
 from cascade._core.expr.task import Task
 from cascade._support.boundary import boundary
-from cascade._support.public import public
+from cascade._support.public import public, shown_as
 from cascade.cache.file_marks import TRIES, UnfinishedMarks, is_marked
 from cascade.cache.protocol import Hit, NoResult
 from cascade.exceptions import CacheKeyError, PolicyError
@@ -35,6 +35,7 @@ class _Files(msgspec.Struct, frozen=True, array_like=True):
         return paths if self.several else paths[0]
 
 
+@shown_as(FileNotFoundError)
 class _NotMade(FileNotFoundError, NoResult):
     """The task has run but its file does not exist."""
 

@@ -6,24 +6,18 @@ import asyncio
 import inspect
 
 from cascade._core.expr.task import Task
+from cascade._support.public import shown_as
 from cascade.exceptions import EngineStateError
 
 __all__ = ["NotEndedError", "check_callback"]
 
 
+@shown_as(EngineStateError)
 class NotEndedError(EngineStateError, asyncio.InvalidStateError):
     """The run has not ended, so it has neither a value nor an exception yet.
 
-    To users it is an `EngineStateError`, and is pickled as one: `cascade.exceptions` has no class that is derived from
-    one of asyncio, as importing Cascade does not import that.
+    It is not in `cascade.exceptions`: importing Cascade does not import asyncio.
     """
-
-    def __reduce__(self) -> tuple[type[EngineStateError], tuple[object, ...]]:
-        return EngineStateError, self.args
-
-
-NotEndedError.__module__ = "cascade"
-NotEndedError.__name__ = NotEndedError.__qualname__ = EngineStateError.__qualname__
 
 
 def check_callback(function: object) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 from cascade._support.failures import another, set_cause
 from cascade._support.forks import reset_in_children
+from cascade._support.public import shown_as
 from cascade.exceptions import WorkerError
 from cascade.workers.thread_pool import ThreadPool, set_seconds
 from cascade.workers.worker_process import end_with_parent
@@ -39,6 +40,7 @@ _UNGUARDED = (
 )
 
 
+@shown_as(WorkerError)
 class WorkerDiedError(WorkerError, BrokenProcessPool):
     """A worker process died while the call ran in it, or in another process of the same generation."""
 

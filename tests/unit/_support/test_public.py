@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pickle
 import pickletools
+import pkgutil
 import pydoc
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from typing import Any
 import pytest
 
 import cascade as cs
+from cascade.cache.file_exists import _NotMade
+from cascade.engine.run_as_future import NotEndedError
+from cascade.workers.process_pool import WorkerDiedError
 
 FUNCTIONS = {
     "Env", "Inject", "Param", "Router", "arun", "attr", "cached", "cli", "const", "current", "data", "dry_run", "emit",
@@ -238,3 +242,36 @@ def test_the_import_is_light() -> None:
     loaded = set(done.stdout.split())
     assert "cascade" in loaded
     assert not loaded & {"cyclopts", "rich", "matplotlib", "numpy", "yaml", "tomllib", "unittest"}
+
+
+# Classes that no user sees: what raises them is Cascade, and so is what catches them.
+INTERNAL = {"NestedRewriteError", "NotOurs", "Unhashable"}
+# What the command line and the demo print as text, the converter's error, which is the cause of another one, and the
+# traceback of a worker, which is a cause, too.
+PRINTED = {"ConversionError", "RemoteTraceback", "SettingsError", "UsageError"}
+
+
+def test_exceptions_that_users_see_name_no_private_module() -> None:
+    found = set()
+    for module in pkgutil.walk_packages(cs.__path__, "cascade."):
+        if module.name.endswith("__main__"):
+            continue
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, type) and issubclass(value, BaseException) and value.__module__.startswith("cascade."):
+                found.add((value.__module__, value.__qualname__))
+    private = {name for module, name in found if module not in ("cascade.extras", "cascade.protocols")}
+    assert private == INTERNAL | PRINTED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotEndedError("run 7 has not ended"), WorkerDiedError("it died"), _NotMade(2, "not written", "a.csv")],
+    ids=lambda error: type(error).__qualname__,
+)
+def test_an_exception_that_is_shown_as_one_of_its_bases_is_pickled_as_that(error: BaseException) -> None:
+    error.add_note("where")
+    unpickled = pickle.loads(pickle.dumps(error))
+    base, kind = type(unpickled), type(error)
+    assert base is not kind and issubclass(kind, base)
+    assert (base.__module__, base.__qualname__) == (kind.__module__, kind.__qualname__)
+    assert str(unpickled) == str(error) and unpickled.__notes__ == ["where"]
