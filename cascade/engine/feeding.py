@@ -30,6 +30,7 @@ async def take_items(waiter: Launched, feed: Feed) -> None:
     """
     iterators: list[AsyncIterator[Any]] = []
     row: list[Any] = []
+    task = _current_task()
     try:
         for iterable in feed.iterables:
             iterators.append(aiter(iterable))  # noqa: PERF401 - those before must be closed if one fails
@@ -47,11 +48,11 @@ async def take_items(waiter: Launched, feed: Feed) -> None:
                 _tell(waiter)
         while feed.rows:
             await _change(feed)
-    except GeneratorExit:  # its event loop was closed: nothing can be awaited any longer
-        _put_back(feed, row)
-        raise
     except BaseException as error:
         _put_back(feed, row)
+        # Its event loop was closed: nothing can be awaited any longer. An iterator may have made another error of that.
+        if isinstance(error, GeneratorExit) or _current_task() is not task:
+            raise
         try:
             await close_all(iterators)
         except BaseException as wrong:
@@ -60,6 +61,14 @@ async def take_items(waiter: Launched, feed: Feed) -> None:
             raise BaseExceptionGroup("several async inputs of a map failed", [error, wrong]) from None
         raise
     await close_all(iterators)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    """Return the asyncio task that is running; None: there is none, as no event loop is running."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 def _tell(waiter: Launched) -> None:

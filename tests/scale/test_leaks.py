@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import weakref
 from collections.abc import Callable
 
@@ -159,15 +160,19 @@ async def test_what_a_run_held_dies_with_it(end: End) -> None:
 async def test_objects_do_not_accumulate(end: End) -> None:
     engine = cs.Engine(max_threads=2)
 
-    async def count(times: int) -> int:
+    async def count(times: int, most: float = math.inf) -> int:
+        """Return how many objects there are; on a busy machine, the threads need some time to let go of theirs."""
         for _ in range(times):
             await end(engine, Token())
-        await rest()
-        return len(gc.get_objects())
+        for _ in range(50):
+            await rest()
+            if (found := len(gc.get_objects())) < most:
+                break
+        return found
 
     await count(100)
     before = await count(10)
-    after = await count(200)
+    after = await count(200, before + 100)
     assert after - before < 100
     await engine.aclose()
 

@@ -115,13 +115,15 @@ class Streamed:
         self.world = world
 
     async def __aiter__(self) -> AsyncIterator[object]:
+        loop = asyncio.get_running_loop()
         try:
             for _ in range(3):
                 self.world.act()
                 await asyncio.sleep(0)
                 yield self.world.a_value()
         finally:
-            await asyncio.sleep(0)
+            if not loop.is_closed():  # else Python itself says that nothing can be awaited here
+                await asyncio.sleep(0)
             self.world.act()
 
 

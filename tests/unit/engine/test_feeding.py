@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import gc
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
@@ -539,6 +540,41 @@ def test_its_event_loop_is_closed_under_it() -> None:
         cs.run(run_of(run), engine=engine)
     gc.collect()
     assert messages.drain() == [1, 2]  # nothing could be awaited, but what was taken is put back
+
+
+def test_what_an_iterator_makes_of_the_end_of_its_event_loop_is_raised_alone() -> None:
+    class Stubborn:
+        """As an asynchronous generator whose `finally` awaits something."""
+
+        def __aiter__(self) -> Stubborn:
+            return self
+
+        async def __anext__(self) -> int:
+            try:
+                return await asyncio.get_running_loop().create_future()
+            except GeneratorExit:
+                raise RuntimeError("coroutine ignored GeneratorExit") from None
+
+        async def aclose(self) -> None:
+            closing.append(self)
+            await asyncio.sleep(0)
+
+    closing: list[Stubborn] = []
+    engine = cs.Engine()
+
+    async def leave() -> Coroutine[Any, Any, Any]:
+        before = asyncio.all_tasks()
+        engine.start(pair.map(x=Stubborn(), y=Stubborn()))
+        await settle(8)
+        [feeds] = asyncio.all_tasks() - before
+        return feeds.get_coro()  # type: ignore[return-value]
+
+    loop = asyncio.new_event_loop()
+    coroutine = loop.run_until_complete(leave())
+    loop.close()
+    with pytest.raises(RuntimeError, match=r"^coroutine ignored GeneratorExit$") as raised:
+        coroutine.close()
+    assert raised.traceback[-1].name == "__anext__" and not closing  # there, and not where an `aclose` was awaited
 
 
 @cs.task

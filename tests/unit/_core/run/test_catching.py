@@ -246,7 +246,12 @@ async def test_a_map_whose_input_fails_while_its_items_run(cold: cs.Engine, slee
         return sleeper.call(f"item {number}")
 
     assert await cold.run(cs.recover(item.map(number=numbers()), label_of)) == ("boom",)
-    assert sorted(sleeper.log) in (["item 1 cleaned", "item 1 started", "item 2 cleaned", "item 2 started"], [])
+    # How many have begun by then depends on the machine.
+    started, cleaned = (
+        [line.removesuffix(end) for line in sleeper.log if line.endswith(end)] for end in (" started", " cleaned")
+    )
+    assert sorted(started) == sorted(cleaned) in ([], ["item 1"], ["item 2"], ["item 1", "item 2"])
+    assert len(sleeper.log) == len(started) + len(cleaned)
 
 
 async def test_a_loop_catches_in_each_iteration(cold: cs.Engine) -> None:
